@@ -42,6 +42,7 @@ pub mod recovery_code;
 pub mod refresh_token;
 pub mod refund;
 pub mod refund_line;
+pub mod refund_repeat;
 pub mod second_factor;
 pub mod server_secret;
 pub mod sign_in_challenge;

@@ -17,8 +17,8 @@ use jishu_entity::{UserId, course, mock_test_attempt, subject, user};
 use jishu_service::Services;
 use jishu_service::auth::Viewer;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
-use jishu_tests::bench_server::{BenchServer, bench_services, ran_as_server};
-use jishu_tests::load::{KeptConnection, graphql_post};
+use jishu_tests::bench_server::{bench_services, ran_as_server, start_server};
+use jishu_tests::load::{KeptConnection, ServerProcess, graphql_post};
 use jishu_tests::{Backend, fill_bank, global_id};
 use mimalloc::MiMalloc;
 use sea_orm::ActiveValue::Set;
@@ -66,7 +66,7 @@ async fn measure(backend: Backend) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = backend.create(folder.path()).await;
     let learners = prepare(&url, folder.path()).await;
-    let server = BenchServer::start(&url, folder.path());
+    let server = start_server(&url, folder.path(), &[]);
     let start =
         |learner: &Learner| request(&learner.token, START, &serde_json::json!({ "card": learner.card }));
     let all: Vec<Vec<u8>> = learners.iter().map(start).collect();
@@ -130,7 +130,7 @@ impl Burst {
 }
 
 /// Sends all requests over the connections, each as soon as a connection is free.
-async fn send_all(server: &BenchServer, requests: Vec<Vec<u8>>) -> Burst {
+async fn send_all(server: &ServerProcess, requests: Vec<Vec<u8>>) -> Burst {
     let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS.min(requests.len()) {

@@ -21,17 +21,15 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
-use clap::Parser;
 use jishu_api::config::{LogFormat, ServeConfig};
 use jishu_api::graphql::{self, JishuSchema, Loaders};
-use jishu_api::{server, telemetry};
+use jishu_api::telemetry;
 use jishu_entity::purchase::PurchaseType;
 use jishu_service::auth::{KeyRing, Viewer};
-use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::{Services, demo};
-use jishu_tests::UNLIMITED;
+use jishu_tests::bench_server::{open_services, serve_config, serve_for_ever};
 use jishu_tests::load::{ServerProcess, ServerTask, graphql_post, median};
 use mimalloc::MiMalloc;
 use serde_json::json;
@@ -56,12 +54,6 @@ const PAGE: &str =
     id testNumber status maxAttempts attemptsUsed remainingAttempts subject { id name course { id name } } } }
     pageInfo { hasNextPage endCursor } } } }";
 
-#[derive(Parser)]
-struct Config {
-    #[command(flatten)]
-    serve: ServeConfig,
-}
-
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match ServerTask::of_this_process() {
@@ -78,19 +70,7 @@ fn url(folder: &Path) -> String {
 }
 
 fn config(folder: &Path, port: u16, more: &[&str]) -> ServeConfig {
-    let url = url(folder);
-    let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
-    let keys = keys.to_str().expect("UTF-8");
-    let mut args = vec!["bench", "--database-url", &url, "--listen", &listen, "--signing-keys", keys];
-    // One learner sends as many requests as thousands of learners would.
-    args.extend(UNLIMITED);
-    args.extend(more);
-    Config::parse_from(args).serve
-}
-
-async fn services(config: &ServeConfig) -> Services {
-    let database = Database::connect(&config.database_options()).await.expect("the database opens");
-    server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
+    serve_config(&url(folder), folder, port, more)
 }
 
 /// Runs a server in the child process.
@@ -108,18 +88,19 @@ async fn serve(task: &ServerTask) {
     let _traces = OBSERVED_ROLES.contains(&task.role.as_str()).then(|| {
         telemetry::init(LogFormat::Text, Some(&config.observe)).expect("nothing else has set up logging")
     });
-    let services = services(&config).await;
-    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    if task.role == "stock" {
-        let schema = graphql::builder(services.clone()).finish();
-        let router = Router::new().route("/graphql", post(stock)).with_state((schema, Arc::new(services)));
-        axum::serve(listener, router).await.expect("it serves");
-    } else {
-        let engine = config.graphql.engine().expect("no manifest");
-        let never = std::future::pending();
-        let channels = server::channels(&config).expect("the templates render");
-        server::run(listener, services, (engine, channels), &config, never).await.expect("it serves");
+    if task.role != "stock" {
+        return serve_for_ever(&config).await;
     }
+    let services = open_services(&config).await;
+    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
+    let schema = graphql::builder(services.clone()).finish();
+    let router = Router::new().route("/graphql", post(stock)).with_state((schema, Arc::new(services)));
+    axum::serve(listener, router).await.expect("it serves");
+    let services = open_services(&config).await;
+    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
+    let schema = graphql::builder(services.clone()).finish();
+    let router = Router::new().route("/graphql", post(stock)).with_state((schema, services));
+    axum::serve(listener, router).await.expect("it serves");
 }
 
 /// Handles a request as the documentation of async-graphql-axum shows. It also verifies the token, as jishu does.
@@ -217,7 +198,7 @@ async fn prepare(folder: &Path) -> String {
     let database = Database::connect(&config.database.options()).await.expect("the database opens");
     database.migrate_up().await.expect("the migrations apply");
     database.close().await.expect("it closes");
-    let services = services(&config).await;
+    let services = open_services(&config).await;
     let learner = demo::seed(&services).await.expect("the demo");
     services.catalog.reload().await.expect("the catalogue");
     let snapshot = services.catalog.snapshot();

@@ -317,6 +317,7 @@ impl TestApp {
             "extra_times",
             "refunds",
             "refund_lines",
+            "refund_repeats",
             "purchase_grants",
             "allowances",
             "orders",

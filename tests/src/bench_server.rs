@@ -4,9 +4,8 @@
 //! be compared.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clap::Parser;
 use jishu_api::config::ServeConfig;
@@ -18,11 +17,11 @@ use jishu_service::database::{Database, DatabaseOptions, StatementObserver};
 use tokio::net::TcpListener;
 
 use crate::UNLIMITED;
-use crate::load::cpu_time;
+use crate::load::{ServerProcess, ServerTask};
 use crate::process::free_port;
 
-/// Names the variable that holds the database's URL. It is set only for the child process, which is the server.
-const DATABASE_VARIABLE: &str = "JISHU_BENCH_DATABASE";
+/// The variable that holds more flags of the server, a line each.
+const FLAGS_VARIABLE: &str = "JISHU_BENCH_FLAGS";
 
 #[derive(Parser)]
 struct Config {
@@ -30,22 +29,49 @@ struct Config {
     serve: ServeConfig,
 }
 
-/// Returns the flags of the server.
-fn flags(url: &str, folder: &Path, port: u16) -> Vec<String> {
-    let keys = folder.join("keys.pem");
+/// Returns the flags of a server without limits. Its signing keys are in `folder`.
+fn flags(url: &str, folder: &Path, port: u16, more: &[&str]) -> Vec<String> {
     let mut flags = vec![
         format!("--database-url={url}"),
         format!("--listen=127.0.0.1:{port}"),
-        format!("--signing-keys={}", keys.display()),
+        format!("--signing-keys={}", folder.join("keys.pem").display()),
         // An hour is long enough for all turns.
         "--access-token-seconds=3600".to_owned(),
     ];
-    flags.extend(UNLIMITED.iter().copied().map(str::to_owned));
+    // A few clients send as many requests as thousands of learners would.
+    flags.extend(UNLIMITED.iter().chain(more).copied().map(str::to_owned));
     flags
 }
 
-fn config(url: &str, folder: &Path, port: u16) -> ServeConfig {
-    Config::parse_from(std::iter::once("bench".to_owned()).chain(flags(url, folder, port))).serve
+/// Returns the configuration of a server without limits, with more flags. Its signing keys are in `folder`.
+///
+/// # Panics
+/// Panics if a flag is wrong.
+#[must_use]
+pub fn serve_config(url: &str, folder: &Path, port: u16, more: &[&str]) -> ServeConfig {
+    Config::parse_from(std::iter::once("bench".to_owned()).chain(flags(url, folder, port, more))).serve
+}
+
+/// Opens the database and the services of a server.
+///
+/// # Panics
+/// Panics if they do not open.
+pub async fn open_services(config: &ServeConfig) -> Services {
+    let database = Database::connect(&config.database_options()).await.expect("the database opens");
+    server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
+}
+
+/// Serves until the process is killed.
+///
+/// # Panics
+/// Panics if it cannot serve.
+pub async fn serve_for_ever(config: &ServeConfig) {
+    let services = open_services(config).await;
+    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
+    let engine = config.graphql.engine().expect("no manifest");
+    let channels = server::channels(config).expect("the templates render");
+    let never = std::future::pending();
+    server::run(listener, services, (engine, channels), config, never).await.expect("it serves");
 }
 
 /// Runs the server if this process was started as one. Returns whether it was.
@@ -53,19 +79,32 @@ fn config(url: &str, folder: &Path, port: u16) -> ServeConfig {
 /// # Panics
 /// Panics if the server fails.
 pub async fn ran_as_server() -> bool {
-    let Ok(url) = std::env::var(DATABASE_VARIABLE) else { return false };
-    let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
-    let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
-    let config = config(&url, Path::new(&folder), port);
-    let database = Database::connect(&config.database_options()).await.expect("the database opens");
-    let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
-    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    let engine = config.graphql.engine().expect("no manifest");
-    let channels = server::channels(&config).expect("the templates render");
-    server::run(listener, services, (engine, channels), &config, std::future::pending())
-        .await
-        .expect("it serves");
+    let Some(task) = ServerTask::of_this_process() else { return false };
+    let more = std::env::var(FLAGS_VARIABLE).unwrap_or_default();
+    let more: Vec<&str> = more.lines().collect();
+    serve_for_ever(&serve_config(&task.database_url, &task.folder, task.port, &more)).await;
     true
+}
+
+/// Starts the server on a database with more flags, and waits until it listens.
+///
+/// # Panics
+/// Panics if the server does not start.
+#[must_use]
+pub fn start_server(url: &str, folder: &Path, more: &[&str]) -> ServerProcess {
+    match std::env::var("JISHU_BENCH_SERVER") {
+        Ok(binary) => {
+            let (port, mut command) = (free_port(), Command::new(binary));
+            command.arg("serve").args(flags(url, folder, port, more)).env("RUST_LOG", "warn");
+            command.stdout(Stdio::null());
+            ServerProcess::listening_on(port, command)
+        }
+        Err(_) => {
+            let mut command = Command::new(std::env::current_exe().expect("this program"));
+            command.env(FLAGS_VARIABLE, more.join("\n"));
+            ServerProcess::start_with(command, "jishu", url, folder)
+        }
+    }
 }
 
 /// Migrates a database, and returns services over it with the keys of the server. `observer` gets each statement.
@@ -74,63 +113,9 @@ pub async fn ran_as_server() -> bool {
 /// Panics if the database fails.
 pub async fn bench_services(url: &str, folder: &Path, observer: StatementObserver) -> Services {
     KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
-    let config = config(url, folder, 0);
+    let config = serve_config(url, folder, 0, &[]);
     let options = DatabaseOptions { observer: Some(observer), ..config.database_options() };
     let database = Database::connect(&options).await.expect("the database opens");
     database.migrate_up().await.expect("the migrations apply");
     server::services(&config, database, Arc::new(SystemClock)).await.expect("the services")
-}
-
-/// The server of a benchmark. It ends when this is dropped.
-pub struct BenchServer {
-    /// The port on which it listens.
-    pub port: u16,
-    child: Child,
-}
-
-impl Drop for BenchServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl BenchServer {
-    /// Starts the server on a database, and waits until it listens.
-    ///
-    /// # Panics
-    /// Panics if the server does not listen within 20 seconds.
-    #[must_use]
-    pub fn start(url: &str, folder: &Path) -> Self {
-        let port = free_port();
-        let mut command = match std::env::var("JISHU_BENCH_SERVER") {
-            Ok(binary) => {
-                let mut command = Command::new(binary);
-                command.arg("serve").args(flags(url, folder, port)).env("RUST_LOG", "warn");
-                command
-            }
-            Err(_) => {
-                let mut command = Command::new(std::env::current_exe().expect("this program"));
-                command
-                    .env(DATABASE_VARIABLE, url)
-                    .env("JISHU_BENCH_FOLDER", folder)
-                    .env("JISHU_BENCH_PORT", port.to_string());
-                command
-            }
-        };
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-        let server = Self { port, child };
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    /// Returns the processor time that the server has used so far.
-    #[must_use]
-    pub fn cpu_time(&self) -> Duration {
-        cpu_time(&self.child.id().to_string())
-    }
 }

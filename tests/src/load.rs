@@ -105,18 +105,25 @@ impl ServerProcess {
     #[must_use]
     pub fn start_with(mut command: Command, role: &str, database_url: &str, folder: &Path) -> Self {
         let port = free_port();
-        let child = command
+        command
             .env(ROLE_VARIABLE, role)
             .env(DATABASE_VARIABLE, database_url)
             .env(FOLDER_VARIABLE, folder)
-            .env(PORT_VARIABLE, port.to_string())
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+            .env(PORT_VARIABLE, port.to_string());
+        Self::listening_on(port, command)
+    }
+
+    /// Runs a command, and waits until it listens on this port.
+    ///
+    /// # Panics
+    /// Panics if it does not listen within two minutes.
+    #[must_use]
+    pub fn listening_on(port: u16, mut command: Command) -> Self {
+        let child = command.stdin(Stdio::piped()).spawn().expect("it starts");
         let server = Self { port, child };
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(120), "{role} does not listen");
+            assert!(started.elapsed() < Duration::from_secs(120), "the server does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
         server
@@ -130,6 +137,12 @@ impl ServerProcess {
         drop(self.child.stdin.take());
         let status = self.child.wait().expect("it ends");
         assert!(status.success(), "{status}");
+    }
+
+    /// Returns the processor time that the process has used so far.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        cpu_time(&self.id().to_string())
     }
 
     /// Returns the id of the process.
@@ -298,7 +311,16 @@ fn ticks(process: &str, first: usize) -> Duration {
 /// Panics if `values` is empty.
 #[must_use]
 pub fn median(values: &[f64]) -> f64 {
+    percentile(values, 50)
+}
+
+/// Returns the value below which this many percent of the values lie.
+///
+/// # Panics
+/// Panics if `values` is empty.
+#[must_use]
+pub fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }

@@ -292,16 +292,15 @@ impl ServerProcess {
         self.wait();
     }
 
-    /// Starts the server again without this environment variable.
-    pub fn restart_without(&mut self, variable: &str) {
-        self.command.env_remove(variable);
-        self.restart();
-    }
-
     /// Waits up to ten seconds for the server to end by itself. Returns whether it did.
     pub fn ends(&mut self) -> bool {
+        self.ends_within(Duration::from_secs(10))
+    }
+
+    /// Waits for the server to end by itself. Returns whether it did.
+    pub fn ends_within(&mut self, time: Duration) -> bool {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(10) {
+        while started.elapsed() < time {
             if self.child.try_wait().expect("a process of ours").is_some() {
                 return true;
             }

@@ -14,6 +14,7 @@ const catalogue = `# Welcome to jishu.
 #  Register       creates an account
 #  SignIn         signs in
 #  Purchase       buys subjects
+#  Checkout       buys with a payment
 #  MyTestCards    lists your cards
 #  LiveTestCards  shows card changes
 #  StartTest      starts a sitting
@@ -168,6 +169,51 @@ mutation Purchase {
           status
         }
       }
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`;
+
+const checkout = `# Makes an order, if the server takes
+# payments.
+#
+# Sign in first. Then fill in the same
+# ids as in the Purchase tab.
+#
+# payment has what the form of the
+# payment provider needs. The cards
+# appear when the order is paid.
+
+mutation Checkout {
+  checkout(
+    input: {
+      selection: {
+        courseId: ""
+        purchaseType: SINGLE_SUBJECT
+        subjectIds: [""]
+      }
+    }
+  ) {
+    outcome
+    order {
+      id
+      status
+      receiptNumber
+      expiresAt
+      total {
+        amount
+        currency
+      }
+    }
+    payment {
+      provider
+      publicKey
+      providerOrderId
+      clientSecret
     }
     userErrors {
       code
@@ -445,7 +491,7 @@ query MyProgress {
 `;
 
 const ofLearners = [
-  ...[catalogue, register, signIn, purchase, myTestCards, liveTestCards],
+  ...[catalogue, register, signIn, purchase, checkout, myTestCards, liveTestCards],
   ...[startTest, testClock, saveAnswers, submitTest, myProgress],
 ];
 

@@ -42,7 +42,7 @@ pub enum ProviderError {
     #[error(transparent)]
     Amount(#[from] AmountError),
     /// The provider answered a request that only reads with something that this crate does not understand.
-    #[error("the provider's answer cannot be understood: {0}")]
+    #[error("the provider's response cannot be understood: {0}")]
     Unreadable(String),
 }
 

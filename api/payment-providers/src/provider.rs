@@ -36,7 +36,7 @@ fn refused_here(code: &str, message: &str) -> ProviderError {
     ProviderError::Refused { status: 400, code: code.to_owned(), message: message.to_owned() }
 }
 
-/// The error of an answer to a request that only reads.
+/// The error of a response to a request that only reads.
 pub(crate) fn unreadable(reason: String) -> ProviderError {
     ProviderError::Unreadable(reason)
 }
@@ -52,7 +52,7 @@ pub(crate) fn unknown_without_look(error: ProviderError) -> ProviderError {
     }
 }
 
-/// The error of an answer to a request that did something.
+/// The error of a response to a request that did something.
 pub(crate) fn unreadable_write(reason: String) -> ProviderError {
     ProviderError::UnknownOutcome { reason }
 }

@@ -1,7 +1,8 @@
 //! Boundaries between the statements of a transaction, at which tests end the process to simulate a crash.
 //!
-//! `JISHU_ABORT_AT=NAME` ends the process at the boundary of that name, as `kill -9` would. Without the feature
-//! `failpoints`, the boundaries compile to nothing.
+//! `JISHU_ABORT_AT=NAME` ends the process at the boundary of that name, as `kill -9` would. `JISHU_ABORT_FILE=PATH` names a
+//! file with the name of a boundary, which a test can write while the server runs. Without the feature `failpoints`, the
+//! boundaries compile to nothing.
 
 /// The boundaries between the statements of a purchase, in order.
 pub const PURCHASE_BOUNDARIES: [&str; 8] = [
@@ -58,6 +59,7 @@ pub const SECOND_FACTOR_ON_BOUNDARIES: [&str; 3] =
 /// The boundaries between the statements that complete a sign-in with a second factor, in order.
 pub const SECOND_FACTOR_LOGIN_BOUNDARIES: [&str; 3] =
     ["second-factor.counted", "second-factor.proved", "second-factor.signed-in"];
+
 /// The boundaries between the statements that make, pay and grant an order, in order.
 pub const ORDER_BOUNDARIES: [&str; 13] = [
     "checkout.locked",
@@ -84,10 +86,13 @@ pub const ORDER_REFUND_BOUNDARIES: [&str; 5] = [
     "order.refund-settled",
 ];
 
-/// Ends the process if `JISHU_ABORT_AT` names this boundary.
+/// Ends the process if `JISHU_ABORT_AT`, or the file `JISHU_ABORT_FILE`, names this boundary.
 #[cfg(feature = "failpoints")]
 pub(crate) fn boundary(name: &str) {
-    if std::env::var("JISHU_ABORT_AT").is_ok_and(|at| at == name) {
+    let is_in_file = |path| std::fs::read_to_string(path).is_ok_and(|at| at == name);
+    if std::env::var("JISHU_ABORT_AT").is_ok_and(|at| at == name)
+        || std::env::var_os("JISHU_ABORT_FILE").is_some_and(is_in_file)
+    {
         std::process::abort();
     }
 }

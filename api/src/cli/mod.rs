@@ -40,6 +40,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 
 use crate::config::{DatabaseConfig, LogFormat, ServeConfig};
 use crate::telemetry;
@@ -143,6 +144,18 @@ fn print_text(text: Arguments<'_>) {
 
 /// The result of a command. The error is shown to the person who ran it.
 type CommandResult = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Prints the entries of a list: each as one JSON object a line, or as `print_entry` does.
+fn print_entries<T: Serialize>(entries: &[T], as_json: bool, print_entry: impl Fn(&T)) -> CommandResult {
+    for entry in entries {
+        if as_json {
+            println!("{}", serde_json::to_string(entry)?);
+        } else {
+            print_entry(entry);
+        }
+    }
+    Ok(())
+}
 
 /// Opens a database, runs the work, and closes the database even after an error. Closing an SQLite database leaves one
 /// complete file, without a write-ahead log.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use jishu_entity::order::OrderState;
 
-use super::{CommandResult, with_current_database};
+use super::{CommandResult, print_entries, with_current_database};
 use crate::config::DatabaseConfig;
 use jishu_service::order::{self, OrderEntry, OrderEventEntry};
 
@@ -73,14 +73,7 @@ pub(super) async fn run(args: OrdersArgs) -> CommandResult {
         OrdersCommand::List { state, limit, json, database } => {
             let states: Vec<OrderState> = state.into_iter().map(OrderState::from).collect();
             with_current_database(&database, async |database| {
-                for entry in order::operator_list(database, &states, limit).await? {
-                    if json {
-                        println!("{}", serde_json::to_string(&entry)?);
-                    } else {
-                        print_entry(&entry);
-                    }
-                }
-                Ok(())
+                print_entries(&order::operator_list(database, &states, limit).await?, json, print_entry)
             })
             .await
         }
@@ -89,19 +82,8 @@ pub(super) async fn run(args: OrdersArgs) -> CommandResult {
                 let Some((entry, events)) = order::operator_show(database, &order).await? else {
                     return Err(format!("there is no order {order}").into());
                 };
-                if json {
-                    println!("{}", serde_json::to_string(&entry)?);
-                } else {
-                    print_entry(&entry);
-                }
-                for event in &events {
-                    if json {
-                        println!("{}", serde_json::to_string(event)?);
-                    } else {
-                        print_event(event);
-                    }
-                }
-                Ok(())
+                print_entries(&[entry], json, print_entry)?;
+                print_entries(&events, json, print_event)
             })
             .await
         }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use jishu_entity::outbox_message::OutboxState;
 
-use super::{CommandResult, with_current_database};
+use super::{CommandResult, print_entries, with_current_database};
 use crate::config::DatabaseConfig;
 use jishu_service::clock::{Clock, SystemClock};
 use jishu_service::outbox::{self, OutboxEntry};
@@ -68,14 +68,7 @@ pub(super) async fn run(args: OutboxArgs) -> CommandResult {
         OutboxCommand::List { state, limit, json, database } => {
             let states: Vec<OutboxState> = state.into_iter().map(OutboxState::from).collect();
             with_current_database(&database, async |database| {
-                for entry in outbox::list(database, &states, limit).await? {
-                    if json {
-                        println!("{}", serde_json::to_string(&entry)?);
-                    } else {
-                        print_entry(&entry);
-                    }
-                }
-                Ok(())
+                print_entries(&outbox::list(database, &states, limit).await?, json, print_entry)
             })
             .await
         }

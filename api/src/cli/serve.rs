@@ -93,7 +93,8 @@ async fn bind(listen: &ListenAddress, flag: &str, backlog: u32) -> Result<TcpLis
 async fn metrics_listener(config: &ServeConfig) -> Result<Option<TcpListener>, String> {
     let Some(listen) = &config.observe.metrics_listen else { return Ok(None) };
     let listener = bind(listen, "--metrics-listen", METRICS_BACKLOG).await?;
-    let address = listener.local_addr().map_err(|error| format!("the address of --metrics-listen: {error}"))?;
+    let address =
+        listener.local_addr().map_err(|error| format!("the address of --metrics-listen: {error}"))?;
     tracing::info!(metrics = %address, "metrics are served under /metrics");
     Ok(Some(listener))
 }

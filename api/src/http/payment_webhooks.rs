@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::AppState;
-use jishu_service::order::{self, WebhookAnswer};
+use jishu_service::order::{self, WebhookResponse};
 
 /// The maximum size of a webhook, in bytes.
 const MAX_WEBHOOK_BYTES: usize = 256 * 1024;
@@ -44,14 +44,14 @@ pub(super) async fn receive(
         };
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         match order::receive(&state.services, &provider, &value, &body).await {
-            Ok(WebhookAnswer::Accepted) => "accepted\n".into_response(),
-            Ok(WebhookAnswer::NotConfigured) => {
+            Ok(WebhookResponse::Accepted) => "accepted\n".into_response(),
+            Ok(WebhookResponse::NotConfigured) => {
                 (StatusCode::NOT_FOUND, "this server takes no webhooks of this provider\n").into_response()
             }
-            Ok(WebhookAnswer::NotVerified) => {
+            Ok(WebhookResponse::NotVerified) => {
                 (StatusCode::UNAUTHORIZED, "the signature does not verify\n").into_response()
             }
-            Ok(WebhookAnswer::Unreadable) => {
+            Ok(WebhookResponse::Unreadable) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "the body cannot be read\n").into_response()
             }
             Err(error) => {

@@ -12,8 +12,8 @@ mod sittings;
 use std::time::{Duration, Instant};
 
 use jishu_tests::Backend;
-use jishu_tests::bench_server::{BenchServer, ran_as_server};
-use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
+use jishu_tests::bench_server::{ran_as_server, start_server};
+use jishu_tests::load::{KeptConnection, ServerProcess, cpu_time, graphql_post, median};
 use mimalloc::MiMalloc;
 use rivals::Rival;
 use sittings::Sitting;
@@ -47,7 +47,7 @@ async fn measure(backend: Backend) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = backend.create(folder.path()).await;
     let (sittings, statement) = sittings::prepare(&url, folder.path()).await;
-    let server = BenchServer::start(&url, folder.path());
+    let server = start_server(&url, folder.path(), &[]);
     let sittings = sittings::read_all(server.port, sittings).await;
     let rival = Rival { backend, url: &url, folder: folder.path(), statement, sittings: &sittings };
 
@@ -91,7 +91,7 @@ struct Load {
 }
 
 /// Saves batches numbered from `first` for a turn.
-async fn load(server: &BenchServer, sittings: &[Sitting], first: i64) -> Load {
+async fn load(server: &ServerProcess, sittings: &[Sitting], first: i64) -> Load {
     let (server_cpu, own_cpu) = (server.cpu_time(), cpu_time("self"));
     let started = Instant::now();
     let clients = sittings.chunks(SITTINGS_PER_CONNECTION).map(|sittings| {

@@ -78,7 +78,7 @@ async fn serve(task: &ServerTask, stop: impl Future<Output = ()>) {
         return;
     }
     // The lines of the log cost what they cost in the binary.
-    telemetry::init(LogFormat::Text).expect("the log starts");
+    telemetry::init(LogFormat::Text, None).expect("the log starts");
     let config = config(&task.database_url, &task.folder, task.port);
     let database = Database::connect(&config.database.options()).await.expect("the database opens");
     let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jishu_tests::Backend;
-use jishu_tests::bench_server::{BenchServer, ran_as_server};
-use jishu_tests::load::{KeptConnection, median};
+use jishu_tests::bench_server::{ran_as_server, start_server};
+use jishu_tests::load::{KeptConnection, ServerProcess, median};
 use jishu_tests::process::DatabaseProcess;
 use mimalloc::MiMalloc;
 use shop::{Shop, Workload};
@@ -48,7 +48,7 @@ async fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = DatabaseProcess::start(Backend::Postgres, folder.path());
     let shop = Shop::open(&database.url(), folder.path()).await;
-    let server = BenchServer::start(&database.url(), folder.path());
+    let server = start_server(&database.url(), folder.path(), &[]);
     for workload in [Workload::Single, Workload::HotBuyer, Workload::Bundle] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         // The first turn warms up.
@@ -77,7 +77,7 @@ async fn measure() {
 
 /// Purchases through the server.
 async fn buy(
-    server: &BenchServer,
+    server: &ServerProcess,
     database: &DatabaseProcess,
     shop: &Shop,
     workload: Workload,

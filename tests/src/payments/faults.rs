@@ -94,6 +94,12 @@ impl Faults {
         }
     }
 
+    /// Returns the number of planned faults that no request has met yet.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        self.plan().next.len()
+    }
+
     /// Plays faults at random, in an order that the seed fixes.
     pub fn random(&self, seed: u64, rates: FaultRates) {
         self.plan().random = Some((StdRng::seed_from_u64(seed), rates));

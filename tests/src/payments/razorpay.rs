@@ -95,6 +95,16 @@ impl FakeRazorpay {
         self.account.books().clone()
     }
 
+    /// Reads something from the books, without a copy of them.
+    pub fn read_books<T>(&self, read: impl FnOnce(&RazorpayBooks) -> T) -> T {
+        read(&self.account.books())
+    }
+
+    /// Keeps no more requests for [`Self::requests`]. A long storm would fill the memory with them.
+    pub fn forget_requests(&self) {
+        self.server.forget_requests();
+    }
+
     /// Changes the secret that webhooks are signed with.
     pub fn rotate_webhook_secret(&self, secret: &str) {
         secret.clone_into(&mut self.account.webhook_secret.lock().unwrap_or_else(PoisonError::into_inner));

@@ -77,11 +77,14 @@ pub(super) trait Api: Send + Sync + 'static {
     fn error(&self, status: u16) -> Value;
 }
 
+/// The requests that arrived, or none if they are not kept.
+type Seen = Arc<Mutex<Option<Vec<SeenRequest>>>>;
+
 /// A running server on loopback. Dropping it stops it, with all its connections.
 pub(super) struct FakeServer {
     pub(super) address: String,
     pub(super) faults: Arc<Faults>,
-    seen: Arc<Mutex<Vec<SeenRequest>>>,
+    seen: Seen,
     serving: JoinHandle<()>,
 }
 
@@ -108,22 +111,21 @@ impl FakeServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let faults = Arc::new(Faults::default());
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(Mutex::new(Some(Vec::new())));
         let serving = tokio::spawn(serve(listener, api, faults.clone(), seen.clone()));
         Self { address, faults, seen, serving }
     }
 
     pub(super) fn seen(&self) -> Vec<SeenRequest> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+    }
+
+    pub(super) fn forget_requests(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    api: Arc<dyn Api>,
-    faults: Arc<Faults>,
-    seen: Arc<Mutex<Vec<SeenRequest>>>,
-) {
+async fn serve(listener: TcpListener, api: Arc<dyn Api>, faults: Arc<Faults>, seen: Seen) {
     // Ends with this task, so that a hanging request ends with the fake.
     let mut connections = JoinSet::new();
     loop {
@@ -134,7 +136,9 @@ async fn serve(
                 let (api, faults, seen) = (api.clone(), faults.clone(), seen.clone());
                 async move {
                     let request = read(request).await;
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+                    if let Some(seen) = seen.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                        seen.push(request.clone());
+                    }
                     respond(api.as_ref(), &request, faults.take(&request)).await
                 }
             });

@@ -111,7 +111,7 @@ impl FakeProvider for FakeRazorpay {
             return BuyerOutcome::Authorized;
         }
         let paid = self.customer_pays(order);
-        let payment = self.books().payment(&paid.payment_id).clone();
+        let payment = self.read_books(|books| books.payment(&paid.payment_id).clone());
         if !payment.captured {
             return BuyerOutcome::Authorized;
         }
@@ -127,11 +127,11 @@ impl FakeProvider for FakeRazorpay {
     fn lines(&self) -> Vec<BooksLine> {
         let books = self.books();
         let line = |order: &super::RazorpayOrder| {
-            let payments = || books.payments.iter().filter(|payment| payment.order_id == order.id);
+            let payments = || books.payments_of(order);
             let refunds = || {
-                books.refunds.iter().filter(|refund| {
-                    refund.status != "failed" && payments().any(|payment| payment.id == refund.payment_id)
-                })
+                payments()
+                    .flat_map(|payment| books.refunds_of(payment))
+                    .filter(|refund| refund.status != "failed")
             };
             BooksLine {
                 provider_order: order.id.clone(),

@@ -79,7 +79,7 @@ struct Inner {
     plan: Mutex<Option<(DeliveryPlan, StdRng)>>,
     held: Mutex<Vec<UnsentWebhook>>,
     sent: Mutex<Vec<SentWebhook>>,
-    lost: AtomicUsize,
+    lost: Mutex<Vec<UnsentWebhook>>,
     under_way: AtomicUsize,
 }
 
@@ -103,7 +103,7 @@ impl Outbox {
             plan: Mutex::default(),
             held: Mutex::default(),
             sent: Mutex::default(),
-            lost: AtomicUsize::default(),
+            lost: Mutex::default(),
             under_way: AtomicUsize::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -169,10 +169,24 @@ impl Outbox {
         lock(&self.inner.sent).clone()
     }
 
-    /// Returns the number of events that were lost on purpose.
+    /// Returns the number of events that were lost: on purpose, or because no attempt was accepted.
     #[must_use]
     pub fn lost(&self) -> usize {
-        self.inner.lost.load(Ordering::SeqCst)
+        lock(&self.inner.lost).len()
+    }
+
+    /// Sends the lost events with one of these texts in their names, as staff does in the provider's dashboard. Returns their
+    /// number.
+    ///
+    /// # Panics
+    /// Panics if the server does not accept one within a minute.
+    pub async fn replay_lost(&self, kinds: &[&str]) -> usize {
+        let is_chosen = |event: &UnsentWebhook| kinds.iter().any(|kind| event.kind.contains(kind));
+        let lost: Vec<_> = lock(&self.inner.lost).iter().filter(|event| is_chosen(event)).cloned().collect();
+        for event in &lost {
+            wait_until("a replayed event is accepted", async || self.send(event).await == Some(200)).await;
+        }
+        lost.len()
     }
 
     /// Waits until no event is under way.
@@ -187,21 +201,29 @@ impl Outbox {
             return;
         };
         if random.random_bool(plan.lost) {
-            self.inner.lost.fetch_add(1, Ordering::SeqCst);
+            lock(&self.inner.lost).push(event);
             return;
         }
-        let times = random.random_range(1..=plan.repeated.clamp(1, 5));
+        // Most events are sent once.
+        let most = plan.repeated.clamp(1, 5);
+        let times = if random.random_ratio(2, 3) { 1 } else { random.random_range(1..=most) };
         for _ in 0..times {
             let delay = plan.delay.mul_f64(random.random_range(0.0..=1.0));
             let (outbox, event, retries) = (self.clone(), event.clone(), plan.retries);
             self.inner.under_way.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
+                let mut is_accepted = false;
                 for _ in 0..=retries {
-                    if outbox.send(&event).await.is_some_and(|status| (200..300).contains(&status)) {
+                    is_accepted =
+                        outbox.send(&event).await.is_some_and(|status| (200..300).contains(&status));
+                    if is_accepted {
                         break;
                     }
                     tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                if !is_accepted {
+                    lock(&outbox.inner.lost).push(event);
                 }
                 outbox.inner.under_way.fetch_sub(1, Ordering::SeqCst);
             });

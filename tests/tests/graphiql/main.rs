@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod browser;
+mod payments;
 mod pictures;
 mod screens;
 mod sitting;

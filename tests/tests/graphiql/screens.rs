@@ -15,11 +15,12 @@ const PHONES: [(u32, u32); 2] = [(390, 844), (360, 640)];
 const PANES: &str = "[['.graphiql-query-editor', 220], ['.graphiql-editor-tools', 30], \
     ['.graphiql-editor-tool', 120], ['.graphiql-response', 200]]";
 
-const TABS: [(&str, &str); 11] = [
+const TABS: [(&str, &str); 12] = [
     ("query", "Catalogue"),
     ("mutation", "Register"),
     ("mutation", "SignIn"),
     ("mutation", "Purchase"),
+    ("mutation", "Checkout"),
     ("query", "MyTestCards"),
     ("subscription", "LiveTestCards"),
     ("mutation", "StartTest"),

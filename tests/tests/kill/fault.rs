@@ -15,6 +15,15 @@ pub(crate) enum Fault {
     ScoredAgain,
     RefundKeepsSittings,
     RefundUnaudited,
+    AmountNotCompared,
+    CurrencyNotCompared,
+    EventIdTrusted,
+    EachSourceCounts,
+    SecondPaymentDropped,
+    LateMoneyKept,
+    RefundNotListed,
+    GrantOutside,
+    GrantedAgain,
 }
 
 impl Fault {
@@ -25,6 +34,18 @@ impl Fault {
         [Self::Unstored, Self::NotHeld, Self::DeadlineAnew, Self::NotAdded, Self::ScoredAgain];
 
     pub(crate) const OF_REFUNDS: [Self; 2] = [Self::RefundKeepsSittings, Self::RefundUnaudited];
+
+    pub(crate) const OF_ORDERS: [Self; 9] = [
+        Self::AmountNotCompared,
+        Self::CurrencyNotCompared,
+        Self::EventIdTrusted,
+        Self::EachSourceCounts,
+        Self::SecondPaymentDropped,
+        Self::LateMoneyKept,
+        Self::RefundNotListed,
+        Self::GrantOutside,
+        Self::GrantedAgain,
+    ];
 
     /// The name of its patch, and its value in `JISHU_PLANT`.
     pub(crate) fn name(self) -> &'static str {
@@ -41,6 +62,15 @@ impl Fault {
             Self::ScoredAgain => "scored-again",
             Self::RefundKeepsSittings => "refund-keeps-sittings",
             Self::RefundUnaudited => "refund-unaudited",
+            Self::AmountNotCompared => "amount-not-compared",
+            Self::CurrencyNotCompared => "currency-not-compared",
+            Self::EventIdTrusted => "event-id-trusted",
+            Self::EachSourceCounts => "each-source-counts",
+            Self::SecondPaymentDropped => "second-payment-dropped",
+            Self::LateMoneyKept => "late-money-kept",
+            Self::RefundNotListed => "refund-not-listed",
+            Self::GrantOutside => "grant-outside",
+            Self::GrantedAgain => "granted-again",
         }
     }
 
@@ -61,6 +91,14 @@ impl Fault {
             Self::NotAdded => &["learner and topic"],
             Self::RefundKeepsSittings => &["an open sitting on an ended entitlement"],
             Self::RefundUnaudited => &["without exactly one audit event"],
+            Self::AmountNotCompared
+            | Self::CurrencyNotCompared
+            | Self::EventIdTrusted
+            | Self::EachSourceCounts
+            | Self::SecondPaymentDropped
+            | Self::LateMoneyKept
+            | Self::RefundNotListed => &["is granted, and the money is not (the provider's)"],
+            Self::GrantOutside | Self::GrantedAgain => &["no order made it"],
             Self::ScoredAgain => &["submitted again", "changed its result", "events that a sitting was"],
         };
         signs.iter().any(|sign| violation.contains(sign))
@@ -76,7 +114,8 @@ fn each_fault_is_a_patch() {
     let mut patches: Vec<String> =
         files.filter_map(|file| file.strip_suffix(".patch").map(str::to_owned)).collect();
     patches.sort();
-    let faults = Fault::OF_PURCHASES.into_iter().chain(Fault::OF_SITTINGS).chain(Fault::OF_REFUNDS);
+    let faults = Fault::OF_PURCHASES.into_iter().chain(Fault::OF_SITTINGS);
+    let faults = faults.chain(Fault::OF_REFUNDS).chain(Fault::OF_ORDERS);
     let mut names: Vec<&str> = faults.map(Fault::name).collect();
     names.sort_unstable();
     assert_eq!(patches, names);

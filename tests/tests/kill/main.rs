@@ -2,11 +2,12 @@
 //! purchases, of sittings, of refunds and of orders. Afterwards everything that was acknowledged must exist once and complete.
 //!
 //! - `KILL_SEED` repeats the choices of a run.
-//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds and orders 4.
+//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds 4.
+//! - `KILL_ORDERS` and `KILLS` set the number of orders and of kills in the storm of orders. Default 120 and 8.
 //! - `KILL_BUYERS` sets the number of buyers. Default 4000.
 //! - `KILL_FAULT_SECONDS` sets how long each storm with a planted fault lasts. Default 3, for sittings 1.
 //!
-//! The long run: `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
+//! The long runs: `KILL_ORDERS=20000 KILLS=300 tests/run orders_survive_kills`, and `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
 
 // The futures of tests on a whole app are nested deeply.
 #![recursion_limit = "256"]
@@ -47,6 +48,10 @@ fn seconds(variable: &str, default: u64) -> Duration {
     Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
 }
 
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |value| value.parse().expect("a number"))
+}
+
 fn seed() -> u64 {
     std::env::var("KILL_SEED").map_or_else(|_| rand::random(), |value| value.parse().expect("a number"))
 }
@@ -72,6 +77,7 @@ async fn killed_at_random(backend: Backend) {
     let wrong = world.wrong(&report.ledger).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
     assert!(report.server_kills > 0 && report.ledger.acknowledged() > 0, "something happened");
+    assert!(report.database_kills > 0 || !kills.database, "the database was killed");
 }
 
 async fn aborted_at_every_boundary(backend: Backend) {
@@ -82,9 +88,7 @@ async fn aborted_at_every_boundary(backend: Backend) {
     let mut world = World::start(backend, &[]).await;
     let mut ledger = Ledger::default();
     for boundary in PURCHASE_BOUNDARIES {
-        world.server.kill();
-        world.start_server(&[("JISHU_ABORT_AT", boundary)]);
-        ledger.merge(storm::one_purchase_through_an_abort(&mut world).await);
+        ledger.merge(storm::one_purchase_through_an_abort(&mut world, boundary).await);
         let wrong = world.wrong(&ledger).await;
         assert!(wrong.is_empty(), "{backend:?} at {boundary}: {wrong:#?}");
     }
@@ -154,9 +158,7 @@ async fn sittings_aborted_at_every_boundary(backend: Backend) {
     sittings::banks(&mut world).await;
     let mut ledger = sittings::Ledger::default();
     for (boundary, learner) in SITTING_BOUNDARIES.into_iter().zip(0..) {
-        let [grace, closing] = sittings::VARIABLES;
-        world.start_server(&[("JISHU_ABORT_AT", boundary), grace, closing]);
-        ledger.merge(sittings::one_learner_through_an_abort(&mut world, learner).await);
+        ledger.merge(sittings::one_learner_through_an_abort(&mut world, boundary, learner).await);
         let wrong = sittings::wrong(&world, &ledger).await;
         assert!(wrong.is_empty(), "{backend:?} at {boundary}: {wrong:#?}");
     }
@@ -248,33 +250,35 @@ async fn second_factors_survive_aborts(backend: Backend) {
     eprintln!("{backend:?}: second factors aborted at {boundaries} boundaries");
 }
 
-/// Sweeps the boundaries of orders and of their refunds, then runs a storm of orders at a fake provider: the money harness.
+/// Sweeps the boundaries of orders and of their refunds, then plants the faults, then runs a storm of orders at a fake
+/// provider: the money harness. All share one database, because a start of a database takes as long as some of it.
 async fn orders_survive_kills(backend: Backend) {
     if !backend.is_selected() {
         return;
     }
     let _turn = STORM_LOCK.lock().await;
+    let length = orders::Length { orders: number("KILL_ORDERS", 120), kills: number("KILLS", 8) };
     let fake = std::sync::Arc::new(jishu_tests::payments::FakeRazorpay::start().await);
-    let mut world = World::start(backend, &[]).await;
+    let buyers = orders::SWEPT_BUYERS + length.orders + 100;
+    let mut world = World::start_for(backend, buyers, &[]).await;
     orders::prepare(&mut world).await;
     let boundaries = orders::abort(&mut world, &fake).await;
     eprintln!("{backend:?}: orders aborted at {boundaries} boundaries");
 
     let seed = seed();
-    let kills = Kills {
-        server: true,
-        database: backend != Backend::Sqlite,
-        max_pause_ms: MAX_PURCHASE_PAUSE_MS,
-        patience: MAX_RETRY_TIME,
-    };
-    let (made, server_kills, database_kills) =
-        orders::storm(&mut world, &fake, seed, seconds("KILL_SECONDS", 4), kills).await;
-    eprintln!(
-        "{backend:?}: KILL_SEED={seed}: {made} orders, {server_kills} kills of the server, {database_kills} of the database"
-    );
+    let report = orders::storm(&mut world, &fake, seed, length, backend != Backend::Sqlite).await;
+    eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = orders::wrong(&world, &fake).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(server_kills > 0 && made > 0, "something happened");
+    assert!(report.orders >= length.orders, "something happened");
+    assert!(report.database_kills > 0 || backend == Backend::Sqlite, "the database was killed");
+
+    for (fault, number) in Fault::OF_ORDERS.into_iter().zip(50..) {
+        let Some(caught) = orders::caught(&mut world, &fake, fault, number).await else {
+            panic!("{backend:?}: {fault:?} was not caught")
+        };
+        eprintln!("{backend:?}: {fault:?} caught: {caught}");
+    }
 }
 
 macro_rules! on_each_database {

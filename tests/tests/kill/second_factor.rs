@@ -17,16 +17,21 @@ fn client(world: &World, token: Option<&str>) -> Client {
     Client::new(reqwest::Client::new(), world.server.endpoint(), token.map(str::to_owned))
 }
 
-/// Sends a document that must abort the server.
-async fn send_and_abort(world: &mut World, token: Option<&str>, document: &str, variables: Value) {
+/// Sends a document that must abort the server at a boundary.
+async fn send_and_abort(
+    world: &mut World,
+    boundary: &str,
+    token: Option<&str>,
+    (document, variables): (&str, Value),
+) {
+    world.abort_at(boundary);
     let mut request = reqwest::Client::new().post(world.server.endpoint());
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
     let sent = request.json(&json!({ "query": document, "variables": variables })).send().await;
     assert!(sent.is_err(), "the server aborted");
-    assert!(world.server.ends());
-    world.server.restart_without("JISHU_ABORT_AT");
+    assert!(world.revive(), "{boundary}");
 }
 
 /// Counts the rows that a change writes: the factors that count, the codes, the used codes, the counted attempts, the sessions, the audit
@@ -53,7 +58,6 @@ async fn state(world: &World) -> Vec<i64> {
 /// boundaries.
 pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
     for (boundary, number) in SECOND_FACTOR_ON_BOUNDARIES.into_iter().zip(0..) {
-        world.start_server(&[("JISHU_ABORT_AT", boundary)]);
         let email = format!("factor{number}@example.com");
         let registration = Registration::new("Asha", &email, PASSWORD);
         let token = client(world, None).register(&registration).await.access_token().to_owned();
@@ -67,7 +71,7 @@ pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
         let app = Authenticator::new(begun.text("/beginTwoFactor/secret"));
         let before = state(world).await;
         let variables = json!({ "code": app.code(Utc::now()) });
-        send_and_abort(world, Some(&token), CONFIRM, variables).await;
+        send_and_abort(world, boundary, Some(&token), (CONFIRM, variables)).await;
         assert_eq!(state(world).await, before, "{:?} at {boundary}", world.backend);
         let variables = json!({ "code": app.code(Utc::now()) });
         let confirmed = client(world, Some(&token)).run_with(CONFIRM, variables).await;
@@ -78,7 +82,6 @@ pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
         assert_eq!((after[5] - before[5], after[6] - before[6]), (1, 1), "{boundary}");
     }
     for (boundary, number) in SECOND_FACTOR_LOGIN_BOUNDARIES.into_iter().zip(10..) {
-        world.start_server(&[("JISHU_ABORT_AT", "none")]);
         let email = format!("factor{number}@example.com");
         let registration = Registration::new("Asha", &email, PASSWORD);
         let token = client(world, None).register(&registration).await.access_token().to_owned();
@@ -88,10 +91,9 @@ pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
         connection.close().await.expect("closing");
         let (_, codes) = client(world, Some(&token)).set_up_second_factor(PASSWORD, Utc::now()).await;
         let challenge = client(world, None).challenge(&email, PASSWORD).await;
-        world.start_server(&[("JISHU_ABORT_AT", boundary)]);
         let before = state(world).await;
         let input = json!({ "input": { "challenge": challenge, "recoveryCode": codes[0] } });
-        send_and_abort(world, None, COMPLETE_LOGIN, input).await;
+        send_and_abort(world, boundary, None, (COMPLETE_LOGIN, input)).await;
         assert_eq!(state(world).await, before, "{:?} at {boundary}", world.backend);
         let completed = client(world, None).complete_login(&challenge, "recoveryCode", &codes[0]).await;
         assert!(completed["tokens"]["accessToken"].is_string(), "{boundary}: {completed}");

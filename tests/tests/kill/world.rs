@@ -1,6 +1,7 @@
 //! The server under test, its database, a catalogue and buyers. Also checks what must be true afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -21,6 +22,18 @@ use crate::ledger::Ledger;
 /// Number of cards of each subject. It is small, so that many purchases fit into a run.
 pub(crate) const CARDS_PER_SUBJECT: i64 = 7;
 
+/// The file in which the tests name the boundary at which the server aborts.
+fn abort_file(folder: &Path) -> PathBuf {
+    folder.join("abort-at")
+}
+
+fn start_server(url: &str, folder: &Path, variables: &[(&str, &str)]) -> ServerProcess {
+    let file = abort_file(folder);
+    let file = ("JISHU_ABORT_FILE", file.to_str().expect("UTF-8"));
+    let variables: Vec<_> = variables.iter().copied().chain([file]).collect();
+    ServerProcess::start(url, folder, &variables)
+}
+
 pub(crate) struct World {
     pub(crate) server: ServerProcess,
     pub(crate) database: Mutex<DatabaseProcess>,
@@ -36,11 +49,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(backend: Backend, variables: &[(&str, &str)]) -> Self {
+        let buyers = std::env::var("KILL_BUYERS").map_or(4_000, |buyers| buyers.parse().expect("a number"));
+        Self::start_for(backend, buyers, variables).await
+    }
+
+    pub(crate) async fn start_for(backend: Backend, buyers: usize, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database = DatabaseProcess::start(backend, folder.path());
         KeyRing::load_or_create(&folder.path().join("keys.pem")).expect("keys");
         let url = database.url();
-        let server = ServerProcess::start(&url, folder.path(), variables);
+        let server = start_server(&url, folder.path(), variables);
         let mut world = Self {
             server,
             database: Mutex::new(database),
@@ -52,12 +70,32 @@ impl World {
             url,
             folder,
         };
-        world.fill().await;
+        world.fill(buyers).await;
         world
     }
 
     pub(crate) fn start_server(&mut self, variables: &[(&str, &str)]) {
-        self.server = ServerProcess::start(&self.url, self.folder.path(), variables);
+        self.server = start_server(&self.url, self.folder.path(), variables);
+    }
+
+    /// Lets the server abort when it comes by a boundary.
+    pub(crate) fn abort_at(&self, boundary: &str) {
+        std::fs::write(abort_file(self.folder.path()), boundary).expect("a file");
+    }
+
+    /// Waits for the server to abort, and starts it again. Returns whether it has aborted.
+    pub(crate) fn revive(&mut self) -> bool {
+        let has_aborted = self.server.ends();
+        self.abort_nowhere();
+        if has_aborted {
+            self.server.restart();
+        }
+        has_aborted
+    }
+
+    /// Lets the server run past all boundaries again.
+    pub(crate) fn abort_nowhere(&self) {
+        self.abort_at("");
     }
 
     /// Connects to the database directly. Each call opens a new connection, because the database may have been killed.
@@ -65,7 +103,7 @@ impl World {
         Database::connect(&self.url).await.expect("the database answers")
     }
 
-    async fn fill(&mut self) {
+    async fn fill(&mut self, buyers: usize) {
         let connection = self.connect().await;
         let now = Utc::now();
         let course = course::ActiveModel {
@@ -89,7 +127,6 @@ impl World {
             };
             self.subjects.push(subject.insert(&connection).await.expect("a subject").id.0);
         }
-        let buyers = std::env::var("KILL_BUYERS").map_or(4_000, |buyers| buyers.parse().expect("a number"));
         for batch in (0..buyers).collect::<Vec<_>>().chunks(2_000) {
             let rows = batch.iter().map(|number| user::ActiveModel {
                 name: Set("Buyer".to_owned()),
@@ -163,9 +200,25 @@ impl World {
         wrong
     }
 
+    /// Returns the rules that rows break. Each rule has a query for the ids of such rows.
+    pub(crate) async fn broken(
+        &self,
+        connection: &DatabaseConnection,
+        rules: &[(&str, &str)],
+    ) -> Vec<String> {
+        let mut broken = Vec::new();
+        for (rule, query) in rules {
+            let found = self.numbers(connection, query).await;
+            if !found.is_empty() {
+                broken.push(format!("{rule}: {} times, first {}", found.len(), found[0]));
+            }
+        }
+        broken
+    }
+
     /// Checks rules that the tables must satisfy after any requests.
     async fn check_tables(&self, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
-        for (rule, violations) in [
+        let rules = [
             (
                 "a duplicate card",
                 "SELECT purchase_id FROM mock_test_attempts GROUP BY purchase_id, subject_id, test_number HAVING COUNT(*) > 1",
@@ -193,12 +246,8 @@ impl World {
                 "SELECT p.id FROM purchases p LEFT JOIN audit_events a ON a.target_type = 'purchases' AND a.target_id = p.id \
                  GROUP BY p.id HAVING COUNT(a.id) <> 1",
             ),
-        ] {
-            let found = self.numbers(connection, violations).await;
-            if !found.is_empty() {
-                wrong.push(format!("{rule}: {} times, first {}", found.len(), found[0]));
-            }
-        }
+        ];
+        wrong.extend(self.broken(connection, &rules).await);
     }
 
     /// Compares the responses that clients got with the stored rows.

@@ -11,6 +11,7 @@ on_each_database!(
     a_refund_in_mid_sitting_closes_the_sitting_and_keeps_the_history,
     a_purchase_is_refunded_in_parts_and_bought_again,
     a_repeated_refund_changes_nothing,
+    a_key_that_found_a_refund_never_asks_for_another,
     invalid_refunds_are_refused_and_write_nothing,
     an_expired_and_a_free_purchase_can_be_refunded,
     a_purchase_of_the_old_system_is_not_refunded_again,
@@ -168,9 +169,8 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     for repeated in [
         shop.support.refund(shop.only(0).key(KEY)).await,
         other.refund(shop.only(0).key(KEY)).await,
-        // Without the key, and with another one, the same subjects find their refund.
+        // Without the key, the same subjects find their refund.
         shop.support.refund(shop.only(0)).await,
-        shop.support.refund(shop.only(0).key("6f1c2a58-1111-4d6e-9a4e-000000000002").reason("Again")).await,
     ] {
         assert_eq!((repeated.outcome(), repeated.refund()), ("EXISTING", first.refund()));
     }
@@ -195,6 +195,25 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     let rest = shop.support.refund(shop.whole()).await;
     assert_eq!((rest.outcome(), rest.amount()), ("CREATED", "100.00"));
     assert_eq!(shop.support.refund(shop.whole()).await.refund(), rest.refund());
+}
+
+async fn a_key_that_found_a_refund_never_asks_for_another(app: Arc<TestApp>) {
+    const OTHER_KEY: &str = "6f1c2a58-1111-4d6e-9a4e-000000000002";
+    let shop = Shop::open(&app).await;
+    let first = shop.support.refund(shop.only(0).key(KEY)).await;
+    let again = shop.only(0).key(OTHER_KEY).reason("Again");
+    let found = shop.support.refund(again.clone()).await;
+    assert_eq!((found.outcome(), found.refund()), ("EXISTING", first.refund()));
+    let before = app.rows().await;
+    let repeated = shop.support.refund(again).await;
+    assert_eq!((repeated.outcome(), repeated.refund()), ("EXISTING", first.refund()));
+    for other in [shop.only(1), shop.whole(), shop.only(0)] {
+        let refused = shop.support.refund(other.key(OTHER_KEY)).await;
+        assert_eq!(refused.refused_as(), ("IDEMPOTENCY_KEY_REUSED", "idempotencyKey"));
+    }
+    assert_eq!(app.rows().await, before, "nothing was written");
+    let live = "SELECT COUNT(*) FROM entitlements WHERE ended_at IS NULL";
+    assert_eq!(app.number(live).await, 1, "the other subject is still there");
 }
 
 async fn invalid_refunds_are_refused_and_write_nothing(app: Arc<TestApp>) {

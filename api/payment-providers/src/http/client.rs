@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 use super::{
     HttpOptions,
     circuit::Circuit,
-    outcome::{Answer, Outcome, Repeat},
+    outcome::{Outcome, Repeat, Response},
 };
 use crate::{ConfigError, ProviderError};
 
@@ -119,13 +119,13 @@ impl HttpClient {
     /// Sends a call, and reads the body of a success.
     pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, ProviderError> {
         let repeat = call.repeat;
-        let answer = self.send(&call).await?;
-        if !answer.status.is_success() {
-            let (code, message) = (self.explain)(&answer.body);
+        let response = self.send(&call).await?;
+        if !response.status.is_success() {
+            let (code, message) = (self.explain)(&response.body);
             let message = message.chars().take(MAX_MESSAGE_CHARACTERS).collect();
-            return Err(ProviderError::Refused { status: answer.status.as_u16(), code, message });
+            return Err(ProviderError::Refused { status: response.status.as_u16(), code, message });
         }
-        serde_json::from_slice(&answer.body).map_err(|error| {
+        serde_json::from_slice(&response.body).map_err(|error| {
             // The text of the error can quote the body, so only its position is kept.
             let reason = format!(
                 "the body of its success cannot be read at line {}, column {}",
@@ -140,7 +140,7 @@ impl HttpClient {
         })
     }
 
-    async fn send(&self, call: &Call) -> Result<Answer, ProviderError> {
+    async fn send(&self, call: &Call) -> Result<Response, ProviderError> {
         let started = Instant::now();
         let mut maybe_done = false;
         let mut attempt = 1;
@@ -182,16 +182,16 @@ impl HttpClient {
 
     async fn attempt(&self, call: &Call, left: Duration) -> (Outcome, Option<StatusCode>) {
         match tokio::time::timeout(left, self.request(call)).await {
-            Ok(Ok(answer)) => {
-                let status = answer.status;
-                (Outcome::of(answer), Some(status))
+            Ok(Ok(response)) => {
+                let status = response.status;
+                (Outcome::of(response), Some(status))
             }
             Ok(Err(outcome)) => (outcome, None),
-            Err(_) => (maybe_done("it gave no answer in time"), None),
+            Err(_) => (maybe_done("it sent no response in time"), None),
         }
     }
 
-    async fn request(&self, call: &Call) -> Result<Answer, Outcome> {
+    async fn request(&self, call: &Call) -> Result<Response, Outcome> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), call.path));
         let mut request = self.client.request(call.method.clone(), url).query(&call.query);
@@ -218,9 +218,9 @@ impl HttpClient {
             } else if error.is_builder() {
                 Outcome::NothingDone { reason: "the request could not be built".into(), retry_after: None }
             } else if error.is_timeout() {
-                maybe_done("it gave no answer in time")
+                maybe_done("it sent no response in time")
             } else {
-                maybe_done("the connection broke before its answer")
+                maybe_done("the connection broke before its response")
             }
         })?;
         let status = response.status();
@@ -232,14 +232,14 @@ impl HttpClient {
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|_| maybe_done("the connection broke in the middle of its answer"))?
+            .map_err(|_| maybe_done("the connection broke in the middle of its response"))?
         {
             if body.len() + chunk.len() > self.options.max_response_bytes {
-                return Err(maybe_done("its answer is too large"));
+                return Err(maybe_done("its response is too large"));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, body, retry_after, should_retry })
+        Ok(Response { status, body, retry_after, should_retry })
     }
 }
 

@@ -17,9 +17,9 @@ pub(crate) enum Repeat {
     Never,
 }
 
-/// A response.
+/// A response whose body was read.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
     /// How long the provider asks to wait.
@@ -31,8 +31,8 @@ pub(crate) struct Answer {
 /// The outcome of one request.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// The provider answered, and the answer settles the call: a success or a refusal.
-    Settled(Answer),
+    /// The provider responded, and the response settles the call: a success or a refusal.
+    Settled(Response),
     /// The provider certainly did nothing.
     NothingDone { reason: String, retry_after: Option<Duration> },
     /// The provider may have done it.
@@ -40,19 +40,19 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// Reads the status of an answer.
-    pub(super) fn of(answer: Answer) -> Self {
-        let status = answer.status;
-        let may_repeat = answer.should_retry != Some(false);
+    /// Reads the status of a response.
+    pub(super) fn of(response: Response) -> Self {
+        let status = response.status;
+        let may_repeat = response.should_retry != Some(false);
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Self::NothingDone { reason: "it answered 429".into(), retry_after: answer.retry_after };
+            return Self::NothingDone { reason: "it answered 429".into(), retry_after: response.retry_after };
         }
         // A conflict means that an equal request with the same key is under way.
         if status.is_server_error() || status == StatusCode::CONFLICT || status == StatusCode::REQUEST_TIMEOUT
         {
             return Self::MaybeDone { reason: format!("it answered {}", status.as_u16()), may_repeat };
         }
-        Self::Settled(answer)
+        Self::Settled(response)
     }
 
     /// Whether the provider is to blame. Limits and conflicts show that it works.
@@ -82,10 +82,10 @@ impl Outcome {
     }
 
     /// Ends a call whose last request came to this. `maybe_done` says that an earlier request may have done the work.
-    pub(super) fn end(self, repeat: Repeat, maybe_done: bool) -> Result<Answer, ProviderError> {
+    pub(super) fn end(self, repeat: Repeat, maybe_done: bool) -> Result<Response, ProviderError> {
         let writes = repeat != Repeat::Read;
         match self {
-            Self::Settled(answer) => Ok(answer),
+            Self::Settled(response) => Ok(response),
             Self::NothingDone { reason, .. } | Self::MaybeDone { reason, .. } if writes && maybe_done => {
                 Err(ProviderError::UnknownOutcome { reason })
             }

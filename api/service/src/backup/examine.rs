@@ -11,7 +11,7 @@ use crate::integrity::{self, columns_of};
 const MAX_CASES_PER_FAULT: usize = 20;
 
 /// Tables whose rows are never deleted.
-const TABLES_WITHOUT_DELETIONS: [&str; 19] = [
+const TABLES_WITHOUT_DELETIONS: [&str; 20] = [
     "users",
     "courses",
     "subjects",
@@ -27,6 +27,7 @@ const TABLES_WITHOUT_DELETIONS: [&str; 19] = [
     "test_sessions",
     "refunds",
     "refund_lines",
+    "refund_repeats",
     "orders",
     "order_lines",
     "payment_events",

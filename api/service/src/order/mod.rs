@@ -45,7 +45,7 @@ pub use reconcile::{keep_reconciling, reconcile};
 pub use resolve::{Resolution, ResolveRefusal, ResolveRequest, resolve};
 pub use state::may_move;
 pub use watch::changes;
-pub use webhook::{WebhookAnswer, receive};
+pub use webhook::{WebhookResponse, receive};
 
 pub(crate) use resolve::{DECISION_TEXT, RESOLVED};
 pub(crate) use work::{OrderTools, OrderWork, Origin};

@@ -22,7 +22,7 @@ use crate::failpoint;
 pub(super) enum Opened {
     /// The buyer can pay with these parameters.
     Payable(Box<order::Model>, ClientParameters),
-    /// The provider could not be asked, or its answer is unknown. Another try makes no second order.
+    /// The provider could not be asked, or its response is unknown. Another try makes no second order.
     Later,
     /// The provider never takes this order, so it was cancelled.
     Refused,

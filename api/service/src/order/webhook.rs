@@ -13,7 +13,7 @@ const MAX_EVENT_ID_CHARS: usize = 128;
 
 /// The response to a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookAnswer {
+pub enum WebhookResponse {
     /// What it reports is committed, or it reports nothing of interest.
     Accepted,
     /// The server is not configured for this provider.
@@ -34,35 +34,35 @@ pub async fn receive(
     provider: &str,
     headers: &(dyn Fn(&str) -> Option<String> + Sync),
     body: &[u8],
-) -> Result<WebhookAnswer, Fault> {
+) -> Result<WebhookResponse, Fault> {
     let (Some(payments), Ok(name)) = (services.payments.as_deref(), provider.parse::<ProviderName>()) else {
-        return Ok(WebhookAnswer::NotConfigured);
+        return Ok(WebhookResponse::NotConfigured);
     };
     let Some(gateway) = payments.gateway.as_ref().filter(|gateway| gateway.name() == name) else {
-        return Ok(WebhookAnswer::NotConfigured);
+        return Ok(WebhookResponse::NotConfigured);
     };
     let webhook = match gateway.verify_webhook(headers, body, services.clock.now()) {
         Ok(webhook) => webhook,
-        Err(WebhookError::NotConfigured) => return Ok(WebhookAnswer::NotConfigured),
+        Err(WebhookError::NotConfigured) => return Ok(WebhookResponse::NotConfigured),
         Err(error @ WebhookError::Unreadable(_)) => {
             tracing::warn!(provider, %error, "a webhook cannot be read");
-            return Ok(WebhookAnswer::Unreadable);
+            return Ok(WebhookResponse::Unreadable);
         }
         Err(error) => {
             tracing::warn!(provider, %error, "a webhook was refused");
-            return Ok(WebhookAnswer::NotVerified);
+            return Ok(WebhookResponse::NotVerified);
         }
     };
     let report = match webhook.event {
         WebhookEvent::Payment(payment) => Report::Payment(payment),
         WebhookEvent::Refund(refund) => Report::Refund(refund),
         WebhookEvent::Dispute(dispute) => Report::Dispute(dispute),
-        WebhookEvent::Ignored(_) => return Ok(WebhookAnswer::Accepted),
+        WebhookEvent::Ignored(_) => return Ok(WebhookResponse::Accepted),
     };
     let is_plain =
         |id: &String| id.len() <= MAX_EVENT_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic());
     let event_id = webhook.event_id.filter(is_plain);
     let origin = Origin { source: PaymentEventSource::Webhook, event_id, by: None };
     record(services, payments.provider, report, origin).await?;
-    Ok(WebhookAnswer::Accepted)
+    Ok(WebhookResponse::Accepted)
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::entitlement::{self, EntitlementEnd};
 use jishu_entity::purchase::{self, PurchaseStatus};
 use jishu_entity::refund::{self, RefundStatus};
-use jishu_entity::{SubjectId, refund_line};
+use jishu_entity::{SubjectId, refund_line, refund_repeat};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
@@ -45,6 +45,7 @@ pub(super) async fn run(
     let chosen = match parts.choose(command)? {
         Choice::Refund(chosen) => chosen,
         Choice::Existing(refund) => {
+            store_key(transaction, command, &parts, &refund, now).await?;
             return Ok(Refunded { outcome: RefundOutcome::Existing, refund, purchase: parts.purchase });
         }
     };
@@ -139,6 +140,8 @@ struct Parts {
     /// Its refunds, oldest first.
     refunds: Vec<refund::Model>,
     lines: Vec<refund_line::Model>,
+    /// The requests that found one of the refunds.
+    repeats: Vec<refund_repeat::Model>,
 }
 
 /// The entitlements that a request refunds, or the refund that it repeats.
@@ -161,18 +164,30 @@ impl Parts {
             .filter(refund::Column::PurchaseId.eq(id))
             .order_by_asc(refund::Column::Id);
         let lines = refund_line::Entity::find().filter(refund_line::Column::PurchaseId.eq(id));
+        let repeats = refund_repeat::Entity::find().filter(refund_repeat::Column::PurchaseId.eq(id));
         Ok(Self {
             purchase: purchase.one(transaction).await?.ok_or(RefundRefusal::PurchaseNotFound)?,
             entitlements: entitlements.all(transaction).await?,
             refunds: refunds.all(transaction).await?,
             lines: lines.all(transaction).await?,
+            repeats: repeats.all(transaction).await?,
+        })
+    }
+
+    /// Finds the refund that an earlier request with this key made or found, and the digest of that request.
+    fn by_key(&self, key: &str) -> Option<(&refund::Model, &str)> {
+        let made = self.refunds.iter().find(|refund| refund.idempotency_key == key);
+        made.map(|refund| (refund, refund.request_hash.as_str())).or_else(|| {
+            let repeat = self.repeats.iter().find(|repeat| repeat.idempotency_key == key)?;
+            let found = self.refunds.iter().find(|refund| refund.id == repeat.refund_id)?;
+            Some((found, repeat.request_hash.as_str()))
         })
     }
 
     /// Decides what the request refunds.
     fn choose(&self, command: &RefundCommand) -> Result<Choice, RefundRefusal> {
-        if let Some(first) = self.refunds.iter().find(|refund| refund.idempotency_key == command.key) {
-            return if first.request_hash == command.request_hash {
+        if let Some((first, request_hash)) = self.by_key(&command.key) {
+            return if request_hash == command.request_hash {
                 Ok(Choice::Existing(first.clone()))
             } else {
                 Err(RefundRefusal::IdempotencyKeyReused)
@@ -232,6 +247,29 @@ fn state(purchase: &purchase::Model, refunded: i64) -> serde_json::Value {
         PurchaseStatus::Refunded => "refunded",
     };
     json!({ "status": status, "refunded": refunded })
+}
+
+/// Stores the key of a request that found an earlier refund, so that the key can never ask for another one. Does nothing
+/// if the client sent no key, or sent it before.
+async fn store_key(
+    transaction: &DatabaseTransaction,
+    command: &RefundCommand,
+    parts: &Parts,
+    refund: &refund::Model,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    if command.request.idempotency_key.is_none() || parts.by_key(&command.key).is_some() {
+        return Ok(());
+    }
+    let repeat = refund_repeat::ActiveModel {
+        purchase_id: Set(parts.purchase.id),
+        idempotency_key: Set(command.key.clone()),
+        request_hash: Set(command.request_hash.clone()),
+        refund_id: Set(refund.id),
+        requested_at: Set(now),
+    };
+    repeat.insert(transaction).await?;
+    Ok(())
 }
 
 /// Ends the entitlements now and closes their open sittings. Entitlements that had expired stay as they are.

@@ -66,26 +66,20 @@ impl Account {
                 let fits = |order: &&RazorpayOrder| receipt.is_none() || order.receipt.as_ref() == receipt;
                 Ok(collection(request, books.orders.iter().rev().filter(fits).map(RazorpayOrder::json)))
             }
-            ("GET", ["orders", id]) => {
-                let order = books.orders.iter().find(|order| order.id == *id);
-                order.map(RazorpayOrder::json).ok_or_else(missing)
-            }
+            ("GET", ["orders", id]) => books.find_order(id).map(RazorpayOrder::json).ok_or_else(missing),
             ("GET", ["orders", id, "payments"]) => {
-                books.order_mut(id).ok_or_else(missing)?;
-                let payments = books.payments.iter().rev().filter(|payment| payment.order_id == *id);
-                let items: Vec<Value> = payments.map(RazorpayPayment::json).collect();
+                let order = books.find_order(id).ok_or_else(missing)?;
+                let items: Vec<Value> = books.payments_of(order).rev().map(RazorpayPayment::json).collect();
                 Ok(json!({ "entity": "collection", "count": items.len(), "items": items }))
             }
             ("GET", ["payments", id]) => {
-                let payment = books.payments.iter().find(|payment| payment.id == *id);
-                payment.map(RazorpayPayment::json).ok_or_else(missing)
+                books.find_payment(id).map(RazorpayPayment::json).ok_or_else(missing)
             }
             ("POST", ["payments", id, "capture"]) => self.capture(&mut books, id, &request.json()),
             ("POST", ["payments", id, "refund"]) => self.refund(&mut books, id, request),
             ("GET", ["payments", id, "refunds"]) => {
-                books.payment_mut(id).ok_or_else(missing)?;
-                let refunds = books.refunds.iter().rev().filter(|refund| refund.payment_id == *id);
-                Ok(collection(request, refunds.map(RazorpayRefund::json)))
+                let payment = books.find_payment(id).ok_or_else(missing)?;
+                Ok(collection(request, books.refunds_of(payment).rev().map(RazorpayRefund::json)))
             }
             ("GET", ["refunds", id]) => books.refund_mut(id).map(|refund| refund.json()).ok_or_else(missing),
             _ => Err((404, "The requested URL was not found on the server.".to_owned(), None)),
@@ -136,6 +130,7 @@ impl Account {
             captures: capture["capture"] != "manual",
             status: "created",
             attempts: 0,
+            payments: Vec::new(),
             created_at: now(),
         };
         let answer = order.json();
@@ -243,7 +238,7 @@ impl Account {
             status: if later { "pending" } else { "processed" },
             created_at: now(),
         };
-        books.refunds.push(refund.clone());
+        books.add_refund(refund.clone());
         self.emit("refund.created", &[("refund", refund.json()), ("payment", payment.json())]);
         if !later {
             self.emit("refund.processed", &[("refund", refund.json()), ("payment", payment.json())]);

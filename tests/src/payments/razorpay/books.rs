@@ -38,6 +38,8 @@ pub struct RazorpayOrder {
     pub status: &'static str,
     /// The number of attempts to pay.
     pub attempts: u32,
+    /// The places of its payments in the books.
+    pub(super) payments: Vec<usize>,
     pub(super) created_at: u64,
 }
 
@@ -62,6 +64,8 @@ pub struct RazorpayPayment {
     pub method: &'static str,
     /// The reason of its failure.
     pub error_reason: Option<String>,
+    /// The places of its refunds in the books.
+    pub(super) refunds: Vec<usize>,
     pub(super) notes: Value,
     pub(super) created_at: u64,
 }
@@ -102,6 +106,11 @@ pub struct RazorpayDispute {
     pub(super) created_at: u64,
 }
 
+/// Finds a row by its id. Ids rise, because the account counts them while it holds the books.
+fn place_of<T>(rows: &[T], id: &str, id_of: impl Fn(&T) -> &str) -> Option<usize> {
+    rows.binary_search_by(|row| id_of(row).cmp(id)).ok()
+}
+
 impl RazorpayBooks {
     /// Returns an order.
     ///
@@ -109,7 +118,7 @@ impl RazorpayBooks {
     /// Panics if there is none.
     #[must_use]
     pub fn order(&self, id: &str) -> &RazorpayOrder {
-        self.orders.iter().find(|order| order.id == id).unwrap_or_else(|| panic!("no order {id}"))
+        self.find_order(id).unwrap_or_else(|| panic!("no order {id}"))
     }
 
     /// Returns a payment.
@@ -118,19 +127,57 @@ impl RazorpayBooks {
     /// Panics if there is none.
     #[must_use]
     pub fn payment(&self, id: &str) -> &RazorpayPayment {
-        self.payments.iter().find(|payment| payment.id == id).unwrap_or_else(|| panic!("no payment {id}"))
+        self.find_payment(id).unwrap_or_else(|| panic!("no payment {id}"))
+    }
+
+    /// Returns the payments of an order, oldest first.
+    pub fn payments_of<'a>(
+        &'a self,
+        order: &'a RazorpayOrder,
+    ) -> impl DoubleEndedIterator<Item = &'a RazorpayPayment> {
+        order.payments.iter().map(|place| &self.payments[*place])
+    }
+
+    /// Returns the refunds of a payment, oldest first.
+    pub fn refunds_of<'a>(
+        &'a self,
+        payment: &'a RazorpayPayment,
+    ) -> impl DoubleEndedIterator<Item = &'a RazorpayRefund> {
+        payment.refunds.iter().map(|place| &self.refunds[*place])
+    }
+
+    pub(super) fn find_order(&self, id: &str) -> Option<&RazorpayOrder> {
+        place_of(&self.orders, id, |order| &order.id).map(|place| &self.orders[place])
+    }
+
+    pub(super) fn find_payment(&self, id: &str) -> Option<&RazorpayPayment> {
+        place_of(&self.payments, id, |payment| &payment.id).map(|place| &self.payments[place])
     }
 
     pub(super) fn order_mut(&mut self, id: &str) -> Option<&mut RazorpayOrder> {
-        self.orders.iter_mut().find(|order| order.id == id)
+        place_of(&self.orders, id, |order| &order.id).map(|place| &mut self.orders[place])
     }
 
     pub(super) fn payment_mut(&mut self, id: &str) -> Option<&mut RazorpayPayment> {
-        self.payments.iter_mut().find(|payment| payment.id == id)
+        place_of(&self.payments, id, |payment| &payment.id).map(|place| &mut self.payments[place])
     }
 
     pub(super) fn refund_mut(&mut self, id: &str) -> Option<&mut RazorpayRefund> {
-        self.refunds.iter_mut().find(|refund| refund.id == id)
+        place_of(&self.refunds, id, |refund| &refund.id).map(|place| &mut self.refunds[place])
+    }
+
+    /// Adds a payment to its order.
+    pub(super) fn add_payment(&mut self, payment: RazorpayPayment) {
+        let place = self.payments.len();
+        self.order_mut(&payment.order_id).expect("the order is there").payments.push(place);
+        self.payments.push(payment);
+    }
+
+    /// Adds a refund to its payment.
+    pub(super) fn add_refund(&mut self, refund: RazorpayRefund) {
+        let place = self.refunds.len();
+        self.payment_mut(&refund.payment_id).expect("the payment is there").refunds.push(place);
+        self.refunds.push(refund);
     }
 
     /// Returns the captured amount less the refunds that did not fail, over all payments.

@@ -21,7 +21,7 @@ impl FakeRazorpay {
     /// Pays an order. The provider captures the payment, unless the order is captured by the application.
     pub fn customer_pays(&self, order: &str) -> CheckoutReturn {
         let payment = self.attempt(order, "authorized", None);
-        if self.books().order(order).captures {
+        if self.read_books(|books| books.order(order).captures) {
             self.capture(&payment);
         }
         self.checkout_return(order, &payment)
@@ -31,6 +31,24 @@ impl FakeRazorpay {
     pub fn customer_pays_uncaptured(&self, order: &str) -> CheckoutReturn {
         let payment = self.attempt(order, "authorized", None);
         self.checkout_return(order, &payment)
+    }
+
+    /// Pays an order with other money than it asks for. The provider promises that this cannot happen.
+    pub fn customer_pays_other_money(&self, order: &str, amount: i64, currency: &str) -> CheckoutReturn {
+        let payment = self.attempt_with(order, (amount, currency), "authorized", None);
+        self.capture(&payment);
+        self.checkout_return(order, &payment)
+    }
+
+    /// Pays an order a second time. The provider promises that this cannot happen. Returns the payment.
+    pub fn customer_pays_again(&self, order: &str) -> String {
+        let (amount, currency) = self.read_books(|books| {
+            let found = books.order(order);
+            (found.amount, found.currency.clone())
+        });
+        let payment = self.attempt_with(order, (amount, &currency), "authorized", None);
+        self.account.set_captured(&mut self.account.books(), &payment);
+        payment
     }
 
     /// Tries to pay an order in vain. Returns the payment.
@@ -131,21 +149,38 @@ impl FakeRazorpay {
     }
 
     fn attempt(&self, order: &str, status: &'static str, reason: Option<&str>) -> String {
+        let (amount, currency) = self.read_books(|books| {
+            let found = books.order(order);
+            assert_ne!(found.status, "paid", "{order} is paid, so Checkout refuses another payment");
+            (found.amount, found.currency.clone())
+        });
+        self.attempt_with(order, (amount, &currency), status, reason)
+    }
+
+    fn attempt_with(
+        &self,
+        order: &str,
+        (amount, currency): (i64, &str),
+        status: &'static str,
+        reason: Option<&str>,
+    ) -> String {
         let mut books = self.account.books();
         let found = books.order_mut(order).expect("the order is there");
-        assert_ne!(found.status, "paid", "{order} is paid, so Checkout refuses another payment");
         found.attempts += 1;
-        found.status = "attempted";
+        if found.status != "paid" {
+            found.status = "attempted";
+        }
         let payment = RazorpayPayment {
             id: self.account.id("pay"),
             order_id: order.to_owned(),
-            amount: found.amount,
-            currency: found.currency.clone(),
+            amount,
+            currency: currency.to_owned(),
             status,
             captured: false,
             amount_refunded: 0,
             method: "upi",
             error_reason: reason.map(str::to_owned),
+            refunds: Vec::new(),
             // Those that the page gives to Checkout. Nothing says that a payment has the notes of its order.
             notes: json!([]),
             created_at: now(),
@@ -156,7 +191,7 @@ impl FakeRazorpay {
             _ => {}
         }
         let id = payment.id.clone();
-        books.payments.push(payment);
+        books.add_payment(payment);
         id
     }
 

@@ -49,13 +49,7 @@ fn start(world: &mut World, variables: &[(&str, &str)]) {
 /// Returns all violations of the rules of the books.
 pub(crate) async fn wrong(world: &World) -> Vec<String> {
     let connection = world.connect().await;
-    let mut wrong = Vec::new();
-    for (rule, query) in BOOKS {
-        let found = world.numbers(&connection, query).await;
-        if !found.is_empty() {
-            wrong.push(format!("{rule}: {} times, first {}", found.len(), found[0]));
-        }
-    }
+    let wrong = world.broken(&connection, &BOOKS).await;
     connection.close().await.expect("closing");
     wrong
 }
@@ -63,19 +57,17 @@ pub(crate) async fn wrong(world: &World) -> Vec<String> {
 /// Cuts a refund in mid-sitting off at every boundary. The retry must find it or carry it out. Returns the number of
 /// boundaries.
 pub(crate) async fn abort_refunds(world: &mut World) -> usize {
+    start(world, &[]);
+    let shop = Shop::of(world);
     for (boundary, learner) in refund_boundaries().zip(0..) {
-        start(world, &[("JISHU_ABORT_AT", "none")]);
-        let shop = Shop::of(world);
         let (purchase, card) = shop.buy_and_start(learner).await;
-        start(world, &[("JISHU_ABORT_AT", boundary)]);
-        let shop = Shop::of(world);
+        world.abort_at(boundary);
         let key = uuid::Uuid::new_v4().to_string();
         assert!(
             matches!(shop.refund(&purchase, &key).await, Told::Nothing),
             "{boundary}: the server aborted"
         );
-        assert!(world.server.ends());
-        world.server.restart_without("JISHU_ABORT_AT");
+        assert!(world.revive(), "{boundary}");
         let first = shop.until_refunded(&purchase, &key).await;
         let again = shop.until_refunded(&purchase, &key).await;
         assert_eq!(first["refund"], again["refund"], "{boundary}: one key, one refund");
@@ -89,13 +81,14 @@ pub(crate) async fn abort_refunds(world: &mut World) -> usize {
 
 /// Aborts the server at every boundary while it ends a purchase whose sitting is open. Returns the number of boundaries.
 pub(crate) async fn abort_expiry(world: &mut World) -> usize {
+    start(world, &[]);
+    let shop = Shop::of(world);
     for (boundary, learner) in EXPIRY_BOUNDARIES.into_iter().zip(100..) {
-        start(world, &[("JISHU_ABORT_AT", boundary)]);
-        let (purchase, _) = Shop::of(world).buy_and_start(learner).await;
+        let (purchase, _) = shop.buy_and_start(learner).await;
         let purchase = row(&purchase);
+        world.abort_at(boundary);
         end_term(world, purchase).await;
-        assert!(world.server.ends(), "{boundary}: the server aborted");
-        world.server.restart_without("JISHU_ABORT_AT");
+        assert!(world.revive(), "{boundary}: the server aborted");
         let connection = world.connect().await;
         let open = format!(
             "SELECT purchase_id FROM entitlements WHERE purchase_id = {purchase} AND ended_at IS NULL"
@@ -146,10 +139,12 @@ async fn end_term(world: &World, purchase: i64) {
 pub(crate) async fn caught(world: &mut World, fault: Fault, learner: usize) -> Option<String> {
     start(world, &[]);
     let (purchase, _) = Shop::of(world).buy_and_start(learner).await;
-    start(world, &[("JISHU_PLANT", fault.name()), ("JISHU_ABORT_AT", "refund.committed")]);
+    start(world, &[("JISHU_PLANT", fault.name())]);
+    world.abort_at("refund.committed");
     let shop = Shop::of(world);
     let told = shop.refund(&purchase, &uuid::Uuid::new_v4().to_string()).await;
     assert!(matches!(told, Told::Nothing), "the server aborted");
     assert!(world.server.ends());
+    world.abort_nowhere();
     wrong(world).await.into_iter().find(|wrong| fault.shows_in(wrong))
 }

@@ -137,19 +137,16 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
     ledger
 }
 
-/// Lets one learner sit a test while the server is told to abort. The server is then started again.
-pub(crate) async fn one_learner_through_an_abort(world: &mut World, number: usize) -> Ledger {
+/// Lets one learner sit a test while the server is told to abort at a boundary. The server is then started again.
+pub(crate) async fn one_learner_through_an_abort(world: &mut World, boundary: &str, number: usize) -> Ledger {
+    world.abort_at(boundary);
     let shared = Arc::new(shared(world, Duration::from_secs(60)));
     let learner = shared.learners[number];
     let sitting = tokio::spawn(async move {
         let mut rng = StdRng::seed_from_u64(u64::try_from(number).expect("small"));
         shared.sit_and_submit(learner, &mut rng).await
     });
-    let server = &mut world.server;
-    tokio::task::block_in_place(|| {
-        assert!(server.ends(), "the server aborted");
-        server.restart_without("JISHU_ABORT_AT");
-    });
+    tokio::task::block_in_place(|| assert!(world.revive(), "the server aborted"));
     sitting.await.expect("the learner does not panic")
 }
 

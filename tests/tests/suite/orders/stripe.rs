@@ -10,6 +10,20 @@ use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_an_order_is_paid_and_refunded_at_stripe() {
+    run(Backend::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_an_order_is_paid_and_refunded_at_stripe() {
+    run(Backend::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_an_order_is_paid_and_refunded_at_stripe() {
+    run(Backend::MariaDb).await;
+}
+
+async fn run(backend: Backend) {
     let fake = FakeStripe::start().await;
     let flags = [
         "--payments=stripe".to_owned(),
@@ -19,7 +33,7 @@ async fn sqlite_an_order_is_paid_and_refunded_at_stripe() {
         format!("--payment-url={}", fake.address()),
     ];
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| paid_and_refunded(app, &fake).await).await;
+    TestApp::run_with(backend, &flags, async |app| paid_and_refunded(app, &fake).await).await;
 }
 
 async fn paid_and_refunded(app: Arc<TestApp>, fake: &FakeStripe) {

@@ -274,6 +274,16 @@ pub(super) const PERSONAL: &[PersonalTable] = &[
         ],
     ),
     (
+        "refund_repeats",
+        &[
+            ("purchase_id", At("purchases.id"), Stays),
+            ("idempotency_key", Not("the key of support"), Stays),
+            ("request_hash", MACHINE, Stays),
+            ("refund_id", At("purchases.refunds.id"), Stays),
+            ("requested_at", Not("the time at which support asked again"), Stays),
+        ],
+    ),
+    (
         "mock_test_attempts",
         &[
             ("id", At("testCards.id"), Stays),

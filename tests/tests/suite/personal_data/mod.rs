@@ -127,6 +127,9 @@ impl World {
         let granted = support.run(&granted).await;
         let refund = granted.text("/grantPurchase/purchase/id").to_owned();
         support.refund(RefundInput::whole(&refund).reason(&format!("Asked for by {MARK}"))).await;
+        // A second request with another key finds the refund.
+        let again = RefundInput::whole(&refund).key("0d6e1b2c-3f4a-4b5c-8d6e-7f8091a2b3c5");
+        assert_eq!(support.refund(again).await.outcome(), "EXISTING");
         learner.add_to_cart(&[&course.subjects[2]]).await;
 
         let started = learner.start_session(&cards[0]).await;

@@ -1,0 +1,309 @@
+//! The code for frontends in `payments.md`, in a browser. It is taken from the document and runs unchanged.
+//!
+//! The scripts of the providers live at the providers, and a test loads nothing from there. So a stand-in plays the form: it
+//! takes what the provider's script takes, lets the fake be paid, and gives back what the provider's script gives back.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, Json};
+use axum::routing::get;
+use jishu_entity::user::Role;
+use jishu_tests::payments::{DeliveryPlan, FakeRazorpay, FakeStripe};
+use jishu_tests::{Backend, Client, TestApp, wait_for};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::browser::{Browser, Page};
+
+const DOCUMENT: &str = include_str!("../../../api/docs/payments.md");
+
+/// What a page of a platform has around the code of the document.
+const PAGE: &str = r#"<!DOCTYPE html><title>Shop</title><div id="payment"></div><button id="pay">Pay</button>
+<script>STAND_IN</script>
+<script type="module">
+window.told = [];
+async function graphql(query, variables) {
+  const response = await fetch("API", {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "Bearer TOKEN" },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await response.json();
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data;
+}
+const showErrors = (errors) => window.told.push("errors");
+const waitFor = (order) => window.told.push(order.id);
+const orderId = decodeURIComponent(location.pathname.split("/").pop());
+CODE
+window.pay = pay;
+window.told.push("loaded");
+</script>"#;
+
+/// Plays `checkout.js`. The buyer closes the form, or fails once and then pays.
+const RAZORPAY_FORM: &str = r#"
+window.Razorpay = class {
+  #options; #listeners = {};
+  constructor(options) { this.#options = options; }
+  on(event, listener) { this.#listeners[event] = listener; }
+  async open() {
+    if (window.closesForm) return this.#options.modal.ondismiss();
+    const query = new URLSearchParams({ key: this.#options.key, order: this.#options.order_id });
+    const failed = await fetch("/form/fail?" + query);
+    this.#listeners["payment.failed"](await failed.json());
+    const paid = await fetch("/form/pay?" + query);
+    await this.#options.handler(await paid.json());
+  }
+};"#;
+
+/// Plays Stripe.js. The first card is declined. With `window.leaves`, the bank's page sends the buyer back.
+const STRIPE_FORM: &str = r#"
+window.Stripe = (key) => ({
+  elements: ({ clientSecret }) => ({
+    clientSecret,
+    create: (kind) => ({ mount: (place) => { document.querySelector(place).textContent = kind; } }),
+  }),
+  async confirmPayment({ elements, confirmParams, redirect }) {
+    if (redirect !== "if_required") throw new Error("the buyer would leave the page");
+    const way = window.declined ? "pay" : "fail";
+    const query = new URLSearchParams({ key, order: elements.clientSecret });
+    const response = await (await fetch(`/form/${way}?` + query)).json();
+    window.declined = true;
+    if (response.paid && window.leaves) {
+      location.href = `${confirmParams.return_url}?payment_intent=${response.paid}`;
+      return new Promise(() => {});
+    }
+    return response;
+  },
+});"#;
+
+/// Returns the first example of a section of the document.
+fn example(section: &str) -> &'static str {
+    let (_, section) = DOCUMENT.split_once(&format!("\n## {section}\n")).unwrap();
+    let (_, code) = section.split_once("```js\n").unwrap();
+    code.split_once("\n```").unwrap().0
+}
+
+/// What the buyer does in the form: `pay` or `fail`, with the key and the order that the form got. Returns what the form gives
+/// back, or None if the provider would not open it.
+type Form = Arc<dyn Fn(&str, &str, &str) -> Option<Value> + Send + Sync>;
+
+/// A frontend at an origin of its own.
+struct Frontend {
+    listener: TcpListener,
+    origin: String,
+}
+
+impl Frontend {
+    async fn bind() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        Self { listener, origin }
+    }
+
+    /// Serves the page, and what the form asks for.
+    fn serve(self, html: String, form: Form) {
+        let page = get(|| async move { Html(html) });
+        let routes = Router::new()
+            .route("/", page.clone())
+            .route("/orders/{id}", page)
+            .route("/form/{deed}", get(fill_in))
+            .with_state(form);
+        tokio::spawn(async move { axum::serve(self.listener, routes).await });
+    }
+}
+
+async fn fill_in(
+    State(form): State<Form>,
+    Path(deed): Path<String>,
+    Query(given): Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, StatusCode> {
+    let value = |name| given.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let (key, order) = (value("key").unwrap_or_default(), value("order").unwrap_or_default());
+    form(&deed, key, order).map(Json).ok_or(StatusCode::UNAUTHORIZED)
+}
+
+fn html(app: &TestApp, learner: &Client, stand_in: &str, code: &str) -> String {
+    PAGE.replace("STAND_IN", stand_in)
+        .replace("API", &app.url("/graphql"))
+        .replace("TOKEN", learner.token())
+        .replace("CODE", code)
+}
+
+/// Calls `pay` of the document. Returns all that the page was told, once it has this length.
+async fn pay(page: &Page, course: &jishu_tests::TestCourse, subject: usize, key: &str, told: usize) -> Value {
+    page.until("window.told?.includes('loaded')").await;
+    let selection = course.subject(subject).json().clone();
+    page.script(&format!("window.pay({selection}, {key:?}); return null")).await;
+    page.until(&format!("window.told.length >= {told}")).await;
+    page.script("return window.told").await
+}
+
+/// Reads an order, until it has this status.
+async fn until_status(learner: &Client, order: &str, status: &str) {
+    let document = "query ($id: ID!) { node(id: $id) { ... on Order { status } } }";
+    wait_for(status, async || {
+        let answer = learner.run_with(document, json!({ "id": order })).await;
+        (answer.text("/node/status") == status).then_some(())
+    })
+    .await;
+}
+
+const KEY: &str = "6f1c2a58-4444-4d6e-9a4e-000000000001";
+const OTHER_KEY: &str = "6f1c2a58-4444-4d6e-9a4e-000000000002";
+
+/// Flags of a server that takes payments at a fake of Razorpay.
+fn razorpay(fake: &FakeRazorpay) -> Vec<String> {
+    [
+        "--payments=razorpay".to_owned(),
+        format!("--payment-key={}", FakeRazorpay::KEY_ID),
+        format!("--payment-secret={}", FakeRazorpay::KEY_SECRET),
+        format!("--payment-webhook-secret={}", FakeRazorpay::WEBHOOK_SECRET),
+        format!("--payment-url={}", fake.address()),
+    ]
+    .into()
+}
+
+async fn start(flags: &[String]) -> TestApp {
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    TestApp::start_with(Backend::Sqlite, &flags).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_checkout_tab_makes_an_order() {
+    let fake = FakeRazorpay::start().await;
+    let app = start(&razorpay(&fake)).await;
+    app.course(&["Physics"]).create(&app).await;
+    let learner = app.staff("Asha", Role::Learner).await;
+    let base = app.url("/");
+    let Some(browser) = Browser::start(&base).await else { return };
+    browser
+        .visit(async |page| {
+            page.goto(&format!("{base}#token={}", learner.token())).await;
+            page.execute().await;
+            let (course, subject) = (page.id("Course").await, page.id("Subject").await);
+            page.open_tab("mutation", "Checkout").await;
+            page.fill(&course).await;
+            page.fill(&subject).await;
+            page.execute().await;
+            page.response_line("\"PENDING\"").await;
+            let order = fake.read_books(|books| books.orders[0].id.clone());
+            page.response_line(&order).await;
+            page.assert_no_complaints().await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_code_for_razorpay_checkout_pays_an_order() {
+    let Some(browser) = Browser::start_for_any_page() else { return };
+    let (fake, frontend) = (Arc::new(FakeRazorpay::start().await), Frontend::bind().await);
+    let cors = format!("--cors-origins={}", frontend.origin);
+    let app = start(&[razorpay(&fake), vec![cors]].concat()).await;
+    let course = app.course(&["Physics"]).create(&app).await;
+    let learner = app.staff("Asha", Role::Learner).await;
+    let (url, code) = (frontend.origin.clone(), example("Razorpay Checkout"));
+    let provider = Arc::clone(&fake);
+    let form: Form = Arc::new(move |deed, key, order| {
+        let knows = provider.read_books(|books| books.orders.iter().any(|known| known.id == order));
+        if key != FakeRazorpay::KEY_ID || !knows {
+            return None;
+        }
+        if deed == "fail" {
+            provider.customer_fails(order, "payment_timed_out");
+            return Some(json!({ "error": { "code": "BAD_REQUEST_ERROR", "reason": "payment_timed_out" } }));
+        }
+        let paid = provider.customer_pays(order);
+        Some(json!({ "razorpay_order_id": paid.order_id, "razorpay_payment_id": paid.payment_id,
+            "razorpay_signature": paid.signature }))
+    });
+    frontend.serve(html(&app, &learner, RAZORPAY_FORM, code), form);
+    browser
+        .visit(async |page| {
+            page.client.goto(&url).await.unwrap();
+            page.script("window.closesForm = true; return null").await;
+            let closed = pay(page, &course, 0, KEY, 2).await;
+            let order = closed[1].as_str().unwrap().to_owned();
+            until_status(&learner, &order, "PENDING").await;
+            // After a reload, the same key finds the same order. No webhook tells of the payment.
+            page.client.goto(&url).await.unwrap();
+            assert_eq!(pay(page, &course, 0, KEY, 2).await, json!(["loaded", order]));
+            until_status(&learner, &order, "GRANTED").await;
+            // Whoever pays again has nothing to pay.
+            assert_eq!(pay(page, &course, 0, KEY, 3).await, json!(["loaded", order, order]));
+            page.assert_no_complaints().await;
+        })
+        .await;
+    assert_eq!(fake.read_books(|books| (books.orders.len(), books.kept())), (1, 100_00));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_code_for_stripe_elements_pays_an_order() {
+    let Some(browser) = Browser::start_for_any_page() else { return };
+    let (fake, frontend) = (Arc::new(FakeStripe::start().await), Frontend::bind().await);
+    let flags = [
+        "--payments=stripe".to_owned(),
+        format!("--payment-key={}", FakeStripe::PUBLISHABLE_KEY),
+        format!("--payment-secret={}", FakeStripe::SECRET_KEY),
+        format!("--payment-webhook-secret={}", FakeStripe::WEBHOOK_SECRET),
+        format!("--payment-url={}", fake.address()),
+        format!("--cors-origins={}", frontend.origin),
+    ];
+    let app = start(&flags).await;
+    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+    let learner = app.staff("Asha", Role::Learner).await;
+    let clock = app.services.clock.clone();
+    fake.use_clock(move || clock.now().timestamp());
+    fake.webhooks().send_to(app.url("/webhooks/payments/stripe"));
+    fake.webhooks().deliver_by(DeliveryPlan::PROMPT, 1);
+    // The second example goes on where the first one has defined the documents.
+    let (documents, _) = example("Razorpay Checkout").split_once("async function pay(").unwrap();
+    let code = format!("{documents}\n{}", example("Stripe Elements"));
+    let (url, provider) = (frontend.origin.clone(), Arc::clone(&fake));
+    let form: Form = Arc::new(move |deed, key, secret| {
+        let books = provider.books();
+        let intent = books.intents.iter().find(|known| known.client_secret == secret)?;
+        if key != FakeStripe::PUBLISHABLE_KEY {
+            return None;
+        }
+        if deed == "fail" {
+            provider.customer_fails(&intent.id, "card_declined");
+            return Some(
+                json!({ "error": { "code": "card_declined", "message": "Your card was declined." } }),
+            );
+        }
+        provider.customer_pays(&intent.id);
+        Some(json!({ "paid": intent.id }))
+    });
+    frontend.serve(html(&app, &learner, STRIPE_FORM, &code), form);
+    browser
+        .visit(async |page| {
+            page.client.goto(&url).await.unwrap();
+            pay(page, &course, 0, KEY, 1).await;
+            page.until("document.querySelector('#payment').textContent === 'payment'").await;
+            page.find("#pay").await.click().await.unwrap();
+            page.until("window.told.length >= 2").await;
+            assert_eq!(page.script("return window.told").await, json!(["loaded", "errors"]));
+            page.find("#pay").await.click().await.unwrap();
+            page.until("window.told.length >= 3").await;
+            let order = page.script("return window.told[2]").await.as_str().unwrap().to_owned();
+            until_status(&learner, &order, "GRANTED").await;
+
+            // The bank's page sends the buyer back to another page, which tells the server.
+            fake.webhooks().hold();
+            page.client.goto(&url).await.unwrap();
+            page.script("window.declined = window.leaves = true; return null").await;
+            pay(page, &course, 1, OTHER_KEY, 1).await;
+            page.until("document.querySelector('#payment').textContent === 'payment'").await;
+            page.find("#pay").await.click().await.unwrap();
+            page.until("location.pathname.startsWith('/orders/') && window.told?.includes('loaded')").await;
+            let order = page.script("return decodeURIComponent(location.pathname.slice(8))").await;
+            until_status(&learner, order.as_str().unwrap(), "GRANTED").await;
+            page.assert_no_complaints().await;
+        })
+        .await;
+    assert_eq!(fake.books().kept(), 200_00);
+}
