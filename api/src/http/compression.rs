@@ -31,7 +31,7 @@ impl Compression {
         if self.above.is_none_or(|above| body.len() <= above) || !accepts_gzip(headers) {
             return None;
         }
-        // The fastest level makes JSON nearly as small as the default one, in a third of the time.
+        // The fastest level makes JSON nearly as small as the default one, in less time.
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Level::fast());
         // Writing to a vector cannot fail.
         encoder.write_all(body).ok()?;

@@ -53,7 +53,8 @@ pub(crate) async fn count() {
     if std::env::var_os("UPDATE_INSTRUCTIONS").is_some() {
         std::fs::write(&file, format!("{per_request}\n")).expect("the file can be written");
     }
-    let recorded = std::fs::read_to_string(&file).expect("the recorded count");
+    let recorded =
+        std::fs::read_to_string(&file).expect("a recorded count: make one with UPDATE_INSTRUCTIONS=1");
     let recorded: u64 = recorded.trim().parse().expect("a number");
     #[expect(clippy::cast_precision_loss, reason = "a ratio with two decimal places")]
     let ratio = per_request as f64 / recorded as f64;
