@@ -35,7 +35,8 @@ owned AS (INSERT INTO purchase_request_owned (request_id, subject_id, granted_by
 SELECT stored.id, v.subject_id, v.granted_by FROM stored, unnest(?, ?) AS v (subject_id, granted_by)) \
 SELECT id FROM bought";
 
-/// Inserts all cards of a purchase. Recursion makes the test numbers on MariaDB and SQLite. MariaDB limits the recursion to 1000 rows, which is the most cards that a subject may have.
+/// Inserts all cards of a purchase. Recursion makes the test numbers on MariaDB and SQLite. MariaDB limits the recursion to
+/// 1000 rows, which is the most cards that a subject may have.
 ///
 /// There is no ON CONFLICT: a conflict within a new purchase is a bug, and must abort the purchase.
 const INSERT_CARDS_BY_RECURSION_SQL: &str = "\
