@@ -128,8 +128,9 @@ async fn measure_observed() {
     let collector = format!("http://{}", listener.local_addr().expect("its address"));
     let received = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&received);
-    let router = Router::new().fallback(async move |body: Bytes| {
+    let router = Router::new().fallback(move |body: Bytes| {
         count.fetch_add(body.len(), Ordering::Relaxed);
+        std::future::ready(())
     });
     tokio::spawn(async move { axum::serve(listener, router).await });
     let servers = measure(&OBSERVED_ROLES, &collector).await;
