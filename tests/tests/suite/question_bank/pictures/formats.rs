@@ -99,7 +99,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let pictures = app.number("SELECT COUNT(*) FROM pictures").await;
     let shown = |address: &str| {
         let text = item(&format!("<p>And this? <img src=\"{address}\" alt=\"\"/></p>"));
-        package(&[("a.xml", text.replace("identifier=\"i\"", "identifier=\"j\"").as_bytes())])
+        package(&[("a.xml", text.replace("=\"i\"", "=\"j\"").as_bytes())])
     };
     for address in [format!("/media/{key}"), format!("https://api.example.com/media/{key}")] {
         let imported = import(base64(&shown(&address))).await;
