@@ -111,7 +111,8 @@ async fn measure(backend: Backend) {
             shop.fake.webhooks().settled().await;
             // The first turn warms up.
             if turn > 0 {
-                measured.per_second.push(latencies.len() as f64 / TURN_LENGTH.as_secs_f64());
+                let count = u32::try_from(latencies.len()).expect("few");
+                measured.per_second.push(f64::from(count) / TURN_LENGTH.as_secs_f64());
                 measured.median_ms.push(median(&latencies));
                 measured.p99_ms.push(percentile(&latencies, 99));
             }

@@ -207,7 +207,7 @@ async fn the_code_for_razorpay_checkout_pays_an_order() {
     let learner = app.staff("Asha", Role::Learner).await;
     let (url, code) = (frontend.origin.clone(), example("Razorpay Checkout"));
     let provider = Arc::clone(&fake);
-    let form: Form = Arc::new(move |deed, key, order| {
+    let form: Form = Arc::new(move |deed: &str, key: &str, order: &str| {
         let knows = provider.read_books(|books| books.orders.iter().any(|known| known.id == order));
         if key != FakeRazorpay::KEY_ID || !knows {
             return None;
@@ -263,7 +263,7 @@ async fn the_code_for_stripe_elements_pays_an_order() {
     let (documents, _) = example("Razorpay Checkout").split_once("async function pay(").unwrap();
     let code = format!("{documents}\n{}", example("Stripe Elements"));
     let (url, provider) = (frontend.origin.clone(), Arc::clone(&fake));
-    let form: Form = Arc::new(move |deed, key, secret| {
+    let form: Form = Arc::new(move |deed: &str, key: &str, secret: &str| {
         let books = provider.books();
         let intent = books.intents.iter().find(|known| known.client_secret == secret)?;
         if key != FakeStripe::PUBLISHABLE_KEY {
