@@ -1,7 +1,7 @@
 //! Inserts the rows of a purchase.
 //!
-//! PostgreSQL inserts the purchase, its entitlements and the stored request in one statement. The other databases have no
-//! such statement, and take one for each table.
+//! PostgreSQL inserts the purchase, its entitlements, the stored request and the cards in one statement. The other databases
+//! have no such statement, and take one for each table.
 
 use chrono::TimeDelta;
 use jishu_entity::purchase::PurchaseStatus;
@@ -20,7 +20,10 @@ use crate::database::sql;
 use crate::error::{Error, Fault};
 use crate::failpoint;
 
-/// Inserts a purchase with its entitlements and the stored request, on PostgreSQL. Returns the id of the purchase.
+/// Inserts a purchase with its entitlements, the stored request and all cards, on PostgreSQL. Returns the id of the purchase
+/// and the number of the cards.
+///
+/// There is no ON CONFLICT: a conflict within a new purchase is a bug, and must abort the purchase.
 const INSERT_PURCHASE_SQL: &str = "\
 WITH bought AS (INSERT INTO purchases (user_id, course_id, purchase_type, cost, subtotal, tax, tax_label, \
 tax_basis_points, is_tax_included, currency, status, created_at, expires_at) \
@@ -28,18 +31,22 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id), \
 granted AS (INSERT INTO entitlements (purchase_id, subject_id, user_id, price_paid, list_price, tax, test_cards, \
 granted_at, expires_at) \
 SELECT bought.id, v.subject_id, ?, v.price_paid, v.list_price, v.tax, v.test_cards, ?, ? \
-FROM bought, unnest(?, ?, ?, ?, ?) AS v (subject_id, price_paid, list_price, tax, test_cards)), \
+FROM bought, unnest(?, ?, ?, ?, ?) AS v (subject_id, price_paid, list_price, tax, test_cards) \
+RETURNING purchase_id, user_id, subject_id, test_cards), \
 stored AS (INSERT INTO purchase_requests (user_id, idempotency_key, request_hash, outcome, purchase_id, created_at) \
 SELECT ?, ?, ?, ?, bought.id, ? FROM bought RETURNING id), \
 owned AS (INSERT INTO purchase_request_owned (request_id, subject_id, granted_by) \
-SELECT stored.id, v.subject_id, v.granted_by FROM stored, unnest(?, ?) AS v (subject_id, granted_by)) \
-SELECT id FROM bought";
+SELECT stored.id, v.subject_id, v.granted_by FROM stored, unnest(?, ?) AS v (subject_id, granted_by)), \
+cards AS (INSERT INTO mock_test_attempts \
+(purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
+SELECT g.purchase_id, g.user_id, g.subject_id, numbers.test_number, 'available', s.max_attempts, 0 \
+FROM granted g JOIN subjects s ON s.id = g.subject_id \
+CROSS JOIN LATERAL generate_series(1, g.test_cards) AS numbers (test_number) RETURNING 1) \
+SELECT bought.id, (SELECT COUNT(*) FROM cards) FROM bought";
 
-/// Inserts all cards of a purchase. Recursion makes the test numbers on MariaDB and SQLite. MariaDB limits the recursion to
-/// 1000 rows, which is the most cards that a subject may have.
-///
-/// There is no ON CONFLICT: a conflict within a new purchase is a bug, and must abort the purchase.
-const INSERT_CARDS_BY_RECURSION_SQL: &str = "\
+/// Inserts all cards of a purchase on the other databases. Recursion makes the test numbers. MariaDB limits the recursion to
+/// 1000 rows, which is the most cards that a subject may have. Nor is there an ON CONFLICT here.
+const INSERT_CARDS_SQL: &str = "\
 INSERT INTO mock_test_attempts \
 (purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
 WITH RECURSIVE numbers (test_number) AS (\
@@ -51,23 +58,20 @@ JOIN numbers ON numbers.test_number <= e.test_cards \
 WHERE e.purchase_id = ? \
 ORDER BY e.subject_id, numbers.test_number";
 
-/// Inserts all cards of a purchase on PostgreSQL, which can generate the test numbers of each entitlement.
-const INSERT_CARDS_BY_SERIES_SQL: &str = "\
-INSERT INTO mock_test_attempts \
-(purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
-SELECT e.purchase_id, e.user_id, e.subject_id, numbers.test_number, 'available', s.max_attempts, 0 \
-FROM entitlements e \
-JOIN subjects s ON s.id = e.subject_id \
-CROSS JOIN LATERAL generate_series(1, e.test_cards) AS numbers (test_number) \
-WHERE e.purchase_id = ? \
-ORDER BY e.subject_id, numbers.test_number";
+/// A purchase that was inserted.
+pub(super) struct Inserted {
+    pub(super) purchase: purchase::Model,
+    /// The number of its cards, if its own statement inserted them.
+    cards: Option<i64>,
+}
 
-/// Inserts a purchase with its entitlements, and stores the request under its idempotency key.
+/// Inserts a purchase with its entitlements, and stores the request under its idempotency key. On PostgreSQL also inserts the
+/// cards.
 pub(super) async fn purchase(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
     resolved: &ResolvedSelection,
-) -> Result<purchase::Model, DbErr> {
+) -> Result<Inserted, DbErr> {
     let mut row = purchase_row(command, resolved);
     if transaction.get_database_backend() == DbBackend::Postgres {
         let purchase = purchase::ActiveModel { id: Set(PurchaseId(0)), ..row }.try_into_model()?;
@@ -75,14 +79,15 @@ pub(super) async fn purchase(
         let inserted = transaction.query_one_raw(statement).await?;
         let inserted = inserted.ok_or(DbErr::RecordNotInserted)?;
         failpoint::boundary("purchase.inserted");
-        return Ok(purchase::Model { id: inserted.try_get_by_index(0)?, ..purchase });
+        let purchase = purchase::Model { id: inserted.try_get_by_index(0)?, ..purchase };
+        return Ok(Inserted { purchase, cards: Some(inserted.try_get_by_index(1)?) });
     }
     row.id = Set(purchase::Entity::insert(row.clone()).exec(transaction).await?.last_insert_id);
     let purchase = row.try_into_model()?;
     failpoint::boundary("purchase.inserted");
     entitlements(transaction, &purchase, resolved).await?;
     request(transaction, command, (RequestOutcome::Created, purchase.id), resolved).await?;
-    Ok(purchase)
+    Ok(Inserted { purchase, cards: None })
 }
 
 fn purchase_row(command: &PurchaseCommand, resolved: &ResolvedSelection) -> purchase::ActiveModel {
@@ -197,21 +202,25 @@ pub(super) async fn request(
     Ok(())
 }
 
-/// Inserts the cards and checks their number. A difference aborts the purchase.
+/// Inserts the cards, unless the statement of the purchase did, and checks their number. A difference aborts the purchase.
 pub(super) async fn cards(
     transaction: &DatabaseTransaction,
-    purchase: &purchase::Model,
+    inserted: &Inserted,
     resolved: &ResolvedSelection,
 ) -> Result<(), Error<PurchaseRefusal>> {
-    let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
-    let backend = transaction.get_database_backend();
-    let statement = match backend {
-        DbBackend::Postgres => sql(backend, INSERT_CARDS_BY_SERIES_SQL, [purchase.id.into()]),
-        _ => sql(backend, INSERT_CARDS_BY_RECURSION_SQL, [most.into(), Value::from(purchase.id)]),
+    let purchase = &inserted.purchase;
+    let made = match inserted.cards {
+        Some(made) => made,
+        None => {
+            let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
+            let values = [most.into(), Value::from(purchase.id)];
+            let statement = sql(transaction.get_database_backend(), INSERT_CARDS_SQL, values);
+            let made = transaction.execute_raw(statement).await?.rows_affected();
+            i64::try_from(made).unwrap_or(i64::MAX)
+        }
     };
-    let made = transaction.execute_raw(statement).await?.rows_affected();
     let expected = resolved.quote.test_cards();
-    if i64::try_from(made) != Ok(expected) {
+    if made != expected {
         let id = purchase.id;
         let cause = format!("purchase {id} made {made} test cards instead of {expected}");
         return Err(Fault::Inconsistent(cause).into());

@@ -95,10 +95,11 @@ pub(super) async fn create(
     resolved: &ResolvedSelection,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let ended = end_lapsed(transaction, command, resolved).await?;
-    let purchase = insert::purchase(transaction, command, resolved).await?;
+    let inserted = insert::purchase(transaction, command, resolved).await?;
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
-    insert::cards(transaction, &purchase, resolved).await?;
+    insert::cards(transaction, &inserted, resolved).await?;
+    let purchase = inserted.purchase;
     failpoint::boundary("purchase.cards-made");
     if resolved.may_be_in_cart {
         take_out_of_cart(transaction, &purchase, resolved).await?;
