@@ -22,7 +22,7 @@ mod m20261129_000012_pictures;
 mod m20261129_000013_sign_in_ways;
 mod m20261129_000014_people_who_leave;
 mod m20261129_000015_orders;
-mod m20261129_000016_refund_repeats;
+mod m20261129_000016_expand_refund_repeats;
 mod portable;
 mod steps;
 
@@ -57,7 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000013_sign_in_ways::Migration),
             Box::new(m20261129_000014_people_who_leave::Migration),
             Box::new(m20261129_000015_orders::Migration),
-            Box::new(m20261129_000016_refund_repeats::Migration),
+            Box::new(m20261129_000016_expand_refund_repeats::Migration),
         ]
     }
 }

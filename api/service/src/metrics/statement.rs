@@ -69,6 +69,7 @@ const TABLES: &[&str] = &[
     "recovery_codes",
     "refresh_tokens",
     "refund_lines",
+    "refund_repeats",
     "refunds",
     "seaql_migrations",
     "second_factors",
