@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, Json};
 use axum::routing::get;
 use jishu_entity::user::Role;
@@ -20,10 +21,13 @@ use super::browser::{Browser, Page};
 
 const DOCUMENT: &str = include_str!("../../../api/docs/payments.md");
 
-/// What a page of a platform has around the code of the document.
-const PAGE: &str = r#"<!DOCTYPE html><title>Shop</title><div id="payment"></div><button id="pay">Pay</button>
-<script>STAND_IN</script>
-<script type="module">
+/// A page of a platform.
+const PAGE: &str = r#"<!DOCTYPE html><title>Shop</title><link rel="icon" href="data:,"><div id="payment"></div><button id="pay">Pay</button>
+<script>STAND_IN</script><script type="module" src="/page.js"></script>"#;
+
+/// What the script of the page has around the code of the document. It is a file of its own, because a comment of the code
+/// names an element that would end it in a page.
+const SCRIPT: &str = r#"
 window.told = [];
 async function graphql(query, variables) {
   const response = await fetch("API", {
@@ -41,7 +45,7 @@ const orderId = decodeURIComponent(location.pathname.split("/").pop());
 CODE
 window.pay = pay;
 window.told.push("loaded");
-</script>"#;
+"#;
 
 /// Plays `checkout.js`. The buyer closes the form, or fails once and then pays.
 const RAZORPAY_FORM: &str = r#"
@@ -105,11 +109,14 @@ impl Frontend {
     }
 
     /// Serves the page, and what the form asks for.
-    fn serve(self, html: String, form: Form) {
+    fn serve(self, stand_in: &str, script: String, form: Form) {
+        let html = PAGE.replace("STAND_IN", stand_in);
         let page = get(|| async move { Html(html) });
+        let script = get(|| async move { ([(CONTENT_TYPE, "text/javascript")], script) });
         let routes = Router::new()
             .route("/", page.clone())
             .route("/orders/{id}", page)
+            .route("/page.js", script)
             .route("/form/{deed}", get(fill_in))
             .with_state(form);
         tokio::spawn(async move { axum::serve(self.listener, routes).await });
@@ -126,11 +133,8 @@ async fn fill_in(
     form(&deed, key, order).map(Json).ok_or(StatusCode::UNAUTHORIZED)
 }
 
-fn html(app: &TestApp, learner: &Client, stand_in: &str, code: &str) -> String {
-    PAGE.replace("STAND_IN", stand_in)
-        .replace("API", &app.url("/graphql"))
-        .replace("TOKEN", learner.token())
-        .replace("CODE", code)
+fn script(app: &TestApp, learner: &Client, code: &str) -> String {
+    SCRIPT.replace("API", &app.url("/graphql")).replace("TOKEN", learner.token()).replace("CODE", code)
 }
 
 /// Calls `pay` of the document. Returns all that the page was told, once it has this length.
@@ -220,7 +224,7 @@ async fn the_code_for_razorpay_checkout_pays_an_order() {
         Some(json!({ "razorpay_order_id": paid.order_id, "razorpay_payment_id": paid.payment_id,
             "razorpay_signature": paid.signature }))
     });
-    frontend.serve(html(&app, &learner, RAZORPAY_FORM, code), form);
+    frontend.serve(RAZORPAY_FORM, script(&app, &learner, code), form);
     browser
         .visit(async |page| {
             page.client.goto(&url).await.unwrap();
@@ -278,7 +282,7 @@ async fn the_code_for_stripe_elements_pays_an_order() {
         provider.customer_pays(&intent.id);
         Some(json!({ "paid": intent.id }))
     });
-    frontend.serve(html(&app, &learner, STRIPE_FORM, &code), form);
+    frontend.serve(STRIPE_FORM, script(&app, &learner, &code), form);
     browser
         .visit(async |page| {
             page.client.goto(&url).await.unwrap();
