@@ -106,9 +106,10 @@ mod tests {
         ] {
             let expected = URL_SAFE_NO_PAD.encode(text);
             assert_eq!(id.encoded().0, expected);
-            let mut json = b"[".to_vec();
+            let mut json = PlainJson::default();
+            json.push(b'[');
             id.write(&(), &mut json).unwrap();
-            assert_eq!(json, format!("[\"{expected}\"").into_bytes());
+            assert_eq!(*json, format!("[\"{expected}\"").into_bytes());
         }
     }
 }

@@ -174,7 +174,7 @@ mod tests {
     fn an_outcome_tells_who_can_avoid_it() {
         assert_eq!(outcome(&[]), OperationOutcome::Ok);
         assert_eq!(outcome(&[ServerError::new("x", None)]), OperationOutcome::ClientError);
-        let ours = panic_error(&RequestId("1".to_owned()));
+        let ours = panic_error(&RequestId::from("1"));
         assert_eq!(outcome(&[ServerError::new("x", None), ours]), OperationOutcome::ServerError);
     }
 }

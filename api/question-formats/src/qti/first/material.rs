@@ -77,7 +77,7 @@ fn collect(node: Node<'_, '_>, answer: Option<Node<'_, '_>>, pieces: &mut Vec<Pi
                     true => pieces.push(Piece::Html(said.trim().to_owned())),
                     false => match markup::guess_format(said.trim().to_owned()) {
                         FormattedText { text, format: DraftTextFormat::Plain } => {
-                            pieces.push(Piece::Plain(text))
+                            pieces.push(Piece::Plain(text));
                         }
                         FormattedText { text, .. } => pieces.push(Piece::Html(text)),
                     },
