@@ -16,7 +16,7 @@ const EVENT_STREAM: &str = "text/event-stream";
 
 const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding, authorization, origin");
 
-/// How a response is encoded.
+/// The media type of a JSON response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MediaType {
     /// `application/graphql-response+json`: the status tells whether the operation was executed.

@@ -263,7 +263,10 @@ async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
     }
     assert_eq!(learner.run(page).await.list("/viewer/mockTestAttempts/edges").len(), 0);
     let left = connections("").await;
-    assert!(waiting.iter().all(|row| left.contains(row)), "of {waiting:?} only {left:?} are left");
+    assert!(
+        waiting.iter().all(|row| left.contains(row)),
+        "the driver closed some of the connections {waiting:?}: the open connections are {left:?}"
+    );
     lock.close().await.unwrap();
 }
 

@@ -186,7 +186,7 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
         json!({ "courseId": other.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": [other.subjects[1]] });
     assert_eq!(ben.run_with(buy, json!({ "input": input })).await.text("/purchase/outcome"), "CREATED");
 
-    // An owner of the bad subject sees it together with the valid subjects, also from a node that starts now.
+    // Asha owns the subject with the unknown grading method. She still sees it, together with the valid subjects.
     let owned = "{ viewer { mockTestAttempts(first: 100) { edges { node { subject { name archived } } } }
         purchases(first: 5) { edges { node { course { name } subjects { name } } } } } }";
     let shown = asha.run(owned).await.at("/viewer").to_string();

@@ -71,6 +71,9 @@ fn is_relative(declarations: &Declarations<'_, '_>) -> bool {
         .any(|node| node.attribute("tolerance-mode").is_some_and(|mode| mode.trim() == "relative"))
 }
 
+/// Numbers in ascending order, and the marks that each gets.
+type ScoredPoints = (Vec<Decimal>, Vec<Decimal>);
+
 /// Scores numbers at all boundaries, between them, and outside of them. Scoring finds the boundaries.
 ///
 /// Returns `None` if nothing scores the answer.
@@ -78,7 +81,7 @@ fn scored_points(
     declarations: &Declarations<'_, '_>,
     correct: &[Decimal],
     is_integer: bool,
-) -> Result<Option<(Vec<Decimal>, Vec<Decimal>)>, String> {
+) -> Result<Option<ScoredPoints>, String> {
     if let Some(node) = computes_with_the_answer(declarations) {
         return Err(Value::not_recognised(node).reason());
     }

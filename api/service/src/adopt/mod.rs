@@ -102,7 +102,7 @@ pub enum AdoptRefusal {
     /// Another process adopts into the same database.
     #[error("Another process adopts into this database. Wait until it has ended, and run the command again.")]
     AnotherRun,
-    /// The adoption has not ended.
+    /// An adoption of an old database into this one was begun and has not ended.
     #[error(
         "The adoption of an old database into this one has not ended. Run the same `jishu adopt` command again to finish \
          it."

@@ -48,7 +48,7 @@ impl Database {
         }
         if !tables.renewed.is_empty() {
             let names: Vec<String> = tables.renewed.iter().map(|name| quoted(name)).collect();
-            // Another node may be renewing the same tables.
+            // Another node may be renewing the statistics of the same tables. SKIP_LOCKED skips those tables.
             let analyze = format!("ANALYZE (SKIP_LOCKED) {}", names.join(", "));
             self.writer.execute_unprepared(&analyze).await?;
         }

@@ -48,7 +48,7 @@ pub struct Checkout {
     pub outcome: CheckoutOutcome,
     /// The order. None if the buyer owns all subjects.
     pub order: Option<order::Model>,
-    /// The purchase that gave the first of the subjects, if the buyer owns all of them.
+    /// The purchase that gave the oldest of the requested subjects, if the buyer owns all of them.
     pub owned: Option<purchase::Model>,
     /// What the frontend needs to let the buyer pay. None if there is nothing to pay now.
     pub payment: Option<ClientParameters>,

@@ -63,7 +63,7 @@ impl CheckoutPayload {
         Some(OrderPayment::new(parameters, order.amount, &order.currency))
     }
 
-    /// The purchase that gave the first of the subjects. Null unless the outcome is OWNED.
+    /// The purchase that gave the oldest of the requested subjects. Null unless the outcome is OWNED.
     async fn owned(&self) -> Option<Purchase> {
         self.outcome.as_ref().ok()?.owned.clone().map(Purchase::from)
     }

@@ -70,7 +70,7 @@ impl PurchasePayload {
         })
     }
 
-    /// The purchase. For EXISTING, the purchase that gave the first of the subjects. Null if the purchase was
+    /// The purchase. For EXISTING, the purchase that gave the oldest of the requested subjects. Null if the purchase was
     /// refused.
     async fn purchase(&self) -> Option<Purchase> {
         self.outcome.as_ref().ok().map(|shown| shown.receipt.purchase.clone().into())

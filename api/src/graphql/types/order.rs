@@ -83,9 +83,9 @@ pub(in crate::graphql) enum OrderStatusReason {
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "order::OrderProvider")]
 pub(in crate::graphql) enum OrderProvider {
-    /// At Razorpay.
+    /// The buyer pays at Razorpay.
     Razorpay,
-    /// At Stripe.
+    /// The buyer pays at Stripe.
     Stripe,
     /// In cash or by a transfer. Support confirms it.
     Manual,
@@ -307,7 +307,8 @@ pub(in crate::graphql) async fn order_page(
     Ok(connect("Order", page, |row| row.id.0, Order::from, OrderTotal::OfUser(owner)))
 }
 
-/// Reads a page of the orders of all users, newest first, and records it.
+/// Reads a page of the orders of all users, newest first. If the query asks for rows, the audit log records who
+/// read them.
 pub(in crate::graphql) async fn all_orders_page(
     ctx: &Context<'_>,
     support: Support,

@@ -281,7 +281,8 @@ pub(in crate::graphql) async fn purchase_page(
     Ok(connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::OfUser(owner)))
 }
 
-/// Reads a page of the purchases of all users, newest first, and records it.
+/// Reads a page of the purchases of all users, newest first. If the query asks for rows, the audit log records who
+/// read them.
 pub(in crate::graphql) async fn all_purchases_page(
     ctx: &Context<'_>,
     support: Support,

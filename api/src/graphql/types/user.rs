@@ -257,7 +257,8 @@ impl UserTotal {
     }
 }
 
-/// Reads a page of accounts, oldest first, and records it.
+/// Reads a page of accounts, oldest first. If the query asks for rows, the audit log records who
+/// read them.
 pub(in crate::graphql) async fn user_page(
     ctx: &Context<'_>,
     support: Support,

@@ -42,7 +42,7 @@ impl SittingQueries<'_> {
         ))
     }
 
-    /// Selects cards whose first or latest score differs from the sitting's score.
+    /// Selects cards whose first or latest score, or its date, differs from that of their first or latest scored sitting.
     ///
     /// It considers only cards whose order of sittings is certain: no sitting was deleted, all have a time, and
     /// either all or none of the sittings with a score have an end.

@@ -81,7 +81,7 @@ impl TableState {
             && self.run_log_table(CHANGE_TABLE).is_some()
     }
 
-    /// Returns the old keys, which the repair removes.
+    /// Returns the unique keys on (purchase_id, test_number), which the repair removes.
     pub fn old_keys(&self) -> impl Iterator<Item = &TableKey> {
         self.keys.iter().filter(|key| key.is_old())
     }

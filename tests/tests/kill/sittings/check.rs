@@ -204,7 +204,7 @@ impl Stored {
             let has = (card.attempts_used, card.status, latest, first, card.best_score.as_ref());
             if open > 1 || used > card.max_attempts || numbers != (1..=used).collect::<Vec<_>>() || has != due
             {
-                wrong.push(format!("card {}: {has:?}, its sittings {numbers:?} come to {due:?}", card.id));
+                wrong.push(format!("card {}: (used, status, latest, first, best) is {has:?}; its sittings {numbers:?}, {open} of them open, give {due:?}", card.id));
             }
         }
     }
