@@ -9,10 +9,10 @@ use crate::{CourseId, OrderId, PurchaseId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum OrderProvider {
-    /// At Razorpay.
+    /// The buyer pays at Razorpay.
     #[sea_orm(string_value = "razorpay")]
     Razorpay,
-    /// At Stripe.
+    /// The buyer pays at Stripe.
     #[sea_orm(string_value = "stripe")]
     Stripe,
     /// In cash or by a transfer, which support confirms.

@@ -17,9 +17,9 @@ use jishu_service::trace;
 /// The way in which buyers pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PaymentMode {
-    /// At Razorpay.
+    /// Buyers pay at Razorpay.
     Razorpay,
-    /// At Stripe.
+    /// Buyers pay at Stripe.
     Stripe,
     /// In cash or by transfers, which support confirms.
     Manual,

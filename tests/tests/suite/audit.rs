@@ -267,8 +267,9 @@ fn nothing_changes_or_deletes_an_event() {
         ] {
             // The deletion of a person erases what staff wrote about an order of this person, and nothing else.
             let erases = file.ends_with("account/deletion/orders.rs") && forbidden.ends_with("update");
+            let appends = file.ends_with("service/src/audit.rs") && forbidden.ends_with("insert");
             let written = flat.matches(forbidden).count();
-            assert_eq!(written, usize::from(erases), "{}: {forbidden}", file.display());
+            assert_eq!(written, usize::from(erases || appends), "{}: {forbidden}", file.display());
         }
         if flat.contains("audit_event::ActiveModel") {
             writers.push(file.strip_prefix(&root).unwrap().to_string_lossy().into_owned());

@@ -125,8 +125,9 @@ pub(crate) async fn hold_subjects(
         _ => return Ok(()),
     };
     let parameters = vec!["?"; ids.len()].join(", ");
+    // No index has `max_attempts`, so MariaDB locks the rows and not only the entries of an index.
     let text = format!(
-        "SELECT subjects.id FROM subjects JOIN courses ON courses.id = subjects.course_id \
+        "SELECT subjects.max_attempts FROM subjects JOIN courses ON courses.id = subjects.course_id \
          WHERE subjects.id IN ({parameters}) ORDER BY subjects.id {lock}"
     );
     connection.query_all_raw(sql(backend, &text, ids)).await.map(drop)

@@ -53,9 +53,11 @@ pub(crate) async fn lock_user_and_subjects(
         HeldSubjects::OfCourse(id) => ("s.course_id = ?".to_owned(), vec![Value::from(*id)]),
     };
     values.push(user.into());
+    // No index has `max_attempts`. If an index had all columns, MariaDB would lock its entries and not the rows, and
+    // transactions that lock the rows would not notice.
     let text = format!(
-        "SELECT status, deleted_at, (SELECT COUNT(*) FROM (SELECT s.id FROM subjects s JOIN courses c ON c.id = s.course_id \
-         WHERE {condition} ORDER BY s.id {share}) held) FROM users WHERE id = ? {lock}"
+        "SELECT status, deleted_at, (SELECT COUNT(max_attempts) FROM (SELECT s.max_attempts FROM subjects s \
+         JOIN courses c ON c.id = s.course_id WHERE {condition} ORDER BY s.id {share}) held) FROM users WHERE id = ? {lock}"
     );
     let Some(row) = connection.query_one_raw(sql(backend, &text, values)).await? else { return Ok(None) };
     let deleted_at: Option<DateTime<Utc>> = row.try_get_by_index(1)?;

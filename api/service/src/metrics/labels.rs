@@ -165,8 +165,10 @@ label! {
         Started = "started",
         /// The card had an open sitting.
         Resumed = "resumed",
-        /// It was refused, or it failed.
+        /// It was refused.
         Refused = "refused",
+        /// It failed.
+        Failed = "failed",
     }
 }
 

@@ -91,13 +91,14 @@ const BEFORE_TABLE: [&str; 3] = [" FROM ", " INTO ", "UPDATE "];
 #[must_use]
 pub fn name_of_statement(sql: &str) -> StatementName {
     let text = sql.trim_start();
-    let verb = match text.get(..6).unwrap_or_default() {
+    // A statement that begins with its common tables is named after the first of them.
+    let common_table = text.strip_prefix("WITH ").and_then(|rest| rest.split_once(" AS ("));
+    let first = common_table.map_or(text, |(_, body)| body);
+    let verb = match first.get(..6).unwrap_or_default() {
         "SELECT" | "select" => StatementVerb::Select,
         "INSERT" | "insert" => StatementVerb::Insert,
         "UPDATE" | "update" => StatementVerb::Update,
         "DELETE" | "delete" => StatementVerb::Delete,
-        // A query that begins with its common tables.
-        start if start.starts_with("WITH ") => StatementVerb::Select,
         _ => StatementVerb::Other,
     };
     StatementName { verb, table: first_table(text).unwrap_or("other") }
@@ -132,6 +133,11 @@ mod tests {
             ("DELETE FROM outbox WHERE id = ?", StatementVerb::Delete, "outbox"),
             ("SELECT 1 FROM (SELECT id FROM courses) c", StatementVerb::Select, "courses"),
             ("WITH a AS (SELECT 1 FROM papers) SELECT 2 FROM a", StatementVerb::Select, "papers"),
+            (
+                "WITH a AS (INSERT INTO purchases (cost) VALUES (?) RETURNING id) SELECT id FROM a",
+                StatementVerb::Insert,
+                "purchases",
+            ),
             ("SELECT 'FROM a stranger'", StatementVerb::Select, "other"),
             ("PRAGMA optimize", StatementVerb::Other, "other"),
             ("", StatementVerb::Other, "other"),

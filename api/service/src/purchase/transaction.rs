@@ -29,6 +29,7 @@ pub(super) async fn run(
     command: &PurchaseCommand,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let selection = &command.request.selection;
+    selection.check_shape().map_err(PurchaseRefusal::from)?;
     let held = lock(transaction, command).await?.ok_or(PurchaseRefusal::BuyerNotActive)?;
     failpoint::boundary("purchase.locked");
     let (buyer, key) = (Some(command.buyer), Some(command.key.as_str()));

@@ -100,7 +100,8 @@ pub async fn save(
     })
     .await?;
     if wants_sequence && saved.sequence.is_none() {
-        saved.sequence = Some(read::answer_sequence(services, id).await?);
+        // The batch is saved. If this fails, the field of the response reads the number again.
+        saved.sequence = read::answer_sequence(services, id).await.ok();
     }
     Ok(saved)
 }

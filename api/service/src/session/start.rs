@@ -95,7 +95,8 @@ pub async fn start(
         metrics.start(match &result {
             Ok(Started { resumed: false, .. }) => StartResult::Started,
             Ok(Started { resumed: true, .. }) => StartResult::Resumed,
-            Err(_) => StartResult::Refused,
+            Err(Error::Refused(_)) => StartResult::Refused,
+            Err(Error::Failed(_)) => StartResult::Failed,
         });
     }
     result

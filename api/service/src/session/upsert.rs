@@ -44,7 +44,8 @@ fn now(writes: &[&AnswerWrite]) -> DateTime<Utc> {
 /// prepared statement with a small plan. Each sitting is locked once.
 ///
 /// Returns a row for each sitting of which it stored answers: its id, the number of these answers, and the greatest number
-/// of a batch that had stored answers before. That number is null if the caller does not want it.
+/// of a batch that had stored answers before. That number is null if the caller does not want it. It does not count a batch
+/// that another transaction stores at the same time.
 ///
 /// The sittings must be found by their primary key. `open_marker + 0` hides that column from the index of open sittings
 /// by deadline. A generic plan would choose that index, and read all open sittings.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jishu_entity::user::Role;
 use jishu_service::metrics::{ExpositionFormat, StatementVerb, name_of_statement};
-use jishu_tests::{Client, RefundInput, TestApp, Tries, answer, on_each_database, rows, wait_until};
+use jishu_tests::{Backend, Client, RefundInput, TestApp, Tries, answer, on_each_database, rows, wait_until};
 use serde_json::{Value, json};
 
 use super::DemoServer;
@@ -25,7 +25,7 @@ macro_rules! with_metrics {
                 async fn $name() {
                     // The services count; nothing listens in this process.
                     let flags = ["--metrics-listen=127.0.0.1:9464"];
-                    jishu_tests::TestApp::run_with(jishu_tests::Backend::$backend, &flags, super::$name).await;
+                    jishu_tests::TestApp::run_with(Backend::$backend, &flags, super::$name).await;
                 }
             )+
         }
@@ -113,7 +113,12 @@ async fn statements_and_transactions_are_counted_by_name(app: Arc<TestApp>) {
     let is = |name, labels: &[&str]| {
         sample(&text, name, labels).unwrap_or_else(|| panic!("{name} {labels:?}: {text}"))
     };
-    let insert = ["verb=\"insert\"", "table=\"mock_test_attempts\"", "transaction=\"purchase\""];
+    // PostgreSQL inserts the cards in the statement of the purchase.
+    let table = match app.backend {
+        Backend::Postgres => "table=\"purchases\"",
+        _ => "table=\"mock_test_attempts\"",
+    };
+    let insert = ["verb=\"insert\"", table, "transaction=\"purchase\""];
     assert_eq!(is("jishu_statement_seconds_count", &insert), 1.0);
     let select = ["verb=\"select\"", "table=\"purchases\"", "transaction=\"none\""];
     assert!(is("jishu_statement_seconds_count", &select) >= 1.0);
@@ -136,13 +141,13 @@ async fn statements_and_transactions_are_counted_by_name(app: Arc<TestApp>) {
 
 async fn a_table_without_a_name_would_be_found(app: Arc<TestApp>) {
     let tables = match app.backend {
-        jishu_tests::Backend::Sqlite => {
+        Backend::Sqlite => {
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
         }
-        jishu_tests::Backend::Postgres => {
+        Backend::Postgres => {
             "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
         }
-        jishu_tests::Backend::MariaDb => {
+        Backend::MariaDb => {
             "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
         }
     };
