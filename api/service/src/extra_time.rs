@@ -95,6 +95,9 @@ struct GrantCommand {
     clock: Arc<dyn Clock>,
 }
 
+/// A card and its subject.
+pub type CardOfSubject = (MockTestAttemptId, SubjectId);
+
 /// Reads the extra seconds of these cards of a user, each with its subject: the greatest of the card's own and of its
 /// allowances. Leaves out cards that were granted none.
 ///
@@ -104,9 +107,9 @@ struct GrantCommand {
 pub async fn of_cards(
     services: &Services,
     owner: UserId,
-    cards: impl IntoIterator<Item = (MockTestAttemptId, SubjectId)> + Send,
-) -> Result<Vec<((MockTestAttemptId, SubjectId), i32)>, Fault> {
-    let cards: Vec<(MockTestAttemptId, SubjectId)> = cards.into_iter().collect();
+    cards: impl IntoIterator<Item = CardOfSubject> + Send,
+) -> Result<Vec<(CardOfSubject, i32)>, Fault> {
+    let cards: Vec<CardOfSubject> = cards.into_iter().collect();
     let ids: Vec<MockTestAttemptId> = cards.iter().map(|(card, _)| *card).collect();
     let card: RelationDef = extra_time::Entity::belongs_to(mock_test_attempt::Entity)
         .from(extra_time::Column::MockTestAttemptId)

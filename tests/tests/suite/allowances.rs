@@ -380,7 +380,7 @@ async fn a_purchase_holds_the_rows_of_its_subjects(app: Arc<TestApp>) {
 }
 
 async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {
-    let learner = app.learner(&format!("Buyer of {}", course.row.0)).await;
+    let learner = app.learner(&format!("Buyer{}", course.row.0)).await;
     let user = app.number("SELECT MAX(id) FROM users").await;
     for (input, selected, subjects) in [
         (course.whole(), course.row.0, &course.subject_rows[..]),

@@ -141,9 +141,7 @@ async fn statements_and_transactions_are_counted_by_name(app: Arc<TestApp>) {
 
 async fn a_table_without_a_name_would_be_found(app: Arc<TestApp>) {
     let tables = match app.backend {
-        Backend::Sqlite => {
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-        }
+        Backend::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
         Backend::Postgres => {
             "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
         }
