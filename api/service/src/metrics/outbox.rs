@@ -57,7 +57,7 @@ impl OutboxMetrics {
         let metrics = Self::default();
         registry.register(
             "outbox_messages",
-            "Messages that wait, are being delivered, or were given up and can be retried, in the whole database",
+            "Messages that wait, are being delivered, or are dead and can be retried, in the whole database",
             metrics.messages.clone(),
         );
         registry.register(
