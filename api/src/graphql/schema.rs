@@ -84,11 +84,12 @@ const LISTS: ListLengths = &[
     ("UserPayload.userErrors", SHORT_LIST),
 ];
 
-/// The fields with secrets: tokens, addresses with tokens in them, and the secrets of second factors and payments. Responses
-/// with them are not compressed.
+/// The fields with secrets: tokens, addresses with tokens in them, and the keys and secrets of sign-ins, second factors and
+/// payments. Responses with them are not compressed.
 pub const SECRET_FIELDS: &[&str] = &[
     "accessToken",
     "authorizationUrl",
+    "browserKey",
     "challenge",
     "clientSecret",
     "otpauthUrl",

@@ -4,7 +4,9 @@
 //! permit is refused at once. The time limit ends when a response starts, so a subscription can stream for longer.
 
 use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
@@ -23,6 +25,8 @@ use super::response::Negotiated;
 use super::shutdown::{REQUEST_GRACE, ShutdownSignal};
 use crate::config::EdgeConfig;
 use jishu_service::limit::{ClientAddress, RetryAfter};
+use jishu_service::metrics::{Metrics, OperationOutcome, OperationTransport};
+use jishu_service::trace;
 
 /// How much of a refused body is read and dropped before its connection closes.
 const MAX_DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
@@ -30,6 +34,21 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// When a client should retry if the server is busy or stopping.
 const BUSY_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(1) };
+
+/// Tells an operation whether the time of its request is over. It is among the extensions of requests that are observed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TimeLimit(Arc<AtomicBool>);
+
+impl TimeLimit {
+    /// Returns whether the time is over. Then the operation is dropped without a response.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Limits how many operations run at once, and for how long. HTTP requests and WebSocket messages share the limit.
 #[derive(Clone)]
@@ -45,11 +64,28 @@ impl OperationPermits {
 
     /// Runs an operation with a permit. Refuses it if no permit is free, or if it takes too long.
     pub(super) async fn run<T>(&self, operation: impl Future<Output = T>) -> Result<T, RequestRefusal> {
+        self.run_within(None, operation).await
+    }
+
+    /// Runs an operation with a permit, and tells it through `limit` if its time is over.
+    async fn run_within<T>(
+        &self,
+        limit: Option<&TimeLimit>,
+        operation: impl Future<Output = T>,
+    ) -> Result<T, RequestRefusal> {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded()) };
-        timeout(self.timeout, operation).await.map_err(|_elapsed| {
-            tracing::warn!(seconds = self.timeout.as_secs(), "a request exceeded the time limit");
-            timed_out(self.timeout)
-        })
+        // The operation is dropped at the end of this function, after it was told.
+        let mut operation = pin!(operation);
+        match timeout(self.timeout, operation.as_mut()).await {
+            Ok(ended) => Ok(ended),
+            Err(_elapsed) => {
+                if let Some(limit) = limit {
+                    limit.end();
+                }
+                tracing::warn!(seconds = self.timeout.as_secs(), "a request exceeded the time limit");
+                Err(timed_out(self.timeout))
+            }
+        }
     }
 }
 
@@ -60,6 +96,8 @@ pub(super) struct Admission {
     memory: BodyMemory,
     body_timeout: Duration,
     shutdown: ShutdownSignal,
+    /// Counts refusals as operations. Off for a route without operations.
+    metrics: Metrics,
 }
 
 impl Admission {
@@ -69,7 +107,22 @@ impl Admission {
             memory: BodyMemory::new(edge),
             body_timeout: Duration::from_secs(edge.body_seconds),
             shutdown,
+            metrics: Metrics::off(),
         }
+    }
+
+    /// Counts each refused request as an operation in these metrics.
+    pub(super) fn counting(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Counts a request that is refused before its operation begins.
+    fn count(&self, transport: OperationTransport, refusal: &RequestRefusal) {
+        let Some(requests) = self.metrics.requests() else { return };
+        let is_of_server = refusal.is_of_server();
+        let outcome = if is_of_server { OperationOutcome::ServerError } else { OperationOutcome::Refused };
+        requests.transported(transport, outcome);
+        requests.error(refusal.code());
     }
 
     /// Reads a whole body into memory that it reserves.
@@ -110,13 +163,28 @@ async fn collect(body: Body, reservation: &mut BodyReservation) -> Result<Bytes,
 
 /// Admits a request, or refuses it with a GraphQL error.
 pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let media_type = Negotiated::of(request.extensions()).for_refusal();
-    let (request, _reservation) = match read_whole(&admission, request).await {
+    let negotiated = Negotiated::of(request.extensions());
+    let media_type = negotiated.for_refusal();
+    let transport = negotiated.transport(request.method());
+    let (mut request, _reservation) = match read_whole(&admission, request).await {
         Ok(read) => read,
-        Err(refusal) => return refusal.into_response(media_type),
+        Err(refusal) => {
+            admission.count(transport, &refusal);
+            return refusal.into_response(media_type);
+        }
     };
-    let response = admission.permits.run(next.run(request)).await;
-    response.unwrap_or_else(|refusal| refusal.into_response(media_type))
+    let limit = (admission.metrics.is_on() || trace::is_on()).then(TimeLimit::default);
+    if let Some(limit) = &limit {
+        request.extensions_mut().insert(limit.clone());
+    }
+    let response = admission.permits.run_within(limit.as_ref(), next.run(request)).await;
+    response.unwrap_or_else(|refusal| {
+        // An operation whose time is over counts itself when it is dropped.
+        if !limit.is_some_and(|limit| limit.is_over()) {
+            admission.count(transport, &refusal);
+        }
+        refusal.into_response(media_type)
+    })
 }
 
 /// Replaces the body of a POST request by one that has arrived completely. Other methods have no body that is read. A
@@ -189,4 +257,40 @@ fn too_large(mut rest: BodyDataStream) -> RequestRefusal {
         }
     }));
     RequestRefusal::body_too_large()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes at its end whether its time was over.
+    struct Noting {
+        limit: TimeLimit,
+        noted: Arc<AtomicBool>,
+    }
+
+    impl Drop for Noting {
+        fn drop(&mut self) {
+            self.noted.store(self.limit.is_over(), Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operation_learns_before_its_end_that_its_time_is_over() {
+        let permits =
+            OperationPermits { free: Arc::new(Semaphore::new(1)), timeout: Duration::from_millis(1) };
+        let (limit, noted) = (TimeLimit::default(), Arc::new(AtomicBool::new(false)));
+        let noting = Noting { limit: limit.clone(), noted: Arc::clone(&noted) };
+        let operation = async move {
+            let _noting = noting;
+            std::future::pending::<()>().await;
+        };
+        let refusal = permits.run_within(Some(&limit), operation).await.unwrap_err();
+        assert_eq!((refusal.code(), refusal.is_of_server()), ("TIMEOUT", true));
+        assert!(noted.load(Ordering::Relaxed));
+        // The permit is free again, and an operation that ends in time learns nothing.
+        let limit = TimeLimit::default();
+        assert_eq!(permits.run_within(Some(&limit), async { 7 }).await.unwrap(), 7);
+        assert!(!limit.is_over());
+    }
 }

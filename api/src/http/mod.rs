@@ -119,7 +119,7 @@ pub fn router(
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::method_not_allowed)
-        .layer(from_fn_with_state(admission.clone(), admit))
+        .layer(from_fn_with_state(admission.clone().counting(services.metrics.clone()), admit))
         .layer(from_fn(headers::forbid_caching));
     let export = get(data_export::get)
         .layer(from_fn_with_state(admission.clone(), admit))

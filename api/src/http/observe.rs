@@ -10,15 +10,24 @@ use axum::response::Response;
 use tracing::{Instrument, Span, field};
 
 use super::client_address::TrustedPeer;
+use super::protection::catch_panic;
 use crate::telemetry::context;
 use jishu_service::metrics::{HttpRoute, Metrics};
 use jishu_service::trace::{self, TRACE_TARGET};
 
-/// Observes a request until the head of its response is ready.
-pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+/// The span that encloses the log lines of a request, among the extensions of a traced request. Work that lasts longer
+/// than the request runs in it, and not in the span of the trace.
+#[derive(Clone, Debug)]
+pub(super) struct LogSpan(pub(super) Span);
+
+/// Observes a request until the head of its response is ready. A panic counts as the response that it leads to.
+pub(super) async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let (route, started) = (route(&request), Instant::now());
     let span = if trace::is_on() { span(&request, route) } else { Span::none() };
-    let response = next.run(request).instrument(span.clone()).await;
+    if !span.is_none() {
+        request.extensions_mut().insert(LogSpan(Span::current()));
+    }
+    let response = catch_panic(request, next).instrument(span.clone()).await;
     let status = response.status();
     if let Some(metrics) = metrics.requests() {
         metrics.http_request(route, status.as_u16(), started.elapsed());
@@ -80,5 +89,33 @@ fn route(request: &Request) -> HttpRoute {
         Some(path) if path.starts_with("/health/") => HttpRoute::Health,
         Some(path) if path.starts_with("/webhooks/payments/") => HttpRoute::PaymentWebhook,
         _ => HttpRoute::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+    use jishu_service::metrics::ExpositionFormat;
+
+    async fn panics() -> StatusCode {
+        panic!("the test wants this panic")
+    }
+
+    #[tokio::test]
+    async fn a_panic_counts_as_a_failed_request() {
+        let metrics = Metrics::on();
+        let routes: Router =
+            Router::new().route("/graphql", get(panics)).layer(from_fn_with_state(metrics.clone(), observe));
+        let request = Request::builder().uri("/graphql").body(Body::empty()).unwrap();
+        let response = routes.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let text = metrics.encode(ExpositionFormat::PrometheusText).unwrap();
+        let sample = "jishu_http_request_seconds_count{route=\"graphql\",status=\"5xx\"} 1";
+        assert!(text.lines().any(|line| line == sample), "{text}");
     }
 }

@@ -77,6 +77,16 @@ impl RequestRefusal {
         self
     }
 
+    /// Returns the code of its error.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Returns whether only the server could avoid it.
+    pub(super) fn is_of_server(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     /// Returns the refusal as an error of a GraphQL response.
     pub(super) fn error(&self) -> ServerError {
         let mut error = ServerError::new(self.message.as_str(), None);

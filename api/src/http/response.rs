@@ -3,12 +3,13 @@
 
 use async_graphql::{ServerError, Value};
 use async_graphql_axum::GraphQLResponse;
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use graphql_engine::ExecutedResponse;
 use serde::Serialize;
 
 use super::negotiation::Accepted;
+use jishu_service::metrics::OperationTransport;
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -62,6 +63,15 @@ impl Negotiated {
     /// Returns the media type of a refusal. Falls back to JSON if the client accepts no format of this server.
     pub(super) fn for_refusal(self) -> MediaType {
         self.0.map_or(MediaType::Json, |format| format.media_type)
+    }
+
+    /// Returns the transport of an operation in a request with this method.
+    pub(super) fn transport(self, method: &Method) -> OperationTransport {
+        match (self.0.is_some_and(|format| format.prefers_events), method) {
+            (true, _) => OperationTransport::EventStream,
+            (false, &Method::POST) => OperationTransport::Post,
+            (false, _) => OperationTransport::Get,
+        }
     }
 }
 

@@ -131,7 +131,8 @@ async fn compression_can_be_switched_off() {
 }
 
 /// Words in the names and descriptions of fields that hold secrets.
-const SUSPICIOUS: [&str; 6] = ["token", "secret", "challenge", "recovery code", "otpauth", "authorization"];
+const SUSPICIOUS: [&str; 7] =
+    ["token", "secret", "challenge", "recovery code", "otpauth", "authorization", "browserkey"];
 
 #[test]
 fn every_field_with_a_secret_is_in_the_list() {

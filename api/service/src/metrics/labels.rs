@@ -73,7 +73,7 @@ label! {
         ServerError = "server_error",
         /// It was not executed: the document was refused, or a budget was spent.
         Refused = "refused",
-        /// Its client left, or it ran for too long.
+        /// Its client left.
         Abandoned = "abandoned",
     }
 }

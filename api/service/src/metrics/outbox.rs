@@ -10,11 +10,15 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use sea_orm::{ActiveEnum, ColumnTrait, DbErr, EntityTrait, Iterable, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveEnum, ColumnTrait, Condition, DbErr, EntityTrait, Iterable, QueryFilter, QuerySelect, Select,
+};
 
 use super::labels::OutboxResult;
 use super::registrar::Registrar;
 use crate::Services;
+use crate::database::Database;
+use crate::outbox::{can_be_retried, is_awaited};
 
 /// Interval between two counts of the messages. Prometheus scrapes about as often.
 const COUNT_INTERVAL: Duration = Duration::from_secs(15);
@@ -53,12 +57,12 @@ impl OutboxMetrics {
         let metrics = Self::default();
         registry.register(
             "outbox_messages",
-            "Messages that wait, are being delivered, or were given up, in the whole database",
+            "Messages that wait, are being delivered, or are dead and can be retried, in the whole database",
             metrics.messages.clone(),
         );
         registry.register(
             "outbox_oldest_seconds",
-            "Age of the oldest message that waits or is being delivered, in the whole database",
+            "How long the oldest message that is still needed has waited, in the whole database",
             metrics.oldest.clone(),
         );
         registry.register(
@@ -79,16 +83,26 @@ impl OutboxMetrics {
         self.deliveries.get_or_create(&DeliveryLabels { channel: channel.to_value(), result }).inc();
     }
 
-    /// Sets the gauges. Channels and states without messages count as zero.
-    fn set(&self, counts: Vec<Count>, now: DateTime<Utc>) {
-        let mut oldest: HashMap<OutboxChannel, DateTime<Utc>> = HashMap::new();
-        let mut counted = HashMap::new();
-        for Count { channel, state, count, first } in counts {
-            if state != OutboxState::Dead {
-                oldest.entry(channel).and_modify(|at| *at = first.min(*at)).or_insert(first);
-            }
-            counted.insert((channel, state.to_value()), count);
-        }
+    /// Counts the messages in the database. Channels and states without messages count as zero.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn measure(&self, database: &Database, now: DateTime<Utc>) -> Result<(), DbErr> {
+        let (messages, oldest) = (count(database, now).await?, waiting_since(database, now).await?);
+        self.set(messages, &oldest, now);
+        Ok(())
+    }
+
+    fn set(
+        &self,
+        messages: Vec<(OutboxChannel, OutboxState, i64)>,
+        oldest: &HashMap<OutboxChannel, DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) {
+        let counted: HashMap<_, _> = messages
+            .into_iter()
+            .map(|(channel, state, count)| ((channel, state.to_value()), count))
+            .collect();
         for channel in OutboxChannel::iter() {
             for state in COUNTED_STATES {
                 let labels = MessageLabels { channel: channel.to_value(), state: state.to_value() };
@@ -106,14 +120,6 @@ impl OutboxMetrics {
 /// The states that are counted. Messages that were sent are the history, which only grows.
 const COUNTED_STATES: [OutboxState; 3] = [OutboxState::Pending, OutboxState::Leased, OutboxState::Dead];
 
-/// The number of messages of one channel in one state, and the time of the first.
-struct Count {
-    channel: OutboxChannel,
-    state: OutboxState,
-    count: i64,
-    first: DateTime<Utc>,
-}
-
 /// Counts the messages of the outbox until the task is dropped. Ends at once if metrics are off.
 pub async fn keep_measuring(services: Services) {
     let Some(metrics) = services.metrics.outbox() else { return };
@@ -121,28 +127,61 @@ pub async fn keep_measuring(services: Services) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match count(&services).await {
-            Ok(counts) => metrics.set(counts, services.clock.now()),
-            Err(error) => tracing::warn!(%error, "the outbox could not be counted; the server will retry"),
+        if let Err(error) = metrics.measure(&services.database, services.clock.now()).await {
+            tracing::warn!(%error, "the outbox could not be counted; the server will retry");
         }
     }
 }
 
-async fn count(services: &Services) -> Result<Vec<Count>, DbErr> {
-    let rows: Vec<(OutboxChannel, OutboxState, i64, DateTime<Utc>)> = outbox_message::Entity::find()
+/// Counts messages by channel and state. A dead message without content stays only as a record, so it does not count.
+async fn count(
+    database: &Database,
+    now: DateTime<Utc>,
+) -> Result<Vec<(OutboxChannel, OutboxState, i64)>, DbErr> {
+    let counted = Condition::any()
+        .add(Column::State.is_in([OutboxState::Pending, OutboxState::Leased]))
+        .add(can_be_retried(now));
+    outbox_message::Entity::find()
         .select_only()
         .column(Column::Channel)
         .column(Column::State)
         .column_as(Column::Id.count(), "count")
-        .column_as(Column::CreatedAt.min(), "first")
-        .filter(Column::State.is_in(COUNTED_STATES))
+        .filter(counted)
         .group_by(Column::Channel)
         .group_by(Column::State)
         .into_tuple()
-        .all(services.database.reader())
+        .all(database.reader())
+        .await
+}
+
+/// Finds since when the oldest message of each channel waits. The health check applies the same rule: a message waits
+/// from its creation if it was tried, and otherwise from the time when it is due.
+async fn waiting_since(
+    database: &Database,
+    now: DateTime<Utc>,
+) -> Result<HashMap<OutboxChannel, DateTime<Utc>>, DbErr> {
+    let awaited = || outbox_message::Entity::find().filter(is_awaited(now));
+    let tried = awaited().filter(Column::Attempts.gt(0));
+    let due = awaited().filter(Column::Attempts.eq(0)).filter(Column::DueAt.lte(now));
+    let mut oldest = first_of_each_channel(database, tried, Column::CreatedAt).await?;
+    for (channel, at) in first_of_each_channel(database, due, Column::DueAt).await? {
+        oldest.entry(channel).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    }
+    Ok(oldest)
+}
+
+async fn first_of_each_channel(
+    database: &Database,
+    messages: Select<outbox_message::Entity>,
+    time: Column,
+) -> Result<HashMap<OutboxChannel, DateTime<Utc>>, DbErr> {
+    let rows: Vec<(OutboxChannel, DateTime<Utc>)> = messages
+        .select_only()
+        .column(Column::Channel)
+        .column_as(time.min(), "first")
+        .group_by(Column::Channel)
+        .into_tuple()
+        .all(database.reader())
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(channel, state, count, first)| Count { channel, state, count, first })
-        .collect())
+    Ok(rows.into_iter().collect())
 }

@@ -1,6 +1,7 @@
 //! Metrics of the process, with the names that Prometheus recommends. They are read from `/proc`, so only Linux has them.
 
 use std::fs;
+use std::time::SystemTime;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -26,14 +27,17 @@ pub(super) const PROCESS_NAMES: [&str; 5] = [
 /// Reads the values of the process at each scrape.
 #[derive(Debug)]
 pub(super) struct ProcessCollector {
-    /// The start of the process, in seconds since 1970. None if it is unknown.
+    /// The start of the process, in seconds since 1970. None if the clock of the machine is before that year.
     started_at: Option<f64>,
 }
 
 impl ProcessCollector {
+    /// Makes the collector. The server makes it when it starts, so the time of this call is the start of the process.
     pub(super) fn new() -> Self {
-        let started_at = ProcessStat::read().zip(boot_time()).map(|(stat, boot)| boot + stat.started_after);
-        Self { started_at }
+        // `/proc/stat`, by which Linux tells the start, is hidden from a service with `ProcSubset=pid`. The clock of the
+        // services is not the right one: it may be moved.
+        let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self { started_at: started_at.ok().map(|since| since.as_secs_f64()) }
     }
 }
 
@@ -69,8 +73,6 @@ struct ProcessStat {
     cpu_seconds: f64,
     threads: f64,
     resident_bytes: f64,
-    /// Seconds between the start of the machine and that of the process.
-    started_after: f64,
 }
 
 impl ProcessStat {
@@ -88,15 +90,8 @@ impl ProcessStat {
             cpu_seconds: (value(14)? + value(15)?) / TICKS_PER_SECOND,
             threads: value(20)?,
             resident_bytes: value(24)? * PAGE_BYTES,
-            started_after: value(22)? / TICKS_PER_SECOND,
         })
     }
-}
-
-/// Reads when the machine started, in seconds since 1970.
-fn boot_time() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -107,7 +102,15 @@ mod tests {
     fn the_values_are_found_after_a_name_with_spaces() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 1200 1000000 512 18446744073709551615";
         let stat = ProcessStat::parse(stat).unwrap();
-        assert_eq!((stat.cpu_seconds, stat.threads, stat.started_after), (3.0, 9.0, 12.0));
+        assert_eq!((stat.cpu_seconds, stat.threads), (3.0, 9.0));
         assert_eq!(stat.resident_bytes, 512.0 * PAGE_BYTES);
+    }
+
+    #[test]
+    fn the_start_is_the_time_of_the_collector() {
+        let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        let before = now();
+        let started_at = ProcessCollector::new().started_at.unwrap();
+        assert!((before..=now()).contains(&started_at), "{started_at}");
     }
 }

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use operator::{OutboxEntry, is_stuck, list, retry};
+pub(crate) use operator::{can_be_retried, is_awaited};
 pub use retention::erase_old;
 pub use worker::keep_delivering;
 

@@ -81,6 +81,21 @@ pub async fn list(
 /// How old an undelivered message is when the outbox counts as stuck.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
+/// Selects the messages that somebody still needs and that are not given up. Not all of them are due.
+pub(crate) fn is_awaited(now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(Column::State.is_in([OutboxState::Pending, OutboxState::Leased]))
+        .add(Column::ExpiresAt.gt(now))
+}
+
+/// Selects the dead messages that can be delivered after all, because somebody needs them and their content is still there.
+pub(crate) fn can_be_retried(now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(Column::State.eq(OutboxState::Dead))
+        .add(Column::Payload.is_not_null())
+        .add(Column::ExpiresAt.gt(now))
+}
+
 /// Returns whether a message that somebody still needs has waited for [`STUCK_AFTER`].
 ///
 /// # Errors
@@ -92,9 +107,8 @@ pub async fn is_stuck(database: &Database, now: DateTime<Utc>) -> Result<bool, D
     let found = outbox_message::Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::State.is_in([OutboxState::Pending, OutboxState::Leased]))
+        .filter(is_awaited(now))
         .filter(Column::CreatedAt.lte(since))
-        .filter(Column::ExpiresAt.gt(now))
         .filter(waits)
         .limit(1)
         .into_tuple::<OutboxMessageId>()
@@ -117,9 +131,7 @@ pub async fn retry(database: &Database, ids: Vec<i64>, now: DateTime<Utc>) -> Re
                     .col_expr(Column::State, Expr::value(OutboxState::Pending))
                     .col_expr(Column::Attempts, Expr::value(0))
                     .col_expr(Column::DueAt, Expr::value(*now))
-                    .filter(Column::State.eq(OutboxState::Dead))
-                    .filter(Column::Payload.is_not_null())
-                    .filter(Column::ExpiresAt.gt(*now));
+                    .filter(can_be_retried(*now));
                 if !ids.is_empty() {
                     update = update.filter(Column::Id.is_in(ids.iter().copied().map(OutboxMessageId)));
                 }

@@ -29,7 +29,7 @@ use self::observed::ObservedOperation;
 use self::request::{QueryParameters, read_body};
 use self::request_context::RequestContext;
 use super::refusal::RequestRefusal;
-use super::response::{MediaType, ResponseFormat};
+use super::response::{MediaType, Negotiated, ResponseFormat};
 use super::{AllowedOrigins, AppState};
 use crate::graphql::finish_errors;
 use graphql_engine::GraphqlRequest;
@@ -128,11 +128,7 @@ async fn execute(
 ) -> Result<Response, RequestRefusal> {
     let viewer = identity.map(|identity| identity.viewer);
     let caller = Caller { client: context.client, program: context.program(), viewer };
-    let transport = match (format.prefers_events, &context.method) {
-        (true, _) => OperationTransport::EventStream,
-        (false, &Method::POST) => OperationTransport::Post,
-        (false, _) => OperationTransport::Get,
-    };
+    let transport = Negotiated(Some(format)).transport(&context.method);
     let operation = match prepare_operation(state, context.charge, caller, call, transport) {
         Ok(operation) => operation,
         Err(OperationRefusal::OverBudget(refusal)) => return Err(refusal),
@@ -154,7 +150,8 @@ async fn execute(
         }
         OperationType::Subscription => {
             let stall_timeout = Some(state.live.stall());
-            let observed = ObservedOperation::begin(state, &operation, OperationTransport::EventStream);
+            let transport = OperationTransport::EventStream;
+            let observed = ObservedOperation::begin(state, &operation, transport, context.limit);
             let mut execution =
                 Execution::start(state, &context.id, caller, (operation, observed), stall_timeout);
             // The client sees the head of the response only after the subscription has started. So it misses no event
@@ -167,7 +164,7 @@ async fn execute(
         OperationType::Query | OperationType::Mutation => {}
     }
     let has_secrets = operation.selects_secrets();
-    let mut observed = ObservedOperation::begin(state, &operation, transport);
+    let mut observed = ObservedOperation::begin(state, &operation, transport, context.limit);
     let executed = state.engine.execute(operation, state.resolver_data(caller));
     let mut response = executed.instrument(observed.span()).await;
     finish_errors(response.errors_mut(), &context.id);

@@ -1,6 +1,7 @@
 //! Measures operations, and makes them spans of a trace.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use async_graphql::parser::types::OperationType;
@@ -8,6 +9,7 @@ use async_graphql::{ServerError, Value};
 use tracing::{Span, field};
 
 use crate::http::AppState;
+use crate::http::admission::TimeLimit;
 use crate::telemetry::context;
 use graphql_engine::PreparedOperation;
 use jishu_service::metrics::{
@@ -23,6 +25,8 @@ pub(super) struct ObservedOperation {
     /// None if metrics are off.
     counted: Option<CountedOperation>,
     span: Span,
+    /// The time limit of its request. None on a WebSocket, where the operation gets a response when its time is over.
+    limit: Option<TimeLimit>,
 }
 
 struct CountedOperation {
@@ -45,6 +49,7 @@ impl ObservedOperation {
         state: &AppState,
         operation: &PreparedOperation,
         transport: OperationTransport,
+        limit: Option<TimeLimit>,
     ) -> Self {
         let kind = kind(operation);
         let counted = state.services.metrics.requests().map(|requests| {
@@ -62,7 +67,7 @@ impl ObservedOperation {
             }
         });
         let span = if trace::is_on() { span(operation, kind, transport) } else { Span::none() };
-        Self { counted, span }
+        Self { counted, span, limit }
     }
 
     /// Returns the span in which the operation must run. It is no span if the server does not trace.
@@ -82,6 +87,28 @@ impl ObservedOperation {
         count_errors(requests, errors);
         if let (OperationKind::Subscription, Some(field)) = (counted.kind, counted.fields.first()) {
             requests.subscription_event(field);
+        }
+    }
+}
+
+impl Drop for ObservedOperation {
+    fn drop(&mut self) {
+        // Neither end leaves a response to count here. The client gets one from elsewhere, with this code.
+        let code = if thread::panicking() {
+            "INTERNAL"
+        } else if self.limit.as_ref().is_some_and(TimeLimit::is_over) {
+            "TIMEOUT"
+        } else {
+            return;
+        };
+        if trace::is_on() {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        if let Some(counted) = &mut self.counted {
+            counted.outcome = OperationOutcome::ServerError;
+            if let Some(requests) = counted.metrics.requests() {
+                requests.error(code);
+            }
         }
     }
 }
@@ -167,8 +194,49 @@ fn span(operation: &PreparedOperation, kind: OperationKind, transport: Operation
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
     use crate::graphql::{RequestId, panic_error};
+    use jishu_service::metrics::ExpositionFormat;
+
+    fn running(metrics: &Metrics, kind: OperationKind) -> ObservedOperation {
+        let transport = OperationTransport::Post;
+        let counted = metrics.requests().map(|requests| CountedOperation {
+            metrics: metrics.clone(),
+            transport,
+            kind,
+            name: None,
+            fields: vec![Arc::from("viewer")],
+            started: Instant::now(),
+            outcome: OperationOutcome::Abandoned,
+            _gauges: (requests.running(transport), None),
+        });
+        ObservedOperation { counted, span: Span::none(), limit: None }
+    }
+
+    fn has(metrics: &Metrics, sample: &str) -> bool {
+        let text = metrics.encode(ExpositionFormat::PrometheusText).unwrap();
+        text.lines().any(|line| line == sample)
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_of_the_server() {
+        let metrics = Metrics::on();
+        for kind in [OperationKind::Query, OperationKind::Subscription] {
+            let mut operation = running(&metrics, kind);
+            operation.responded(&[]);
+            let panicked = catch_unwind(AssertUnwindSafe(move || {
+                let _operation = operation;
+                panic!("the test wants this panic");
+            }));
+            assert!(panicked.is_err());
+        }
+        assert!(has(&metrics, "jishu_operations_total{transport=\"post\",outcome=\"server_error\"} 2"));
+        assert!(has(&metrics, "jishu_operation_errors_total{code=\"INTERNAL\"} 2"));
+        drop(running(&metrics, OperationKind::Query));
+        assert!(has(&metrics, "jishu_operations_total{transport=\"post\",outcome=\"abandoned\"} 1"));
+    }
 
     #[test]
     fn an_outcome_tells_who_can_avoid_it() {

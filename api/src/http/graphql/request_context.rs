@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::budgets::{RequestCharge, charge_request};
 use crate::graphql::RequestId;
+use crate::http::admission::TimeLimit;
+use crate::http::observe::LogSpan;
 use crate::http::response::{Negotiated, ResponseFormat};
 use crate::http::{AppState, ShutdownSignal};
 use jishu_service::account::ClientProgram;
@@ -24,6 +26,10 @@ pub(in crate::http) struct RequestContext {
     pub(super) format: Option<ResponseFormat>,
     pub(in crate::http) headers: HeaderMap,
     pub(super) charge: RequestCharge,
+    /// None if the request is not observed.
+    pub(super) limit: Option<TimeLimit>,
+    /// None if the request is not traced.
+    pub(super) log_span: Option<LogSpan>,
 }
 
 impl RequestContext {
@@ -53,6 +59,8 @@ impl FromRequestParts<AppState> for RequestContext {
             format: negotiated.0,
             headers: parts.headers.clone(),
             charge,
+            limit: parts.extensions.get::<TimeLimit>().cloned(),
+            log_span: parts.extensions.get::<LogSpan>().cloned(),
         })
     }
 }

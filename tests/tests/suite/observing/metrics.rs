@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use jishu_entity::outbox_message::{self, OutboxChannel, OutboxState};
 use jishu_entity::user::Role;
 use jishu_service::metrics::{ExpositionFormat, StatementVerb, name_of_statement};
+use jishu_service::outbox;
 use jishu_tests::{Backend, Client, RefundInput, TestApp, Tries, answer, on_each_database, rows, wait_until};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, TransactionTrait};
 use serde_json::{Value, json};
 
 use super::DemoServer;
@@ -25,14 +30,18 @@ macro_rules! with_metrics {
                 async fn $name() {
                     // The services count; nothing listens in this process.
                     let flags = ["--metrics-listen=127.0.0.1:9464"];
-                    jishu_tests::TestApp::run_with(Backend::$backend, &flags, super::$name).await;
+                    jishu_tests::TestApp::run_with(jishu_tests::Backend::$backend, &flags, super::$name).await;
                 }
             )+
         }
     };
 }
 
-with_metrics!(the_life_of_a_learner_is_counted, statements_and_transactions_are_counted_by_name,);
+with_metrics!(
+    the_life_of_a_learner_is_counted,
+    statements_and_transactions_are_counted_by_name,
+    the_outbox_counts_what_can_still_be_delivered,
+);
 
 fn text(app: &TestApp) -> String {
     app.services.metrics.encode(ExpositionFormat::PrometheusText).unwrap()
@@ -139,13 +148,115 @@ async fn statements_and_transactions_are_counted_by_name(app: Arc<TestApp>) {
     }
 }
 
+/// Adds a message. Its times are minutes from now: when it was made, when it is due, and when it expires.
+async fn add_message(
+    app: &TestApp,
+    (state, attempts): (OutboxState, i32),
+    payload: Option<&str>,
+    minutes: [i64; 3],
+) {
+    let [created_at, due_at, expires_at] =
+        minutes.map(|minutes| app.services.clock.now() + TimeDelta::minutes(minutes));
+    let number = app.number("SELECT COUNT(*) FROM outbox").await;
+    let message = outbox_message::ActiveModel {
+        id: NotSet,
+        message_id: Set(format!("00000000-0000-4000-8000-{number:012}")),
+        channel: Set(OutboxChannel::Mail),
+        kind: Set("verify_email".to_owned()),
+        user_id: Set(None),
+        payload: Set(payload.map(str::to_owned)),
+        state: Set(state),
+        attempts: Set(attempts),
+        due_at: Set(due_at),
+        lease_owner: Set(None),
+        last_error: Set(None),
+        created_at: Set(created_at),
+        expires_at: Set(expires_at),
+        sent_at: Set(None),
+    };
+    message.insert(app.connection()).await.unwrap();
+}
+
+async fn the_outbox_counts_what_can_still_be_delivered(app: Arc<TestApp>) {
+    // The server counts every 15 seconds. The test counts between two of these times.
+    wait_until("the outbox is counted", async || {
+        sample(&text(&app), "jishu_outbox_counted_timestamp_seconds", &[]).is_some_and(|at| at > 0.0)
+    })
+    .await;
+    let now = app.services.clock.now();
+    let measured = async || {
+        let metrics = app.services.metrics.outbox().unwrap();
+        metrics.measure(&app.services.database, now).await.unwrap();
+        let text = text(&app);
+        let dead = sample(&text, "jishu_outbox_messages", &["channel=\"mail\"", "state=\"dead\""]);
+        let oldest = sample(&text, "jishu_outbox_oldest_seconds", &["channel=\"mail\""]);
+        (dead.unwrap(), oldest.unwrap(), outbox::is_stuck(&app.services.database, now).await.unwrap())
+    };
+    // An expired message is a record without content. Nobody can deliver it any more.
+    add_message(&app, (OutboxState::Dead, 10), None, [-90, -60, -1]).await;
+    add_message(&app, (OutboxState::Dead, 10), Some("content"), [-90, -60, -1]).await;
+    add_message(&app, (OutboxState::Leased, 3), Some("content"), [-90, 5, -1]).await;
+    // This one waits only from the time when it is due.
+    add_message(&app, (OutboxState::Pending, 0), Some("content"), [-60, 60, 120]).await;
+    assert_eq!(measured().await, (0.0, 0.0, false));
+    add_message(&app, (OutboxState::Dead, 10), Some("content"), [-90, -60, 60]).await;
+    add_message(&app, (OutboxState::Leased, 1), Some("content"), [-14, 5, 60]).await;
+    assert_eq!(measured().await, (1.0, 14.0 * 60.0, false));
+    add_message(&app, (OutboxState::Leased, 1), Some("content"), [-20, 5, 60]).await;
+    assert_eq!(measured().await, (1.0, 20.0 * 60.0, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_without_a_permit_or_without_time_count_as_failures() {
+    let flags = [
+        "--metrics-listen=127.0.0.1:9464",
+        "--max-requests=1",
+        "--request-seconds=2",
+        "--database-connections=3",
+    ];
+    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+        let learner = app.learner("Asha").await;
+        let count = |name: &str, labels: &[&str]| sample(&text(&app), name, labels);
+        // With all connections taken, the operation waits until its time is over. It holds the only permit.
+        let readers = app.services.database.reader().pool();
+        let taken = join_all((0..3).map(|_| readers.begin())).await;
+        let waiting = tokio::spawn(async move { learner.send("{ viewer { name } }", Value::Null).await });
+        wait_until("the operation runs", async || {
+            count("jishu_operations_running", &["transport=\"post\""]) == Some(1.0)
+        })
+        .await;
+        let refused = app.anonymous().send("{ __typename }", Value::Null).await;
+        assert_eq!(refused.body["errors"][0]["extensions"]["code"], "OVERLOADED", "{:#}", refused.body);
+        let failed = ["transport=\"post\"", "outcome=\"server_error\""];
+        assert_eq!(count("jishu_operations_total", &failed), Some(1.0));
+        assert_eq!(count("jishu_operation_errors_total", &["code=\"OVERLOADED\""]), Some(1.0));
+
+        let given_up = waiting.await.unwrap();
+        assert_eq!(given_up.body["errors"][0]["extensions"]["code"], "TIMEOUT", "{:#}", given_up.body);
+        assert_eq!(count("jishu_operations_total", &failed), Some(2.0));
+        assert_eq!(count("jishu_operation_errors_total", &["code=\"TIMEOUT\""]), Some(1.0));
+        let abandoned = ["transport=\"post\"", "outcome=\"abandoned\""];
+        assert_eq!(count("jishu_operations_total", &abandoned), None);
+        let by_field = ["field=\"viewer\"", "outcome=\"server_error\""];
+        assert_eq!(count("jishu_root_field_seconds_count", &by_field), Some(1.0));
+        let responses = ["route=\"graphql\"", "status=\"5xx\""];
+        assert_eq!(count("jishu_http_request_seconds_count", &responses), Some(2.0));
+        for transaction in taken {
+            transaction.unwrap().rollback().await.unwrap();
+        }
+    })
+    .await;
+}
+
 async fn a_table_without_a_name_would_be_found(app: Arc<TestApp>) {
     let tables = match app.backend {
-        Backend::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
-        Backend::Postgres => {
+        jishu_tests::Backend::Sqlite => {
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        }
+        jishu_tests::Backend::Postgres => {
             "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
         }
-        Backend::MariaDb => {
+        jishu_tests::Backend::MariaDb => {
             "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
         }
     };

@@ -181,6 +181,11 @@ async fn operations_on_a_websocket_are_traces_of_their_own() {
     assert_eq!(operations.len(), 2, "{:?}", spans.names());
     assert!(operations.iter().all(|span| span.parent_span_id.is_empty()));
     assert_ne!(operations[0].trace_id, operations[1].trace_id);
+    // The trace of the handshake has ended with it.
+    let handshake = spans.only("GET graphql", |_| true);
+    assert_eq!(attribute(handshake, "http.response.status_code").as_deref(), Some("101"));
+    assert!(operations.iter().all(|span| span.start_time_unix_nano >= handshake.end_time_unix_nano));
+    assert!(!spans.below(handshake).names().contains(&"plan"), "{:?}", spans.names());
     assert!(!spans.below(operations[0]).0.is_empty(), "the statements belong to it");
 }
 

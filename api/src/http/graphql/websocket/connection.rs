@@ -256,7 +256,7 @@ impl WebSocketConnection {
             charge.and_then(|charge| prepare_operation(&self.state, charge, caller, &call, transport));
         let errors = match prepared {
             Ok(operation) => {
-                let observed = ObservedOperation::begin(&self.state, &operation, transport);
+                let observed = ObservedOperation::begin(&self.state, &operation, transport, None);
                 let mut execution =
                     Execution::start(&self.state, &self.request_id, caller, (operation, observed), None);
                 self.starting = execution.started();

@@ -7,12 +7,13 @@ mod message;
 use axum::extract::WebSocketUpgrade;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use self::connection::WebSocketConnection;
 use super::budgets::reject_credentials;
 use super::credentials;
 use super::request_context::RequestContext;
+use crate::http::observe::LogSpan;
 use crate::http::refusal::RequestRefusal;
 use crate::http::response::MediaType;
 use crate::http::{AllowedOrigins, AppState};
@@ -51,7 +52,8 @@ pub(super) fn accept(
         Ok(identity) => identity,
         Err(refusal) => return reject_credentials(state, context.client, refusal, MediaType::Json),
     };
-    let span = tracing::Span::current();
+    // The span of the trace ends with the handshake, because each operation is a trace of its own.
+    let span = context.log_span.clone().map_or_else(Span::current, |LogSpan(span)| span);
     let connection_state = state.clone();
     let response = upgrade
         .max_message_size(MAX_MESSAGE_BYTES)
