@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::CommandResult;
+use super::signals::interruption;
 use crate::config::DatabaseConfig;
 use crate::server::key_file_beside;
 use jishu_service::backup::{self, BackupReport, RestorePermissions};
 use jishu_service::clock::{Clock, SystemClock};
-use jishu_service::database::sqlite_file;
+use jishu_service::database::{is_same_database, sqlite_file};
 
 #[derive(Args, Debug)]
 pub(super) struct BackupArgs {
@@ -23,12 +24,14 @@ pub(super) struct BackupArgs {
 #[derive(Args, Debug)]
 pub(super) struct VerifyBackupArgs {
     /// The file that `jishu backup`, `pg_dump` or `mariadb-dump` made, or the URL of a database that was restored from a
-    /// backup. A URL is only read.
-    #[arg(value_name = "FILE_OR_URL")]
+    /// backup. A URL is only read. Other users can see arguments: give a URL with a password in the variable, or leave the
+    /// password to the file of PGPASSFILE.
+    #[arg(env = "JISHU_BACKUP_TO_VERIFY", value_name = "FILE_OR_URL", hide_env_values = true)]
     backup: String,
 
     /// The URL of a database server, for the file of `pg_dump` or `mariadb-dump`. The file is restored into a new database
-    /// there, which is dropped afterwards. Do not give the server of your users.
+    /// there, which is dropped afterwards. Do not give the server of your users. Other users can see arguments: give a URL
+    /// with a password in the variable.
     #[arg(long, env = "JISHU_SCRATCH_URL", value_name = "URL", hide_env_values = true)]
     scratch_url: Option<String>,
 }
@@ -114,7 +117,14 @@ pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
         return judge("the database", &report);
     }
     let file = sqlite_file(&args.backup).unwrap_or_else(|| PathBuf::from(&args.backup));
-    let report = backup::verify_dump(&file, args.scratch_url.as_deref()).await?;
+    if let Some(scratch) = &args.scratch_url
+        && std::env::var("DATABASE_URL").is_ok_and(|database| is_same_database(scratch, &database))
+    {
+        return Err(
+            "--scratch-url names the database of DATABASE_URL. Give a server without other data".into()
+        );
+    }
+    let report = backup::verify_dump(&file, args.scratch_url.as_deref(), interruption()).await?;
     if !backup::keys_of(&file).exists() {
         println!(
             "note: no signing keys are beside the backup. After a restore without them every user must sign in again"

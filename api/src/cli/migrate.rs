@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::signals::interruption;
 use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
 use jishu_service::database::{Database, Losses};
@@ -34,12 +35,14 @@ enum MigrateCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Show what each pending migration locks, and about for how long. Changes nothing: it runs them in an empty scratch
-    /// database on the same server, and drops that again.
+    /// Show what each pending migration locks, and about for how long. Changes nothing in the database: it runs them in an
+    /// empty scratch database, fills a table there, and drops that database again. Without --scratch-url this is on the same
+    /// server, and costs it work.
     Plan {
         #[command(flatten)]
         database: DatabaseConfig,
-        /// The URL with which to create the scratch database, if the user of --database-url may not create databases.
+        /// The URL of a server of the same kind on which to create the scratch database. By default it is that of
+        /// --database-url, whose user may have to be allowed to create databases.
         #[arg(long, env = "JISHU_SCRATCH_URL", value_name = "URL", hide_env_values = true)]
         scratch_url: Option<String>,
     },
@@ -77,7 +80,7 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
         MigrateCommand::Plan { database, scratch_url } => {
             let scratch_url = scratch_url.unwrap_or_else(|| database.database_url.clone());
             with_database(&database.options_to_look(), async |database| {
-                print_plan(&migration_plan::plan(database, &scratch_url).await?);
+                print_plan(&migration_plan::plan(database, &scratch_url, interruption()).await?);
                 Ok(())
             })
             .await
@@ -93,6 +96,9 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
 }
 
 fn print_plan(plan: &MigrationPlan) {
+    if let Some(left) = &plan.left {
+        println!("note: {left}");
+    }
     let Some(speed) = plan.speed else {
         println!("No migration is pending.");
         return;

@@ -31,6 +31,7 @@ mod question;
 mod repair;
 mod report;
 mod serve;
+mod signals;
 mod user;
 mod values;
 

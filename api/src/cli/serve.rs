@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jishu_entity::user::{self, Role};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::CommandResult;
+use super::signals::stop_signal;
 use crate::config::{ListenAddress, ServeConfig};
 use crate::{http, server};
 use jishu_service::Services;
@@ -36,7 +36,7 @@ const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while it starts.
-    let stop = stop_signal()?.boxed().shared();
+    let stop = logged_stop_signal()?.boxed().shared();
     // The port and the manifest come first, because their failure leaves nothing behind.
     let listener = bind(&config.listen, "--listen", LISTEN_BACKLOG).await?;
     let metrics_listener = metrics_listener(&config).await?;
@@ -199,26 +199,10 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
     Ok(())
 }
 
-/// Returns a future that completes at SIGTERM or Ctrl-C. The signals are caught from this call on, even before the
-/// future is polled.
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    #[cfg(unix)]
-    let received = {
-        let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt())?;
-        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-        async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-    };
-    #[cfg(not(unix))]
-    let received = async {
-        if signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+/// Returns a future that completes at SIGTERM or Ctrl-C, and logs it. The signals are caught from this call on, even before
+/// the future is polled.
+fn logged_stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let received = stop_signal()?;
     Ok(async {
         received.await;
         tracing::info!("the server is stopping and finishes the running requests");

@@ -103,8 +103,9 @@ test("every variable in the files is one of the server", async () => {
 test("a node has enough time to stop everywhere", async () => {
   const { stdout: help } = await run(program("jishu"), ["serve", "--help"], { maxBuffer: 1 << 24 });
   const drain = Number(/env: JISHU_DRAIN_SECONDS[^\]]*\]\s*\[default: (\d+)\]/.exec(help)[1]);
-  // To abort requests, and to close the database.
-  const rest = 6;
+  const otlp = Number(/env: JISHU_OTLP_SECONDS[^\]]*\]\s*\[default: (\d+)\]/.exec(help)[1]);
+  // To send the last traces, to abort requests, and to close the database.
+  const rest = otlp + 6;
   const number = (text, pattern) => Number(pattern.exec(text)[1]);
   const compose = await deployed("compose.yaml");
   const kubernetes = await deployed("kubernetes.yaml");
@@ -119,6 +120,41 @@ test("a node has enough time to stop everywhere", async () => {
   const haproxy = await deployed("haproxy.cfg");
   const noticed = number(haproxy, /inter (\d+)s/) * number(haproxy, /fall (\d+)/) + 1;
   assert.ok(number(compose, /NOTICE_SECONDS: "(\d+)"/) > noticed);
+});
+
+test("git and the image ignore secrets", async () => {
+  const ignored = async (file) => run("git", ["-C", root, "check-ignore", "--quiet", "--no-index", file]).then(() => true, () => false);
+  const compose = await deployed("compose.yaml");
+  const [, keys] = /^ {4}file: \.\/(\S+)$/m.exec(compose);
+  for (const file of [`api/deploy/${keys}`, "api/deploy/.env", ".env", "jishu.db.keys.pem"]) assert.ok(await ignored(file), file);
+  assert.ok(!(await ignored("api/deploy/compose.yaml")));
+  const image = (await readFile(join(root, ".dockerignore"), "utf8")).split("\n");
+  for (const pattern of ["api/deploy/*.pem", "**/.env", "**/*.keys.pem"]) assert.ok(image.includes(pattern), pattern);
+  assert.match(keys, /^[^/]+\.pem$/);
+});
+
+test("no client can choose the address that it is counted under", async () => {
+  const compose = await deployed("compose.yaml");
+  const [, trusted] = /JISHU_TRUSTED_PROXIES: (\S+)\/32$/m.exec(compose);
+  const [, own] = /ipv4_address: (\S+)$/m.exec(compose);
+  assert.equal(trusted, own);
+  const number = (address) => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const contains = (network, address) => {
+    const [base, bits] = network.split("/");
+    const size = 2 ** (32 - Number(bits));
+    return Math.floor(number(base) / size) === Math.floor(number(address) / size);
+  };
+  const [, subnet] = /subnet: (\S+)$/m.exec(compose);
+  const [, given] = /ip_range: (\S+)$/m.exec(compose);
+  assert.ok(contains(subnet, own) && !contains(given, own) && contains(subnet, given.split("/")[0]));
+  const kubernetes = await deployed("kubernetes.yaml");
+  const [, narrow] = /JISHU_TRUSTED_PROXIES, value: "([^"]+)"/.exec(kubernetes);
+  for (const network of narrow.split(",")) assert.ok(Number(network.split("/")[1]) >= 24, network);
+  const haproxy = (await deployed("haproxy.cfg")).split("\n").map((line) => line.trim());
+  assert.ok(!haproxy.includes("option forwardfor"));
+  for (const line of ["set-header X-Forwarded-For %[src]", "del-header Forwarded", "del-header traceparent", "del-header tracestate"]) {
+    assert.ok(haproxy.includes(`http-request ${line}`), line);
+  }
 });
 
 test("the image has the same user everywhere", async () => {

@@ -1,25 +1,30 @@
 //! Verifies a dump of a database server by restoring it into a scratch database, and a database that was restored.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
-
-use sea_orm::{ConnectionTrait, DbBackend};
+use std::pin::{Pin, pin};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::BackupError;
+use super::dump_script::refuse_named_database;
 use super::examine::{BackupReport, examine};
 use super::verify::verify;
 use crate::database::{ScratchDatabase, client_environment, connect_alone, join_task};
 
 /// How many of the last bytes of a program's messages are shown.
 const MAX_MESSAGE_BYTES: usize = 1_000;
+/// Time between two looks whether a program has ended, or must be ended.
+const PROGRAM_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How much of a file is read to find out its format.
 const HEAD_BYTES: u64 = 4_096;
 
 /// The format of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     /// The file of an SQLite database.
     Sqlite,
     /// The custom format of `pg_dump`.
@@ -60,11 +65,16 @@ impl Format {
     }
 }
 
-/// Checks a backup of any kind. A dump is restored into a scratch database on the server, which is dropped afterwards.
+/// Checks a backup of any kind. A dump is restored into a scratch database on the server, which is dropped afterwards, even if
+/// `stop` completes first. If it cannot be dropped, a note of the report says so.
 ///
 /// # Errors
-/// Fails if the backup cannot be read or restored.
-pub async fn verify_dump(file: &Path, server: Option<&str>) -> Result<BackupReport, BackupError> {
+/// Fails if the backup cannot be read or restored, or if `stop` completes.
+pub async fn verify_dump(
+    file: &Path,
+    server: Option<&str>,
+    stop: impl Future<Output = ()>,
+) -> Result<BackupReport, BackupError> {
     if !file.is_file() {
         return verify(file).await;
     }
@@ -77,10 +87,18 @@ pub async fn verify_dump(file: &Path, server: Option<&str>) -> Result<BackupRepo
     if format != Format::PostgresCustom {
         refuse_named_database(format, file)?;
     }
+    // Refuses a URL that the programs cannot be given before anything is made.
+    client_environment(server)?;
     let scratch = ScratchDatabase::create(server).await?;
-    let report = restore_and_examine(format, file, &scratch).await;
-    scratch.remove().await?;
-    report
+    let report = restore_and_examine(format, file, &scratch, pin!(stop)).await;
+    match (report, scratch.remove().await) {
+        (report, Ok(())) => report,
+        (Ok(mut report), Err(left)) => {
+            report.notes.push(left.to_string());
+            Ok(report)
+        }
+        (Err(error), Err(left)) => Err(BackupError::Left { error: Box::new(error), left }),
+    }
 }
 
 /// Checks a database that was restored, for instance to a point in time. Changes nothing.
@@ -89,15 +107,7 @@ pub async fn verify_dump(file: &Path, server: Option<&str>) -> Result<BackupRepo
 /// Returns the database's error.
 pub async fn verify_database(url: &str) -> Result<BackupReport, BackupError> {
     let connection = connect_alone(url, None).await?;
-    let examined = async {
-        let read_only = match connection.get_database_backend() {
-            DbBackend::Postgres => "SET default_transaction_read_only = on",
-            _ => "SET SESSION TRANSACTION READ ONLY",
-        };
-        connection.execute_unprepared(read_only).await?;
-        examine(&connection).await
-    };
-    let report = examined.await;
+    let report = examine(&connection).await;
     connection.close().await?;
     Ok(report?)
 }
@@ -106,21 +116,41 @@ async fn restore_and_examine(
     format: Format,
     file: &Path,
     scratch: &ScratchDatabase,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<BackupReport, BackupError> {
     let (file, url) = (file.to_owned(), scratch.url().to_owned());
-    join_task(tokio::task::spawn_blocking(move || restore(format, &file, &url))).await??;
-    let connection = scratch.connect(None).await?;
-    let report = examine(&connection).await;
-    connection.close().await?;
-    Ok(report?)
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_stopped);
+    let mut restored =
+        pin!(join_task(tokio::task::spawn_blocking(move || restore(format, &file, &url, &told))));
+    tokio::select! {
+        restored = restored.as_mut() => restored??,
+        () = stop.as_mut() => {
+            is_stopped.store(true, Ordering::Relaxed);
+            // The program must have ended before the database is dropped.
+            restored.await??;
+            return Err(BackupError::Interrupted);
+        }
+    }
+    let examined = async {
+        let connection = scratch.connect(None).await?;
+        let report = examine(&connection).await;
+        connection.close().await?;
+        Ok::<_, BackupError>(report?)
+    };
+    tokio::select! {
+        report = examined => report,
+        () = stop => Err(BackupError::Interrupted),
+    }
 }
 
-/// Restores a dump with the program of its server.
-fn restore(format: Format, file: &Path, url: &str) -> Result<(), BackupError> {
+/// Restores a dump with the program of its server. Ends the program if `is_stopped` becomes true.
+fn restore(format: Format, file: &Path, url: &str, is_stopped: &AtomicBool) -> Result<(), BackupError> {
     let (program, mut command) = match format {
         Format::PostgresCustom => {
             let mut command = Command::new("pg_restore");
             command.args(["--no-owner", "--no-privileges", "--exit-on-error"]).arg(file);
+            command.stdin(Stdio::null());
             ("pg_restore", command)
         }
         Format::PostgresScript => {
@@ -128,7 +158,7 @@ fn restore(format: Format, file: &Path, url: &str) -> Result<(), BackupError> {
             command
                 .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--file"])
                 .arg(file);
-            command.stdout(Stdio::null());
+            command.stdin(Stdio::null());
             ("psql", command)
         }
         Format::MariaDb | Format::Sqlite => {
@@ -139,9 +169,7 @@ fn restore(format: Format, file: &Path, url: &str) -> Result<(), BackupError> {
         }
     };
     let failed = |message: String| BackupError::Program { program, message };
-    let Some((variables, target)) = client_environment(url) else {
-        return Err(failed("the URL of the scratch database cannot be read".to_owned()));
-    };
+    let (variables, target) = client_environment(url)?;
     command.envs(variables);
     match format {
         Format::MariaDb | Format::Sqlite => {
@@ -149,23 +177,53 @@ fn restore(format: Format, file: &Path, url: &str) -> Result<(), BackupError> {
             if !target.user.is_empty() {
                 command.arg(format!("--user={}", target.user));
             }
+            command.args(target.tls);
             command.args(["--protocol=tcp", "--database"]).arg(target.database);
         }
         Format::PostgresCustom | Format::PostgresScript => {
             command.arg(format!("--dbname={}", target.database));
         }
     }
-    let output = command.stderr(Stdio::piped()).output().map_err(|error| {
+    let (status, messages) = run(&mut command, is_stopped).map_err(|error| {
         failed(format!(
             "{error}. Install the clients of the database server, such as the package {}",
             package(format)
         ))
     })?;
-    if output.status.success() {
+    if is_stopped.load(Ordering::Relaxed) {
+        return Err(BackupError::Interrupted);
+    }
+    if status.success() {
         return Ok(());
     }
-    let start = output.stderr.len().saturating_sub(MAX_MESSAGE_BYTES);
-    Err(failed(String::from_utf8_lossy(&output.stderr[start..]).trim().to_owned()))
+    let start = messages.len().saturating_sub(MAX_MESSAGE_BYTES);
+    Err(failed(String::from_utf8_lossy(&messages[start..]).trim().to_owned()))
+}
+
+/// Runs a program to its end, or kills it when `is_stopped` becomes true. Returns its status and its messages.
+fn run(command: &mut Command, is_stopped: &AtomicBool) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let messages = child.stderr.take();
+    // A program whose messages nobody reads would wait for ever.
+    let reading = std::thread::spawn(move || {
+        let mut read = Vec::new();
+        if let Some(mut messages) = messages {
+            let _ = messages.read_to_end(&mut read);
+        }
+        read
+    });
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if is_stopped.load(Ordering::Relaxed) {
+            // It may have ended by itself meanwhile.
+            let _ = child.kill();
+            break child.wait()?;
+        }
+        std::thread::sleep(PROGRAM_POLL_INTERVAL);
+    };
+    Ok((status, reading.join().unwrap_or_default()))
 }
 
 fn package(format: Format) -> &'static str {
@@ -175,79 +233,27 @@ fn package(format: Format) -> &'static str {
     }
 }
 
-/// Refuses a script that leaves the database to which the client connects.
-fn refuse_named_database(format: Format, file: &Path) -> Result<(), BackupError> {
-    let script = File::open(file).map_err(BackupError::io(file))?;
-    match naming_line(format, BufReader::new(script)).map_err(BackupError::io(file))? {
-        Some(line) => Err(BackupError::NamesDatabase { path: file.to_owned(), line }),
-        None => Ok(()),
-    }
-}
-
-/// Finds the first line of a script that names a database. Data cannot look like one: `mariadb-dump` begins its lines with a
-/// bracket, and both programs write line ends and backslashes of data in another form.
-fn naming_line(format: Format, mut script: impl BufRead) -> std::io::Result<Option<usize>> {
-    let statements: &[&str] = match format {
-        Format::MariaDb => &["USE ", "USE`", "CREATE DATABASE", "DROP DATABASE", "ALTER DATABASE"],
-        _ => &["\\C ", "\\CONNECT", "CREATE DATABASE", "DROP DATABASE", "ALTER DATABASE"],
-    };
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        if read_line(&mut script, &mut line)? == 0 {
-            break;
-        }
-        let text = String::from_utf8_lossy(&line).trim_start().to_ascii_uppercase();
-        // MariaDB runs what is inside of a comment with a version.
-        let inside = text.strip_prefix("/*!").or_else(|| text.strip_prefix("/*M!"));
-        let text = inside
-            .map_or(text.as_str(), |text| text.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '));
-        if statements.iter().any(|statement| text.starts_with(statement)) {
-            return Ok(Some(number));
-        }
-    }
-    Ok(None)
-}
-
-/// Reads a line and keeps at most its first bytes. Returns how many bytes the line has.
-fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
-    const KEPT_BYTES: usize = 256;
-    let mut read = 0;
-    loop {
-        let buffer = from.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(read);
-        }
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(buffer.len(), |end| end + 1);
-        let kept = KEPT_BYTES.saturating_sub(line.len()).min(taken);
-        line.extend_from_slice(&buffer[..kept]);
-        from.consume(taken);
-        read += taken;
-        if end.is_some() {
-            return Ok(read);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
-    fn scripts_that_name_a_database_are_found() {
-        let line = |format, script: &str| naming_line(format, script.as_bytes()).unwrap();
-        let long = "x".repeat(100_000);
-        let harmless = format!("-- Current Database: `a`\nINSERT INTO t VALUES ('{long}'),\n('USE `a`');\n");
-        assert_eq!(line(Format::MariaDb, &harmless), None);
-        for named in
-            ["USE `a`;", "/*!40000 DROP DATABASE IF EXISTS `a`*/;", "create database /*!32312 IF NOT */ `a`;"]
-        {
-            assert_eq!(line(Format::MariaDb, &format!("--\n{named}\n")), Some(2), "{named}");
-        }
-        for named in ["\\connect a", "\\c a", "CREATE DATABASE a;"] {
-            assert_eq!(line(Format::PostgresScript, &format!("--\n{named}\n")), Some(2), "{named}");
-        }
-        assert_eq!(line(Format::PostgresScript, "COPY t FROM stdin;\nuse \\\\connect\n\\.\n"), None);
+    fn a_program_ends_when_it_is_stopped() {
+        let started = Instant::now();
+        let mut command = Command::new("sleep");
+        let (status, _) = run(command.arg("60"), &AtomicBool::new(true)).unwrap();
+        assert!(!status.success());
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_messages_of_a_program_are_kept() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "head -c 200000 /dev/zero >&2; echo the end >&2; exit 3"]);
+        let (status, messages) = run(&mut command, &AtomicBool::new(false)).unwrap();
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(messages.len(), 200_000 + "the end\n".len());
     }
 }

@@ -1,7 +1,10 @@
 //! Examines an open database: its rows, and the rules between them.
 
 use jishu_migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    Statement, TransactionOptions, TransactionTrait,
+};
 
 use super::orphans;
 use crate::database::{applied_migrations, unknown_among};
@@ -94,16 +97,35 @@ impl BackupReport {
     }
 }
 
-/// Examines the pages and the rows of an open database.
+/// Examines the pages and the rows of an open database. All rows are read in one transaction, which sees one state and can
+/// change nothing. It leaves no setting in the session, which another program may get next from a pooler.
 pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupReport, DbErr> {
-    let mut report = BackupReport::default();
-    if connection.get_database_backend() == DbBackend::Sqlite {
-        report.damage = find_damage(connection).await;
-        if !report.damage.is_empty() {
-            return Ok(report);
+    let options = match connection.get_database_backend() {
+        DbBackend::Sqlite => {
+            let damage = find_damage(connection).await;
+            if !damage.is_empty() {
+                return Ok(BackupReport { damage, ..BackupReport::default() });
+            }
+            // SQLite keeps the state of the first read.
+            TransactionOptions::default()
         }
-    }
-    report.rows = count_rows(connection).await?;
+        _ => TransactionOptions {
+            isolation_level: Some(IsolationLevel::RepeatableRead),
+            access_mode: Some(AccessMode::ReadOnly),
+            ..TransactionOptions::default()
+        },
+    };
+    let transaction = connection.begin_with_options(options).await?;
+    let report = examine_rows(&transaction).await;
+    let ended = transaction.rollback().await;
+    let report = report?;
+    ended?;
+    Ok(report)
+}
+
+/// Examines the rows in a transaction.
+async fn examine_rows(connection: &DatabaseTransaction) -> Result<BackupReport, DbErr> {
+    let mut report = BackupReport { rows: count_rows(connection).await?, ..BackupReport::default() };
     let orphans = orphans::find(connection).await?;
     add_fault(&mut report.problems, "rows that refer to rows that do not exist", &orphans);
 
@@ -135,16 +157,23 @@ pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupRep
         ));
         return Ok(report);
     }
-    if connection.get_database_backend() == DbBackend::MySql {
-        // The rules concatenate texts as the standard says. By default MariaDB reads `||` as OR.
-        connection
-            .execute_unprepared("SET SESSION sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')")
-            .await?;
-    }
     for (fault, query) in ROW_RULES {
-        add_fault(&mut report.problems, fault, &texts(connection, query).await?);
+        let query = spelled_for(connection.get_database_backend(), query);
+        add_fault(&mut report.problems, fault, &texts(connection, &query).await?);
     }
     Ok(report)
+}
+
+/// Spells the query of a rule for a database. The rules concatenate texts as the standard says. By default MariaDB reads
+/// `||` as OR.
+fn spelled_for(backend: DbBackend, query: &str) -> String {
+    let parts = query.strip_prefix("SELECT ").and_then(|rest| rest.split_once(" FROM "));
+    match parts {
+        Some((described, rest)) if backend == DbBackend::MySql => {
+            format!("SELECT CONCAT({}) FROM {rest}", described.replace(" || ", ", "))
+        }
+        _ => query.to_owned(),
+    }
 }
 
 /// Finds damage to the pages of a file.
@@ -169,7 +198,7 @@ fn add_fault(problems: &mut Vec<String>, fault: &str, found: &[String]) {
 }
 
 /// Counts the rows of each table whose rows are never deleted, at one moment. Skips tables that do not exist.
-pub(super) async fn count_rows(connection: &DatabaseConnection) -> Result<Vec<(&'static str, i64)>, DbErr> {
+pub(super) async fn count_rows(connection: &impl ConnectionTrait) -> Result<Vec<(&'static str, i64)>, DbErr> {
     let mut tables = Vec::new();
     for table in TABLES_WITHOUT_DELETIONS {
         if !columns_of(connection, table).await?.is_empty() {
@@ -188,7 +217,26 @@ pub(super) async fn count_rows(connection: &DatabaseConnection) -> Result<Vec<(&
 }
 
 /// Returns the first column of each row.
-pub(super) async fn texts(connection: &DatabaseConnection, query: &str) -> Result<Vec<String>, DbErr> {
+pub(super) async fn texts(connection: &impl ConnectionTrait, query: &str) -> Result<Vec<String>, DbErr> {
     let statement = Statement::from_string(connection.get_database_backend(), query);
     connection.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_concatenate_texts_on_every_database() {
+        for (fault, query) in ROW_RULES {
+            assert_eq!(spelled_for(DbBackend::Postgres, query), query);
+            let spelled = spelled_for(DbBackend::MySql, query);
+            assert!(spelled.starts_with("SELECT CONCAT('") && !spelled.contains("||"), "{fault}: {spelled}");
+        }
+        let query = "SELECT 'card ' || id FROM cards WHERE a IN (SELECT b FROM c)";
+        assert_eq!(
+            spelled_for(DbBackend::MySql, query),
+            "SELECT CONCAT('card ', id) FROM cards WHERE a IN (SELECT b FROM c)"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 //! made with the tools of these servers, and are verified here as well.
 
 mod dump;
+mod dump_script;
 mod examine;
 mod files;
 mod make;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use sea_orm::DbErr;
 
-use crate::database::{FileError, ScratchError, beside};
+use crate::database::{ClientUrlError, FileError, ScratchError, beside};
 
 pub use dump::{verify_database, verify_dump};
 pub use examine::BackupReport;
@@ -76,6 +77,20 @@ pub enum BackupError {
         path: PathBuf,
         /// The number of the line.
         line: usize,
+    },
+    /// The programs of the database server cannot connect to the URL.
+    #[error(transparent)]
+    ClientUrl(#[from] ClientUrlError),
+    /// The caller asked to stop.
+    #[error("the check was interrupted, so nothing is known about the backup. Run the command again")]
+    Interrupted,
+    /// The backup was not checked, and the scratch database still exists.
+    #[error("{error}. Besides, {left}")]
+    Left {
+        /// Why the backup was not checked.
+        error: Box<BackupError>,
+        /// Why the scratch database still exists.
+        left: ScratchError,
     },
     /// The scratch database could not be created or dropped.
     #[error(transparent)]

@@ -1,6 +1,6 @@
 //! Finds rows that refer to rows that do not exist. A dump of MariaDB is restored without checking this.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::examine::texts;
 
@@ -24,7 +24,7 @@ const MARIADB_KEYS: &str = "SELECT CAST(CONSTRAINT_NAME AS CHAR), CAST(TABLE_NAM
      GROUP BY CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME ORDER BY 1";
 
 /// Describes the orphans: one by one on SQLite, and by foreign key on the servers.
-pub(super) async fn find(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+pub(super) async fn find(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let keys = match backend {
         DbBackend::Postgres => POSTGRES_KEYS,

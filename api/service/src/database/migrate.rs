@@ -4,12 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jishu_migration::{Migrator, MigratorTrait, is_expanding};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr, Statement,
-    TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, SqlErr, Statement, TransactionTrait};
 
 use super::{Database, Failure, sql};
+use crate::integrity::columns_of;
 
 /// The id of the advisory lock on PostgreSQL: "jishu" in ASCII.
 const ADVISORY_LOCK_ID: i64 = 0x6a_69_73_68_75;
@@ -223,9 +221,9 @@ const SHARED_TABLES: [&str; 5] = ["mock_test_attempts", "purchases", "subjects",
 ///
 /// # Errors
 /// Returns the database's error.
-pub async fn applied_migrations(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+pub async fn applied_migrations(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let table = Migrator::migration_table_name().to_string();
-    if !sea_orm_migration::SchemaManager::new(connection).has_table(&table).await? {
+    if columns_of(connection, &table).await?.is_empty() {
         return Ok(Vec::new());
     }
     let text = format!("SELECT version FROM {table}");

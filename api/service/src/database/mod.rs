@@ -1,6 +1,7 @@
 //! The connection to the database: pools, transactions that are retried as a whole, and the differences between the
 //! three databases.
 
+mod client;
 mod connect;
 mod dialect;
 mod failure;
@@ -18,6 +19,7 @@ mod scratch;
 mod statistics;
 mod transaction;
 
+pub use client::{ClientTarget, ClientUrlError, client_environment, is_same_database};
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
 pub use failure::{Failure, Unavailable};
 pub use file::{
@@ -28,7 +30,7 @@ pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_amon
 pub use probe::Readiness;
 pub use queue::QueueKey;
 pub use reader::Reader;
-pub use scratch::{ClientTarget, ScratchDatabase, ScratchError, client_environment};
+pub use scratch::{ScratchDatabase, ScratchError};
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{

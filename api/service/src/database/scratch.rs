@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 use url::Url;
 use uuid::Uuid;
 
@@ -65,6 +65,20 @@ impl ScratchDatabase {
         Ok(Self { server: Some(url), name, url: own.into() })
     }
 
+    /// Returns the kind of the server that a URL names.
+    ///
+    /// # Errors
+    /// Fails if the URL names no database.
+    pub fn backend_of(server: &str) -> Result<DbBackend, ScratchError> {
+        let scheme = server.split(':').next().unwrap_or_default();
+        match scheme {
+            "sqlite" => Ok(DbBackend::Sqlite),
+            "postgres" | "postgresql" => Ok(DbBackend::Postgres),
+            "mysql" | "mariadb" => Ok(DbBackend::MySql),
+            _ => Err(ScratchError::NoServer(format!("{scheme}:…"))),
+        }
+    }
+
     /// Returns the URL of the database, with its password.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -79,13 +93,15 @@ impl ScratchDatabase {
         connect_alone(&self.url, observer).await
     }
 
-    /// Drops the database. All its connections must be closed.
+    /// Drops the database. PostgreSQL ends the connections that are still open.
     ///
     /// # Errors
     /// Returns the server's error. The database exists then.
     pub async fn remove(self) -> Result<(), ScratchError> {
         let Some(server) = &self.server else { return Ok(()) };
-        let dropped = execute(server, &format!("DROP DATABASE {}", self.name)).await;
+        // After an interruption the server may not know yet that a connection has ended.
+        let force = if server.scheme() == "mysql" { "" } else { " WITH (FORCE)" };
+        let dropped = execute(server, &format!("DROP DATABASE {}{force}", self.name)).await;
         dropped.map_err(|source| ScratchError::Left { name: self.name, source })
     }
 }
@@ -117,79 +133,4 @@ async fn execute(server: &Url, statement: &str) -> Result<(), DbErr> {
     let executed = connection.execute_unprepared(statement).await;
     connection.close().await?;
     executed.map(drop)
-}
-
-/// Returns the variables of the environment with which the clients of PostgreSQL and MariaDB connect to a URL. Unlike
-/// arguments, other users cannot read them.
-#[must_use]
-pub fn client_environment(url: &str) -> Option<(Vec<(&'static str, String)>, ClientTarget)> {
-    let url = Url::parse(&url.replacen("mariadb:", "mysql:", 1)).ok()?;
-    let decoded = |text: &str| {
-        let pairs = format!("x={}", text.replace('+', "%2B"));
-        url::form_urlencoded::parse(pairs.as_bytes()).next().map(|(_, value)| value.into_owned())
-    };
-    let host = url.host_str().unwrap_or("127.0.0.1").trim_matches(['[', ']']).to_owned();
-    let user = decoded(url.username()).filter(|user| !user.is_empty());
-    let password = url.password().and_then(decoded);
-    let database = url.path().trim_start_matches('/').to_owned();
-    let mut variables = Vec::new();
-    if url.scheme() == "mysql" {
-        variables.extend(password.map(|password| ("MYSQL_PWD", password)));
-        let port = url.port().unwrap_or(3306);
-        return Some((variables, ClientTarget { host, port, user: user.unwrap_or_default(), database }));
-    }
-    let port = url.port().unwrap_or(5432);
-    variables.extend([
-        ("PGHOST", host.clone()),
-        ("PGPORT", port.to_string()),
-        ("PGDATABASE", database.clone()),
-    ]);
-    variables.extend(user.clone().map(|user| ("PGUSER", user)));
-    variables.extend(password.map(|password| ("PGPASSWORD", password)));
-    for (name, value) in url.query_pairs() {
-        if name == "sslmode" {
-            variables.push(("PGSSLMODE", value.into_owned()));
-        } else if name == "sslrootcert" {
-            variables.push(("PGSSLROOTCERT", value.into_owned()));
-        }
-    }
-    Some((variables, ClientTarget { host, port, user: user.unwrap_or_default(), database }))
-}
-
-/// The server and the database to which a client program connects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientTarget {
-    /// The name or the address of the server.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The user; empty if the URL names none.
-    pub user: String,
-    /// The name of the database.
-    pub database: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_get_the_parts_of_a_url() {
-        let url = "postgres://jishu:p%40ss+w%2Bord@db.example.com:6432/shop?sslmode=require";
-        let (variables, target) = client_environment(url).unwrap();
-        for pair in [
-            ("PGHOST", "db.example.com"),
-            ("PGPORT", "6432"),
-            ("PGUSER", "jishu"),
-            ("PGPASSWORD", "p@ss+w+ord"),
-            ("PGDATABASE", "shop"),
-            ("PGSSLMODE", "require"),
-        ] {
-            assert!(variables.contains(&(pair.0, pair.1.to_owned())), "{pair:?} in {variables:?}");
-        }
-        assert_eq!(target.port, 6432);
-        let (variables, target) = client_environment("mariadb://root@[::1]/shop").unwrap();
-        assert_eq!(variables, []);
-        assert_eq!((target.host.as_str(), target.port, target.user.as_str()), ("::1", 3306, "root"));
-    }
 }

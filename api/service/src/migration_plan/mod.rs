@@ -27,6 +27,8 @@ pub struct MigrationPlan {
     pub speed: Option<Speed>,
     /// Whether all migrations are one transaction, so that their locks are held until the end of the last one.
     pub is_one_transaction: bool,
+    /// The reason why the scratch database still exists. None if it was dropped.
+    pub left: Option<String>,
 }
 
 /// What one migration will do.
@@ -60,23 +62,56 @@ pub enum PlanError {
     /// The scratch database could not be created or dropped.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+    /// The scratch server is of another kind, so it would show the statements of that kind.
+    #[error(
+        "the scratch server is {scratch}, but the database is {database}. Give the URL of a {database} server with \
+         --scratch-url, or the URL of the database itself"
+    )]
+    OtherKind {
+        /// The kind of the database.
+        database: &'static str,
+        /// The kind of the scratch server.
+        scratch: &'static str,
+    },
+    /// The caller asked to stop.
+    #[error("the plan was interrupted, so nothing is known. Run the command again")]
+    Interrupted,
+    /// No plan was made, and the scratch database still exists.
+    #[error("{error}. Besides, {left}")]
+    Left {
+        /// Why no plan was made.
+        error: Box<PlanError>,
+        /// Why the scratch database still exists.
+        left: ScratchError,
+    },
     /// The database returned an error.
     #[error("the plan could not be made: {0}")]
     Database(#[from] DbErr),
 }
 
-/// Plans the pending migrations of a database. Creates a scratch database on the server at `scratch_url`, and drops it again.
+/// Plans the pending migrations of a database. Creates a scratch database on the server at `scratch_url`, and drops it again,
+/// even if `stop` completes first.
 ///
 /// # Errors
-/// Fails if the database is newer or not one of jishu, or if no scratch database can be created.
-pub async fn plan(database: &Database, scratch_url: &str) -> Result<MigrationPlan, PlanError> {
+/// Fails if the database is newer or not one of jishu, if the scratch server is of another kind, or if no scratch database can
+/// be created.
+pub async fn plan(
+    database: &Database,
+    scratch_url: &str,
+    stop: impl Future<Output = ()>,
+) -> Result<MigrationPlan, PlanError> {
+    let scratch_backend = ScratchDatabase::backend_of(scratch_url)?;
+    if scratch_backend != database.backend() {
+        let (database, scratch) = (kind_of(database.backend()), kind_of(scratch_backend));
+        return Err(PlanError::OtherKind { database, scratch });
+    }
     database.refuse_newer().await?;
     database.refuse_old_system().await?;
     let (applied, pending): (Vec<_>, Vec<_>) =
         database.migrations().await?.into_iter().partition(|migration| migration.applied);
     let is_one_transaction = database.backend() != DbBackend::MySql;
     if pending.is_empty() {
-        return Ok(MigrationPlan { migrations: Vec::new(), speed: None, is_one_transaction });
+        return Ok(MigrationPlan { migrations: Vec::new(), speed: None, is_one_transaction, left: None });
     }
     let rows = rows_by_statistics(database).await?;
     let scratch = ScratchDatabase::create(scratch_url).await?;
@@ -88,9 +123,15 @@ pub async fn plan(database: &Database, scratch_url: &str) -> Result<MigrationPla
         connection.close().await?;
         Ok::<_, DbErr>((statements?, speed?))
     };
-    let planned = planned.await;
-    scratch.remove().await?;
-    let (statements, speed) = planned?;
+    let planned = tokio::select! {
+        planned = planned => planned.map_err(PlanError::from),
+        () = stop => Err(PlanError::Interrupted),
+    };
+    let (statements, speed, left) = match (planned, scratch.remove().await) {
+        (Ok((statements, speed)), removed) => (statements, speed, removed.err().map(|left| left.to_string())),
+        (Err(error), Ok(())) => return Err(error),
+        (Err(error), Err(left)) => return Err(PlanError::Left { error: Box::new(error), left }),
+    };
     let mut new_tables = HashSet::new();
     let mut migrations = Vec::with_capacity(pending.len());
     for (migration, texts) in pending.into_iter().zip(statements) {
@@ -110,7 +151,16 @@ pub async fn plan(database: &Database, scratch_url: &str) -> Result<MigrationPla
         }
         migrations.push(PlannedMigration { name: migration.name, statements });
     }
-    Ok(MigrationPlan { migrations, speed: Some(speed), is_one_transaction })
+    Ok(MigrationPlan { migrations, speed: Some(speed), is_one_transaction, left })
+}
+
+/// Names a kind of database.
+fn kind_of(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "PostgreSQL",
+        DbBackend::MySql => "MariaDB",
+        _ => "SQLite",
+    }
 }
 
 fn observer(log: &Arc<Mutex<Vec<String>>>) -> StatementObserver {

@@ -72,6 +72,17 @@ async fn dumps_are_verified(app: Arc<TestApp>) {
     }
     let told = succeed(jishu(folder.path(), &["verify-backup", &app.database_url]));
     assert!(told.contains("the database is good"), "{told}");
+    let mut in_variable = jishu(folder.path(), &["verify-backup"]);
+    in_variable.env("JISHU_BACKUP_TO_VERIFY", &app.database_url);
+    assert!(succeed(in_variable).contains("the database is good"));
+    let good = folder.path().join("good0").display().to_string();
+    let own = ["verify-backup", &good, "--scratch-url", &app.database_url];
+    let mut own = jishu(folder.path(), &own);
+    own.env("DATABASE_URL", &app.database_url);
+    assert!(fail(own).contains("names the database of DATABASE_URL"));
+    let lost = format!("{}?ssl-unknown=1", server(&app));
+    let message = fail(jishu(folder.path(), &["verify-backup", &good, "--scratch-url", &lost]));
+    assert!(message.contains("has the TLS parameter `ssl-unknown`"), "{message}");
 
     // A dump that names its database would overwrite it.
     let naming: &[&str] =
@@ -113,6 +124,13 @@ async fn pending_migrations_are_planned(app: Arc<TestApp>) {
         succeed(output)
     };
     assert_eq!(plan(), "No migration is pending.\n");
+    let other = match app.backend {
+        Backend::Sqlite => "postgres://nobody@127.0.0.1:1/nothing",
+        _ => "sqlite::memory:",
+    };
+    let of_other_kind = ["migrate", "plan", "--database-url", &app.database_url, "--scratch-url", other];
+    let message = fail(jishu(folder.path(), &of_other_kind));
+    assert!(message.contains("the scratch server is "), "{message}");
     let orders = all.iter().position(|migration| migration.name.ends_with("_orders")).unwrap();
     app.services.database.migrate_down(u32::try_from(all.len() - orders).unwrap()).await.unwrap();
     let told = plan();
