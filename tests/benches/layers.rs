@@ -99,7 +99,7 @@ async fn serve(task: &ServerTask) {
     let services = open_services(&config).await;
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     let schema = graphql::builder(services.clone()).finish();
-    let router = Router::new().route("/graphql", post(stock)).with_state((schema, services));
+    let router = Router::new().route("/graphql", post(stock)).with_state((schema, Arc::new(services)));
     axum::serve(listener, router).await.expect("it serves");
 }
 

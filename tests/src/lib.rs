@@ -1,5 +1,7 @@
 //! Helpers of the tests. They start a real server with a database for one test, and send requests to it over HTTP.
 
+// The futures of tests on a whole app are nested deeply.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
 mod app;

@@ -1,6 +1,5 @@
 //! The listener for Prometheus, which serves only `/metrics`.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
@@ -52,8 +51,7 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Metrics) {
         };
         let router = router.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let response = router.clone().oneshot(request.map(Body::new));
-            async move { Ok::<_, Infallible>(response.await?) }
+            router.clone().oneshot(request.map(Body::new))
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())

@@ -157,7 +157,7 @@ pub async fn refuse_filled(database: &Database) -> Result<(), Error<AdoptRefusal
         return Ok(());
     }
     for (_, table) in finish::NEW_TABLES {
-        if crate::integrity::columns_of(database.reader(), table).await?.is_empty() {
+        if crate::database::columns_of(database.reader(), table).await?.is_empty() {
             continue;
         }
         if finish::number(database, &format!("SELECT COUNT(*) FROM {table}")).await? > 0 {

@@ -194,7 +194,7 @@ pub(super) async fn create_tables(database: &Database) -> Result<(), DbErr> {
 
 /// Reads the state. None if no adoption has begun.
 pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<Option<AdoptState>, Fault> {
-    if crate::integrity::columns_of(connection, STATE_TABLE).await?.is_empty() {
+    if crate::database::columns_of(connection, STATE_TABLE).await?.is_empty() {
         return Ok(None);
     }
     let text = format!("SELECT state FROM {STATE_TABLE} WHERE id = 1");

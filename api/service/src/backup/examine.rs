@@ -7,8 +7,8 @@ use sea_orm::{
 };
 
 use super::orphans;
-use crate::database::{applied_migrations, unknown_among};
-use crate::integrity::{self, columns_of};
+use crate::database::{applied_migrations, columns_of, unknown_among};
+use crate::integrity;
 
 /// Maximum number of cases that are reported for each kind of fault.
 const MAX_CASES_PER_FAULT: usize = 20;

@@ -34,12 +34,15 @@ pub enum ClientUrlError {
     TlsParameter(String),
 }
 
+/// Variables of the environment, each a name and a value.
+pub type ClientVariables = Vec<(&'static str, String)>;
+
 /// Returns the variables of the environment and the target with which the clients of PostgreSQL and MariaDB connect to a
 /// URL. The names of TLS parameters are those that the driver knows.
 ///
 /// # Errors
 /// Fails if the URL cannot be read, or has a TLS parameter that the clients cannot be given.
-pub fn client_environment(url: &str) -> Result<(Vec<(&'static str, String)>, ClientTarget), ClientUrlError> {
+pub fn client_environment(url: &str) -> Result<(ClientVariables, ClientTarget), ClientUrlError> {
     let url = Url::parse(&url.replacen("mariadb:", "mysql:", 1))
         .map_err(|_malformed| ClientUrlError::Unreadable)?;
     let decoded = |text: &str| {

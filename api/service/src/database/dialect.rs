@@ -156,3 +156,21 @@ pub(crate) fn locked<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> S
 pub(crate) fn updated_one(result: &UpdateResult) -> Result<(), DbErr> {
     if result.rows_affected == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
 }
+
+/// Returns the columns that a table has in the database.
+pub(crate) async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
+    let backend = connection.get_database_backend();
+    let text = match backend {
+        DbBackend::MySql => {
+            "SELECT CAST(COLUMN_NAME AS CHAR) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND \
+             TABLE_NAME = ?"
+        }
+        DbBackend::Postgres => {
+            "SELECT CAST(column_name AS TEXT) FROM information_schema.columns WHERE table_schema = current_schema() \
+             AND table_name = $1"
+        }
+        _ => "SELECT name FROM pragma_table_info(?)",
+    };
+    let statement = Statement::from_sql_and_values(backend, text, [table.into()]);
+    connection.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}

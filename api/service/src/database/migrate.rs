@@ -6,8 +6,7 @@ use std::time::Duration;
 use jishu_migration::{Migrator, MigratorTrait, is_expanding};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, SqlErr, Statement, TransactionTrait};
 
-use super::{Database, Failure, sql};
-use crate::integrity::columns_of;
+use super::{Database, Failure, columns_of, sql};
 
 /// The id of the advisory lock on PostgreSQL: "jishu" in ASCII.
 const ADVISORY_LOCK_ID: i64 = 0x6a_69_73_68_75;

@@ -19,7 +19,7 @@ mod scratch;
 mod statistics;
 mod transaction;
 
-pub use client::{ClientTarget, ClientUrlError, client_environment, is_same_database};
+pub use client::{ClientTarget, ClientUrlError, ClientVariables, client_environment, is_same_database};
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
 pub use failure::{Failure, Unavailable};
 pub use file::{
@@ -34,8 +34,8 @@ pub use scratch::{ScratchDatabase, ScratchError};
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
-    comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql, updated_one,
-    utc, whole_number_type,
+    columns_of, comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql,
+    updated_one, utc, whole_number_type,
 };
 pub(crate) use joined::{add_columns, joined};
 pub(crate) use lock::{HeldSubjects, lock_user_and_subjects};

@@ -27,7 +27,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use crate::database::{Database, Unreadable};
+use crate::database::{Database, Unreadable, columns_of};
 
 pub(super) use rules::{
     ColumnFault, MAX_PRICE_MINOR_UNITS, MAX_VALIDITY_DAYS, fault_of_course, fault_of_orphan, fault_of_subject,
@@ -288,24 +288,6 @@ fn unreadable_time(backend: DbBackend, value: &str, column_type: &ColumnType) ->
         DbBackend::MySql => Some(format!("YEAR({value}) = 0 OR MONTH({value}) = 0 OR DAY({value}) = 0")),
         _ => None,
     }
-}
-
-/// Returns the columns that a table has in the database.
-pub(crate) async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
-    let backend = connection.get_database_backend();
-    let text = match backend {
-        DbBackend::MySql => {
-            "SELECT CAST(COLUMN_NAME AS CHAR) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND \
-             TABLE_NAME = ?"
-        }
-        DbBackend::Postgres => {
-            "SELECT CAST(column_name AS TEXT) FROM information_schema.columns WHERE table_schema = current_schema() \
-             AND table_name = $1"
-        }
-        _ => "SELECT name FROM pragma_table_info(?)",
-    };
-    let statement = Statement::from_sql_and_values(backend, text, [table.into()]);
-    connection.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
 fn quoted(backend: DbBackend, name: &str) -> String {

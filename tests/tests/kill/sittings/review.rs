@@ -3,7 +3,15 @@
 use serde_json::Value;
 
 /// The fields of a question that show its key.
-const KEY_FIELDS: [&str; 5] = ["correctOptionIds", "correctValue", "tolerance", "explanation", "marks"];
+const KEY_FIELDS: [&str; 7] = [
+    "correctOptionIds",
+    "correctValue",
+    "tolerance",
+    "correctTexts",
+    "caseSensitive",
+    "explanation",
+    "marks",
+];
 
 /// Whether a repeated submission contradicts the first one. All that it shows must be equal, with one exception.
 ///
@@ -22,7 +30,7 @@ fn questions(session: &Value) -> &[Value] {
     session["questions"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn key(question: &Value) -> [Value; 5] {
+fn key(question: &Value) -> [Value; KEY_FIELDS.len()] {
     KEY_FIELDS.map(|field| question[field].clone())
 }
 

@@ -30,7 +30,7 @@ macro_rules! with_metrics {
                 async fn $name() {
                     // The services count; nothing listens in this process.
                     let flags = ["--metrics-listen=127.0.0.1:9464"];
-                    jishu_tests::TestApp::run_with(Backend::$backend, &flags, super::$name).await;
+                    jishu_tests::TestApp::run_with(jishu_tests::Backend::$backend, &flags, super::$name).await;
                 }
             )+
         }
@@ -250,9 +250,7 @@ async fn requests_without_a_permit_or_without_time_count_as_failures() {
 
 async fn a_table_without_a_name_would_be_found(app: Arc<TestApp>) {
     let tables = match app.backend {
-        Backend::Sqlite => {
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-        }
+        Backend::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
         Backend::Postgres => {
             "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
         }

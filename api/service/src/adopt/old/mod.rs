@@ -14,8 +14,8 @@ use sea_orm::{
 
 pub(super) use row::OldRow;
 
+use crate::database::columns_of;
 use crate::database::sql;
-use crate::integrity::columns_of;
 
 /// A table of the old system, with the columns that are read. A column that a database lacks counts as null.
 #[derive(Debug)]
