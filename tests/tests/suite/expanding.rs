@@ -168,7 +168,7 @@ async fn harm_to_older_versions_is_found(app: Arc<TestApp>) {
         match expected {
             None => assert_eq!(found, Vec::<String>::new(), "{statement}"),
             Some(expected) => {
-                assert!(found.iter().any(|harm| harm.starts_with(expected)), "{statement}: {found:?}")
+                assert!(found.iter().any(|harm| harm.starts_with(expected)), "{statement}: {found:?}");
             }
         }
     }

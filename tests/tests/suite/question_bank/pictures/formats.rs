@@ -107,7 +107,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
         assert_eq!((created + unchanged, updated, refused, imported.losses.len()), (1, 0, 0, 0), "{address}");
     }
     let authored = author.run_with(AUTHORED, json!({ "subject": subject })).await;
-    assert_eq!(media_keys(authored.text("/questions/edges/1/node/current/stem")), [key.clone()]);
+    assert_eq!(media_keys(authored.text("/questions/edges/1/node/current/stem")), std::slice::from_ref(&key));
     assert_eq!(app.number("SELECT COUNT(*) FROM pictures").await, pictures);
     let unknown = import(base64(&shown(&format!("/media/{}", "0".repeat(64))))).await;
     assert_eq!(unknown.counts(), [0, 1, 0, 0]);
