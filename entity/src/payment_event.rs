@@ -89,7 +89,7 @@ pub struct Model {
     pub fact: String,
     /// The provider's id of the event that reported the fact first. Null if no webhook did.
     pub event_id: Option<String>,
-    /// What happened to the money.
+    /// The event that concerns the money.
     pub kind: PaymentEventKind,
     /// The provider's id of the payment.
     pub payment: Option<String>,

@@ -222,7 +222,7 @@ pub struct OrderEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderEventEntry {
-    /// What happened to the money.
+    /// The event that concerns the money.
     pub kind: String,
     /// The amount, such as `499.00 INR`.
     pub amount: Option<String>,

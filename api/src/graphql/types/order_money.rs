@@ -158,7 +158,7 @@ pub(in crate::graphql) struct PaymentEvent {
 /// of the order.
 #[Object]
 impl PaymentEvent {
-    /// What happened to the money, such as a payment, a refund or a dispute.
+    /// The event that concerns the money, such as a payment, a refund or a dispute.
     async fn kind(&self) -> PaymentEventKind {
         self.row.kind.into()
     }
