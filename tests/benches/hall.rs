@@ -4,6 +4,8 @@
 //! questions in its response, and then submits them with a last batch of five answers. `TEST_DATABASES=postgres` in front
 //! of it measures PostgreSQL only. `JISHU_BENCH_SERVER=PATH` measures another build of the binary.
 
+// The futures of a whole server are nested deeply.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 
 use std::path::Path;

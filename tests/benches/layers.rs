@@ -7,6 +7,8 @@
 //! `cargo bench -p jishu-tests --bench layers -- observed` compares the server without metrics and traces with the same server
 //! that counts, that also traces one request in ten, and that traces each request. A collector takes the traces.
 
+// The futures of a whole server are nested deeply.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 
 use std::path::Path;
