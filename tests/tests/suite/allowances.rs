@@ -6,7 +6,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use jishu_entity::user::Role;
 use jishu_tests::{Backend, Client, TestApp, TestCourse, on_each_database};
-use sea_orm::{ConnectionTrait, Statement, TransactionTrait, Value as SqlValue};
 use serde_json::{Value, json};
 
 on_each_database!(
@@ -19,7 +18,6 @@ on_each_database!(
     an_invalid_allowance_is_refused_and_writes_nothing,
     starts_and_grants_at_once_leave_no_sitting_without_its_time,
     all_learners_of_a_subject_get_the_time,
-    a_purchase_holds_the_rows_of_its_subjects,
 );
 
 const GRANT: &str = "mutation ($input: GrantAllowanceInput!) { grantAllowance(input: $input) {
@@ -359,48 +357,5 @@ async fn a_learner_of_two_hundred_cards_is_one_call() {
             assert!(statements < 80, "{statements} statements");
         })
         .await;
-    }
-}
-
-/// A grant locks the row of its subject. If a purchase locked only the entries of an index, the two would not notice each
-/// other, and the new cards would lack what the grant gives.
-async fn a_purchase_holds_the_rows_of_its_subjects(app: Arc<TestApp>) {
-    if app.backend == Backend::Sqlite {
-        // SQLite has one writer.
-        return;
-    }
-    // With few rows and with many, the database chooses different indexes.
-    let small = app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await;
-    holds_the_rows_of(&app, &small).await;
-    for number in 0..20 {
-        app.course(&["A", "B", "C"]).named(&format!("Course {number}")).cards(1).create(&app).await;
-    }
-    let large = app.course(&["Botany", "Zoology"]).cards(1).create(&app).await;
-    holds_the_rows_of(&app, &large).await;
-}
-
-async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {
-    let learner = app.learner(&format!("Buyer{}", course.row.0)).await;
-    let user = app.number("SELECT MAX(id) FROM users").await;
-    for (input, selected, subjects) in [
-        (course.whole(), course.row.0, &course.subject_rows[..]),
-        (course.subject(0), course.subject_rows[0].0, &course.subject_rows[..1]),
-    ] {
-        let _ = app.take_statements();
-        learner.buy(input).await;
-        let statements = app.take_statements();
-        let lock =
-            statements.iter().find(|sql| sql.contains("SELECT COUNT(max_attempts)")).expect("the lock");
-        let values = [SqlValue::from(selected), SqlValue::from(user)];
-        let backend = app.connection().get_database_backend();
-        let transaction = app.connection().begin().await.unwrap();
-        let statement = Statement::from_sql_and_values(backend, lock.as_str(), values);
-        transaction.query_one_raw(statement).await.unwrap().expect("the buyer");
-        for subject in subjects {
-            let other = format!("SELECT id FROM subjects WHERE id = {} FOR UPDATE NOWAIT", subject.0);
-            let refused = app.connection().query_one_raw(Statement::from_string(backend, other)).await;
-            assert!(refused.is_err(), "the row of subject {} is not locked by {lock}", subject.0);
-        }
-        transaction.rollback().await.unwrap();
     }
 }

@@ -62,6 +62,7 @@ mod sign_in_sessions;
 mod sittings;
 mod staff;
 mod stranger;
+mod subject_locks;
 mod subscriptions;
 mod tax;
 mod user_cli;

@@ -1,4 +1,4 @@
-//! What an item declares about its response, its outcomes and its scoring.
+//! The declarations of an item: its response, its outcomes and its scoring.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};

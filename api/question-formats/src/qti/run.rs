@@ -168,7 +168,7 @@ impl Scope for Run<'_, '_, '_> {
     }
 
     fn tell_boundary(&self, value: &Value) {
-        // The answer is compared with each boundary, but is none.
+        // The rules compare the answer with each boundary. The answer itself is not a boundary.
         if let Value::Number(number) = value
             && value != self.answer
         {

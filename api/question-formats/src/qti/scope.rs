@@ -1,4 +1,4 @@
-//! What an expression can ask for, while rules run with an answer.
+//! The values that an expression can read while rules run with an answer.
 
 use super::value::Value;
 
@@ -14,7 +14,7 @@ pub(super) trait Scope {
     fn default_of(&self, identifier: &str) -> Value;
     /// Returns the marks that the mapping of a response gives. Without a mapping, only the correct response has marks.
     fn mapped(&self, identifier: &str) -> Value;
-    /// Takes one of the steps in which an item may be scored. Returns false if there are none left.
+    /// Takes one of the steps in which an item may be scored. Returns false if no step is left.
     fn take_step(&self) -> bool;
     /// Notes a number at which a comparison can change.
     fn tell_boundary(&self, value: &Value);

@@ -139,6 +139,18 @@ pub fn is_same_database(one: &str, other: &str) -> bool {
     named(one).is_some_and(|one| named(other) == Some(one))
 }
 
+/// Returns a URL without its password, for messages.
+pub(super) fn without_password(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // This fails only for URLs that cannot have a password.
+            let _ = parsed.set_password(Some("***"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

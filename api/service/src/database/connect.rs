@@ -9,6 +9,7 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynch
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
+use super::client::without_password;
 use super::observe::observe_statements;
 use super::probe::Probe;
 use super::queue::WriteQueue;
@@ -387,15 +388,4 @@ fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> S
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(256)
         .row_buffer_size(SQLITE_ROW_BUFFER)
-}
-
-fn without_password(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            // This fails only for URLs that cannot have a password.
-            let _ = parsed.set_password(Some("***"));
-            parsed.to_string()
-        }
-        _ => url.to_owned(),
-    }
 }

@@ -47,7 +47,7 @@ pub struct DatabaseMetrics {
     connection_wait: HistogramFamily<PoolLabels>,
     turn_wait: Histogram,
     waiting_for_turn: Gauge,
-    /// What has asked for a connection and has not given it back.
+    /// A borrower: it has asked for a connection and has not given it back.
     borrowers: Family<PoolLabels, Gauge>,
 }
 

@@ -99,7 +99,7 @@ label! {
 }
 
 label! {
-    /// What became of the cost of operations.
+    /// Whether the cost of an operation was charged or refused.
     CostResult {
         /// It was charged to a budget.
         Charged = "charged",
@@ -145,7 +145,7 @@ label! {
 }
 
 label! {
-    /// What became of a purchase request.
+    /// The result of a purchase request.
     PurchaseResult {
         /// It made a purchase.
         Created = "created",
@@ -159,7 +159,7 @@ label! {
 }
 
 label! {
-    /// What became of a request to start a sitting.
+    /// The result of a request to start a sitting.
     StartResult {
         /// A sitting was started.
         Started = "started",
@@ -173,7 +173,7 @@ label! {
 }
 
 label! {
-    /// What became of an attempt to sign in with a password.
+    /// The result of an attempt to sign in with a password.
     SignInResult {
         /// It succeeded, or a second factor is asked for.
         Succeeded = "succeeded",

@@ -129,7 +129,7 @@ fn a_single_choice_is_read_in_each_spelling() {
         ),
         // Feedback without a score leaves the correct response.
         when(&matches_b, &set("FEEDBACK", &base("well"))),
-        // What cannot be understood does not touch the score.
+        // The rule that cannot be understood does not touch the score.
         when(&matches_b, &set("SCORE", &one)) + &set("NOTE", "<qti-custom-operator/>"),
         set("PART", &float("3"))
             + &when(

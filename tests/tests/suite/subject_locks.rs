@@ -1,0 +1,51 @@
+//! A purchase locks the rows of its subjects, so that a change of a subject waits for it.
+
+use std::sync::Arc;
+
+use jishu_tests::{Backend, TestApp, TestCourse, on_each_database};
+use sea_orm::{ConnectionTrait, Statement, TransactionTrait, Value as SqlValue};
+
+on_each_database!(a_purchase_holds_the_rows_of_its_subjects);
+
+/// A grant locks the row of its subject. If a purchase locked only the entries of an index, the two would not notice each
+/// other, and the new cards would lack what the grant gives.
+async fn a_purchase_holds_the_rows_of_its_subjects(app: Arc<TestApp>) {
+    if app.backend == Backend::Sqlite {
+        // SQLite has one writer.
+        return;
+    }
+    // With few rows and with many, the database chooses different indexes.
+    let small = app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await;
+    holds_the_rows_of(&app, &small).await;
+    for number in 0..20 {
+        app.course(&["A", "B", "C"]).named(&format!("Course {number}")).cards(1).create(&app).await;
+    }
+    let large = app.course(&["Botany", "Zoology"]).cards(1).create(&app).await;
+    holds_the_rows_of(&app, &large).await;
+}
+
+async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {
+    let learner = app.learner(&format!("Buyer{}", course.row.0)).await;
+    let user = app.number("SELECT MAX(id) FROM users").await;
+    for (input, selected, subjects) in [
+        (course.whole(), course.row.0, &course.subject_rows[..]),
+        (course.subject(0), course.subject_rows[0].0, &course.subject_rows[..1]),
+    ] {
+        let _ = app.take_statements();
+        learner.buy(input).await;
+        let statements = app.take_statements();
+        let lock =
+            statements.iter().find(|sql| sql.contains("SELECT COUNT(max_attempts)")).expect("the lock");
+        let values = [SqlValue::from(selected), SqlValue::from(user)];
+        let backend = app.connection().get_database_backend();
+        let transaction = app.connection().begin().await.unwrap();
+        let statement = Statement::from_sql_and_values(backend, lock.as_str(), values);
+        transaction.query_one_raw(statement).await.unwrap().expect("the buyer");
+        for subject in subjects {
+            let other = format!("SELECT id FROM subjects WHERE id = {} FOR UPDATE NOWAIT", subject.0);
+            let refused = app.connection().query_one_raw(Statement::from_string(backend, other)).await;
+            assert!(refused.is_err(), "the row of subject {} is not locked by {lock}", subject.0);
+        }
+        transaction.rollback().await.unwrap();
+    }
+}
