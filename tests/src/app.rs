@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::{Backend, Client, ManualClock};
+use crate::{Backend, Client, ManualClock, loopback_client};
 
 /// Flags that switch the limits off. Tests send more from one address in a second than a frontend does in an hour. A test
 /// of a limit sets its own flags.
@@ -170,7 +170,7 @@ impl TestApp {
             clock,
             database_url,
             origin: node.origin.clone(),
-            http: reqwest::Client::new(),
+            http: loopback_client().build().expect("a client"),
             statements,
             node: Some(node),
             config,
@@ -196,7 +196,7 @@ impl TestApp {
     /// Stops the server and removes its database.
     pub async fn stop(mut self) {
         // Dropping the old client closes the connections that it keeps open.
-        self.http = reqwest::Client::new();
+        self.http = loopback_client().build().expect("a client");
         self.stop_serving().await;
         self.services.database.close().await.expect("the pools close");
         self.backend.remove(&self.database_url).await;

@@ -30,7 +30,7 @@ pub use app::{Node, TestApp, UNLIMITED};
 pub use bank::{EXPLANATION, NUMBER, TEXT, TOLERANCE, TOPICS, fill_bank, judged, kind};
 pub use books::BOOKS;
 pub use catalogue::{CourseBuilder, TestCourse, global_id};
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, loopback_client};
 pub use clock::ManualClock;
 pub use databases::Backend;
 pub use live::{EventStream, Socket};

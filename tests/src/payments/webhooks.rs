@@ -94,7 +94,7 @@ impl Outbox {
     pub(super) fn new(signer: Signer) -> Self {
         let inner = Inner {
             signer,
-            client: reqwest::Client::builder()
+            client: crate::loopback_client()
                 .no_proxy()
                 .timeout(Duration::from_secs(10))
                 .build()

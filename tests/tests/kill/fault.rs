@@ -27,8 +27,9 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// [`Self::Unlocked`] is the last, because its test drops a unique key.
     pub(crate) const OF_PURCHASES: [Self; 5] =
-        [Self::Split, Self::Unlocked, Self::Swallowed, Self::KeyNotCompared, Self::Miscounted];
+        [Self::Split, Self::Swallowed, Self::KeyNotCompared, Self::Miscounted, Self::Unlocked];
 
     pub(crate) const OF_SITTINGS: [Self; 5] =
         [Self::Unstored, Self::NotHeld, Self::DeadlineAnew, Self::NotAdded, Self::ScoredAgain];

@@ -14,6 +14,7 @@ use jishu_entity::user::Role;
 use jishu_service::auth::{AccessTokens, Viewer};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -59,6 +60,21 @@ struct Shared {
     patience: Duration,
     next_buyer: AtomicUsize,
     stop: AtomicBool,
+}
+
+/// Deletes all purchases, so that the next storm begins anew on the same database.
+pub(crate) async fn forget(world: &mut World) {
+    world.server.kill();
+    let connection = world.connect().await;
+    for table in
+        ["purchase_request_owned", "purchase_requests", "mock_test_attempts", "entitlements", "purchases"]
+    {
+        let delete = format!("DELETE FROM {table}");
+        connection.execute_unprepared(&delete).await.expect("the statement runs");
+    }
+    let delete = "DELETE FROM audit_events WHERE target_type = 'purchases'";
+    connection.execute_unprepared(delete).await.expect("the statement runs");
+    connection.close().await.expect("closing");
 }
 
 pub(crate) async fn run(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
@@ -131,7 +147,7 @@ pub(crate) async fn one_purchase_through_an_abort(world: &mut World, boundary: &
 }
 
 fn shared(world: &World, patience: Duration) -> Shared {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+    let http = jishu_tests::loopback_client().timeout(Duration::from_secs(30)).build().expect("a client");
     Shared {
         http,
         endpoint: world.server.endpoint(),

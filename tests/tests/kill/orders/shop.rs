@@ -52,7 +52,7 @@ pub(super) struct Shop {
 impl Shop {
     pub(super) fn of(world: &World) -> Self {
         Self {
-            http: reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client"),
+            http: jishu_tests::loopback_client().timeout(Duration::from_secs(30)).build().expect("a client"),
             endpoint: world.server.endpoint(),
             course: world.course,
             subjects: world.subjects.clone(),

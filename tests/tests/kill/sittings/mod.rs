@@ -151,7 +151,7 @@ pub(crate) async fn one_learner_through_an_abort(world: &mut World, boundary: &s
 }
 
 fn shared(world: &World, patience: Duration) -> Shared {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+    let http = jishu_tests::loopback_client().timeout(Duration::from_secs(30)).build().expect("a client");
     Shared {
         http,
         endpoint: world.server.endpoint(),

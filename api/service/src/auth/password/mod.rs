@@ -6,7 +6,7 @@
 mod stored;
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::Error as HashError;
@@ -101,7 +101,7 @@ pub struct Passwords {
     working: Arc<Semaphore>,
     parallelism: u32,
     /// The hash that is compared if there is no such user, so that an unknown e-mail address takes the same time.
-    dummy_hash: Arc<str>,
+    dummy_hash: &'static str,
     measured: Arc<Mutex<MeasuredMethods>>,
     /// One permit for each caller that waits for a refusal without a comparison.
     refused: Arc<Semaphore>,
@@ -159,16 +159,17 @@ impl MeasuredMethods {
 }
 
 impl Passwords {
-    /// Allows `parallelism` hashes at once, each with 19 MiB. Computes one hash, which takes about 20 ms.
+    /// Allows `parallelism` hashes at once, each with 19 MiB. The first call in a process computes one hash, which takes
+    /// about 20 ms.
     pub fn new(parallelism: NonZeroUsize) -> Result<Self, PasswordError> {
-        let current =
-            MeasuredMethod { method: Method::CURRENT, takes: Method::CURRENT.measure(), permits: 1 };
+        let dummy = DummyHash::get()?;
+        let current = MeasuredMethod { method: Method::CURRENT, takes: dummy.takes, permits: 1 };
         let measured = MeasuredMethods { methods: vec![current] };
         Ok(Self {
             admitted: Arc::new(Semaphore::new(parallelism.get().saturating_add(MAX_WAITING_CALLERS))),
             working: Arc::new(Semaphore::new(parallelism.get())),
             parallelism: u32::try_from(parallelism.get()).unwrap_or(u32::MAX),
-            dummy_hash: hash_now("nobody's password")?.into(),
+            dummy_hash: &dummy.hash,
             measured: Arc::new(Mutex::new(measured)),
             refused: Arc::new(Semaphore::new(MAX_WAITING_CALLERS)),
         })
@@ -278,7 +279,7 @@ impl Passwords {
             Some((true, _)) => PasswordVerdict::RightAndOutdated,
             Some((false, _)) => PasswordVerdict::Wrong,
             None => {
-                Stored::read(&self.dummy_hash)?.matches(password)?;
+                Stored::read(self.dummy_hash)?.matches(password)?;
                 if stored.is_some() { PasswordVerdict::Unreadable } else { PasswordVerdict::Wrong }
             }
         };
@@ -325,6 +326,26 @@ impl Passwords {
         })
         .await
         .map_err(|_panicked_or_stopping| PasswordError::Interrupted)?
+    }
+}
+
+/// A hash with the current method, and the time that it took.
+struct DummyHash {
+    hash: String,
+    takes: Duration,
+}
+
+impl DummyHash {
+    /// Returns the hash of this process, and computes it at the first call. The servers of one process share it.
+    fn get() -> Result<&'static Self, PasswordError> {
+        static HASH: OnceLock<DummyHash> = OnceLock::new();
+        if let Some(known) = HASH.get() {
+            return Ok(known);
+        }
+        let started = Instant::now();
+        let hash = hash_now("nobody's password")?;
+        let takes = started.elapsed();
+        Ok(HASH.get_or_init(|| Self { hash, takes }))
     }
 }
 
