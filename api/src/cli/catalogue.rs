@@ -26,7 +26,7 @@ enum CatalogueCommand {
     Apply(ApplyArgs),
     /// Export all courses and subjects as a file for `apply`. Reports on standard error those without a code, which
     /// the file cannot name.
-    Export(ExportArgs),
+    Export(CatalogueExportArgs),
 }
 
 #[derive(Args, Debug)]
@@ -48,7 +48,7 @@ struct ApplyArgs {
 }
 
 #[derive(Args, Debug)]
-struct ExportArgs {
+struct CatalogueExportArgs {
     /// The file to write. Without it, the export goes to standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -158,8 +158,8 @@ fn indented(text: &str) -> String {
     text.replace('\n', "\n        ")
 }
 
-async fn export(args: ExportArgs) -> CommandResult {
-    let ExportArgs { output, database } = args;
+async fn export(args: CatalogueExportArgs) -> CommandResult {
+    let CatalogueExportArgs { output, database } = args;
     let exported = with_database(&database.options_to_look(), async |database| {
         refuse_pending(database).await?;
         Ok(catalogue_file::export(database).await?)

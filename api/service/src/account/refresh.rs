@@ -136,7 +136,7 @@ fn of_user() -> RelationDef {
 struct Exchange {
     owner: UserId,
     presented: RefreshToken,
-    /// How long the presented token returns its successor again.
+    /// The time for which the presented token returns its successor again.
     reuse: TimeDelta,
     /// The next session. Its family is set when the presented token is found.
     next: NewSession,

@@ -1,4 +1,4 @@
-//! What a catalogue file changes.
+//! The report of the changes by a catalogue file.
 
 use std::fmt;
 

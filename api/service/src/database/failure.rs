@@ -135,7 +135,7 @@ impl Unavailable {
                 1969 | 3024 => Some(Self::TooSlow),
                 // 1047 Galera node not ready; 1026 and 1030 errors of the disk.
                 1047 | 1026 | 1030 => Some(Self::Down),
-                // 1290 and 1836 server, 1792 transaction, 1036 table is read-only.
+                // 1290 and 1836 mean that the server is read-only, 1792 the transaction, 1036 the table.
                 1290 | 1836 | 1792 | 1036 => Some(Self::ReadOnly),
                 // 1021 disk full, 1114 table full.
                 1021 | 1114 => Some(Self::DiskFull),

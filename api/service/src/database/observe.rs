@@ -10,7 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use sea_orm::{DatabaseConnection, DbBackend, sqlx};
 
-use super::{Database, DatabaseOptions};
+use super::Database;
+use super::options::DatabaseOptions;
 use crate::metrics::{ConnectionGauge, Metrics, POOL_NAMES, PoolName, name_of_statement};
 use crate::trace::STATEMENT_TARGET;
 

@@ -96,7 +96,7 @@ impl PersonClaims {
 }
 
 #[derive(Debug, Deserialize)]
-struct Claims {
+struct IdTokenClaims {
     aud: Audience,
     exp: i64,
     iat: i64,
@@ -176,8 +176,9 @@ impl KeyNeeded {
         // The library would read the clock of the system. The times are compared below.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims =
-            decode::<Claims>(token, &key, &validation).map_err(|_mismatch| InvalidIdToken::Mismatch)?.claims;
+        let claims = decode::<IdTokenClaims>(token, &key, &validation)
+            .map_err(|_mismatch| InvalidIdToken::Mismatch)?
+            .claims;
         let is_only_for_us = match &claims.aud {
             Audience::One(audience) => audience == expected.client_id,
             Audience::Many(audiences) => audiences.iter().all(|audience| audience == expected.client_id),

@@ -17,7 +17,7 @@ use crate::page::{self, Keyset, Page, PageRequest};
 /// The position of an order in a list: its id. Cursors contain it.
 pub type OrderPosition = i64;
 
-/// A condition on orders. An order must meet all of it.
+/// A filter of orders. An order must match each field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFilter {
     /// Only orders of this buyer.

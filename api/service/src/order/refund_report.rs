@@ -1,4 +1,4 @@
-//! What a provider reports about refunds, also about those that were made at its console.
+//! The reports of a provider about refunds, also about refunds that staff made at its console.
 
 use jishu_entity::order::{OrderReason, OrderState};
 use jishu_entity::payment_event::PaymentEventKind;

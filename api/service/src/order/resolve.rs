@@ -20,7 +20,7 @@ use crate::events::OrderEvent;
 use crate::reason::{self, MAX_REASON_CHARS};
 use crate::refund;
 
-/// What support decides.
+/// A decision of support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again.

@@ -21,7 +21,7 @@ use jishu_service::card::CardFilter;
 use jishu_service::guardian;
 use jishu_service::page::Page;
 use jishu_service::people::{self, AccountFilter, Look};
-use jishu_service::progress::Scope;
+use jishu_service::progress::ProgressScope;
 
 /// The role of a user: what the user may do.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -199,7 +199,7 @@ impl User {
             })
         };
         let subject = subject_id.map(parsed).transpose()?;
-        Ok(Progress::lazy(Scope { owner: self.id, subject }))
+        Ok(Progress::lazy(ProgressScope { owner: self.id, subject }))
     }
 
     /// The sittings of all test cards, newest first.

@@ -1,4 +1,4 @@
-//! Which of the two keys the table of cards has.
+//! The key that the table of cards has, of two possible ones.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::inspect::Inspection;
 
-/// Which of the two keys the table of cards has.
+/// The key that the table of cards has, of two possible ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {

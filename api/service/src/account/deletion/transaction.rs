@@ -21,7 +21,7 @@ use crate::paper::Papers;
 use crate::session::close_all_of;
 use crate::{audit, failpoint};
 
-/// What allows a deletion.
+/// The permission for a deletion.
 pub(crate) enum Warrant {
     /// The owner knows the password of the account, which is the row that it was compared with.
     Password(Box<user::Model>),
