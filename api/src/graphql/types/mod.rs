@@ -38,6 +38,7 @@ mod sign_in_session;
 mod sitting_id;
 mod stale_edit;
 mod subject;
+mod subject_page;
 mod test_session;
 mod user;
 mod user_error;
@@ -53,7 +54,7 @@ pub(super) use card_page::{
 };
 pub(super) use cart::Cart;
 pub(super) use catalogue_page::{catalogue_course_page, catalogue_subject_page, course_page};
-pub(super) use course::{Course, CourseConnection, SubjectConnection};
+pub(super) use course::{Course, CourseConnection};
 pub(super) use entitlement::Entitlement;
 pub(super) use error_code::ErrorCode;
 pub(super) use guardian_consent::GuardianConsent;
@@ -80,6 +81,7 @@ pub(super) use session_question::option_place;
 pub(super) use sign_in_session::SignInSession;
 pub(super) use stale_edit::StaleEditError;
 pub(super) use subject::Subject;
+pub(super) use subject_page::SubjectConnection;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
 pub(super) use user::{Role, User, UserConnection, UserStatus, user_page};
 pub(super) use user_error::{
