@@ -8,7 +8,7 @@ use crate::{CourseId, PurchaseId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum PurchaseType {
-    /// One subject.
+    /// The buyer chose one subject.
     #[sea_orm(string_value = "single_subject")]
     SingleSubject,
     /// Two or more subjects of one course.

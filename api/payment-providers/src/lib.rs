@@ -1,7 +1,7 @@
 //! Payments at Razorpay and Stripe behind one trait, [`PaymentProvider`].
 //!
-//! The crate sends requests to the providers, and verifies their responses and webhooks. It stores nothing: the application keeps its orders, and
-//! decides what a report of a payment means for them.
+//! The crate sends requests to the providers, and verifies their responses and webhooks. It stores nothing: the
+//! application keeps its orders, and decides what a report of a payment means for them.
 
 mod config;
 mod error;
@@ -26,7 +26,7 @@ pub use provider::{
 pub use provider_name::{ProviderName, UnknownProviderName};
 pub use razorpay::{Razorpay, RazorpayConfig};
 pub use report::{DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState};
-/// Shows a secret to whoever must know it.
+/// The trait that reveals the text of a secret.
 pub use secrecy::ExposeSecret;
 /// A secret. It prints nothing, and is wiped from memory.
 pub use secrecy::SecretString;

@@ -91,7 +91,7 @@ pub enum DisputeState {
     Won,
     /// The buyer has the money back.
     Lost,
-    /// It ended without a decision, or the seller accepted it; the provider's console tells which.
+    /// The dispute ended without a decision, or the seller accepted it; the provider's console tells which.
     Closed,
 }
 

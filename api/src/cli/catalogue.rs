@@ -24,8 +24,8 @@ enum CatalogueCommand {
     /// Make the courses and subjects equal to a file, all or none, and print what changes. A running server shows the
     /// changes within seconds.
     Apply(ApplyArgs),
-    /// Export all courses and subjects as a file for `apply`. Reports on standard error those without a code, which
-    /// the file cannot name.
+    /// Export all courses and subjects as a file for `apply`. Lists on standard error the courses and
+    /// subjects without a code, because the file cannot name them.
     Export(CatalogueExportArgs),
 }
 

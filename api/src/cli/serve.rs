@@ -28,7 +28,7 @@ const DEMO_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 /// The maximum number of connections that wait to be accepted. The system may allow fewer.
 const LISTEN_BACKLOG: u32 = 1_024;
 
-/// The same for connections of Prometheus.
+/// The time that connections of Prometheus may take to close.
 const METRICS_BACKLOG: u32 = 16;
 
 /// The time that the connections to the database may take to close.

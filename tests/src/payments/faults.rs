@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::server::SeenRequest;
 
-/// A fault in answering one request.
+/// A fault in the response to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Does nothing, and never answers.

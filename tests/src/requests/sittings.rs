@@ -219,7 +219,7 @@ pub fn answer(question: &Question, tries: Tries) -> Value {
         return json!({ "slot": slot, "numericValue": value });
     }
     if kind(number) == QuestionKind::ShortAnswer {
-        // As nobody writes it, so that a response with the key is not taken for one with the answer.
+        // Nobody writes the number in this form, so a test can tell a response with the key from one with the answer.
         let word = if tries == Tries::Right { " zEUGMA " } else { "zEUGM" };
         return json!({ "slot": slot, "text": format!("{word} {number}") });
     }

@@ -286,7 +286,7 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
     Ok(())
 }
 
-/// Revokes the tokens of a user, or those of some families, and forgets where their clients were.
+/// Revokes the tokens of a user, or those of some families, and deletes the addresses of their clients.
 pub(super) async fn revoke(
     connection: &impl ConnectionTrait,
     owner: UserId,

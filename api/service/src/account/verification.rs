@@ -112,7 +112,7 @@ impl Verification {
         let mut update = user::Entity::update_many()
             .col_expr(user::Column::EmailVerifiedAt, Expr::value(*now))
             .filter(user::Column::Id.eq(user.id));
-        // The address must be the one that the link is about, and the one that is told about a change.
+        // The account must still have the address of the link, and a changed address gets a notice.
         if is_change {
             update = update
                 .col_expr(user::Column::Email, Expr::value(link.email.as_str()))

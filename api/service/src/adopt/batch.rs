@@ -24,11 +24,11 @@ const ROWS_PER_STATEMENT: usize = 400;
 /// The outcome of the adoption of an old row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is part of another row now.
+    /// The row is part of another row now.
     Merged,
-    /// It was not carried.
+    /// The row was not carried.
     NotCarried,
-    /// It was carried, and something about it changed.
+    /// The row was carried, and some of its values changed.
     Noted,
 }
 

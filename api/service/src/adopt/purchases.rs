@@ -329,7 +329,7 @@ impl<'a> PurchaseBatch<'a> {
             .collect()
     }
 
-    /// Decides what becomes of the sittings of an old card. Refuses those that cannot be carried.
+    /// Decides whether each sitting of an old card is carried, changed or left out.
     fn plan_sittings(&mut self, card: &OldCard, fallback: DateTime<Utc>) -> Vec<SittingPlan> {
         let mut plans = Vec::new();
         for sitting in self.old.sittings.remove(&card.id).unwrap_or_default() {

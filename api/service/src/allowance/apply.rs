@@ -1,4 +1,4 @@
-//! Brings the cards and open sittings of one learner in line with the allowances that apply to them.
+//! Applies allowances to the cards and open sittings of one learner.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -32,7 +32,7 @@ struct ApplyAllowanceCommand {
     clock: Arc<dyn Clock>,
 }
 
-/// Brings the cards and open sittings of a learner in line. Does nothing if they are.
+/// Applies the allowances to the cards and open sittings of a learner. Does nothing if they were applied before.
 ///
 /// # Errors
 /// Returns the database's error.

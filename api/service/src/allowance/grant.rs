@@ -1,4 +1,4 @@
-//! Stores an allowance, and brings the cards and open sittings of its scope in line.
+//! Stores an allowance, and applies it to the cards and open sittings of its scope.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use crate::reason;
 
 /// The action of the audit event of a grant.
 const GRANTED: &str = "allowance.granted";
-/// Maximum time for which a call brings cards in line. The next call goes on where it stopped.
+/// Maximum time for which a call applies an allowance. The next call continues with the remaining learners.
 const MAX_APPLY_TIME: Duration = Duration::from_secs(10);
 /// Maximum number of learners whose cards are brought in line at the same time.
 const MAX_CONCURRENT_LEARNERS: usize = 4;
@@ -212,7 +212,7 @@ async fn subjects_of(
     }
 }
 
-/// Brings the cards and open sittings of all learners of the scope in line, until the time of the call is over.
+/// Applies an allowance to the cards and open sittings of all learners of the scope, until the time of the call is over.
 async fn bring_in_line(
     services: &Services,
     by: UserId,

@@ -159,7 +159,7 @@ fn restore(format: BackupFormat, file: &Path, url: &str, is_stopped: &AtomicBool
 fn run(command: &mut Command, is_stopped: &AtomicBool) -> std::io::Result<(ExitStatus, Vec<u8>)> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let messages = child.stderr.take();
-    // A program whose messages nobody reads would wait for ever.
+    // If nothing reads the messages of the program, the program waits for ever.
     let reading = std::thread::spawn(move || {
         let mut read = Vec::new();
         if let Some(mut messages) = messages {

@@ -15,7 +15,7 @@ const POSTGRES_KEYS: &str = "SELECT c.conname::text, c.conrelid::regclass::text,
      place) JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number) \
      FROM pg_constraint c WHERE c.contype = 'f' AND c.connamespace = current_schema()::regnamespace ORDER BY 1";
 
-/// The same of MariaDB.
+/// The foreign keys of MariaDB, with the same columns.
 const MARIADB_KEYS: &str = "SELECT CAST(CONSTRAINT_NAME AS CHAR), CAST(TABLE_NAME AS CHAR), \
      CAST(REFERENCED_TABLE_NAME AS CHAR), \
      CAST(GROUP_CONCAT(COLUMN_NAME ORDER BY ORDINAL_POSITION) AS CHAR), \

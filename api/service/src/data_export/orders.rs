@@ -1,4 +1,4 @@
-//! Orders, with what is known of their money.
+//! Orders, with the events of their payments.
 
 use jishu_entity::{OrderId, order, order_line, payment_event, payment_refund};
 use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};

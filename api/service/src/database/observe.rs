@@ -53,7 +53,7 @@ pub(super) async fn transaction<T>(
     if metrics.is_on() { TRANSACTION.scope(name, statements).await } else { statements.await }
 }
 
-/// Lets a pool report its statements, if somebody wants to know them.
+/// Makes a pool report its statements, if an observer, the metrics or the traces need them.
 pub(super) fn observe_statements(connection: &mut DatabaseConnection, options: &DatabaseOptions) {
     let is_traced = tracing::enabled!(target: STATEMENT_TARGET, tracing::Level::DEBUG);
     let (observer, metrics) = (options.observer.clone(), options.metrics.clone());

@@ -16,7 +16,7 @@ const REFUSAL_MEMORY: Duration = Duration::from_secs(30);
 
 /// A write that changes nothing, on a table that always exists. A read-only server still refuses it.
 const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
-/// The same for MariaDB and MySQL. It is rolled back, so that the binary log does not record each check.
+/// The check of writes for MariaDB and MySQL. It is rolled back, so that the binary log does not record each check.
 const WRITE_NOTHING_AND_ROLL_BACK: &str =
     "START TRANSACTION; DELETE FROM seaql_migrations WHERE version = ''; ROLLBACK";
 

@@ -1,6 +1,6 @@
 //! A rule between rows.
 
-/// A rule: the column that breaks it, what is wrong there, and a query for the ids of the rows.
+/// A rule: the column that breaks it, the fault, and a query for the ids of the rows.
 pub(super) struct BookRule {
     pub(super) table: &'static str,
     pub(super) column: &'static str,

@@ -38,7 +38,7 @@ pub enum Blocked {
 /// The growth of the work of a statement with the number of rows of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// It does not grow.
+    /// The work does not grow.
     Constant,
     /// Each row is read.
     Scan,

@@ -10,7 +10,8 @@ use super::work::Origin;
 use crate::Services;
 use crate::error::Fault;
 
-/// Asks the provider about an order, and records what it says. If the provider does not respond, the order stays as it is.
+/// Asks the provider about an order, and records the reports of the provider. If the provider does not respond, the
+/// order stays as it is.
 pub(super) async fn ask(
     services: &Services,
     order: &order::Model,

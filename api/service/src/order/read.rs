@@ -115,7 +115,7 @@ pub async fn by_ids(
     orders.all(services.database.reader()).await
 }
 
-/// Finds the orders with these ids, whoever bought.
+/// Finds the orders with these ids, of any buyer.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -163,7 +163,7 @@ pub async fn refunds(
         .await
 }
 
-/// Reads what is known about the money of an order, oldest first.
+/// Reads the payment events of an order, oldest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -295,7 +295,7 @@ pub async fn operator_list(
     Ok(rows.into_iter().map(OrderEntry::from).collect())
 }
 
-/// Finds an order by its id or by the number of its receipt, with what is known about its money. None if there is none.
+/// Finds an order by its id or by the number of its receipt, with its payment events. Returns None if there is no such order.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,4 +1,4 @@
-//! Records what is reported about the money of orders. The webhook, the return of the buyer and the reconciler all come
+//! Records the reports about the money of orders. The webhook, the return of the buyer and the reconciler all come
 //! here, in any order and as often as they like.
 
 use std::convert::Infallible;

@@ -192,7 +192,7 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Gives back what the order holds too much, and writes off what it lacks.
+    /// Gives back the money that an order has in excess, and writes off the money that it lacks.
     async fn settle_balance(&mut self, by_hand: bool) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let currency = self.order.currency.clone();

@@ -19,9 +19,9 @@ pub enum WebhookResponse {
     Accepted,
     /// The server is not configured for this provider.
     NotConfigured,
-    /// Its signature is wrong or missing. Nothing was read.
+    /// The signature of the webhook is wrong or missing. Nothing was read.
     NotVerified,
-    /// Its signature is right, but it cannot be read.
+    /// The signature is right, but the webhook cannot be read.
     Unreadable,
 }
 

@@ -152,7 +152,7 @@ pub(super) async fn lock(
 pub(super) enum Ending {
     /// The learner submitted it.
     Submitted,
-    /// Its deadline has passed.
+    /// The deadline of the sitting has passed.
     Overdue,
     /// The entitlement to its card ended at this time.
     Entitlement(EntitlementEnd, DateTime<Utc>),

@@ -12,13 +12,13 @@ use crate::inspect::Inspection;
 pub enum KeyState {
     /// Only the old key.
     OldOnly,
-    /// Both keys.
+    /// The table has both keys.
     OldAndNew,
     /// Only the new key, as it should be.
     NewOnly,
-    /// Neither key.
+    /// The table has neither key.
     Neither,
-    /// Neither key, and there are duplicate cards.
+    /// The table has neither key, and has duplicate cards.
     NeitherWithDuplicates,
 }
 

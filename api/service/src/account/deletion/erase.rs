@@ -115,7 +115,7 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
     Ok(())
 }
 
-/// Empties the row of the account. Its new address is none that somebody could register.
+/// Empties the row of the account. Nobody can register with its new address.
 pub(super) async fn account(
     transaction: &DatabaseTransaction,
     user: UserId,
