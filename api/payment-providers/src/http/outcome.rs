@@ -84,7 +84,7 @@ impl Outcome {
         }
     }
 
-    /// Ends a call whose last request came to this. `maybe_done` says that an earlier request may have done the work.
+    /// Ends a call with this outcome of its last request. `maybe_done` says that an earlier request may have done the work.
     pub(super) fn end(self, repeat: Repeat, maybe_done: bool) -> Result<Response, ProviderError> {
         let writes = repeat != Repeat::Read;
         match self {

@@ -13,7 +13,7 @@ use crate::{
 
 /// The note of an order that holds the application's id of it. The receipt holds the same.
 pub(super) const ORDER_NOTE: &str = "order_reference";
-/// The note of a refund that holds the application's id of it. The receipt holds the same.
+/// The note of a refund that has the application's id of the refund. The receipt has the same id.
 pub(super) const REFUND_NOTE: &str = "refund_reference";
 
 /// A page of a list.

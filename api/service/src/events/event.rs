@@ -100,7 +100,7 @@ pub enum OrderEvent {
     RefundRequested,
     /// A refund of its payment was settled.
     RefundSettled,
-    /// A refund of its payment failed.
+    /// A refund of the order's payment failed.
     RefundFailed,
     /// Money came that the order did not ask for.
     ExtraPayment,

@@ -22,6 +22,7 @@ mod money;
 mod offer;
 mod order;
 mod order_money;
+mod order_status;
 mod progress;
 mod purchase;
 mod purchase_grant;
@@ -65,8 +66,9 @@ pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use offer::Offer;
-pub(super) use order::{Order, OrderConnection, OrderStatus, all_orders_page, order_page, visible_orders};
+pub(super) use order::{Order, OrderConnection, all_orders_page, order_page, visible_orders};
 pub(super) use order_money::OrderPayment;
+pub(super) use order_status::OrderStatus;
 pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseConnection, PurchaseStatus, PurchaseType, all_purchases_page};
 pub(super) use question_bank::{

@@ -27,13 +27,13 @@ use jishu_service::progress::ProgressScope;
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "user::Role")]
 pub(in crate::graphql) enum Role {
-    /// Buys subjects and sits tests.
+    /// A user who buys subjects and sits tests.
     Learner,
-    /// Manages the question bank and the test settings.
+    /// A user who manages the question bank and the test settings.
     Author,
-    /// Looks up learners and grants extra time.
+    /// A user who looks up learners and grants extra time.
     Support,
-    /// May do everything.
+    /// A user who may do everything.
     Admin,
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Warrant {
         /// The address.
         email: String,
     },
-    /// Staff or the operator do it at the request of the owner.
+    /// Staff or the operator delete the account at the request of the owner.
     Staff(Actor),
     /// A guardian asks for it with the token of their consent, which has this hash.
     Guardian {
