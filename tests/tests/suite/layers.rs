@@ -90,12 +90,12 @@ fn no_layer_names_one_above_it() {
 /// The folders whose public types have names of their own.
 const CRATES: &[&str] = &["api", "entity", "migration"];
 
-/// Returns the name of the public type that a line defines.
+/// Returns the name of the public type that a line defines. A macro has no name there, but a parameter.
 fn public_type(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("pub ")?;
     let (kind, rest) = rest.split_once(' ')?;
     let name = rest.split(|character: char| !character.is_alphanumeric()).next()?;
-    ["struct", "enum", "trait", "type", "union"].contains(&kind).then_some(name)
+    (["struct", "enum", "trait", "type", "union"].contains(&kind) && !name.is_empty()).then_some(name)
 }
 
 #[test]
