@@ -16,7 +16,7 @@ const DATABASE_VARIABLE: &str = "JISHU_BENCH_DATABASE";
 const FOLDER_VARIABLE: &str = "JISHU_BENCH_FOLDER";
 const PORT_VARIABLE: &str = "JISHU_BENCH_PORT";
 
-/// The service that a child process of a benchmark runs.
+/// What a child process of a benchmark serves.
 pub struct ServerTask {
     /// The kind of the server.
     pub role: String,
