@@ -16,7 +16,7 @@ const REFUSAL_MEMORY: Duration = Duration::from_secs(30);
 
 /// A write that changes nothing, on a table that always exists. A read-only server still refuses it.
 const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
-/// The check of writes for MariaDB and MySQL. It is rolled back, so that the binary log does not record each check.
+/// The same for MariaDB and MySQL. It is rolled back, so that the binary log does not record each check.
 const WRITE_NOTHING_AND_ROLL_BACK: &str =
     "START TRANSACTION; DELETE FROM seaql_migrations WHERE version = ''; ROLLBACK";
 
@@ -27,7 +27,7 @@ pub enum Readiness {
     Ready,
     /// The database answers, but it is read-only or its disk is full.
     TakesNoWrites,
-    /// The database did not respond in time.
+    /// The database did not answer in time.
     NoResponse,
     /// The database could not be reached.
     Unreachable(DbErr),
@@ -40,8 +40,7 @@ pub(super) struct Probe {
     /// The options to connect again after a check without an answer. None for a database in memory.
     options: Option<ConnectOptions>,
     is_sqlite: bool,
-    /// The time when the database last refused a write for a reason that a check does not find. None if a later write
-    /// succeeded.
+    /// When the database last refused a write for a reason that a check does not find. None if a later write succeeded.
     refused_at: Mutex<Option<Instant>>,
 }
 
@@ -91,10 +90,10 @@ impl Probe {
         match Unavailable::of(&error) {
             Some(Unavailable::ReadOnly | Unavailable::DiskFull) => Readiness::TakesNoWrites,
             Some(Unavailable::NoConnection | Unavailable::TooSlow) => Readiness::NoResponse,
-            // The database responded: another transaction holds a lock.
+            // The database answered: another transaction holds a lock.
             Some(Unavailable::Locked) => Readiness::Ready,
             Some(Unavailable::Down) => Readiness::Unreachable(error),
-            // The database responded: the account may lack the permission to delete.
+            // The database answered: the account may lack the permission to delete.
             None if is_database_response(&error) => Readiness::Ready,
             None => Readiness::Unreachable(error),
         }
@@ -127,7 +126,7 @@ impl Probe {
 
 /// Sends the statement of a check.
 async fn send_check(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    // A ping of the protocol is not enough: a Galera node that has lost its cluster still responds to it.
+    // A ping of the protocol is not enough: a Galera node that has lost its cluster still answers it.
     let text = match connection.get_database_backend() {
         // A write would wait for the only writer connection. The results of other writes are recorded instead.
         DbBackend::Sqlite => "SELECT 1",
@@ -137,7 +136,7 @@ async fn send_check(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.execute_unprepared(text).await.map(drop)
 }
 
-/// Returns whether the error comes from the database itself, which means that it has responded.
+/// Returns whether the error comes from the database itself, so that it has answered.
 fn is_database_response(error: &DbErr) -> bool {
     let (DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
     | DbErr::Query(sea_orm::RuntimeErr::SqlxError(error))) = error
