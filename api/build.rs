@@ -6,7 +6,7 @@
 //! - `required`: bundles the page with npm. If that fails, the build fails.
 //! - `cdn`: embeds the page that loads GraphiQL from a CDN.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a build script can only stop the build")]
+#![expect(clippy::expect_used, reason = "a build script can only stop the build")]
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -36,7 +36,7 @@ fn main() {
         println!("cargo::rerun-if-changed=graphiql/{input}");
     }
 
-    let work = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("graphiql");
+    let work = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("graphiql");
     copy_inputs(&work);
 
     let table = match env::var("JISHU_GRAPHIQL").unwrap_or_default().as_str() {
@@ -53,7 +53,7 @@ fn main() {
         }),
         other => fail(&format!("JISHU_GRAPHIQL is {other:?}. Set it to `cdn` or `required`, or unset it.")),
     };
-    fs::write(work.join("assets.rs"), table).unwrap();
+    fs::write(work.join("assets.rs"), table).expect("the table of assets can be written to OUT_DIR");
 }
 
 fn fail(message: &str) -> ! {
@@ -64,19 +64,21 @@ fn fail(message: &str) -> ! {
 /// Copies the inputs below the target folder, because npm writes into the folder in which it runs.
 fn copy_inputs(work: &Path) {
     if work.exists() {
-        fs::remove_dir_all(work).unwrap();
+        fs::remove_dir_all(work).expect("the folder of the last build can be removed");
     }
-    fs::create_dir_all(work.join("src")).unwrap();
-    let source = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("graphiql");
+    fs::create_dir_all(work.join("src")).expect("a folder can be made in OUT_DIR");
+    let source = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"))
+        .join("graphiql");
     for input in INPUTS {
         let path = source.join(input);
         if path.is_dir() {
-            for entry in fs::read_dir(&path).unwrap() {
-                let entry = entry.unwrap();
-                fs::copy(entry.path(), work.join(input).join(entry.file_name())).unwrap();
+            for entry in fs::read_dir(&path).expect("the folder of sources can be read") {
+                let entry = entry.expect("the folder of sources can be read");
+                fs::copy(entry.path(), work.join(input).join(entry.file_name()))
+                    .expect("a source can be copied to OUT_DIR");
             }
         } else {
-            fs::copy(&path, work.join(input)).unwrap();
+            fs::copy(&path, work.join(input)).expect("a source can be copied to OUT_DIR");
         }
     }
 }
@@ -127,7 +129,7 @@ fn fallback(work: &Path) -> String {
     let asset = |name: &str, content_type: &str| {
         let file = format!("src/{name}");
         let mut hasher = DefaultHasher::new();
-        fs::read(work.join(&file)).unwrap().hash(&mut hasher);
+        fs::read(work.join(&file)).expect("the bundle has the file").hash(&mut hasher);
         entry(name, content_type, &format!("{:016x}", hasher.finish()), &file)
     };
     let assets: Vec<_> =

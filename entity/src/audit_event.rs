@@ -24,7 +24,7 @@ pub struct Model {
     pub target_id: i64,
     /// The values that the action changed, before it, as a JSON object. Null if the action changed no values.
     pub state_before: Option<String>,
-    /// The same values after the action.
+    /// The values after the action.
     pub state_after: Option<String>,
 }
 

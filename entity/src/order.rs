@@ -115,7 +115,7 @@ pub struct Model {
     pub user_id: UserId,
     /// The course of all its subjects.
     pub course_id: CourseId,
-    /// How the buyer chose the subjects.
+    /// The way in which the buyer chose the subjects.
     pub purchase_type: PurchaseType,
     /// The number on the receipt. The provider gets it as the reference of the order.
     #[sea_orm(unique)]

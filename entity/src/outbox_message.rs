@@ -26,10 +26,10 @@ pub enum OutboxState {
     /// A node holds the lease and delivers it.
     #[sea_orm(string_value = "leased")]
     Leased,
-    /// It was delivered.
+    /// The message was delivered.
     #[sea_orm(string_value = "sent")]
     Sent,
-    /// It was not delivered, and no node tries any more.
+    /// The message was not delivered, and no node tries any more.
     #[sea_orm(string_value = "dead")]
     Dead,
 }

@@ -4,11 +4,11 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, PurchaseId, UserId};
 
-/// How the buyer chose the subjects. The stored values are those of the old system.
+/// The way in which the buyer chose the subjects. The stored values are those of the old system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum PurchaseType {
-    /// One subject.
+    /// The buyer chose one subject.
     #[sea_orm(string_value = "single_subject")]
     SingleSubject,
     /// Two or more subjects of one course.
@@ -43,7 +43,7 @@ pub struct Model {
     pub user_id: UserId,
     /// The course of all its subjects.
     pub course_id: CourseId,
-    /// How the buyer chose the subjects.
+    /// The way in which the buyer chose the subjects.
     pub purchase_type: PurchaseType,
     /// The total paid, in minor units. It includes the tax.
     pub cost: i64,

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{QuestionId, QuestionVersionId, TopicId};
 
-/// How a question is answered.
+/// The way in which a question is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum QuestionKind {
@@ -68,7 +68,7 @@ pub struct Model {
     pub topic_id: TopicId,
     /// The difficulty of the question.
     pub difficulty: Difficulty,
-    /// How the question is answered.
+    /// The way in which the question is answered.
     pub kind: QuestionKind,
     /// The format of the stem, the options and the explanation.
     pub text_format: TextFormat,

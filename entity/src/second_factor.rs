@@ -1,5 +1,6 @@
 //! Second factors: secrets for one-time passwords by time. An account has at most one.
 
+use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
 
 use crate::UserId;
@@ -25,3 +26,20 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Tells whether an account has a second factor that counts.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn is_on(connection: &impl ConnectionTrait, owner: UserId) -> Result<bool, DbErr> {
+        let confirmed: Option<DateTimeUtc> = Self::find_by_id(owner)
+            .select_only()
+            .column(Column::ConfirmedAt)
+            .filter(Column::ConfirmedAt.is_not_null())
+            .into_tuple()
+            .one(connection)
+            .await?;
+        Ok(confirmed.is_some())
+    }
+}

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, SubjectId};
 
-/// Which sitting decides the grade of a test card.
+/// The sitting that decides the grade of a test card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum GradingMethod {
@@ -32,7 +32,7 @@ pub enum ReviewPolicy {
     /// After the last attempt of the card.
     #[sea_orm(string_value = "after_last_attempt")]
     AfterLastAttempt,
-    /// Never.
+    /// Learners never see the key.
     #[sea_orm(string_value = "never")]
     Never,
 }
@@ -73,9 +73,9 @@ pub struct Model {
     pub questions_per_test: i32,
     /// The duration of a sitting.
     pub time_limit_seconds: i32,
-    /// How the sittings of a card are graded.
+    /// The method by which the sittings of a card are graded.
     pub grading_method: GradingMethod,
-    /// When learners can see the key.
+    /// The moment from which learners can see the key.
     pub review_policy: ReviewPolicy,
     /// The number of the row's present state. Each change adds 1.
     pub version: i32,

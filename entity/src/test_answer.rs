@@ -23,7 +23,7 @@ pub struct Model {
     pub text: Option<String>,
     /// Whether the learner marked the question for review.
     pub flagged: bool,
-    /// How long the question was shown, as the client reports it.
+    /// The time for which the question was shown, as the client reports it.
     pub time_spent_seconds: Option<i32>,
     /// The number of the batch that set the answer.
     pub sequence: i32,

@@ -32,7 +32,7 @@ impl MigrationTrait for Migration {
         step(manager).add_checks("account_links", &[(PURPOSE_CHECK, condition(manager, NEW_PURPOSES))]).await
     }
 
-    /// Drops the consents of guardians, the years of birth, and the knowledge which accounts were deleted. Links that delete
+    /// Drops the consents of guardians, the years of birth, and the marks of deleted accounts. Links that delete
     /// an account or ask a guardian stop working.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let delete = format!("DELETE FROM account_links WHERE NOT ({})", condition(manager, OLD_PURPOSES));

@@ -20,7 +20,7 @@ pub(crate) fn step<'m, 'c>(manager: &'m SchemaManager<'c>) -> Steps<'m, 'c> {
 }
 
 tokio::task_local! {
-    /// Gets the statements that [`Steps::execute`] sends in this task.
+    /// The statements that [`Steps::execute`] has sent in this task.
     static RECORDED: Arc<Mutex<Vec<String>>>;
 }
 

@@ -107,7 +107,7 @@ impl TestApp {
         Self::run_with(backend, &[], test).await;
     }
 
-    /// Like [`TestApp::run`], with these flags of `jishu serve`.
+    /// Starts an app as [`TestApp::run`] does, with these flags of `jishu serve`.
     pub async fn run_with(backend: Backend, flags: &[&str], test: impl AsyncFnOnce(Arc<Self>)) {
         if !backend.is_selected() {
             eprintln!("left out by TEST_DATABASES");
@@ -134,7 +134,7 @@ impl TestApp {
         Self::start_limited(backend, &[UNLIMITED, flags].concat()).await
     }
 
-    /// Like [`TestApp::start_with`], with the limits that the server has by default.
+    /// Starts an app as [`TestApp::start_with`] does, with the limits that the server has by default.
     pub async fn start_limited(backend: Backend, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database_url = backend.create_migrated(folder.path()).await;

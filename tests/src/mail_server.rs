@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::wait_for;
 
-/// How the mail server treats mails.
+/// The way in which the mail server treats mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailServerMode {
     /// Accepts them.
@@ -30,7 +30,7 @@ pub struct CaughtMail {
     pub to: String,
     /// The whole message.
     pub text: String,
-    /// What the check of [`MailServer::start_with`] said when the mail arrived.
+    /// The result of the check of [`MailServer::start_with`] when the mail arrived.
     pub passed_check: bool,
 }
 

@@ -27,7 +27,7 @@ mutation ($input: PurchaseInput!) {
 pub struct Call {
     /// The payload of the mutation.
     pub payload: Value,
-    /// How long it took.
+    /// The time that it took.
     pub took: Duration,
 }
 

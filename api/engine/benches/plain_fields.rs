@@ -117,7 +117,7 @@ fn engine(plain_fields: bool) -> Engine<Schema<Query, EmptyMutation, EmptySubscr
     Engine::new(schema, &sdl, EngineOptions { lists, plain_fields, ..EngineOptions::default() }).unwrap()
 }
 
-/// The same page, as a handler without GraphQL would write it.
+/// The JSON of the page as a handler without GraphQL would write it.
 fn by_hand(edges: &[Edge]) -> Vec<u8> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]

@@ -41,7 +41,7 @@ impl CustomScalars {
         schema: &Schema,
         document: &ExecutableDocument,
     ) -> Vec<ValidationError> {
-        let mut walk = Walk { scalars: self, schema, errors: Vec::new() };
+        let mut walk = ScalarWalk { scalars: self, schema, errors: Vec::new() };
         if !self.by_name.is_empty() {
             for operation in document.operations.iter() {
                 for variable in &operation.variables {
@@ -99,13 +99,13 @@ impl CustomScalars {
     }
 }
 
-struct Walk<'w> {
+struct ScalarWalk<'w> {
     scalars: &'w CustomScalars,
     schema: &'w Schema,
     errors: Vec<ValidationError>,
 }
 
-impl Walk<'_> {
+impl ScalarWalk<'_> {
     fn selections(&mut self, set: &SelectionSet) {
         for selection in &set.selections {
             match selection {

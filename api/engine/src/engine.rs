@@ -98,7 +98,7 @@ impl<E: Executor> Engine<E> {
     /// Build the schema with `ValidationMode::Fast`. The strict mode repeats validation with less precise rules.
     ///
     /// # Errors
-    /// When the SDL is not valid, or when the options do not give the length of a list of objects.
+    /// Fails if the SDL is not valid, or if the options do not give the length of a list of objects.
     pub fn new(executor: E, sdl: &str, options: EngineOptions) -> Result<Self, SchemaError> {
         let EngineOptions {
             limits,

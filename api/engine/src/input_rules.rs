@@ -19,7 +19,7 @@ use crate::validation_error::ValidationError;
 pub(crate) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<ValidationError> {
     let mut errors = Vec::new();
     for operation in document.operations.iter() {
-        let mut walk = Walk { schema, document, operation, fragments: HashSet::new(), errors };
+        let mut walk = InputWalk { schema, document, operation, fragments: HashSet::new(), errors };
         for variable in &operation.variables {
             if let Some(default) = &variable.default_value {
                 walk.value(Some(&variable.ty), default);
@@ -31,7 +31,7 @@ pub(crate) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<Valid
     errors
 }
 
-struct Walk<'w> {
+struct InputWalk<'w> {
     schema: &'w Schema,
     document: &'w ExecutableDocument,
     operation: &'w Operation,
@@ -40,7 +40,7 @@ struct Walk<'w> {
     errors: Vec<ValidationError>,
 }
 
-impl<'w> Walk<'w> {
+impl<'w> InputWalk<'w> {
     fn selections(&mut self, set: &'w SelectionSet) {
         for selection in &set.selections {
             match selection {

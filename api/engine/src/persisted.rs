@@ -54,7 +54,7 @@ impl TrustedDocuments {
     /// or without the prefix `sha256:`.
     ///
     /// # Errors
-    /// When the manifest is not such an object, or an id is not the hash of its text.
+    /// Fails if the manifest is not such an object, or if an id is not the hash of its text.
     pub fn from_manifest(json: &str) -> Result<Self, ManifestError> {
         let texts: HashMap<String, String> = serde_json::from_str(json)?;
         let mut by_hash = HashMap::with_capacity(texts.len());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ProviderName;
 
-/// Why a call to a provider gave no result. The variants differ by what the caller may do next.
+/// The reason why a call to a provider gave no result. The variants differ by what the caller may do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
     /// The provider refused the request for good. Repeating it changes nothing.
@@ -22,7 +22,7 @@ pub enum ProviderError {
     TryAgain {
         /// The problem, for logs.
         reason: String,
-        /// How long the provider asked to wait.
+        /// The time that the provider asked to wait.
         retry_after: Option<Duration>,
     },
     /// The request was sent, and its outcome is unknown. The caller must look at what the provider has stored before it
@@ -35,13 +35,13 @@ pub enum ProviderError {
     /// The provider failed repeatedly, so nothing was sent. The caller may repeat the request later.
     #[error("the provider failed repeatedly, so the request was not sent; the next try is in {} s", retry_after.as_secs())]
     CircuitOpen {
-        /// How long until a request is let through again.
+        /// The time until a request is let through again.
         retry_after: Duration,
     },
     /// The provider cannot process this amount, so nothing was sent.
     #[error(transparent)]
     Amount(#[from] AmountError),
-    /// The provider answered a request that only reads with something that this crate does not understand.
+    /// The provider responded to a request that only reads, but this crate does not understand the response.
     #[error("the provider's response cannot be understood: {0}")]
     Unreadable(String),
 }
@@ -58,7 +58,7 @@ impl ProviderError {
     }
 }
 
-/// Why a provider cannot process an amount.
+/// The reason why a provider cannot process an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// The amount is zero or negative.
@@ -82,7 +82,7 @@ pub enum AmountError {
     TooLarge,
 }
 
-/// Why a webhook is refused.
+/// The reason why a webhook is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
     /// No secret of webhooks is configured, so nothing can be verified.
@@ -103,13 +103,13 @@ pub enum WebhookError {
     /// The webhook is of another account, or of test mode in place of live mode.
     #[error("the webhook belongs to another account or mode: {0}")]
     OtherAccount(String),
-    /// The signature is right, but the body is not what the provider documents. The caller should answer with an error, so
+    /// The signature is right, but the body is not what the provider documents. The caller should respond with an error, so
     /// that the provider sends it again.
     #[error("the body of the webhook cannot be read: {0}")]
     Unreadable(String),
 }
 
-/// Why the parameters that a buyer brought back from the provider are refused.
+/// The reason why the parameters are refused that a buyer brought back from the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReturnError {
     /// The signature is wrong.

@@ -10,7 +10,7 @@ pub use circuit::CircuitOptions;
 pub(crate) use client::{Auth, Call, HttpClient};
 pub(crate) use outcome::Repeat;
 
-/// How requests are sent.
+/// The options for sending requests.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// Maximum time to connect, with TLS. Default: 5 seconds.
@@ -26,7 +26,7 @@ pub struct HttpOptions {
     pub backoff: Duration,
     /// Maximum size of a response in bytes. Default: 1 MiB.
     pub max_response_bytes: usize,
-    /// When requests stop for a while.
+    /// The rule by which requests stop for a while.
     pub circuit: CircuitOptions,
     /// Returns the header `traceparent` for a request, if it is part of a trace. Default: none.
     pub traceparent: fn() -> Option<String>,

@@ -1,13 +1,14 @@
 //! Payments at Razorpay and Stripe behind one trait, [`PaymentProvider`].
 //!
-//! The crate speaks to the providers and verifies what they send. It stores nothing: the application keeps its orders, and
-//! decides what a report of a payment means for them.
+//! The crate sends requests to the providers, and verifies their responses and webhooks. It stores nothing: the
+//! application keeps its orders, and decides what a report of a payment means for them.
 
 mod config;
 mod error;
 mod http;
 mod money;
 mod provider;
+mod provider_name;
 mod razorpay;
 mod report;
 mod signature;
@@ -17,14 +18,15 @@ mod webhook;
 pub use config::{ConfigError, read_secret_file};
 pub use error::{AmountError, ProviderError, ReturnError, WebhookError};
 pub use http::{CircuitOptions, HttpOptions};
-pub use money::{Money, check_amount};
+pub use money::{Amount, check_amount};
 pub use provider::{
     CancelOutcome, Capture, ClientParameters, ClientReturn, CreatedPayment, MAX_REFERENCE_CHARACTERS,
-    NewPayment, PaymentProvider, ProviderName, UnknownProviderName,
+    NewPayment, PaymentProvider,
 };
+pub use provider_name::{ProviderName, UnknownProviderName};
 pub use razorpay::{Razorpay, RazorpayConfig};
 pub use report::{DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState};
-/// Shows a secret to whoever must know it.
+/// The trait that reveals the text of a secret.
 pub use secrecy::ExposeSecret;
 /// A secret. It prints nothing, and is wiped from memory.
 pub use secrecy::SecretString;

@@ -9,27 +9,27 @@ use crate::{AmountError, ProviderName};
 /// Stripe counts some currencies in another unit. The crate converts in both directions, so the application only meets this
 /// unit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Money {
+pub struct Amount {
     /// The amount in minor units.
     pub amount_minor: i64,
     /// The code of ISO 4217, in capital letters.
     pub currency: String,
 }
 
-impl Money {
+impl Amount {
     /// Makes an amount, with its currency in capital letters.
     pub fn new(amount_minor: i64, currency: &str) -> Self {
         Self { amount_minor, currency: currency.to_ascii_uppercase() }
     }
 }
 
-impl std::fmt::Display for Money {
+impl std::fmt::Display for Amount {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} minor units of {}", self.amount_minor, self.currency)
     }
 }
 
-/// How a provider counts a currency.
+/// The way in which a provider counts a currency.
 struct Counting {
     /// Decimal places by ISO 4217.
     iso_places: u32,
@@ -61,12 +61,12 @@ impl Counting {
 ///
 /// # Errors
 /// If the amount is not positive, or the provider takes only multiples in this currency, or the currency is unknown.
-pub fn check_amount(provider: ProviderName, money: &Money) -> Result<(), AmountError> {
+pub fn check_amount(provider: ProviderName, money: &Amount) -> Result<(), AmountError> {
     to_provider(provider, money).map(|_| ())
 }
 
 /// The provider's number for an amount.
-pub(crate) fn to_provider(provider: ProviderName, money: &Money) -> Result<i64, AmountError> {
+pub(crate) fn to_provider(provider: ProviderName, money: &Amount) -> Result<i64, AmountError> {
     if money.amount_minor <= 0 {
         return Err(AmountError::NotPositive);
     }
@@ -82,13 +82,13 @@ pub(crate) fn to_provider(provider: ProviderName, money: &Money) -> Result<i64, 
 }
 
 /// The amount of a provider's number. `None` if the currency is unknown, or the amount has no whole number of minor units.
-pub(crate) fn from_provider(provider: ProviderName, amount: i64, currency: &str) -> Option<Money> {
+pub(crate) fn from_provider(provider: ProviderName, amount: i64, currency: &str) -> Option<Amount> {
     let currency = currency.to_ascii_uppercase();
     let counting = Counting::of(provider, &currency).ok()?;
     let up = 10_i64.pow(counting.iso_places.saturating_sub(counting.provider_places));
     let down = 10_i64.pow(counting.provider_places.saturating_sub(counting.iso_places));
     let amount = amount.checked_mul(up)?;
-    (amount % down == 0).then_some(Money { amount_minor: amount / down, currency })
+    (amount % down == 0).then_some(Amount { amount_minor: amount / down, currency })
 }
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ mod tests {
             (Stripe, "TWD", 800_45, 800_45),
         ];
         for (provider, currency, minor, expected) in cases {
-            let money = Money::new(minor, currency);
+            let money = Amount::new(minor, currency);
             assert_eq!(to_provider(provider, &money), Ok(expected), "{provider} {money}");
             let lower = currency.to_ascii_lowercase();
             assert_eq!(
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn amounts_that_a_provider_cannot_charge_are_refused() {
         let refused =
-            |provider, minor, currency| to_provider(provider, &Money::new(minor, currency)).unwrap_err();
+            |provider, minor, currency| to_provider(provider, &Amount::new(minor, currency)).unwrap_err();
         let multiple = |provider, currency: &str, multiple_minor| AmountError::NotAMultiple {
             provider,
             currency: currency.to_owned(),

@@ -1,11 +1,13 @@
 //! The trait that both providers implement.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{Money, PaymentReport, ProviderError, RefundReport, ReturnError, Webhook, WebhookError};
+use crate::{
+    Amount, PaymentReport, ProviderError, ProviderName, RefundReport, ReturnError, Webhook, WebhookError,
+};
 
 /// Maximum length of a reference, in characters: that of a receipt at Razorpay.
 pub const MAX_REFERENCE_CHARACTERS: usize = 40;
@@ -57,71 +59,30 @@ pub(crate) fn unreadable_write(reason: String) -> ProviderError {
     ProviderError::UnknownOutcome { reason }
 }
 
-/// A payment provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ProviderName {
-    /// Razorpay, with its Orders API.
-    Razorpay,
-    /// Stripe, with PaymentIntents.
-    Stripe,
-}
-
-impl ProviderName {
-    /// All providers.
-    pub const ALL: [Self; 2] = [Self::Razorpay, Self::Stripe];
-
-    /// The name in lower case, for databases, addresses and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Razorpay => "razorpay",
-            Self::Stripe => "stripe",
-        }
-    }
-}
-
-impl fmt::Display for ProviderName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// A name that no provider has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the payment provider is unknown; the known ones are razorpay and stripe")]
-pub struct UnknownProviderName;
-
-impl FromStr for ProviderName {
-    type Err = UnknownProviderName;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|provider| provider.as_str() == name).ok_or(UnknownProviderName)
-    }
-}
-
-/// When the money is taken.
+/// The moment when the money is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Capture {
     /// As soon as the bank authorizes it. A payment at Razorpay that the bank authorizes more than 30 minutes late stays
     /// `Authorized`: the application captures it if the order is still wanted. Otherwise Razorpay gives the money back.
     #[default]
     Automatic,
-    /// When the application calls `capture`.
+    /// The moment when the application calls `capture`.
     Manual,
 }
 
 /// A payment to create.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPayment<'a> {
-    /// The application's own id of the order, at most 40 characters (a limit of Razorpay). Reports repeat it. It must be unique:
-    /// at Razorpay, `create_again` finds the order by it.
+    /// The application's own id of the order, at most 40 characters (a limit of Razorpay). Reports repeat it. It must
+    /// be unique: at Razorpay, `create_again` finds the order by it.
     pub order_reference: &'a str,
     /// The amount.
-    pub money: &'a Money,
+    pub money: &'a Amount,
     /// The key that makes a repetition harmless at Stripe, at most 255 characters. Use one for each order, not for each try.
     pub idempotency_key: &'a str,
     /// A short text for the provider's console. Put no personal data into it.
     pub description: &'a str,
-    /// When the money is taken.
+    /// The moment when the money is taken.
     pub capture: Capture,
 }
 
@@ -130,11 +91,11 @@ pub struct NewPayment<'a> {
 pub struct CreatedPayment {
     /// The provider's order: `order_…` at Razorpay, `pi_…` at Stripe.
     pub provider_order: String,
-    /// What the frontend needs to let the buyer pay.
+    /// The parameters with which the frontend lets the buyer pay.
     pub client: ClientParameters,
 }
 
-/// What the frontend needs to let the buyer pay. Only the buyer of the order may see it.
+/// The parameters with which the frontend lets the buyer pay. Only the buyer of the order may see it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ClientParameters {
     /// The parameters of Razorpay Checkout.
@@ -169,7 +130,7 @@ impl fmt::Debug for ClientParameters {
     }
 }
 
-/// What a cancellation did.
+/// The outcome of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelOutcome {
     /// The payment is cancelled: the buyer can no longer pay it.
@@ -181,8 +142,8 @@ pub enum CancelOutcome {
     TooLate,
 }
 
-/// What a buyer brings back from the provider's form, through the frontend. It comes from the buyer, so it proves nothing
-/// before it is verified.
+/// The values that a buyer brings back from the provider's form, through the frontend. They come from the buyer, so
+/// they prove nothing before it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientReturn {
     /// The provider's order as the application stored it, not as the buyer sent it.
@@ -217,7 +178,7 @@ pub trait PaymentProvider: Send + Sync {
     async fn fetch(&self, provider_order: &str) -> Result<Vec<PaymentReport>, ProviderError>;
 
     /// Captures an authorized payment, with its whole amount. A payment that is captured already is a success.
-    async fn capture(&self, payment: &str, money: &Money) -> Result<PaymentReport, ProviderError>;
+    async fn capture(&self, payment: &str, money: &Amount) -> Result<PaymentReport, ProviderError>;
 
     /// Cancels an order that is not paid yet, if the provider can.
     async fn cancel(&self, provider_order: &str) -> Result<CancelOutcome, ProviderError>;
@@ -229,7 +190,7 @@ pub trait PaymentProvider: Send + Sync {
     async fn refund(
         &self,
         payment: &str,
-        money: &Money,
+        money: &Amount,
         reference: &str,
     ) -> Result<RefundReport, ProviderError>;
 

@@ -14,7 +14,7 @@ use crate::{
     signature,
 };
 
-/// How to reach an account at Razorpay.
+/// The address and the keys of an account at Razorpay.
 #[derive(Debug, Clone)]
 pub struct RazorpayConfig {
     /// The public key: `rzp_live_…` or `rzp_test_…`.
@@ -28,7 +28,7 @@ pub struct RazorpayConfig {
     pub account_id: Option<String>,
     /// The address of the API. Its default is `https://api.razorpay.com`.
     pub base: Url,
-    /// How requests are sent.
+    /// The options for sending requests.
     pub http: HttpOptions,
 }
 

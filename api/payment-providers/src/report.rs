@@ -1,8 +1,8 @@
-//! What a provider says about payments, refunds and disputes.
+//! The reports of a provider about payments, refunds and disputes.
 
 use chrono::{DateTime, Utc};
 
-use crate::Money;
+use crate::Amount;
 
 /// The state of one payment.
 ///
@@ -35,10 +35,10 @@ pub struct PaymentReport {
     /// The state.
     pub state: PaymentState,
     /// The amount of the payment. Compare it with the amount of the order before anything is granted.
-    pub money: Money,
-    /// How much was refunded, in minor units, if the provider says so.
+    pub money: Amount,
+    /// The amount that was refunded, in minor units, if the provider tells it.
     pub refunded_minor: Option<i64>,
-    /// How the buyer paid, in the provider's words: `upi`, `card`, `netbanking`.
+    /// The means by which the buyer paid, in the provider's words: `upi`, `card`, `netbanking`.
     pub method: Option<String>,
     /// The provider's code of the failure.
     pub failure: Option<String>,
@@ -71,7 +71,7 @@ pub struct RefundReport {
     /// The state.
     pub state: RefundState,
     /// The amount of this refund.
-    pub money: Money,
+    pub money: Amount,
     /// The reference that `refund` was given. `None` if the refund was made at the provider's console.
     pub reference: Option<String>,
     /// The provider's code of the failure.
@@ -91,7 +91,7 @@ pub enum DisputeState {
     Won,
     /// The buyer has the money back.
     Lost,
-    /// It ended without a decision, or the seller accepted it; the provider's console tells which.
+    /// The dispute ended without a decision, or the seller accepted it; the provider's console tells which.
     Closed,
 }
 
@@ -105,7 +105,7 @@ pub struct DisputeReport {
     /// The state.
     pub state: DisputeState,
     /// The disputed amount.
-    pub money: Money,
+    pub money: Amount,
     /// The reason in the provider's words.
     pub reason: Option<String>,
     /// The time until which the seller can answer.

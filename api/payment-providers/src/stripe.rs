@@ -13,7 +13,7 @@ use crate::{
     http::{Auth, HttpClient},
 };
 
-/// How to reach an account at Stripe.
+/// The address and the keys of an account at Stripe.
 #[derive(Debug, Clone)]
 pub struct StripeConfig {
     /// The public key: `pk_live_…` or `pk_test_…`.
@@ -28,7 +28,7 @@ pub struct StripeConfig {
     pub account_id: Option<String>,
     /// The address of the API. Its default is `https://api.stripe.com`.
     pub base: Url,
-    /// How requests are sent.
+    /// The options for sending requests.
     pub http: HttpOptions,
 }
 

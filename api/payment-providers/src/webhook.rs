@@ -1,4 +1,4 @@
-//! What a provider sends by itself.
+//! The webhooks, which a provider sends by itself.
 
 use chrono::{DateTime, Utc};
 
@@ -16,11 +16,11 @@ pub struct Webhook {
     pub created_at: Option<DateTime<Utc>>,
     /// The account at the provider, if the body names it.
     pub account: Option<String>,
-    /// What the event reports.
+    /// The content of the event.
     pub event: WebhookEvent,
 }
 
-/// What a webhook reports.
+/// The content of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookEvent {
     /// A payment changed.

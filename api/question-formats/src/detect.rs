@@ -4,7 +4,7 @@ use crate::format::Format;
 use crate::{aiken, fence, gift, kind, xml};
 
 impl Format {
-    /// Guesses the format of a text. Returns `None` if the text looks like none of the formats; then [`explain_unknown`]
+    /// Guesses the format of a text. Returns `None` if the text does not look like any of the formats; then [`explain_unknown`]
     /// may say what it is.
     ///
     /// [`explain_unknown`]: crate::explain_unknown

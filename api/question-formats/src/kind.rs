@@ -51,7 +51,7 @@ pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
     let table = || is_table(text).then_some(Cow::Borrowed("a table (CSV)"));
     match of_text(text).or_else(table)? {
         Cow::Borrowed(sentence) if sentence.ends_with('.') => Some(sentence.to_owned()),
-        kind => Some(format!("The file is {kind}, which is none of the formats. {HOW_TO_EXPORT}")),
+        kind => Some(format!("The file is {kind}, which cannot be imported. {HOW_TO_EXPORT}")),
     }
 }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
 use crate::picture::{NotKept, Picture};
 
+/// The loss of a question whose file gives it marks of its own.
+pub(crate) const OWN_MARKS_LOSS: &str = "Its own marks are left out: the subject's marking scheme applies.";
+
 /// The maximum number of refused questions that [`ParsedFile::refused`] lists. The others are only counted: a file
 /// that is read in the wrong format can be refused line by line.
 pub const MAX_REFUSED_LISTED: usize = 1_000;

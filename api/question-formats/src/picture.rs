@@ -175,21 +175,21 @@ pub(crate) fn without_picture_addresses(text: &mut String) {
 pub(crate) enum NotKept {
     /// The file of questions does not have it.
     Missing,
-    /// Its address leads into a Moodle that asks learners to sign in.
+    /// The address of the file leads into a Moodle that asks learners to sign in.
     NeedsSignIn,
     /// No text shows it.
     NotShown,
     /// The text is plain, so it shows no pictures.
     InPlainText,
-    /// It is an SVG picture.
+    /// The file is an SVG picture.
     Svg,
-    /// It is a recording.
+    /// The file is a recording.
     Recording,
-    /// Its bytes are of another kind, whose media type is known or not.
+    /// The file is of another kind, whose media type is known or not.
     OtherKind(Option<&'static str>),
-    /// It is not readable base64, or damaged in an archive.
+    /// The file is not readable base64, or is damaged in an archive.
     Damaged,
-    /// It has more bytes than a picture may have.
+    /// The file has more bytes than a picture may have.
     TooLarge,
     /// The question has more bytes of pictures than it may have.
     TooMuch,

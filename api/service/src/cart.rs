@@ -29,7 +29,7 @@ pub enum CartRefusal {
     /// These subjects do not exist.
     #[error("There is no such subject.")]
     SubjectsNotFound(Vec<SubjectId>),
-    /// These subjects are archived, or their course is.
+    /// These subjects or their course are archived.
     #[error("This subject is no longer sold.")]
     SubjectsArchived(Vec<SubjectId>),
     /// The owner has live entitlements to these subjects.

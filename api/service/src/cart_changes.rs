@@ -1,4 +1,4 @@
-//! What has changed about the subjects in a cart since they were added.
+//! The changes of the subjects in a cart since they were added.
 
 use std::collections::BTreeSet;
 

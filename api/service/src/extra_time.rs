@@ -19,16 +19,12 @@ use super::Services;
 use super::account::Support;
 use super::allowance;
 use super::audit::StateChange;
+use super::card_limits::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
 use super::events::{self, Event};
 use super::session::{self, SittingRules};
 use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user, locked};
 use crate::error::{Error, Fault, Refusal};
-
-/// Maximum extra time of a card's sittings: a day.
-pub const MAX_EXTRA_SECONDS: i32 = 86_400;
-/// Maximum number of attempts of a card.
-pub const MAX_ATTEMPTS_PER_CARD: i32 = 1_000;
 
 /// A grant to a card. It replaces the previous grant, so repeating it changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod adopt;
 pub mod allowance;
+mod apportion;
 mod audit;
 pub mod audit_trail;
 pub mod auth;
@@ -13,6 +14,7 @@ pub mod authoring;
 pub mod backup;
 mod bounded_map;
 pub mod card;
+pub mod card_limits;
 pub mod cart;
 pub mod cart_changes;
 pub mod catalog;
@@ -110,19 +112,19 @@ pub struct Services {
     pub limits: Arc<ClientLimits>,
     /// Computes codes that only the nodes of this deployment can compute.
     pub secrets: Arc<Secrets>,
-    /// How long a used refresh token can be exchanged again for the same successor. Zero disables this.
+    /// The time for which a used refresh token can be exchanged again for the same successor. Zero disables this.
     pub refresh_reuse: chrono::Duration,
-    /// How long a refresh token is valid.
+    /// The time for which a refresh token is valid.
     pub refresh_token_ttl: chrono::Duration,
     /// The time zone of the platform, for reports by day and month.
     pub time_zone: chrono_tz::Tz,
     /// The messages that other systems get.
     pub outbox: Arc<Outbox>,
-    /// The requests about accounts that are answered before they are carried out.
+    /// The queue of requests about accounts, which are carried out after the response.
     pub account_requests: Arc<AccountRequests>,
     /// Whether an account must verify its e-mail address before it can sign in.
     pub requires_verified_email: bool,
-    /// Who needs the consent of a guardian.
+    /// The rule that says which users need the consent of a guardian.
     pub consent: ConsentRule,
     /// Whether staff must have a second factor to use their powers.
     pub requires_staff_second_factor: bool,

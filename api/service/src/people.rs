@@ -167,9 +167,9 @@ pub struct PurchaseFilter {
 pub enum PurchaseState {
     /// The purchase gives access at this time.
     ActiveAt(DateTime<Utc>),
-    /// Its term is over at this time.
+    /// The term of the purchase is over at this time.
     ExpiredAt(DateTime<Utc>),
-    /// It was refunded.
+    /// The purchase was refunded.
     Refunded,
 }
 

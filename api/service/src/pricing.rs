@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use jishu_entity::{CourseId, SubjectId, course, subject};
 
+use super::apportion::apportion;
 use super::tax::{TaxPolicy, TaxedPrice};
 
 /// The price of one subject in a selection.
@@ -134,26 +135,6 @@ pub fn quote(
     }
 }
 
-/// Divides `total` in proportion to `weights`. Each share is the difference of two rounded-down running totals, so the
-/// shares add up to exactly `total` and are never negative.
-pub(crate) fn apportion(total: i64, weights: &[i64]) -> Vec<i64> {
-    let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
-    if sum == 0 {
-        return vec![0; weights.len()];
-    }
-    let (mut running, mut given) = (0_i128, 0_i128);
-    weights
-        .iter()
-        .map(|weight| {
-            running += i128::from(*weight);
-            let upto = i128::from(total) * running / sum;
-            let share = upto - given;
-            given = upto;
-            i64::try_from(share).unwrap_or(i64::MAX)
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -241,17 +222,5 @@ mod tests {
     fn a_bundle_never_costs_more_than_its_parts() {
         let quote = quoted(&[subject(1, 100, None), subject(2, 200, None)], &[], Tariff::Bundle(1_000));
         assert_eq!(quote.total, 300);
-    }
-
-    #[test]
-    fn shares_sum_to_the_total_and_none_is_negative() {
-        for total in [0, 1, 2, 999, 1_000_003] {
-            for weights in [&[1, 1, 1][..], &[0, 5, 0, 7], &[0, 0], &[i64::MAX / 4, 3, i64::MAX / 4]] {
-                let shares = apportion(total, weights);
-                let expected = if weights.iter().all(|weight| *weight == 0) { 0 } else { total };
-                assert_eq!(shares.iter().sum::<i64>(), expected);
-                assert!(shares.iter().all(|share| *share >= 0));
-            }
-        }
     }
 }

@@ -21,7 +21,7 @@ use crate::database::{inserted, sql, whole_number_type};
 
 /// The learner whose progress is read, and the subject to which it is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope {
+pub struct ProgressScope {
     /// The learner.
     pub owner: UserId,
     /// Only this subject. None selects all subjects.
@@ -143,7 +143,7 @@ pub struct TopicSum {
 #[tracing::instrument(level = "debug", name = "progress.sittings", skip_all)]
 pub async fn sittings(
     services: &Services,
-    scope: Scope,
+    scope: ProgressScope,
 ) -> Result<BTreeMap<SubjectId, SittingTotals>, DbErr> {
     use test_session::Column;
 
@@ -187,7 +187,7 @@ impl From<OfSubject> for SittingTotals {
 /// # Errors
 /// Returns the database's error.
 #[tracing::instrument(level = "debug", name = "progress.repeated", skip_all)]
-pub async fn repeated(services: &Services, scope: Scope) -> Result<Repeated, DbErr> {
+pub async fn repeated(services: &Services, scope: ProgressScope) -> Result<Repeated, DbErr> {
     let backend = services.database.backend();
     let whole = whole_number_type(backend);
     let of_subject = if scope.subject.is_some() { "AND subject_id = ? " } else { "" };
@@ -214,7 +214,7 @@ type Moment = Option<DateTime<Utc>>;
 /// # Errors
 /// Returns the database's error.
 #[tracing::instrument(level = "debug", name = "progress.cards", skip_all)]
-pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<SubjectId, Cards>, DbErr> {
+pub async fn cards(services: &Services, scope: ProgressScope) -> Result<BTreeMap<SubjectId, Cards>, DbErr> {
     use mock_test_attempt::{Column, Entity};
 
     let mut select = Entity::of(scope.owner);
@@ -253,7 +253,10 @@ pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<Subject
 /// # Errors
 /// Returns the database's error.
 #[tracing::instrument(level = "debug", name = "progress.topics", skip_all)]
-pub async fn topics(services: &Services, scope: Scope) -> Result<BTreeMap<SubjectId, Vec<TopicSum>>, DbErr> {
+pub async fn topics(
+    services: &Services,
+    scope: ProgressScope,
+) -> Result<BTreeMap<SubjectId, Vec<TopicSum>>, DbErr> {
     let mut text =
         "SELECT topics.subject_id, topics.name, sums.correct, sums.wrong, sums.unanswered, sums.score \
                     FROM topic_totals sums JOIN topics ON topics.id = sums.topic_id WHERE sums.user_id = ?"
@@ -284,7 +287,11 @@ pub async fn topics(services: &Services, scope: Scope) -> Result<BTreeMap<Subjec
 /// # Errors
 /// Returns the database's error.
 #[tracing::instrument(level = "debug", name = "progress.trend", skip_all)]
-pub async fn trend(services: &Services, scope: Scope, last: u32) -> Result<Vec<test_session::Model>, DbErr> {
+pub async fn trend(
+    services: &Services,
+    scope: ProgressScope,
+    last: u32,
+) -> Result<Vec<test_session::Model>, DbErr> {
     let mut latest = scored(scope)
         .order_by_desc(test_session::Column::SubmittedAt)
         .order_by_desc(test_session::Column::Id)
@@ -296,7 +303,7 @@ pub async fn trend(services: &Services, scope: Scope, last: u32) -> Result<Vec<t
 }
 
 /// Selects the scored sittings of a scope.
-fn scored(scope: Scope) -> Select<test_session::Entity> {
+fn scored(scope: ProgressScope) -> Select<test_session::Entity> {
     let mut select = test_session::Entity::of(scope.owner).filter(test_session::Column::Score.is_not_null());
     if let Some(subject) = scope.subject {
         select = select.filter(test_session::Column::SubjectId.eq(subject));

@@ -108,7 +108,7 @@ impl TextKey {
 
 /// A learner's answer to a question.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Response {
+pub struct LearnerAnswer {
     /// The chosen options, as bits like those of [`AnswerKey::Options`].
     pub options: i64,
     /// The number that the learner gave.
@@ -117,7 +117,7 @@ pub struct Response {
     pub text: Option<String>,
 }
 
-impl Response {
+impl LearnerAnswer {
     /// Tells whether the learner answered.
     #[must_use]
     pub fn is_given(&self) -> bool {
@@ -139,17 +139,17 @@ pub enum Verdict {
 /// Judges one answer. If several options are correct, the learner must choose all of them and no other: there are no
 /// partial marks.
 #[must_use]
-pub fn judge(key: &AnswerKey, response: &Response) -> Verdict {
-    if !response.is_given() {
+pub fn judge(key: &AnswerKey, answer: &LearnerAnswer) -> Verdict {
+    if !answer.is_given() {
         return Verdict::Unanswered;
     }
     let is_correct = match key {
-        AnswerKey::Options(correct) => response.options == *correct,
-        AnswerKey::Number { value, tolerance } => response.number.is_some_and(|number| {
+        AnswerKey::Options(correct) => answer.options == *correct,
+        AnswerKey::Number { value, tolerance } => answer.number.is_some_and(|number| {
             // If the subtraction overflows, the numbers are too far apart.
             number.checked_sub(*value).is_some_and(|distance| distance.abs() <= *tolerance)
         }),
-        AnswerKey::Texts(key) => response.text.as_deref().is_some_and(|typed| key.accepts(typed)),
+        AnswerKey::Texts(key) => answer.text.as_deref().is_some_and(|typed| key.accepts(typed)),
     };
     if is_correct { Verdict::Correct } else { Verdict::Wrong }
 }
@@ -214,11 +214,11 @@ pub struct Score {
 #[must_use]
 pub fn score<'q>(
     marks: Marks,
-    questions: impl IntoIterator<Item = (TopicId, &'q AnswerKey, Response)>,
+    questions: impl IntoIterator<Item = (TopicId, &'q AnswerKey, LearnerAnswer)>,
 ) -> Score {
     let mut score = Score::default();
-    for (topic, key, response) in questions {
-        let verdict = judge(key, &response);
+    for (topic, key, answer) in questions {
+        let verdict = judge(key, &answer);
         score.total.add(marks, verdict);
         let at = match score.topics.binary_search_by_key(&topic, |(topic, _)| *topic) {
             Ok(at) => at,

@@ -9,7 +9,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::pricing::apportion;
+use crate::apportion::apportion;
 
 /// Maximum number of characters of the name of a tax.
 pub const MAX_TAX_LABEL_CHARS: usize = 32;

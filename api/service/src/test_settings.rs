@@ -13,7 +13,7 @@ use sea_orm::{
 use super::Services;
 use super::account::Author;
 use super::audit::{self, StateChange};
-use super::extra_time::MAX_ATTEMPTS_PER_CARD;
+use super::card_limits::MAX_ATTEMPTS_PER_CARD;
 use super::scoring::Marks;
 use crate::database::{WritePolicy, lock_subject};
 use crate::error::{Error, Refusal};

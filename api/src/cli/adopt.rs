@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jishu_service::adopt::{
-    self, AdoptProgress, AdoptReport, AdoptRequest, ScratchDatabase, TableCounts, write_id_map, write_rows,
+    self, AdoptProgress, AdoptReport, AdoptRequest, AdoptionScratch, TableCounts, write_id_map, write_rows,
 };
 use jishu_service::clock::SystemClock;
 use jishu_service::database::{Database, sqlite_file};
@@ -90,7 +90,7 @@ async fn dry_run(args: &AdoptArgs) -> Result<AdoptReport, Box<dyn Error + Send +
         })
         .await?;
     }
-    let scratch = ScratchDatabase::create().await?;
+    let scratch = AdoptionScratch::create().await?;
     let report = adopt_into(&scratch.database, args).await;
     scratch.delete().await;
     report

@@ -16,7 +16,7 @@ use jishu_service::audit_trail::{self, AuditFilter};
 /// Number of events that one statement reads.
 const EVENTS_PER_READ: u64 = 1_000;
 
-/// How long an event can take to appear after a later one. The export continues from an event that is older than this.
+/// The time within which an event can appear after a later one. The export continues from an event that is older than this.
 const MAX_COMMIT_DELAY: TimeDelta = TimeDelta::minutes(1);
 
 #[derive(Args, Debug)]

@@ -24,9 +24,9 @@ enum CatalogueCommand {
     /// Make the courses and subjects equal to a file, all or none, and print what changes. A running server shows the
     /// changes within seconds.
     Apply(ApplyArgs),
-    /// Export all courses and subjects as a file for `apply`. Reports on standard error those without a code, which
-    /// the file cannot name.
-    Export(ExportArgs),
+    /// Export all courses and subjects as a file for `apply`. Lists on standard error the courses and
+    /// subjects without a code, because the file cannot name them.
+    Export(CatalogueExportArgs),
 }
 
 #[derive(Args, Debug)]
@@ -48,7 +48,7 @@ struct ApplyArgs {
 }
 
 #[derive(Args, Debug)]
-struct ExportArgs {
+struct CatalogueExportArgs {
     /// The file to write. Without it, the export goes to standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -158,8 +158,8 @@ fn indented(text: &str) -> String {
     text.replace('\n', "\n        ")
 }
 
-async fn export(args: ExportArgs) -> CommandResult {
-    let ExportArgs { output, database } = args;
+async fn export(args: CatalogueExportArgs) -> CommandResult {
+    let CatalogueExportArgs { output, database } = args;
     let exported = with_database(&database.options_to_look(), async |database| {
         refuse_pending(database).await?;
         Ok(catalogue_file::export(database).await?)

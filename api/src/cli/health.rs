@@ -7,7 +7,7 @@ use clap::Args;
 use super::CommandResult;
 use crate::config::ListenAddress;
 
-/// How long the server may take to respond. Its check takes at most two seconds.
+/// The time that the server may take to respond. Its check takes at most two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Args, Debug)]

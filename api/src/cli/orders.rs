@@ -19,7 +19,7 @@ enum OrdersCommand {
     List {
         /// The states to list. Can be given several times.
         #[arg(long, value_enum)]
-        state: Vec<StateArg>,
+        state: Vec<OrderStateArg>,
         /// Maximum number of orders.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
         limit: u64,
@@ -42,7 +42,7 @@ enum OrdersCommand {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum StateArg {
+enum OrderStateArg {
     Pending,
     Paid,
     Granted,
@@ -53,17 +53,17 @@ enum StateArg {
     NeedsAttention,
 }
 
-impl From<StateArg> for OrderState {
-    fn from(state: StateArg) -> Self {
+impl From<OrderStateArg> for OrderState {
+    fn from(state: OrderStateArg) -> Self {
         match state {
-            StateArg::Pending => Self::Pending,
-            StateArg::Paid => Self::Paid,
-            StateArg::Granted => Self::Granted,
-            StateArg::Expired => Self::Expired,
-            StateArg::Cancelled => Self::Cancelled,
-            StateArg::Refunding => Self::Refunding,
-            StateArg::Refunded => Self::Refunded,
-            StateArg::NeedsAttention => Self::NeedsAttention,
+            OrderStateArg::Pending => Self::Pending,
+            OrderStateArg::Paid => Self::Paid,
+            OrderStateArg::Granted => Self::Granted,
+            OrderStateArg::Expired => Self::Expired,
+            OrderStateArg::Cancelled => Self::Cancelled,
+            OrderStateArg::Refunding => Self::Refunding,
+            OrderStateArg::Refunded => Self::Refunded,
+            OrderStateArg::NeedsAttention => Self::NeedsAttention,
         }
     }
 }

@@ -20,7 +20,7 @@ enum OutboxCommand {
     List {
         /// The states to list. Can be given several times.
         #[arg(long, value_enum)]
-        state: Vec<StateArg>,
+        state: Vec<MessageStateArg>,
         /// Maximum number of messages.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
         limit: u64,
@@ -45,20 +45,20 @@ enum OutboxCommand {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum StateArg {
+enum MessageStateArg {
     Pending,
     Leased,
     Sent,
     Dead,
 }
 
-impl From<StateArg> for OutboxState {
-    fn from(state: StateArg) -> Self {
+impl From<MessageStateArg> for OutboxState {
+    fn from(state: MessageStateArg) -> Self {
         match state {
-            StateArg::Pending => Self::Pending,
-            StateArg::Leased => Self::Leased,
-            StateArg::Sent => Self::Sent,
-            StateArg::Dead => Self::Dead,
+            MessageStateArg::Pending => Self::Pending,
+            MessageStateArg::Leased => Self::Leased,
+            MessageStateArg::Sent => Self::Sent,
+            MessageStateArg::Dead => Self::Dead,
         }
     }
 }

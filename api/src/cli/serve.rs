@@ -22,16 +22,16 @@ use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::demo::{self, DemoAccount};
 
-/// How long the token that `--demo` prints is valid.
+/// The time for which the token that `--demo` prints is valid.
 const DEMO_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The maximum number of connections that wait to be accepted. The system may allow fewer.
 const LISTEN_BACKLOG: u32 = 1_024;
 
-/// The same for connections of Prometheus.
+/// The time that connections of Prometheus may take to close.
 const METRICS_BACKLOG: u32 = 16;
 
-/// How long the connections to the database may take to close.
+/// The time that the connections to the database may take to close.
 const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: ServeConfig) -> CommandResult {

@@ -248,12 +248,12 @@ impl ServeConfig {
     }
 }
 
-/// How long the phases of a stop take.
+/// The durations of the phases of a stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainTimes {
-    /// How long the server serves everything and says that it is about to stop.
+    /// The time for which the server serves everything and says that it is about to stop.
     pub notice: Duration,
-    /// How long running requests may take afterwards.
+    /// The time that running requests may take afterwards.
     pub drain: Duration,
 }
 

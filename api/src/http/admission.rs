@@ -28,11 +28,11 @@ use jishu_service::limit::{ClientAddress, RetryAfter};
 use jishu_service::metrics::{Metrics, OperationOutcome, OperationTransport};
 use jishu_service::trace;
 
-/// How much of a refused body is read and dropped before its connection closes.
+/// Maximum number of bytes of a refused body that are read and dropped before its connection closes.
 const MAX_DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// When a client should retry if the server is busy or stopping.
+/// The time after which a client should retry if the server is busy or stopping.
 const BUSY_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(1) };
 
 /// Tells an operation whether the time of its request is over. It is among the extensions of requests that are observed.

@@ -16,7 +16,7 @@ use crate::config::EdgeConfig;
 /// Decides which responses are compressed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compression {
-    /// The size above which a response is compressed, in bytes. None if no response is.
+    /// The size above which a response is compressed, in bytes. None if no response is compressed.
     above: Option<usize>,
 }
 

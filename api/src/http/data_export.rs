@@ -18,13 +18,13 @@ use super::graphql::credentials::{authenticate, end_of_token};
 use super::graphql::request_context::RequestContext;
 use super::refusal::RequestRefusal;
 use super::response::MediaType;
-use jishu_service::auth::Identity;
+use jishu_service::auth::AuthenticatedViewer;
 use jishu_service::data_export::{self, ExportPermit, ExportPermits, ExportPieces, ExportSource};
 use jishu_service::limit::RetryAfter;
 
 /// The cost of an export, as that of an operation: about the number of objects that an ordinary account has.
 const EXPORT_COST: u32 = 1_000;
-/// When a client should retry while another export of the same account runs.
+/// The time after which a client should retry while another export of the same account runs.
 const RUNNING_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(10) };
 /// Maximum number of exports of one account that run at once on a node.
 const MAX_EXPORTS_PER_USER: u32 = 1;
@@ -55,7 +55,7 @@ pub(super) async fn get(State(state): State<AppState>, context: RequestContext) 
 async fn export(
     state: &AppState,
     context: &RequestContext,
-    identity: Identity,
+    identity: AuthenticatedViewer,
 ) -> Result<Response, RequestRefusal> {
     let (client, user) = (context.client, identity.viewer.user_id);
     let limits = &state.services.limits;
@@ -91,7 +91,7 @@ async fn export(
 
 /// Returns a body that sends the pieces. If the export fails, or the account is deactivated meanwhile, the connection is cut
 /// off, so that nobody takes a part for the whole.
-fn body(state: &AppState, identity: Identity, pieces: ExportPieces, permit: ExportPermit) -> Body {
+fn body(state: &AppState, identity: AuthenticatedViewer, pieces: ExportPieces, permit: ExportPermit) -> Body {
     let end_of_token = end_of_token(state, Some(&identity));
     let parts = Some((pieces, end_of_token, permit));
     Body::from_stream(stream::unfold(parts, async |parts| {

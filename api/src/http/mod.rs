@@ -38,7 +38,7 @@ use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders, RequestAccess};
 use jishu_service::Services;
 use jishu_service::account::SignInClient;
-use jishu_service::auth::Identity;
+use jishu_service::auth::AuthenticatedViewer;
 use jishu_service::data_export::ExportPermits;
 use jishu_service::limit::SubscriptionPermits;
 use jishu_service::trace;
@@ -84,7 +84,7 @@ impl Deref for AppState {
 
 impl SharedState {
     /// Adds the user to the extensions of a response, for the access log.
-    fn with_viewer(&self, mut response: Response, identity: Option<&Identity>) -> Response {
+    fn with_viewer(&self, mut response: Response, identity: Option<&AuthenticatedViewer>) -> Response {
         if let Some(identity) = identity.filter(|_| self.has_access_log) {
             response.extensions_mut().insert(access_log::ResponseViewer { viewer: identity.viewer });
         }

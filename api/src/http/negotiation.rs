@@ -42,7 +42,7 @@ impl<'h> Accepted<'h> {
     }
 }
 
-/// How exactly an entry of the header names a representation, from the least to the most exact.
+/// The precision with which an entry of the header names a representation, from the least to the most exact.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Specificity {
     Anything,

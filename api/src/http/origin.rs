@@ -8,7 +8,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::EdgeConfig;
 
-/// How long a browser may cache the response to a preflight request.
+/// The time for which a browser may cache the response to a preflight request.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// The configured origins whose pages may use the API.

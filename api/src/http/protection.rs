@@ -1,4 +1,4 @@
-//! What every request and every response passes through, except CORS.
+//! The checks and headers that apply to every request and every response, except CORS.
 //!
 //! This is one layer and not many small ones, because each layer of axum copies all layers below it for each request.
 

@@ -17,9 +17,9 @@ use tower::ServiceExt;
 
 use jishu_service::metrics::{ExpositionFormat, Metrics};
 
-/// How long a scraper may take for the head of its request.
+/// The time that a scraper may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may stay open. A scraper opens another one.
+/// The time for which a connection may stay open. A scraper opens another one.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 /// Maximum number of open connections. Further ones wait in the queue of the system.
 const MAX_CONNECTIONS: usize = 16;

@@ -11,7 +11,7 @@ use super::serve;
 use crate::config::{DrainTimes, EdgeConfig};
 use crate::http;
 
-/// How long a running response may take when the server is ready. The real server waits for it.
+/// The time that a running response may take when the server is ready. The real server waits for the response.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A server that responds only to health checks, on the socket on which the real one will accept connections.

@@ -36,7 +36,7 @@ const MAX_SPANS_PER_EXPORT: usize = 1_024;
 /// The traces of a server. They are sent in the background.
 pub struct Traces {
     provider: SdkTracerProvider,
-    /// How long the end of the server waits for the collector.
+    /// The time for which a server that stops waits for the collector.
     timeout: Duration,
 }
 

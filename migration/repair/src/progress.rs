@@ -30,11 +30,11 @@ pub enum RepairProgress<'p> {
     },
     /// A long statement is running.
     Working {
-        /// How long the statement has been running.
+        /// The time for which the statement has been running.
         elapsed: Duration,
         /// The phase of the statement, as the server names it.
         phase: Option<String>,
-        /// How much of the phase is done.
+        /// The part of the phase that is done.
         percent: Option<f64>,
     },
     /// A batch of groups was merged. Except on SQLite, its transaction was committed.

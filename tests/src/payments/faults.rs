@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::server::SeenRequest;
 
-/// A fault in answering one request.
+/// A fault in the response to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Does nothing, and never answers.
@@ -20,15 +20,15 @@ pub enum Fault {
     CloseBeforeWork,
     /// Does the work, and closes the connection: the response is lost.
     LoseResponse,
-    /// Does nothing, and answers with this status.
+    /// Does nothing, and responds with this status.
     Status(u16),
-    /// Does the work, and answers with this status.
+    /// Does the work, and responds with this status.
     StatusAfterWork(u16),
     /// Answers 429, with this many seconds in `Retry-After`.
     TooManyRequests(u64),
-    /// Does the work, and answers with a success that is not JSON.
+    /// Does the work, and responds with a success that is not JSON.
     Garbage,
-    /// Does the work, and answers with a success of this many bytes.
+    /// Does the work, and responds with a success of this many bytes.
     Huge(usize),
     /// Does the work, and answers after this time.
     Slow(Duration),
@@ -48,7 +48,7 @@ impl Fault {
     }
 }
 
-/// How often random faults happen. Each is a part of all requests, between 0 and 1. Their sum must not exceed 1.
+/// The rates of random faults. Each rate is a part of all requests, between 0 and 1. Their sum must not exceed 1.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FaultRates {
     /// [`Fault::LoseResponse`].

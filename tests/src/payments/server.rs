@@ -70,7 +70,7 @@ impl Reply {
     }
 }
 
-/// What a fake provider does with requests.
+/// The way in which a fake provider treats requests.
 pub(super) trait Api: Send + Sync + 'static {
     fn answer(&self, request: &SeenRequest) -> Reply;
     /// The body of an error with a status of 429 or 5xx.

@@ -8,7 +8,7 @@ use super::razorpay::FakeRazorpay;
 use super::stripe::FakeStripe;
 use super::webhooks::Outbox;
 
-/// How often buyers and staff do something. Each is a part of all buyers, between 0 and 1.
+/// The rates at which buyers and staff do something. Each rate is a part of all buyers, between 0 and 1.
 #[derive(Debug, Clone, Copy)]
 pub struct StormRates {
     /// Leaves without paying.
@@ -29,7 +29,7 @@ impl StormRates {
         Self { abandons: 0.2, fails_first: 0.2, late: 0.1, refunded_at_console: 0.1, disputes: 0.05 };
 }
 
-/// What a buyer did.
+/// The actions of a buyer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuyerOutcome {
     /// Paid, and the money is captured.
@@ -63,7 +63,7 @@ pub struct BooksLine {
     pub refund_references: Vec<Option<String>>,
 }
 
-/// What both fakes can do.
+/// The operations of both fakes.
 pub trait FakeProvider: Send + Sync {
     /// Returns the address of the API.
     fn address(&self) -> &str;

@@ -43,16 +43,16 @@ pub struct SentWebhook {
     pub status: Option<u16>,
 }
 
-/// How webhooks are sent.
+/// The way in which webhooks are sent.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryPlan {
     /// The part of events that is never sent, between 0 and 1.
     pub lost: f64,
-    /// Maximum number of times that an event is sent although it was answered with success: 1 to 5.
+    /// Maximum number of times that an event is sent although the receiver responded with success: 1 to 5.
     pub repeated: u32,
     /// Maximum delay of each sending. Events overtake each other if it is larger than the time between them.
     pub delay: Duration,
-    /// Maximum number of further attempts after an answer without success.
+    /// Maximum number of further attempts after a response without success.
     pub retries: u32,
 }
 

@@ -50,7 +50,7 @@ pub struct User {
     pub email: String,
     /// The role, such as `LEARNER`.
     pub role: String,
-    /// When the account was made.
+    /// The time when the account was made.
     pub created_at: String,
 }
 
@@ -60,11 +60,11 @@ pub struct User {
 pub struct Tokens {
     /// The access token.
     pub access_token: String,
-    /// When the access token expires.
+    /// The time when the access token expires.
     pub access_token_expires_at: String,
     /// The refresh token.
     pub refresh_token: String,
-    /// When the refresh token expires.
+    /// The time when the refresh token expires.
     pub refresh_token_expires_at: String,
 }
 

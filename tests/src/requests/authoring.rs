@@ -66,7 +66,7 @@ pub struct Authored<T> {
     /// The course or the subject after the change.
     #[serde(alias = "course", alias = "subject")]
     pub row: Option<T>,
-    /// Why nothing was changed.
+    /// The reasons why nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 

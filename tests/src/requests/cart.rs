@@ -37,7 +37,7 @@ impl Cart {
 pub struct CartChange {
     /// The cart after the change.
     pub cart: Cart,
-    /// Why nothing was changed.
+    /// The reasons why nothing was changed.
     pub user_errors: Vec<UserError>,
 }
 

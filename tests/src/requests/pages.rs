@@ -109,7 +109,7 @@ pub struct Card {
     pub subject: Named,
     /// The percentage of the latest sitting that is over.
     pub latest_percentage: Option<String>,
-    /// When the latest sitting began.
+    /// The time when the latest sitting began.
     pub latest_attempt_at: Option<String>,
 }
 

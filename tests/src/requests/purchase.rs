@@ -121,9 +121,9 @@ pub struct Shown {
     pub test_number: i64,
     /// The status of the card.
     pub status: String,
-    /// How often the test may be taken.
+    /// The number of times that the test may be taken.
     pub max_attempts: i64,
-    /// How often it was taken.
+    /// The number of times that it was taken.
     pub attempts_used: i64,
     /// The subject of the test.
     pub subject: Named,

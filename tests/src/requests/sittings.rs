@@ -26,7 +26,7 @@ pub struct SittingPayload {
     pub resumed: bool,
     /// The slots that keep an answer of a later batch.
     pub superseded: Vec<i64>,
-    /// Why the request was refused.
+    /// The reasons why the request was refused.
     pub user_errors: Vec<UserError>,
 }
 
@@ -40,11 +40,11 @@ pub struct Session {
     pub status: String,
     /// The number of the attempt on its card, from 1.
     pub attempt_number: i64,
-    /// When it began.
+    /// The time when it began.
     pub started_at: String,
     /// Its deadline.
     pub expires_at: String,
-    /// When it ended.
+    /// The time when it ended.
     pub submitted_at: Option<String>,
     /// The greatest sequence of a saved batch.
     pub answer_sequence: i64,
@@ -197,7 +197,7 @@ impl Client {
     }
 }
 
-/// How a test answers a question.
+/// The way in which a test answers a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tries {
     /// With the key.
@@ -219,7 +219,7 @@ pub fn answer(question: &Question, tries: Tries) -> Value {
         return json!({ "slot": slot, "numericValue": value });
     }
     if kind(number) == QuestionKind::ShortAnswer {
-        // As nobody writes it, so that a response with the key is not taken for one with the answer.
+        // Nobody writes the number in this form, so a test can tell a response with the key from one with the answer.
         let word = if tries == Tries::Right { " zEUGMA " } else { "zEUGM" };
         return json!({ "slot": slot, "text": format!("{word} {number}") });
     }

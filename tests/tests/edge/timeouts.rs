@@ -76,7 +76,7 @@ async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
     assert_eq!(learner.run(&purchase).await.text("/purchase/outcome"), "CREATED");
 }
 
-/// When no connection is free, a request waits no longer than its time limit.
+/// If no connection is free, a request waits no longer than its time limit.
 async fn a_request_without_a_connection_is_given_up(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let readers = app.services.database.reader().pool();

@@ -158,7 +158,7 @@ async fn status(connection: &DatabaseConnection, name: &str) -> Result<String, D
 /// The ports of a node.
 struct Ports {
     client: u16,
-    /// The port at which the nodes talk to one another.
+    /// The port for the traffic between the nodes.
     group: u16,
     /// The port that sends the missed writes to a node that rejoins.
     missed: u16,

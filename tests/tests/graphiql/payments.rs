@@ -91,8 +91,8 @@ fn example(section: &str) -> &'static str {
     code.split_once("\n```").unwrap().0
 }
 
-/// What the buyer does in the form: `pay` or `fail`, with the key and the order that the form got. Returns what the form gives
-/// back, or None if the provider would not open it.
+/// The action of the buyer in the form: `pay` or `fail`, with the key and the order that the form got. Returns what the
+/// form gives back, or None if the provider would not open it.
 type Form = Arc<dyn Fn(&str, &str, &str) -> Option<Value> + Send + Sync>;
 
 /// A frontend at an origin of its own.
@@ -137,7 +137,7 @@ fn script(app: &TestApp, learner: &Client, code: &str) -> String {
     SCRIPT.replace("API", &app.url("/graphql")).replace("TOKEN", learner.token()).replace("CODE", code)
 }
 
-/// Calls `pay` of the document. Returns all that the page was told, once it has this length.
+/// Calls `pay` of the document. Returns the messages that the page received, once there are this many.
 async fn pay(page: &Page, course: &jishu_tests::TestCourse, subject: usize, key: &str, told: usize) -> Value {
     page.until("window.told?.includes('loaded')").await;
     let selection = course.subject(subject).json().clone();

@@ -7,7 +7,8 @@
 //! - `KILL_BUYERS` sets the number of buyers. Default 4000.
 //! - `KILL_FAULT_SECONDS` sets how long each storm with a planted fault lasts. Default 1, and 4 if the server is killed.
 //!
-//! The long runs: `KILL_ORDERS=20000 KILLS=300 tests/run orders_survive_kills`, and `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
+//! The long runs: `KILL_ORDERS=20000 KILLS=300 tests/run orders_survive_kills`, and `KILL_SECONDS=400 KILL_BUYERS=40000
+//! tests/run killed_at_random`.
 
 // The futures of tests on a whole app are nested deeply.
 #![recursion_limit = "256"]
@@ -32,7 +33,7 @@ use ledger::Ledger;
 use storm::Kills;
 use world::World;
 
-/// How long clients retry a request after the last kill.
+/// The time for which clients retry a request after the last kill.
 const MAX_RETRY_TIME: Duration = Duration::from_secs(60);
 
 /// The longest time between a restart and the next kill, in milliseconds. A sitting takes many requests and needs more

@@ -30,7 +30,7 @@ pub(crate) struct Kills {
     pub(crate) database: bool,
     /// The longest time between a restart and the next kill, in milliseconds.
     pub(crate) max_pause_ms: u64,
-    /// How long a request is retried after the last kill.
+    /// The time for which a request is retried after the last kill.
     pub(crate) patience: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What the cart tells about subjects that have changed since they were added.
+//! The reports of the cart about subjects that have changed since they were added.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use jishu_tests::{Backend, Client, Registration, TestApp};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
 use serde_json::{Value, json};
 
-/// What a client received.
+/// The response that a client received.
 struct Received {
     is_compressed: bool,
     /// The text, uncompressed.

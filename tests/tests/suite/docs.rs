@@ -23,7 +23,7 @@ fn operating_md_lists_every_flag() {
     assert!(
         tables == expected,
         "The tables of flags in api/docs/operating.md differ from the command line. Write them anew: \
-         UPDATE_DOCS=1 cargo test -p jishu-tests --test suite operating_md"
+         UPDATE_DOCS=1 cargo test --workspace --test suite operating_md"
     );
 }
 

@@ -17,7 +17,7 @@ on_each_database!(
 /// The last migration from before this rule. Later ones have `_expand_` or `_contract_` in their names.
 const LAST_WITHOUT_RULE: &str = "m20261129_000015_orders";
 
-/// What a version relies on: the columns of the tables, and what the database demands of new rows.
+/// The schema that a version relies on: the columns of the tables, and the values that the database demands of new rows.
 #[derive(Debug, PartialEq)]
 struct Shape {
     /// Whether an insert must name the column, for each column by table and name, with its type.

@@ -90,7 +90,7 @@ async fn a_minor_needs_a_consent_that_the_guardian_can_revoke(app: Arc<TestApp>,
         ["asked", "consented", "revoked", "asked", "consented"].map(|name| format!("guardian.{name}"));
     assert_eq!(events, expected);
 
-    // Who was born in 2015 is of age on the first day of 2034, and decides alone.
+    // A learner who was born in 2015 is of age on the first day of 2034, and decides alone.
     app.clock.advance(TimeDelta::days(366 * 8));
     assert_eq!(learner_after(&app).await, "NOT_NEEDED");
     let token = mail.newest(GUARDIAN, GUARDIAN_CONSENTED).await.token().to_owned();

@@ -1,6 +1,7 @@
 //! Folders inside a crate depend on each other in one direction. The crates enforce the other rules: `jishu-service` does
 //! not depend on async-graphql or axum, and `jishu-entity` depends on no crate of jishu.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,4 +85,40 @@ fn no_layer_names_one_above_it() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The folders whose public types have names of their own.
+const CRATES: &[&str] = &["api", "entity", "migration"];
+
+/// Returns the name of the public type that a line defines. A macro has no name there, but a parameter.
+fn public_type(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("pub ")?;
+    let (kind, rest) = rest.split_once(' ')?;
+    let name = rest.split(|character: char| !character.is_alphanumeric()).next()?;
+    (["struct", "enum", "trait", "type", "union"].contains(&kind) && !name.is_empty()).then_some(name)
+}
+
+#[test]
+fn no_two_public_types_have_one_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for folder in CRATES {
+        let mut files = Vec::new();
+        sources(&root.join(folder), &mut files);
+        for file in files {
+            let path = file.strip_prefix(&root).expect("below the root").display().to_string();
+            // Tests, benches and examples are programs of their own.
+            if ["/tests", "/benches/", "/examples/"].iter().any(|part| path.contains(part)) {
+                continue;
+            }
+            let text = fs::read_to_string(&file).expect("UTF-8");
+            for name in text.lines().filter_map(public_type) {
+                places.entry(name.to_owned()).or_default().push(path.clone());
+            }
+        }
+    }
+    // SeaORM gives the row of each table this name.
+    assert!(places.remove("Model").is_some_and(|rows| rows.len() > 40), "the entities were read");
+    places.retain(|_, files| files.len() > 1);
+    assert!(places.is_empty(), "give each of these types a name of its own: {places:#?}");
 }

@@ -1,4 +1,4 @@
-//! `learner`: what support sees of a learner.
+//! The query `learner`, with which support reads the account of a learner.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 on_each_database!(a_platform_lives_without_sql);
 
-/// The same catalogue as the admin has made by the API, with one more subject.
+/// The catalogue that the admin has made by the API, with one more subject.
 const FILE: &str = "\
 courses:
   - code: neet

@@ -19,7 +19,7 @@ fn rounds() -> usize {
     std::env::var("REFUND_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number"))
 }
 
-/// What the calls of one round work on.
+/// The rows that the calls of one round work on.
 struct Round<'a> {
     course: &'a TestCourse,
     learner: &'a Client,

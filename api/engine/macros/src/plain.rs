@@ -15,7 +15,7 @@ struct PlainField {
     value: FieldValue,
 }
 
-/// How the value of a plain field is read.
+/// The way in which the value of a plain field is read.
 enum FieldValue {
     /// Every object has the value, of this type, and this expression reads it from `object`.
     Present(Box<Type>, TokenStream),

@@ -61,7 +61,7 @@ impl<T> FieldWriter<T> {
     /// Calls the function.
     ///
     /// # Errors
-    /// When the object does not have the value at hand.
+    /// Fails if the object does not have the value at hand.
     pub fn write(&self, object: &T, json: &mut PlainJson) -> Result<(), NotAtHand> {
         (self.0)(object, json)
     }
@@ -112,7 +112,7 @@ impl<T: PlainObject> ObjectSelection<T> {
     /// Writes the selected fields of an object.
     ///
     /// # Errors
-    /// When the object does not have a value at hand.
+    /// Fails if the object does not have a value at hand.
     pub fn write(&self, object: &T, json: &mut PlainJson) -> Result<(), NotAtHand> {
         if self.fields.is_empty() {
             json.push(b'{');

@@ -28,7 +28,7 @@ pub trait PlainOutput {
     /// Writes the selected fields. The result has the same bytes as if async-graphql had resolved them.
     ///
     /// # Errors
-    /// When the object does not have a value at hand. Then async-graphql resolves the whole [`Plain`](super::Plain).
+    /// Fails if the object does not have a value at hand. Then async-graphql resolves the whole [`Plain`](super::Plain).
     fn write(&self, selection: &Self::Selection, json: &mut PlainJson) -> Result<(), NotAtHand>;
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When the circuit opens, and for how long.
+/// The number of failures that opens the circuit, and the time for which it stays open.
 #[derive(Debug, Clone, Copy)]
 pub struct CircuitOptions {
     /// The number of requests in a row that must fail. A refusal by the provider is not a failure. Default: 5.
@@ -62,7 +62,7 @@ impl Circuit {
         }
     }
 
-    /// Closes the circuit, because the provider answered.
+    /// Closes the circuit, because the provider responded.
     pub(super) fn succeeded(&self) {
         *self.state() = State::Closed { failures: 0 };
     }

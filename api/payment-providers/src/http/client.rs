@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{ConfigError, ProviderError};
 
-/// How requests prove who sends them.
+/// The way in which requests prove who sends them.
 pub(crate) enum Auth {
     Basic { user: String, password: SecretString },
     Bearer(SecretString),

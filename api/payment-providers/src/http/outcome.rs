@@ -22,7 +22,7 @@ pub(crate) enum Repeat {
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
-    /// How long the provider asks to wait.
+    /// The time that the provider asks to wait.
     pub(super) retry_after: Option<Duration>,
     /// Whether the provider asks for a repetition (`Stripe-Should-Retry`).
     pub(super) should_retry: Option<bool>,
@@ -45,12 +45,15 @@ impl Outcome {
         let status = response.status;
         let may_repeat = response.should_retry != Some(false);
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Self::NothingDone { reason: "it answered 429".into(), retry_after: response.retry_after };
+            return Self::NothingDone {
+                reason: "it responded with 429".into(),
+                retry_after: response.retry_after,
+            };
         }
         // A conflict means that an equal request with the same key is under way.
         if status.is_server_error() || status == StatusCode::CONFLICT || status == StatusCode::REQUEST_TIMEOUT
         {
-            return Self::MaybeDone { reason: format!("it answered {}", status.as_u16()), may_repeat };
+            return Self::MaybeDone { reason: format!("it responded with {}", status.as_u16()), may_repeat };
         }
         Self::Settled(response)
     }
@@ -81,7 +84,7 @@ impl Outcome {
         }
     }
 
-    /// Ends a call whose last request came to this. `maybe_done` says that an earlier request may have done the work.
+    /// Ends a call with this outcome of its last request. `maybe_done` says that an earlier request may have done the work.
     pub(super) fn end(self, repeat: Repeat, maybe_done: bool) -> Result<Response, ProviderError> {
         let writes = repeat != Repeat::Read;
         match self {

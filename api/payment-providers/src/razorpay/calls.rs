@@ -9,7 +9,7 @@ use super::{
     wire::{Collection, ORDER_NOTE, Order, Payment, REFUND_NOTE, Refund},
 };
 use crate::{
-    CancelOutcome, Capture, ClientParameters, ClientReturn, CreatedPayment, Money, NewPayment,
+    Amount, CancelOutcome, Capture, ClientParameters, ClientReturn, CreatedPayment, NewPayment,
     PaymentProvider, PaymentReport, ProviderError, ProviderName, RefundReport, ReturnError, Webhook,
     WebhookError,
     http::{Call, Repeat},
@@ -132,7 +132,7 @@ impl PaymentProvider for Razorpay {
         Ok(reports)
     }
 
-    async fn capture(&self, payment: &str, money: &Money) -> Result<PaymentReport, ProviderError> {
+    async fn capture(&self, payment: &str, money: &Amount) -> Result<PaymentReport, ProviderError> {
         let amount = money::to_provider(ProviderName::Razorpay, money)?;
         let path = format!("/v1/payments/{}/capture", check_id(payment)?);
         let body = json!({ "amount": amount, "currency": money.currency });
@@ -155,7 +155,7 @@ impl PaymentProvider for Razorpay {
     async fn refund(
         &self,
         payment: &str,
-        money: &Money,
+        money: &Amount,
         reference: &str,
     ) -> Result<RefundReport, ProviderError> {
         check_reference(reference)?;

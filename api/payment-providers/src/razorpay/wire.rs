@@ -7,13 +7,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
-    DisputeReport, DisputeState, Money, PaymentReport, PaymentState, ProviderName, RefundReport, RefundState,
-    money,
+    Amount, DisputeReport, DisputeState, PaymentReport, PaymentState, ProviderName, RefundReport,
+    RefundState, money,
 };
 
 /// The note of an order that holds the application's id of it. The receipt holds the same.
 pub(super) const ORDER_NOTE: &str = "order_reference";
-/// The note of a refund that holds the application's id of it. The receipt holds the same.
+/// The note of a refund that has the application's id of the refund. The receipt has the same id.
 pub(super) const REFUND_NOTE: &str = "refund_reference";
 
 /// A page of a list.
@@ -48,7 +48,7 @@ fn time(seconds: Option<i64>) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds?, 0)
 }
 
-fn money_of(amount: i64, currency: &str) -> Result<Money, String> {
+fn money_of(amount: i64, currency: &str) -> Result<Amount, String> {
     money::from_provider(ProviderName::Razorpay, amount, currency)
         .ok_or_else(|| format!("the amount {amount} {currency} is unknown"))
 }

@@ -8,7 +8,7 @@ use super::{
     wire::{List, ORDER_KEY, PaymentIntent, REFUND_KEY, Refund},
 };
 use crate::{
-    CancelOutcome, Capture, ClientParameters, ClientReturn, CreatedPayment, Money, NewPayment,
+    Amount, CancelOutcome, Capture, ClientParameters, ClientReturn, CreatedPayment, NewPayment,
     PaymentProvider, PaymentReport, PaymentState, ProviderError, ProviderName, RefundReport, ReturnError,
     Webhook, WebhookError,
     http::{Call, Repeat},
@@ -34,7 +34,7 @@ impl Stripe {
         self.http.call(call).await
     }
 
-    /// What the frontend needs. `None` if the provider sent no secret, which it does for public keys only.
+    /// The parameters for the frontend. `None` if the provider sent no secret, which it does for public keys only.
     fn parameters(&self, intent: &PaymentIntent) -> Option<ClientParameters> {
         let client_secret = intent.client_secret.clone()?;
         Some(ClientParameters::Stripe { publishable_key: self.publishable_key.clone(), client_secret })
@@ -90,7 +90,7 @@ impl PaymentProvider for Stripe {
         Ok(vec![report])
     }
 
-    async fn capture(&self, payment: &str, money: &Money) -> Result<PaymentReport, ProviderError> {
+    async fn capture(&self, payment: &str, money: &Amount) -> Result<PaymentReport, ProviderError> {
         let amount = money::to_provider(ProviderName::Stripe, money)?.to_string();
         let path = format!("/v1/payment_intents/{}/capture", check_id(payment)?);
         let form = [("amount_to_capture", amount.as_str()), ("expand[]", "latest_charge")];
@@ -128,7 +128,7 @@ impl PaymentProvider for Stripe {
     async fn refund(
         &self,
         payment: &str,
-        money: &Money,
+        money: &Amount,
         reference: &str,
     ) -> Result<RefundReport, ProviderError> {
         check_reference(reference)?;

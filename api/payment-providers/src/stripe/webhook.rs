@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Webhook, WebhookError, WebhookEvent, signature};
 
-/// How far the time of a signature may be from now, in seconds. It limits how long a recorded webhook can be replayed.
+/// Maximum distance between the time of a signature and now, in seconds. It limits how long a recorded webhook can be replayed.
 const TOLERANCE_SECONDS: i64 = 300;
 /// Maximum number of signatures in a header that are compared.
 const MAX_SIGNATURES: usize = 10;

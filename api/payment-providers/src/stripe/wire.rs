@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::{
-    DisputeReport, DisputeState, Money, PaymentReport, PaymentState, ProviderName, RefundReport, RefundState,
-    money,
+    Amount, DisputeReport, DisputeState, PaymentReport, PaymentState, ProviderName, RefundReport,
+    RefundState, money,
 };
 
 /// The metadata of a payment that holds the application's id of the order.
@@ -25,7 +25,7 @@ fn time(seconds: Option<i64>) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds?, 0)
 }
 
-fn money_of(amount: i64, currency: &str) -> Result<Money, String> {
+fn money_of(amount: i64, currency: &str) -> Result<Amount, String> {
     money::from_provider(ProviderName::Stripe, amount, currency)
         .ok_or_else(|| format!("the amount {amount} {currency} is unknown"))
 }
@@ -223,7 +223,7 @@ impl Dispute {
             "won" => DisputeState::Won,
             "lost" => DisputeState::Lost,
             "warning_closed" | "prevented" => DisputeState::Closed,
-            // Responses, reviews, appeals, and their warnings.
+            // The bank waits for a response, or reviews the dispute or an appeal, or warns of such a step.
             _ => DisputeState::Open,
         };
         Ok(Some(DisputeReport {

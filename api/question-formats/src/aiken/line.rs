@@ -18,8 +18,8 @@ pub(super) fn letter(line: &str) -> Option<char> {
     option(line).map(|(letter, _)| letter)
 }
 
-/// Returns the text after `ANSWER:`, if this is such a line. In small letters it is one only below an option or
-/// with one letter.
+/// Returns the text after `ANSWER:`, if the line begins with it. Small letters count only if the line is below an
+/// option, or if the text is one letter.
 pub(super) fn key(line: &str, is_below_option: bool) -> Option<&str> {
     let (word, key) = line.trim().split_at_checked(KEY.len())?;
     let is_meant = word == KEY || is_below_option || key.trim().len() == 1;

@@ -26,7 +26,7 @@ struct ListedAnswer<'a> {
     feedback: Option<&'a str>,
 }
 
-/// What is known of a question before its answers are read.
+/// The parts of a question that are known before its answers are read.
 pub(super) struct Surroundings {
     /// The format that the stem declares.
     pub(super) stem_format: Option<DraftTextFormat>,

@@ -14,7 +14,9 @@ use crate::assemble::assemble;
 use crate::category::Category;
 use crate::draft::{DraftTextFormat, OptionOrder};
 use crate::labels::{read_identity, read_tags};
-use crate::parsed::{EXPLANATION_PART, EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
+use crate::parsed::{
+    EXPLANATION_PART, EmbeddedFile, OWN_MARKS_LOSS, ParsedFile, ParsedQuestion, UnreadableFile,
+};
 use crate::{number, weights};
 use roxmltree::Node;
 
@@ -347,7 +349,7 @@ fn add_other_losses(node: Node<'_, '_>, losses: &mut Vec<String>) {
     }
     let grade = child(node, "defaultgrade").and_then(|grade| text(grade).trim().parse::<f64>().ok());
     if grade.is_some_and(|grade| (grade - 1.0).abs() > f64::EPSILON) {
-        losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
+        losses.push(OWN_MARKS_LOSS.to_owned());
     }
     if child(node, "hidden").is_some_and(|hidden| text(hidden).trim() == "1") {
         losses.push(

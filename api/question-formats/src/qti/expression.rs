@@ -160,7 +160,7 @@ fn of_numbers(node: Node<'_, '_>, scope: &dyn Scope, numbers: &[Decimal]) -> Val
     }
 }
 
-/// Compares two numbers with a tolerance around the one that is not the response.
+/// Compares two numbers with a tolerance around the number that the learner did not give.
 fn equal(node: Node<'_, '_>, scope: &dyn Scope, one: Decimal, other: Decimal) -> Value {
     let is_response = |number: Decimal| *scope.answer() == Value::Number(number);
     let (answer, key) = if is_response(other) && !is_response(one) { (other, one) } else { (one, other) };

@@ -40,7 +40,7 @@ use roxmltree::Node;
 use crate::assemble::assemble;
 use crate::key::ParsedKey;
 use crate::labels::{difficulty, excerpt, read_identity};
-use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
+use crate::parsed::{OWN_MARKS_LOSS, ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::xml::{self, Xml, child};
 use crate::xml_source::prepare;
 use body::ItemTexts;
@@ -126,7 +126,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     if has_mapping {
         losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
     } else if declarations.has_own_marks() {
-        losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
+        losses.push(OWN_MARKS_LOSS.to_owned());
     }
     let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
     let whole = assemble(key, texts, Some(key::order(interaction)), &mut Vec::new(), &mut losses);

@@ -301,7 +301,7 @@ pub async fn set_birth_year(
         .await
 }
 
-/// The links that somebody who had got into an account could have asked for, to come back later.
+/// The links that an intruder in an account could have requested, to enter the account again later.
 const LINKS_OF_TAKEOVERS: [LinkPurpose; 2] = [LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail];
 
 /// Sets the password of an account, and ends its sessions.

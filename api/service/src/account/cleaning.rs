@@ -64,7 +64,7 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
         let found = counts.into_iter().max().unwrap_or_default();
         erased += counts.into_iter().sum::<usize>();
         if found > 0 {
-            let erase = Erase { tokens, networks, links, challenges, logins };
+            let erase = EraseOldRows { tokens, networks, links, challenges, logins };
             services
                 .database
                 .write(policy, erase, |transaction, erase| {
@@ -98,7 +98,7 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
     }
 }
 
-struct Erase {
+struct EraseOldRows {
     tokens: Vec<RefreshTokenId>,
     networks: Vec<SignInNetworkId>,
     links: Vec<AccountLinkId>,

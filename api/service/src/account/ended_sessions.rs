@@ -21,8 +21,8 @@ use crate::database::Database;
 /// Time between two reads.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How far a read goes back before the last one. A session ends at a time that its node takes before the transaction, so
-/// it can become visible later. And the clocks of two nodes can differ.
+/// The time by which a read goes back before the last one. A session ends at a time that its node takes before the
+/// transaction, so it can become visible later. And the clocks of two nodes can differ.
 const OVERLAP: TimeDelta = TimeDelta::minutes(2);
 
 /// The sessions whose access tokens this node refuses.

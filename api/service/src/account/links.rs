@@ -1,7 +1,10 @@
 //! Links in mails: each is sent to one address, works once, and stops working after a time.
 
+use std::convert::Infallible;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::account_link::{self, Column, LinkPurpose};
+use jishu_entity::user::UserStatus;
 use jishu_entity::{AccountLinkId, UserId, user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -11,17 +14,18 @@ use sea_orm::{
 
 use crate::Services;
 use crate::auth::LinkToken;
-use crate::error::{Fault, Refusal};
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
 use crate::mail::{self, MailFacts, MailKind, MailLink};
 use crate::outbox::NewMessage;
 
-/// How long the links of each purpose work. A link that sets a password is the most dangerous one.
+/// The time for which the links of each purpose work. A link that sets a password is the most dangerous one.
 const VERIFY_LIFETIME: TimeDelta = TimeDelta::hours(48);
 const RESET_LIFETIME: TimeDelta = TimeDelta::hours(1);
 const CHANGE_LIFETIME: TimeDelta = TimeDelta::hours(24);
 const DELETE_LIFETIME: TimeDelta = TimeDelta::hours(1);
 const CONSENT_LIFETIME: TimeDelta = TimeDelta::days(7);
-/// How long the row of a link is kept after the link stopped working.
+/// The time for which the row of a link is kept after the link stopped working.
 const LINK_RETENTION: TimeDelta = TimeDelta::days(1);
 
 /// A link that does not work: it is unknown, used or expired, or it belongs to another address than the account has now.
@@ -89,6 +93,22 @@ impl NewLink {
         row.insert(transaction).await?;
         self.mail.append(transaction, Some(user)).await
     }
+}
+
+/// Stores a link of an active account and its mail. Does nothing if the account is not active.
+pub(super) async fn send(services: &Services, owner: UserId, link: NewLink) -> Result<(), Fault> {
+    let policy = WritePolicy::not_idempotent("account.link");
+    let stored = services.database.write_for(owner, policy, (owner, link), |transaction, (owner, link)| {
+        Box::pin(async move {
+            if lock_user(transaction, *owner).await? == Some(UserStatus::Active) {
+                link.insert(transaction, *owner).await?;
+            }
+            Ok::<_, Error<Infallible>>(())
+        })
+    });
+    stored.await?;
+    services.outbox.wake();
+    Ok(())
 }
 
 /// Makes a mail without a link.

@@ -3,6 +3,7 @@
 mod administration;
 mod cleaning;
 mod client;
+mod credentials;
 mod deactivated;
 mod deletion;
 mod ended_sessions;
@@ -38,6 +39,7 @@ pub use administration::{
 };
 pub use cleaning::{erase_old, keep_clean};
 pub use client::{ClientProgram, SignInClient};
+pub use credentials::SignInRefusal;
 pub use deactivated::DeactivatedAccounts;
 pub use deletion::{
     DeletedAccount, DeletionRefusal, confirm_deletion, delete_in, delete_own, delete_user, deleted_accounts,
@@ -59,7 +61,7 @@ pub use owner::OwnerRefusal;
 pub use profile::{ProfileChange, ProfileRefusal, update_profile};
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
 use requests::AccountRequest;
-pub use requests::{AccountRequests, RequestRefusal, keep_answering, request_password_reset};
+pub use requests::{AccountRequests, PasswordResetRefusal, keep_answering, request_password_reset};
 pub use second_factor::{
     ChallengeRefusal, SecondFactorChallenge, SecondFactorProof, SecondFactorRefusal, SecondFactorSetUp,
     SecondFactorStatus, begin_second_factor, complete_login, confirm_second_factor, disable_second_factor,
@@ -67,7 +69,7 @@ pub use second_factor::{
     second_factor_status,
 };
 pub use sessions::{LiveSession, SessionNotFound, end_other_sessions, end_session, live_sessions};
-pub use sign_in::{SignInOutcome, SignInRefusal, login};
+pub use sign_in::{SignInOutcome, login};
 pub use staff::{Admin, Author, NotStaff, StaffRefusal, Support};
 use validation::ValidFields;
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};

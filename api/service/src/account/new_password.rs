@@ -3,16 +3,17 @@
 use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::UserStatus;
-use jishu_entity::{AccountLinkId, user};
+use jishu_entity::{AccountLinkId, second_factor, user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use super::client::SignInClient;
+use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, LinkInvalid};
 use super::new_session::{NewSession, SignedIn};
 use super::refresh;
-use super::second_factor::{self, NewChallenge};
-use super::sign_in::{SignInOutcome, SignInRefusal, confirm};
+use super::second_factor::NewChallenge;
+use super::sign_in::SignInOutcome;
 use super::validation::{InvalidField, check_password};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
@@ -167,7 +168,7 @@ impl NewPassword {
             .await?;
         refresh::revoke_all(transaction, user.id, *now).await?;
         // A viewer with the current password is in a session that has passed the factor.
-        let is_challenged = link.is_some() && second_factor::is_on(transaction, user.id).await?;
+        let is_challenged = link.is_some() && second_factor::Entity::is_on(transaction, user.id).await?;
         if is_challenged {
             challenge.insert(transaction, user.id).await?;
         } else {

@@ -20,7 +20,7 @@ pub struct SignedIn {
     pub access: AccessToken,
     /// The token that can be exchanged once for the next pair of tokens.
     pub refresh: RefreshToken,
-    /// When the refresh token expires.
+    /// The time when the refresh token expires.
     pub refresh_expires_at: DateTime<Utc>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct NewSession {
     pub(super) now: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
     pub(super) visit: NetworkVisit,
-    /// When the user signed in. None for a session that is older than this record.
+    /// The time when the user signed in. None for a session that is older than this record.
     pub(super) began_at: Option<DateTime<Utc>>,
     pub(super) client: SignInClient,
 }

@@ -6,13 +6,13 @@ use jishu_entity::user::{self, UserStatus};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 use super::by_id;
-use super::sign_in::{SignInRefusal, confirm};
+use super::credentials::{SignInRefusal, confirm};
 use crate::Services;
 use crate::auth::Viewer;
 use crate::error::{Error, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 
-/// How long after a sign-in its session proves the owner without the password.
+/// The time after a sign-in for which its session proves the owner without the password.
 const RECENT_SIGN_IN: TimeDelta = TimeDelta::minutes(10);
 
 /// A reason not to take a request for that of the owner.

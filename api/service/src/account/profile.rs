@@ -6,9 +6,9 @@ use jishu_entity::user::UserStatus;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, NewLink};
 use super::requests::tell_owner;
-use super::sign_in::{SignInRefusal, confirm};
 use super::validation::{InvalidField, check_email, check_name};
 use super::{by_email, by_id};
 use crate::auth::Viewer;

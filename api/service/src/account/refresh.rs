@@ -136,7 +136,7 @@ fn of_user() -> RelationDef {
 struct Exchange {
     owner: UserId,
     presented: RefreshToken,
-    /// How long the presented token returns its successor again.
+    /// The time for which the presented token returns its successor again.
     reuse: TimeDelta,
     /// The next session. Its family is set when the presented token is found.
     next: NewSession,
@@ -286,7 +286,7 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
     Ok(())
 }
 
-/// Revokes the tokens of a user, or those of some families, and forgets where their clients were.
+/// Revokes the tokens of a user, or those of some families, and deletes the addresses of their clients.
 pub(super) async fn revoke(
     connection: &impl ConnectionTrait,
     owner: UserId,

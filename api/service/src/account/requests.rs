@@ -1,8 +1,8 @@
-//! Requests of strangers that are answered before they are carried out.
+//! Requests of strangers. The server responds to such a request before it carries the request out.
 //!
 //! Neither the response nor its time shows whether an e-mail address has an account: the request only enters a queue.
 //! A task of this node carries it out. A request in the queue is lost if the node dies; nothing of it was committed, and
-//! the person asks again.
+//! the person sends the request again.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::links::{self, NewLink};
 use super::validation::{MAX_EMAIL_BYTES, fold_email};
-use super::{RegisterRefusal, by_email, store, verification};
+use super::{RegisterRefusal, by_email, store};
 use crate::Services;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
@@ -58,28 +58,28 @@ impl AccountRequests {
 
 /// A reason not to take a request.
 #[derive(Debug, thiserror::Error)]
-pub enum RequestRefusal {
+pub enum PasswordResetRefusal {
     /// Too many mails were sent to this address, or too many requests came from this client.
     #[error("Too many mails. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
-impl Refusal for RequestRefusal {}
+impl Refusal for PasswordResetRefusal {}
 
 /// Takes a request for a new password. If an active account has the address, a mail with a link follows. The budgets
 /// count every address, so they do not show which have accounts.
 ///
 /// # Errors
-/// See [`RequestRefusal`].
+/// See [`PasswordResetRefusal`].
 pub fn request_password_reset(
     services: &Services,
     client: ClientAddress,
     email: &str,
-) -> Result<(), Error<RequestRefusal>> {
+) -> Result<(), Error<PasswordResetRefusal>> {
     let email = fold_email(email);
     services.limits.mail.take(client, &email).map_err(|wait| {
         security::too_many_requests(client, "mails", wait);
-        RequestRefusal::TooMany(wait)
+        PasswordResetRefusal::TooMany(wait)
     })?;
     if email.len() > MAX_EMAIL_BYTES {
         return Ok(());
@@ -103,11 +103,11 @@ async fn carry_out(services: &Services, request: AccountRequest) -> Result<(), F
             let user = by_email(services.database.reader(), &email).await?;
             let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
             let link = NewLink::new(services, LinkPurpose::ResetPassword, &user.email)?;
-            verification::send_link(services, user.id, link).await
+            links::send(services, user.id, link).await
         }
         AccountRequest::Verify { user } => {
             let link = NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?;
-            verification::send_link(services, user.id, link).await
+            links::send(services, user.id, link).await
         }
         AccountRequest::Register { row, email } => {
             let link = NewLink::new(services, LinkPurpose::VerifyEmail, &email)?;

@@ -23,13 +23,14 @@ const OTHER_SESSIONS_ENDED: &str = "user.other_sessions_ended";
 /// A session in which a user is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveSession {
-    /// The family of its refresh tokens, which its access tokens name in the claim `sid`.
+    /// The id of the session. Its refresh tokens have this id as their family, and its access tokens have it in the token
+    /// claim `sid`.
     pub id: Uuid,
-    /// When the user signed in. None for a session that is older than this record.
+    /// The time when the user signed in. None for a session that is older than this record.
     pub began_at: Option<DateTime<Utc>>,
-    /// When the latest tokens were issued.
+    /// The time when the latest tokens were issued.
     pub used_at: DateTime<Utc>,
-    /// When the session ends if it is not used.
+    /// The time when the session ends if it is not used.
     pub expires_at: DateTime<Utc>,
     /// The program to which the latest tokens were issued.
     pub program: Option<String>,

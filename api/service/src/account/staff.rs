@@ -4,10 +4,9 @@
 //! operation can forget to check the role and the status, and an old token does not keep a role that its user has lost.
 
 use jishu_entity::user::{Role, UserStatus};
-use jishu_entity::{UserId, user};
+use jishu_entity::{UserId, second_factor, user};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::second_factor;
 use crate::Services;
 use crate::auth::Viewer;
 use crate::error::{Error, Refusal};
@@ -87,7 +86,7 @@ async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<U
         _ => return Err(StaffRefusal::from(NotStaff).into()),
     }
     if services.requires_staff_second_factor
-        && !second_factor::is_on(services.database.reader(), viewer.user_id).await?
+        && !second_factor::Entity::is_on(services.database.reader(), viewer.user_id).await?
     {
         return Err(StaffRefusal::SecondFactorRequired.into());
     }

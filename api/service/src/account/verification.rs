@@ -1,14 +1,13 @@
 //! Proves that users receive mail at their addresses.
 
 use jishu_entity::account_link::{self, LinkPurpose};
-use jishu_entity::user::UserStatus;
-use jishu_entity::{UserId, user};
+use jishu_entity::user::{self, UserStatus};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, SqlErr};
 
 use super::by_id;
+use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, LinkInvalid, NewLink};
-use super::sign_in::{SignInRefusal, confirm};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
@@ -113,7 +112,7 @@ impl Verification {
         let mut update = user::Entity::update_many()
             .col_expr(user::Column::EmailVerifiedAt, Expr::value(*now))
             .filter(user::Column::Id.eq(user.id));
-        // The address must be the one that the link is about, and the one that is told about a change.
+        // The account must still have the address of the link, and a changed address gets a notice.
         if is_change {
             update = update
                 .col_expr(user::Column::Email, Expr::value(link.email.as_str()))
@@ -175,21 +174,5 @@ pub async fn resend_verification(
         return Err(ResendRefusal::AlreadyVerified.into());
     }
     services.limits.mail.take(client, &user.email).map_err(ResendRefusal::TooMany)?;
-    Ok(send_link(services, user.id, NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?).await?)
-}
-
-/// Stores a link of an active account and its mail. Does nothing if the account is not active.
-pub(super) async fn send_link(services: &Services, owner: UserId, link: NewLink) -> Result<(), Fault> {
-    let policy = WritePolicy::not_idempotent("account.link");
-    let stored = services.database.write_for(owner, policy, (owner, link), |transaction, (owner, link)| {
-        Box::pin(async move {
-            if lock_user(transaction, *owner).await? == Some(UserStatus::Active) {
-                link.insert(transaction, *owner).await?;
-            }
-            Ok::<_, Error<std::convert::Infallible>>(())
-        })
-    });
-    stored.await?;
-    services.outbox.wake();
-    Ok(())
+    Ok(links::send(services, user.id, NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?).await?)
 }

@@ -21,14 +21,14 @@ use crate::error::{Error, Fault};
 /// Maximum number of rows of one statement. The databases limit the number of parameters.
 const ROWS_PER_STATEMENT: usize = 400;
 
-/// What became of an old row.
+/// The outcome of the adoption of an old row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is part of another row now.
+    /// The row is part of another row now.
     Merged,
-    /// It was not carried.
+    /// The row was not carried.
     NotCarried,
-    /// It was carried, and something about it changed.
+    /// The row was carried, and some of its values changed.
     Noted,
 }
 
@@ -131,7 +131,7 @@ impl Batch {
 }
 
 /// A batch with the state that it leads to.
-struct StoreCommand {
+struct StoreBatchCommand {
     batch: Batch,
     step: i64,
     state: String,
@@ -148,12 +148,15 @@ pub(super) async fn store(
 ) -> Result<(), Error<AdoptRefusal>> {
     state.step += 1;
     let step = i64::try_from(state.step).unwrap_or(i64::MAX);
-    let command = StoreCommand { batch, step, state: state.to_json()? };
+    let command = StoreBatchCommand { batch, step, state: state.to_json()? };
     let policy = WritePolicy::idempotent("adopt");
     database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &StoreCommand) -> Result<(), Error<AdoptRefusal>> {
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &StoreBatchCommand,
+) -> Result<(), Error<AdoptRefusal>> {
     let backend = transaction.get_database_backend();
     let before: Value = (command.step - 1).into();
     let text = format!("UPDATE {STATE_TABLE} SET step = ?, state = ? WHERE id = 1 AND step = ?");

@@ -67,7 +67,7 @@ impl OldCard {
     }
 }
 
-/// What becomes of the cards of one test.
+/// The outcome of the adoption of the cards of one test.
 #[derive(Clone, Debug)]
 pub(super) struct CardPlan {
     pub(super) max_attempts: i32,

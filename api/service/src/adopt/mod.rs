@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 pub use report::{AdoptReport, ExportError, ShortBank, write_id_map, write_rows};
-pub use scratch::{ScratchDatabase, ScratchError};
+pub use scratch::{AdoptionScratch, AdoptionScratchError};
 pub use state::{MoneyCounts, TableCounts};
 
 use crate::auth::unusable_hash;

@@ -18,7 +18,7 @@ use super::old::{ANSWERS, CARDS, OldRow, PURCHASES, SITTINGS};
 use super::sittings::{PaperSlot, SittingPlan};
 use super::state::AdoptState;
 use super::witness::PurchaseFacts;
-use crate::pricing::apportion;
+use crate::apportion::apportion;
 
 /// The reason of rows whose parent was not carried.
 const PARENT_LEFT: &str = "The row that it belongs to was not carried.";
@@ -73,7 +73,7 @@ impl<'a> PurchaseBatch<'a> {
         let had_cards = !cards.is_empty();
         let date = facts.date.or_else(|| cards.iter().filter_map(OldCard::any_date).min());
         let date = date.unwrap_or_else(|| {
-            let reason = "Its date is not known. It has the time of the adoption.";
+            let reason = "Its date is not known, so it has the time of the adoption.";
             self.batch.note(self.state, (&PURCHASES, facts.id), reason);
             self.state.started()
         });
@@ -329,7 +329,7 @@ impl<'a> PurchaseBatch<'a> {
             .collect()
     }
 
-    /// Decides what becomes of the sittings of an old card. Refuses those that cannot be carried.
+    /// Decides whether each sitting of an old card is carried, changed or left out.
     fn plan_sittings(&mut self, card: &OldCard, fallback: DateTime<Utc>) -> Vec<SittingPlan> {
         let mut plans = Vec::new();
         for sitting in self.old.sittings.remove(&card.id).unwrap_or_default() {

@@ -22,7 +22,7 @@ const ROWS_PER_PAGE: usize = 1_000;
 /// The outcome of an adoption.
 #[derive(Clone, Debug, Default)]
 pub struct AdoptReport {
-    /// What became of the rows of each old table.
+    /// The outcome for the rows of each old table.
     pub tables: Vec<(&'static str, TableCounts)>,
     /// The sums of what purchases cost.
     pub money: MoneyCounts,
@@ -36,7 +36,7 @@ pub struct AdoptReport {
     pub without_password: u64,
     /// The subjects on sale whose banks have too few questions for a new test.
     pub short_banks: Vec<ShortBank>,
-    /// What is wrong with the sums. Empty if every row and every amount is accounted for.
+    /// The faults of the sums. Empty if every row and every amount is accounted for.
     pub problems: Vec<String>,
 }
 

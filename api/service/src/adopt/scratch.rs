@@ -9,7 +9,7 @@ use crate::database::{ConnectError, Database, DatabaseOptions, MigrateError, cre
 
 /// A temporary database.
 #[derive(Debug)]
-pub struct ScratchDatabase {
+pub struct AdoptionScratch {
     /// The open database.
     pub database: Database,
     folder: PathBuf,
@@ -17,7 +17,7 @@ pub struct ScratchDatabase {
 
 /// A reason why there is no temporary database.
 #[derive(Debug, thiserror::Error)]
-pub enum ScratchError {
+pub enum AdoptionScratchError {
     /// The folder for temporary files cannot be used.
     #[error(
         "{0}: a dry run needs space for a copy there, and cannot use it: {1}. Set TMPDIR to another folder"
@@ -31,16 +31,16 @@ pub enum ScratchError {
     Migrate(#[from] MigrateError),
 }
 
-impl ScratchDatabase {
+impl AdoptionScratch {
     /// Makes an empty database in the folder for temporary files, which only its owner may read.
     ///
     /// # Errors
-    /// See [`ScratchError`].
-    pub async fn create() -> Result<Self, ScratchError> {
+    /// See [`AdoptionScratchError`].
+    pub async fn create() -> Result<Self, AdoptionScratchError> {
         let folder = std::env::temp_dir().join(format!("jishu-adopt-{}", Uuid::new_v4().simple()));
         let file = folder.join("dry-run.db");
         let made = std::fs::create_dir(&folder).and_then(|()| create_private(&file));
-        made.map_err(|error| ScratchError::Folder(folder.clone(), error))?;
+        made.map_err(|error| AdoptionScratchError::Folder(folder.clone(), error))?;
         match Self::open(&format!("sqlite://{}?mode=rw", file.display())).await {
             Ok(database) => Ok(Self { database, folder }),
             Err(error) => {
@@ -50,7 +50,7 @@ impl ScratchDatabase {
         }
     }
 
-    async fn open(url: &str) -> Result<Database, ScratchError> {
+    async fn open(url: &str) -> Result<Database, AdoptionScratchError> {
         let database = Database::connect(&DatabaseOptions::new(url)).await?;
         database.migrate_up().await?;
         Ok(database)

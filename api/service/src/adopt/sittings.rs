@@ -71,7 +71,7 @@ pub(super) struct PaperSlot {
     pub(super) options: Vec<DraftOption>,
 }
 
-/// What becomes of a sitting.
+/// The outcome of the adoption of a sitting.
 #[derive(Clone, Debug)]
 pub(super) struct SittingPlan {
     pub(super) id: i64,

@@ -36,7 +36,7 @@ pub(super) enum Phase {
     Done,
 }
 
-/// What became of the rows of one old table.
+/// The outcome for the rows of one old table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableCounts {
@@ -92,7 +92,7 @@ pub(super) struct AdoptState {
     pub(super) next_card: i64,
     /// The number of the next row of the ledger.
     pub(super) next_entry: i64,
-    /// What is wrong with the sums at the end.
+    /// The faults of the sums at the end.
     pub(super) problems: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Brings the cards and open sittings of one learner in line with the allowances that apply to them.
+//! Applies allowances to the cards and open sittings of one learner.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use crate::events::{self, Event};
 use crate::extra_time::{ExtraTimeRefusal, extend};
 use crate::session::SittingRules;
 
-struct ApplyCommand {
+struct ApplyAllowanceCommand {
     /// The member of support who granted the allowance.
     by: UserId,
     learner: UserId,
@@ -32,7 +32,7 @@ struct ApplyCommand {
     clock: Arc<dyn Clock>,
 }
 
-/// Brings the cards and open sittings of a learner in line. Does nothing if they are.
+/// Applies the allowances to the cards and open sittings of a learner. Does nothing if they were applied before.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -43,7 +43,7 @@ pub(super) async fn apply(
     subjects: Option<Vec<SubjectId>>,
 ) -> Result<AppliedChanges, Fault> {
     let (rules, clock) = (services.sittings.rules, Arc::clone(&services.clock));
-    let command = ApplyCommand { by, learner, subjects, rules, clock };
+    let command = ApplyAllowanceCommand { by, learner, subjects, rules, clock };
     let policy = WritePolicy::idempotent("apply allowances");
     let changes: Result<AppliedChanges, Error<Infallible>> = services
         .database
@@ -59,7 +59,7 @@ pub(super) async fn apply(
 /// Locks rows in the same order as every write to a sitting: the learner, the sittings, the cards.
 async fn run(
     transaction: &DatabaseTransaction,
-    command: &ApplyCommand,
+    command: &ApplyAllowanceCommand,
 ) -> Result<AppliedChanges, Error<Infallible>> {
     lock_user(transaction, command.learner).await?;
     let mut owned = mock_test_attempt::Entity::of(command.learner)
@@ -81,7 +81,7 @@ async fn run(
 /// Extends the open sittings of the learner.
 async fn extend_open(
     transaction: &DatabaseTransaction,
-    command: &ApplyCommand,
+    command: &ApplyAllowanceCommand,
     courses: &BTreeMap<SubjectId, CourseId>,
     allowances: &UserAllowances,
     changes: &mut AppliedChanges,
@@ -139,7 +139,7 @@ async fn own_seconds(
 /// Raises the attempts of the cards of the learner. A card without attempts left can be sat again.
 async fn raise(
     transaction: &DatabaseTransaction,
-    command: &ApplyCommand,
+    command: &ApplyAllowanceCommand,
     courses: &BTreeMap<SubjectId, CourseId>,
     allowances: &UserAllowances,
     changes: &mut AppliedChanges,

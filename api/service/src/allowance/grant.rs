@@ -1,4 +1,4 @@
-//! Stores an allowance, and brings the cards and open sittings of its scope in line.
+//! Stores an allowance, and applies it to the cards and open sittings of its scope.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -19,19 +19,19 @@ use super::{AllowancePlace, AllowanceRefusal, AllowanceRequest, AllowanceScope, 
 use crate::Services;
 use crate::account::Support;
 use crate::audit::{self, StateChange};
+use crate::card_limits::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
 use crate::database::{QueueKey, WritePolicy, lock_user, sql};
 use crate::error::{Error, Fault};
-use crate::extra_time::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
 use crate::reason;
 
 /// The action of the audit event of a grant.
 const GRANTED: &str = "allowance.granted";
-/// Maximum time for which a call brings cards in line. The next call goes on where it stopped.
+/// Maximum time for which a call applies an allowance. The next call continues with the remaining learners.
 const MAX_APPLY_TIME: Duration = Duration::from_secs(10);
 /// Maximum number of learners whose cards are brought in line at the same time.
 const MAX_CONCURRENT_LEARNERS: usize = 4;
 
-struct StoreCommand {
+struct StoreAllowanceCommand {
     /// The member of support who grants.
     by: UserId,
     request: AllowanceRequest,
@@ -55,7 +55,7 @@ pub async fn grant(
     let request = check(request)?;
     let (scope, by) = (request.scope, by.id());
     let now = services.clock.now();
-    let command = StoreCommand { by, request, now };
+    let command = StoreAllowanceCommand { by, request, now };
     let policy = WritePolicy::idempotent("store an allowance").retry_taken_keys();
     let key = queue_key(scope);
     let allowance = services
@@ -101,7 +101,7 @@ fn queue_key(scope: AllowanceScope) -> QueueKey {
 /// Stores the allowance in place of the previous one of its scope.
 async fn store(
     transaction: &DatabaseTransaction,
-    command: &StoreCommand,
+    command: &StoreAllowanceCommand,
 ) -> Result<allowance::Model, Error<AllowanceRefusal>> {
     let AllowanceRequest { scope, extra_seconds, max_attempts, reason } = &command.request;
     if let Some(user) = scope.user {
@@ -212,7 +212,7 @@ async fn subjects_of(
     }
 }
 
-/// Brings the cards and open sittings of all learners of the scope in line, until the time of the call is over.
+/// Applies an allowance to the cards and open sittings of all learners of the scope, until the time of the call is over.
 async fn bring_in_line(
     services: &Services,
     by: UserId,

@@ -11,7 +11,7 @@ mod read;
 
 use jishu_entity::{CourseId, SubjectId, UserId, allowance};
 
-use super::extra_time::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
+use super::card_limits::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
 use super::reason::MAX_REASON_CHARS;
 use crate::error::Refusal;
 
@@ -115,7 +115,7 @@ impl Refusal for AllowanceRefusal {}
 pub struct Granted {
     /// The allowance.
     pub allowance: allowance::Model,
-    /// What was changed by this call.
+    /// The changes by this call.
     pub changes: AppliedChanges,
 }
 

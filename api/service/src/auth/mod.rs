@@ -43,7 +43,7 @@ pub struct Viewer {
 
 /// A viewer, with the time at which their access token expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct AuthenticatedViewer {
     /// The viewer.
     pub viewer: Viewer,
     /// The time from which the token is refused.

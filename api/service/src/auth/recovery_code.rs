@@ -1,4 +1,4 @@
-//! Recovery codes, which people write down for the day when their authenticator app is gone.
+//! Recovery codes, with which people sign in after they have lost their authenticator app.
 
 use std::fmt;
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::cache::{VerifiedCache, VerifiedClaims, fingerprint};
-use super::{Identity, KeyRing, Viewer, refresh};
+use super::{AuthenticatedViewer, KeyRing, Viewer, refresh};
 
 /// Number of seconds for which a token is accepted before its `nbf`, because the clock of the issuing server may be
 /// ahead. There is no leeway after `exp`: a late end would be a security hole, and an early end costs only a refresh.
@@ -148,7 +148,7 @@ pub struct AccessTokens {
 
 /// The claims of a token. `iss` and `aud` are strings and not lists, so that a token for several audiences is refused.
 #[derive(Debug, Serialize, Deserialize)]
-struct Claims {
+struct AccessTokenClaims {
     iss: String,
     sub: String,
     aud: String,
@@ -205,7 +205,7 @@ impl AccessTokens {
             .and_then(|ttl| DateTime::from_timestamp(issued_at, 0)?.checked_add_signed(ttl))
             .and_then(|at| DateTime::from_timestamp(at.timestamp(), 0))
             .ok_or(TokenError::Lifetime)?;
-        let claims = Claims {
+        let claims = AccessTokenClaims {
             iss: self.issuer.clone(),
             sub: viewer.user_id.to_string(),
             aud: self.audience.clone(),
@@ -230,7 +230,7 @@ impl AccessTokens {
     }
 
     /// Verifies a token, and also returns when it expires. Subscriptions need that time, because they outlast a request.
-    pub fn identify(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, TokenError> {
+    pub fn identify(&self, token: &str, now: DateTime<Utc>) -> Result<AuthenticatedViewer, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
@@ -266,7 +266,9 @@ impl AccessTokens {
             return Err(TokenError::Malformed);
         }
         let key = header.kid.and_then(|kid| self.keys.verifying(&kid)).ok_or(TokenError::UnknownKey)?;
-        let claims = decode::<Claims>(token, key, &self.validation).map_err(|error| refusal(&error))?.claims;
+        let claims = decode::<AccessTokenClaims>(token, key, &self.validation)
+            .map_err(|error| refusal(&error))?
+            .claims;
         if claims.jti.is_empty() {
             return Err(TokenError::BadClaims);
         }
@@ -286,7 +288,7 @@ fn is_access_token_type(typ: &str) -> bool {
     bare.eq_ignore_ascii_case(TOKEN_TYPE)
 }
 
-fn check_times(verified: &VerifiedClaims, at: DateTime<Utc>) -> Result<Identity, TokenError> {
+fn check_times(verified: &VerifiedClaims, at: DateTime<Utc>) -> Result<AuthenticatedViewer, TokenError> {
     let now = at.timestamp();
     if now >= verified.expires {
         Err(TokenError::Expired)
@@ -294,7 +296,7 @@ fn check_times(verified: &VerifiedClaims, at: DateTime<Utc>) -> Result<Identity,
         Err(TokenError::NotYetValid)
     } else {
         let expires_at = DateTime::from_timestamp(verified.expires, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        Ok(Identity { viewer: verified.viewer, expires_at })
+        Ok(AuthenticatedViewer { viewer: verified.viewer, expires_at })
     }
 }
 

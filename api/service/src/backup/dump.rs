@@ -12,59 +12,14 @@ use std::time::Duration;
 use super::BackupError;
 use super::dump_script::refuse_named_database;
 use super::examine::{BackupReport, examine};
+use super::format::BackupFormat;
 use super::verify::verify;
 use crate::database::{ScratchDatabase, client_environment, connect_alone, join_task};
 
-/// How many of the last bytes of a program's messages are shown.
+/// Maximum number of the last bytes of a program's messages that are shown.
 const MAX_MESSAGE_BYTES: usize = 1_000;
 /// Time between two looks whether a program has ended, or must be ended.
 const PROGRAM_POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How much of a file is read to find out its format.
-const HEAD_BYTES: u64 = 4_096;
-
-/// The format of a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    /// The file of an SQLite database.
-    Sqlite,
-    /// The custom format of `pg_dump`.
-    PostgresCustom,
-    /// A script of `pg_dump`.
-    PostgresScript,
-    /// A script of `mariadb-dump`.
-    MariaDb,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self, BackupError> {
-        let mut head = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head))
-            .map_err(BackupError::io(path))?;
-        let text = String::from_utf8_lossy(&head);
-        Ok(if head.starts_with(b"PGDMP") {
-            Self::PostgresCustom
-        } else if text.contains("-- PostgreSQL database dump") {
-            Self::PostgresScript
-        } else if text.contains("-- MariaDB dump") || text.contains("-- MySQL dump") {
-            Self::MariaDb
-        } else {
-            Self::Sqlite
-        })
-    }
-
-    /// Returns the kind of server that restores it, and how the URLs of such a server begin. None for SQLite.
-    fn server(self) -> Option<(&'static str, &'static [&'static str])> {
-        match self {
-            Self::Sqlite => None,
-            Self::PostgresCustom | Self::PostgresScript => {
-                Some(("PostgreSQL", &["postgres://", "postgresql://"]))
-            }
-            Self::MariaDb => Some(("MariaDB", &["mysql://", "mariadb://"])),
-        }
-    }
-}
-
 /// Checks a backup of any kind. A dump is restored into a scratch database on the server, which is dropped afterwards, even if
 /// `stop` completes first. If it cannot be dropped, a note of the report says so.
 ///
@@ -78,13 +33,13 @@ pub async fn verify_dump(
     if !file.is_file() {
         return verify(file).await;
     }
-    let format = Format::of(file)?;
+    let format = BackupFormat::of(file)?;
     let Some((kind, schemes)) = format.server() else { return verify(file).await };
     let fits = |url: &&str| schemes.iter().any(|scheme| url.starts_with(scheme));
     let Some(server) = server.filter(fits) else {
         return Err(BackupError::NeedsServer { path: file.to_owned(), server: kind });
     };
-    if format != Format::PostgresCustom {
+    if format != BackupFormat::PostgresCustom {
         refuse_named_database(format, file)?;
     }
     // Refuses a URL that the programs cannot be given before anything is made.
@@ -113,7 +68,7 @@ pub async fn verify_database(url: &str) -> Result<BackupReport, BackupError> {
 }
 
 async fn restore_and_examine(
-    format: Format,
+    format: BackupFormat,
     file: &Path,
     scratch: &ScratchDatabase,
     mut stop: Pin<&mut impl Future<Output = ()>>,
@@ -145,15 +100,15 @@ async fn restore_and_examine(
 }
 
 /// Restores a dump with the program of its server. Ends the program if `is_stopped` becomes true.
-fn restore(format: Format, file: &Path, url: &str, is_stopped: &AtomicBool) -> Result<(), BackupError> {
+fn restore(format: BackupFormat, file: &Path, url: &str, is_stopped: &AtomicBool) -> Result<(), BackupError> {
     let (program, mut command) = match format {
-        Format::PostgresCustom => {
+        BackupFormat::PostgresCustom => {
             let mut command = Command::new("pg_restore");
             command.args(["--no-owner", "--no-privileges", "--exit-on-error"]).arg(file);
             command.stdin(Stdio::null());
             ("pg_restore", command)
         }
-        Format::PostgresScript => {
+        BackupFormat::PostgresScript => {
             let mut command = Command::new("psql");
             command
                 .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--file"])
@@ -161,7 +116,7 @@ fn restore(format: Format, file: &Path, url: &str, is_stopped: &AtomicBool) -> R
             command.stdin(Stdio::null());
             ("psql", command)
         }
-        Format::MariaDb | Format::Sqlite => {
+        BackupFormat::MariaDb | BackupFormat::Sqlite => {
             let mut command = Command::new("mariadb");
             command.args(["--no-defaults", "--batch", "--default-character-set=utf8mb4"]);
             command.stdin(File::open(file).map_err(BackupError::io(file))?);
@@ -172,7 +127,7 @@ fn restore(format: Format, file: &Path, url: &str, is_stopped: &AtomicBool) -> R
     let (variables, target) = client_environment(url)?;
     command.envs(variables);
     match format {
-        Format::MariaDb | Format::Sqlite => {
+        BackupFormat::MariaDb | BackupFormat::Sqlite => {
             command.arg(format!("--host={}", target.host)).arg(format!("--port={}", target.port));
             if !target.user.is_empty() {
                 command.arg(format!("--user={}", target.user));
@@ -180,7 +135,7 @@ fn restore(format: Format, file: &Path, url: &str, is_stopped: &AtomicBool) -> R
             command.args(target.tls);
             command.args(["--protocol=tcp", "--database"]).arg(target.database);
         }
-        Format::PostgresCustom | Format::PostgresScript => {
+        BackupFormat::PostgresCustom | BackupFormat::PostgresScript => {
             command.arg(format!("--dbname={}", target.database));
         }
     }
@@ -204,7 +159,7 @@ fn restore(format: Format, file: &Path, url: &str, is_stopped: &AtomicBool) -> R
 fn run(command: &mut Command, is_stopped: &AtomicBool) -> std::io::Result<(ExitStatus, Vec<u8>)> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let messages = child.stderr.take();
-    // A program whose messages nobody reads would wait for ever.
+    // If nothing reads the messages of the program, the program waits for ever.
     let reading = std::thread::spawn(move || {
         let mut read = Vec::new();
         if let Some(mut messages) = messages {
@@ -226,10 +181,10 @@ fn run(command: &mut Command, is_stopped: &AtomicBool) -> std::io::Result<(ExitS
     Ok((status, reading.join().unwrap_or_default()))
 }
 
-fn package(format: Format) -> &'static str {
+fn package(format: BackupFormat) -> &'static str {
     match format {
-        Format::MariaDb | Format::Sqlite => "mariadb-client",
-        Format::PostgresCustom | Format::PostgresScript => "postgresql-client",
+        BackupFormat::MariaDb | BackupFormat::Sqlite => "mariadb-client",
+        BackupFormat::PostgresCustom | BackupFormat::PostgresScript => "postgresql-client",
     }
 }
 

@@ -5,13 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use super::BackupError;
-use super::dump::Format;
+use super::format::BackupFormat;
 
-/// How many of the first bytes of a line are looked at.
+/// Maximum number of the first bytes of a line that are read.
 const MAX_LINE_BYTES: usize = 65_536;
 
 /// Refuses a script that leaves the database to which the client connects.
-pub(super) fn refuse_named_database(format: Format, file: &Path) -> Result<(), BackupError> {
+pub(super) fn refuse_named_database(format: BackupFormat, file: &Path) -> Result<(), BackupError> {
     let script = File::open(file).map_err(BackupError::io(file))?;
     match naming_line(format, BufReader::new(script)).map_err(BackupError::io(file))? {
         Some(line) => Err(BackupError::NamesDatabase { path: file.to_owned(), line }),
@@ -21,7 +21,7 @@ pub(super) fn refuse_named_database(format: Format, file: &Path) -> Result<(), B
 
 /// Finds the first line of a script that names a database, or is a command of the client program. Data cannot look like one:
 /// `mariadb-dump` begins its lines with a bracket, and both programs write line ends of data in another form.
-fn naming_line(format: Format, mut script: impl BufRead) -> std::io::Result<Option<usize>> {
+fn naming_line(format: BackupFormat, mut script: impl BufRead) -> std::io::Result<Option<usize>> {
     let mut line = Vec::new();
     // Whether the lines are the rows of a COPY of PostgreSQL, which end with `\.`.
     let mut is_data = false;
@@ -42,7 +42,7 @@ fn naming_line(format: Format, mut script: impl BufRead) -> std::io::Result<Opti
         if leaves_database(format, &text) {
             return Ok(Some(number));
         }
-        is_data = format == Format::PostgresScript && begins_data(&text);
+        is_data = format == BackupFormat::PostgresScript && begins_data(&text);
     }
     Ok(None)
 }
@@ -67,7 +67,7 @@ fn is_command_in_data(row: &str) -> bool {
 }
 
 /// Returns whether a line makes the client leave its database, or run a command of its own.
-fn leaves_database(format: Format, line: &str) -> bool {
+fn leaves_database(format: BackupFormat, line: &str) -> bool {
     let mut text = line.trim_start();
     loop {
         // MariaDB runs what is inside of a comment with a version.
@@ -86,7 +86,7 @@ fn leaves_database(format: Format, line: &str) -> bool {
         .map(str::to_ascii_uppercase)
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let is_mariadb = format == Format::MariaDb;
+    let is_mariadb = format == BackupFormat::MariaDb;
     if text.starts_with('\\') {
         // A line may have several commands.
         if text.matches('\\').count() > 1 {
@@ -141,7 +141,7 @@ fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usi
 mod tests {
     use super::*;
 
-    fn line(format: Format, script: &str) -> Option<usize> {
+    fn line(format: BackupFormat, script: &str) -> Option<usize> {
         naming_line(format, script.as_bytes()).unwrap()
     }
 
@@ -152,7 +152,7 @@ mod tests {
             "/*M!999999\\- enable the sandbox mode */\n-- Current Database: `a`\nCREATE TABLE `use` (\n  `source` int\n);\n\
              INSERT INTO t VALUES ('{long}'),\n('USE `a`');\n"
         );
-        assert_eq!(line(Format::MariaDb, &harmless), None);
+        assert_eq!(line(BackupFormat::MariaDb, &harmless), None);
         for named in [
             "USE `a`;",
             "use`a`;",
@@ -168,7 +168,7 @@ mod tests {
             "source a.sql",
             "connect a",
         ] {
-            assert_eq!(line(Format::MariaDb, &format!("--\n{named}\n")), Some(2), "{named}");
+            assert_eq!(line(BackupFormat::MariaDb, &format!("--\n{named}\n")), Some(2), "{named}");
         }
     }
 
@@ -187,16 +187,16 @@ mod tests {
             "CREATE DATABASE a;",
             "drop  database\ta;",
         ] {
-            assert_eq!(line(Format::PostgresScript, &format!("--\n{named}\n")), Some(2), "{named}");
+            assert_eq!(line(BackupFormat::PostgresScript, &format!("--\n{named}\n")), Some(2), "{named}");
             let after_data = format!("COPY t (a) FROM stdin;\n1\n\\.\n{named}\n");
-            assert_eq!(line(Format::PostgresScript, &after_data), Some(4), "{named}");
+            assert_eq!(line(BackupFormat::PostgresScript, &after_data), Some(4), "{named}");
         }
         let columns = "a_column, ".repeat(100);
         let harmless = format!(
             "\\restrict x\nDROP SCHEMA public;\nCOPY t ({columns}a) FROM stdin;\nuse \\\\connect\n\\N\t1\n\\\\x00\n\
              \\tdrop database a\ndrop database a\n\\.\nSELECT 1;\n\\unrestrict x\n"
         );
-        assert_eq!(line(Format::PostgresScript, &harmless), None);
-        assert_eq!(line(Format::PostgresScript, "COPY t FROM stdin;\n\\connect a\n"), Some(2));
+        assert_eq!(line(BackupFormat::PostgresScript, &harmless), None);
+        assert_eq!(line(BackupFormat::PostgresScript, "COPY t FROM stdin;\n\\connect a\n"), Some(2));
     }
 }

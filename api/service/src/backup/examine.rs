@@ -7,6 +7,7 @@ use sea_orm::{
 };
 
 use super::orphans;
+use super::texts::texts;
 use crate::database::{applied_migrations, columns_of, unknown_among};
 use crate::integrity;
 
@@ -214,12 +215,6 @@ pub(super) async fn count_rows(connection: &impl ConnectionTrait) -> Result<Vec<
     let rows =
         connection.query_all_raw(Statement::from_string(connection.get_database_backend(), text)).await?;
     tables.into_iter().zip(rows).map(|(table, row)| Ok((table, row.try_get_by_index(1)?))).collect()
-}
-
-/// Returns the first column of each row.
-pub(super) async fn texts(connection: &impl ConnectionTrait, query: &str) -> Result<Vec<String>, DbErr> {
-    let statement = Statement::from_string(connection.get_database_backend(), query);
-    connection.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
 #[cfg(test)]

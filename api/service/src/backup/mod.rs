@@ -5,9 +5,11 @@ mod dump;
 mod dump_script;
 mod examine;
 mod files;
+mod format;
 mod make;
 mod orphans;
 mod restore;
+mod texts;
 mod verify;
 
 use std::io;
@@ -87,9 +89,9 @@ pub enum BackupError {
     /// The backup was not checked, and the scratch database still exists.
     #[error("{error}. Besides, {left}")]
     Left {
-        /// Why the backup was not checked.
+        /// The reason why the backup was not checked.
         error: Box<BackupError>,
-        /// Why the scratch database still exists.
+        /// The reason why the scratch database still exists.
         left: ScratchError,
     },
     /// The scratch database could not be created or dropped.

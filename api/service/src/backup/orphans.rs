@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
-use super::examine::texts;
+use super::texts::texts;
 
 const SQLITE_ORPHANS: &str =
     "SELECT \"table\" || ', row ' || COALESCE(rowid, '?') || ', to ' || parent FROM pragma_foreign_key_check";
@@ -15,7 +15,7 @@ const POSTGRES_KEYS: &str = "SELECT c.conname::text, c.conrelid::regclass::text,
      place) JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number) \
      FROM pg_constraint c WHERE c.contype = 'f' AND c.connamespace = current_schema()::regnamespace ORDER BY 1";
 
-/// The same of MariaDB.
+/// The foreign keys of MariaDB, with the same columns.
 const MARIADB_KEYS: &str = "SELECT CAST(CONSTRAINT_NAME AS CHAR), CAST(TABLE_NAME AS CHAR), \
      CAST(REFERENCED_TABLE_NAME AS CHAR), \
      CAST(GROUP_CONCAT(COLUMN_NAME ORDER BY ORDINAL_POSITION) AS CHAR), \

@@ -6,26 +6,16 @@ use chrono::{DateTime, Utc};
 use jishu_entity::{CourseId, SubjectId};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
+use super::apply_mode::ApplyMode;
 use super::document::CatalogueDocument;
-use super::plan::{self, CourseStep, Plan, RowStep};
+use super::plan::{self, CataloguePlan, CourseStep, RowStep};
 use super::stored::StoredCatalogue;
 use super::{CatalogueFileRefusal, CatalogueReport};
 use crate::authoring::{Authorship, store};
 use crate::database::{Database, WritePolicy, lock_course, lock_subject};
 use crate::error::Error;
 
-/// How to apply a file.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ApplyMode {
-    /// Whether to report the changes without making them.
-    pub dry_run: bool,
-    /// Whether to archive what the file does not name.
-    pub archive_missing: bool,
-    /// Whether to leave courses and subjects alone that exist already.
-    pub keep_existing: bool,
-}
-
-struct ApplyCommand {
+struct ApplyFileCommand {
     document: CatalogueDocument,
     mode: ApplyMode,
     now: DateTime<Utc>,
@@ -54,7 +44,7 @@ pub(crate) async fn apply_document(
     document: CatalogueDocument,
     mode: ApplyMode,
 ) -> Result<CatalogueReport, Error<CatalogueFileRefusal>> {
-    let command = ApplyCommand { document, mode, now };
+    let command = ApplyFileCommand { document, mode, now };
     if mode.dry_run {
         return Ok(plan(database.reader(), &command).await?.report);
     }
@@ -66,8 +56,8 @@ pub(crate) async fn apply_document(
 /// Compares the file with the database.
 async fn plan(
     connection: &impl ConnectionTrait,
-    command: &ApplyCommand,
-) -> Result<Plan, Error<CatalogueFileRefusal>> {
+    command: &ApplyFileCommand,
+) -> Result<CataloguePlan, Error<CatalogueFileRefusal>> {
     let stored = StoredCatalogue::read(connection).await?;
     let plan = plan::make(&command.document, &stored, command.mode, command.now);
     plan.map_err(|problems| CatalogueFileRefusal::Invalid(problems).into())
@@ -79,7 +69,7 @@ async fn plan(
 /// rows. Other rows are not locked, so that sales go on.
 async fn run(
     transaction: &DatabaseTransaction,
-    command: &ApplyCommand,
+    command: &ApplyFileCommand,
 ) -> Result<CatalogueReport, Error<CatalogueFileRefusal>> {
     let mut locked = Rows::default();
     loop {
@@ -112,7 +102,7 @@ struct Rows {
 
 impl Rows {
     /// Returns the existing rows that a plan changes, and the courses to which it adds subjects.
-    fn changed_by(plan: &Plan) -> Self {
+    fn changed_by(plan: &CataloguePlan) -> Self {
         let mut rows = Self::default();
         for CourseStep { course, subjects } in &plan.courses {
             let adds = subjects.iter().any(|subject| matches!(subject, RowStep::Create(_)));

@@ -5,6 +5,7 @@
 //! ends the offer. What the file does not name stays, unless the operator asks to archive it.
 
 mod apply;
+mod apply_mode;
 mod document;
 mod edits;
 mod export;
@@ -16,8 +17,9 @@ mod stored;
 pub(crate) use document::{CatalogueDocument, CourseDocument, SubjectDocument};
 pub(crate) use edits::subject_row;
 
+pub use apply::apply;
 pub(crate) use apply::apply_document;
-pub use apply::{ApplyMode, apply};
+pub use apply_mode::ApplyMode;
 pub use export::{CatalogueExport, export};
 pub use report::{CatalogueChange, CatalogueChangeKind, CatalogueName, CatalogueReport, ChangedValue};
 
@@ -31,7 +33,7 @@ pub enum CatalogueFileRefusal {
     Unreadable {
         /// The line, from 1.
         line: Option<u64>,
-        /// What is wrong there.
+        /// The fault in this line.
         message: String,
     },
     /// Some values of the file are not allowed.
@@ -51,6 +53,6 @@ pub struct FileProblem {
     pub name: CatalogueName,
     /// The path of the key in the file, such as `offer.price`.
     pub field: &'static str,
-    /// What is wrong, and what to do.
+    /// The fault, and how to correct it.
     pub message: String,
 }

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use jishu_entity::{course, subject};
 
+use super::apply_mode::ApplyMode;
 use super::document::{CatalogueDocument, CourseDocument, SubjectDocument};
 use super::stored::StoredCatalogue;
-use super::{ApplyMode, CatalogueChange, CatalogueChangeKind, CatalogueName, CatalogueReport, FileProblem};
+use super::{CatalogueChange, CatalogueChangeKind, CatalogueName, CatalogueReport, FileProblem};
 use crate::audit::StateChange;
 use crate::authoring::store::{course_state, subject_state};
 use crate::authoring::{CatalogueField, ValueProblem, fits_blueprint};
@@ -15,7 +16,7 @@ use crate::money;
 
 /// The changes that make the stored catalogue equal to a file.
 #[derive(Default)]
-pub(super) struct Plan {
+pub(super) struct CataloguePlan {
     pub(super) courses: Vec<CourseStep>,
     pub(super) report: CatalogueReport,
 }
@@ -39,8 +40,9 @@ pub(super) fn make(
     stored: &StoredCatalogue,
     mode: ApplyMode,
     now: DateTime<Utc>,
-) -> Result<Plan, Vec<FileProblem>> {
-    let mut planner = Planner { stored, mode, now, plan: Plan::default(), problems: Vec::new() };
+) -> Result<CataloguePlan, Vec<FileProblem>> {
+    let mut planner =
+        CataloguePlanner { stored, mode, now, plan: CataloguePlan::default(), problems: Vec::new() };
     planner.plan.report.without_code = stored.without_code();
     let mut named = HashSet::new();
     for course in &document.courses {
@@ -55,15 +57,15 @@ pub(super) fn make(
 
 const REPEATED: &str = "The file has this code twice. Remove one of the two.";
 
-struct Planner<'a> {
+struct CataloguePlanner<'a> {
     stored: &'a StoredCatalogue,
     mode: ApplyMode,
     now: DateTime<Utc>,
-    plan: Plan,
+    plan: CataloguePlan,
     problems: Vec<FileProblem>,
 }
 
-impl Planner<'_> {
+impl CataloguePlanner<'_> {
     fn add_course(&mut self, document: &CourseDocument) {
         let before = self.stored.course(document.trimmed_code());
         let course = match before {

@@ -1,4 +1,4 @@
-//! What a catalogue file changes.
+//! The report of the changes by a catalogue file.
 
 use std::fmt;
 
@@ -37,13 +37,13 @@ impl fmt::Display for CatalogueName {
 /// The way in which a file changes a course or a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatalogueChangeKind {
-    /// It is new.
+    /// The course or the subject is new.
     Created,
     /// Some of its values change.
     Updated,
-    /// It leaves the catalogue.
+    /// The course or the subject leaves the catalogue.
     Archived,
-    /// It is sold again. Other values may change, too.
+    /// The course or the subject is sold again. Other values may change, too.
     Restored,
 }
 
@@ -69,7 +69,7 @@ pub struct CatalogueChange {
     pub values: Vec<ChangedValue>,
 }
 
-/// All that a file changes, and what it leaves alone.
+/// The changes by a file, and the rows that it leaves alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatalogueReport {
     /// The changes, in the order of the file. Those that the file does not name come last.

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{Export, ROWS_PER_READ, time, time_or_null};
+use super::{ROWS_PER_READ, UserExport, time, time_or_null};
 
-impl Export {
+impl UserExport {
     pub(super) async fn write_account(&self, row: &user::Model, writer: &mut Writer) -> Result<(), Stop> {
         let profile = json!({
             "id": row.id.0,

@@ -45,7 +45,7 @@ pub type ExportPermits = PermitsPerKey<UserId>;
 /// The permit of one running export. It counts until it is dropped.
 pub type ExportPermit = KeyPermit<UserId>;
 
-/// What an export reads from.
+/// The sources of an export.
 #[derive(Clone)]
 pub struct ExportSource {
     /// The database.
@@ -63,10 +63,10 @@ pub struct ExportSource {
 pub async fn begin(source: ExportSource, user: UserId) -> Result<Option<ExportPieces>, Fault> {
     let row = user::Entity::find_by_id(user).one(source.database.reader()).await?;
     let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(None) };
-    let names = Names::read(&source.database).await?;
+    let names = CatalogueNames::read(&source.database).await?;
     let (sender, pieces) = mpsc::channel(MAX_WAITING_PIECES);
     tokio::spawn(async move {
-        let export = Export { source, user, names };
+        let export = UserExport { source, user, names };
         let written = export.write(&row, Writer::new(sender.clone())).await;
         if let Err(Stop::Failed(fault)) = written {
             // If the reader has left, nobody needs the error.
@@ -77,12 +77,12 @@ pub async fn begin(source: ExportSource, user: UserId) -> Result<Option<ExportPi
 }
 
 /// The names of courses and subjects.
-struct Names {
+struct CatalogueNames {
     courses: BTreeMap<CourseId, String>,
     subjects: BTreeMap<SubjectId, String>,
 }
 
-impl Names {
+impl CatalogueNames {
     async fn read(database: &Database) -> Result<Self, Fault> {
         let reader = database.reader();
         let courses =
@@ -104,13 +104,13 @@ impl Names {
 }
 
 /// An export that is being written.
-struct Export {
+struct UserExport {
     source: ExportSource,
     user: UserId,
-    names: Names,
+    names: CatalogueNames,
 }
 
-impl Export {
+impl UserExport {
     async fn write(&self, row: &user::Model, mut writer: Writer) -> Result<(), Stop> {
         writer.field("format", &FORMAT.into()).await?;
         writer.field("exportedAt", &time(self.source.clock.now())).await?;

@@ -1,4 +1,4 @@
-//! Orders, with what is known of their money.
+//! Orders, with the events of their payments.
 
 use jishu_entity::{OrderId, order, order_line, payment_event, payment_refund};
 use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{Export, time, time_or_null};
+use super::{UserExport, time, time_or_null};
 
 /// Maximum number of orders that are read at once, with all that belongs to them.
 const ORDERS_PER_READ: u64 = 100;
 
-/// What belongs to a page of orders.
-struct Parts {
+/// The rows that belong to a page of orders.
+struct OrderParts {
     lines: Vec<order_line::Model>,
     events: Vec<payment_event::Model>,
     refunds: Vec<payment_refund::Model>,
 }
 
-impl Export {
+impl UserExport {
     pub(super) async fn write_orders(&self, writer: &mut Writer) -> Result<(), Stop> {
         writer.begin_list("orders");
         let mut pages =
@@ -33,10 +33,10 @@ impl Export {
         Ok(())
     }
 
-    async fn order_parts(&self, ids: Vec<OrderId>) -> Result<Parts, Stop> {
+    async fn order_parts(&self, ids: Vec<OrderId>) -> Result<OrderParts, Stop> {
         let reader = self.source.database.reader();
         let ids = || ids.iter().copied();
-        Ok(Parts {
+        Ok(OrderParts {
             lines: order_line::Entity::find()
                 .filter(order_line::Column::OrderId.is_in(ids()))
                 .order_by_asc(order_line::Column::SubjectId)
@@ -55,7 +55,7 @@ impl Export {
         })
     }
 
-    fn order(&self, row: &order::Model, parts: &Parts) -> Value {
+    fn order(&self, row: &order::Model, parts: &OrderParts) -> Value {
         let lines = parts.lines.iter().filter(|part| part.order_id == row.id);
         let events = parts.events.iter().filter(|part| part.order_id == Some(row.id));
         let refunds = parts.refunds.iter().filter(|part| part.order_id == row.id);

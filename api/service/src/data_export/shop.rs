@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{Export, time, time_or_null};
+use super::{UserExport, time, time_or_null};
 
 /// Maximum number of purchases that are read at once, with all that belongs to them.
 const PURCHASES_PER_READ: u64 = 100;
 
-/// What belongs to a page of purchases.
-struct Parts {
+/// The rows that belong to a page of purchases.
+struct PurchaseParts {
     subjects: Vec<entitlement::Model>,
     requests: Vec<purchase_request::Model>,
     owned: Vec<purchase_request_owned::Model>,
@@ -24,7 +24,7 @@ struct Parts {
     grants: Vec<purchase_grant::Model>,
 }
 
-impl Export {
+impl UserExport {
     pub(super) async fn write_shop(&self, writer: &mut Writer) -> Result<(), Stop> {
         writer.begin_list("purchases");
         let mut pages = Pages::new(
@@ -43,7 +43,7 @@ impl Export {
         Ok(())
     }
 
-    async fn parts(&self, ids: Vec<PurchaseId>) -> Result<Parts, Stop> {
+    async fn parts(&self, ids: Vec<PurchaseId>) -> Result<PurchaseParts, Stop> {
         let reader = self.source.database.reader();
         let ids = || ids.iter().copied();
         let requests = purchase_request::Entity::of(self.user)
@@ -51,7 +51,7 @@ impl Export {
             .all(reader)
             .await?;
         let of_request = purchase_request_owned::Column::RequestId.is_in(requests.iter().map(|row| row.id));
-        Ok(Parts {
+        Ok(PurchaseParts {
             subjects: entitlement::Entity::of(self.user)
                 .filter(entitlement::Column::PurchaseId.is_in(ids()))
                 .order_by_asc(entitlement::Column::SubjectId)
@@ -75,7 +75,7 @@ impl Export {
         })
     }
 
-    fn purchase(&self, row: &purchase::Model, parts: &Parts) -> Value {
+    fn purchase(&self, row: &purchase::Model, parts: &PurchaseParts) -> Value {
         let subjects: Vec<Value> = parts
             .subjects
             .iter()
@@ -130,7 +130,7 @@ impl Export {
         })
     }
 
-    fn request(&self, row: &purchase_request::Model, parts: &Parts) -> Value {
+    fn request(&self, row: &purchase_request::Model, parts: &PurchaseParts) -> Value {
         let owned = parts.owned.iter().filter(|part| part.request_id == row.id);
         let owned: Vec<Value> = owned
             .map(|part| {
@@ -145,7 +145,7 @@ impl Export {
         })
     }
 
-    fn refund(&self, row: &refund::Model, parts: &Parts) -> Value {
+    fn refund(&self, row: &refund::Model, parts: &PurchaseParts) -> Value {
         let lines = parts.refund_lines.iter().filter(|part| part.refund_id == row.id);
         let lines: Vec<Value> = lines
             .map(|part| {

@@ -5,9 +5,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use super::writer::{Stop, Writer};
-use super::{Export, time, time_or_null};
+use super::{UserExport, time, time_or_null};
 
-impl Export {
+impl UserExport {
     pub(super) async fn write_sign_in_ways(&self, writer: &mut Writer) -> Result<(), Stop> {
         let reader = self.source.database.reader();
         let codes = recovery_code::Entity::find().filter(recovery_code::Column::UserId.eq(self.user));

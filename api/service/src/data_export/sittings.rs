@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{Export, ROWS_PER_READ, time, time_or_null};
+use super::{ROWS_PER_READ, UserExport, time, time_or_null};
 use crate::paper::Paper;
 use crate::session::shown_options;
 
 /// Maximum number of sittings that are read at once, with their answers.
 const SITTINGS_PER_READ: u64 = 50;
 
-impl Export {
+impl UserExport {
     pub(super) async fn write_sittings(&self, writer: &mut Writer) -> Result<(), Stop> {
         self.write_cards(writer).await?;
         writer.begin_list("sittings");

@@ -1,8 +1,9 @@
-//! How the client programs of database servers connect to the server of a URL.
+//! The connection of the client programs of database servers to the server of a URL.
 
 use url::Url;
 
-/// How the client programs of a database server connect. Other users cannot read the variables, unlike arguments.
+/// The variables by which the client programs of a database server connect. Other users cannot read the variables,
+/// unlike arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTarget {
     /// The name or the address of the server.

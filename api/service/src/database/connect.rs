@@ -11,20 +11,16 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
 use super::client::without_password;
 use super::observe::observe_statements;
+use super::options::DatabaseOptions;
 use super::probe::Probe;
 use super::queue::WriteQueue;
 use super::{Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite_file};
-use crate::metrics::Metrics;
 
-/// Default for the maximum time of a statement. Migrations have no such limit.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Maximum time that a query outside a transaction waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum time that a statement of a transaction waits for a lock. It is short, because the transaction holds a
 /// connection meanwhile. MariaDB and MySQL round it up to one second.
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-/// Number of writer connections that transactions leave free, so that answers can be saved.
-const CONNECTIONS_FOR_SAVING: usize = 2;
 /// Time after which an idle connection for migrations is closed. A running migration never idles that long.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -38,70 +34,6 @@ const SQLITE_ROW_BUFFER: usize = 128;
 /// Maximum time for the extra connection that finds out why the pool could not connect.
 const CONNECT_ERROR_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A function that gets the text of each statement after it has run.
-pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// The options for connecting to the database.
-#[derive(Clone)]
-pub struct DatabaseOptions {
-    /// The URL, which begins with `sqlite://`, `postgres://` or `mysql://`.
-    pub url: String,
-    /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
-    /// reading.
-    pub max_connections: u32,
-    /// Maximum time that a request waits for a connection, and before that in the queue of writers.
-    pub acquire_timeout: Duration,
-    /// Maximum time of a statement on a database server (SQLite has no such limit), and maximum time for which conflicts
-    /// are retried. It must be shorter than the timeout of a request, so that a request that is given up frees its
-    /// connection.
-    pub statement_timeout: Duration,
-    /// Whether an SQLite file keeps its journal mode, because the caller only reads. The URL decides whether a missing
-    /// file is created.
-    pub keeps_journal_mode: bool,
-    /// Gets each statement, if set.
-    pub observer: Option<StatementObserver>,
-    /// Counts statements, transactions and connections, unless it is off.
-    pub metrics: Metrics,
-}
-
-impl DatabaseOptions {
-    /// Returns the default options for a URL.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            max_connections: 16,
-            acquire_timeout: Duration::from_secs(10),
-            statement_timeout: STATEMENT_TIMEOUT,
-            keeps_journal_mode: false,
-            observer: None,
-            metrics: Metrics::off(),
-        }
-    }
-
-    /// Limits statements to half of the timeout of a request, and to at most 15 s.
-    #[must_use]
-    pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
-        Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
-    }
-
-    /// Returns the number of connections to a server that only read.
-    fn readers(&self) -> u32 {
-        (self.max_connections - self.max_connections / 2).max(1)
-    }
-
-    /// Returns the number of connections to a server that write.
-    fn writers(&self) -> u32 {
-        (self.max_connections / 2).max(1)
-    }
-
-    /// Returns the number of transactions that may run at once. The other writer connections stay free for batches of
-    /// answers, which are saved outside transactions.
-    fn transactions(&self) -> usize {
-        (self.writers() as usize).saturating_sub(CONNECTIONS_FOR_SAVING).max(1)
-    }
-}
-
 /// A reason why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -111,7 +43,7 @@ pub enum ConnectError {
          for instance sqlite://jishu.db?mode=rwc"
     )]
     UnknownScheme(String),
-    /// The database did not answer.
+    /// The database did not respond.
     #[error("the database at {url} cannot be opened: {source}")]
     Unreachable {
         /// The URL without its password.
@@ -134,7 +66,7 @@ impl Database {
     /// Opens the database and checks that it answers.
     ///
     /// # Errors
-    /// Fails if the URL names an unsupported database, or if the database does not answer.
+    /// Fails if the URL names an unsupported database, or if the database does not respond.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         if let Some(file) = sqlite_file(&options.url) {
             prepare_file(&file, options)?;

@@ -49,8 +49,8 @@ pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
 /// The first and the last second of MariaDB's type TIMESTAMP, since 1970.
 const TIMESTAMP_SECONDS: (i64, i64) = (1, 0x7fff_ffff);
 
-/// Returns the nearest time that a statement can compare with. MariaDB takes the times of a statement as its type
-/// TIMESTAMP, which ends in 2038: no row would be earlier than a time in the year 2100.
+/// Returns the nearest time that a statement can compare with. MariaDB converts the times of a statement to its type
+/// TIMESTAMP, which ends in 2038. A comparison with a time in the year 2100 would find no row.
 pub(crate) fn comparable_time(backend: DbBackend, time: DateTime<Utc>) -> DateTime<Utc> {
     let (first, last) = TIMESTAMP_SECONDS;
     match (backend, DateTime::from_timestamp_secs(first), DateTime::from_timestamp_secs(last)) {

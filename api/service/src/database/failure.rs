@@ -131,13 +131,13 @@ impl Unavailable {
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Option<Self> {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {
-                // 1969 max_statement_time, 3024 max_execution_time.
+                // 1969 means that max_statement_time has passed, 3024 that max_execution_time has passed.
                 1969 | 3024 => Some(Self::TooSlow),
-                // 1047 Galera node not ready; 1026 and 1030 errors of the disk.
+                // 1047 means that a node of Galera is not ready; 1026 and 1030 are errors of the disk.
                 1047 | 1026 | 1030 => Some(Self::Down),
-                // 1290 and 1836 server, 1792 transaction, 1036 table is read-only.
+                // 1290 and 1836 mean that the server is read-only, 1792 the transaction, 1036 the table.
                 1290 | 1836 | 1792 | 1036 => Some(Self::ReadOnly),
-                // 1021 disk full, 1114 table full.
+                // 1021 means that the disk is full, 1114 that a table is full.
                 1021 | 1114 => Some(Self::DiskFull),
                 _ => None,
             };

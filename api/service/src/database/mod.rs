@@ -11,6 +11,7 @@ mod lock;
 mod losses;
 mod migrate;
 mod observe;
+mod options;
 mod probe;
 mod queue;
 mod readable;
@@ -21,13 +22,14 @@ mod statistics;
 mod transaction;
 
 pub use client::{ClientTarget, ClientUrlError, ClientVariables, client_environment, is_same_database};
-pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
+pub use connect::ConnectError;
 pub use failure::{Failure, Unavailable};
 pub use file::{
     Access, FileError, beside, create_private, open_file, real_file, refuse_foreign_log, sqlite_file,
 };
 pub use losses::Losses;
 pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_among};
+pub use options::{DatabaseOptions, StatementObserver};
 pub use probe::Readiness;
 pub use queue::QueueKey;
 pub use reader::Reader;

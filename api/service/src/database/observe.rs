@@ -10,7 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use sea_orm::{DatabaseConnection, DbBackend, sqlx};
 
-use super::{Database, DatabaseOptions};
+use super::Database;
+use super::options::DatabaseOptions;
 use crate::metrics::{ConnectionGauge, Metrics, POOL_NAMES, PoolName, name_of_statement};
 use crate::trace::STATEMENT_TARGET;
 
@@ -52,7 +53,7 @@ pub(super) async fn transaction<T>(
     if metrics.is_on() { TRANSACTION.scope(name, statements).await } else { statements.await }
 }
 
-/// Lets a pool report its statements, if somebody wants to know them.
+/// Makes a pool report its statements, if an observer, the metrics or the traces need them.
 pub(super) fn observe_statements(connection: &mut DatabaseConnection, options: &DatabaseOptions) {
     let is_traced = tracing::enabled!(target: STATEMENT_TARGET, tracing::Level::DEBUG);
     let (observer, metrics) = (options.observer.clone(), options.metrics.clone());

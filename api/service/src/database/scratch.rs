@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::StatementObserver;
 
-/// How the name of each scratch database begins.
+/// The beginning of the name of each scratch database.
 const NAME_PREFIX: &str = "jishu_scratch_";
 
 /// An empty database on a server, or in memory for SQLite. [`ScratchDatabase::remove`] drops it.

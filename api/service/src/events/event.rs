@@ -82,13 +82,13 @@ pub enum Event {
 pub enum OrderEvent {
     /// The buyer made it.
     Created,
-    /// It was paid.
+    /// The order was paid.
     Paid,
-    /// Its subjects were granted.
+    /// The subjects of the order were granted.
     Granted,
     /// Nobody paid it in time.
     Expired,
-    /// It was cancelled.
+    /// The order was cancelled.
     Cancelled,
     /// All its money is on its way back.
     Refunding,
@@ -100,7 +100,7 @@ pub enum OrderEvent {
     RefundRequested,
     /// A refund of its payment was settled.
     RefundSettled,
-    /// A refund of its payment failed.
+    /// A refund of the order's payment failed.
     RefundFailed,
     /// Money came that the order did not ask for.
     ExtraPayment,

@@ -26,7 +26,7 @@ const ROWS_PER_READ: u64 = 1_000;
 /// An event that this node has read.
 #[derive(Clone, Copy, Debug)]
 struct ReadEvent {
-    /// When this node read it.
+    /// The time when this node read it.
     read_at: Instant,
     /// The time in its row. After a failover that lost the event, another event may get its id.
     event_time: DateTime<Utc>,
@@ -51,7 +51,7 @@ pub(super) struct Position {
     read: BTreeMap<AuditEventId, ReadEvent>,
     /// The next statement reads events after this id.
     after: AuditEventId,
-    /// When the last rescan began. A rescan starts at `settled`; other reads start at the newest event, so that their
+    /// The time when the last rescan began. A rescan starts at `settled`; other reads start at the newest event, so that their
     /// cost depends only on what they find.
     last_rescan: Instant,
     /// Whether the current read is a rescan.

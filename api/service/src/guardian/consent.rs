@@ -76,7 +76,7 @@ impl ConsentCommand {
     }
 }
 
-/// What became of the account of a guardian who revoked.
+/// The outcome for the account after a guardian revoked the consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokeOutcome {
     /// The account stays, and needs another consent.

@@ -21,7 +21,7 @@ use crate::error::Refusal;
 /// The earliest year of birth that is accepted.
 const MIN_BIRTH_YEAR: i32 = 1900;
 
-/// Who needs the consent of a guardian.
+/// The rule that says which users need the consent of a guardian.
 #[derive(Clone, Copy, Debug)]
 pub struct ConsentRule {
     minimum_age: Option<i32>,
@@ -117,7 +117,7 @@ async fn of_user(
     guardian_consent::Entity::find().filter(guardian_consent::Column::UserId.eq(user)).one(connection).await
 }
 
-/// Where a user stands.
+/// The state of the consent for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsentState {
     /// No consent is needed.

@@ -2,16 +2,9 @@
 
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
+use super::book_rule::BookRule;
 use super::orders::ORDER_RULES;
 use super::{BadValue, MAX_ROWS_PER_TABLE, columns_of};
-
-/// A rule: the column that breaks it, what is wrong there, and a query for the ids of the rows.
-pub(super) struct BookRule {
-    pub(super) table: &'static str,
-    pub(super) column: &'static str,
-    pub(super) fault: &'static str,
-    pub(super) broken: &'static str,
-}
 
 const BOOK_RULES: [BookRule; 5] = [
     BookRule {

@@ -3,6 +3,7 @@
 //! Constraints of the database refuse such rows. But a console can switch constraints off, and rows may be older than
 //! the constraints.
 
+mod book_rule;
 mod books;
 mod keys;
 mod orders;
@@ -47,7 +48,7 @@ pub struct BadValue {
     pub row: String,
     /// The column.
     pub column: String,
-    /// The value, if the column has words or numbers of the catalogue. Otherwise `unreadable`, or what is wrong with it.
+    /// The value, if the column has words or numbers of the catalogue. Otherwise `unreadable`, or a description of the fault.
     pub value: String,
 }
 

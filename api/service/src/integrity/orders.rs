@@ -1,6 +1,6 @@
 //! The rules between orders, their money, and the purchases that they made.
 
-use super::books::BookRule;
+use super::book_rule::BookRule;
 
 /// The captured money of an order that is neither on its way back nor charged back.
 macro_rules! held {
@@ -24,7 +24,7 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
     BookRule {
         table: "orders",
         column: "amount",
-        fault: "not what was captured, or not what is granted, on its way back or charged back",
+        fault: "different from the captured money, or from the value that was granted, given back or charged back",
         broken: concat!(
             "SELECT o.id FROM orders o WHERE o.state <> 'needs_attention' AND ",
             held!(),

@@ -11,7 +11,7 @@ pub struct PermitsPerKey<K: Eq + Hash> {
     taken: Arc<Mutex<HashMap<K, u32>>>,
 }
 
-/// One permit of a key. Dropping it gives it back.
+/// A permit of a key. The permit is free again when this value is dropped.
 pub struct KeyPermit<K: Eq + Hash> {
     /// None if there is no limit, so that nothing is counted.
     key: Option<K>,

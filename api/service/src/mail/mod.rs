@@ -24,7 +24,7 @@ use templates::{MailText, TemplateFacts, Templates};
 
 /// The longest line of a mail that a mail server must accept (RFC 5321, section 4.5.3.1.6, without its end).
 const MAX_LINE_BYTES: usize = 998;
-/// How long a mail without a link is worth delivering.
+/// The time for which a mail without a link is delivered.
 const NOTICE_LIFETIME: TimeDelta = TimeDelta::days(7);
 
 /// The kind of a mail. Each has a template for its subject and text, and one for its HTML.
@@ -155,11 +155,11 @@ impl MailKind {
 pub struct MailLink<'a> {
     /// The secret in the link.
     pub token: &'a str,
-    /// When the link stops working. None if it works until it is used.
+    /// The time when the link stops working. None if it works until it is used.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// What a mail says besides its fixed text.
+/// The facts that a mail has besides its fixed text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MailFacts<'a> {
     /// The link.

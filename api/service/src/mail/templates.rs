@@ -96,7 +96,7 @@ fn names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
-/// What a template can show.
+/// The facts that a template can show.
 #[derive(Clone, Copy, Default)]
 pub(super) struct TemplateFacts<'a> {
     pub(super) link: Option<&'a str>,

@@ -164,7 +164,7 @@ impl MailTransport {
 fn failure_of(error: &lettre::transport::smtp::Error) -> DeliveryFailure {
     let Some(code) = error.status() else {
         let kind = if error.is_timeout() {
-            "the mail server did not answer in time".to_owned()
+            "the mail server did not respond in time".to_owned()
         } else if error.is_client() {
             "the mail cannot be sent to this mail server".to_owned()
         } else if error.is_response() {

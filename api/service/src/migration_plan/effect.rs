@@ -1,8 +1,9 @@
-//! What a statement of a migration does: which table it changes, what others cannot do meanwhile, and how the work grows.
+//! The effect of a statement of a migration: the table that it changes, what others cannot do meanwhile, and how the
+//! work grows.
 
 use sea_orm::DbBackend;
 
-/// What a statement does.
+/// The effect of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
     /// The table that it changes or reads.
@@ -11,13 +12,13 @@ pub struct Effect {
     pub makes_table: bool,
     /// The other tables that it locks for a moment: those to which a new table refers.
     pub referred: Vec<String>,
-    /// What others cannot do with the table meanwhile.
+    /// The operations that other transactions cannot do with the table meanwhile.
     pub blocked: Blocked,
-    /// How the work grows with the rows.
+    /// The growth of the work with the number of rows.
     pub work: Work,
 }
 
-/// What others cannot do with a table while a statement runs.
+/// The operations that other transactions cannot do with a table while a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocked {
     /// Nothing, because nobody uses the table yet.
@@ -34,10 +35,10 @@ pub enum Blocked {
     Unknown,
 }
 
-/// How the work of a statement grows with the rows of its table.
+/// The growth of the work of a statement with the number of rows of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// It does not grow.
+    /// The work does not grow.
     Constant,
     /// Each row is read.
     Scan,

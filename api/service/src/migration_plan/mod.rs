@@ -18,7 +18,7 @@ use crate::database::{Database, MigrateError, ScratchDatabase, ScratchError, Sta
 pub use effect::{Blocked, Effect, Work};
 pub use speed::Speed;
 
-/// What the pending migrations will do.
+/// The effects of the pending migrations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MigrationPlan {
     /// The pending migrations, in order.
@@ -31,7 +31,7 @@ pub struct MigrationPlan {
     pub left: Option<String>,
 }
 
-/// What one migration will do.
+/// The effects of one migration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedMigration {
     /// The name of the migration.
@@ -40,12 +40,12 @@ pub struct PlannedMigration {
     pub statements: Vec<PlannedStatement>,
 }
 
-/// What one statement will do.
+/// The effect of one statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedStatement {
     /// The text of the statement, in one line.
     pub text: String,
-    /// What it does to which table.
+    /// The table that it changes, and the change.
     pub effect: Effect,
     /// About how many rows the table has, by the statistics of the database.
     pub rows: i64,
@@ -55,7 +55,7 @@ pub struct PlannedStatement {
 
 /// An error that made no plan.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
+pub enum MigrationPlanError {
     /// The database cannot be migrated by this version.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
@@ -79,9 +79,9 @@ pub enum PlanError {
     /// No plan was made, and the scratch database still exists.
     #[error("{error}. Besides, {left}")]
     Left {
-        /// Why no plan was made.
-        error: Box<PlanError>,
-        /// Why the scratch database still exists.
+        /// The reason why no plan was made.
+        error: Box<MigrationPlanError>,
+        /// The reason why the scratch database still exists.
         left: ScratchError,
     },
     /// The database returned an error.
@@ -99,11 +99,11 @@ pub async fn plan(
     database: &Database,
     scratch_url: &str,
     stop: impl Future<Output = ()>,
-) -> Result<MigrationPlan, PlanError> {
+) -> Result<MigrationPlan, MigrationPlanError> {
     let scratch_backend = ScratchDatabase::backend_of(scratch_url)?;
     if scratch_backend != database.backend() {
         let (database, scratch) = (kind_of(database.backend()), kind_of(scratch_backend));
-        return Err(PlanError::OtherKind { database, scratch });
+        return Err(MigrationPlanError::OtherKind { database, scratch });
     }
     database.refuse_newer().await?;
     database.refuse_old_system().await?;
@@ -124,13 +124,13 @@ pub async fn plan(
         Ok::<_, DbErr>((statements?, speed?))
     };
     let planned = tokio::select! {
-        planned = planned => planned.map_err(PlanError::from),
-        () = stop => Err(PlanError::Interrupted),
+        planned = planned => planned.map_err(MigrationPlanError::from),
+        () = stop => Err(MigrationPlanError::Interrupted),
     };
     let (statements, speed, left) = match (planned, scratch.remove().await) {
         (Ok((statements, speed)), removed) => (statements, speed, removed.err().map(|left| left.to_string())),
         (Err(error), Ok(())) => return Err(error),
-        (Err(error), Err(left)) => return Err(PlanError::Left { error: Box::new(error), left }),
+        (Err(error), Err(left)) => return Err(MigrationPlanError::Left { error: Box::new(error), left }),
     };
     let mut new_tables = HashSet::new();
     let mut migrations = Vec::with_capacity(pending.len());

@@ -9,7 +9,7 @@ use super::Work;
 /// The number of rows is the square of this, because MariaDB ends a recursive query after 1,000 rounds.
 const ROOT_OF_ROWS: u32 = 316;
 
-/// How long each kind of work takes for one row, as measured with 99,856 rows of about 80 bytes.
+/// The time that each kind of work takes for one row, as measured with 99,856 rows of about 80 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Speed {
     /// Reading a row to check it.
@@ -20,7 +20,7 @@ pub struct Speed {
     pub update: Duration,
     /// Copying a row.
     pub copy: Duration,
-    /// How many rows were used for the measurement.
+    /// The number of rows of the measurement.
     pub rows: u32,
 }
 

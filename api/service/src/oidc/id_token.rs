@@ -31,10 +31,10 @@ const MAX_SUBJECT_CHARS: usize = 255;
 /// A reason to refuse an ID token. It is for the log, and not for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIdToken {
-    /// It is not a JWT, or its claims cannot be read.
+    /// The token is not a JWT, or its claims cannot be read.
     #[error("it cannot be read")]
     Malformed,
-    /// It is not signed with one of the algorithms that are accepted.
+    /// The token is not signed with one of the algorithms that are accepted.
     #[error("its algorithm is not accepted")]
     Algorithm,
     /// The issuer does not publish the key.
@@ -43,13 +43,13 @@ pub enum InvalidIdToken {
     /// The signature, the issuer or the audience does not match.
     #[error("its signature, issuer or audience does not match")]
     Mismatch,
-    /// It is for other clients as well, or was issued to another client.
+    /// The token is for other clients as well, or was issued to another client.
     #[error("it is meant for another client")]
     OtherClient,
-    /// It has expired, or it is not valid yet.
+    /// The token has expired, or it is not valid yet.
     #[error("it has expired, or it is not valid yet")]
     Time,
-    /// It belongs to another sign-in.
+    /// The token belongs to another sign-in.
     #[error("its nonce does not match")]
     Nonce,
     /// The subject is empty or too long, or another one than that of the user information.
@@ -96,7 +96,7 @@ impl PersonClaims {
 }
 
 #[derive(Debug, Deserialize)]
-struct Claims {
+struct IdTokenClaims {
     aud: Audience,
     exp: i64,
     iat: i64,
@@ -176,8 +176,9 @@ impl KeyNeeded {
         // The library would read the clock of the system. The times are compared below.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims =
-            decode::<Claims>(token, &key, &validation).map_err(|_mismatch| InvalidIdToken::Mismatch)?.claims;
+        let claims = decode::<IdTokenClaims>(token, &key, &validation)
+            .map_err(|_mismatch| InvalidIdToken::Mismatch)?
+            .claims;
         let is_only_for_us = match &claims.aud {
             Audience::One(audience) => audience == expected.client_id,
             Audience::Many(audiences) => audiences.iter().all(|audience| audience == expected.client_id),

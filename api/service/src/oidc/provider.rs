@@ -16,7 +16,7 @@ use url::Url;
 use super::id_token::{Expected, OidcIdentity, PersonClaims, key_needed};
 use super::{InvalidIdToken, OidcFailure, OidcOptions, http};
 
-/// How long the metadata and the keys of the issuer are used before they are read again.
+/// The time for which the metadata and the keys of the issuer are used before they are read again.
 const METADATA_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Minimum time between two reads of the keys because of an unknown key id.
 const MIN_SEARCH_INTERVAL: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ pub struct OidcProvider {
 struct CachedKeys {
     keys: Arc<[Jwk]>,
     read_at: Option<Instant>,
-    /// When they were last read because of an unknown key id.
+    /// The time when they were last read because of an unknown key id.
     searched_at: Option<Instant>,
 }
 

@@ -1,19 +1,16 @@
-//! Cancels orders that nobody has paid.
+//! Cancels orders of buyers who do not want to pay.
 
-use std::convert::Infallible;
-
-use jishu_entity::order::{self, OrderReason, OrderState};
+use jishu_entity::order::{self, OrderState};
+use jishu_entity::payment_event::PaymentEventSource;
 use jishu_entity::{OrderId, UserId};
 use payment_providers::CancelOutcome;
-use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 
-use super::reconcile::ask;
-use super::work::{OrderTools, OrderWork, Origin};
+use super::ask::ask;
+use super::end::{End, end_pending};
 use crate::Services;
-use crate::database::WritePolicy;
-use crate::error::{Error, Fault, Refusal};
+use crate::error::{Error, Refusal};
 use crate::failpoint;
-use jishu_entity::payment_event::PaymentEventSource;
 
 /// A reason not to cancel an order.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +22,7 @@ pub enum CancelRefusal {
     #[error("This order can no longer be cancelled. Read its status.")]
     NotPending,
     /// The provider could not be asked.
-    #[error("The payment provider did not answer. Send the same request again in a few seconds.")]
+    #[error("The payment provider did not respond. Send the same request again in a few seconds.")]
     ProviderUnavailable,
 }
 
@@ -67,57 +64,4 @@ pub async fn cancel(
     let end = End { to: OrderState::Cancelled, reason: None, by: Some(buyer) };
     let order = end_pending(services, &order, end).await?;
     if order.state == OrderState::Cancelled { Ok(order) } else { Err(CancelRefusal::NotPending.into()) }
-}
-
-/// Cancels an order that the provider never takes.
-pub(super) async fn cancel_refused(
-    services: &Services,
-    order: &order::Model,
-    reason: OrderReason,
-) -> Result<order::Model, Fault> {
-    let end = End { to: OrderState::Cancelled, reason: Some(reason), by: None };
-    end_pending(services, order, end).await
-}
-
-/// Lets an order expire.
-pub(super) async fn expire(services: &Services, order: &order::Model) -> Result<order::Model, Fault> {
-    end_pending(services, order, End { to: OrderState::Expired, reason: None, by: None }).await
-}
-
-/// The end of an order without a payment.
-#[derive(Clone, Copy)]
-struct End {
-    to: OrderState,
-    reason: Option<OrderReason>,
-    by: Option<UserId>,
-}
-
-struct EndCommand {
-    tools: OrderTools,
-    order: (OrderId, UserId),
-    end: End,
-}
-
-/// Ends an order if it still waits for its payment. Returns the order, in whatever state it is.
-async fn end_pending(services: &Services, order: &order::Model, end: End) -> Result<order::Model, Fault> {
-    let buyer = order.user_id;
-    let command = EndCommand { tools: OrderTools::of(services), order: (order.id, buyer), end };
-    let policy = WritePolicy::idempotent("order.end");
-    let order = services
-        .database
-        .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
-        .await?;
-    services.events.appended(buyer);
-    Ok(order)
-}
-
-impl EndCommand {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<order::Model, Error<Infallible>> {
-        let origin = Origin { by: self.end.by, ..Origin::server() };
-        let mut work = OrderWork::open(transaction, &self.tools, self.order, origin).await?;
-        if work.order.state == OrderState::Pending {
-            work.move_to(self.end.to, self.end.reason).await?;
-        }
-        Ok(work.finish().await?)
-    }
 }

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use jishu_entity::payment_event::PaymentEventSource;
 use jishu_entity::payment_refund;
 use jishu_entity::refund::RefundStatus;
-use payment_providers::{Money, PaymentProvider, ProviderError, RefundReport, RefundState};
+use payment_providers::{Amount, PaymentProvider, ProviderError, RefundReport, RefundState};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::record::{Report, record};
+use super::record::record;
 use super::refunds::RefundMessage;
+use super::report::Report;
 use super::work::Origin;
 use crate::Services;
 use crate::error::Fault;
@@ -56,7 +57,7 @@ impl RefundChannel {
             self.record(&row, report).await?;
         }
         let Some(row) = self.waiting(&row.reference).await? else { return Ok(()) };
-        let money = Money::new(row.amount, &row.currency);
+        let money = Amount::new(row.amount, &row.currency);
         match gateway.refund(&row.payment, &money, &row.reference).await {
             Ok(report) => {
                 failpoint::boundary("order.refund-sent");
@@ -78,7 +79,7 @@ fn refused(row: &payment_refund::Model, code: String) -> RefundReport {
         refund: format!("refused:{}", row.reference),
         payment: row.payment.clone(),
         state: RefundState::Failed,
-        money: Money::new(row.amount, &row.currency),
+        money: Amount::new(row.amount, &row.currency),
         reference: Some(row.reference.clone()),
         failure: Some(code),
         account: None,

@@ -50,7 +50,7 @@ pub struct Checkout {
     pub order: Option<order::Model>,
     /// The purchase that gave the oldest of the requested subjects, if the buyer owns all of them.
     pub owned: Option<purchase::Model>,
-    /// What the frontend needs to let the buyer pay. None if there is nothing to pay now.
+    /// The parameters with which the frontend lets the buyer pay. None if there is nothing to pay now.
     pub payment: Option<ClientParameters>,
 }
 
@@ -67,7 +67,7 @@ pub enum CheckoutRefusal {
     #[error("{MAX_PENDING_ORDERS} orders wait for their payment. Pay or cancel some of them first.")]
     TooManyOrders,
     /// The provider could not be asked.
-    #[error("The payment provider did not answer. Send the same request again in a few seconds.")]
+    #[error("The payment provider did not respond. Send the same request again in a few seconds.")]
     ProviderUnavailable,
     /// The provider does not take the order.
     #[error("The payment provider does not take this amount. Contact support.")]
@@ -79,7 +79,7 @@ impl Refusal for CheckoutRefusal {}
 /// Makes an order, or finds the one of the same key, and opens it at the provider.
 ///
 /// # Errors
-/// See [`CheckoutRefusal`]. If the provider did not answer, the order is stored, and the same request goes on with it.
+/// See [`CheckoutRefusal`]. If the provider did not respond, the order is stored, and the same request goes on with it.
 #[tracing::instrument(level = "debug", name = "order.checkout", skip_all)]
 pub async fn checkout(
     services: &Services,
@@ -107,11 +107,11 @@ pub async fn checkout(
     failpoint::boundary("order.stored");
     services.events.appended(buyer);
     let (outcome, order) = match stored {
-        Stored::Owned(purchase) => {
+        StoredCheckout::Owned(purchase) => {
             let outcome = CheckoutOutcome::Owned;
             return Ok(Checkout { outcome, order: None, owned: Some(*purchase), payment: None });
         }
-        Stored::Order(outcome, order) => (outcome, *order),
+        StoredCheckout::Order(outcome, order) => (outcome, *order),
     };
     let done = |order, payment| Ok(Checkout { outcome, order: Some(order), owned: None, payment });
     if !open::is_payable(&order, services.clock.now()) || order.provider == OrderProvider::Manual {
@@ -147,14 +147,14 @@ struct CheckoutCommand {
     lifetime: chrono::TimeDelta,
 }
 
-/// What the transaction found or stored.
-enum Stored {
+/// The order or the purchase that the transaction found or stored.
+enum StoredCheckout {
     Order(CheckoutOutcome, Box<order::Model>),
     Owned(Box<purchase::Model>),
 }
 
 impl CheckoutCommand {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Stored, Error<CheckoutRefusal>> {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<StoredCheckout, Error<CheckoutRefusal>> {
         let status = lock_user(transaction, self.buyer).await?;
         if status != Some(UserStatus::Active) {
             return Err(CheckoutRefusal::from(PurchaseRefusal::BuyerNotActive).into());
@@ -167,7 +167,7 @@ impl CheckoutCommand {
             if !self.request_hash.is(&first.request_hash) {
                 return Err(CheckoutRefusal::from(PurchaseRefusal::IdempotencyKeyReused).into());
             }
-            return Ok(Stored::Order(CheckoutOutcome::Existing, Box::new(first)));
+            return Ok(StoredCheckout::Order(CheckoutOutcome::Existing, Box::new(first)));
         }
         if let Some(refusal) = guardian::missing(transaction, self.buyer, self.consent, now).await? {
             return Err(CheckoutRefusal::from(PurchaseRefusal::from(refusal)).into());
@@ -196,7 +196,7 @@ impl CheckoutCommand {
             work.move_to(OrderState::Paid, None).await?;
             work.grant_or_give_back(false).await?;
         }
-        Ok(Stored::Order(CheckoutOutcome::Created, Box::new(work.finish().await?)))
+        Ok(StoredCheckout::Order(CheckoutOutcome::Created, Box::new(work.finish().await?)))
     }
 
     /// Returns the purchase that gave the first of the owned subjects.
@@ -204,13 +204,13 @@ impl CheckoutCommand {
         &self,
         transaction: &DatabaseTransaction,
         resolved: &ResolvedSelection,
-    ) -> Result<Stored, Error<CheckoutRefusal>> {
+    ) -> Result<StoredCheckout, Error<CheckoutRefusal>> {
         let first = resolved.owned.first().map(|entitlement| entitlement.purchase_id);
         let first = first.ok_or_else(|| Fault::missing("the entitlement to an owned subject"))?;
         let purchase = purchase::Entity::of(self.buyer).filter(purchase::Column::Id.eq(first));
         let purchase = purchase.one(transaction).await?;
         let purchase = purchase.ok_or_else(|| Fault::missing(format_args!("purchase {first}")))?;
-        Ok(Stored::Owned(Box::new(purchase)))
+        Ok(StoredCheckout::Owned(Box::new(purchase)))
     }
 
     async fn refuse_too_many(&self, transaction: &DatabaseTransaction) -> Result<(), Error<CheckoutRefusal>> {

@@ -6,11 +6,11 @@ use jishu_entity::{OrderId, UserId};
 use payment_providers::{ClientReturn, ReturnError};
 use sea_orm::{ColumnTrait, QueryFilter};
 
-use super::reconcile::ask;
+use super::ask::ask;
 use crate::Services;
 use crate::error::{Error, Refusal};
 
-/// What a buyer brings back.
+/// The values that a buyer brings back from the provider.
 #[derive(Clone, Debug)]
 pub struct PaymentReturn {
     /// The order.
@@ -40,7 +40,7 @@ pub enum ConfirmRefusal {
 impl Refusal for ConfirmRefusal {}
 
 /// Verifies what a buyer brings back, and asks the provider about the order. The provider's word counts, and not the
-/// buyer's. If the provider does not answer, the order stays as it is, and the reconciler asks again.
+/// buyer's. If the provider does not respond, the order stays as it is, and the reconciler asks again.
 ///
 /// # Errors
 /// See [`ConfirmRefusal`].

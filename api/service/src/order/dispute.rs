@@ -5,7 +5,7 @@ use payment_providers::{DisputeReport, DisputeState};
 use sea_orm::ActiveValue::Set;
 use serde_json::json;
 
-use super::record::Report;
+use super::report::Report;
 use super::work::OrderWork;
 use crate::audit::StateChange;
 use crate::error::Fault;

@@ -3,10 +3,11 @@
 use jishu_entity::OrderId;
 use jishu_entity::order::{self, OrderProvider};
 use jishu_entity::payment_event::{self, PaymentEventKind, PaymentEventSource};
-use payment_providers::{Money, PaymentReport, PaymentState};
+use payment_providers::{Amount, PaymentReport, PaymentState};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::record::{Report, record};
+use super::record::record;
+use super::report::Report;
 use super::work::Origin;
 use crate::Services;
 use crate::account::Support;
@@ -95,7 +96,7 @@ pub async fn mark_paid(
         payment: Some(reference.to_owned()),
         order_reference: Some(order.receipt_number.clone()),
         state: PaymentState::Captured,
-        money: Money::new(order.amount, &order.currency),
+        money: Amount::new(order.amount, &order.currency),
         refunded_minor: None,
         method: None,
         failure: None,

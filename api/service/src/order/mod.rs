@@ -3,15 +3,17 @@
 //! The promise, for each order: captured money = value of its purchase that was not refunded + refunds settled or under
 //! way + money charged back. Payment events are appended, and the amounts are sums over them.
 //!
-//! Three mouths tell about money: the provider's webhook, the buyer who comes back, and the reconciler. All of them call
+//! Three sources report money: the provider's webhook, the buyer who returns, and the reconciler. All of them call
 //! [`record`], which records facts once and moves the order. [`fulfil`] makes the purchase in the transaction that
 //! moves the order. Every transaction locks the buyer's row first. Calls to a provider happen outside of transactions.
 
+mod ask;
 mod cancel;
 mod channel;
 mod checkout;
 mod confirm;
 mod dispute;
+mod end;
 mod fulfil;
 mod manual;
 mod open;
@@ -22,6 +24,7 @@ mod reconcile;
 mod record;
 mod refund_report;
 mod refunds;
+mod report;
 mod resolve;
 mod state;
 mod sums;

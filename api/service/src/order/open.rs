@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jishu_entity::order::{self, OrderReason, OrderState};
 use jishu_entity::{OrderId, UserId};
-use payment_providers::{Capture, ClientParameters, Money, NewPayment, PaymentProvider, ProviderError};
+use payment_providers::{Amount, Capture, ClientParameters, NewPayment, PaymentProvider, ProviderError};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::end::cancel_refused;
 use super::payments::Payments;
 use super::state::next_look;
 use super::work::{OrderTools, OrderWork, Origin};
@@ -28,7 +29,7 @@ pub(super) enum Opened {
     Refused,
 }
 
-/// How often a repeated checkout looks whether the first one has made the order at the provider.
+/// Maximum number of times that a repeated checkout looks whether the first one has made the order at the provider.
 const WAITS_FOR_FIRST: usize = 20;
 /// The pause between two of these looks.
 const WAIT_FOR_FIRST: Duration = Duration::from_millis(100);
@@ -65,7 +66,7 @@ pub(super) async fn open(
     if let Some(reference) = &order.provider_reference {
         return Ok(parameters(gateway.as_ref(), reference.clone(), order).await);
     }
-    let money = Money::new(order.amount, &order.currency);
+    let money = Amount::new(order.amount, &order.currency);
     let description = format!("Order {}", order.receipt_number);
     let new = NewPayment {
         order_reference: &order.receipt_number,
@@ -79,7 +80,7 @@ pub(super) async fn open(
         Ok(made) => {
             failpoint::boundary("order.made-at-provider");
             let made_order = made.provider_order.clone();
-            let command = Reference {
+            let command = ReferenceCommand {
                 tools: OrderTools::of(services),
                 order: (order.id, order.user_id),
                 reference: made.provider_order,
@@ -103,7 +104,7 @@ pub(super) async fn open(
         }
         Err(error @ (ProviderError::Refused { .. } | ProviderError::Amount(_))) => {
             tracing::warn!(order = %order.id, %error, "the provider refused an order");
-            super::cancel::cancel_refused(services, &order, OrderReason::ProviderCancelled).await?;
+            cancel_refused(services, &order, OrderReason::ProviderCancelled).await?;
             Ok(Opened::Refused)
         }
         Err(error) => {
@@ -141,13 +142,13 @@ async fn parameters(gateway: &dyn PaymentProvider, reference: String, order: ord
 }
 
 /// The provider's reference of an order, which is recorded once.
-struct Reference {
+struct ReferenceCommand {
     tools: OrderTools,
     order: (OrderId, UserId),
     reference: String,
 }
 
-impl Reference {
+impl ReferenceCommand {
     async fn record(
         &self,
         transaction: &sea_orm::DatabaseTransaction,

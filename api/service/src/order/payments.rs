@@ -14,7 +14,7 @@ pub struct Payments {
     pub(super) provider: OrderProvider,
     /// The connection to the provider. None if support confirms payments by hand.
     pub(super) gateway: Option<Arc<dyn PaymentProvider>>,
-    /// How long an order can be paid at its price.
+    /// The time for which an order can be paid at its price.
     pub(super) order_lifetime: TimeDelta,
     /// The address that is told about orders that need attention.
     pub(super) support_address: Option<String>,

@@ -15,7 +15,7 @@ use crate::purchase::{self, PaidSubjects, Selection};
 use crate::tax::{TaxPolicy, TaxRate};
 use uuid::Uuid;
 
-/// What a paid order grants, and why it does not grant the rest.
+/// The subjects that a paid order grants, and the reason why it does not grant the others.
 pub(super) struct GrantPlan {
     /// The subjects to grant. None if there are none.
     pub(super) paid: Option<PaidSubjects>,

@@ -17,7 +17,7 @@ use crate::page::{self, Keyset, Page, PageRequest};
 /// The position of an order in a list: its id. Cursors contain it.
 pub type OrderPosition = i64;
 
-/// A condition on orders. An order must meet all of it.
+/// A filter of orders. An order must match each field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFilter {
     /// Only orders of this buyer.
@@ -115,7 +115,7 @@ pub async fn by_ids(
     orders.all(services.database.reader()).await
 }
 
-/// Finds the orders with these ids, whoever bought.
+/// Finds the orders with these ids, of any buyer.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -163,7 +163,7 @@ pub async fn refunds(
         .await
 }
 
-/// Reads what is known about the money of an order, oldest first.
+/// Reads the payment events of an order, oldest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -295,7 +295,7 @@ pub async fn operator_list(
     Ok(rows.into_iter().map(OrderEntry::from).collect())
 }
 
-/// Finds an order by its id or by the number of its receipt, with what is known about its money. None if there is none.
+/// Finds an order by its id or by the number of its receipt, with its payment events. Returns None if there is no such order.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -21,11 +21,11 @@ use sea_orm::{
     QuerySelect,
 };
 
-use super::cancel::expire;
+use super::ask::ask_provider;
 use super::channel::read_refunds;
+use super::end::expire;
 use super::fulfil::fulfil;
 use super::open;
-use super::record::{Report, record};
 use super::state::next_look;
 use super::work::{OrderTools, OrderWork, Origin};
 use crate::Services;
@@ -38,7 +38,7 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 const ORDERS_PER_SEARCH: u64 = 32;
 /// Maximum number of orders that a node looks at, at the same time.
 const MAX_CONCURRENT_LOOKS: usize = 4;
-/// How long a lease lasts. A look asks the provider a few times, and each call ends after some seconds.
+/// The duration of a lease. A look asks the provider a few times, and each call ends after some seconds.
 const LEASE: TimeDelta = TimeDelta::minutes(1);
 
 /// Looks at orders until the task is dropped.
@@ -215,43 +215,8 @@ impl GiveUpCommand {
     }
 }
 
-/// Asks the provider about an order, and records what it says. If the provider does not answer, the order stays as it is.
-pub(super) async fn ask(
-    services: &Services,
-    order: &order::Model,
-    source: PaymentEventSource,
-) -> Result<order::Model, Fault> {
-    Ok(ask_provider(services, order, source).await?.unwrap_or_else(|| order.clone()))
-}
-
-/// Asks the provider about an order. Returns the order as it is then, or None if the provider did not answer.
-async fn ask_provider(
-    services: &Services,
-    order: &order::Model,
-    source: PaymentEventSource,
-) -> Result<Option<order::Model>, Fault> {
-    let gateway = services.payments.as_deref().and_then(|payments| payments.gateway_of(order.provider));
-    let (Some(gateway), Some(reference)) = (gateway, &order.provider_reference) else { return Ok(None) };
-    let reports = match gateway.fetch(reference).await {
-        Ok(reports) => reports,
-        Err(error) => {
-            tracing::warn!(order = %order.id, %error, "the provider did not tell about an order");
-            return Ok(None);
-        }
-    };
-    let mut latest = None;
-    for report in reports {
-        let origin = Origin { source, event_id: None, by: None };
-        latest = record(services, order.provider, Report::Payment(report), origin).await?.or(latest);
-    }
-    match latest {
-        Some(latest) if latest.id == order.id => Ok(Some(latest)),
-        _ => Ok(order::Entity::find_by_id(order.id).one(services.database.reader()).await?),
-    }
-}
-
 /// A statement about the next look at an order.
-struct Look {
+struct LookUpdate {
     order: order::Model,
     due_at: Option<DateTime<Utc>>,
     checks: i32,
@@ -261,7 +226,7 @@ struct Look {
 async fn claim(services: &Services, order: order::Model) -> Result<Option<order::Model>, Fault> {
     let due_at = services.clock.now() + LEASE;
     let checks = order.checks + 1;
-    let look = Look { order: order.clone(), due_at: Some(due_at), checks };
+    let look = LookUpdate { order: order.clone(), due_at: Some(due_at), checks };
     Ok(write_look(services, look).await?.then_some(order::Model { due_at: Some(due_at), checks, ..order }))
 }
 
@@ -274,11 +239,11 @@ async fn schedule(services: &Services, order: &order::Model) -> Result<(), Fault
         .await?
         > 0;
     let due_at = next_look(order, order.checks, has_open_refunds, services.clock.now());
-    let look = Look { order: order.clone(), due_at, checks: order.checks };
+    let look = LookUpdate { order: order.clone(), due_at, checks: order.checks };
     write_look(services, look).await.map(drop)
 }
 
-async fn write_look(services: &Services, look: Look) -> Result<bool, Fault> {
+async fn write_look(services: &Services, look: LookUpdate) -> Result<bool, Fault> {
     let policy = WritePolicy::idempotent("order.look");
     let written = services
         .database

@@ -1,4 +1,4 @@
-//! Records what is reported about the money of orders. The webhook, the return of the buyer and the reconciler all come
+//! Records the reports about the money of orders. The webhook, the return of the buyer and the reconciler all come
 //! here, in any order and as often as they like.
 
 use std::convert::Infallible;
@@ -6,14 +6,13 @@ use std::convert::Infallible;
 use jishu_entity::order::{self, OrderProvider, OrderReason, OrderState};
 use jishu_entity::payment_event::{self, PaymentEventKind};
 use jishu_entity::{OrderId, UserId, payment_refund};
-use payment_providers::{
-    DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState,
-};
+use payment_providers::{PaymentReport, PaymentState};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
 use super::fulfil::fulfil;
 use super::refunds::GiveBack;
+use super::report::Report;
 use super::unmatched::store_unmatched;
 use super::work::{Fact, OrderTools, OrderWork, Origin};
 use crate::audit::StateChange;
@@ -21,17 +20,6 @@ use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::events::OrderEvent;
 use crate::{Services, failpoint};
-
-/// Maximum number of characters of an id of a provider.
-const MAX_ID_CHARS: usize = 120;
-
-/// Something that a provider said, or a member of support.
-#[derive(Clone, Debug)]
-pub(super) enum Report {
-    Payment(PaymentReport),
-    Refund(RefundReport),
-    Dispute(DisputeReport),
-}
 
 /// Records a report, and grants the order if it is paid now. Returns the order, or None if the report belongs to no order.
 ///
@@ -120,83 +108,6 @@ impl RecordCommand {
         let mut work = OrderWork::open(transaction, &self.tools, self.order, self.origin.clone()).await?;
         work.apply(&self.report).await?;
         Ok(work.finish().await?)
-    }
-}
-
-impl Report {
-    /// Tells whether the ids are of the form that providers use, so that they fit into their columns.
-    fn has_plain_ids(&self) -> bool {
-        let ids = match self {
-            Self::Payment(payment) => [Some(payment.provider_order.as_str()), payment.payment.as_deref()],
-            Self::Refund(refund) => [Some(refund.refund.as_str()), Some(refund.payment.as_str())],
-            Self::Dispute(dispute) => [Some(dispute.dispute.as_str()), Some(dispute.payment.as_str())],
-        };
-        ids.into_iter().flatten().all(|id| {
-            id.len() <= MAX_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
-        })
-    }
-
-    /// Tells whether the report is about money that was taken or went back.
-    fn moves_money(&self) -> bool {
-        match self {
-            Self::Payment(payment) => payment.state == PaymentState::Captured,
-            Self::Refund(refund) => refund.state != RefundState::Failed,
-            Self::Dispute(_) => true,
-        }
-    }
-
-    /// Makes the fact that an order records.
-    pub(super) fn fact(&self) -> Fact<'_> {
-        match self {
-            Self::Payment(report) => {
-                let payment = report.payment.as_deref().unwrap_or(&report.provider_order);
-                let kind = match report.state {
-                    PaymentState::Captured => PaymentEventKind::Captured,
-                    PaymentState::Failed => PaymentEventKind::Failed,
-                    PaymentState::Cancelled => PaymentEventKind::Cancelled,
-                    PaymentState::Pending | PaymentState::Authorized => PaymentEventKind::Authorized,
-                };
-                Fact {
-                    kind,
-                    name: payment.to_owned(),
-                    payment: Some(payment),
-                    object: None,
-                    reference: report.order_reference.as_deref(),
-                    money: Some((report.money.amount_minor, &report.money.currency)),
-                }
-            }
-            Self::Refund(report) => {
-                let kind = match report.state {
-                    RefundState::Pending => PaymentEventKind::RefundRequested,
-                    RefundState::Settled => PaymentEventKind::RefundSettled,
-                    RefundState::Failed => PaymentEventKind::RefundRefused,
-                };
-                Fact {
-                    kind,
-                    name: report.refund.clone(),
-                    payment: Some(&report.payment),
-                    object: Some(&report.refund),
-                    reference: report.reference.as_deref(),
-                    money: Some((report.money.amount_minor, &report.money.currency)),
-                }
-            }
-            Self::Dispute(report) => {
-                let kind = match report.state {
-                    DisputeState::Open => PaymentEventKind::DisputeOpened,
-                    DisputeState::Won => PaymentEventKind::DisputeWon,
-                    DisputeState::Lost => PaymentEventKind::ChargedBack,
-                    DisputeState::Closed => PaymentEventKind::DisputeClosed,
-                };
-                Fact {
-                    kind,
-                    name: report.dispute.clone(),
-                    payment: Some(&report.payment),
-                    object: Some(&report.dispute),
-                    reference: None,
-                    money: Some((report.money.amount_minor, &report.money.currency)),
-                }
-            }
-        }
     }
 }
 

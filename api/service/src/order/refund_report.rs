@@ -1,4 +1,4 @@
-//! What a provider reports about refunds, also about those that were made at its console.
+//! The reports of a provider about refunds, also about refunds that staff made at its console.
 
 use jishu_entity::order::{OrderReason, OrderState};
 use jishu_entity::payment_event::PaymentEventKind;
@@ -149,7 +149,7 @@ impl OrderWork<'_> {
         }
     }
 
-    /// Gives back what is left of a payment of which a part was refunded before it was granted.
+    /// Gives back the rest of a payment, if a part of it was refunded before the subjects were granted.
     async fn give_back_unspent(&mut self, rows: &[payment_refund::Model]) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let Some(payment) = self.order.payment_reference.clone() else { return Ok(()) };

@@ -27,7 +27,7 @@ use crate::refund as purchase_refund;
 pub(super) const MAX_REFUND_TRIES: i32 = 3;
 /// The pause before the second refund is sent. It is ten times as long before the third.
 const FIRST_TRY_PAUSE: TimeDelta = TimeDelta::minutes(1);
-/// How long the message in the outbox is worth delivering. Long before, the server gives up and asks support.
+/// The time for which the outbox delivers the message. The server gives up and asks support long before that.
 const MESSAGE_LIFETIME: TimeDelta = TimeDelta::days(30);
 /// The kind of the message in the outbox.
 pub(super) const MESSAGE_KIND: &str = "refund";

@@ -20,7 +20,7 @@ use crate::events::OrderEvent;
 use crate::reason::{self, MAX_REASON_CHARS};
 use crate::refund;
 
-/// What support decides.
+/// A decision of support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again.
@@ -192,7 +192,7 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Gives back what the order holds too much, and writes off what it lacks.
+    /// Gives back the money that an order has in excess, and writes off the money that it lacks.
     async fn settle_balance(&mut self, by_hand: bool) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let currency = self.order.currency.clone();

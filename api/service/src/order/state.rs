@@ -9,7 +9,7 @@ const FIRST_PENDING_LOOK: TimeDelta = TimeDelta::seconds(15);
 const MAX_PENDING_LOOK: TimeDelta = TimeDelta::minutes(5);
 /// The pause before the first look at an order that expired or was cancelled. Money can still come.
 const FIRST_LATE_LOOK: TimeDelta = TimeDelta::minutes(10);
-/// How long a server asks by itself whether late money came. After it, only a webhook tells.
+/// The time for which a server asks by itself whether late money came. After that time, only a webhook reports late money.
 const LATE_LOOKS_END: TimeDelta = TimeDelta::days(3);
 /// The pause before the first look at refunds that are under way.
 const FIRST_REFUND_LOOK: TimeDelta = TimeDelta::minutes(1);

@@ -5,13 +5,13 @@ use std::convert::Infallible;
 use chrono::{DateTime, Utc};
 use jishu_entity::order::OrderProvider;
 use jishu_entity::payment_event::{self, PaymentEventKind};
-use payment_providers::{DisputeReport, DisputeState, Money, RefundReport, RefundState};
+use payment_providers::{Amount, DisputeReport, DisputeState, RefundReport, RefundState};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction,
     EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 };
 
-use super::record::Report;
+use super::report::Report;
 use super::work::{Fact, OrderWork, Origin};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
@@ -107,7 +107,7 @@ impl OrderWork<'_> {
 /// Makes a report again from a stored event about a refund or a dispute.
 fn report_of(event: payment_event::Model) -> Option<Report> {
     let (payment, object) = (event.payment?, event.object?);
-    let money = Money::new(event.amount?, &event.currency?);
+    let money = Amount::new(event.amount?, &event.currency?);
     let refund = |state| {
         Report::Refund(RefundReport {
             refund: object.clone(),

@@ -3,7 +3,8 @@
 use jishu_entity::payment_event::PaymentEventSource;
 use payment_providers::{ProviderName, WebhookError, WebhookEvent};
 
-use super::record::{Report, record};
+use super::record::record;
+use super::report::Report;
 use super::work::Origin;
 use crate::Services;
 use crate::error::Fault;
@@ -14,13 +15,13 @@ const MAX_EVENT_ID_CHARS: usize = 128;
 /// The response to a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookResponse {
-    /// What it reports is committed, or it reports nothing of interest.
+    /// The report is committed, or it is of no interest.
     Accepted,
     /// The server is not configured for this provider.
     NotConfigured,
-    /// Its signature is wrong or missing. Nothing was read.
+    /// The signature of the webhook is wrong or missing. Nothing was read.
     NotVerified,
-    /// Its signature is right, but it cannot be read.
+    /// The signature is right, but the webhook cannot be read.
     Unreadable,
 }
 

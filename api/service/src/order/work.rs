@@ -28,7 +28,7 @@ use crate::mail::{self, MailKind};
 use crate::paper::Papers;
 use crate::tax::TaxPolicy;
 
-/// What the transactions of orders need besides the database.
+/// The tools that the transactions of orders need besides the database.
 #[derive(Clone)]
 pub(crate) struct OrderTools {
     pub(super) secrets: Arc<Secrets>,
@@ -58,7 +58,7 @@ impl OrderTools {
     }
 }
 
-/// Who or what acts on an order.
+/// The person or the task that acts on an order.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     /// The way in which the server learned of the facts.

@@ -44,7 +44,7 @@ const LEASE_FACTOR: u32 = 3;
 pub struct Outbox {
     /// The id of this node in leases. A node makes a new one at each start.
     owner: String,
-    /// How long one delivery may take.
+    /// The time that one delivery may take.
     delivery_timeout: Duration,
     /// Wakes the worker of this node, so that it need not wait for its next search.
     appended: Notify,

@@ -78,7 +78,7 @@ pub async fn list(
     Ok(rows.into_iter().map(OutboxEntry::from).collect())
 }
 
-/// How old an undelivered message is when the outbox counts as stuck.
+/// The age of an undelivered message from which the outbox counts as stuck.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// Selects the messages that somebody still needs and that are not given up. Not all of them are due.

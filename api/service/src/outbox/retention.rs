@@ -12,7 +12,7 @@ use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// How long a row without content is kept after its message expired, so that an operator can see what was sent.
+/// The time for which a row without content is kept after its message expired, so that an operator can see what was sent.
 const RECORD_RETENTION: TimeDelta = TimeDelta::days(30);
 /// Maximum number of rows that one transaction changes.
 const MAX_ROWS_PER_TRANSACTION: u64 = 1_000;
@@ -21,7 +21,7 @@ const MAX_ROWS_PER_TRANSACTION: u64 = 1_000;
 const EXPIRED: &str = "it expired before it was delivered";
 
 /// The rows that one transaction changes.
-struct Erase {
+struct EraseMessages {
     expired: Vec<OutboxMessageId>,
     old: Vec<OutboxMessageId>,
 }
@@ -41,13 +41,15 @@ pub async fn erase_old(services: &Services) -> Result<(), Fault> {
             .add(Column::State.is_in(undelivered))
             .add(Column::ExpiresAt.lte(now))
             .add(Column::Payload.is_not_null());
-        let erase =
-            Erase { expired: find(services, with_content).await?, old: find_old(services, now).await? };
+        let erase = EraseMessages {
+            expired: find(services, with_content).await?,
+            old: find_old(services, now).await?,
+        };
         let found = erase.expired.len().max(erase.old.len()) as u64;
         if found > 0 {
             services
                 .database
-                .write(policy, erase, |transaction, Erase { expired, old }| {
+                .write(policy, erase, |transaction, EraseMessages { expired, old }| {
                     Box::pin(async move {
                         outbox_message::Entity::update_many()
                             .col_expr(Column::State, Expr::value(OutboxState::Dead))

@@ -131,14 +131,14 @@ const EXPECTED_PAPERS: usize = 1_000;
 #[derive(Debug)]
 pub struct Papers {
     database: Database,
-    papers: Cache<PaperRevision, Arc<Paper>, ByteWeigher>,
+    papers: Cache<PaperRevision, Arc<Paper>, PaperWeigher>,
 }
 
 /// Weighs cached papers by their bytes.
 #[derive(Clone, Debug)]
-struct ByteWeigher;
+struct PaperWeigher;
 
-impl Weighter<PaperRevision, Arc<Paper>> for ByteWeigher {
+impl Weighter<PaperRevision, Arc<Paper>> for PaperWeigher {
     fn weight(&self, _: &PaperRevision, paper: &Arc<Paper>) -> u64 {
         u64::try_from(paper.bytes()).unwrap_or(u64::MAX)
     }
@@ -148,7 +148,7 @@ impl Papers {
     /// Returns an empty cache.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, papers: Cache::with_weighter(EXPECTED_PAPERS, MAX_CACHE_BYTES, ByteWeigher) }
+        Self { database, papers: Cache::with_weighter(EXPECTED_PAPERS, MAX_CACHE_BYTES, PaperWeigher) }
     }
 
     /// Returns a revision that a row refers to. Reads it from the database if it is not cached.

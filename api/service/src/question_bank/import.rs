@@ -6,8 +6,9 @@ use jishu_entity::SubjectId;
 use question_formats::{DraftQuestion, Format};
 
 use super::check::Defaults;
+use super::import_file::ImportFile;
 use super::plan::{ImportBatch, ImportOutcome};
-use super::prepare::{ImportFile, PreparedFile, prepare};
+use super::prepare::{PreparedFile, prepare};
 use super::report::{ImportRefusal, ImportReport};
 use super::{pictures, run_aside};
 use super::{read, store};

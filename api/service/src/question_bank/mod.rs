@@ -13,6 +13,7 @@ mod correct;
 mod export;
 mod fixed_tests;
 mod import;
+mod import_file;
 mod insert;
 mod pictures;
 mod plan;
@@ -33,7 +34,7 @@ pub(crate) use columns::difficulty as stored_difficulty;
 pub use correct::{Corrected, Correction, CorrectionRefusal, NewKey, correct};
 pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
 pub use import::{ImportProgress, ImportRequest, import};
-pub use prepare::ImportFile;
+pub use import_file::ImportFile;
 pub use question_formats::{DraftAnswer, DraftOption, Format, is_package};
 pub use record::QUESTION_KEY_CORRECTED;
 pub use report::{

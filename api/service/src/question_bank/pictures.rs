@@ -6,7 +6,7 @@ use question_formats::{DraftQuestion, DraftTextFormat, keep_pictures, visit_pack
 use sea_orm::{ConnectionTrait, DbErr};
 
 use super::check::InvalidQuestion;
-use super::prepare::ImportFile;
+use super::import_file::ImportFile;
 use crate::picture::{self, AddressKey};
 
 /// Finds the addresses of this server's pictures in a file, as an author copies them from a response.

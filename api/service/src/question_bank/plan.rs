@@ -43,7 +43,7 @@ pub(super) struct ImportOutcome {
 
 /// The changes that a batch makes.
 #[derive(Default)]
-pub(super) struct Plan<'a> {
+pub(super) struct ImportPlan<'a> {
     pub(super) created: Vec<&'a DraftQuestion>,
     pub(super) matched: Vec<Matched<'a>>,
     refused: Vec<RejectedQuestion>,
@@ -88,7 +88,7 @@ impl Matched<'_> {
     }
 }
 
-impl Plan<'_> {
+impl ImportPlan<'_> {
     /// Returns the outcome of carrying out the plan.
     pub(super) fn outcome(&self) -> ImportOutcome {
         let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
@@ -142,7 +142,7 @@ type DraftAndCurrent<'a, 'k> = (&'a DraftQuestion, &'k Current);
 pub(super) async fn plan<'a>(
     connection: &impl ConnectionTrait,
     batch: &'a ImportBatch,
-) -> Result<Plan<'a>, Fault> {
+) -> Result<ImportPlan<'a>, Fault> {
     let known = known(connection, batch).await?;
     let mut slots: HashMap<QuestionId, Vec<Slot>> = HashMap::new();
     let ids: Vec<QuestionId> = known.values().map(|current| current.row.id).collect();
@@ -151,7 +151,8 @@ pub(super) async fn plan<'a>(
     }
     let keys = keys(connection, &versions_to_compare(batch, &known, &slots)).await?;
     let (found, created) = match_drafts(batch, &known, &keys);
-    let mut plan = Plan { created, corrects_keys: batch.correct_keys.is_some(), ..Plan::default() };
+    let mut plan =
+        ImportPlan { created, corrects_keys: batch.correct_keys.is_some(), ..ImportPlan::default() };
 
     let has_other_key = |draft: &DraftQuestion, current: &Current| {
         is_changed(draft, current) && !has_key(&keys, current.version_id, &ComparableKey::from(&draft.answer))

@@ -3,74 +3,17 @@
 use std::collections::HashMap;
 
 use question_formats::{
-    DraftQuestion, Format, ParsedFile, ParsedQuestion, UnreadableFile, excerpt, explain_unknown, is_package,
+    DraftQuestion, Format, ParsedFile, ParsedQuestion, UnreadableFile, excerpt, explain_unknown,
     read_package_with, read_with,
 };
 
 use super::check::{Defaults, MAX_ID_CHARS, check, check_topic, unix_lines};
 use super::comparable_key::ComparableKey;
+use super::import_file::{ImportFile, decode};
 use super::pictures::hash_of;
 use super::report::{ImportRefusal, ImportReport, Loss, MAX_REJECTIONS_REPORTED, RejectedQuestion};
 use crate::error::Error;
 use crate::picture::AddressKey;
-
-/// The content of a file that is imported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ImportFile {
-    /// A text in one of the formats.
-    Text(String),
-    /// The bytes of a ZIP package with items of QTI.
-    Package(Vec<u8>),
-}
-
-impl ImportFile {
-    /// Tells a package from a text, which must be in UTF-8.
-    ///
-    /// # Errors
-    /// Returns the line in which a text stops being UTF-8, or the kind of a file in another format.
-    pub fn read(bytes: Vec<u8>) -> Result<Self, ImportRefusal> {
-        match is_package(&bytes) {
-            true => Ok(Self::Package(bytes)),
-            false => decode(&bytes).map(|text| Self::Text(text.to_owned())),
-        }
-    }
-}
-
-/// Returns the text of a file, which must be in UTF-8. Removes the byte order mark, which some editors put at the
-/// start.
-///
-/// # Errors
-/// Returns the line in which the file stops being UTF-8.
-fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
-    let unreadable = |at: usize, reason: &str| {
-        let ends = bytes[..at].iter().zip(&bytes[1..]);
-        let ends = ends.filter(|(byte, next)| **byte == b'\n' || **byte == b'\r' && **next != b'\n');
-        let line = ends.count() + 1;
-        ImportRefusal::Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason: reason.to_owned() }
-    };
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(unreadable(0, "it is in UTF-16. Save it in UTF-8."));
-    }
-    let nul = bytes.iter().position(|byte| *byte == 0);
-    if let Some(kind) =
-        (nul.is_some() || std::str::from_utf8(bytes).is_err()).then(|| explain_unknown(bytes)).flatten()
-    {
-        return Err(unreadable(0, &kind));
-    }
-    if let Some(nul) = nul {
-        return Err(unreadable(nul, NUL_BYTE_REASON));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        unreadable(
-            error.valid_up_to(),
-            "it is not in UTF-8. Save it in UTF-8, not in Latin-1 or Windows-1252.",
-        )
-    })?;
-    Ok(text.trim_start_matches('\u{feff}'))
-}
-
-/// The reason to refuse a file with a NUL byte.
-const NUL_BYTE_REASON: &str = "it has a NUL byte, which a text cannot have. Remove it.";
 
 /// A file that was read and checked.
 pub(super) struct PreparedFile {
@@ -99,7 +42,7 @@ pub(super) fn prepare(
     };
     let rejected = refused.into_iter().map(RejectedQuestion::from);
     let mut report = ImportReport { refused: rejected.collect(), ..ImportReport::default() };
-    let mut names = Names::default();
+    let mut names = LeftOutNames::default();
     let mut seen = SeenQuestions::default();
     let mut questions = Vec::with_capacity(parsed.len());
     for mut found in parsed {
@@ -201,13 +144,13 @@ fn name_as_id(found: &mut ParsedQuestion) {
 
 /// The names that are left out. The report has one loss for all of them, at the line of the first.
 #[derive(Default)]
-struct Names {
+struct LeftOutNames {
     count: usize,
     /// The index of the loss, and the first name.
     first: Option<(usize, String)>,
 }
 
-impl Names {
+impl LeftOutNames {
     /// Counts a name, and adds an empty loss for the first one.
     fn leave_out(&mut self, name: Option<String>, line: u32, external_id: &str, losses: &mut Vec<Loss>) {
         let Some(name) = name else { return };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// How long the search for the beginning of a day goes on, in minutes. A zone that changes its side of the date line
+/// The range of the search for the beginning of a day, in minutes. A zone that changes its side of the date line
 /// skips a whole day.
 const MAX_GAP_MINUTES: i64 = 2 * 24 * 60;
 

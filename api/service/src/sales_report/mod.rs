@@ -131,7 +131,7 @@ impl SalesSums {
     }
 }
 
-/// How far a report is.
+/// The progress of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReportProgress {
     /// Number of days or months that were read.

@@ -12,16 +12,16 @@ fn number(value: &str, tolerance: &str) -> AnswerKey {
     AnswerKey::Number { value: decimal(value), tolerance: decimal(tolerance) }
 }
 
-fn chosen(options: i64) -> Response {
-    Response { options, ..Response::default() }
+fn chosen(options: i64) -> LearnerAnswer {
+    LearnerAnswer { options, ..LearnerAnswer::default() }
 }
 
-fn given(number: &str) -> Response {
-    Response { number: Some(decimal(number)), ..Response::default() }
+fn given(number: &str) -> LearnerAnswer {
+    LearnerAnswer { number: Some(decimal(number)), ..LearnerAnswer::default() }
 }
 
-fn typed(text: &str) -> Response {
-    Response { text: Some(text.to_owned()), ..Response::default() }
+fn typed(text: &str) -> LearnerAnswer {
+    LearnerAnswer { text: Some(text.to_owned()), ..LearnerAnswer::default() }
 }
 
 #[test]
@@ -34,11 +34,11 @@ fn an_answer_of_each_kind_is_judged() {
     let whole = number("-40", "0.5");
     let texts = AnswerKey::Texts(TextKey::new(vec!["New York".to_owned(), "*city*".to_owned()], false));
     let exactly = AnswerKey::Texts(TextKey::new(vec!["pH".to_owned()], true));
-    for (key, response, verdict) in [
+    for (key, answer, verdict) in [
         (&single, chosen(0b0100), Correct),
         (&single, chosen(0b0001), Wrong),
         (&single, chosen(0b0110), Wrong),
-        (&single, Response::default(), Unanswered),
+        (&single, LearnerAnswer::default(), Unanswered),
         (&single, given("4"), Wrong),
         (&multiple, chosen(0b0101), Correct),
         (&multiple, chosen(0b0001), Wrong),
@@ -47,7 +47,7 @@ fn an_answer_of_each_kind_is_judged() {
         (&exact, given("9.81"), Correct),
         (&exact, given("9.810"), Correct),
         (&exact, given("9.8100001"), Wrong),
-        (&exact, Response::default(), Unanswered),
+        (&exact, LearnerAnswer::default(), Unanswered),
         (&exact, chosen(1), Wrong),
         (&near, given("9.75"), Correct),
         (&near, given("9.85"), Correct),
@@ -59,7 +59,7 @@ fn an_answer_of_each_kind_is_judged() {
         (&texts, typed("York"), Wrong),
         (&texts, given("1"), Wrong),
         (&texts, chosen(1), Wrong),
-        (&texts, Response::default(), Unanswered),
+        (&texts, LearnerAnswer::default(), Unanswered),
         (&exactly, typed("pH"), Correct),
         (&exactly, typed("PH"), Wrong),
         (&exact, typed("9.81"), Wrong),
@@ -67,7 +67,7 @@ fn an_answer_of_each_kind_is_judged() {
         (&whole, given("40"), Wrong),
         (&number("-79228162514264337593543950335", "1"), given("79228162514264337593543950335"), Wrong),
     ] {
-        assert_eq!(judge(key, &response), verdict, "{key:?} {response:?}");
+        assert_eq!(judge(key, &answer), verdict, "{key:?} {answer:?}");
     }
 }
 
@@ -75,9 +75,9 @@ fn an_answer_of_each_kind_is_judged() {
 fn a_sitting_is_scored_by_its_marking_scheme() {
     let key = AnswerKey::Options(1);
     let sitting = |marks, correct, wrong, unanswered| {
-        let answers = [(correct, chosen(1)), (wrong, chosen(2)), (unanswered, Response::default())];
+        let answers = [(correct, chosen(1)), (wrong, chosen(2)), (unanswered, LearnerAnswer::default())];
         let questions =
-            answers.iter().flat_map(|(times, response)| vec![(TopicId(1), &key, response.clone()); *times]);
+            answers.iter().flat_map(|(times, answer)| vec![(TopicId(1), &key, answer.clone()); *times]);
         let total = score(marks, questions).total;
         (total.score, total.max_score, total.percentage())
     };

@@ -8,7 +8,7 @@ use question_formats::number;
 
 use super::Sitting;
 use crate::error::Refusal;
-use crate::scoring::{MAX_ANSWER_CHARS, Response};
+use crate::scoring::{LearnerAnswer, MAX_ANSWER_CHARS};
 
 /// Maximum number of answers in a batch.
 pub const MAX_ANSWERS_PER_BATCH: usize = 200;
@@ -35,6 +35,16 @@ pub struct GivenAnswer {
     pub flagged: bool,
     /// The time for which the question was shown so far, in seconds.
     pub time_spent_seconds: Option<i32>,
+}
+
+/// A batch of answers that the client numbered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerBatch {
+    /// The number of the batch, from 1, greater than that of every batch before it. In each slot, the batch with the
+    /// greatest number counts.
+    pub sequence: i32,
+    /// The answers.
+    pub answers: Vec<GivenAnswer>,
 }
 
 /// A reason to refuse a batch of answers. Nothing was written.
@@ -222,8 +232,8 @@ fn check_text(slot: i32, text: &str) -> Result<(), AnswerRefusal> {
 
 /// Returns the answer in a row, for scoring.
 #[must_use]
-pub fn response(row: &test_answer::Model) -> Response {
+pub fn learner_answer(row: &test_answer::Model) -> LearnerAnswer {
     // The column has only numbers that this server wrote.
     let number = row.numeric_value.as_deref().and_then(|text| text.parse().ok());
-    Response { options: row.chosen, number, text: row.text.clone() }
+    LearnerAnswer { options: row.chosen, number, text: row.text.clone() }
 }

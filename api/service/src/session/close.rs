@@ -12,8 +12,8 @@ use sea_orm::{
     QueryFilter, QuerySelect, TryIntoModel,
 };
 
-use super::answers::{AnswerRefusal, StoredAnswer, check_batch, response};
-use super::save::{AnswerBatch, compare_with_stored};
+use super::answers::{AnswerBatch, AnswerRefusal, StoredAnswer, check_batch, learner_answer};
+use super::comparison::compare_with_stored;
 use super::upsert::{AnswerWrite, upsert};
 use super::{Sitting, SittingRules};
 use crate::database::{WritePolicy, lock_user, locked, updated_one};
@@ -21,7 +21,7 @@ use crate::error::{Error, Fault, Refusal};
 use crate::events::{self, Event};
 use crate::failpoint;
 use crate::paper::Paper;
-use crate::scoring::{self, Response, Score};
+use crate::scoring::{self, LearnerAnswer, Score};
 use crate::{Services, progress, ranking};
 
 /// The result of a submission.
@@ -152,7 +152,7 @@ pub(super) async fn lock(
 pub(super) enum Ending {
     /// The learner submitted it.
     Submitted,
-    /// Its deadline has passed.
+    /// The deadline of the sitting has passed.
     Overdue,
     /// The entitlement to its card ended at this time.
     Entitlement(EntitlementEnd, DateTime<Utc>),
@@ -182,7 +182,7 @@ pub(super) async fn close(
     let submitted_at = ended_at.min(session.expires_at).max(session.started_at);
     let status = match ending {
         Ending::Submitted => SessionStatus::Submitted,
-        _ if answers.values().any(Response::is_given) => SessionStatus::AutoSubmitted,
+        _ if answers.values().any(LearnerAnswer::is_given) => SessionStatus::AutoSubmitted,
         _ => SessionStatus::Abandoned,
     };
     let (id, owner, card_id) = (session.id, session.user_id, card.id);
@@ -216,15 +216,15 @@ pub(super) async fn close(
 pub(super) async fn answers(
     connection: &impl ConnectionTrait,
     id: TestSessionId,
-) -> Result<HashMap<i32, Response>, DbErr> {
+) -> Result<HashMap<i32, LearnerAnswer>, DbErr> {
     let rows = test_answer::Entity::find().filter(test_answer::Column::SessionId.eq(id)).all(connection);
-    Ok(rows.await?.iter().map(|row| (row.slot, response(row))).collect())
+    Ok(rows.await?.iter().map(|row| (row.slot, learner_answer(row))).collect())
 }
 
 /// Scores the answers to a paper.
-pub(super) fn score(paper: &Paper, answers: &HashMap<i32, Response>) -> Score {
-    let response = |slot| answers.get(&slot).cloned().unwrap_or_default();
-    let questions = paper.slots().map(|(slot, question)| (question.topic_id, &question.key, response(slot)));
+pub(super) fn score(paper: &Paper, answers: &HashMap<i32, LearnerAnswer>) -> Score {
+    let answer = |slot| answers.get(&slot).cloned().unwrap_or_default();
+    let questions = paper.slots().map(|(slot, question)| (question.topic_id, &question.key, answer(slot)));
     scoring::score(paper.marks(), questions)
 }
 

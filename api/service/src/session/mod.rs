@@ -11,6 +11,7 @@
 mod answers;
 pub mod clock;
 mod close;
+mod comparison;
 mod ended;
 mod order;
 mod overdue;
@@ -34,7 +35,7 @@ use super::paper::{Paper, PaperQuestion, PaperRevision};
 use crate::error::Fault;
 use write_coalescer::WriteCoalescer;
 
-pub use answers::{AnswerRefusal, GivenAnswer, MAX_ANSWERS_PER_BATCH, response};
+pub use answers::{AnswerBatch, AnswerRefusal, GivenAnswer, MAX_ANSWERS_PER_BATCH, learner_answer};
 pub use close::{Submission, SubmitRefusal, submit};
 pub(crate) use ended::{EndedEntitlements, close_all_of, close_open_of};
 pub(crate) use order::shown_options;
@@ -44,7 +45,7 @@ pub use read::{
     score_of, scores_of_cards,
 };
 pub use review::{Review, review};
-pub use save::{AnswerBatch, SaveRefusal, Saved, save};
+pub use save::{SaveRefusal, Saved, save};
 pub use start::{StartRefusal, Started, can_start, start};
 
 /// The rules of all sittings.

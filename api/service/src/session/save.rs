@@ -4,29 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{TestSessionId, UserId, test_answer, test_session};
+use jishu_entity::{TestSessionId, UserId, test_session};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 
-use super::answers::{AnswerRefusal, GivenAnswer, StoredAnswer, check_batch};
+use super::answers::{AnswerBatch, AnswerRefusal, check_batch};
+use super::comparison::{BatchComparison, compare_with_stored};
 use super::read;
 use super::upsert::{AnswerWrite, upsert};
 use super::write_coalescer::{Confirmation, WriteCoalescer};
 use crate::Services;
 use crate::database::{Database, WritePolicy, backoff, run_detached};
 use crate::error::{Error, Fault, Refusal};
-
-/// A batch of answers that the client numbered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnswerBatch {
-    /// The number of the batch, from 1, greater than that of every batch before it. In each slot, the batch with the
-    /// greatest number counts.
-    pub sequence: i32,
-    /// The answers.
-    pub answers: Vec<GivenAnswer>,
-}
 
 /// The result of saving a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,32 +189,4 @@ async fn read_superseded(
         Some((Some(_), expires_at)) if expires_at < write.overdue_before => Err(SaveRefusal::Overdue.into()),
         Some(_) => Ok(was_applied.then_some(superseded)),
     }
-}
-
-/// The comparison of a batch with the stored answers.
-pub(super) struct BatchComparison {
-    /// The slots that do not have the answer of the batch.
-    pub(super) superseded: Vec<i32>,
-    /// Whether each superseded slot has the answer of a batch with the same or a greater number. This is so once the
-    /// batch was applied.
-    was_applied: bool,
-}
-
-/// Compares a batch with the stored answers.
-pub(super) async fn compare_with_stored(
-    connection: &impl ConnectionTrait,
-    id: TestSessionId,
-    sequence: i32,
-    answers: &[StoredAnswer],
-) -> Result<BatchComparison, DbErr> {
-    let rows = test_answer::Entity::find()
-        .filter(test_answer::Column::SessionId.eq(id))
-        .filter(test_answer::Column::Slot.is_in(answers.iter().map(|answer| answer.slot)))
-        .all(connection)
-        .await?;
-    let is_superseded = |answer: &&StoredAnswer| !rows.iter().any(|row| answer.is_stored_in(row, sequence));
-    let superseded: Vec<i32> = answers.iter().filter(is_superseded).map(|answer| answer.slot).collect();
-    let was_applied =
-        superseded.iter().all(|slot| rows.iter().any(|row| row.slot == *slot && row.sequence >= sequence));
-    Ok(BatchComparison { superseded, was_applied })
 }

@@ -52,7 +52,7 @@ struct Row {
     enrolment: Result<Enrolment, String>,
 }
 
-/// What an import did, or would do.
+/// The changes that an import made, or would make.
 #[derive(Default)]
 struct Summary {
     created: usize,

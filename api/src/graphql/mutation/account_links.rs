@@ -8,7 +8,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::types::{ErrorCode, UserError, UserPayload};
 use jishu_service::account::{
-    self, LinkInvalid, PasswordRefusal, RequestRefusal, ResendRefusal, SignInOutcome, VerifyRefusal,
+    self, LinkInvalid, PasswordRefusal, PasswordResetRefusal, ResendRefusal, SignInOutcome, VerifyRefusal,
 };
 
 /// The response to a request for a mail.
@@ -91,7 +91,7 @@ impl AccountLinksMutation {
     ) -> ApiResult<RequestedPayload> {
         match refused_or(account::request_password_reset(ctx.services()?, ctx.client()?, &email))? {
             Ok(()) => Ok(RequestedPayload::new(Ok(()))),
-            Err(RequestRefusal::TooMany(wait)) => Err(wait.into()),
+            Err(PasswordResetRefusal::TooMany(wait)) => Err(wait.into()),
         }
     }
 

@@ -184,7 +184,7 @@ impl From<CheckoutRefusal> for UserError {
                 Self::field(ErrorCode::TooManyOrders, message, &[])
             }
             CheckoutRefusal::ProviderUnavailable => {
-                let message = "The payment provider did not answer. Send the same request with the same \
+                let message = "The payment provider did not respond. Send the same request with the same \
                                `idempotencyKey` again in a few seconds.";
                 Self::field(ErrorCode::PaymentProviderUnavailable, message, &[])
             }

@@ -58,8 +58,8 @@ pub(in crate::graphql) struct TestSessionClock;
 impl TestSessionClock {
     /// The clock of a sitting of the viewer. Sends an event at once, at every change (extra time, the end, saved
     /// answers), and after `every` seconds without a change. Answers saved on another node of the server appear
-    /// with the next event; its other changes arrive within a second. Completes after the event that reports the
-    /// end of the sitting.
+    /// with the next event; other changes of the sitting arrive within a second. Completes after the event that
+    /// reports the end of the sitting.
     async fn test_session_clock(
         &self,
         ctx: &Context<'_>,

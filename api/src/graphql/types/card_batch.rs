@@ -48,7 +48,7 @@ struct KnownValues {
     grade: Option<Option<Decimal>>,
 }
 
-/// What the data of a card is found by.
+/// The key by which the data of a card is found.
 #[derive(Clone, Copy)]
 struct CardKeys {
     owner: UserId,

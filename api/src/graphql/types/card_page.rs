@@ -102,7 +102,7 @@ pub(in crate::graphql) async fn card_page(
     page_of_cards(ctx, owner, scope, args, MockTestAttempt::of_page).await
 }
 
-/// Like [`card_page`], but turns each row into an item with `node`.
+/// Makes the page of [`card_page`], and turns each row into an item with `node`.
 pub(super) async fn page_of_cards<Node: ListNode>(
     ctx: &Context<'_>,
     owner: UserId,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_graphql::{Context, ID};
 use jishu_entity::{CourseId, subject};
 
-use super::course::{CourseConnection, ItemCount, SubjectConnection};
-use super::{Course, Subject};
+use super::course::{Course, CourseConnection};
+use super::subject_page::{ItemCount, SubjectConnection, subjects_of};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
@@ -56,18 +56,6 @@ pub(in crate::graphql) fn catalogue_subject_page(
         archived.is_none_or(|archived| archived == subject.archived_at.is_some())
     };
     subjects_of(ctx, args, course.subjects.iter().filter(wanted))
-}
-
-/// Makes a page of some subjects of a course.
-pub(super) fn subjects_of<'a>(
-    ctx: &Context<'_>,
-    args: PageArgs,
-    subjects: impl Iterator<Item = &'a Arc<subject::Model>>,
-) -> ApiResult<SubjectConnection> {
-    let request = args.request(ctx, "Subject")?;
-    let rows: Vec<_> = subjects.cloned().collect();
-    let total = ItemCount::of(&rows);
-    Ok(connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total))
 }
 
 fn page_of<'a>(

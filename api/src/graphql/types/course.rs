@@ -6,8 +6,8 @@ use async_graphql::{Context, ID, Object};
 use graphql_engine::{page_arguments, plain_fields};
 use jishu_entity::CourseId;
 
-use super::catalogue_page::subjects_of;
-use super::{Money, Subject, money};
+use super::subject_page::{ItemCount, SubjectConnection, subjects_of};
+use super::{Money, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
@@ -87,28 +87,3 @@ impl ListNode for Course {
 }
 
 pub(in crate::graphql) type CourseConnection = Connection<Course, ItemCount>;
-
-/// The length of a list in memory.
-pub(in crate::graphql) struct ItemCount {
-    items: usize,
-}
-
-impl ItemCount {
-    pub(super) fn of<T>(items: &[T]) -> Self {
-        Self { items: items.len() }
-    }
-}
-
-#[Object]
-impl ItemCount {
-    /// The total number of items.
-    async fn total_count(&self) -> usize {
-        self.items
-    }
-}
-
-impl ListNode for Subject {
-    const NAME: &'static str = "Subject";
-}
-
-pub(in crate::graphql) type SubjectConnection = Connection<Subject, ItemCount>;

@@ -187,7 +187,7 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentsNotConfigured,
     /// Too many orders of the user wait for their payment. Pay or cancel some of them.
     TooManyOrders,
-    /// The payment provider did not answer. Send the same request again.
+    /// The payment provider did not respond. Send the same request again.
     PaymentProviderUnavailable,
     /// The payment provider does not take the amount.
     PaymentProviderRefused,

@@ -1,9 +1,9 @@
-//! The money of orders: how to pay, what goes back, and what is known.
+//! The money of orders: the payment form, the refunds, and the payment events.
 
 use async_graphql::{Enum, Object};
 use jishu_entity::{payment_event, payment_refund};
 
-use super::order::{OrderProvider, OrderStatusReason};
+use super::order_status::{OrderProvider, OrderStatusReason};
 use super::refund::RefundStatus;
 use super::{Money, money};
 use crate::graphql::scalar::DateTime;

@@ -12,7 +12,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::pagination::page_size;
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
-use jishu_service::progress::{self, Cards, Repeated, Scope, SittingTotals, TopicSum};
+use jishu_service::progress::{self, Cards, ProgressScope, Repeated, SittingTotals, TopicSum};
 use jishu_service::scoring::{self, Tally};
 
 pub(in crate::graphql) struct Progress {
@@ -88,7 +88,7 @@ impl Progress {
 
 impl Progress {
     /// Makes a `Progress` that reads each part when a field first needs it.
-    pub(in crate::graphql) fn lazy(scope: Scope) -> Self {
+    pub(in crate::graphql) fn lazy(scope: ProgressScope) -> Self {
         let (sittings, repeated, topics) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self { data: Arc::new(ProgressData { scope, sittings, repeated, topics }) }
     }
@@ -96,7 +96,7 @@ impl Progress {
 
 /// Data that several fields share. Each part is read once, for all subjects, when a field first needs it.
 struct ProgressData {
-    scope: Scope,
+    scope: ProgressScope,
     sittings: OnceCell<BTreeMap<SubjectId, SittingTotals>>,
     repeated: OnceCell<Repeated>,
     topics: OnceCell<BTreeMap<SubjectId, Vec<TopicSum>>>,

@@ -53,13 +53,13 @@ impl RenderedPaper {
 
 /// A cache of rendered papers, with a limit on its memory.
 #[derive(Debug)]
-pub(in crate::graphql) struct RenderedPapers(Cache<PaperRevision, Arc<RenderedPaper>, ByteWeigher>);
+pub(in crate::graphql) struct RenderedPapers(Cache<PaperRevision, Arc<RenderedPaper>, RenderedPaperWeigher>);
 
 /// Weighs rendered papers by their bytes.
 #[derive(Clone, Debug)]
-struct ByteWeigher;
+struct RenderedPaperWeigher;
 
-impl Weighter<PaperRevision, Arc<RenderedPaper>> for ByteWeigher {
+impl Weighter<PaperRevision, Arc<RenderedPaper>> for RenderedPaperWeigher {
     fn weight(&self, _: &PaperRevision, paper: &Arc<RenderedPaper>) -> u64 {
         u64::try_from(paper.bytes()).unwrap_or(u64::MAX)
     }
@@ -67,7 +67,7 @@ impl Weighter<PaperRevision, Arc<RenderedPaper>> for ByteWeigher {
 
 impl Default for RenderedPapers {
     fn default() -> Self {
-        Self(Cache::with_weighter(EXPECTED_PAPERS, MAX_CACHE_BYTES, ByteWeigher))
+        Self(Cache::with_weighter(EXPECTED_PAPERS, MAX_CACHE_BYTES, RenderedPaperWeigher))
     }
 }
 

@@ -183,7 +183,7 @@ fn session_question(
         id: SittingId::of_option(sitting.id, slot, place),
         text: texts.options[*position].clone(),
     });
-    let response = row.as_ref().map(session::response).unwrap_or_default();
+    let given = row.as_ref().map(session::learner_answer).unwrap_or_default();
     let reviewed = review.shows(question.question_id);
     let key = match &question.key {
         _ if !reviewed => ShownKey::default(),
@@ -199,7 +199,7 @@ fn session_question(
     };
     let (correct_value, tolerance) = key.number.unzip();
     let (correct_texts, case_sensitive) = key.texts.unzip();
-    let verdict = scoring::judge(&question.key, &response);
+    let verdict = scoring::judge(&question.key, &given);
     SessionQuestion {
         id: SittingId::of_question(sitting.id, slot),
         slot,
@@ -207,10 +207,10 @@ fn session_question(
         text_format: question.text_format.into(),
         stem: texts.stem.clone(),
         options: options.collect(),
-        answer: row.as_ref().filter(|_| response.is_given()).map(|row| Answer {
+        answer: row.as_ref().filter(|_| given.is_given()).map(|row| Answer {
             option_ids: ids(row.chosen),
-            numeric_value: response.number.map(Decimal),
-            text: response.text.clone(),
+            numeric_value: given.number.map(Decimal),
+            text: given.text.clone(),
             saved_at: DateTime(row.saved_at),
         }),
         flagged: row.as_ref().is_some_and(|row| row.flagged),

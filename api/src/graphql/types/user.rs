@@ -21,19 +21,19 @@ use jishu_service::card::CardFilter;
 use jishu_service::guardian;
 use jishu_service::page::Page;
 use jishu_service::people::{self, AccountFilter, Look};
-use jishu_service::progress::Scope;
+use jishu_service::progress::ProgressScope;
 
 /// The role of a user: what the user may do.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "user::Role")]
 pub(in crate::graphql) enum Role {
-    /// Buys subjects and sits tests.
+    /// A user who buys subjects and sits tests.
     Learner,
-    /// Manages the question bank and the test settings.
+    /// A user who manages the question bank and the test settings.
     Author,
-    /// Looks up learners and grants extra time.
+    /// A user who looks up learners and grants extra time.
     Support,
-    /// May do everything.
+    /// A user who may do everything.
     Admin,
 }
 
@@ -199,7 +199,7 @@ impl User {
             })
         };
         let subject = subject_id.map(parsed).transpose()?;
-        Ok(Progress::lazy(Scope { owner: self.id, subject }))
+        Ok(Progress::lazy(ProgressScope { owner: self.id, subject }))
     }
 
     /// The sittings of all test cards, newest first.

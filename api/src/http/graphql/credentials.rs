@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 
 use crate::http::AppState;
 use crate::http::refusal::RequestRefusal;
-use jishu_service::auth::{Identity, TokenError};
+use jishu_service::auth::{AuthenticatedViewer, TokenError};
 use jishu_service::limit::ClientAddress;
 use jishu_service::security;
 
@@ -19,7 +19,7 @@ pub(in crate::http) fn authenticate(
     state: &AppState,
     client: ClientAddress,
     headers: &HeaderMap,
-) -> Result<Option<Identity>, RequestRefusal> {
+) -> Result<Option<AuthenticatedViewer>, RequestRefusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     match verify_authorization(state, client, value.to_str().unwrap_or_default()) {
         Some(Ok(identity)) => Ok(Some(identity)),
@@ -36,7 +36,7 @@ pub(super) fn verify_authorization(
     state: &AppState,
     client: ClientAddress,
     value: &str,
-) -> Option<Result<Identity, TokenError>> {
+) -> Option<Result<AuthenticatedViewer, TokenError>> {
     let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else {
         security::access_token_refused(client, "not a bearer token");
@@ -66,7 +66,7 @@ pub(super) fn verify_authorization(
 /// or its session was ended. Never completes without an identity.
 pub(in crate::http) fn end_of_token(
     state: &AppState,
-    identity: Option<&Identity>,
+    identity: Option<&AuthenticatedViewer>,
 ) -> Pin<Box<dyn Future<Output = TokenError> + Send>> {
     let Some(identity) = identity else { return Box::pin(std::future::pending()) };
     let expiry = tokio::time::sleep(time_to_expiry(state, identity));
@@ -84,6 +84,6 @@ pub(in crate::http) fn end_of_token(
 }
 
 /// Returns how long the token of an identity is still valid.
-fn time_to_expiry(state: &AppState, identity: &Identity) -> Duration {
+fn time_to_expiry(state: &AppState, identity: &AuthenticatedViewer) -> Duration {
     (identity.expires_at - state.services.clock.now()).to_std().unwrap_or_default()
 }

@@ -17,7 +17,7 @@ use super::credentials::end_of_token;
 use super::execution::{Execution, ExecutionEvent};
 use crate::http::response::ErrorResponse;
 use crate::http::{AppState, ShutdownSignal};
-use jishu_service::auth::{Identity, TokenError};
+use jishu_service::auth::{AuthenticatedViewer, TokenError};
 
 /// The last event. It needs a `data` line although the data is empty: browsers drop an event without one, and some
 /// clients take any other data for a response. axum's own event type can write neither form.
@@ -43,7 +43,7 @@ struct EventStream {
 /// the token expires, when the account is deactivated, or when the server stops.
 pub(super) fn subscribed(
     state: &AppState,
-    identity: Option<&Identity>,
+    identity: Option<&AuthenticatedViewer>,
     shutdown: ShutdownSignal,
     execution: Execution,
 ) -> Response {

@@ -21,10 +21,10 @@ use crate::http::AppState;
 use graphql_engine::{ExecutedResponse, PreparedOperation};
 use jishu_service::limit::SubscriptionPermit;
 
-/// How many responses may wait for a client, in addition to the one that is being made. Then the operation waits.
+/// Maximum number of responses that may wait for a client, in addition to the one that is being made. Then the operation waits.
 const MAX_WAITING_RESPONSES: usize = 1;
 
-/// How long other work waits for a subscription to start.
+/// The time for which other work waits for a subscription to start.
 const START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An event in the execution of an operation.
@@ -184,7 +184,7 @@ impl ResponseForwarder {
         let Ok(sent) = timeout(stall_timeout, sent).await else {
             tracing::info!(
                 seconds = stall_timeout.as_secs(),
-                "ended a subscription, because its client did not receive its events"
+                "a subscription was ended, because its client did not receive the events"
             );
             return false;
         };

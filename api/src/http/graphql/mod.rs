@@ -33,7 +33,7 @@ use super::response::{MediaType, Negotiated, ResponseFormat};
 use super::{AllowedOrigins, AppState};
 use crate::graphql::finish_errors;
 use graphql_engine::GraphqlRequest;
-use jishu_service::auth::Identity;
+use jishu_service::auth::AuthenticatedViewer;
 use jishu_service::metrics::OperationTransport;
 
 /// Handles a POST request: a query, a mutation or a subscription.
@@ -124,7 +124,7 @@ async fn execute(
     context: RequestContext,
     format: ResponseFormat,
     call: &GraphqlRequest,
-    identity: Option<Identity>,
+    identity: Option<AuthenticatedViewer>,
 ) -> Result<Response, RequestRefusal> {
     let viewer = identity.map(|identity| identity.viewer);
     let caller = Caller { client: context.client, program: context.program(), viewer };

@@ -17,7 +17,7 @@ const SCORE_TOLERANCE: f64 = 0.01;
 /// Two values of the time taken, in seconds, that differ by at most this are equal.
 const TIME_TAKEN_TOLERANCE: f64 = 1.0;
 
-/// Which sitting a card's values are about.
+/// The sitting that the values of a card describe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum FirstOrLatest {
     First,

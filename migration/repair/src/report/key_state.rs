@@ -1,4 +1,4 @@
-//! Which of the two keys the table of cards has.
+//! The key that the table of cards has, of two possible ones.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::inspect::Inspection;
 
-/// Which of the two keys the table of cards has.
+/// The key that the table of cards has, of two possible ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// Only the old key.
     OldOnly,
-    /// Both keys.
+    /// The table has both keys.
     OldAndNew,
     /// Only the new key, as it should be.
     NewOnly,
-    /// Neither key.
+    /// The table has neither key.
     Neither,
-    /// Neither key, and there are duplicate cards.
+    /// The table has neither key, and has duplicate cards.
     NeitherWithDuplicates,
 }
 

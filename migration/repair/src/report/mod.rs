@@ -23,7 +23,7 @@ pub struct InspectionReport {
     pub ok: bool,
     /// The kind of database: `sqlite`, `postgres` or `mysql`.
     pub database: &'static str,
-    /// Which keys the table of cards has.
+    /// The keys that the table of cards has.
     pub state: KeyState,
     /// The number of cards.
     pub cards: i64,

@@ -1,4 +1,4 @@
-//! What customers, banks and staff at the console do.
+//! The actions of customers, of banks, and of staff at the console.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::books::{RazorpayBooks, RazorpayDispute, RazorpayPayment, RazorpayRefu
 use super::{FakeRazorpay, now};
 use crate::payments::sign::hmac_hex;
 
-/// What Checkout gives to the page after a payment.
+/// The values that Checkout gives to the page after a payment.
 #[derive(Debug, Clone)]
 pub struct CheckoutReturn {
     /// `razorpay_order_id`.

@@ -1,4 +1,4 @@
-//! What customers, banks and staff at the console do.
+//! The actions of customers, of banks, and of staff at the console.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What must be true of the books of the server and of the provider.
+//! The conditions that the books of the server and of the provider must meet.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ struct OrderRow {
     receipt: String,
     currency: String,
     state: String,
-    /// What its purchase cost, without what was refunded of it.
+    /// The cost of its purchase, without the refunded amount.
     value: i64,
 }
 

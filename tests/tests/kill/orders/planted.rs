@@ -12,9 +12,9 @@ use super::{revive, start};
 use crate::fault::Fault;
 use crate::world::World;
 
-/// How long the refunds of a scene may take. With some faults they never end.
+/// The time that the refunds of a scene may take. With some faults they never end.
 const MAX_SCENE_TIME: Duration = Duration::from_secs(10);
-/// How long the provider thinks about one request, so that a webhook overtakes its response.
+/// The time that the provider takes for one request, so that a webhook overtakes its response.
 const SLOW_RESPONSE: Duration = Duration::from_millis(500);
 /// The interval between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);

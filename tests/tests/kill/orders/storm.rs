@@ -19,11 +19,11 @@ use crate::world::World;
 
 /// Number of buyers who are in the shop at once.
 const BUYERS_AT_ONCE: usize = 24;
-/// How long the storm may make no order before the test fails.
+/// The time for which the storm may make no order before the test fails.
 const MAX_STANDSTILL: Duration = Duration::from_secs(120);
-/// How long the orders may take to be over after the storm.
+/// The time that the orders may take to end after the storm.
 const MAX_SETTLING_TIME: Duration = Duration::from_secs(600);
-/// How long a server may live that is told to abort at a boundary.
+/// The time for which a server may run that will abort at a boundary.
 const MAX_LIFE_AT_BOUNDARY: Duration = Duration::from_secs(1);
 /// The interval between two looks at the progress.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -42,7 +42,7 @@ const FAULTS: FaultRates = FaultRates {
     slow: 0.01,
 };
 
-/// How long a storm lasts.
+/// The duration of a storm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Length {
     /// The number of orders, at least.
@@ -51,7 +51,7 @@ pub(crate) struct Length {
     pub(crate) kills: usize,
 }
 
-/// What happened in a storm.
+/// The events of a storm.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) orders: usize,

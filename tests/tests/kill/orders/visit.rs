@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::shop::{PlacedOrder, Shop};
 
-/// What a buyer does with an order, or what becomes of its money.
+/// The action of a buyer on an order, or the fate of its money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Pays,
@@ -65,7 +65,7 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Makes one order or two, and lets something become of them. Returns their number.
+    /// Makes one order or two, and takes each through an action at random. Returns their number.
     pub(super) async fn run(&mut self) -> usize {
         let deed = Deed::random(self.random);
         let places: &[usize] = match self.random.random_range(0..4) {

@@ -21,7 +21,7 @@ use crate::world::World;
 use client::{Shop, Told};
 pub(crate) use storm::run as storm;
 
-/// How long the server may take to end a purchase whose term is over.
+/// The time that the server may take to end a purchase whose term is over.
 const MAX_EXPIRY_TIME: Duration = Duration::from_secs(20);
 
 /// The boundaries at which a refund is cut off. The refund of the sweep closes a sitting.

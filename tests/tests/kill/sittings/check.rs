@@ -20,7 +20,7 @@ use super::{Shared, shared};
 use crate::storm::row;
 use crate::world::World;
 
-/// How long the server may take to close overdue sittings.
+/// The time that the server may take to close overdue sittings.
 const MAX_CLOSING_TIME: Duration = Duration::from_secs(20);
 
 /// Returns all violations of the checks.

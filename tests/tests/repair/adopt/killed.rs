@@ -1,4 +1,4 @@
-//! An adoption that is killed again and again ends as one that was not.
+//! An adoption that was killed several times ends like an adoption that was never killed.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! The same orders at a fake of Stripe.
+//! Orders at a fake of Stripe.
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use rand::RngExt;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
-/// How many times a node is killed, unless `OUTBOX_KILLS` says otherwise.
+/// Number of times that a node is killed, unless `OUTBOX_KILLS` says otherwise.
 const KILLS: usize = 10;
 
 /// A node. Dropping it kills it.

@@ -7,15 +7,15 @@ mod stripe;
 
 use jishu_tests::payments::{Outbox, UnsentWebhook};
 use payment_providers::{
-    Capture, Money, NewPayment, PaymentProvider, ProviderError, Webhook, WebhookError, WebhookEvent,
+    Amount, Capture, NewPayment, PaymentProvider, ProviderError, Webhook, WebhookError, WebhookEvent,
 };
 
 /// A new payment of 499 rupees.
-fn rupees() -> Money {
-    Money::new(499_00, "INR")
+fn rupees() -> Amount {
+    Amount::new(499_00, "INR")
 }
 
-fn new<'a>(reference: &'a str, money: &'a Money) -> NewPayment<'a> {
+fn new<'a>(reference: &'a str, money: &'a Amount) -> NewPayment<'a> {
     NewPayment {
         order_reference: reference,
         money,

@@ -1,4 +1,4 @@
-//! What a call says when the network or the provider fails, and what the provider has done by then.
+//! The outcome of a call when the network or the provider fails, and the work that the provider has done by then.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! What Razorpay does, in the order of a payment's life.
+//! Razorpay, in the order of a payment's steps.
 
 use jishu_tests::payments::connect::{razorpay, razorpay_config};
 use jishu_tests::payments::{FakeRazorpay, hmac_hex};
 use payment_providers::{
-    AmountError, CancelOutcome, Capture, ClientParameters, ClientReturn, DisputeState, Money, NewPayment,
+    Amount, AmountError, CancelOutcome, Capture, ClientParameters, ClientReturn, DisputeState, NewPayment,
     PaymentProvider, PaymentState, ProviderError, Razorpay, RefundState, ReturnError, WebhookError,
     WebhookEvent,
 };
@@ -59,9 +59,9 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
 
     // One refund by the application, which fails at the bank, and one at the console.
     fake.settle_refunds_later();
-    let refund = provider.refund(&payment, &Money::new(100_00, "INR"), "refund-1").await.unwrap();
+    let refund = provider.refund(&payment, &Amount::new(100_00, "INR"), "refund-1").await.unwrap();
     assert_eq!((refund.state, refund.reference.as_deref()), (RefundState::Pending, Some("refund-1")));
-    let again = provider.refund(&payment, &Money::new(100_00, "INR"), "refund-1").await.unwrap();
+    let again = provider.refund(&payment, &Amount::new(100_00, "INR"), "refund-1").await.unwrap();
     assert_eq!(again.refund, refund.refund, "the reference makes it harmless");
     fake.fail_refund(&refund.refund);
     let at_console = fake.refund_at_console(&payment, 499_00);
@@ -110,7 +110,7 @@ async fn a_late_payment_is_captured_once_or_given_back() {
     assert_eq!(code(&refusal), "BAD_REQUEST_ERROR", "a failed payment cannot be captured");
     fake.bank_authorizes_late(&payment);
     assert_eq!(provider.fetch(&order).await.unwrap()[0].state, PaymentState::Authorized);
-    let refusal = provider.capture(&payment, &Money::new(498_00, "INR")).await.unwrap_err();
+    let refusal = provider.capture(&payment, &Amount::new(498_00, "INR")).await.unwrap_err();
     assert_eq!(code(&refusal), "BAD_REQUEST_ERROR", "only the whole amount");
     for _ in 0..2 {
         let captured = provider.capture(&payment, &money).await.unwrap();
@@ -210,7 +210,7 @@ async fn webhooks_are_refused_unless_signed_for_this_account() {
 async fn an_order_is_refused_before_it_is_sent_or_by_the_provider() {
     let fake = FakeRazorpay::start().await;
     let provider = razorpay(&fake);
-    let dinars = Money::new(99_991, "KWD");
+    let dinars = Amount::new(99_991, "KWD");
     let refused = provider.create(&new("order-1", &dinars)).await.unwrap_err();
     assert!(matches!(refused, ProviderError::Amount(AmountError::NotAMultiple { multiple_minor: 10, .. })));
     let long = "a".repeat(41);
@@ -218,7 +218,7 @@ async fn an_order_is_refused_before_it_is_sent_or_by_the_provider() {
     assert_eq!(code(&provider.fetch("order_1/../../payments").await.unwrap_err()), "MALFORMED_ID");
     assert!(fake.requests().is_empty(), "nothing was sent");
 
-    let paise = Money::new(99, "INR");
+    let paise = Amount::new(99, "INR");
     let refused = provider.create(&new("order-1", &paise)).await.unwrap_err();
     let expected = ProviderError::Refused {
         status: 400,
@@ -236,7 +236,7 @@ async fn an_order_is_refused_before_it_is_sent_or_by_the_provider() {
     assert!(!format!("{refused:?} {refused}").contains("a wrong secret"));
     assert!(fake.books().orders.is_empty());
 
-    for yen in [Money::new(295, "JPY"), Money::new(99_990, "KWD")] {
+    for yen in [Amount::new(295, "JPY"), Amount::new(99_990, "KWD")] {
         let order = provider.create(&new("order-1", &yen)).await.unwrap().provider_order;
         fake.customer_pays(&order);
         assert_eq!(provider.fetch(&order).await.unwrap()[0].money, yen);

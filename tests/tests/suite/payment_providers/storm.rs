@@ -13,7 +13,7 @@ use jishu_tests::payments::{
     BuyerOutcome, DeliveryPlan, FakeProvider, FakeRazorpay, FakeStripe, FaultRates, StormRates,
 };
 use payment_providers::{
-    Money, PaymentProvider, PaymentState, ProviderError, Razorpay, RefundState, Stripe, WebhookEvent,
+    Amount, PaymentProvider, PaymentState, ProviderError, Razorpay, RefundState, Stripe, WebhookEvent,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -32,7 +32,7 @@ const FAULTS: FaultRates = FaultRates {
     slow: 0.05,
 };
 
-/// What a receiver of webhooks has learnt: the payments and the refunds that it heard of.
+/// The payments and the refunds that a receiver of webhooks has learnt of.
 #[derive(Default)]
 struct Heard {
     captured: BTreeSet<String>,
@@ -89,7 +89,7 @@ async fn storm(fake: &dyn FakeProvider, provider: Arc<dyn PaymentProvider>, seed
 
     let buyer = async |number: usize| {
         let mut random = StdRng::seed_from_u64(seed * 1_000 + number as u64);
-        let money = Money::new(499_00 + number as i64, "INR");
+        let money = Amount::new(499_00 + number as i64, "INR");
         let reference = format!("order-{number}");
         let created = insist(async |again| {
             let new = new(&reference, &money);
@@ -115,7 +115,7 @@ async fn storm(fake: &dyn FakeProvider, provider: Arc<dyn PaymentProvider>, seed
             let left = money.amount_minor - paid.refunded_minor.unwrap();
             let payment = paid.payment.as_deref().unwrap();
             if left > 0 {
-                let refund = Money::new(left, "INR");
+                let refund = Amount::new(left, "INR");
                 let reference = format!("refund-{number}");
                 insist(async |_| provider.refund(payment, &refund, &reference).await).await;
             }

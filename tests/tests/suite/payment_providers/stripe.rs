@@ -1,11 +1,11 @@
-//! What Stripe does, in the order of a payment's life.
+//! Stripe, in the order of a payment's steps.
 
 use jishu_tests::payments::connect::{stripe, stripe_config};
 use jishu_tests::payments::{FakeStripe, hmac_hex};
 use payment_providers::{
-    CancelOutcome, Capture, ClientParameters, ClientReturn, DisputeState, Money, NewPayment, PaymentProvider,
-    PaymentState, ProviderError, RefundState, ReturnError, STRIPE_VERSION, Stripe, WebhookError,
-    WebhookEvent,
+    Amount, CancelOutcome, Capture, ClientParameters, ClientReturn, DisputeState, NewPayment,
+    PaymentProvider, PaymentState, ProviderError, RefundState, ReturnError, STRIPE_VERSION, Stripe,
+    WebhookError, WebhookEvent,
 };
 use serde_json::json;
 
@@ -56,7 +56,7 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
 
     // One refund by the application, which fails at the bank, and one at the console.
     fake.settle_refunds_later();
-    let hundred = Money::new(100_00, "INR");
+    let hundred = Amount::new(100_00, "INR");
     let refund = provider.refund(&payment, &hundred, "refund-1").await.unwrap();
     assert_eq!((refund.state, refund.reference.as_deref()), (RefundState::Pending, Some("refund-1")));
     let again = provider.refund(&payment, &hundred, "refund-1").await.unwrap();
@@ -215,7 +215,7 @@ async fn amounts_are_in_minor_units_of_iso_4217() {
     let fake = FakeStripe::start().await;
     let provider = stripe(&fake);
     for (minor, currency, at_stripe) in [(500, "ISK", 500_00), (500, "JPY", 500), (5_120, "KWD", 5_120)] {
-        let money = Money::new(minor, currency);
+        let money = Amount::new(minor, currency);
         let order = provider.create(&new(&format!("order-{currency}"), &money)).await.unwrap().provider_order;
         assert_eq!(fake.books().intent(&order).amount, at_stripe);
         fake.customer_pays(&order);
@@ -225,7 +225,7 @@ async fn amounts_are_in_minor_units_of_iso_4217() {
         assert_eq!(fake.books().kept(), 0);
     }
     let sent = fake.requests().len();
-    let refused = provider.create(&new("order", &Money::new(5_124, "KWD"))).await.unwrap_err();
+    let refused = provider.create(&new("order", &Amount::new(5_124, "KWD"))).await.unwrap_err();
     assert!(matches!(refused, ProviderError::Amount(_)));
     assert_eq!(fake.requests().len(), sent, "nothing was sent");
 }

@@ -1,9 +1,10 @@
 //! Every column of every table: where the export has it, and what a deletion makes of it.
 //!
-//! [`super::newer_columns`] has the tables of orders and of ways to sign in. A new table or column fails the tests of this folder until it is listed here. If it holds something of a person, add it
-//! to `data_export` and to `account/deletion/erase.rs` in `jishu-service`.
+//! [`super::newer_columns`] has the tables of orders and of ways to sign in. A new table or column fails the tests of
+//! this folder until it is listed here. If it holds something of a person, add it to `data_export` and to
+//! `account/deletion/erase.rs` in `jishu-service`.
 
-/// Where the export of a person has a column.
+/// The place of a column in the export of a person.
 #[derive(Clone, Copy)]
 pub(super) enum Exported {
     /// At this path of the JSON object. An item of a list stands for all.
@@ -12,7 +13,7 @@ pub(super) enum Exported {
     Not(&'static str),
 }
 
-/// What a deletion makes of a column of the person's rows.
+/// The change that a deletion makes to a column of the person's rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deleted {
     /// The rows are deleted.

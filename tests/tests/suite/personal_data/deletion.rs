@@ -1,4 +1,4 @@
-//! What a deletion leaves.
+//! The rows that a deletion leaves.
 
 use std::sync::Arc;
 

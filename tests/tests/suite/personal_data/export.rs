@@ -74,7 +74,7 @@ async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailS
     assert_eq!(export["profile"]["email"], json!(email));
     assert_eq!(export["sittings"].as_array().map(Vec::len), Some(2));
     assert!(export["sittings"][0]["answers"].as_array().is_some_and(|answers| answers.len() > 4));
-    // Neither keys nor secrets, and nobody else.
+    // The export has neither keys nor secrets, and no data of other people.
     for secret in [EXPLANATION, "argon2", "jlt_", "jrt_", "sam@example.com", "ada@example.com"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }

@@ -184,7 +184,7 @@ pub(crate) async fn add_sign_in_ways(app: &TestApp, user: i64) {
     }
 }
 
-/// Registers somebody who was born in this year.
+/// Registers a user who was born in this year.
 pub(crate) async fn register(app: &TestApp, email: &str, birth_year: i32) -> Client {
     let input = json!({ "name": format!("Asha {MARK}"), "email": email, "password": PASSWORD,
         "birthYear": birth_year });

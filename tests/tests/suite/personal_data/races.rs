@@ -9,7 +9,7 @@ use super::{PASSWORD, World, delete, row_of, send};
 
 on_each_database!(a_deletion_beside_other_requests_leaves_no_half, two_admins_cannot_both_leave);
 
-/// How many people are deleted.
+/// Number of people who are deleted.
 const ROUNDS: usize = 4;
 
 /// The tables of which a deleted person has no rows.
@@ -64,7 +64,7 @@ async fn a_deletion_beside_other_requests_leaves_no_half(app: Arc<TestApp>) {
             stranger.send(jishu_tests::REGISTER, again),
         );
         assert_eq!(*deleted.at("/deleteAccount/deleted"), json!(true), "{:#}", deleted.body);
-        // Requests that were answered before they are carried out come to their end.
+        // The server carries out the requests in its queue.
         stranger.send(&reset, json!({})).await;
         for table in EMPTY_TABLES {
             let rows = format!("SELECT COUNT(*) FROM {table} WHERE user_id = {user}");

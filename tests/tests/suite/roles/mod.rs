@@ -1,4 +1,4 @@
-//! Who may use which field: the directives of the schema, the committed table, and the server over HTTP agree.
+//! The roles that may use each field: the directives of the schema, the committed table, and the server over HTTP agree.
 
 mod fields;
 mod table;

@@ -9,7 +9,7 @@ const BEGIN: &str = "<!-- roles: begin -->\n";
 const END: &str = "<!-- roles: end -->";
 
 pub(super) const ADVICE: &str =
-    "Write the table anew: UPDATE_DOCS=1 cargo test -p jishu-tests --test suite roles_md";
+    "Write the table anew: UPDATE_DOCS=1 cargo test --workspace --test suite roles_md";
 
 /// The column of requests without an access token.
 pub(super) const ANONYMOUS: &str = "anonymous";

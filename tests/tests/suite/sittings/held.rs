@@ -1,4 +1,4 @@
-//! Saves while something else holds sittings or answers. SQLite has one writer, so nothing can be held there.
+//! Saves answers while another transaction has locked sittings or answers. SQLite has one writer, so it has no such locks.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

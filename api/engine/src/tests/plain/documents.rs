@@ -49,7 +49,7 @@ const FIELDS: [TypeFields; 5] = [
     ("Named", &[("name", None)]),
 ];
 
-/// How many of the fields of a book are plain. They come first.
+/// Number of plain fields of a book. They come first.
 const PLAIN_FIELDS_OF_BOOK: usize = 14;
 
 /// Makes random documents.

@@ -18,7 +18,7 @@ use crate::draft::OptionOrder;
 use crate::key::ParsedKey;
 use crate::labels::{excerpt, read_identity};
 use crate::markup::{FormattedText, QuestionTexts};
-use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
+use crate::parsed::{OWN_MARKS_LOSS, ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::xml::{Xml, child, children, text};
 use material::formatted;
 use scoring::ResponseKind;
@@ -96,7 +96,7 @@ fn question(item: Node<'_, '_>, line: u32) -> Result<ParsedQuestion, String> {
     };
     let points = field(item, "points_possible").and_then(|points| points.trim().parse::<f64>().ok());
     if declarations.has_own_marks() || points.is_some_and(|points| (points - 1.0).abs() > f64::EPSILON) {
-        losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
+        losses.push(OWN_MARKS_LOSS.to_owned());
     }
     let stem = material::around(presentation, response, !matches!(key, ParsedKey::Choice { .. }))?;
     let options = choices.iter().map(|choice| formatted(*choice)).collect::<Result<Vec<_>, _>>()?;

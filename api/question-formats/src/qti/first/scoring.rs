@@ -139,7 +139,7 @@ impl Rewriter<'_> {
                 format!("<qti-or>{}</qti-or>", elements(test).map(|test| self.test(test)).collect::<String>())
             }
             "not" => format!("<qti-not>{}</qti-not>", self.all(test)),
-            // It holds if no condition above did.
+            // This condition holds if no condition above it holds.
             "other" => base("boolean", "true"),
             "unanswered" => format!("<qti-is-null>{RESPONSE}</qti-is-null>"),
             _ if is_of_other => "<qti-respident/>".to_owned(),

@@ -18,7 +18,7 @@ use crate::database::sql;
 
 /// The name of a deleted account.
 const DELETED_NAME: &str = "Deleted account";
-/// What stays of a text that was written about a person.
+/// The text that replaces a text about a deleted person.
 pub(super) const ERASED_TEXT: &str = "Erased with the account.";
 /// Maximum number of ids in one statement.
 pub(super) const IDS_PER_STATEMENT: usize = 500;
@@ -115,7 +115,7 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
     Ok(())
 }
 
-/// Empties the row of the account. Its new address is none that somebody could register.
+/// Empties the row of the account. Nobody can register with its new address.
 pub(super) async fn account(
     transaction: &DatabaseTransaction,
     user: UserId,

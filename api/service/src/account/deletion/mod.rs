@@ -16,9 +16,9 @@ use jishu_entity::{UserId, user};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::administration::Actor;
+use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, LinkInvalid, NewLink};
-use super::sign_in::{SignInRefusal, confirm};
-use super::{AdministrationRefusal, by_id, verification};
+use super::{AdministrationRefusal, by_id};
 use crate::auth::Viewer;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy};
@@ -101,7 +101,7 @@ pub async fn request_deletion(
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(DeletionRefusal::Inactive)?;
     services.limits.mail.take(client, &user.email).map_err(DeletionRefusal::TooMany)?;
     let link = NewLink::new(services, LinkPurpose::DeleteAccount, &user.email)?;
-    Ok(verification::send_link(services, user.id, link).await?)
+    Ok(links::send(services, user.id, link).await?)
 }
 
 /// Deletes an account by the link that was sent to its address.

@@ -21,7 +21,7 @@ use crate::paper::Papers;
 use crate::session::close_all_of;
 use crate::{audit, failpoint};
 
-/// What allows a deletion.
+/// The permission for a deletion.
 pub(crate) enum Warrant {
     /// The owner knows the password of the account, which is the row that it was compared with.
     Password(Box<user::Model>),
@@ -32,7 +32,7 @@ pub(crate) enum Warrant {
         /// The address.
         email: String,
     },
-    /// Staff or the operator do it at the request of the owner.
+    /// Staff or the operator delete the account at the request of the owner.
     Staff(Actor),
     /// A guardian asks for it with the token of their consent, which has this hash.
     Guardian {

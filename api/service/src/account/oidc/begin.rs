@@ -18,7 +18,7 @@ use crate::limit::{ClientAddress, RetryAfter};
 use crate::oidc::{AuthorizationRequest, OidcProvider};
 use crate::{Services, security};
 
-/// How long a person may take at the issuer.
+/// The time that a person may take at the issuer.
 const LOGIN_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 /// The purpose of the key that encrypts code verifiers.
 pub(super) const VERIFIER_PURPOSE: &str = "oidc code verifier";

@@ -9,8 +9,9 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Quer
 use super::begin::{VERIFIER_PURPOSE, provider};
 use super::identity::{self, NewIdentity};
 use crate::account::client::SignInClient;
+use crate::account::credentials::SignInRefusal;
 use crate::account::new_session::NewSession;
-use crate::account::sign_in::{SignInOutcome, SignInRefusal, begin_with};
+use crate::account::sign_in::{SignInOutcome, begin_with};
 use crate::account::validation::{ValidFields, check_email, check_name};
 use crate::account::{audit, by_email, by_id, links, row};
 use crate::auth::{BrowserKey, OidcState};

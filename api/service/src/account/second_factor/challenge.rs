@@ -12,8 +12,8 @@ use sea_orm::{
 
 use super::proof::{ProofCheck, SecondFactorProof};
 use crate::account::client::SignInClient;
+use crate::account::credentials::{SignInRefusal, admit};
 use crate::account::new_session::{NewSession, SignedIn};
-use crate::account::sign_in::{SignInRefusal, admit};
 use crate::account::{by_id, links};
 use crate::auth::ChallengeToken;
 use crate::database::{WritePolicy, lock_user};
@@ -23,7 +23,7 @@ use crate::limit::RetryAfter;
 use crate::mail::MailKind;
 use crate::{Services, security};
 
-/// How long a challenge can be met.
+/// The time for which a challenge can be completed.
 const CHALLENGE_LIFETIME: TimeDelta = TimeDelta::minutes(5);
 /// Maximum number of codes that can be tried for one challenge.
 const MAX_ATTEMPTS: i32 = 5;
@@ -33,7 +33,7 @@ const MAX_ATTEMPTS: i32 = 5;
 pub struct SecondFactorChallenge {
     /// The token that [`complete_login`] takes. It allows nothing else.
     pub token: ChallengeToken,
-    /// When it stops working.
+    /// The time when it stops working.
     pub expires_at: DateTime<Utc>,
 }
 

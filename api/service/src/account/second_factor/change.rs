@@ -107,7 +107,7 @@ impl Change {
         if lock_user(transaction, owner).await? != Some(UserStatus::Active) {
             return Err(SecondFactorRefusal::from(OwnerRefusal::Inactive).into());
         }
-        if !super::is_on(transaction, owner).await? {
+        if !second_factor::Entity::is_on(transaction, owner).await? {
             return Err(SecondFactorRefusal::NotOn.into());
         }
         if !check.run(transaction, owner).await? {
@@ -137,7 +137,7 @@ pub(super) async fn remove(
     owner: UserId,
     now: DateTime<Utc>,
 ) -> Result<bool, DbErr> {
-    let was_on = super::is_on(transaction, owner).await?;
+    let was_on = second_factor::Entity::is_on(transaction, owner).await?;
     second_factor::Entity::delete_by_id(owner).exec(transaction).await?;
     recovery::delete(transaction, owner).await?;
     end_challenges(transaction, owner, now).await?;

@@ -1,4 +1,4 @@
-//! Second factors: codes of an authenticator app, and recovery codes for the day when the app is gone.
+//! Second factors: codes of an authenticator app, and recovery codes for a user who has lost the app.
 //!
 //! A code of the app is accepted once. The step of the latest accepted code is stored in the transaction that accepts it,
 //! by a statement that also compares. So of two requests with one code, one succeeds.
@@ -13,7 +13,7 @@ mod set_up;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, recovery_code, second_factor};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::owner::OwnerRefusal;
 use crate::Services;
@@ -59,7 +59,7 @@ impl Refusal for SecondFactorRefusal {}
 /// The second factor of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondFactorStatus {
-    /// Since when it is on.
+    /// The time when it was switched on.
     pub since: DateTime<Utc>,
     /// Number of recovery codes that are not used.
     pub recovery_codes_left: u64,
@@ -81,16 +81,4 @@ pub async fn second_factor_status(
         .filter(recovery_code::Column::UserId.eq(owner))
         .filter(recovery_code::Column::UsedAt.is_null());
     Ok(Some(SecondFactorStatus { since, recovery_codes_left: unused.count(reader).await? }))
-}
-
-/// Tells whether an account has a second factor that counts.
-pub(super) async fn is_on(connection: &impl ConnectionTrait, owner: UserId) -> Result<bool, DbErr> {
-    let confirmed: Option<DateTime<Utc>> = second_factor::Entity::find_by_id(owner)
-        .select_only()
-        .column(second_factor::Column::ConfirmedAt)
-        .filter(second_factor::Column::ConfirmedAt.is_not_null())
-        .into_tuple()
-        .one(connection)
-        .await?;
-    Ok(confirmed.is_some())
 }

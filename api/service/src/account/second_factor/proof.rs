@@ -41,7 +41,7 @@ impl ProofCheck {
             SecondFactorProof::Code(code) => self.take_code(transaction, owner, code).await,
             SecondFactorProof::RecoveryCode(code) => {
                 let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
-                if !super::is_on(transaction, owner).await?
+                if !second_factor::Entity::is_on(transaction, owner).await?
                     || !recovery::take(transaction, owner, &code, self.now).await?
                 {
                     return Ok(false);

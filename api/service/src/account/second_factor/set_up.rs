@@ -12,9 +12,9 @@ use sea_orm::{
 
 use super::sealing::{self, SealedSecret};
 use super::{SecondFactorRefusal, recovery};
+use crate::account::credentials::{SignInRefusal, admit};
 use crate::account::owner::{OwnerRefusal, confirm_owner};
 use crate::account::sessions::revoke_others;
-use crate::account::sign_in::{SignInRefusal, admit};
 use crate::account::{by_id, links};
 use crate::auth::{OneTimePasswordSecret, RecoveryCode, Secrets, Viewer};
 use crate::database::{WritePolicy, lock_user};
@@ -25,7 +25,7 @@ use crate::mail::MailKind;
 use crate::outbox::NewMessage;
 use crate::{Services, audit, security};
 
-/// How long a secret waits to be confirmed.
+/// The time for which a secret can be confirmed.
 const SET_UP_LIFETIME: TimeDelta = TimeDelta::hours(1);
 
 const SECOND_FACTOR_ON: &str = "user.second_factor_on";

@@ -22,7 +22,7 @@ use crate::http::graphql::observed::ObservedOperation;
 use crate::http::{AppState, ShutdownSignal};
 use graphql_engine::GraphqlRequest;
 use jishu_service::account::ClientProgram;
-use jishu_service::auth::{Identity, TokenError};
+use jishu_service::auth::{AuthenticatedViewer, TokenError};
 use jishu_service::limit::ClientAddress;
 use jishu_service::metrics::OperationTransport;
 
@@ -72,7 +72,7 @@ pub(super) struct WebSocketConnection {
     client: ClientAddress,
     program: Option<ClientProgram>,
     /// The identity in the headers of that request. `connection_init` may replace it.
-    identity: Option<Identity>,
+    identity: Option<AuthenticatedViewer>,
     is_acknowledged: bool,
     /// Completes when the token is no longer valid. Never completes before `connection_init`.
     end_of_token: Pin<Box<dyn Future<Output = TokenError> + Send>>,
@@ -92,7 +92,7 @@ impl WebSocketConnection {
         state: AppState,
         request_id: RequestId,
         (client, program): (ClientAddress, Option<ClientProgram>),
-        identity: Option<Identity>,
+        identity: Option<AuthenticatedViewer>,
     ) -> Self {
         Self {
             socket,
@@ -157,7 +157,7 @@ impl WebSocketConnection {
                 message = self.socket.recv(), if self.starting.is_none() => match message {
                     None => return Err(ConnectionEnd::Lost),
                     Some(Err(_)) => return Err(ConnectionEnd::invalid(format!(
-                        "Not a WebSocket message of at most {MAX_MESSAGE_BYTES} bytes"
+                        "Send WebSocket messages of at most {MAX_MESSAGE_BYTES} bytes"
                     ))),
                     Some(Ok(message)) => self.receive(message).await?,
                 },

@@ -1,0 +1,96 @@
+//! The reports about the money of orders.
+
+use jishu_entity::payment_event::PaymentEventKind;
+use payment_providers::{
+    DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState,
+};
+
+use super::work::Fact;
+
+/// Maximum number of characters of an id of a provider.
+const MAX_ID_CHARS: usize = 120;
+
+/// Something that a provider said, or a member of support.
+#[derive(Clone, Debug)]
+pub(super) enum Report {
+    Payment(PaymentReport),
+    Refund(RefundReport),
+    Dispute(DisputeReport),
+}
+
+impl Report {
+    /// Tells whether the ids are of the form that providers use, so that they fit into their columns.
+    pub(super) fn has_plain_ids(&self) -> bool {
+        let ids = match self {
+            Self::Payment(payment) => [Some(payment.provider_order.as_str()), payment.payment.as_deref()],
+            Self::Refund(refund) => [Some(refund.refund.as_str()), Some(refund.payment.as_str())],
+            Self::Dispute(dispute) => [Some(dispute.dispute.as_str()), Some(dispute.payment.as_str())],
+        };
+        ids.into_iter().flatten().all(|id| {
+            id.len() <= MAX_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        })
+    }
+
+    /// Tells whether the report is about money that was taken or went back.
+    pub(super) fn moves_money(&self) -> bool {
+        match self {
+            Self::Payment(payment) => payment.state == PaymentState::Captured,
+            Self::Refund(refund) => refund.state != RefundState::Failed,
+            Self::Dispute(_) => true,
+        }
+    }
+
+    /// Makes the fact that an order records.
+    pub(super) fn fact(&self) -> Fact<'_> {
+        match self {
+            Self::Payment(report) => {
+                let payment = report.payment.as_deref().unwrap_or(&report.provider_order);
+                let kind = match report.state {
+                    PaymentState::Captured => PaymentEventKind::Captured,
+                    PaymentState::Failed => PaymentEventKind::Failed,
+                    PaymentState::Cancelled => PaymentEventKind::Cancelled,
+                    PaymentState::Pending | PaymentState::Authorized => PaymentEventKind::Authorized,
+                };
+                Fact {
+                    kind,
+                    name: payment.to_owned(),
+                    payment: Some(payment),
+                    object: None,
+                    reference: report.order_reference.as_deref(),
+                    money: Some((report.money.amount_minor, &report.money.currency)),
+                }
+            }
+            Self::Refund(report) => {
+                let kind = match report.state {
+                    RefundState::Pending => PaymentEventKind::RefundRequested,
+                    RefundState::Settled => PaymentEventKind::RefundSettled,
+                    RefundState::Failed => PaymentEventKind::RefundRefused,
+                };
+                Fact {
+                    kind,
+                    name: report.refund.clone(),
+                    payment: Some(&report.payment),
+                    object: Some(&report.refund),
+                    reference: report.reference.as_deref(),
+                    money: Some((report.money.amount_minor, &report.money.currency)),
+                }
+            }
+            Self::Dispute(report) => {
+                let kind = match report.state {
+                    DisputeState::Open => PaymentEventKind::DisputeOpened,
+                    DisputeState::Won => PaymentEventKind::DisputeWon,
+                    DisputeState::Lost => PaymentEventKind::ChargedBack,
+                    DisputeState::Closed => PaymentEventKind::DisputeClosed,
+                };
+                Fact {
+                    kind,
+                    name: report.dispute.clone(),
+                    payment: Some(&report.payment),
+                    object: Some(&report.dispute),
+                    reference: None,
+                    money: Some((report.money.amount_minor, &report.money.currency)),
+                }
+            }
+        }
+    }
+}
