@@ -123,13 +123,13 @@ test("a replica of MariaDB is told if it is behind or read-only", { skip: !datab
   await replica.client("SET GLOBAL read_only = 0");
   await says(informed, /^200 ready$/);
 
-  // Somebody locks a table on the replica, so that it cannot apply a change that is 100 seconds old.
+  // Somebody locks a table on the replica, so that it cannot apply a change.
   const port = ["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-P", `${replica.port}`, "-u", "root"];
   const locker = lab.start("mariadb", [...port, "-e", "LOCK TABLES jishu.notes WRITE; SELECT SLEEP(600)"]);
   await until("the table is locked", async () => (await replica.client("SHOW PROCESSLIST")).stdout.includes("SLEEP"));
-  await primary.client("SET timestamp = UNIX_TIMESTAMP() - 100; INSERT INTO jishu.notes VALUES (1)");
+  await primary.client("INSERT INTO jishu.notes VALUES (1)");
   const said = await says(informed, /^503 degraded: the database is a replica, \d+ seconds behind its primary$/);
-  assert.ok(Number(/\d+(?= seconds)/.exec(said)[0]) >= 100, said);
+  assert.ok(Number(/\d+(?= seconds)/.exec(said)[0]) > 10, said);
   await lab.stop(locker, "SIGKILL");
   await replica.client("SHOW PROCESSLIST").then(async ({ stdout }) => {
     const [id] = /^\d+(?=\t.*SLEEP)/m.exec(stdout) ?? [];
