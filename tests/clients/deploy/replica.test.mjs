@@ -75,6 +75,9 @@ test("a primary of PostgreSQL that becomes a standby is told, with its lag", { s
   assert.match(await health(node), / 0 seconds behind /);
 
   const other = await lab.node({ url: urlOf(second) });
+  // A standby that has replayed no transaction since its start does not know how far it is behind.
+  await buy(other);
+  await until("a transaction is replayed", async () => (await psql(again, "SELECT pg_last_xact_replay_timestamp() IS NOT NULL")) === "t");
   await psql(again, "SELECT pg_wal_replay_pause()");
   await until("the replay pauses", async () => (await psql(again, "SELECT pg_get_wal_replay_pause_state()")) === "paused");
   await buy(other);
