@@ -10,7 +10,7 @@ use axum::{Extension, Json, Router};
 use tokio::time::timeout;
 
 use super::{AppState, ShutdownSignal};
-use jishu_service::database::Readiness;
+use jishu_service::database::{Readiness, Replica};
 use jishu_service::{Services, outbox};
 
 /// How long the check of the outbox may take. The check of the database before it takes at most 1.5 seconds.
@@ -28,7 +28,7 @@ enum NodeState {
     /// The node serves requests, but something of all nodes needs attention. It stays in use.
     Impaired(&'static str),
     /// The node cannot change anything.
-    Degraded(&'static str),
+    Degraded(String),
     /// The node cannot serve requests.
     Unavailable(&'static str),
     /// The node is about to stop.
@@ -63,7 +63,20 @@ async fn check(services: &Services) -> NodeState {
         Readiness::Ready => {}
         Readiness::TakesNoWrites => {
             tracing::warn!("the node is not ready: the database is read-only or full");
-            return NodeState::Degraded("the database accepts no writes");
+            return NodeState::Degraded("the database accepts no writes".to_owned());
+        }
+        Readiness::ReadOnlyReplica(replica) => {
+            let lag_seconds = replica.lag.map(|lag| lag.as_secs());
+            tracing::warn!(lag_seconds, "the node is not ready: the database is a read-only replica");
+            return NodeState::Degraded(format!(
+                "the database is a replica, {}, and accepts no writes",
+                distance(replica)
+            ));
+        }
+        Readiness::LateReplica(replica) => {
+            let lag_seconds = replica.lag.map(|lag| lag.as_secs());
+            tracing::warn!(lag_seconds, "the node is not ready: the database is a replica that is behind");
+            return NodeState::Degraded(format!("the database is a replica, {}", distance(replica)));
         }
         Readiness::NoResponse => {
             tracing::warn!("the node is not ready: the database did not respond in time");
@@ -78,6 +91,15 @@ async fn check(services: &Services) -> NodeState {
     match timeout(OUTBOX_CHECK_TIMEOUT, outbox::is_stuck(&services.database, services.clock.now())).await {
         Ok(Ok(true)) => NodeState::Impaired("messages have waited in the outbox for 15 minutes or longer"),
         _ => NodeState::Ready,
+    }
+}
+
+/// Says how far a replica is behind its primary.
+fn distance(replica: Replica) -> String {
+    match replica.lag.map(|lag| lag.as_secs()) {
+        None => "behind its primary by an unknown time".to_owned(),
+        Some(1) => "1 second behind its primary".to_owned(),
+        Some(seconds) => format!("{seconds} seconds behind its primary"),
     }
 }
 

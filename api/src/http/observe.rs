@@ -10,9 +10,9 @@ use axum::response::Response;
 use tracing::{Instrument, Span, field};
 
 use super::client_address::TrustedPeer;
-use super::protection::catch_panic;
+use super::protection::{Panicked, catch_panic};
 use crate::telemetry::context;
-use jishu_service::metrics::{HttpRoute, Metrics};
+use jishu_service::metrics::{HttpRoute, Metrics, PanicPlace};
 use jishu_service::trace::{self, TRACE_TARGET};
 
 /// The span that encloses the log lines of a request, among the extensions of a traced request. Work that lasts longer
@@ -28,6 +28,9 @@ pub(super) async fn observe(State(metrics): State<Metrics>, mut request: Request
         request.extensions_mut().insert(LogSpan(Span::current()));
     }
     let response = catch_panic(request, next).instrument(span.clone()).await;
+    if response.extensions().get::<Panicked>().is_some() {
+        metrics.panicked(PanicPlace::Request);
+    }
     let status = response.status();
     if let Some(metrics) = metrics.requests() {
         metrics.http_request(route, status.as_u16(), started.elapsed());
@@ -115,7 +118,12 @@ mod tests {
         let response = routes.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let text = metrics.encode(ExpositionFormat::PrometheusText).unwrap();
-        let sample = "jishu_http_request_seconds_count{route=\"graphql\",status=\"5xx\"} 1";
-        assert!(text.lines().any(|line| line == sample), "{text}");
+        for sample in [
+            "jishu_http_request_seconds_count{route=\"graphql\",status=\"5xx\"} 1",
+            "jishu_panics_total{place=\"request\"} 1",
+            "jishu_panics_total{place=\"background_task\"} 0",
+        ] {
+            assert!(text.lines().any(|line| line == sample), "{text}");
+        }
     }
 }

@@ -89,6 +89,10 @@ async fn run(settings: &Settings, id: &RequestId, mut request: Request, next: Ne
     }
 }
 
+/// Marks the response to a request whose handler panicked.
+#[derive(Clone)]
+pub(super) struct Panicked;
+
 /// Responds with an internal error if the handler of a request panics.
 pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
@@ -102,7 +106,10 @@ pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
             tracing::error!(cause, "the handler of a request panicked");
             let id = id.unwrap_or_else(|| RequestId::from(""));
             let errors = [panic_error(&id)];
-            negotiated.for_refusal().error_response(StatusCode::INTERNAL_SERVER_ERROR, &errors)
+            let format = negotiated.for_refusal();
+            let mut response = format.error_response(StatusCode::INTERNAL_SERVER_ERROR, &errors);
+            response.extensions_mut().insert(Panicked);
+            response
         }
     }
 }

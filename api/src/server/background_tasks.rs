@@ -4,30 +4,38 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jishu_service::metrics::{Metrics, PanicPlace};
 use tokio::task::JoinSet;
 
 /// The pause before a task that panicked is started again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 
 /// The background tasks of a server. Dropping this stops them.
-#[derive(Default)]
 pub(super) struct BackgroundTasks {
     running: JoinSet<()>,
+    /// Counts panics.
+    metrics: Metrics,
 }
 
 impl BackgroundTasks {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self { running: JoinSet::new(), metrics }
+    }
+
     /// Starts a task. If it panics, logs the panic and starts it again: one bad value must not end the work for
     /// everyone else.
     pub(super) fn start<F>(&mut self, name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let metrics = self.metrics.clone();
         self.running.spawn(async move {
             // The state that a task shares is behind locks, which stay usable after a panic.
             while let Err(panic) = AssertUnwindSafe(task()).catch_unwind().await {
                 let cause = panic.downcast_ref::<String>().map(String::as_str);
                 let cause = cause.or_else(|| panic.downcast_ref().copied());
                 tracing::error!(task = name, cause, "a background task panicked and is restarted");
+                metrics.panicked(PanicPlace::BackgroundTask);
                 tokio::time::sleep(RESTART_DELAY).await;
             }
         });
@@ -39,6 +47,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use jishu_service::metrics::ExpositionFormat;
     use tokio::sync::Notify;
 
     use super::*;
@@ -46,7 +55,8 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_panics_is_restarted() {
         let (starts, done) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
-        let mut tasks = BackgroundTasks::default();
+        let metrics = Metrics::on();
+        let mut tasks = BackgroundTasks::new(metrics.clone());
         let (starts_of_task, notifier) = (Arc::clone(&starts), Arc::clone(&done));
         tasks.start("test", move || {
             let (starts, done) = (Arc::clone(&starts_of_task), Arc::clone(&notifier));
@@ -57,5 +67,8 @@ mod tests {
         });
         tokio::time::timeout(RESTART_DELAY * 10, done.notified()).await.expect("the task is restarted");
         assert_eq!(starts.load(Ordering::Relaxed), 2);
+        let counted = metrics.encode(ExpositionFormat::PrometheusText).unwrap();
+        let sample = "jishu_panics_total{place=\"background_task\"} 1";
+        assert!(counted.lines().any(|line| line == sample), "{counted}");
     }
 }

@@ -183,7 +183,7 @@ pub async fn run(
     let catalog = Arc::clone(&services.catalog);
     let refresh = config.catalog_refresh();
     let engine = graphql::build(services.clone(), engine).map_err(std::io::Error::other)?;
-    let mut tasks = BackgroundTasks::default();
+    let mut tasks = BackgroundTasks::new(services.metrics.clone());
     tasks.start("catalogue refresh", move || {
         let catalog = Arc::clone(&catalog);
         async move { catalog.keep_fresh(refresh).await }

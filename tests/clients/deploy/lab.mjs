@@ -70,9 +70,9 @@ export class Lab {
   }
 
   /** Starts a node of jishu and waits until it is ready. */
-  async node({ url, port, args = [], binary = program("jishu") }) {
+  async node({ url, port, args = [], hasDemo = true, binary = program("jishu") }) {
     port ??= await freePort();
-    const flags = ["serve", "--demo", "--migrate", "--listen", `127.0.0.1:${port}`, "--database-url", url];
+    const flags = ["serve", ...(hasDemo ? ["--demo", "--migrate"] : []), "--listen", `127.0.0.1:${port}`, "--database-url", url];
     const keys = ["--signing-keys", await this.keys()];
     const child = this.start(binary, [...flags, ...keys, ...UNLIMITED, ...args], { env: { RUST_LOG: "warn" } });
     const origin = `http://127.0.0.1:${port}`;
@@ -124,13 +124,13 @@ export class Lab {
   }
 
   /** Starts PostgreSQL on a data folder, which is made if `data` is not given. */
-  async postgres({ data, settings = [] } = {}) {
+  async postgres({ data, settings = [], port } = {}) {
     const bin = await postgresBin();
     if (!data) {
       data = await this.folderOf("postgres", `postgres-${randomUUID()}`);
       await this.runAs("postgres", join(bin, "initdb"), ["-D", data, "-U", "jishu", "-A", "trust", "-E", "UTF8", "--no-locale"]);
     }
-    const port = await freePort();
+    port ??= await freePort();
     const flags = settings.flatMap((setting) => ["-c", setting]);
     const args = ["-D", data, "-h", "127.0.0.1", "-p", `${port}`, "-c", "unix_socket_directories=", "-c", "max_connections=100"];
     const child = this.start(join(bin, "postgres"), [...args, ...flags], { user: "postgres" });
@@ -143,7 +143,7 @@ export class Lab {
   }
 
   /** Starts MariaDB on a data folder, which is made if `data` is not given. */
-  async mariadb({ data } = {}) {
+  async mariadb({ data, settings = [] } = {}) {
     if (!data) {
       data = await this.folderOf("mysql", `mariadb-${randomUUID()}`);
       const user = isRoot ? "mysql" : userInfo().username;
@@ -153,7 +153,7 @@ export class Lab {
     const temporary = await this.folderOf("mysql", `mariadb-tmp-${randomUUID()}`);
     const port = await freePort();
     const args = ["--no-defaults", `--datadir=${data}`, `--tmpdir=${temporary}`, "--bind-address=127.0.0.1", `--port=${port}`];
-    const more = [`--socket=${join(temporary, "socket")}`, "--character-set-server=utf8mb4", "--skip-log-bin"];
+    const more = [`--socket=${join(temporary, "socket")}`, "--character-set-server=utf8mb4", "--skip-log-bin", ...settings];
     const child = this.start("/usr/sbin/mariadbd", [...args, ...more], { user: "mysql" });
     const client = (sql) =>
       run("mariadb", ["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-P", `${port}`, "-u", "root", "-e", sql]);

@@ -17,7 +17,7 @@ impl MigrationTrait for Migration {
             step(manager).add_column(table, number).await?;
         }
         step(manager).add_column("purchases", utc(manager, "next_at")).await?;
-        if manager.get_database_backend() != sea_orm_migration::sea_orm::DbBackend::Sqlite {
+        if manager.get_database_backend() != sea_orm::DbBackend::Sqlite {
             step(manager).add_checks("purchases", &[("check_next_number", "next_number > 0".to_owned())]).await?;
         }
         let index = Index::create().name("idx_next_number").table("mock_test_attempts").col("next_number").take();

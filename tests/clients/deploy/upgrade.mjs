@@ -1,5 +1,6 @@
 // Migrates a database while nodes of this version and of the next one serve learners. The next version is this one with one
 // more migration, which adds columns, a check, an index and a table: `tests/clients/deploy/build-next` builds it.
+// To run two releases, put their binaries into a folder as `jishu` and `jishu-next`, and name it with JISHU_BIN.
 //
 //   SECONDS=600 node tests/clients/deploy/upgrade.mjs [postgres] [mariadb]
 

@@ -16,6 +16,7 @@ mod probe;
 mod queue;
 mod readable;
 mod reader;
+mod replica;
 mod scratch;
 mod statement;
 mod statistics;
@@ -33,6 +34,7 @@ pub use options::{DatabaseOptions, StatementObserver};
 pub use probe::Readiness;
 pub use queue::QueueKey;
 pub use reader::Reader;
+pub use replica::Replica;
 pub use scratch::{ScratchDatabase, ScratchError};
 pub use transaction::{TransactionBody, WritePolicy};
 
@@ -92,7 +94,7 @@ impl Database {
         &self.writer
     }
 
-    /// Checks within two seconds whether the database answers and takes writes.
+    /// Checks within two seconds whether the database answers and takes writes, and whether it is a replica that is behind.
     pub async fn readiness(&self) -> Readiness {
         self.probe.check().await
     }

@@ -1,12 +1,12 @@
-//! Checks whether the database answers and takes writes.
+//! Checks whether the database answers and takes writes, and whether it is a replica that is behind.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
-use super::Unavailable;
+use super::{Replica, Unavailable};
 
 /// Maximum time that the database may take to answer a check. Orchestrators commonly wait two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -27,6 +27,10 @@ pub enum Readiness {
     Ready,
     /// The database answers, but it is read-only or its disk is full.
     TakesNoWrites,
+    /// The database copies another one, and takes no writes.
+    ReadOnlyReplica(Replica),
+    /// The database copies another one and takes writes, but is so far behind that it must not be read.
+    LateReplica(Replica),
     /// The database did not answer in time.
     NoResponse,
     /// The database could not be reached.
@@ -77,13 +81,39 @@ impl Probe {
         }
     }
 
-    /// Checks whether the database answers and takes writes.
+    /// Checks whether the database answers and takes writes, and whether it is a replica.
     pub(super) async fn check(&self) -> Readiness {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(response) = timeout(RESPONSE_TIMEOUT, send_check(&connection)).await else {
+        let deadline = tokio::time::Instant::now() + RESPONSE_TIMEOUT;
+        let Ok(response) = timeout_at(deadline, send_check(&connection)).await else {
             self.reconnect().await;
             return Readiness::NoResponse;
         };
+        let readiness = self.judge(response);
+        let is_asked = match readiness {
+            Readiness::TakesNoWrites => true,
+            // A replica of MariaDB or MySQL can be open for writes, unlike a standby of PostgreSQL.
+            Readiness::Ready => connection.get_database_backend() == DbBackend::MySql,
+            _ => false,
+        };
+        if !is_asked {
+            return readiness;
+        }
+        match timeout_at(deadline, Replica::find(&connection)).await {
+            Ok(Ok(replica)) => with_replica(readiness, replica),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the database did not tell whether it is a replica");
+                readiness
+            }
+            Err(_) => {
+                self.reconnect().await;
+                readiness
+            }
+        }
+    }
+
+    /// Judges the response to the statement of a check.
+    fn judge(&self, response: Result<(), DbErr>) -> Readiness {
         let Err(error) = response else {
             return if self.was_refused() { Readiness::TakesNoWrites } else { Readiness::Ready };
         };
@@ -124,6 +154,15 @@ impl Probe {
     }
 }
 
+/// Adds what the database says about its replication.
+fn with_replica(readiness: Readiness, replica: Option<Replica>) -> Readiness {
+    match (readiness, replica) {
+        (Readiness::TakesNoWrites, Some(replica)) => Readiness::ReadOnlyReplica(replica),
+        (Readiness::Ready, Some(replica)) if replica.is_too_late() => Readiness::LateReplica(replica),
+        (readiness, _) => readiness,
+    }
+}
+
 /// Sends the statement of a check.
 async fn send_check(connection: &DatabaseConnection) -> Result<(), DbErr> {
     // A ping of the protocol is not enough: a Galera node that has lost its cluster still answers it.
@@ -144,4 +183,24 @@ fn is_database_response(error: &DbErr) -> bool {
         return false;
     };
     error.as_database_error().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_replica_that_is_behind_or_closed_is_not_ready() {
+        let replica = |seconds: Option<u64>| Some(Replica { lag: seconds.map(Duration::from_secs) });
+        for seconds in [None, Some(0), Some(10)] {
+            assert!(matches!(with_replica(Readiness::Ready, replica(seconds)), Readiness::Ready));
+        }
+        assert!(matches!(with_replica(Readiness::Ready, replica(Some(11))), Readiness::LateReplica(_)));
+        assert!(matches!(with_replica(Readiness::Ready, None), Readiness::Ready));
+        for seconds in [None, Some(0), Some(11)] {
+            let closed = with_replica(Readiness::TakesNoWrites, replica(seconds));
+            assert!(matches!(closed, Readiness::ReadOnlyReplica(_)));
+        }
+        assert!(matches!(with_replica(Readiness::TakesNoWrites, None), Readiness::TakesNoWrites));
+    }
 }

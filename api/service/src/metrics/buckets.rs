@@ -35,6 +35,18 @@ pub(super) fn delay_seconds() -> Histogram {
 /// A family of histograms, one for each set of labels.
 pub(super) type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 
+/// Registers a histogram without labels.
+pub(super) fn histogram(
+    registry: &mut Registrar,
+    name: &'static str,
+    help: &str,
+    histogram: fn() -> Histogram,
+) -> Histogram {
+    let histogram = histogram();
+    registry.register(name, help, histogram.clone());
+    histogram
+}
+
 /// Registers a family of histograms.
 pub(super) fn histograms<L>(
     registry: &mut Registrar,

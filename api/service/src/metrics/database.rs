@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::buckets::{HistogramFamily, database_seconds, histograms};
+use super::buckets::{HistogramFamily, database_seconds, histogram, histograms};
 use super::labels::{PoolName, RetryCause, TransactionOutcome};
 use super::registrar::Registrar;
 use super::requests::ConnectionGauge;
@@ -53,48 +53,40 @@ pub struct DatabaseMetrics {
 
 impl DatabaseMetrics {
     pub(super) fn register(registry: &mut Registrar) -> Self {
-        let metrics = Self {
+        Self {
             statements: histograms(
                 registry,
                 "statement_seconds",
                 "Time of statements, by verb, first table and transaction",
                 database_seconds,
             ),
-            failed_statements: Family::default(),
+            failed_statements: registry.add("statement_failures", "Statements that failed"),
             transactions: histograms(
                 registry,
                 "transaction_seconds",
                 "Time of transactions with their retries, by name",
                 database_seconds,
             ),
-            retries: Family::default(),
+            retries: registry
+                .add("transaction_retries", "Retries of transactions and of single statements, by cause"),
             connection_wait: histograms(
                 registry,
                 "connection_wait_seconds",
                 "Time to take a connection to the database, by pool",
                 database_seconds,
             ),
-            turn_wait: database_seconds(),
-            waiting_for_turn: Gauge::default(),
+            turn_wait: histogram(
+                registry,
+                "turn_wait_seconds",
+                "Time that transactions waited for others of the same user, course or subject",
+                database_seconds,
+            ),
+            waiting_for_turn: registry.add(
+                "turns_waiting",
+                "Transactions that wait for others of the same user, course or subject",
+            ),
             borrowers: Family::default(),
-        };
-        registry.register("statement_failures", "Statements that failed", metrics.failed_statements.clone());
-        registry.register(
-            "transaction_retries",
-            "Retries of transactions and of single statements, by cause",
-            metrics.retries.clone(),
-        );
-        registry.register(
-            "turn_wait_seconds",
-            "Time that transactions waited for others of the same user, course or subject",
-            metrics.turn_wait.clone(),
-        );
-        registry.register(
-            "turns_waiting",
-            "Transactions that wait for others of the same user, course or subject",
-            metrics.waiting_for_turn.clone(),
-        );
-        metrics
+        }
     }
 
     /// Measures a statement. `transaction` is the name of its transaction, or says that it has none.

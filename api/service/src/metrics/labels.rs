@@ -5,6 +5,15 @@ use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+/// A label whose values are known.
+pub(super) trait LabelValue: Copy + 'static {
+    /// All values.
+    const ALL: &'static [Self];
+
+    /// Returns the text in the label.
+    fn text(self) -> &'static str;
+}
+
 /// Defines an enum whose values are the values of a label.
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)+ }) => {
@@ -15,15 +24,20 @@ macro_rules! label {
         }
 
         impl $name {
-            /// All values.
-            pub const ALL: &[Self] = &[$(Self::$value,)+];
-
             /// Returns the text in the label.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$value => $text,)+
                 }
+            }
+        }
+
+        impl $crate::metrics::labels::LabelValue for $name {
+            const ALL: &'static [Self] = &[$(Self::$value,)+];
+
+            fn text(self) -> &'static str {
+                self.as_str()
             }
         }
 
@@ -169,6 +183,40 @@ label! {
         Refused = "refused",
         /// It failed.
         Failed = "failed",
+    }
+}
+
+label! {
+    /// How a sitting ended.
+    SittingEnd {
+        /// The learner submitted it.
+        Learner = "learner",
+        /// The server closed it after its deadline.
+        Deadline = "deadline",
+    }
+}
+
+label! {
+    /// A step in the life of an order.
+    OrderStep {
+        /// It was opened.
+        Opened = "opened",
+        /// It was paid, and granted.
+        Granted = "granted",
+    }
+}
+
+label! {
+    /// Where a panic was caught.
+    PanicPlace {
+        /// In the handler of a request, or in the operation that it executes.
+        Request = "request",
+        /// In an operation on a WebSocket, or in a subscription.
+        Stream = "stream",
+        /// In a task that runs as long as the server does.
+        BackgroundTask = "background_task",
+        /// In the delivery of a message of the outbox.
+        Delivery = "delivery",
     }
 }
 

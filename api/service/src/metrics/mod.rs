@@ -5,6 +5,7 @@
 
 mod buckets;
 mod business;
+mod counters;
 mod database;
 mod labels;
 mod outbox;
@@ -24,13 +25,15 @@ use prometheus_client::registry::Registry;
 pub use business::BusinessMetrics;
 pub use database::DatabaseMetrics;
 pub use labels::{
-    CostResult, HttpRoute, OperationKind, OperationLabels, OperationOutcome, OperationTransport,
-    OutboxResult, PoolName, PurchaseResult, RetryCause, SignInResult, StartResult, TransactionOutcome,
+    CostResult, HttpRoute, OperationKind, OperationLabels, OperationOutcome, OperationTransport, OrderStep,
+    OutboxResult, PanicPlace, PoolName, PurchaseResult, RetryCause, SignInResult, SittingEnd, StartResult,
+    TransactionOutcome,
 };
 pub use outbox::{OutboxMetrics, keep_measuring};
 pub use requests::{ConnectionGauge, RequestMetrics};
 pub use statement::{StatementName, StatementVerb, name_of_statement};
 
+use counters::CounterFamily;
 use process::{PROCESS_NAMES, ProcessCollector};
 use registrar::Registrar;
 
@@ -58,6 +61,7 @@ struct Families {
     database: DatabaseMetrics,
     business: BusinessMetrics,
     outbox: OutboxMetrics,
+    panics: CounterFamily<PanicPlace>,
     registry: Mutex<Registry>,
     names: Vec<String>,
 }
@@ -82,11 +86,27 @@ impl Metrics {
         let database = DatabaseMetrics::register(&mut registrar);
         let business = BusinessMetrics::register(&mut registrar);
         let outbox = OutboxMetrics::register(&mut registrar);
+        let panics = CounterFamily::register(
+            &mut registrar,
+            "panics",
+            "place",
+            "Panics, by the place that caught them",
+        );
         registrar.register_collector(&PROCESS_NAMES, ProcessCollector::new());
         let (registry, mut names) = registrar.finish();
         names.extend(POOL_NAMES.map(str::to_owned));
         let registry = Mutex::new(registry);
-        Self { families: Some(Arc::new(Families { requests, database, business, outbox, registry, names })) }
+        Self {
+            families: Some(Arc::new(Families {
+                requests,
+                database,
+                business,
+                outbox,
+                panics,
+                registry,
+                names,
+            })),
+        }
     }
 
     /// Returns whether something is counted.
@@ -117,6 +137,13 @@ impl Metrics {
     #[must_use]
     pub fn outbox(&self) -> Option<&OutboxMetrics> {
         self.families.as_deref().map(|families| &families.outbox)
+    }
+
+    /// Counts a panic. Does nothing if metrics are off.
+    pub fn panicked(&self, place: PanicPlace) {
+        if let Some(families) = &self.families {
+            families.panics.count(place);
+        }
     }
 
     /// Adds values that are read at each scrape. Does nothing if metrics are off.

@@ -44,7 +44,6 @@ struct DeliveryLabels {
 type SecondsGauge = Gauge<f64, AtomicU64>;
 
 /// The metrics of the outbox.
-#[derive(Default)]
 pub struct OutboxMetrics {
     messages: Family<MessageLabels, Gauge>,
     oldest: Family<ChannelLabels, SecondsGauge>,
@@ -54,28 +53,19 @@ pub struct OutboxMetrics {
 
 impl OutboxMetrics {
     pub(super) fn register(registry: &mut Registrar) -> Self {
-        let metrics = Self::default();
-        registry.register(
-            "outbox_messages",
-            "Messages that wait, are being delivered, or are dead and can be retried, in the whole database",
-            metrics.messages.clone(),
-        );
-        registry.register(
-            "outbox_oldest_seconds",
-            "How long the oldest message that is still needed has waited, in the whole database",
-            metrics.oldest.clone(),
-        );
-        registry.register(
-            "outbox_deliveries",
-            "Deliveries by this node, by channel and result",
-            metrics.deliveries.clone(),
-        );
-        registry.register(
-            "outbox_counted_timestamp_seconds",
-            "Time when this node counted the messages last",
-            metrics.counted_at.clone(),
-        );
-        metrics
+        Self {
+            messages: registry.add(
+                "outbox_messages",
+                "Messages that wait, are being delivered, or are dead and can be retried, in the whole database",
+            ),
+            oldest: registry.add(
+                "outbox_oldest_seconds",
+                "How long the oldest message that is still needed has waited, in the whole database",
+            ),
+            deliveries: registry.add("outbox_deliveries", "Deliveries by this node, by channel and result"),
+            counted_at: registry
+                .add("outbox_counted_timestamp_seconds", "Time when this node counted the messages last"),
+        }
     }
 
     /// Counts a delivery.

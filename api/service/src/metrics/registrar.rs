@@ -30,6 +30,17 @@ impl Registrar {
         self.registry.register(format!("{PREFIX}_{name}"), help, metric);
     }
 
+    /// Makes an empty metric or family, and registers it. `help` is a sentence without its full stop.
+    pub(super) fn add<M: Metric + EncodeMetric + Clone + Default>(
+        &mut self,
+        name: &'static str,
+        help: &str,
+    ) -> M {
+        let metric = M::default();
+        self.register(name, help, metric.clone());
+        metric
+    }
+
     /// Registers values that are read at each scrape, with the names of their families.
     pub(super) fn register_collector(&mut self, names: &[&str], collector: impl Collector) {
         self.names.extend(names.iter().map(|name| (*name).to_owned()));

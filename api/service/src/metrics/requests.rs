@@ -9,7 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::buckets::{HistogramFamily, delay_seconds, histograms, request_seconds};
+use super::buckets::{HistogramFamily, delay_seconds, histogram, histograms, request_seconds};
+use super::counters::CounterFamily;
 use super::labels::{
     CostResult, HttpRoute, OperationKind, OperationLabels, OperationOutcome, OperationTransport,
 };
@@ -65,11 +66,6 @@ struct CodeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CostLabels {
-    result: CostResult,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RunningLabels {
     transport: OperationTransport,
 }
@@ -86,7 +82,7 @@ pub struct RequestMetrics {
     fields: HistogramFamily<FieldLabels>,
     transports: Family<TransportLabels, Counter>,
     errors: Family<CodeLabels, Counter>,
-    cost: Family<CostLabels, Counter>,
+    cost: CounterFamily<CostResult>,
     running: Family<RunningLabels, Gauge>,
     connections: Gauge,
     refused_connections: Counter,
@@ -99,7 +95,7 @@ pub struct RequestMetrics {
 
 impl RequestMetrics {
     pub(super) fn register(registry: &mut Registrar) -> Self {
-        let metrics = Self {
+        Self {
             http: histograms(
                 registry,
                 "http_request_seconds",
@@ -118,48 +114,31 @@ impl RequestMetrics {
                 "Time of the queries and mutations that select a field of the root type",
                 request_seconds,
             ),
-            transports: Family::default(),
-            errors: Family::default(),
-            cost: Family::default(),
-            running: Family::default(),
-            connections: Gauge::default(),
-            refused_connections: Counter::default(),
-            websockets: Gauge::default(),
-            subscriptions: Family::default(),
-            subscription_events: Family::default(),
-            event_delay: delay_seconds(),
+            transports: registry.add("operations", "Operations, by transport"),
+            errors: registry.add("operation_errors", "Errors of responses, by code"),
+            cost: CounterFamily::register(
+                registry,
+                "operation_cost",
+                "result",
+                "Cost of operations, charged or refused",
+            ),
+            running: registry.add("operations_running", "Operations that run now"),
+            connections: registry.add("connections_open", "Open connections of clients"),
+            refused_connections: registry.add(
+                "connections_refused",
+                "Connections that were closed at once, because their client had its maximum",
+            ),
+            websockets: registry.add("websockets_open", "Open WebSockets"),
+            subscriptions: registry.add("subscriptions_open", "Open subscriptions, by field"),
+            subscription_events: registry.add("subscription_events", "Responses to subscriptions, by field"),
+            event_delay: histogram(
+                registry,
+                "event_delay_seconds",
+                "Time from a change until this node told its subscribers",
+                delay_seconds,
+            ),
             other: OnceLock::new(),
-        };
-        for &result in CostResult::ALL {
-            drop(metrics.cost.get_or_create(&CostLabels { result }));
         }
-        registry.register("operations", "Operations, by transport", metrics.transports.clone());
-        registry.register("operation_errors", "Errors of responses, by code", metrics.errors.clone());
-        registry.register("operation_cost", "Cost of operations, charged or refused", metrics.cost.clone());
-        registry.register("operations_running", "Operations that run now", metrics.running.clone());
-        registry.register("connections_open", "Open connections of clients", metrics.connections.clone());
-        registry.register(
-            "connections_refused",
-            "Connections that were closed at once, because their client had its maximum",
-            metrics.refused_connections.clone(),
-        );
-        registry.register("websockets_open", "Open WebSockets", metrics.websockets.clone());
-        registry.register(
-            "subscriptions_open",
-            "Open subscriptions, by field",
-            metrics.subscriptions.clone(),
-        );
-        registry.register(
-            "subscription_events",
-            "Responses to subscriptions, by field",
-            metrics.subscription_events.clone(),
-        );
-        registry.register(
-            "event_delay_seconds",
-            "Time from a change until this node told its subscribers",
-            metrics.event_delay.clone(),
-        );
-        metrics
     }
 
     /// Counts a request of HTTP.
@@ -205,7 +184,7 @@ impl RequestMetrics {
 
     /// Counts the cost of an operation.
     pub fn cost(&self, result: CostResult, cost: u64) {
-        self.cost.get_or_create(&CostLabels { result }).inc_by(cost);
+        self.cost.add(result, cost);
     }
 
     /// Counts an operation as running until the result is dropped.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::lease::{self, Lease};
 use super::{Channel, Delivery, DeliveryFailure, MAX_ATTEMPTS, PAYLOAD_PURPOSE, retention};
 use crate::Services;
-use crate::metrics::OutboxResult;
+use crate::metrics::{OutboxResult, PanicPlace};
 
 /// Maximum number of deliveries that a node runs at the same time.
 const MAX_CONCURRENT_DELIVERIES: usize = 8;
@@ -50,6 +50,7 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
         tokio::select! {
             Some(ended) = running.join_next() => {
                 if let Err(error) = ended {
+                    services.metrics.panicked(PanicPlace::Delivery);
                     tracing::error!(%error, "a delivery panicked; it is repeated when its lease ends");
                 }
             }

@@ -13,7 +13,7 @@ use crate::http::admission::TimeLimit;
 use crate::telemetry::context;
 use graphql_engine::PreparedOperation;
 use jishu_service::metrics::{
-    ConnectionGauge, Metrics, OperationKind, OperationOutcome, OperationTransport, RequestMetrics,
+    ConnectionGauge, Metrics, OperationKind, OperationOutcome, OperationTransport, PanicPlace, RequestMetrics,
 };
 use jishu_service::trace::{self, TRACE_TARGET};
 
@@ -106,10 +106,21 @@ impl Drop for ObservedOperation {
         }
         if let Some(counted) = &mut self.counted {
             counted.outcome = OperationOutcome::ServerError;
+            if thread::panicking() && counted.runs_in_task() {
+                counted.metrics.panicked(PanicPlace::Stream);
+            }
             if let Some(requests) = counted.metrics.requests() {
                 requests.error(code);
             }
         }
+    }
+}
+
+impl CountedOperation {
+    /// Returns whether the operation runs in a task of its own. Otherwise the handler of its request runs it, and counts a
+    /// panic.
+    fn runs_in_task(&self) -> bool {
+        self.transport == OperationTransport::WebSocket || self.kind == OperationKind::Subscription
     }
 }
 
@@ -234,6 +245,7 @@ mod tests {
         }
         assert!(has(&metrics, "jishu_operations_total{transport=\"post\",outcome=\"server_error\"} 2"));
         assert!(has(&metrics, "jishu_operation_errors_total{code=\"INTERNAL\"} 2"));
+        assert!(has(&metrics, "jishu_panics_total{place=\"stream\"} 1"));
         drop(running(&metrics, OperationKind::Query));
         assert!(has(&metrics, "jishu_operations_total{transport=\"post\",outcome=\"abandoned\"} 1"));
     }

@@ -183,8 +183,9 @@ async fn a_slow_statement_is_found_from_the_dashboard() {
         .clone();
     let query = alert["query"].as_str().unwrap().replace("[5m]", "[20s]");
     let firing = prometheus.query(&query).await.unwrap();
-    assert_eq!(firing.len(), 1, "{firing:?}");
-    assert_eq!(firing[0]["metric"]["table"], "purchases");
+    // On a machine that is overloaded, other statements can be slow as well. The locked one is the slowest.
+    let slowest = firing.iter().max_by(|a, b| value_of(a).partial_cmp(&value_of(b)).unwrap());
+    assert_eq!(slowest.map(|series| &series["metric"]["table"]), Some(&"purchases".into()), "{firing:?}");
     drop(server);
     database.close().await.unwrap();
     Backend::Postgres.remove(&url).await;

@@ -1,0 +1,148 @@
+// A node says when its database has become a replica, and how far it is behind its primary.
+
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { Lab, Storm, pause, postgresBin, run, until } from "./lab.mjs";
+
+const databases = (process.env.TEST_DATABASES ?? "sqlite,postgres,mariadb").split(",");
+
+/** A lab that ends with the test. */
+async function labOf(t) {
+  const lab = await Lab.make();
+  t.after(() => lab.end());
+  return lab;
+}
+
+/** Asks a node whether it is ready. It must respond within two seconds. */
+async function health({ origin }) {
+  const began = Date.now();
+  const response = await fetch(`${origin}/health/ready`, { headers: { connection: "close" } });
+  const text = await response.text();
+  assert.ok(Date.now() - began < 2_000, `${text} after ${Date.now() - began} ms`);
+  return `${response.status} ${text.trim()}`;
+}
+
+/** Waits until a node says this. */
+async function says(node, expected) {
+  let last;
+  const matches = async () => expected.test((last = await health(node)));
+  await until(`${expected}`, matches).catch(() => assert.fail(`${expected} is not said, but: ${last}\n${node.child.log}`));
+  return last;
+}
+
+/** Lets one learner buy through a node. */
+async function buy(node) {
+  const storm = new Storm(() => node.origin);
+  await storm.learner();
+  assert.deepEqual(storm.failures, []);
+  assert.equal(storm.purchases.length, 1);
+}
+
+test("a primary of PostgreSQL that becomes a standby is told, with its lag", { skip: !databases.includes("postgres") }, async (t) => {
+  const lab = await labOf(t);
+  const bin = await postgresBin();
+  const psql = async ({ port }, sql) =>
+    (await run(join(bin, "psql"), ["-XAtq", "-h", "127.0.0.1", "-p", `${port}`, "-U", "jishu", "-c", sql, "postgres"])).stdout.trim();
+  const connection = ({ port }) => `host=127.0.0.1 port=${port} user=jishu`;
+
+  const first = await lab.postgres();
+  // An account without rights of an administrator, as in production.
+  await psql(first, "CREATE ROLE app LOGIN; GRANT ALL ON DATABASE postgres TO app; GRANT ALL ON SCHEMA public TO app");
+  const urlOf = ({ port }) => `postgres://app@127.0.0.1:${port}/postgres`;
+  const node = await lab.node({ url: urlOf(first) });
+  assert.equal(await health(node), "200 ready");
+
+  // A switch in order: the standby is promoted when it has everything, and the first server follows it.
+  const copy = await lab.folderOf("postgres", "standby");
+  const source = ["-h", "127.0.0.1", "-p", `${first.port}`, "-U", "jishu"];
+  await lab.runAs("postgres", join(bin, "pg_basebackup"), [...source, "-D", copy, "--write-recovery-conf", "--checkpoint=fast"]);
+  const second = await lab.postgres({ data: copy });
+  const streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+  await until("the standby streams", async () => (await psql(first, streams)) === "1");
+  await lab.stop(first.child);
+  assert.match(await health(node), /^503 unavailable: /);
+  await psql(second, "SELECT pg_promote()");
+  await writeFile(join(first.data, "standby.signal"), "");
+  const settings = [`primary_conninfo=${connection(second)}`, "recovery_target_timeline=latest"];
+  const again = await lab.postgres({ data: first.data, settings, port: first.port });
+  await until("the first server streams", async () => (await psql(second, streams)) === "1");
+  await says(node, /^503 degraded: the database is a replica, 0 seconds behind its primary, and accepts no writes$/);
+  // It is not behind because nothing happens on the primary.
+  await pause(2_500);
+  assert.match(await health(node), / 0 seconds behind /);
+
+  const other = await lab.node({ url: urlOf(second) });
+  // A standby that has replayed no transaction since its start does not know how far it is behind.
+  await buy(other);
+  await until("a transaction is replayed", async () => (await psql(again, "SELECT pg_last_xact_replay_timestamp() IS NOT NULL")) === "t");
+  await psql(again, "SELECT pg_wal_replay_pause()");
+  await until("the replay pauses", async () => (await psql(again, "SELECT pg_get_wal_replay_pause_state()")) === "paused");
+  await buy(other);
+  const behind = /^503 degraded: the database is a replica, ([2-9]|\d\d+) seconds behind its primary, and accepts no writes$/;
+  await says(node, behind);
+  await psql(again, "SELECT pg_wal_replay_resume()");
+  await says(node, / 0 seconds behind /);
+
+  // Without its primary it has everything that it received, but not everything that happened.
+  assert.equal(await lab.stop(other.child), 0, other.child.log);
+  await lab.stop(second.child);
+  await says(node, behind);
+  await psql(again, "SELECT pg_promote()");
+  await says(node, /^200 ready$/);
+  await buy(node);
+});
+
+test("a replica of MariaDB is told if it is behind or read-only", { skip: !databases.includes("mariadb") }, async (t) => {
+  const lab = await labOf(t);
+  const primary = await lab.mariadb({ settings: ["--server-id=1", "--log-bin=log"] });
+  const replica = await lab.mariadb({ settings: ["--server-id=2"] });
+  await primary.client("CREATE USER copier@'127.0.0.1'; GRANT REPLICATION SLAVE ON *.* TO copier@'127.0.0.1'; CREATE TABLE jishu.notes (id INT PRIMARY KEY)");
+  for (const server of [primary, replica]) await server.client("SET sql_log_bin = 0; CREATE USER app@'127.0.0.1'; GRANT ALL ON jishu.* TO app@'127.0.0.1'");
+  const urlOf = ({ port }) => `mysql://app@127.0.0.1:${port}/jishu`;
+  const other = await lab.node({ url: urlOf(primary) });
+  await replica.client(
+    `CHANGE MASTER TO master_host = '127.0.0.1', master_port = ${primary.port}, master_user = 'copier', master_use_gtid = slave_pos; START REPLICA`,
+  );
+  const seconds = async () => /Seconds_Behind_Master: (\S+)/.exec((await replica.client("SHOW REPLICA STATUS\\G")).stdout)?.[1];
+  const has = async (table) => (await replica.client(`SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'jishu' AND table_name = '${table}'`)).stdout.includes("1");
+  await until("the replica has the demo", async () => (await seconds()) === "0" && (await has("outbox")));
+
+  // An account without the right to read the status learns only that something is copied.
+  const node = await lab.node({ url: urlOf(replica), hasDemo: false });
+  assert.equal(await health(node), "200 ready");
+  await replica.client("SET GLOBAL read_only = 1");
+  await says(node, /^503 degraded: the database is a replica, behind its primary by an unknown time, and accepts no writes$/);
+  await replica.client("GRANT REPLICA MONITOR ON *.* TO app@'127.0.0.1'");
+  // A right counts for new connections.
+  assert.equal(await lab.stop(node.child), 0, node.child.log);
+  await replica.client("SET GLOBAL read_only = 0");
+  const informed = await lab.node({ url: urlOf(replica), hasDemo: false });
+  assert.equal(await health(informed), "200 ready");
+  await replica.client("SET GLOBAL read_only = 1");
+  await says(informed, /^503 degraded: the database is a replica, 0 seconds behind its primary, and accepts no writes$/);
+  await replica.client("SET GLOBAL read_only = 0");
+  await says(informed, /^200 ready$/);
+
+  // Somebody locks a table on the replica, so that it cannot apply a change.
+  const port = ["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-P", `${replica.port}`, "-u", "root"];
+  const locker = lab.start("mariadb", [...port, "-e", "LOCK TABLES jishu.notes WRITE; SELECT SLEEP(600)"]);
+  await until("the table is locked", async () => (await replica.client("SHOW PROCESSLIST")).stdout.includes("SLEEP"));
+  await primary.client("INSERT INTO jishu.notes VALUES (1)");
+  const said = await says(informed, /^503 degraded: the database is a replica, \d+ seconds behind its primary$/);
+  assert.ok(Number(/\d+(?= seconds)/.exec(said)[0]) > 10, said);
+  await lab.stop(locker, "SIGKILL");
+  await replica.client("SHOW PROCESSLIST").then(async ({ stdout }) => {
+    const [id] = /^\d+(?=\t.*SLEEP)/m.exec(stdout) ?? [];
+    if (id) await replica.client(`KILL ${id}`);
+  });
+  await says(informed, /^200 ready$/);
+  // A server that no longer copies is a primary by itself. Its lag is unknown, and it is used.
+  assert.equal(await lab.stop(other.child), 0, other.child.log);
+  await lab.stop(primary.child);
+  await until("the replica has lost its primary", async () => (await seconds()) === "NULL");
+  assert.equal(await health(informed), "200 ready");
+  await buy(informed);
+});
