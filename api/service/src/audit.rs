@@ -80,10 +80,23 @@ pub(super) async fn append_change(
     at: DateTime<Utc>,
     actor: Option<UserId>,
     action: &str,
-    (target_type, target_id): (&str, i64),
+    target: (&str, i64),
     change: &StateChange,
 ) -> Result<(), DbErr> {
-    let row = audit_event::ActiveModel {
+    let row = row(at, actor, action, target, change);
+    audit_event::Entity::insert(row).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+/// Returns the row of an event.
+pub(super) fn row(
+    at: DateTime<Utc>,
+    actor: Option<UserId>,
+    action: &str,
+    (target_type, target_id): (&str, i64),
+    change: &StateChange,
+) -> audit_event::ActiveModel {
+    audit_event::ActiveModel {
         id: NotSet,
         at: Set(at),
         actor_id: Set(actor),
@@ -92,9 +105,7 @@ pub(super) async fn append_change(
         target_id: Set(target_id),
         state_before: Set(text(&change.before)),
         state_after: Set(text(&change.after)),
-    };
-    audit_event::Entity::insert(row).exec_without_returning(connection).await?;
-    Ok(())
+    }
 }
 
 #[cfg(test)]

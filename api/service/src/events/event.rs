@@ -204,6 +204,13 @@ pub(crate) async fn append_change(
     audit::append_change(connection, at, actor, action, (target_type, target_id), change).await
 }
 
+/// Returns the row of an event without changed values, for a statement that inserts it together with other rows. See
+/// [`append`].
+pub(crate) fn row(at: DateTime<Utc>, actor: Option<UserId>, event: Event) -> audit_event::ActiveModel {
+    let (action, target_type, target_id) = event.row();
+    audit::row(at, actor, action, (target_type, target_id), &StateChange::default())
+}
+
 /// Returns the changes that these rows record, each with the user to deliver it to: the owner of the card or of the
 /// purchase, whoever acted.
 pub(super) async fn changes(
