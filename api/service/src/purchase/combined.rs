@@ -1,10 +1,11 @@
 //! The statement that inserts a purchase with all that belongs to it, on PostgreSQL.
 
-use jishu_entity::{audit_event, entitlement, purchase, purchase_request, purchase_request_owned};
+use jishu_entity::{entitlement, purchase, purchase_request, purchase_request_owned};
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ActiveValue::NotSet, Statement, Value};
 
 use super::selection::ResolvedSelection;
+use crate::audit::EventRow;
 use crate::database::{Cell, InsertStatement, array, cells};
 use crate::pricing::QuoteLine;
 
@@ -26,7 +27,7 @@ counted AS (SELECT COUNT(*) AS made FROM cards)";
 pub(super) fn statement(
     purchase: purchase::ActiveModel,
     request: purchase_request::ActiveModel,
-    event: Option<audit_event::ActiveModel>,
+    event: Option<EventRow>,
     resolved: &ResolvedSelection,
 ) -> Statement {
     let mut statement = InsertStatement::default()
@@ -70,12 +71,8 @@ pub(super) fn statement(
     statement = statement.sql(CARDS_SQL);
     if let Some(event) = event {
         // Reads `counted`, so that it gets its id after the cards are inserted.
-        let event = audit_event::ActiveModel { target_id: NotSet, ..event };
-        let bought = [(audit_event::Column::TargetId, Cell::Sql("bought.id"))];
-        statement = statement
-            .sql(", audited AS (")
-            .insert::<audit_event::Entity>(cells(event).chain(bought))
-            .sql(" FROM bought, counted)");
+        statement =
+            event.insert_into(statement.sql(", audited AS ("), "bought.id").sql(" FROM bought, counted)");
     }
     statement.sql(" SELECT bought.id, counted.made FROM bought, counted").build()
 }

@@ -6,9 +6,7 @@
 use chrono::TimeDelta;
 use jishu_entity::purchase::PurchaseStatus;
 use jishu_entity::purchase_request::RequestOutcome;
-use jishu_entity::{
-    PurchaseId, audit_event, entitlement, purchase, purchase_request, purchase_request_owned,
-};
+use jishu_entity::{PurchaseId, entitlement, purchase, purchase_request, purchase_request_owned};
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
     EntityTrait, TryIntoModel, Value,
@@ -17,6 +15,7 @@ use sea_orm::{
 use super::selection::ResolvedSelection;
 use super::{PurchaseCommand, PurchaseRefusal, combined};
 use crate::allowance;
+use crate::audit::EventRow;
 use crate::database::sql;
 use crate::error::{Error, Fault};
 use crate::failpoint;
@@ -50,7 +49,7 @@ pub(super) async fn purchase(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
     resolved: &ResolvedSelection,
-    event: Option<audit_event::ActiveModel>,
+    event: Option<EventRow>,
 ) -> Result<Inserted, DbErr> {
     let mut row = purchase_row(command, resolved);
     if transaction.get_database_backend() == DbBackend::Postgres {
