@@ -9,6 +9,8 @@ use jishu_entity::{UserId, audit_event};
 use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait};
 use serde_json::{Map, Value};
 
+use crate::database::{Cell, InsertStatement, cells};
+
 /// The values that an action changed, before and after it. Values that stayed the same are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateChange {
@@ -80,21 +82,45 @@ pub(super) async fn append_change(
     at: DateTime<Utc>,
     actor: Option<UserId>,
     action: &str,
-    (target_type, target_id): (&str, i64),
+    target: (&str, i64),
     change: &StateChange,
 ) -> Result<(), DbErr> {
-    let row = audit_event::ActiveModel {
-        id: NotSet,
-        at: Set(at),
-        actor_id: Set(actor),
-        action: Set(action.to_owned()),
-        target_type: Set(target_type.to_owned()),
-        target_id: Set(target_id),
-        state_before: Set(text(&change.before)),
-        state_after: Set(text(&change.after)),
-    };
+    let EventRow(row) = EventRow::new(at, actor, action, target, change);
     audit_event::Entity::insert(row).exec_without_returning(connection).await?;
     Ok(())
+}
+
+/// An event that is not appended yet.
+#[derive(Debug)]
+pub(super) struct EventRow(audit_event::ActiveModel);
+
+impl EventRow {
+    /// Makes the row of an event. See [`append_change`].
+    pub(super) fn new(
+        at: DateTime<Utc>,
+        actor: Option<UserId>,
+        action: &str,
+        (target_type, target_id): (&str, i64),
+        change: &StateChange,
+    ) -> Self {
+        Self(audit_event::ActiveModel {
+            id: NotSet,
+            at: Set(at),
+            actor_id: Set(actor),
+            action: Set(action.to_owned()),
+            target_type: Set(target_type.to_owned()),
+            target_id: Set(target_id),
+            state_before: Set(text(&change.before)),
+            state_after: Set(text(&change.after)),
+        })
+    }
+
+    /// Adds the event to a statement that inserts its target. `target_id` is the id of the target, as SQL.
+    pub(super) fn insert_into(self, statement: InsertStatement, target_id: &'static str) -> InsertStatement {
+        let row = audit_event::ActiveModel { target_id: NotSet, ..self.0 };
+        let target_id = [(audit_event::Column::TargetId, Cell::Sql(target_id))];
+        statement.insert::<audit_event::Entity>(cells(row).chain(target_id))
+    }
 }
 
 #[cfg(test)]

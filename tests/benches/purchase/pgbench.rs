@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use jishu_tests::load::cpu_time_of_ended_children;
 use jishu_tests::process::{DatabaseProcess, postgres};
 
 use crate::shop::{BUNDLE, BUNDLE_SUBJECTS, COURSE, HOT_BUYER, SUBJECT, Shop, Workload};
@@ -21,7 +22,8 @@ pub(crate) fn buy(
     let file = folder.join("pgbench.sql");
     std::fs::write(&file, script(shop, workload, turn)).expect("a script");
     let purchases = workload.purchases();
-    let (cpu, started) = (database.cpu_time(), Instant::now());
+    let (cpu, own_cpu) = (database.cpu_time(), cpu_time_of_ended_children("self"));
+    let started = Instant::now();
     let output = Command::new(postgres("pgbench"))
         .args(["-n", "-M", "prepared", "-j", "2", "-c", &CONNECTIONS.to_string()])
         .args(["-t", &(purchases / CONNECTIONS).to_string(), "-D", "number=-1", "-f"])
@@ -36,7 +38,8 @@ pub(crate) fn buy(
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let tps: Option<f64> =
         text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    let turn = Turn::new(purchases, took, database.cpu_time() - cpu, Duration::ZERO);
+    let own_cpu = cpu_time_of_ended_children("self") - own_cpu;
+    let turn = Turn::new(purchases, took, [database.cpu_time() - cpu, Duration::ZERO, own_cpu]);
     Turn { purchases_per_second: tps.unwrap_or_else(|| panic!("{text}")), ..turn }
 }
 
@@ -49,64 +52,65 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> String {
         Workload::HotBuyer => (HOT_BUYER.to_string(), format!("{} + :at", Workload::first_subject())),
         _ => (format!("{} + :at", workload.first_buyer()), SUBJECT.to_string()),
     };
+    let course = if is_bundle { BUNDLE } else { COURSE };
     let mut script = format!(
         "\\set number :number + 1\n\\set at {first} + :client_id * {each} + :number\n\\set buyer {buyer}\n\
-         \\set subject {subject}\n\\set key random(1, 9000000000000000)\nBEGIN;\n"
+         \\set subject {subject}\n\\set course {course}\n\\set key random(1, 9000000000000000)\nBEGIN;\n"
     );
     let [single, bundle] = &shop.statements;
-    let [lock, read, insert, audit] = &(if is_bundle { bundle } else { single })[..] else {
-        panic!("a purchase has four statements: {single:#?}");
+    let [lock, read, insert] = &(if is_bundle { bundle } else { single })[..] else {
+        panic!("a purchase has three statements: {single:#?}");
     };
-    let course = if is_bundle { BUNDLE } else { COURSE }.to_string();
+    // Ids are variables, so that pgbench sends them as parameters. The database plans for any id then, as it does for the
+    // server.
     let big = |name: &str| format!("CAST(:{name} AS bigint)");
-    let (buyer, subject, purchase, now) = (big("buyer"), big("subject"), big("id"), "now()".to_owned());
+    let (buyer, subject, course, now) = (big("buyer"), big("subject"), big("course"), "now()".to_owned());
     let subjects =
         if is_bundle { BUNDLE_SUBJECTS.map(|id| id.to_string()).to_vec() } else { vec![subject.clone()] };
     let key = "CAST(:key AS text)".to_owned();
 
-    let held = if is_bundle { course.clone() } else { subject.clone() };
     // pgbench cannot retry after a lock, so its clients wait.
-    line(&mut script, &lock.replace(" NOWAIT", ""), &[held, buyer.clone()], ";");
+    let held = if is_bundle { vec![course.clone(); 2] } else { vec![subject.clone()] };
+    line(&mut script, &lock.replace(" NOWAIT", ""), &[held, vec![buyer.clone()]].concat());
     let mut values = vec![buyer.clone(); 5];
     values.extend([key.clone(), course.clone()]);
-    if !is_bundle {
-        values.push(subject);
-    }
+    values.extend(if is_bundle { vec![course.clone(); 2] } else { vec![subject] });
     values.push(buyer.clone());
-    line(&mut script, read, &values, ";");
+    line(&mut script, read, &values);
 
     let array = |kind: &str, value: &dyn Fn(&String) -> String| {
         format!("ARRAY[{}]::{kind}[]", subjects.iter().map(value).collect::<Vec<_>>().join(", "))
     };
     let text = |text: &str| format!("'{text}'::text");
-    let none = || "NULL::timestamptz".to_owned();
+    let none = |kind: &str| format!("NULL::{kind}");
     let kind = if is_bundle { "full_bundle" } else { "single_subject" };
-    let mut values =
-        vec![buyer.clone(), course, text(kind), "10000".to_owned(), "10000".to_owned(), "0".to_owned()];
+    let amount = |amount: i64| format!("{amount}::bigint");
+    // The purchase.
+    let mut values = vec![buyer.clone(), course, text(kind), amount(10_000), amount(10_000), amount(0)];
     values.extend([text("Tax"), "0".to_owned(), "true".to_owned(), text("INR"), text("active")]);
-    values.extend([now.clone(), none(), buyer.clone(), now.clone(), none()]);
+    values.extend([now.clone(), none("timestamptz")]);
+    // The entitlements.
     values.push(array("bigint", &|id| id.clone()));
     for amount in ["6667", "10000", "0"] {
         values.push(array("bigint", &|_| amount.to_owned()));
     }
     values.push(array("int", &|_| "50".to_owned()));
+    // The stored request.
     values.extend([buyer.clone(), key, text(&"a".repeat(64)), text("created"), now.clone()]);
-    values.extend(["'{}'::bigint[]".to_owned(), "'{}'::bigint[]".to_owned()]);
-    line(&mut script, insert, &values, " \\gset");
-    let audit_values = [now, buyer, text("purchase.created"), text("purchases"), purchase];
-    let nulls = ["NULL".to_owned(), "NULL".to_owned()];
-    line(&mut script, audit, &audit_values.into_iter().chain(nulls).collect::<Vec<_>>(), ";");
+    // The audit event.
+    values.extend([now, buyer, text("purchase.created"), text("purchases"), none("text"), none("text")]);
+    line(&mut script, insert, &values);
     script.push_str("COMMIT;\n");
     script
 }
 
 /// Appends a statement with values in place of its parameters.
-fn line(script: &mut String, statement: &str, values: &[String], end: &str) {
+fn line(script: &mut String, statement: &str, values: &[String]) {
     let mut statement = statement.to_owned();
     // Replaces the last parameter first, so that `$1` does not match the beginning of `$10`.
     for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
         statement = statement.replace(&format!("${number}"), value);
     }
     assert!(!statement.contains('$'), "{} values: {statement}", values.len());
-    let _infallible = writeln!(script, "{statement}{end}");
+    let _infallible = writeln!(script, "{statement};");
 }

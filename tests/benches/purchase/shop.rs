@@ -81,6 +81,8 @@ impl Workload {
 /// A catalogue, the buyers, and the statements of a purchase.
 pub(crate) struct Shop {
     services: Services,
+    /// The access token of the buyer of [`Workload::HotBuyer`].
+    hot_token: String,
     /// The statements of a purchase of a subject, and of a bundle.
     pub(crate) statements: [Vec<String>; 2],
 }
@@ -115,14 +117,16 @@ impl Shop {
         }
         let bundle = shown.pop().expect("two");
         let single = shown.pop().expect("two");
-        Self { services, statements: [single, bundle] }
+        let hot_token = token(&services, HOT_BUYER);
+        Self { services, hot_token, statements: [single, bundle] }
     }
 
-    /// Returns the bytes of the request of a purchase.
-    pub(crate) fn request(&self, workload: Workload, number: i64) -> Vec<u8> {
-        let buyer = if workload == Workload::HotBuyer { HOT_BUYER } else { workload.first_buyer() + number };
-        let viewer = Viewer { user_id: UserId(buyer), role: Role::Learner, session_id: Uuid::new_v4() };
-        let token = self.services.tokens.issue(viewer, self.services.clock.now()).expect("a token").token;
+    /// Returns the bytes of two requests: one with which the buyer looks at the shop, and the purchase.
+    pub(crate) fn requests(&self, workload: Workload, number: i64) -> [Vec<u8>; 2] {
+        let token = match workload {
+            Workload::HotBuyer => self.hot_token.clone(),
+            _ => token(&self.services, workload.first_buyer() + number),
+        };
         let selection = selection(workload, number);
         let subjects: Vec<String> =
             selection.subject_ids.iter().map(|id| global_id("Subject", id.0)).collect();
@@ -136,8 +140,15 @@ impl Shop {
                 "idempotencyKey": Uuid::new_v4().to_string(),
             } }
         });
-        graphql_post(&token, &body.to_string())
+        let look = r#"{"query":"{ __typename }"}"#;
+        [graphql_post(&token, look), graphql_post(&token, &body.to_string())]
     }
+}
+
+/// Returns an access token of a buyer.
+fn token(services: &Services, buyer: i64) -> String {
+    let viewer = Viewer { user_id: UserId(buyer), role: Role::Learner, session_id: Uuid::new_v4() };
+    services.tokens.issue(viewer, services.clock.now()).expect("a token").token
 }
 
 fn selection(workload: Workload, number: i64) -> Selection {

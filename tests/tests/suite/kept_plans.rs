@@ -9,7 +9,7 @@ use jishu_service::database::{Database, DatabaseOptions};
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::session::{self, AnswerBatch, GivenAnswer};
 use jishu_tests::{Backend, TestApp, TestCourse};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 
 /// The tables that grow with purchases and sittings.
 const HOT_TABLES: [&str; 8] = [
@@ -69,9 +69,68 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
         [""; 0],
         "nothing has grown since"
     );
+    renews_only_what_nobody_else_renews(&app, &services).await;
 
     services.database.close().await.unwrap();
     Arc::into_inner(app).unwrap().stop().await;
+}
+
+/// Checks that a table is not reported as renewed while another node renews it.
+async fn renews_only_what_nobody_else_renews(app: &TestApp, services: &Services) {
+    app.execute("UPDATE pg_class SET relpages = 1 WHERE relname = 'cart_items'").await;
+    let other = app.connection().begin().await.unwrap();
+    other.execute_unprepared("LOCK TABLE cart_items IN SHARE UPDATE EXCLUSIVE MODE").await.unwrap();
+    let skipped = services.database.renew_statistics().await.unwrap();
+    assert_eq!(skipped.renewed, [""; 0], "another node renews them");
+    other.rollback().await.unwrap();
+    assert_eq!(services.database.renew_statistics().await.unwrap().renewed, ["cart_items"]);
+}
+
+/// The number of subjects of the course that makes the average large.
+const SUBJECTS_OF_LARGE_COURSE: i64 = 3_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_beside_a_large_course_reads_its_own_subjects() {
+    if !Backend::Postgres.is_selected() {
+        return;
+    }
+    let mut app = TestApp::start_on(Backend::Postgres).await;
+    let course = app.course(&["Physics", "Chemistry", "Biology"]).bundle(200_00).create(&app).await;
+    let large = app.course(&["Drawing"]).create(&app).await;
+    app.learner("Asha").await;
+    app.stop_serving().await;
+    app.execute(&format!(
+        "INSERT INTO subjects (course_id, name, list_price, created_at) \
+         SELECT {}, 'Subject ' || n, 100, now() FROM generate_series(1, {SUBJECTS_OF_LARGE_COURSE}) AS n",
+        large.row
+    ))
+    .await;
+    app.execute("VACUUM ANALYZE").await;
+
+    let options = DatabaseOptions { max_connections: 2, ..DatabaseOptions::new(&app.database_url) };
+    let database = Database::connect(&options).await.unwrap();
+    let services = Services { database, ..app.services.clone() };
+    let before = subjects_read(&app, &services).await;
+    let owner = UserId(app.number("SELECT id FROM users WHERE name = 'Asha'").await);
+    let selection =
+        Selection { course_id: course.row, purchase_type: PurchaseType::FullBundle, subject_ids: Vec::new() };
+    let request = PurchaseRequest { selection, cost: None, idempotency_key: None };
+    let receipt = purchase::purchase(&services, owner, request).await.unwrap();
+    assert_eq!(receipt.subjects.len(), 3);
+    let read = subjects_read(&app, &services).await - before;
+    assert!(read < 50, "a bundle of 3 subjects read {read} rows of subjects");
+
+    services.database.close().await.unwrap();
+    app.stop().await;
+}
+
+/// Counts the rows of subjects that were read so far, with and without an index.
+async fn subjects_read(app: &TestApp, services: &Services) -> i64 {
+    report_statistics(services.database.writer()).await;
+    app.number(
+        "SELECT (seq_tup_read + COALESCE(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables WHERE relname = 'subjects'",
+    )
+    .await
 }
 
 /// Buys the subject, and sits its test, with all hot statements.

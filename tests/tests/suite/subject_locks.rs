@@ -36,7 +36,10 @@ async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {
         let statements = app.take_statements();
         let lock =
             statements.iter().find(|sql| sql.contains("SELECT COUNT(max_attempts)")).expect("the lock");
-        let values = [SqlValue::from(selected), SqlValue::from(user)];
+        // The statement for a course names it twice.
+        let selections = if lock.contains("BETWEEN") { 2 } else { 1 };
+        let mut values = vec![SqlValue::from(selected); selections];
+        values.push(SqlValue::from(user));
         let backend = app.connection().get_database_backend();
         let transaction = app.connection().begin().await.unwrap();
         let statement = Statement::from_sql_and_values(backend, lock.as_str(), values);

@@ -6,6 +6,7 @@ mod connect;
 mod dialect;
 mod failure;
 mod file;
+mod insert;
 mod joined;
 mod lock;
 mod losses;
@@ -42,8 +43,9 @@ pub(crate) use dialect::{
     columns_of, comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql,
     updated_one, utc, whole_number_type,
 };
+pub(crate) use insert::{Cell, InsertStatement, array, cells};
 pub(crate) use joined::{add_columns, joined};
-pub(crate) use lock::{HeldSubjects, lock_user_and_subjects};
+pub(crate) use lock::{HeldSubjects, lock_user_and_subjects, subjects_of_course};
 pub(crate) use readable::{Unreadable, read_rows, split_readable};
 pub(crate) use scratch::connect_alone;
 pub(crate) use transaction::{backoff, join_task, run_detached, shutting_down};

@@ -36,21 +36,30 @@ impl Database {
     /// # Errors
     /// Returns the database's error.
     pub async fn renew_statistics(&self) -> Result<GrownTables, DbErr> {
-        let mut tables = GrownTables::default();
         if self.backend() != DbBackend::Postgres {
-            return Ok(tables);
+            return Ok(GrownTables::default());
         }
+        let GrownTables { mut renewed, foreign } = self.grown_tables().await?;
+        if !renewed.is_empty() {
+            let names: Vec<String> = renewed.iter().map(|name| quoted(name)).collect();
+            // Another node may be renewing the statistics of the same tables. SKIP_LOCKED skips those tables, so they may
+            // still be out of date.
+            let analyze = format!("ANALYZE (SKIP_LOCKED) {}", names.join(", "));
+            self.writer.execute_unprepared(&analyze).await?;
+            let skipped = self.grown_tables().await?.renewed;
+            renewed.retain(|name| !skipped.contains(name));
+        }
+        Ok(GrownTables { renewed, foreign })
+    }
+
+    /// Finds the tables that have grown. Those that this user may renew are in the list of the renewed.
+    async fn grown_tables(&self) -> Result<GrownTables, DbErr> {
+        let mut tables = GrownTables::default();
         let find = Statement::from_string(DbBackend::Postgres, GROWN_TABLES_SQL);
         for row in self.writer.query_all_raw(find).await? {
             let is_ours: bool = row.try_get_by_index(1)?;
             let list = if is_ours { &mut tables.renewed } else { &mut tables.foreign };
             list.push(row.try_get_by_index(0)?);
-        }
-        if !tables.renewed.is_empty() {
-            let names: Vec<String> = tables.renewed.iter().map(|name| quoted(name)).collect();
-            // Another node may be renewing the statistics of the same tables. SKIP_LOCKED skips those tables.
-            let analyze = format!("ANALYZE (SKIP_LOCKED) {}", names.join(", "));
-            self.writer.execute_unprepared(&analyze).await?;
         }
         Ok(tables)
     }

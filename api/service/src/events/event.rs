@@ -10,7 +10,7 @@ use jishu_entity::{
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::WatchedChange;
-use crate::audit::{self, StateChange};
+use crate::audit::{self, EventRow, StateChange};
 
 const PURCHASE_CREATED: &str = "purchase.created";
 const PURCHASE_REFUNDED: &str = "purchase.refunded";
@@ -202,6 +202,13 @@ pub(crate) async fn append_change(
 ) -> Result<(), DbErr> {
     let (action, target_type, target_id) = event.row();
     audit::append_change(connection, at, actor, action, (target_type, target_id), change).await
+}
+
+/// Returns the row of an event without changed values, for a statement that inserts it together with its target. See
+/// [`append`].
+pub(crate) fn row(at: DateTime<Utc>, actor: Option<UserId>, event: Event) -> EventRow {
+    let (action, target_type, target_id) = event.row();
+    EventRow::new(at, actor, action, (target_type, target_id), &StateChange::default())
 }
 
 /// Returns the changes that these rows record, each with the user to deliver it to: the owner of the card or of the

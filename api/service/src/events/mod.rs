@@ -23,8 +23,8 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::database::Database;
 
-pub(crate) use event::append_change;
 pub use event::{Event, OrderEvent, append};
+pub(crate) use event::{append_change, row};
 use position::{NewEvents, Position};
 pub(super) use retry::read_with_retries;
 

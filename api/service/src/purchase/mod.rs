@@ -4,6 +4,7 @@
 //! after the other. Unique indexes keep the same promise in the database: they refuse a second live entitlement, a
 //! second use of an idempotency key and a second card of the same number.
 
+mod combined;
 mod grant;
 mod insert;
 mod paid;

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
 
 use super::Selection;
 use crate::allowance::SCOPES_OF_CARD;
-use crate::database::{add_columns, joined, sql};
+use crate::database::{add_columns, joined, sql, subjects_of_course};
 
 /// The stored rows that decide a purchase.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +53,8 @@ impl StoredSelection {
         let backend = connection.get_database_backend();
         let buyer = Value::from(buyer.map(|id| id.0));
         let subjects = match selection.purchase_type {
-            PurchaseType::FullBundle => "s.course_id = c.id".to_owned(),
+            // A course that does not exist has no subjects.
+            PurchaseType::FullBundle => subjects_of_course("s"),
             PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => {
                 format!("s.id IN ({})", vec!["?"; selection.subject_ids.len()].join(", "))
             }
@@ -73,8 +74,11 @@ impl StoredSelection {
         );
         let mut values = vec![buyer.clone(); 1 + SCOPES_OF_CARD.matches('?').count()];
         values.extend([buyer.clone(), key.map(str::to_owned).into(), selection.course_id.into()]);
-        if selection.purchase_type != PurchaseType::FullBundle {
-            values.extend(selection.subject_ids.iter().copied().map(Value::from));
+        match selection.purchase_type {
+            PurchaseType::FullBundle => values.extend([selection.course_id; 2].map(Value::from)),
+            PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => {
+                values.extend(selection.subject_ids.iter().copied().map(Value::from));
+            }
         }
         values.push(buyer);
         Self::from_rows(&connection.query_all_raw(sql(backend, &text, values)).await?)

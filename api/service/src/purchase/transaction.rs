@@ -96,11 +96,18 @@ pub(super) async fn create(
     resolved: &ResolvedSelection,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let ended = end_lapsed(transaction, command, resolved).await?;
-    let inserted = insert::purchase(transaction, command, resolved).await?;
+    // The event comes after those of the ended purchases.
+    let event = match (&command.grant, ended.is_empty()) {
+        (None, true) => {
+            Some(events::row(command.now, Some(command.buyer), Event::PurchaseCreated(PurchaseId(0))))
+        }
+        _ => None,
+    };
+    let inserted = insert::purchase(transaction, command, resolved, event).await?;
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
     insert::cards(transaction, &inserted, resolved).await?;
-    let purchase = inserted.purchase;
+    let (purchase, is_audited) = (inserted.purchase, inserted.is_audited);
     failpoint::boundary("purchase.cards-made");
     if resolved.may_be_in_cart {
         take_out_of_cart(transaction, &purchase, resolved).await?;
@@ -110,6 +117,7 @@ pub(super) async fn create(
         expiry::append_event(transaction, ended, command.now).await?;
     }
     match &command.grant {
+        None if is_audited => {}
         None => append_audit_event(transaction, &purchase).await?,
         Some(grant) => grant::record(transaction, grant, &purchase).await?,
     }

@@ -6,7 +6,7 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
 
 use super::answers::{MAX_ANSWERS_PER_BATCH, StoredAnswer};
-use crate::database::sql;
+use crate::database::{array, sql};
 
 /// A batch of answers to write.
 #[derive(Debug)]
@@ -89,11 +89,6 @@ fn arrays(writes: &[&AnswerWrite]) -> Statement {
         of_writes(ArrayType::BigInt, |write| write.wants_sequence.then(|| write.id.into())),
     ];
     sql(DbBackend::Postgres, &text, values)
-}
-
-/// Returns values as one array parameter.
-fn array(kind: ArrayType, values: impl Iterator<Item = Value>) -> Value {
-    Value::Array(kind, Some(Box::new(values.collect())))
 }
 
 /// Returns the statement for the other databases, with one `SELECT` for each answer.
