@@ -1,5 +1,6 @@
 //! Opens the connection pools.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,17 @@ const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
 /// stop in the middle of one.
 const SQLITE_ROW_BUFFER: usize = 128;
 
+/// Maximum number of SQLite connections for reading per processor core. A query on a file uses a core and waits for no network,
+/// so more connections would only cost memory, with their threads, pages and statements.
+const SQLITE_READERS_PER_CORE: usize = 2;
+
+/// Number of SQLite connections for reading that are allowed on any machine, so that a few slow queries do not stop the others.
+const MIN_SQLITE_READERS: usize = 4;
+
+/// Maximum size of the pages that an SQLite connection for reading keeps, in KiB. The system caches the file as well, once for
+/// all connections.
+const SQLITE_READER_CACHE_KIB: u32 = 512;
+
 /// Maximum time for the extra connection that finds out why the pool could not connect.
 const CONNECT_ERROR_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -46,8 +58,8 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct DatabaseOptions {
     /// The URL, which begins with `sqlite://`, `postgres://` or `mysql://`.
     pub url: String,
-    /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
-    /// reading.
+    /// Number of connections to a database server, half of them for writing. For SQLite, the maximum number of connections
+    /// for reading; fewer are opened on a machine with few cores.
     pub max_connections: u32,
     /// Maximum time that a request waits for a connection, and before that in the queue of writers.
     pub acquire_timeout: Duration,
@@ -88,6 +100,13 @@ impl DatabaseOptions {
     /// Returns the number of connections to a server that only read.
     fn readers(&self) -> u32 {
         (self.max_connections - self.max_connections / 2).max(1)
+    }
+
+    /// Returns the number of SQLite connections that only read.
+    fn sqlite_readers(&self) -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let useful = (cores * SQLITE_READERS_PER_CORE).max(MIN_SQLITE_READERS);
+        self.max_connections.min(u32::try_from(useful).unwrap_or(u32::MAX))
     }
 
     /// Returns the number of connections to a server that write.
@@ -335,11 +354,15 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
         });
     }
     let writer = open(writer, options).await?;
-    let mut reader = connect_options(&options.url, options.max_connections, options);
-    reader.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
-    let reader = open_reader(reader, options.max_connections, options).await?;
+    let read_only = move |opts| {
+        let cache = format!("-{SQLITE_READER_CACHE_KIB}");
+        settings(opts).read_only(true).create_if_missing(false).pragma("cache_size", cache)
+    };
+    let mut reader = connect_options(&options.url, options.sqlite_readers(), options);
+    reader.map_sqlx_sqlite_opts(read_only);
+    let reader = open_reader(reader, options.sqlite_readers(), options).await?;
     let mut probe = connect_options(&options.url, 1, options);
-    probe.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
+    probe.map_sqlx_sqlite_opts(read_only);
     let probe = Arc::new(Probe::new(probe).await?);
     let queue = WriteQueue::new(1, wait);
     let retry_for = options.statement_timeout;
