@@ -1,12 +1,10 @@
 //! Opens the connection pools.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::mysql::MySqlRow;
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
@@ -14,7 +12,9 @@ use super::client::without_password;
 use super::observe::observe_statements;
 use super::probe::Probe;
 use super::queue::WriteQueue;
-use super::{Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite_file};
+use super::{
+    Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite, sqlite_file,
+};
 use crate::metrics::Metrics;
 
 /// Default for the maximum time of a statement. Migrations have no such limit.
@@ -28,24 +28,6 @@ const WRITE_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const CONNECTIONS_FOR_SAVING: usize = 2;
 /// Time after which an idle connection for migrations is closed. A running migration never idles that long.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Maximum time that a write waits for the one writer connection of SQLite, unless the acquire timeout is longer.
-const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
-
-/// Number of rows that the thread of an SQLite connection reads ahead. It is larger than a page, so that the thread does not
-/// stop in the middle of one.
-const SQLITE_ROW_BUFFER: usize = 128;
-
-/// Maximum number of SQLite connections for reading per processor core. A query on a file uses a core and waits for no network,
-/// so more connections would only cost memory, with their threads, pages and statements.
-const SQLITE_READERS_PER_CORE: usize = 2;
-
-/// Number of SQLite connections for reading that are allowed on any machine, so that a few slow queries do not stop the others.
-const MIN_SQLITE_READERS: usize = 4;
-
-/// Maximum size of the pages that an SQLite connection for reading keeps, in KiB. The system caches the file as well, once for
-/// all connections.
-const SQLITE_READER_CACHE_KIB: u32 = 512;
 
 /// Maximum time for the extra connection that finds out why the pool could not connect.
 const CONNECT_ERROR_TIMEOUT: Duration = Duration::from_secs(3);
@@ -102,13 +84,6 @@ impl DatabaseOptions {
         (self.max_connections - self.max_connections / 2).max(1)
     }
 
-    /// Returns the number of SQLite connections that only read.
-    fn sqlite_readers(&self) -> u32 {
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let useful = (cores * SQLITE_READERS_PER_CORE).max(MIN_SQLITE_READERS);
-        self.max_connections.min(u32::try_from(useful).unwrap_or(u32::MAX))
-    }
-
     /// Returns the number of connections to a server that write.
     fn writers(&self) -> u32 {
         (self.max_connections / 2).max(1)
@@ -160,7 +135,7 @@ impl Database {
         }
         let scheme = options.url.split(':').next().unwrap_or_default();
         let result = match scheme {
-            "sqlite" => open_sqlite(options).await,
+            "sqlite" => sqlite::open(options).await,
             "postgres" | "postgresql" | "mysql" | "mariadb" => open_server(options).await,
             _ => return Err(ConnectError::UnknownScheme(without_password(&options.url))),
         };
@@ -329,48 +304,7 @@ fn is_galera(row: Option<&MySqlRow>) -> bool {
     row.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON"))
 }
 
-/// Opens the pools of an SQLite database.
-async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
-    let mut writer = connect_options(&options.url, 1, options);
-    // All writes share one connection, so a write may wait longer than a read.
-    let wait = options.acquire_timeout.max(SQLITE_WRITER_WAIT);
-    writer.acquire_timeout(wait);
-    let keeps_journal_mode = options.keeps_journal_mode;
-    let settings = move |opts| sqlite_settings(opts, keeps_journal_mode);
-    writer.map_sqlx_sqlite_opts(settings);
-    // A database in memory belongs to one connection, and is deleted when that connection closes.
-    if options.url.contains(":memory:") || options.url.contains("mode=memory") {
-        writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-        let writer = open(writer, options).await?;
-        return Ok(Database {
-            reader: Reader::new(writer.clone(), 1, wait, options.metrics.clone()),
-            queue: WriteQueue::new(1, wait),
-            probe: Arc::new(Probe::for_memory(writer.clone())),
-            migrator: writer.clone(),
-            writer,
-            is_cluster: false,
-            metrics: options.metrics.clone(),
-            retry_for: options.statement_timeout,
-        });
-    }
-    let writer = open(writer, options).await?;
-    let read_only = move |opts| {
-        let cache = format!("-{SQLITE_READER_CACHE_KIB}");
-        settings(opts).read_only(true).create_if_missing(false).pragma("cache_size", cache)
-    };
-    let mut reader = connect_options(&options.url, options.sqlite_readers(), options);
-    reader.map_sqlx_sqlite_opts(read_only);
-    let reader = open_reader(reader, options.sqlite_readers(), options).await?;
-    let mut probe = connect_options(&options.url, 1, options);
-    probe.map_sqlx_sqlite_opts(read_only);
-    let probe = Arc::new(Probe::new(probe).await?);
-    let queue = WriteQueue::new(1, wait);
-    let retry_for = options.statement_timeout;
-    let (migrator, metrics) = (writer.clone(), options.metrics.clone());
-    Ok(Database { reader, queue, migrator, writer, probe, is_cluster: false, metrics, retry_for })
-}
-
-fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
+pub(super) fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
     let mut connect = ConnectOptions::new(url);
     connect
         .max_connections(max_connections)
@@ -385,30 +319,21 @@ fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -
     connect
 }
 
-async fn open(connect: ConnectOptions, options: &DatabaseOptions) -> Result<DatabaseConnection, DbErr> {
+pub(super) async fn open(
+    connect: ConnectOptions,
+    options: &DatabaseOptions,
+) -> Result<DatabaseConnection, DbErr> {
     let mut connection = sea_orm::Database::connect(connect).await?;
     observe_statements(&mut connection, options);
     Ok(connection)
 }
 
 /// Opens the pool of the reader, with this many connections.
-async fn open_reader(
+pub(super) async fn open_reader(
     connect: ConnectOptions,
     connections: u32,
     options: &DatabaseOptions,
 ) -> Result<Reader, DbErr> {
     let pool = open(connect, options).await?;
     Ok(Reader::new(pool, connections, options.acquire_timeout, options.metrics.clone()))
-}
-
-/// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a purchase
-/// that was acknowledged.
-fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> SqliteConnectOptions {
-    let options = if keeps_journal_mode { options } else { options.journal_mode(SqliteJournalMode::Wal) };
-    options
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10))
-        .statement_cache_capacity(256)
-        .row_buffer_size(SQLITE_ROW_BUFFER)
 }

@@ -16,6 +16,7 @@ mod queue;
 mod readable;
 mod reader;
 mod scratch;
+mod sqlite;
 mod statement;
 mod statistics;
 mod transaction;
