@@ -45,6 +45,8 @@ fn script_of(first: i64, count: usize) -> PgbenchScript {
     // The rows have these ids: see `Hall::open` and `turns`.
     script.set("card", format_args!("{FIRST_NUMBER} + :owner"));
     script.set("session", format_args!("{FIRST_NUMBER} + :owner"));
+    // Learners with the same score wait for the same row of the ranking.
+    script.set("score", "random(-20, 700)");
     script
 }
 
@@ -89,7 +91,8 @@ fn answers() -> Vec<String> {
     ]
 }
 
-/// Returns the column of each parameter, in the order of the parameters, and the number of its row in an `INSERT`.
+/// Returns the column of each parameter, in the order of the parameters, and the number of its row in an `INSERT`, or of its
+/// place in a list.
 fn columns(statement: &str) -> Vec<(String, usize)> {
     let last_word = |text: &str| {
         let text = text.trim_end().trim_end_matches('"');
@@ -113,7 +116,8 @@ fn columns(statement: &str) -> Vec<(String, usize)> {
         } else if before.ends_with("LIMIT") {
             ("limit".to_owned(), 0)
         } else if inserted.is_empty() {
-            columns.last().expect("an earlier value of the list").clone()
+            let (column, row) = columns.last().expect("an earlier value of the list");
+            (column.clone(), row + 1)
         } else {
             (inserted[index % inserted.len()].clone(), index / inserted.len())
         };
@@ -155,6 +159,8 @@ fn value(statement: &str, (column, row): &(String, usize), hall: &Hall) -> Strin
         "actor_id" | "end_reason" | "state_before" | "state_after" => "NULL",
         // The result.
         _ if begins => "NULL",
+        "score" | "latest_score" | "first_score" | "best_score" => ":score",
+        "max_score" => "720",
         _ => "1",
     };
     value.to_owned()
