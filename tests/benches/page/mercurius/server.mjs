@@ -17,7 +17,7 @@ const schema = `
   type MockTestAttempt {
     id: ID! testNumber: Int! status: Status! maxAttempts: Int! attemptsUsed: Int! remainingAttempts: Int! subject: Subject!
   }
-  enum Status { NOT_STARTED IN_PROGRESS COMPLETED EXHAUSTED }
+  enum Status { AVAILABLE IN_PROGRESS COMPLETED EXHAUSTED }
   type Subject { id: ID! name: String! course: Course! }
   type Course { id: ID! name: String! }
 `;
