@@ -2,7 +2,8 @@
 //!
 //! `tests/run -- cargo bench -p jishu-tests --bench hall` starts a burst of 5,000 sittings of 180 questions, each with all
 //! questions in its response, and then submits them with a last batch of five answers. `TEST_DATABASES=postgres` in front
-//! of it measures PostgreSQL only. `JISHU_BENCH_SERVER=PATH` measures another build of the binary.
+//! of it measures PostgreSQL only. `HALL_SITTINGS=500` makes the burst smaller. `JISHU_BENCH_SERVER=PATH` measures another build
+//! of the binary.
 //!
 //! On PostgreSQL, pgbench then runs the same statements on other sittings, in turns with the server: see `pgbench.rs`.
 
@@ -24,7 +25,7 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Number of sittings in the burst.
+/// Number of sittings in the burst, unless `HALL_SITTINGS` gives another one.
 const BURST: usize = 5_000;
 const QUESTIONS: i64 = 180;
 /// Number of connections that send at once. Each sends its next request when the last one has a response. It is below the
@@ -41,10 +42,11 @@ async fn measure(backend: Backend) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = backend.create(folder.path()).await;
     let for_turns = if backend == Backend::Postgres { turns::LEARNERS } else { 0 };
-    let hall = Hall::open(&url, folder.path(), WARMING + BURST + for_turns).await;
+    let burst = std::env::var("HALL_SITTINGS").map_or(BURST, |count| count.parse().expect("a number"));
+    let hall = Hall::open(&url, folder.path(), WARMING + burst + for_turns).await;
     let server = start_server(&url, folder.path(), &[]);
     let (warming, rest) = hall.learners.split_at(WARMING);
-    let (burst, for_turns) = rest.split_at(BURST);
+    let (burst, for_turns) = rest.split_at(burst);
     Burst::send(&server, CONNECTIONS, learners::starts(warming)).await;
     println!("{backend:?}, {CONNECTIONS} connections, two cores with the load and the database:");
     let starts = Burst::send(&server, CONNECTIONS, learners::starts(burst)).await;
