@@ -1,4 +1,4 @@
-//! The requests whose instructions are counted. They are the same in each run, except for random keys.
+//! The requests whose instructions are counted. They are the same in each run. Only the order of the options of a sitting is random.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use jishu_tests::bench_server::bench_services;
 use jishu_tests::load::{ServerProcess, graphql_post};
 use jishu_tests::{fill_bank, global_id};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 const CARDS_PER_SUBJECT: i32 = 50;
 const QUESTIONS: i64 = 45;
@@ -119,7 +120,7 @@ impl Requests {
                     "courseId": global_id("Course", self.course.0),
                     "purchaseType": "SINGLE_SUBJECT",
                     "subjectIds": [global_id("Subject", self.to_buy.0)],
-                    "idempotencyKey": format!("purchase-{}", self.purchases),
+                    "idempotencyKey": Uuid::from_u128(self.purchases as u128),
                 });
                 post(token, PURCHASE, &json!({ "input": input }))
             }
