@@ -31,10 +31,10 @@ use jishu_service::auth::{KeyRing, Viewer};
 use jishu_service::database::Database;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::{Services, demo};
+use jishu_tests::bench_data::page_request;
 use jishu_tests::bench_server::{open_services, serve_config, serve_for_ever};
-use jishu_tests::load::{ServerProcess, ServerTask, graphql_post, median};
+use jishu_tests::load::{ServerProcess, ServerTask, median};
 use mimalloc::MiMalloc;
-use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -50,11 +50,6 @@ const COLLECTOR_VARIABLE: &str = "JISHU_BENCH_COLLECTOR";
 
 /// The servers whose metrics and traces are compared with those of the first.
 const OBSERVED_ROLES: [&str; 4] = ["off", "metrics", "traced-tenth", "traced-all"];
-
-const PAGE: &str =
-    "query Cards($first: Int!) { viewer { mockTestAttempts(first: $first) { edges { cursor node {
-    id testNumber status maxAttempts attemptsUsed remainingAttempts subject { id name course { id name } } } }
-    pageInfo { hasNextPage endCursor } } } }";
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -93,11 +88,6 @@ async fn serve(task: &ServerTask) {
     if task.role != "stock" {
         return serve_for_ever(&config).await;
     }
-    let services = open_services(&config).await;
-    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    let schema = graphql::builder(services.clone()).finish();
-    let router = Router::new().route("/graphql", post(stock)).with_state((schema, Arc::new(services)));
-    axum::serve(listener, router).await.expect("it serves");
     let services = open_services(&config).await;
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     let schema = graphql::builder(services.clone()).finish();
@@ -153,8 +143,7 @@ async fn measure(roles: &[&'static str], collector: &str) -> Vec<Measured> {
         Measured { role, process, requests: Vec::new(), cpu: Vec::new() }
     };
     let mut servers: Vec<_> = roles.iter().map(start).collect();
-    let body = json!({ "query": PAGE, "variables": { "first": 50 } }).to_string();
-    let request = graphql_post(&token, &body);
+    let request = page_request(&token, 50, None, None);
     let first = servers[0].process.response(&request).await;
     let text = String::from_utf8_lossy(&first);
     assert!(text.contains("\"testNumber\":50"), "{text}");

@@ -14,16 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use jishu_entity::user::{Role, UserStatus};
-use jishu_entity::{CourseId, course, subject, user};
-use jishu_service::auth::Viewer;
-use jishu_tests::bench_server::{bench_services, ran_as_server, start_server};
+use jishu_tests::bench_data::{add_course, add_learners, add_subjects, learner_token};
+use jishu_tests::bench_server::{bench_services, measure_each, start_server};
 use jishu_tests::load::{KeptConnection, graphql_post, median, percentile};
 use jishu_tests::payments::{DeliveryPlan, FakeRazorpay};
 use jishu_tests::{Backend, global_id};
 use mimalloc::MiMalloc;
-use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, EntityTrait};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -46,15 +42,7 @@ const CHECKOUT: &str = "mutation ($input: CheckoutInput!) { checkout(input: $inp
 const CONFIRM: &str = "mutation ($input: ConfirmPaymentInput!) { confirmPayment(input: $input) { order { status } userErrors { code } } }";
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    if runtime.block_on(ran_as_server()) {
-        return;
-    }
-    for backend in [Backend::Postgres, Backend::MariaDb, Backend::Sqlite] {
-        if backend.is_selected() {
-            runtime.block_on(measure(backend));
-        }
-    }
+    measure_each(measure);
 }
 
 /// The way in which buyers buy.
@@ -167,47 +155,13 @@ impl Shop {
     /// Migrates the database and fills it with a course and buyers.
     async fn open(url: &str, folder: &Path) -> Self {
         let services = bench_services(url, folder, Arc::new(|_: &str| {})).await;
-        let (connection, now) = (services.database.writer(), services.clock.now());
-        let course = course::ActiveModel {
-            name: Set("Course".to_owned()),
-            currency: Set("INR".to_owned()),
-            created_at: Set(now),
-            ..Default::default()
-        };
-        let CourseId(course) = course.insert(connection).await.expect("a course").id;
-        let mut subjects = Vec::new();
-        for number in 0..SUBJECTS {
-            let subject = subject::ActiveModel {
-                course_id: Set(CourseId(course)),
-                name: Set(format!("Subject {number}")),
-                list_price: Set(100_00),
-                total_mock_tests: Set(CARDS_PER_SUBJECT),
-                max_attempts: Set(3),
-                created_at: Set(now),
-                ..Default::default()
-            };
-            let subject = subject.insert(connection).await.expect("a subject");
-            subjects.push(global_id("Subject", subject.id.0));
-        }
-        let mut tokens = Vec::new();
-        for batch in (0..BUYERS).collect::<Vec<_>>().chunks(1_000) {
-            let rows = batch.iter().map(|number| user::ActiveModel {
-                name: Set("Buyer".to_owned()),
-                email: Set(format!("buyer{number}@example.com")),
-                password_hash: Set("none".to_owned()),
-                role: Set(Role::Learner),
-                status: Set(UserStatus::Active),
-                created_at: Set(now),
-                ..Default::default()
-            });
-            user::Entity::insert_many(rows).exec_without_returning(connection).await.expect("buyers");
-        }
-        for buyer in user::Entity::find().all(connection).await.expect("buyers") {
-            let viewer = Viewer { user_id: buyer.id, role: buyer.role, session_id: Uuid::new_v4() };
-            tokens.push(services.tokens.issue(viewer, now).expect("a token").token);
-        }
+        let course = add_course(&services).await;
+        let subjects = add_subjects(&services, course, SUBJECTS, CARDS_PER_SUBJECT).await;
+        let subjects = subjects.into_iter().map(|subject| global_id("Subject", subject.0)).collect();
+        let buyers = add_learners(&services, BUYERS).await;
+        let tokens = buyers.into_iter().map(|buyer| learner_token(&services, buyer)).collect();
         services.database.close().await.expect("it closes");
-        let course = global_id("Course", course);
+        let course = global_id("Course", course.0);
         Self { fake: FakeRazorpay::start().await, course, subjects, tokens, bought: AtomicUsize::new(0) }
     }
 

@@ -16,9 +16,9 @@ use jishu_service::clock::SystemClock;
 use jishu_service::database::{Database, DatabaseOptions, StatementObserver};
 use tokio::net::TcpListener;
 
-use crate::UNLIMITED;
 use crate::load::{ServerProcess, ServerTask};
 use crate::process::free_port;
+use crate::{Backend, UNLIMITED};
 
 /// The variable that holds more flags of the server, a line each.
 const FLAGS_VARIABLE: &str = "JISHU_BENCH_FLAGS";
@@ -66,12 +66,19 @@ pub async fn open_services(config: &ServeConfig) -> Services {
 /// # Panics
 /// Panics if it cannot serve.
 pub async fn serve_for_ever(config: &ServeConfig) {
+    serve_until(config, std::future::pending()).await;
+}
+
+/// Serves until `stop` completes.
+///
+/// # Panics
+/// Panics if it cannot serve.
+pub async fn serve_until(config: &ServeConfig, stop: impl Future<Output = ()>) {
     let services = open_services(config).await;
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     let engine = config.graphql.engine().expect("no manifest");
     let channels = server::channels(config).expect("the templates render");
-    let never = std::future::pending();
-    server::run(listener, services, (engine, channels), config, never).await.expect("it serves");
+    server::run(listener, services, (engine, channels), config, stop).await.expect("it serves");
 }
 
 /// Runs the server if this process was started as one. Returns whether it was.
@@ -84,6 +91,22 @@ pub async fn ran_as_server() -> bool {
     let more: Vec<&str> = more.lines().collect();
     serve_for_ever(&serve_config(&task.database_url, &task.folder, task.port, &more)).await;
     true
+}
+
+/// Runs the server if this process was started as one. Otherwise measures on each selected database, one after the other.
+///
+/// # Panics
+/// Panics if the server or a measurement fails.
+pub fn measure_each(measure: impl AsyncFn(Backend)) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        if ran_as_server().await {
+            return;
+        }
+        for backend in Backend::selected() {
+            measure(backend).await;
+        }
+    });
 }
 
 /// Starts the server on a database with more flags, and waits until it listens.

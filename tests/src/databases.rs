@@ -34,6 +34,11 @@ impl Backend {
         }
     }
 
+    /// Returns the databases that `TEST_DATABASES` selects, the servers first.
+    pub fn selected() -> impl Iterator<Item = Self> {
+        [Self::Postgres, Self::MariaDb, Self::Sqlite].into_iter().filter(|backend| backend.is_selected())
+    }
+
     /// Creates an empty database and returns its URL.
     ///
     /// # Panics

@@ -6,16 +6,20 @@
 
 mod app;
 mod bank;
+pub mod bench_data;
 pub mod bench_server;
 mod books;
+pub mod burst;
 mod catalogue;
 mod client;
 mod clock;
+pub mod database_cpu;
 mod databases;
 mod live;
 pub mod load;
 mod mail_server;
 pub mod payments;
+pub mod pgbench;
 mod pictures;
 pub mod process;
 pub mod purchases;

@@ -95,6 +95,21 @@ impl Socket {
         }
     }
 
+    /// Opens a WebSocket to a server on loopback, and starts a subscription with the id `1`.
+    ///
+    /// # Panics
+    /// Panics if the subscription does not start.
+    pub async fn subscribed(port: u16, token: &str, document: &str) -> Self {
+        let url = format!("http://127.0.0.1:{port}/graphql");
+        let mut socket = Self::open(Self::handshake(&url)).await.expect("a WebSocket");
+        socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
+        socket.subscribe("1", document).await;
+        // The server reads this message only after the subscription has started.
+        socket.say(json!({ "type": "ping" })).await;
+        assert_eq!(socket.hear().await, json!({ "type": "pong" }));
+        socket
+    }
+
     /// Sends a message of the protocol.
     pub async fn say(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
@@ -123,9 +138,14 @@ impl Socket {
 
     /// Returns the next message of the protocol.
     pub async fn hear(&mut self) -> Value {
+        serde_json::from_str(&self.hear_text().await).expect("JSON")
+    }
+
+    /// Returns the text of the next message of the protocol.
+    pub async fn hear_text(&mut self) -> String {
         loop {
             match self.next().await {
-                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Message::Text(text) => return text.to_string(),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("{other:?}"),
             }

@@ -124,7 +124,7 @@ impl ServerProcess {
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(started.elapsed() < Duration::from_secs(120), "the server does not listen");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(2));
         }
         server
     }
@@ -168,6 +168,14 @@ impl ServerProcess {
     /// # Panics
     /// Panics if a response does not have the status 200.
     pub async fn repeat(&self, requests: &[Vec<u8>], length: Duration) -> Turn {
+        self.repeat_and_stay(requests, length).await.turn
+    }
+
+    /// Does the same as [`ServerProcess::repeat`], and keeps the connections open afterwards.
+    ///
+    /// # Panics
+    /// Panics if a response does not have the status 200.
+    pub async fn repeat_and_stay(&self, requests: &[Vec<u8>], length: Duration) -> OpenTurn {
         let process = self.id().to_string();
         let (server_cpu, load_cpu) = (cpu_time(&process), cpu_time("self"));
         let started = Instant::now();
@@ -180,20 +188,31 @@ impl ServerProcess {
                     connection.send(&request).await;
                     requests += 1.0;
                 }
-                requests
+                (connection, requests)
             })
         });
-        let mut requests = 0.0;
+        let (mut requests, mut connections) = (0.0, Vec::new());
         for client in clients.collect::<Vec<_>>() {
-            requests += client.await.expect("a client does not panic");
+            let (connection, sent) = client.await.expect("a client does not panic");
+            connections.push(connection);
+            requests += sent;
         }
-        Turn {
+        let turn = Turn {
             requests,
             took: started.elapsed(),
             server_cpu: cpu_time(&process) - server_cpu,
             load_cpu: cpu_time("self") - load_cpu,
-        }
+        };
+        OpenTurn { turn, connections }
     }
+}
+
+/// A turn whose connections are still open.
+pub struct OpenTurn {
+    /// The turn.
+    pub turn: Turn,
+    /// The connections.
+    pub connections: Vec<KeptConnection>,
 }
 
 /// Returns the bytes of an HTTP POST with a GraphQL request.
@@ -303,6 +322,19 @@ fn ticks(process: &str, first: usize) -> Duration {
     let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
     let ticks = fields.split_whitespace().skip(first).take(2).map(|it| it.parse::<u64>().expect("ticks"));
     Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+/// Returns the resident memory of a process, in kilobytes of 1,000 bytes: the field `VmRSS` of `/proc/<id>/status`. It
+/// includes the parts of the program that were read. See proc(5).
+///
+/// # Panics
+/// Panics if the process has ended.
+#[must_use]
+pub fn resident_kilobytes(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process that runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the field VmRSS");
+    let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    kibibytes * 1.024
 }
 
 /// Returns the median.

@@ -12,7 +12,7 @@ mod sittings;
 use std::time::{Duration, Instant};
 
 use jishu_tests::Backend;
-use jishu_tests::bench_server::{ran_as_server, start_server};
+use jishu_tests::bench_server::{measure_each, start_server};
 use jishu_tests::load::{KeptConnection, ServerProcess, cpu_time, graphql_post, median};
 use mimalloc::MiMalloc;
 use rivals::Rival;
@@ -32,15 +32,7 @@ const TURNS: u32 = 5;
 const TURN_LENGTH: Duration = Duration::from_secs(4);
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    if runtime.block_on(ran_as_server()) {
-        return;
-    }
-    for backend in [Backend::Postgres, Backend::MariaDb, Backend::Sqlite] {
-        if backend.is_selected() {
-            runtime.block_on(measure(backend));
-        }
-    }
+    measure_each(measure);
 }
 
 async fn measure(backend: Backend) {

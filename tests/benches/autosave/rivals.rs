@@ -1,7 +1,6 @@
 //! Runs the tools that come with the databases. pgbench runs a prepared statement. mariadb-slap and the sqlite3 shell
 //! run files of statements.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +8,7 @@ use std::time::Instant;
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use jishu_tests::Backend;
-use jishu_tests::process::postgres;
+use jishu_tests::pgbench::PgbenchScript;
 use sea_orm::{ConnectionTrait, Database, Statement};
 
 use crate::sittings::Sitting;
@@ -76,18 +75,19 @@ impl Rival<'_> {
             assert_eq!((sitting.row, sitting.owner), (first + number, owner + number), "ids without gaps");
         }
         let groups = QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH - 1;
-        let mut script = format!(
-            "\\set place :client_id * {SITTINGS_PER_CONNECTION} + random(0, {})\n\\set session {first} + :place\n\
-             \\set owner {owner} + :place\n\\set sequence :sequence + 1\n\\set group random(0, {groups})\n",
-            SITTINGS_PER_CONNECTION - 1
-        );
+        let mut script = PgbenchScript::default();
+        let last = SITTINGS_PER_CONNECTION - 1;
+        script.set("place", format_args!(":client_id * {SITTINGS_PER_CONNECTION} + random(0, {last})"));
+        script.set("session", format_args!("{first} + :place"));
+        script.set("owner", format_args!("{owner} + :place"));
+        script.set("sequence", ":sequence + 1");
+        script.set("group", format_args!("random(0, {groups})"));
         for place in 0..ANSWERS_PER_BATCH {
-            let _ = writeln!(script, "\\set slot{place} :group * {ANSWERS_PER_BATCH} + {}", place + 1);
+            script.set(&format!("slot{place}"), format_args!(":group * {ANSWERS_PER_BATCH} + {}", place + 1));
             // One answer in five is a number.
             let is_number = place + 1 == ANSWERS_PER_BATCH;
-            let chosen = if is_number { "0" } else { "1 << random(0, 3)" };
-            let _ = writeln!(script, "\\set chosen{place} {chosen}");
-            let _ = writeln!(script, "\\set number{place} random(1, 99)");
+            script.set(&format!("chosen{place}"), if is_number { "0" } else { "1 << random(0, 3)" });
+            script.set(&format!("number{place}"), "random(1, 99)");
         }
         let now = "'2026-01-01T00:00:00.123456Z'::timestamptz".to_owned();
         let mut values = vec!["ARRAY[CAST(:session AS bigint)]".to_owned(), now];
@@ -105,29 +105,12 @@ impl Rival<'_> {
         }
         // The sittings whose sequence is wanted: none.
         values.push("'{}'::bigint[]".to_owned());
-        let mut statement = self.statement.clone();
-        // Replaces the last parameter first, so that `$1` does not match the beginning of `$10`.
-        for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
-            statement = statement.replace(&format!("${number}"), value);
-        }
-        assert!(!statement.contains('$'), "{statement}");
-        let _ = writeln!(script, "{statement};");
-        let file = self.folder.join("pgbench.sql");
-        fs::write(&file, script).expect("a script");
-        let output = Command::new(postgres("pgbench"))
-            .args(["-n", "-M", "prepared", "-j", "2", "-c", &CONNECTIONS.to_string()])
-            .args(["-T", &TURN_LENGTH.as_secs().to_string(), "-D", &format!("sequence={base}")])
-            .args(["-D", &format!("overdue={}", Utc::now().to_rfc3339()), "-f"])
-            .arg(file)
-            .arg(self.url)
-            // The server's connections have the same setting.
-            .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
-            .output()
-            .expect("pgbench runs");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        tps.unwrap_or_else(|| panic!("{text}"))
+        script.statement(&self.statement, &values);
+        let arguments = ["-T".to_owned(), TURN_LENGTH.as_secs().to_string()];
+        let variables = [format!("sequence={base}"), format!("overdue={}", Utc::now().to_rfc3339())];
+        let variables = variables.into_iter().flat_map(|variable| ["-D".to_owned(), variable]);
+        let arguments: Vec<String> = arguments.into_iter().chain(variables).collect();
+        script.run(self.url, self.folder, CONNECTIONS, &arguments)
     }
 
     /// Starts one mariadb-slap for each connection. One program with many connections would run the same list in all of

@@ -3,18 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use jishu_entity::purchase::PurchaseType;
-use jishu_entity::user::{Role, UserStatus};
-use jishu_entity::{course, mock_test_attempt, subject, user};
+use jishu_entity::UserId;
 use jishu_service::Services;
-use jishu_service::auth::Viewer;
-use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::session::{self, AnswerBatch, GivenAnswer};
+use jishu_tests::bench_data::{
+    add_course, add_learners, add_subjects, first_card, learner_token, purchase_subject_for_all,
+};
 use jishu_tests::bench_server::bench_services;
 use jishu_tests::{Client, Tries, answer, fill_bank, global_id};
-use sea_orm::ActiveModelTrait;
-use sea_orm::ActiveValue::Set;
-use uuid::Uuid;
 
 use crate::{ANSWERS_PER_BATCH, CONNECTIONS, QUESTIONS_PER_SITTING, SITTINGS_PER_CONNECTION};
 
@@ -57,10 +53,15 @@ pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) 
         }
     });
     let services = bench_services(url, folder, observer).await;
-    let selection = catalogue(&services).await;
+    let course = add_course(&services).await;
+    let subject = add_subjects(&services, course, 1, 1).await[0];
+    let questions = i64::try_from(QUESTIONS_PER_SITTING).expect("few");
+    fill_bank(services.database.writer(), subject, questions, services.clock.now()).await;
+    let learners = add_learners(&services, CONNECTIONS * SITTINGS_PER_CONNECTION).await;
+    purchase_subject_for_all(&services, &learners, course, subject).await;
     let mut sittings = Vec::new();
-    for number in 0..CONNECTIONS * SITTINGS_PER_CONNECTION {
-        sittings.push(sitting(&services, number, selection.clone()).await);
+    for learner in learners {
+        sittings.push(sitting(&services, learner).await);
     }
     services.database.close().await.expect("it closes");
     let statement = texts.lock().expect("never poisoned").clone();
@@ -68,46 +69,8 @@ pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) 
     (sittings, statement)
 }
 
-async fn catalogue(services: &Services) -> Selection {
-    let (connection, now) = (services.database.writer(), services.clock.now());
-    let course = course::ActiveModel {
-        name: Set("Course".to_owned()),
-        currency: Set("INR".to_owned()),
-        created_at: Set(now),
-        ..Default::default()
-    };
-    let course = course.insert(connection).await.expect("a course").id;
-    let subject = subject::ActiveModel {
-        course_id: Set(course),
-        name: Set("Physics".to_owned()),
-        list_price: Set(100_00),
-        total_mock_tests: Set(1),
-        max_attempts: Set(1),
-        created_at: Set(now),
-        ..Default::default()
-    };
-    let subject = subject.insert(connection).await.expect("a subject").id;
-    fill_bank(connection, subject, i64::try_from(QUESTIONS_PER_SITTING).expect("few"), now).await;
-    services.catalog.reload().await.expect("the catalogue can be read");
-    Selection { course_id: course, purchase_type: PurchaseType::SingleSubject, subject_ids: vec![subject] }
-}
-
-async fn sitting(services: &Services, number: usize, selection: Selection) -> Sitting {
-    let learner = user::ActiveModel {
-        name: Set("Learner".to_owned()),
-        email: Set(format!("learner{number}@example.com")),
-        // Nobody signs in with this password.
-        password_hash: Set("none".to_owned()),
-        role: Set(Role::Learner),
-        status: Set(UserStatus::Active),
-        created_at: Set(services.clock.now()),
-        ..Default::default()
-    };
-    let owner = learner.insert(services.database.writer()).await.expect("a learner").id;
-    let request = PurchaseRequest { selection, cost: None, idempotency_key: None };
-    purchase::purchase(services, owner, request).await.expect("a purchase");
-    let card = mock_test_attempt::Entity::of(owner).one(services.database.reader()).await;
-    let card = card.expect("the query runs").expect("a card").id;
+async fn sitting(services: &Services, owner: UserId) -> Sitting {
+    let card = first_card(services, owner).await;
     let started = session::start(services, owner, card).await.expect("a sitting");
     let row = started.session.id;
     let slots: Vec<i32> = (1..=i32::try_from(QUESTIONS_PER_SITTING).expect("few")).collect();
@@ -121,8 +84,7 @@ async fn sitting(services: &Services, number: usize, selection: Selection) -> Si
         let batch = AnswerBatch { sequence, answers: slots.iter().map(no_answer).collect() };
         session::save(services, owner, row, batch, false).await.expect("answers are saved");
     }
-    let viewer = Viewer { user_id: owner, role: Role::Learner, session_id: Uuid::new_v4() };
-    let token = services.tokens.issue(viewer, services.clock.now()).expect("a token").token;
+    let token = learner_token(services, owner);
     Sitting {
         row: row.0,
         owner: owner.0,

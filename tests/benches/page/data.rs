@@ -3,22 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jishu_api::server;
-use jishu_entity::purchase::PurchaseType;
-use jishu_entity::user::{Role, UserStatus};
-use jishu_entity::{SubjectId, course, mock_test_attempt, subject, user};
-use jishu_service::auth::{KeyRing, Viewer};
-use jishu_service::clock::SystemClock;
-use jishu_service::database::Database;
-use jishu_service::purchase::{self, PurchaseRequest, Selection};
+use jishu_entity::{SubjectId, mock_test_attempt};
 use jishu_tests::Client;
-use sea_orm::ActiveModelTrait;
-use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
+use jishu_tests::bench_data::{
+    add_course, add_learners, add_subjects, gather_statistics, learner_token, page_request, purchase_subject,
+};
+use jishu_tests::bench_server::bench_services;
+use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::json;
-use uuid::Uuid;
 
-use crate::{CARDS_PER_PAGE, config};
+use crate::CARDS_PER_PAGE;
 
 const CARDS_PER_SUBJECT: usize = 1_000;
 
@@ -41,68 +35,22 @@ impl World {
 
     /// Creates a course of many subjects, and a learner who buys all of them.
     pub(crate) async fn create(url: &str, folder: &Path, subject_count: usize) -> Self {
-        KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
-        let config = config(url, folder, 0);
-        let database = Database::connect(&config.database.options()).await.expect("the database opens");
-        database.migrate_up().await.expect("the migrations apply");
-        let services =
-            server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
-        let (connection, now) = (services.database.writer(), services.clock.now());
-        let course = course::ActiveModel {
-            name: Set("Engineering entrance".to_owned()),
-            currency: Set("INR".to_owned()),
-            created_at: Set(now),
-            ..Default::default()
-        };
-        let course = course.insert(connection).await.expect("a course").id;
-        let mut subjects = Vec::new();
-        for number in 0..subject_count {
-            let subject = subject::ActiveModel {
-                course_id: Set(course),
-                name: Set(format!("Physics {number}")),
-                list_price: Set(100_00),
-                total_mock_tests: Set(i32::try_from(CARDS_PER_SUBJECT).expect("few")),
-                max_attempts: Set(3),
-                created_at: Set(now),
-                ..Default::default()
-            };
-            subjects.push(subject.insert(connection).await.expect("a subject").id);
-        }
-        services.catalog.reload().await.expect("the catalogue can be read");
-        let learner = user::ActiveModel {
-            name: Set("Asha".to_owned()),
-            email: Set("asha@example.com".to_owned()),
-            // Nobody signs in with this password.
-            password_hash: Set("none".to_owned()),
-            role: Set(Role::Learner),
-            status: Set(UserStatus::Active),
-            created_at: Set(now),
-            ..Default::default()
-        };
-        let owner = learner.insert(connection).await.expect("a learner").id;
+        let services = bench_services(url, folder, Arc::new(|_: &str| {})).await;
+        let course = add_course(&services).await;
+        let tests = i32::try_from(CARDS_PER_SUBJECT).expect("few");
+        let subjects = add_subjects(&services, course, subject_count, tests).await;
+        let owner = add_learners(&services, 1).await[0];
         for subject in &subjects {
-            let selection = Selection {
-                course_id: course,
-                purchase_type: PurchaseType::SingleSubject,
-                subject_ids: vec![*subject],
-            };
-            let request = PurchaseRequest { selection, cost: None, idempotency_key: None };
-            purchase::purchase(&services, owner, request).await.expect("a purchase");
+            purchase_subject(&services, owner, course, *subject).await;
         }
-        let statistics = match connection.get_database_backend() {
-            sea_orm::DbBackend::Postgres => "VACUUM ANALYZE",
-            sea_orm::DbBackend::MySql => "ANALYZE TABLE mock_test_attempts",
-            _ => "ANALYZE",
-        };
-        connection.execute_unprepared(statistics).await.expect("the statistics are made");
+        gather_statistics(&services).await;
         let (subject, number) = Self::key_before(&subjects);
         let card = mock_test_attempt::Entity::of(owner)
             .filter(mock_test_attempt::Column::SubjectId.eq(subject))
             .filter(mock_test_attempt::Column::TestNumber.eq(number))
             .one(services.database.reader());
         let card_before = card.await.expect("the query runs").expect("a card").id.0;
-        let viewer = Viewer { user_id: owner, role: Role::Learner, session_id: Uuid::new_v4() };
-        let token = services.tokens.issue(viewer, services.clock.now()).expect("a token").token;
+        let token = learner_token(&services, owner);
         services.database.close().await.expect("it closes");
         Self { token, owner: owner.0, subjects, card_before }
     }
@@ -127,6 +75,13 @@ impl World {
              accept: application/json\r\nauthorization: Bearer {token}\r\n\r\n"
         )
         .into_bytes()
+    }
+
+    /// Returns a request to Mercurius for the first page.
+    pub(crate) fn mercurius(&self) -> Vec<u8> {
+        // Its handler takes the learner from a header. It ignores the token.
+        let user = format!("none\r\nx-user: {}", self.owner);
+        page_request(&user, CARDS_PER_PAGE, None, None)
     }
 
     /// Asks jishu for the cursor of the card before the deep page.

@@ -1,35 +1,33 @@
-//! Measures a page of 50 cards with subject and course. jishu, with all of its layers, reads it beside a hand-written REST
-//! handler over the same rows: axum and sqlx, one join, structs that serde writes.
+//! Measures a page of 50 cards with subject and course, read over HTTP from the whole server, against a hand-written REST
+//! handler and against Mercurius. Both rivals run one join on PostgreSQL. The REST handler also has a variant without sign-in.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench page` prints a table at the end. Each server has a process of its own,
-//! and they take turns, so that other work of the machine affects all of them. `PAGE_TURNS` and `PAGE_TURN_SECONDS` change
-//! the number of turns and their length.
+//! `tests/run -- cargo bench -p jishu-tests --bench page` prints a table for each database at the end. Each server has a process
+//! of its own. All servers on all databases take turns, so that other work of the machine affects all of them. `PAGE_TURNS`
+//! and `PAGE_TURN_SECONDS` change the number of turns and their length.
 //!
-//! `tests/run -- tests/benches/instructions` counts the instructions of a request instead: see `instructions.rs`.
+//! Mercurius is left out unless its packages are installed: `npm ci --prefix tests/benches/page/mercurius`.
 
+// The futures of a whole server are nested deeply.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 
 mod data;
-mod database_cpu;
-mod instructions;
 mod rest;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use clap::Parser;
 use data::World;
-use database_cpu::DatabaseCpu;
-use jishu_api::config::{LogFormat, ServeConfig};
-use jishu_api::{server, telemetry};
-use jishu_service::clock::SystemClock;
-use jishu_service::database::Database;
-use jishu_tests::load::{ServerProcess, ServerTask, graphql_post, median};
-use jishu_tests::{Backend, UNLIMITED};
+use jishu_api::config::LogFormat;
+use jishu_api::telemetry;
+use jishu_tests::Backend;
+use jishu_tests::bench_data::page_request;
+use jishu_tests::bench_server::{serve_config, serve_for_ever};
+use jishu_tests::database_cpu::DatabaseCpu;
+use jishu_tests::load::{ServerProcess, ServerTask, median};
 use mimalloc::MiMalloc;
-use serde_json::json;
-use tokio::net::TcpListener;
+use tempfile::TempDir;
 
 /// The allocator of the binary `jishu`.
 #[global_allocator]
@@ -40,62 +38,39 @@ const CARDS_PER_PAGE: usize = 50;
 /// The first bytes of anything that gzip has compressed.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
-const PAGE: &str =
-    "query Cards($first: Int!, $after: String) { viewer { mockTestAttempts(first: $first, after: $after) {
-    edges { cursor node { id testNumber status maxAttempts attemptsUsed remainingAttempts
-    subject { id name course { id name } } } } pageInfo { hasNextPage endCursor } } } }";
-
-#[derive(Parser)]
-struct Config {
-    #[command(flatten)]
-    serve: ServeConfig,
-}
-
-fn config(url: &str, folder: &Path, port: u16) -> ServeConfig {
-    let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
-    let keys = keys.to_str().expect("UTF-8");
-    let mut args = vec!["bench", "--database-url", url, "--listen", &listen, "--signing-keys", keys];
-    // An hour is long enough for all turns. One learner sends as many requests as thousands of learners would.
-    args.extend(["--access-token-seconds", "3600"]);
-    args.extend(UNLIMITED);
-    Config::parse_from(args).serve
-}
-
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match ServerTask::of_this_process() {
-        Some(task) if task.role == instructions::ROLE => instructions::serve(&task),
-        Some(task) => runtime.block_on(serve(&task, std::future::pending())),
-        None if std::env::var_os("PAGE_INSTRUCTIONS").is_some() => runtime.block_on(instructions::count()),
+        Some(task) => runtime.block_on(serve(&task)),
         None => runtime.block_on(measure()),
     }
 }
 
 /// Runs a server in the child process.
-async fn serve(task: &ServerTask, stop: impl Future<Output = ()>) {
+async fn serve(task: &ServerTask) {
     if task.role.starts_with("rest") {
         rest::serve(task).await;
         return;
     }
     // The lines of the log cost what they cost in the binary.
-    telemetry::init(LogFormat::Text, None).expect("the log starts");
-    let config = config(&task.database_url, &task.folder, task.port);
-    let database = Database::connect(&config.database.options()).await.expect("the database opens");
-    let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
-    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    let engine = config.graphql.engine().expect("no manifest");
-    let channels = server::channels(&config).expect("the templates render");
-    server::run(listener, services, (engine, channels), &config, stop).await.expect("it serves");
+    let _traces = telemetry::init(LogFormat::Text, None).expect("the log starts");
+    serve_for_ever(&serve_config(&task.database_url, &task.folder, task.port, &[])).await;
 }
 
-/// Returns the bytes of a request for a page.
-fn page_request(token: &str, after: Option<&str>, accept_encoding: Option<&str>) -> Vec<u8> {
-    let variables = json!({ "first": CARDS_PER_PAGE, "after": after });
-    let body = json!({ "query": PAGE, "variables": variables }).to_string();
-    // Headers can follow the token, which is the value of a header.
-    let encoding =
-        accept_encoding.map(|encoding| format!("\r\naccept-encoding: {encoding}")).unwrap_or_default();
-    graphql_post(&format!("{token}{encoding}"), &body)
+/// Returns the folder of the program of Mercurius.
+fn mercurius_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/page/mercurius")
+}
+
+/// Starts Mercurius. Returns None if its packages are not installed.
+fn start_mercurius(url: &str, folder: &Path) -> Option<ServerProcess> {
+    let program = mercurius_folder();
+    if !program.join("node_modules/mercurius").exists() {
+        return None;
+    }
+    let mut node = Command::new("node");
+    node.arg(program.join("server.mjs")).env("NODE_ENV", "production");
+    Some(ServerProcess::start_with(node, "mercurius", url, folder))
 }
 
 /// A request that is repeated, and its figures.
@@ -137,59 +112,99 @@ impl Measured {
             self.database_ms.push((after.saturating_sub(before)).as_secs_f64() * 1e3 / turn.requests);
         }
     }
+
+    /// Returns the CPU time of the server and the database for a request, in milliseconds.
+    fn all_ms(&self) -> f64 {
+        median(&self.server_ms) + median(&self.database_ms)
+    }
+}
+
+/// A database with its servers and their requests.
+struct Measurement {
+    backend: Backend,
+    url: String,
+    cpu: DatabaseCpu,
+    servers: Vec<ServerProcess>,
+    all: Vec<Measured>,
+    /// Holds the file of SQLite, and the keys.
+    _folder: TempDir,
+}
+
+impl Measurement {
+    async fn prepare(backend: Backend) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = backend.create(folder.path()).await;
+        let world = World::create(&url, folder.path(), World::SUBJECTS).await;
+        let cpu = DatabaseCpu::connect(backend, &url).await;
+        let has_rivals = backend == Backend::Postgres;
+        let roles: &[&str] = if has_rivals { &["jishu", "rest verified", "rest"] } else { &["jishu"] };
+        let start = |role: &&str| ServerProcess::start(role, &url, folder.path());
+        let mut servers: Vec<_> = roles.iter().map(start).collect();
+        let request = |after, encoding| page_request(&world.token, CARDS_PER_PAGE, after, encoding);
+        let deep = world.cursor_at_depth(servers[0].port).await;
+        let mut all = vec![Measured::new("jishu", &servers, 0, request(None, None)).await];
+        if has_rivals {
+            all.push(Measured::new("REST, verifies tokens", &servers, 1, world.rest(0)).await);
+            all.push(Measured::new("REST, no sign-in", &servers, 2, world.rest(0)).await);
+            if let Some(mercurius) = start_mercurius(&url, folder.path()) {
+                servers.push(mercurius);
+                all.push(Measured::new("Mercurius, JIT, no sign-in", &servers, 3, world.mercurius()).await);
+            }
+        }
+        all.push(Measured::new("jishu, page 10,000", &servers, 0, request(Some(&deep), None)).await);
+        all.push(Measured::new("jishu, gzip", &servers, 0, request(None, Some("gzip"))).await);
+        if has_rivals {
+            let depth = World::DEPTH;
+            all.push(
+                Measured::new("REST, verifies tokens, page 10,000", &servers, 1, world.rest(depth)).await,
+            );
+        }
+        Self { backend, url, cpu, servers, all, _folder: folder }
+    }
+
+    async fn turn(&mut self, length: Duration, counts: bool) {
+        for measured in &mut self.all {
+            measured.turn(&self.servers, &self.cpu, length, counts).await;
+        }
+    }
 }
 
 async fn measure() {
-    let mut tables = Vec::new();
-    for backend in [Backend::Postgres, Backend::MariaDb, Backend::Sqlite] {
-        if backend.is_selected() {
-            tables.push(measure_on(backend).await);
-        }
-    }
-    for table in tables {
-        println!("{table}");
-    }
-}
-
-/// Measures on one database, and returns the table.
-async fn measure_on(backend: Backend) -> String {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let url = backend.create(folder.path()).await;
-    let world = World::create(&url, folder.path(), World::SUBJECTS).await;
-    let database = DatabaseCpu::connect(backend, &url).await;
-    let has_rival = backend == Backend::Postgres;
-    let roles: &[&str] = if has_rival { &["jishu", "rest verified", "rest"] } else { &["jishu"] };
-    let servers: Vec<_> = roles.iter().map(|role| ServerProcess::start(role, &url, folder.path())).collect();
-    let request = |after, encoding| page_request(&world.token, after, encoding);
-    let deep = world.cursor_at_depth(servers[0].port).await;
-    let mut all = vec![Measured::new("jishu", &servers, 0, request(None, None)).await];
-    if has_rival {
-        all.push(Measured::new("REST, verifies tokens", &servers, 1, world.rest(0)).await);
-        all.push(Measured::new("REST, no sign-in", &servers, 2, world.rest(0)).await);
-    }
-    all.push(Measured::new("jishu, page 10,000", &servers, 0, request(Some(&deep), None)).await);
-    all.push(Measured::new("jishu, gzip", &servers, 0, request(None, Some("gzip"))).await);
-    if has_rival {
-        let depth = World::DEPTH;
-        all.push(Measured::new("REST, verifies tokens, page 10,000", &servers, 1, world.rest(depth)).await);
-    }
     let number = |name: &str, default: u32| {
         std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
     };
     let (turns, seconds) = (number("PAGE_TURNS", 5), number("PAGE_TURN_SECONDS", 4));
+    let mut measurements = Vec::new();
+    for backend in Backend::selected() {
+        measurements.push(Measurement::prepare(backend).await);
+    }
     for turn in 0..=turns {
-        for measured in &mut all {
+        for measurement in &mut measurements {
             // The first turn warms up.
-            measured.turn(&servers, &database, Duration::from_secs(seconds.into()), turn > 0).await;
+            measurement.turn(Duration::from_secs(seconds.into()), turn > 0).await;
         }
     }
-    drop(servers);
-    drop(database);
-    backend.remove(&url).await;
-    table(backend, turns, &all)
+    for measurement in &measurements {
+        println!("{}", table(measurement, turns));
+    }
+    if !mercurius_folder().join("node_modules/mercurius").exists() {
+        println!("Mercurius is left out: install it with `npm ci --prefix tests/benches/page/mercurius`.");
+    }
+    let of = |backend| measurements.iter().find(|measurement| measurement.backend == backend);
+    if let (Some(sqlite), Some(postgres)) = (of(Backend::Sqlite), of(Backend::Postgres)) {
+        let (sqlite, postgres) = (sqlite.all[0].all_ms(), postgres.all[0].all_ms());
+        println!(
+            "CPU of server and database for jishu's page: SQLite {sqlite:.3} ms, PostgreSQL {postgres:.3} ms: {:.2}",
+            sqlite / postgres
+        );
+    }
+    for Measurement { backend, url, servers, cpu, .. } in measurements {
+        drop((servers, cpu));
+        backend.remove(&url).await;
+    }
 }
 
-fn table(backend: Backend, turns: u32, all: &[Measured]) -> String {
+fn table(Measurement { backend, all, .. }: &Measurement, turns: u32) -> String {
     let mut lines = format!(
         "{backend:?}, medians of {turns} interleaved turns, {CONNECTIONS} connections, a page of {CARDS_PER_PAGE} cards\n\
          {:<36}{:>12}{:>16}{:>18}{:>10}{:>8}\n",

@@ -7,14 +7,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::get;
 use axum::{Json, Router};
 use jishu_service::auth::KeyRing;
+use jishu_tests::bench_server::serve_config;
 use jishu_tests::load::ServerTask;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::{self, PgPool};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-
-use crate::config;
 
 /// The number of connections with which jishu reads by default.
 const CONNECTIONS: u32 = 8;
@@ -75,7 +74,7 @@ struct Course {
 /// Serves the handler until the process ends.
 pub(crate) async fn serve(task: &ServerTask) {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(&task.database_url).await;
-    let config = config(&task.database_url, &task.folder, task.port);
+    let config = serve_config(&task.database_url, &task.folder, task.port, &[]);
     let tokens = (task.role == "rest verified").then(|| {
         let keys = KeyRing::from_pem_file(&task.folder.join("keys.pem")).expect("the keys of jishu");
         let key = DecodingKey::from_jwk(&keys.jwks().keys[0]).expect("a public key");

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::mysql::MySqlRow;
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
@@ -14,7 +13,9 @@ use super::observe::observe_statements;
 use super::options::DatabaseOptions;
 use super::probe::Probe;
 use super::queue::WriteQueue;
-use super::{Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite_file};
+use super::{
+    Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite, sqlite_file,
+};
 
 /// Maximum time that a query outside a transaction waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,13 +24,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time after which an idle connection for migrations is closed. A running migration never idles that long.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Maximum time that a write waits for the one writer connection of SQLite, unless the acquire timeout is longer.
-const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
-
-/// Number of rows that the thread of an SQLite connection reads ahead. It is larger than a page, so that the thread does not
-/// stop in the middle of one.
-const SQLITE_ROW_BUFFER: usize = 128;
 
 /// Maximum time for the extra connection that finds out why the pool could not connect.
 const CONNECT_ERROR_TIMEOUT: Duration = Duration::from_secs(3);
@@ -73,7 +67,7 @@ impl Database {
         }
         let scheme = options.url.split(':').next().unwrap_or_default();
         let result = match scheme {
-            "sqlite" => open_sqlite(options).await,
+            "sqlite" => sqlite::open(options).await,
             "postgres" | "postgresql" | "mysql" | "mariadb" => open_server(options).await,
             _ => return Err(ConnectError::UnknownScheme(without_password(&options.url))),
         };
@@ -242,44 +236,7 @@ fn is_galera(row: Option<&MySqlRow>) -> bool {
     row.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON"))
 }
 
-/// Opens the pools of an SQLite database.
-async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
-    let mut writer = connect_options(&options.url, 1, options);
-    // All writes share one connection, so a write may wait longer than a read.
-    let wait = options.acquire_timeout.max(SQLITE_WRITER_WAIT);
-    writer.acquire_timeout(wait);
-    let keeps_journal_mode = options.keeps_journal_mode;
-    let settings = move |opts| sqlite_settings(opts, keeps_journal_mode);
-    writer.map_sqlx_sqlite_opts(settings);
-    // A database in memory belongs to one connection, and is deleted when that connection closes.
-    if options.url.contains(":memory:") || options.url.contains("mode=memory") {
-        writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-        let writer = open(writer, options).await?;
-        return Ok(Database {
-            reader: Reader::new(writer.clone(), 1, wait, options.metrics.clone()),
-            queue: WriteQueue::new(1, wait),
-            probe: Arc::new(Probe::for_memory(writer.clone())),
-            migrator: writer.clone(),
-            writer,
-            is_cluster: false,
-            metrics: options.metrics.clone(),
-            retry_for: options.statement_timeout,
-        });
-    }
-    let writer = open(writer, options).await?;
-    let mut reader = connect_options(&options.url, options.max_connections, options);
-    reader.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
-    let reader = open_reader(reader, options.max_connections, options).await?;
-    let mut probe = connect_options(&options.url, 1, options);
-    probe.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
-    let probe = Arc::new(Probe::new(probe).await?);
-    let queue = WriteQueue::new(1, wait);
-    let retry_for = options.statement_timeout;
-    let (migrator, metrics) = (writer.clone(), options.metrics.clone());
-    Ok(Database { reader, queue, migrator, writer, probe, is_cluster: false, metrics, retry_for })
-}
-
-fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
+pub(super) fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
     let mut connect = ConnectOptions::new(url);
     connect
         .max_connections(max_connections)
@@ -294,30 +251,21 @@ fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -
     connect
 }
 
-async fn open(connect: ConnectOptions, options: &DatabaseOptions) -> Result<DatabaseConnection, DbErr> {
+pub(super) async fn open(
+    connect: ConnectOptions,
+    options: &DatabaseOptions,
+) -> Result<DatabaseConnection, DbErr> {
     let mut connection = sea_orm::Database::connect(connect).await?;
     observe_statements(&mut connection, options);
     Ok(connection)
 }
 
 /// Opens the pool of the reader, with this many connections.
-async fn open_reader(
+pub(super) async fn open_reader(
     connect: ConnectOptions,
     connections: u32,
     options: &DatabaseOptions,
 ) -> Result<Reader, DbErr> {
     let pool = open(connect, options).await?;
     Ok(Reader::new(pool, connections, options.acquire_timeout, options.metrics.clone()))
-}
-
-/// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a purchase
-/// that was acknowledged.
-fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> SqliteConnectOptions {
-    let options = if keeps_journal_mode { options } else { options.journal_mode(SqliteJournalMode::Wal) };
-    options
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10))
-        .statement_cache_capacity(256)
-        .row_buffer_size(SQLITE_ROW_BUFFER)
 }

@@ -19,6 +19,7 @@ mod readable;
 mod reader;
 mod replica;
 mod scratch;
+mod sqlite;
 mod statement;
 mod statistics;
 mod transaction;

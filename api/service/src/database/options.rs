@@ -18,8 +18,8 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct DatabaseOptions {
     /// The URL, which begins with `sqlite://`, `postgres://` or `mysql://`.
     pub url: String,
-    /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
-    /// reading.
+    /// Number of connections to a database server, half of them for writing. For SQLite, the maximum number of connections
+    /// for reading; fewer are opened on a machine with few cores.
     pub max_connections: u32,
     /// Maximum time that a request waits for a connection, and before that in the queue of writers.
     pub acquire_timeout: Duration,

@@ -111,12 +111,12 @@ impl WebSocketConnection {
     }
 
     /// Serves the connection until it ends.
-    pub(super) async fn serve(mut self, shutdown: ShutdownSignal) {
+    pub(super) async fn serve(mut self: Box<Self>, shutdown: ShutdownSignal) {
         let end = match self.run(&shutdown).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        let Self { mut socket, operations, .. } = self;
+        let Self { mut socket, operations, .. } = *self;
         drop(operations);
         let close = async {
             match end {
@@ -159,7 +159,8 @@ impl WebSocketConnection {
                     Some(Err(_)) => return Err(ConnectionEnd::invalid(format!(
                         "Send WebSocket messages of at most {MAX_MESSAGE_BYTES} bytes"
                     ))),
-                    Some(Ok(message)) => self.receive(message).await?,
+                    // Its future is large, and a quiet connection must not keep room for it.
+                    Some(Ok(message)) => Box::pin(self.receive(message)).await?,
                 },
                 () = sleep_until(ping) => {
                     if self.is_silent {
@@ -169,7 +170,7 @@ impl WebSocketConnection {
                     ping = Instant::now() + self.state.live.ping();
                     self.send(Message::Ping(Bytes::new())).await?;
                 }
-                Some((id, event)) = self.operations.next() => self.report(&id, event).await?,
+                Some((id, event)) = self.operations.next() => Box::pin(self.report(&id, event)).await?,
             }
         }
     }

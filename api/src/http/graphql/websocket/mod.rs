@@ -24,9 +24,9 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// The maximum size of a message from a client.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// The size of the read buffer. With the default of 128 KiB, the buffer would be most of the memory of a quiet
-/// connection.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+/// The size of the read buffer. With the default of 128 KiB, the buffer would be most of the memory of a quiet connection. It
+/// grows for a longer message.
+const READ_BUFFER_BYTES: usize = 1024;
 
 /// Upgrades the connection of a request to a WebSocket.
 pub(super) fn accept(
@@ -64,8 +64,10 @@ pub(super) fn accept(
             let program = context.program();
             let RequestContext { id, client, shutdown, .. } = context;
             let counted = connection_state.services.metrics.requests().map(RequestMetrics::websocket);
+            // In a box, because a future that hands a value on has room for several copies of it.
             let connection =
                 WebSocketConnection::new(socket, connection_state, id, (client, program), identity);
+            let connection = Box::new(connection);
             async move {
                 // Counts the WebSocket until it closes.
                 let _counted = counted;

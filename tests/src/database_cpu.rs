@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use jishu_tests::Backend;
-use jishu_tests::load::cpu_time;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+
+use crate::Backend;
+use crate::load::cpu_time;
 
 /// Reads the processor time of PostgreSQL's backends. Other databases have no process for each connection, so theirs is
 /// zero. SQLite's is part of the server's.
-pub(crate) struct DatabaseCpu {
+pub struct DatabaseCpu {
     connection: Option<DatabaseConnection>,
 }
 
 impl DatabaseCpu {
-    pub(crate) async fn connect(backend: Backend, url: &str) -> Self {
+    /// Connects to the database of the measurement.
+    ///
+    /// # Panics
+    /// Panics if the database does not answer.
+    pub async fn connect(backend: Backend, url: &str) -> Self {
         let is_postgres = backend == Backend::Postgres;
         let connection = if is_postgres {
             Some(Database::connect(url).await.expect("the database answers"))
@@ -24,7 +29,10 @@ impl DatabaseCpu {
     }
 
     /// Returns the time that all backends of the database have used so far.
-    pub(crate) async fn read(&self) -> Duration {
+    ///
+    /// # Panics
+    /// Panics if the database fails.
+    pub async fn read(&self) -> Duration {
         let Some(connection) = &self.connection else { return Duration::ZERO };
         let sql =
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";

@@ -1,0 +1,93 @@
+//! Opens the pools of an SQLite database.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::DbErr;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+use super::connect::{self, connect_options, open_reader};
+use super::options::DatabaseOptions;
+use super::probe::Probe;
+use super::queue::WriteQueue;
+use super::{Database, Reader};
+
+/// Maximum time that a write waits for the one writer connection of SQLite, unless the acquire timeout is longer.
+const WRITER_WAIT: Duration = Duration::from_secs(30);
+
+/// Number of rows that the thread of an SQLite connection reads ahead. It is larger than a page, so that the thread does not
+/// stop in the middle of one.
+const ROW_BUFFER: usize = 128;
+
+/// Maximum number of SQLite connections for reading per processor core. A query on a file uses a core and waits for no network,
+/// so more connections would only cost memory, with their threads, pages and statements.
+const READERS_PER_CORE: usize = 2;
+
+/// Number of connections for reading that any machine may open, so that a few slow queries do not stop the others.
+const MIN_READERS: usize = 4;
+
+/// Maximum size of the pages that an SQLite connection for reading keeps, in KiB. The system caches the file as well, once for
+/// all connections.
+const READER_CACHE_KIB: u32 = 512;
+
+/// Opens the pools of an SQLite database.
+pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
+    let mut writer = connect_options(&options.url, 1, options);
+    // All writes share one connection, so a write may wait longer than a read.
+    let wait = options.acquire_timeout.max(WRITER_WAIT);
+    writer.acquire_timeout(wait);
+    let keeps_journal_mode = options.keeps_journal_mode;
+    let settings = move |opts| sqlite_settings(opts, keeps_journal_mode);
+    writer.map_sqlx_sqlite_opts(settings);
+    // A database in memory belongs to one connection, and is deleted when that connection closes.
+    if options.url.contains(":memory:") || options.url.contains("mode=memory") {
+        writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        let writer = connect::open(writer, options).await?;
+        return Ok(Database {
+            reader: Reader::new(writer.clone(), 1, wait, options.metrics.clone()),
+            queue: WriteQueue::new(1, wait),
+            probe: Arc::new(Probe::for_memory(writer.clone())),
+            migrator: writer.clone(),
+            writer,
+            is_cluster: false,
+            metrics: options.metrics.clone(),
+            retry_for: options.statement_timeout,
+        });
+    }
+    let writer = connect::open(writer, options).await?;
+    let read_only = move |opts| {
+        let cache = format!("-{READER_CACHE_KIB}");
+        settings(opts).read_only(true).create_if_missing(false).pragma("cache_size", cache)
+    };
+    let readers = reader_count(options);
+    let mut reader = connect_options(&options.url, readers, options);
+    reader.map_sqlx_sqlite_opts(read_only);
+    let reader = open_reader(reader, readers, options).await?;
+    let mut probe = connect_options(&options.url, 1, options);
+    probe.map_sqlx_sqlite_opts(read_only);
+    let probe = Arc::new(Probe::new(probe).await?);
+    let queue = WriteQueue::new(1, wait);
+    let retry_for = options.statement_timeout;
+    let (migrator, metrics) = (writer.clone(), options.metrics.clone());
+    Ok(Database { reader, queue, migrator, writer, probe, is_cluster: false, metrics, retry_for })
+}
+
+/// Returns the number of connections that only read.
+fn reader_count(options: &DatabaseOptions) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let useful = (cores * READERS_PER_CORE).max(MIN_READERS);
+    options.max_connections.min(u32::try_from(useful).unwrap_or(u32::MAX))
+}
+
+/// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a purchase
+/// that was acknowledged.
+fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> SqliteConnectOptions {
+    let options = if keeps_journal_mode { options } else { options.journal_mode(SqliteJournalMode::Wal) };
+    options
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(256)
+        .row_buffer_size(ROW_BUFFER)
+}

@@ -1,0 +1,69 @@
+// A rival of the page: Mercurius with JIT and one hand-written join, for the bench `page`. It has no sign-in: the learner is
+// a header. The bench starts it, and sets the variables.
+
+import Fastify from "fastify";
+import mercurius from "mercurius";
+import pg from "pg";
+
+// The number of connections with which jishu reads by default.
+const pool = new pg.Pool({ connectionString: process.env.JISHU_BENCH_DATABASE, max: 8 });
+
+const schema = `
+  type Query { viewer: User! }
+  type User { mockTestAttempts(first: Int!, after: String): MockTestAttemptConnection! }
+  type MockTestAttemptConnection { edges: [MockTestAttemptEdge!]! pageInfo: PageInfo! }
+  type MockTestAttemptEdge { cursor: String! node: MockTestAttempt! }
+  type PageInfo { hasNextPage: Boolean! endCursor: String }
+  type MockTestAttempt {
+    id: ID! testNumber: Int! status: Status! maxAttempts: Int! attemptsUsed: Int! remainingAttempts: Int! subject: Subject!
+  }
+  enum Status { AVAILABLE IN_PROGRESS COMPLETED EXHAUSTED }
+  type Subject { id: ID! name: String! course: Course! }
+  type Course { id: ID! name: String! }
+`;
+
+// A name makes node-postgres prepare the statement once for each connection.
+const statement = {
+  name: "page",
+  text: `SELECT a.id, a.test_number, a.status, a.max_attempts, a.attempts_used, s.id AS subject_id, s.name AS subject_name,
+      c.id AS course_id, c.name AS course_name
+    FROM mock_test_attempts a JOIN subjects s ON s.id = a.subject_id JOIN courses c ON c.id = s.course_id
+    WHERE a.user_id = $1 AND (a.subject_id, a.test_number, a.id) > ($2, $3, $4)
+    ORDER BY a.subject_id, a.test_number, a.id LIMIT $5`,
+};
+
+function edge(row) {
+  return {
+    cursor: `${row.subject_id}-${row.test_number}-${row.id}`,
+    node: {
+      id: row.id,
+      testNumber: row.test_number,
+      status: row.status.toUpperCase(),
+      maxAttempts: row.max_attempts,
+      attemptsUsed: row.attempts_used,
+      remainingAttempts: Math.max(row.max_attempts - row.attempts_used, 0),
+      subject: { id: row.subject_id, name: row.subject_name, course: { id: row.course_id, name: row.course_name } },
+    },
+  };
+}
+
+const resolvers = {
+  Query: { viewer: (_root, _args, { user }) => ({ user }) },
+  User: {
+    async mockTestAttempts({ user }, { first, after }) {
+      const position = after ? after.split("-") : [0, 0, 0];
+      const { rows } = await pool.query({ ...statement, values: [user, ...position, first + 1] });
+      const edges = rows.slice(0, first).map(edge);
+      return { edges, pageInfo: { hasNextPage: rows.length > first, endCursor: edges.at(-1)?.cursor ?? null } };
+    },
+  },
+};
+
+const app = Fastify();
+await app.register(mercurius, {
+  schema,
+  resolvers,
+  jit: 1,
+  context: (request) => ({ user: request.headers["x-user"] }),
+});
+await app.listen({ host: "127.0.0.1", port: Number(process.env.JISHU_BENCH_PORT) });

@@ -1,0 +1,75 @@
+//! Runs statements of the server in pgbench, the tool that comes with PostgreSQL.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::process::postgres;
+
+/// A script that pgbench repeats.
+#[derive(Clone, Debug, Default)]
+pub struct PgbenchScript {
+    text: String,
+}
+
+impl PgbenchScript {
+    /// Sets a variable to an expression.
+    pub fn set(&mut self, name: &str, expression: impl std::fmt::Display) {
+        let _infallible = writeln!(self.text, "\\set {name} {expression}");
+    }
+
+    /// Appends a statement without parameters.
+    pub fn plain(&mut self, statement: &str) {
+        let _infallible = writeln!(self.text, "{statement};");
+    }
+
+    /// Appends a statement with values in place of its parameters.
+    ///
+    /// # Panics
+    /// Panics if there are fewer values than parameters.
+    pub fn statement(&mut self, statement: &str, values: &[String]) {
+        self.filled(statement, values, ";");
+    }
+
+    /// Does the same, and keeps the columns of the returned row as variables.
+    ///
+    /// # Panics
+    /// Panics if there are fewer values than parameters.
+    pub fn returning(&mut self, statement: &str, values: &[String]) {
+        self.filled(statement, values, " \\gset");
+    }
+
+    fn filled(&mut self, statement: &str, values: &[String], end: &str) {
+        let mut filled = statement.to_owned();
+        // Replaces the last parameter first, so that `$1` does not match the beginning of `$10`.
+        for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
+            filled = filled.replace(&format!("${number}"), value);
+        }
+        assert!(!filled.contains('$'), "{} values: {statement}", values.len());
+        let _infallible = writeln!(self.text, "{filled}{end}");
+    }
+
+    /// Runs the script as prepared statements, with more arguments of pgbench. Returns the transactions per second.
+    ///
+    /// # Panics
+    /// Panics if a statement fails.
+    #[must_use]
+    pub fn run(&self, url: &str, folder: &Path, clients: usize, arguments: &[String]) -> f64 {
+        let file = folder.join("pgbench.sql");
+        std::fs::write(&file, &self.text).expect("a script");
+        let output = Command::new(postgres("pgbench"))
+            .args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string()])
+            .args(arguments)
+            .arg("-f")
+            .arg(file)
+            .arg(url)
+            // The server's connections have the same setting.
+            .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
+            .output()
+            .expect("pgbench runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        tps.unwrap_or_else(|| panic!("{text}"))
+    }
+}
