@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use sea_orm::sqlx::mysql::MySqlRow;
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use sea_orm::{ConnectOptions, DbBackend, DbErr, RuntimeErr};
 
 use super::client::without_password;
-use super::observe::observe_statements;
 use super::options::DatabaseOptions;
+use super::pool::{connect_options, open, open_reader};
 use super::probe::Probe;
 use super::queue::WriteQueue;
-use super::{
-    Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite, sqlite_file,
-};
+use super::{Database, FileError, create_private, real_file, refuse_foreign_log, sqlite, sqlite_file};
 
 /// Maximum time that a query outside a transaction waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -234,38 +232,4 @@ const SHOW_WSREP_ON: &str = "SHOW VARIABLES LIKE 'wsrep_on'";
 
 fn is_galera(row: Option<&MySqlRow>) -> bool {
     row.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON"))
-}
-
-pub(super) fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
-    let mut connect = ConnectOptions::new(url);
-    connect
-        .max_connections(max_connections)
-        .acquire_timeout(options.acquire_timeout)
-        .connect_timeout(options.acquire_timeout)
-        // A ping at every use would cost each request a round trip. A connection that was just used is alive.
-        .test_before_acquire_if_idle_for(Duration::from_secs(5))
-        .set_application_name("jishu")
-        .sqlx_logging_level(log::LevelFilter::Debug)
-        .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
-        .record_stmt_in_spans(false);
-    connect
-}
-
-pub(super) async fn open(
-    connect: ConnectOptions,
-    options: &DatabaseOptions,
-) -> Result<DatabaseConnection, DbErr> {
-    let mut connection = sea_orm::Database::connect(connect).await?;
-    observe_statements(&mut connection, options);
-    Ok(connection)
-}
-
-/// Opens the pool of the reader, with this many connections.
-pub(super) async fn open_reader(
-    connect: ConnectOptions,
-    connections: u32,
-    options: &DatabaseOptions,
-) -> Result<Reader, DbErr> {
-    let pool = open(connect, options).await?;
-    Ok(Reader::new(pool, connections, options.acquire_timeout, options.metrics.clone()))
 }

@@ -13,6 +13,7 @@ mod losses;
 mod migrate;
 mod observe;
 mod options;
+mod pool;
 mod probe;
 mod queue;
 mod readable;

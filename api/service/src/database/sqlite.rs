@@ -7,8 +7,8 @@ use std::time::Duration;
 use sea_orm::DbErr;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use super::connect::{self, connect_options, open_reader};
 use super::options::DatabaseOptions;
+use super::pool::{self, connect_options, open_reader};
 use super::probe::Probe;
 use super::queue::WriteQueue;
 use super::{Database, Reader};
@@ -43,7 +43,7 @@ pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
     // A database in memory belongs to one connection, and is deleted when that connection closes.
     if options.url.contains(":memory:") || options.url.contains("mode=memory") {
         writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-        let writer = connect::open(writer, options).await?;
+        let writer = pool::open(writer, options).await?;
         return Ok(Database {
             reader: Reader::new(writer.clone(), 1, wait, options.metrics.clone()),
             queue: WriteQueue::new(1, wait),
@@ -55,7 +55,7 @@ pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
             retry_for: options.statement_timeout,
         });
     }
-    let writer = connect::open(writer, options).await?;
+    let writer = pool::open(writer, options).await?;
     let read_only = move |opts| {
         let cache = format!("-{READER_CACHE_KIB}");
         settings(opts).read_only(true).create_if_missing(false).pragma("cache_size", cache)
