@@ -1,12 +1,11 @@
 //! The same statements in pgbench.
 
-use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use jishu_tests::load::cpu_time_of_ended_children;
-use jishu_tests::process::{DatabaseProcess, postgres};
+use jishu_tests::pgbench::PgbenchScript;
+use jishu_tests::process::DatabaseProcess;
 
 use crate::shop::{BUNDLE, BUNDLE_SUBJECTS, COURSE, HOT_BUYER, SUBJECT, Shop, Workload};
 use crate::{CONNECTIONS, Turn};
@@ -19,32 +18,21 @@ pub(crate) fn buy(
     turn: usize,
     folder: &Path,
 ) -> Turn {
-    let file = folder.join("pgbench.sql");
-    std::fs::write(&file, script(shop, workload, turn)).expect("a script");
+    let script = script(shop, workload, turn);
     let purchases = workload.purchases();
+    let each = (purchases / CONNECTIONS).to_string();
     let (cpu, own_cpu) = (database.cpu_time(), cpu_time_of_ended_children("self"));
     let started = Instant::now();
-    let output = Command::new(postgres("pgbench"))
-        .args(["-n", "-M", "prepared", "-j", "2", "-c", &CONNECTIONS.to_string()])
-        .args(["-t", &(purchases / CONNECTIONS).to_string(), "-D", "number=-1", "-f"])
-        .arg(file)
-        .arg(database.url())
-        // The server's connections have the same settings.
-        .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
-        .output()
-        .expect("pgbench runs");
+    let arguments = ["-t", &each, "-D", "number=-1"].map(str::to_owned);
+    let purchases_per_second = script.run(&database.url(), folder, CONNECTIONS, &arguments);
     let took = started.elapsed();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let tps: Option<f64> =
-        text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
     let own_cpu = cpu_time_of_ended_children("self") - own_cpu;
     let turn = Turn::new(purchases, took, [database.cpu_time() - cpu, Duration::ZERO, own_cpu]);
-    Turn { purchases_per_second: tps.unwrap_or_else(|| panic!("{text}")), ..turn }
+    Turn { purchases_per_second, ..turn }
 }
 
 /// Returns a script that makes one purchase.
-fn script(shop: &Shop, workload: Workload, turn: usize) -> String {
+fn script(shop: &Shop, workload: Workload, turn: usize) -> PgbenchScript {
     let is_bundle = workload == Workload::Bundle;
     let first = workload.numbers(turn).start;
     let each = workload.purchases() / CONNECTIONS;
@@ -53,10 +41,14 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> String {
         _ => (format!("{} + :at", workload.first_buyer()), SUBJECT.to_string()),
     };
     let course = if is_bundle { BUNDLE } else { COURSE };
-    let mut script = format!(
-        "\\set number :number + 1\n\\set at {first} + :client_id * {each} + :number\n\\set buyer {buyer}\n\
-         \\set subject {subject}\n\\set course {course}\n\\set key random(1, 9000000000000000)\nBEGIN;\n"
-    );
+    let mut script = PgbenchScript::default();
+    script.set("number", ":number + 1");
+    script.set("at", format_args!("{first} + :client_id * {each} + :number"));
+    script.set("buyer", buyer);
+    script.set("subject", subject);
+    script.set("course", course);
+    script.set("key", "random(1, 9000000000000000)");
+    script.plain("BEGIN");
     let [single, bundle] = &shop.statements;
     let [lock, read, insert] = &(if is_bundle { bundle } else { single })[..] else {
         panic!("a purchase has three statements: {single:#?}");
@@ -71,12 +63,12 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> String {
 
     // pgbench cannot retry after a lock, so its clients wait.
     let held = if is_bundle { vec![course.clone(); 2] } else { vec![subject.clone()] };
-    line(&mut script, &lock.replace(" NOWAIT", ""), &[held, vec![buyer.clone()]].concat());
+    script.statement(&lock.replace(" NOWAIT", ""), &[held, vec![buyer.clone()]].concat());
     let mut values = vec![buyer.clone(); 5];
     values.extend([key.clone(), course.clone()]);
     values.extend(if is_bundle { vec![course.clone(); 2] } else { vec![subject] });
     values.push(buyer.clone());
-    line(&mut script, read, &values);
+    script.statement(read, &values);
 
     let array = |kind: &str, value: &dyn Fn(&String) -> String| {
         format!("ARRAY[{}]::{kind}[]", subjects.iter().map(value).collect::<Vec<_>>().join(", "))
@@ -99,18 +91,7 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> String {
     values.extend([buyer.clone(), key, text(&"a".repeat(64)), text("created"), now.clone()]);
     // The audit event.
     values.extend([now, buyer, text("purchase.created"), text("purchases"), none("text"), none("text")]);
-    line(&mut script, insert, &values);
-    script.push_str("COMMIT;\n");
+    script.statement(insert, &values);
+    script.plain("COMMIT");
     script
-}
-
-/// Appends a statement with values in place of its parameters.
-fn line(script: &mut String, statement: &str, values: &[String]) {
-    let mut statement = statement.to_owned();
-    // Replaces the last parameter first, so that `$1` does not match the beginning of `$10`.
-    for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
-        statement = statement.replace(&format!("${number}"), value);
-    }
-    assert!(!statement.contains('$'), "{} values: {statement}", values.len());
-    let _infallible = writeln!(script, "{statement};");
 }

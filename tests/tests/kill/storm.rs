@@ -23,6 +23,9 @@ use crate::world::World;
 
 pub(crate) const CLIENTS: u64 = 12;
 
+/// Maximum number of times that the purchases are deleted, until none is left.
+const MAX_DELETIONS: usize = 20;
+
 /// The processes that a storm kills.
 #[derive(Clone, Copy)]
 pub(crate) struct Kills {
@@ -63,17 +66,38 @@ struct Shared {
 }
 
 /// Deletes all purchases, so that the next storm begins anew on the same database.
+///
+/// A transaction of the killed server may still commit. So the deletion is repeated until nothing is left.
 pub(crate) async fn forget(world: &mut World) {
     world.server.kill();
-    let connection = world.connect().await;
-    for table in
-        ["purchase_request_owned", "purchase_requests", "mock_test_attempts", "entitlements", "purchases"]
-    {
-        let delete = format!("DELETE FROM {table}");
-        connection.execute_unprepared(&delete).await.expect("the statement runs");
+    let mut left = Vec::new();
+    for _ in 0..MAX_DELETIONS {
+        delete_purchases(world).await;
+        left = world.wrong(&Ledger::default()).await;
+        if left.is_empty() {
+            return;
+        }
     }
-    let delete = "DELETE FROM audit_events WHERE target_type = 'purchases'";
-    connection.execute_unprepared(delete).await.expect("the statement runs");
+    panic!("purchases are left: {left:?}");
+}
+
+async fn delete_purchases(world: &World) {
+    let connection = world.connect().await;
+    // The events are the first, so that no purchase is ever without its event.
+    for delete in [
+        "DELETE FROM audit_events WHERE target_type = 'purchases'",
+        "DELETE FROM purchase_request_owned",
+        "DELETE FROM purchase_requests",
+        "DELETE FROM mock_test_attempts",
+        "DELETE FROM entitlements",
+        "DELETE FROM purchases",
+    ] {
+        // A purchase that was committed in between keeps the row that it refers to. The next deletion finds both.
+        if let Err(error) = connection.execute_unprepared(delete).await {
+            eprintln!("deleting again: {error}");
+            break;
+        }
+    }
     connection.close().await.expect("closing");
 }
 

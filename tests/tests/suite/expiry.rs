@@ -163,6 +163,9 @@ async fn buying_again_ends_the_old_purchase(app: Arc<TestApp>) {
     let ended = term.sitting(started.id()).await;
     assert_eq!((&ended["status"], &ended["endReason"]), (&json!("ABANDONED"), &json!("EXPIRED")));
     assert_eq!((app.number(ENDED).await, app.number(EVENTS).await), (2, 1), "the whole purchase has ended");
+    let in_order = "SELECT COUNT(*) FROM audit_events created JOIN audit_events expired ON expired.id < created.id \
+                    AND expired.action = 'purchase.expired' WHERE created.action = 'purchase.created'";
+    assert_eq!(app.number(in_order).await, 1, "events of purchases that came after the end of the old one");
     app.clock.advance(GRACE);
     assert_eq!(expiry::end_lapsed(&app.services).await.expect("the search works"), 0);
     assert_eq!(app.number(EVENTS).await, 1);

@@ -118,7 +118,7 @@ async fn a_bundle_beside_a_large_course_reads_its_own_subjects() {
     let receipt = purchase::purchase(&services, owner, request).await.unwrap();
     assert_eq!(receipt.subjects.len(), 3);
     let read = subjects_read(&app, &services).await - before;
-    assert!(read < 50, "a bundle of 3 subjects read {read} rows of subjects");
+    assert!((3..50).contains(&read), "a bundle of 3 subjects read {read} rows of subjects");
 
     services.database.close().await.unwrap();
     app.stop().await;

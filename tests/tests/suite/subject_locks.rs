@@ -5,7 +5,10 @@ use std::sync::Arc;
 use jishu_tests::{Backend, TestApp, TestCourse, on_each_database};
 use sea_orm::{ConnectionTrait, Statement, TransactionTrait, Value as SqlValue};
 
-on_each_database!(a_purchase_holds_the_rows_of_its_subjects);
+on_each_database!(
+    a_purchase_holds_the_rows_of_its_subjects,
+    a_bundle_passes_by_a_locked_subject_of_another_course
+);
 
 /// A grant locks the row of its subject. If a purchase locked only the entries of an index, the two would not notice each
 /// other, and the new cards would lack what the grant gives.
@@ -24,6 +27,24 @@ async fn a_purchase_holds_the_rows_of_its_subjects(app: Arc<TestApp>) {
     holds_the_rows_of(&app, &large).await;
 }
 
+/// A bundle locks only the subjects of its course: an author who changes another course does not delay it.
+async fn a_bundle_passes_by_a_locked_subject_of_another_course(app: Arc<TestApp>) {
+    if app.backend == Backend::Sqlite {
+        return;
+    }
+    let (bought, other) = (
+        app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await,
+        app.course(&["Botany"]).create(&app).await,
+    );
+    let learner = app.learner("Asha").await;
+    let backend = app.connection().get_database_backend();
+    let author = app.connection().begin().await.unwrap();
+    let lock = format!("SELECT id FROM subjects WHERE id = {} FOR UPDATE", other.subject_rows[0].0);
+    author.query_one_raw(Statement::from_string(backend, lock)).await.unwrap();
+    learner.buy(bought.whole()).await;
+    author.rollback().await.unwrap();
+}
+
 async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {
     let learner = app.learner(&format!("Buyer{}", course.row.0)).await;
     let user = app.number("SELECT MAX(id) FROM users").await;
@@ -36,7 +57,7 @@ async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {
         let statements = app.take_statements();
         let lock =
             statements.iter().find(|sql| sql.contains("SELECT COUNT(max_attempts)")).expect("the lock");
-        // The statement for a course names it twice.
+        // On PostgreSQL, the statement for a course names it twice.
         let selections = if lock.contains("BETWEEN") { 2 } else { 1 };
         let mut values = vec![SqlValue::from(selected); selections];
         values.push(SqlValue::from(user));

@@ -25,14 +25,21 @@ pub(crate) struct LockedUser {
     pub(crate) held: i64,
 }
 
-/// Returns the condition that a subject belongs to a course, as SQL. `subjects` is the alias of the table. The id of the
-/// course is its two parameters.
+/// Returns the condition that a subject belongs to a course, as SQL, with its parameters. `subjects` is the alias of the
+/// table.
 ///
 /// PostgreSQL plans the statement for any course. It expects that `course_id = ?` finds as many subjects as an average course
 /// has, and reads the whole table if a large course makes the average large. It expects few rows of BETWEEN, so it uses the
-/// index.
-pub(crate) fn subjects_of_course(subjects: &str) -> String {
-    format!("{subjects}.course_id BETWEEN ? AND ?")
+/// index. MariaDB plans each execution. It reads, and locks, only the rows of the course if it gets an equality.
+pub(crate) fn subjects_of_course(
+    backend: DbBackend,
+    subjects: &str,
+    course: CourseId,
+) -> (String, Vec<Value>) {
+    match backend {
+        DbBackend::Postgres => (format!("{subjects}.course_id BETWEEN ? AND ?"), vec![course.into(); 2]),
+        _ => (format!("{subjects}.course_id = ?"), vec![course.into()]),
+    }
 }
 
 /// Locks the row of a user as [`super::lock_user`] does, and holds the rows of subjects as [`super::hold_subjects`] does,
@@ -60,7 +67,7 @@ pub(crate) async fn lock_user_and_subjects(
             let parameters = vec!["?"; ids.len()].join(", ");
             (format!("s.id IN ({parameters})"), ids.iter().copied().map(Value::from).collect())
         }
-        HeldSubjects::OfCourse(id) => (subjects_of_course("s"), vec![Value::from(*id), Value::from(*id)]),
+        HeldSubjects::OfCourse(id) => subjects_of_course(backend, "s", *id),
     };
     values.push(user.into());
     // No index has `max_attempts`. If an index had all columns, MariaDB would lock its entries and not the rows, and

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{PurchaseId, UserId, purchase, purchase_grant, user};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use super::complimentary::PurchaseGrant;
 use super::request_hash::RequestHash;
-use super::selection::ResolvedSelection;
 use super::{
     PurchaseCommand, PurchaseRefusal, PurchaseRequest, Receipt, ReceiptOutcome, Selection, transaction,
 };
@@ -18,19 +16,9 @@ use crate::Services;
 use crate::account::Support;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
-use crate::events::{self, Event};
 use crate::paper::Papers;
 use crate::reason::{self, MAX_REASON_CHARS};
 use crate::tax::TaxPolicy;
-
-/// The part of a purchase that makes it complimentary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PurchaseGrant {
-    /// The member of support who grants it. None for the operator.
-    pub(crate) by: Option<UserId>,
-    /// The reason.
-    pub(crate) reason: String,
-}
 
 /// A request to grant subjects to a user.
 #[derive(Clone, Debug)]
@@ -129,33 +117,6 @@ fn command(
         papers,
         now,
     })
-}
-
-/// Sets all prices of a granted purchase to 0. The list prices stay, so that a receipt shows the value.
-pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection) -> ResolvedSelection {
-    if command.grant.is_some() {
-        let quote = &mut resolved.quote;
-        for line in &mut quote.lines {
-            (line.price, line.tax) = (0, 0);
-        }
-        (quote.discount, quote.tax, quote.total) = (quote.subtotal, 0, 0);
-    }
-    resolved
-}
-
-/// Records who granted the purchase, and why. Must be the last step of the transaction.
-pub(super) async fn record(
-    transaction: &DatabaseTransaction,
-    grant: &PurchaseGrant,
-    purchase: &purchase::Model,
-) -> Result<(), DbErr> {
-    let row = purchase_grant::ActiveModel {
-        purchase_id: Set(purchase.id),
-        granted_by: Set(grant.by),
-        reason: Set(grant.reason.clone()),
-    };
-    row.insert(transaction).await?;
-    events::append(transaction, purchase.created_at, grant.by, Event::PurchaseGranted(purchase.id)).await
 }
 
 /// Reads the grants of these purchases of a user. Leaves out purchases that were paid.

@@ -5,6 +5,7 @@
 //! second use of an idempotency key and a second card of the same number.
 
 mod combined;
+mod complimentary;
 mod grant;
 mod insert;
 mod paid;
@@ -120,7 +121,7 @@ struct PurchaseCommand {
     /// by this key.
     key: String,
     /// Makes the purchase complimentary.
-    grant: Option<grant::PurchaseGrant>,
+    grant: Option<complimentary::PurchaseGrant>,
     /// Who needs the consent of a guardian. None if it is not needed for this purchase.
     consent: Option<ConsentRule>,
     /// Whether the purchase is refused if it costs something.

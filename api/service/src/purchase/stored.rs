@@ -52,11 +52,13 @@ impl StoredSelection {
     ) -> Result<Self, DbErr> {
         let backend = connection.get_database_backend();
         let buyer = Value::from(buyer.map(|id| id.0));
-        let subjects = match selection.purchase_type {
+        let (subjects, chosen) = match selection.purchase_type {
             // A course that does not exist has no subjects.
-            PurchaseType::FullBundle => subjects_of_course("s"),
+            PurchaseType::FullBundle => subjects_of_course(backend, "s", selection.course_id),
             PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => {
-                format!("s.id IN ({})", vec!["?"; selection.subject_ids.len()].join(", "))
+                let ids = &selection.subject_ids;
+                let condition = format!("s.id IN ({})", vec!["?"; ids.len()].join(", "));
+                (condition, ids.iter().copied().map(Value::from).collect())
             }
         };
         let (columns, scopes) = (&*COLUMNS, scopes(backend));
@@ -74,12 +76,7 @@ impl StoredSelection {
         );
         let mut values = vec![buyer.clone(); 1 + SCOPES_OF_CARD.matches('?').count()];
         values.extend([buyer.clone(), key.map(str::to_owned).into(), selection.course_id.into()]);
-        match selection.purchase_type {
-            PurchaseType::FullBundle => values.extend([selection.course_id; 2].map(Value::from)),
-            PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => {
-                values.extend(selection.subject_ids.iter().copied().map(Value::from));
-            }
-        }
+        values.extend(chosen);
         values.push(buyer);
         Self::from_rows(&connection.query_all_raw(sql(backend, &text, values)).await?)
     }

@@ -16,7 +16,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter}
 use super::selection::ResolvedSelection;
 use super::stored::StoredSelection;
 use super::{OwnedSubject, PurchaseCommand, PurchaseRefusal, Receipt, ReceiptOutcome};
-use super::{grant, insert};
+use super::{complimentary, insert};
 use crate::database::{HeldSubjects, hold_subjects, lock_user_and_subjects};
 use crate::error::{Error, Fault};
 use crate::events::{self, Event};
@@ -52,7 +52,7 @@ pub(super) async fn run(
     if resolved.quote.lines.is_empty() {
         return existing(transaction, command, &resolved).await;
     }
-    let mut resolved = grant::priced(command, resolved);
+    let mut resolved = complimentary::priced(command, resolved);
     if command.requires_payment && resolved.quote.total > 0 {
         return Err(PurchaseRefusal::PaymentRequired.into());
     }
@@ -96,13 +96,11 @@ pub(super) async fn create(
     resolved: &ResolvedSelection,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let ended = end_lapsed(transaction, command, resolved).await?;
-    // The event comes after those of the ended purchases.
-    let event = match (&command.grant, ended.is_empty()) {
-        (None, true) => {
-            Some(events::row(command.now, Some(command.buyer), Event::PurchaseCreated(PurchaseId(0))))
-        }
-        _ => None,
-    };
+    // The purchase can bring its event only if no other statement follows, because an event must be appended as late as
+    // possible, and after those of the ended purchases.
+    let is_last = ended.is_empty() && !resolved.may_be_in_cart && !resolved.may_have_allowances;
+    let event = (command.grant.is_none() && is_last)
+        .then(|| events::row(command.now, Some(command.buyer), Event::PurchaseCreated(PurchaseId(0))));
     let inserted = insert::purchase(transaction, command, resolved, event).await?;
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
@@ -119,7 +117,7 @@ pub(super) async fn create(
     match &command.grant {
         None if is_audited => {}
         None => append_audit_event(transaction, &purchase).await?,
-        Some(grant) => grant::record(transaction, grant, &purchase).await?,
+        Some(grant) => complimentary::record(transaction, grant, &purchase).await?,
     }
     failpoint::boundary("purchase.audited");
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, resolved))

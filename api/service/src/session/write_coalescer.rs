@@ -5,8 +5,10 @@
 //! costs. A statement skips sittings that another transaction is changing, so these do not delay the others.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
 use jishu_entity::TestSessionId;
 use sea_orm::{DbBackend, DbErr};
 use tokio::sync::oneshot;
@@ -15,6 +17,7 @@ use tracing::{Instrument, Span};
 use super::answers::MAX_ANSWERS_PER_BATCH;
 use super::upsert::{AnswerWrite, upsert};
 use crate::database::{Database, shutting_down};
+use crate::metrics::{Metrics, PanicPlace};
 
 /// Maximum number of statements that run at the same time. With fewer, each statement is larger, and a batch costs less.
 ///
@@ -79,13 +82,26 @@ impl WriteCoalescer {
         if starts_writer {
             let (coalescer, database) = (Arc::clone(self), database.clone());
             tokio::spawn(async move {
-                while let Some(group) = coalescer.take() {
-                    let span = group.first().map_or_else(Span::none, |batch| batch.span.clone());
-                    write_group(&database, group).instrument(span).await;
-                }
+                coalescer.write_until_empty(database.metrics(), |group| write_group(&database, group)).await;
             });
         }
         written.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Writes groups of batches until none waits. A panic fails the batches of its group. The next groups are still
+    /// written, because otherwise all later batches would wait for ever.
+    async fn write_until_empty<F>(&self, metrics: &Metrics, write: impl Fn(Vec<QueuedWrite>) -> F)
+    where
+        F: Future<Output = ()>,
+    {
+        while let Some(group) = self.take() {
+            let span = group.first().map_or_else(Span::none, |batch| batch.span.clone());
+            let written = AssertUnwindSafe(write(group).instrument(span)).catch_unwind().await;
+            if written.is_err() {
+                metrics.panicked(PanicPlace::BackgroundTask);
+                tracing::error!("saving answers panicked; their clients send them again");
+            }
+        }
     }
 
     /// Takes the next batches from the queue, each of a different sitting. Returns None if the queue is empty; the
@@ -181,5 +197,49 @@ fn confirmation(write: &AnswerWrite, stored: Option<&(i64, Option<i32>)>) -> Con
             Confirmation::AllStored(write.wants_sequence.then_some(sequence))
         }
         _ => Confirmation::Unconfirmed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use chrono::{DateTime, Utc};
+    use jishu_entity::UserId;
+
+    use super::*;
+
+    /// Puts a batch of this sitting into the queue, as if a writer were running.
+    fn enqueue(coalescer: &WriteCoalescer, sitting: i64) -> oneshot::Receiver<Result<Confirmation, DbErr>> {
+        let write = Arc::new(AnswerWrite {
+            id: TestSessionId(sitting),
+            owner: UserId(1),
+            sequence: 1,
+            answers: Vec::new(),
+            now: DateTime::<Utc>::UNIX_EPOCH,
+            overdue_before: DateTime::<Utc>::UNIX_EPOCH,
+            wants_sequence: false,
+        });
+        let (done, written) = oneshot::channel();
+        let mut queue = coalescer.queue.lock().unwrap();
+        queue.batches.push_back(QueuedWrite { write, span: Span::none(), done });
+        queue.writers = 1;
+        written
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_batch_and_no_later_one() {
+        let coalescer = WriteCoalescer::default();
+        // Batches of one sitting are written one after the other.
+        let (first, second) = (enqueue(&coalescer, 1), enqueue(&coalescer, 1));
+        let is_first = &AtomicBool::new(true);
+        let write = |mut group: Vec<QueuedWrite>| async move {
+            assert!(!is_first.swap(false, Ordering::SeqCst), "a panic of the first write");
+            let _ = group.remove(0).done.send(Ok(Confirmation::Unconfirmed));
+        };
+        coalescer.write_until_empty(&Metrics::off(), write).await;
+        assert!(first.await.is_err(), "the batch of the panic got a confirmation");
+        assert_eq!(second.await.unwrap().unwrap(), Confirmation::Unconfirmed);
+        assert_eq!(coalescer.queue.lock().unwrap().writers, 0);
     }
 }

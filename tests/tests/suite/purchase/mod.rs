@@ -1,6 +1,7 @@
 //! `purchase`: the rows it creates, its responses and its refusals.
 
 mod cards;
+mod columns;
 mod keys;
 mod owned;
 mod price;

@@ -344,7 +344,11 @@ impl DummyHash {
         }
         let started = Instant::now();
         let hash = hash_now("nobody's password")?;
-        let takes = started.elapsed();
+        let mut takes = started.elapsed();
+        if takes > MAX_COMPARISON_TIME {
+            // The machine may have been busy for a moment.
+            takes = takes.min(Method::CURRENT.measure());
+        }
         Ok(HASH.get_or_init(|| Self { hash, takes }))
     }
 }
