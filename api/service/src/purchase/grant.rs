@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{PurchaseId, UserId, purchase, purchase_grant, user};
+use jishu_entity::{PurchaseId, UserId, purchase_grant, user};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
