@@ -80,8 +80,11 @@ async fn killed_at_random(backend: Backend) {
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = world.wrong(&report.ledger).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(report.server_kills > 0 && report.ledger.acknowledged() > 0, "something happened");
-    assert!(report.database_kills > 0 || !kills.database, "the database was killed");
+    assert!(
+        report.server_kills > 0 && report.ledger.acknowledged() > 0,
+        "nothing happened: no kill or no purchase"
+    );
+    assert!(report.database_kills > 0 || !kills.database, "the database was never killed");
 }
 
 async fn aborted_at_every_boundary(backend: Backend) {
@@ -153,7 +156,10 @@ async fn sittings_killed_at_random(backend: Backend) {
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = sittings::wrong(&world, &report.ledger).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(report.server_kills > 0 && report.ledger.acknowledged() > 0, "something happened");
+    assert!(
+        report.server_kills > 0 && report.ledger.acknowledged() > 0,
+        "nothing happened: no kill, or no acknowledged request"
+    );
 }
 
 async fn sittings_aborted_at_every_boundary(backend: Backend) {
@@ -236,7 +242,7 @@ async fn refunds_and_expiry_survive_kills(backend: Backend) {
     );
     let wrong = refunds::wrong(&world).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(server_kills > 0 && made > 0, "something happened");
+    assert!(server_kills > 0 && made > 0, "nothing happened: no kill or no refund");
 
     for (fault, learner) in Fault::OF_REFUNDS.into_iter().zip(150..) {
         let Some(caught) = refunds::caught(&mut world, fault, learner).await else {
@@ -281,8 +287,8 @@ async fn orders_survive_kills(backend: Backend) {
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = orders::wrong(&world, &fake).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(report.orders >= length.orders, "something happened");
-    assert!(report.database_kills > 0 || backend == Backend::Sqlite, "the database was killed");
+    assert!(report.orders >= length.orders, "the storm made fewer orders than it should");
+    assert!(report.database_kills > 0 || backend == Backend::Sqlite, "the database was never killed");
 
     for (fault, number) in Fault::OF_ORDERS.into_iter().zip(50..) {
         let Some(caught) = orders::caught(&mut world, &fake, fault, number).await else {
