@@ -25,7 +25,7 @@ use uuid::Uuid;
 pub(crate) use grant::grant_through;
 pub use grant::{GrantRefusal, GrantRequest, grant, grants};
 pub(crate) use paid::{PaidSubjects, create_paid};
-pub(crate) use request_hash::{RequestHash, sha256_hex};
+pub(crate) use request_hash::RequestHash;
 pub use selection::{MAX_SUBJECTS_PER_REQUEST, Selection, SelectionRefusal};
 pub(crate) use selection::{ResolvedSelection, is_sold, owned_and_lapsed, resolve};
 
