@@ -190,13 +190,13 @@ mod tests {
             position.begin_read(now);
             (position.settled.0, position.after.0, position.read.len())
         };
-        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "reads only new events");
+        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "it did not read only new events");
         position.end_read();
-        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "rescans from the settled id");
+        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "it did not rescan from the settled id");
         assert_eq!(
             begin(&mut position, at(100)),
             (2, 2, 4),
-            "rescans again, because that rescan did not end"
+            "it did not rescan again although that rescan did not end"
         );
         position.last_rescan = at(10);
         position.end_read();
