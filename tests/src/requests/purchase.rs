@@ -1,4 +1,4 @@
-//! `purchase`.
+//! The mutation `purchase`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `startTestSession`, `saveAnswers` and `submitTestSession`.
+//! The mutations `startTestSession`, `saveAnswers` and `submitTestSession`.
 
 use jishu_entity::question_version::QuestionKind;
 use serde::Deserialize;

@@ -1,5 +1,6 @@
-//! The kill harness. It kills the real server and the real database server again and again, during storms of
-//! purchases, of sittings, of refunds and of orders. Afterwards everything that was acknowledged must exist once and complete.
+//! The kill harness. It kills the real server and the real database server again and again during *storms*: many
+//! clients who buy, sit, refund or order at once. Afterwards everything that the server acknowledged must exist exactly
+//! once and must be complete.
 //!
 //! - `KILL_SEED` repeats the choices of a run.
 //! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds 4.

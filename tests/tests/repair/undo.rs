@@ -1,4 +1,4 @@
-//! `jishu repair --undo`.
+//! The command `jishu repair --undo`: undoes the latest repair.
 
 use std::cell::Cell;
 

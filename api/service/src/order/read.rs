@@ -230,7 +230,7 @@ pub struct OrderEventEntry {
     pub payment: Option<String>,
     /// The provider's id of the refund or of the dispute.
     pub object: Option<String>,
-    /// The way in which the server learned of it.
+    /// The way in which the server learned of the event.
     pub source: String,
     /// The time when the server recorded it.
     pub recorded_at: chrono::DateTime<chrono::Utc>,

@@ -103,7 +103,7 @@ pub enum PurchaseRefusal {
     #[error("The price has changed. Show the new quote and ask again.")]
     PriceChanged(Box<Quote>),
     /// The subjects cost something, and a payment provider is configured.
-    #[error("These subjects must be paid first.")]
+    #[error("These subjects cost money and must be paid for first.")]
     PaymentRequired,
     /// The idempotency key belongs to another request.
     #[error("This idempotency key was used for another purchase. Make a new key for a new purchase.")]

@@ -16,7 +16,7 @@ with_mail_server!(&["--minimum-age-without-consent=18"];
     tokens_and_subscriptions_end_on_every_node,
 );
 
-/// The tables that have the owner of a row in `user_id`, or the account itself.
+/// Returns the column with the owner of a row: `id` in `users`, `user_id` elsewhere.
 fn owner_column(table: &str) -> &'static str {
     if table == "users" { "id" } else { "user_id" }
 }

@@ -181,7 +181,7 @@ async fn one_code_signs_in_once(app: Arc<TestApp>, mail: Arc<MailServer>) {
         mails.iter().filter(|mail| mail.header("Subject") == "A recovery code was used").count() == 2
     })
     .await;
-    // Two requests that confirm with one code make one set of recovery codes.
+    // Six concurrent requests that confirm with the same code make one set of recovery codes.
     let binod = register(&app, "binod@example.com").await;
     app.execute("UPDATE users SET email_verified_at = created_at").await;
     let binod = app.with_token(binod.access_token());
