@@ -21,7 +21,7 @@ pub struct Model {
     pub slot: i32,
     /// The version of the question in this slot from this revision on.
     pub version_id: QuestionVersionId,
-    /// The correction that caused it.
+    /// The correction that caused the revision.
     pub correction_id: QuestionCorrectionId,
 }
 

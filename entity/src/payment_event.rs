@@ -103,7 +103,7 @@ pub struct Model {
     pub currency: Option<String>,
     /// The way in which the server learned of the event.
     pub source: PaymentEventSource,
-    /// The time when the server recorded it.
+    /// The time when the server recorded the event.
     pub recorded_at: DateTimeUtc,
 }
 

@@ -26,7 +26,7 @@ const ROWS_PER_READ: u64 = 1_000;
 /// An event that this node has read.
 #[derive(Clone, Copy, Debug)]
 struct ReadEvent {
-    /// The time when this node read it.
+    /// The time when this node read the event.
     read_at: Instant,
     /// The time in its row. After a failover that lost the event, another event may get its id.
     event_time: DateTime<Utc>,

@@ -38,7 +38,7 @@ impl Part {
 pub(super) struct Shortage {
     /// The index of the part.
     pub(super) part: usize,
-    /// The number of questions that it would get.
+    /// The number of questions that the part would get.
     pub(super) found: usize,
 }
 
