@@ -223,7 +223,7 @@ label! {
 label! {
     /// The result of an attempt to sign in with a password.
     SignInResult {
-        /// The password was right, also if the server then asks for a second factor.
+        /// The password was accepted. The server may still ask for a second factor.
         Succeeded = "succeeded",
         /// The sign-in was refused or failed.
         Failed = "failed",
