@@ -28,9 +28,9 @@ pub struct Model {
     pub max_attempts: Option<i32>,
     /// The reason, as support wrote it.
     pub reason: Option<String>,
-    /// The member of support who granted it.
+    /// The member of support who granted the allowance.
     pub granted_by: UserId,
-    /// The time when it was granted.
+    /// The time when the allowance was granted.
     pub granted_at: DateTimeUtc,
 }
 

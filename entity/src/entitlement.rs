@@ -28,7 +28,7 @@ pub struct Model {
     /// The purchase that granted the entitlement.
     #[sea_orm(primary_key, auto_increment = false)]
     pub purchase_id: PurchaseId,
-    /// The subject that it gives access to.
+    /// The subject that the entitlement gives access to.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
     /// The owner.
@@ -40,15 +40,15 @@ pub struct Model {
     pub list_price: Option<i64>,
     /// The part of `price_paid` that is tax, in minor units.
     pub tax: Option<i64>,
-    /// The number of test cards that it granted.
+    /// The number of test cards that the entitlement granted.
     pub test_cards: i32,
-    /// The time when it was granted.
+    /// The time when the entitlement was granted.
     pub granted_at: DateTimeUtc,
-    /// The time when it expires. Null if it never expires.
+    /// The time when the entitlement expires. Null if it never expires.
     pub expires_at: Option<DateTimeUtc>,
-    /// The time when it was ended, by a refund or because it was found to have expired.
+    /// The time when the entitlement was ended, by a refund or because it was found to have expired.
     pub ended_at: Option<DateTimeUtc>,
-    /// The reason why it ended. Null while it has not ended, and if it ended before reasons were recorded.
+    /// The reason why the entitlement ended. Null while it has not ended, and if it ended before reasons were recorded.
     pub end_reason: Option<EntitlementEnd>,
 }
 

@@ -14,9 +14,9 @@ pub struct Model {
     pub mock_test_attempt_id: MockTestAttemptId,
     /// The number of seconds that each sitting is extended by.
     pub seconds: i32,
-    /// The support user who granted it.
+    /// The support user who granted the extra time.
     pub granted_by: UserId,
-    /// The time when it was granted.
+    /// The time when the extra time was granted.
     pub granted_at: DateTimeUtc,
 }
 

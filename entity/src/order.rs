@@ -39,13 +39,13 @@ pub enum OrderState {
     /// Nobody paid in time.
     #[sea_orm(string_value = "expired")]
     Expired,
-    /// The buyer cancelled it before a payment.
+    /// The buyer cancelled the order before a payment.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
-    /// All its money is on its way back.
+    /// All money of the order is on its way back.
     #[sea_orm(string_value = "refunding")]
     Refunding,
-    /// All its money went back.
+    /// All money of the order went back.
     #[sea_orm(string_value = "refunded")]
     Refunded,
     /// A member of support must decide.
@@ -113,7 +113,7 @@ pub struct Model {
     pub id: OrderId,
     /// The buyer.
     pub user_id: UserId,
-    /// The course of all its subjects.
+    /// The course of all subjects of the order.
     pub course_id: CourseId,
     /// The way in which the buyer chose the subjects.
     pub purchase_type: PurchaseType,
@@ -127,7 +127,7 @@ pub struct Model {
     pub idempotency_key: String,
     /// The SHA-256 digest of the request.
     pub request_hash: String,
-    /// The way in which it is paid.
+    /// The way in which the order is paid.
     pub provider: OrderProvider,
     /// The provider's id of the order. Null until the provider has made it.
     pub provider_reference: Option<String>,
@@ -156,9 +156,9 @@ pub struct Model {
     pub purchase_id: Option<PurchaseId>,
     /// The time of the order.
     pub created_at: DateTimeUtc,
-    /// The time until which it can be paid at its price.
+    /// The time until which the order can be paid at its price.
     pub expires_at: DateTimeUtc,
-    /// The time when the server learned that it is paid.
+    /// The time when the server learned that the order is paid.
     pub paid_at: Option<DateTimeUtc>,
     /// The time of the latest change of the state.
     pub changed_at: DateTimeUtc,

@@ -67,7 +67,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time from which nobody needs the message any more.
     pub expires_at: DateTimeUtc,
-    /// The time when it was delivered.
+    /// The time when the message was delivered.
     pub sent_at: Option<DateTimeUtc>,
 }
 

@@ -19,9 +19,9 @@ pub struct Model {
     /// The slot.
     #[sea_orm(primary_key, auto_increment = false)]
     pub slot: i32,
-    /// The version that the slot asks: another version of the same question.
+    /// The version of the question in this slot from this revision on.
     pub version_id: QuestionVersionId,
-    /// The correction that caused it.
+    /// The correction that caused the revision.
     pub correction_id: QuestionCorrectionId,
 }
 

@@ -66,7 +66,7 @@ pub enum PaymentEventSource {
     /// A member of support said so.
     #[sea_orm(string_value = "staff")]
     Staff,
-    /// The server itself did it.
+    /// The server itself caused the event.
     #[sea_orm(string_value = "server")]
     Server,
 }
@@ -101,9 +101,9 @@ pub struct Model {
     pub amount: Option<i64>,
     /// The currency of the amount.
     pub currency: Option<String>,
-    /// The way in which the server learned of it.
+    /// The way in which the server learned of the event.
     pub source: PaymentEventSource,
-    /// The time when the server recorded it.
+    /// The time when the server recorded the event.
     pub recorded_at: DateTimeUtc,
 }
 

@@ -41,7 +41,7 @@ pub struct Model {
     pub id: PurchaseId,
     /// The buyer.
     pub user_id: UserId,
-    /// The course of all its subjects.
+    /// The course of all subjects of the purchase.
     pub course_id: CourseId,
     /// The way in which the buyer chose the subjects.
     pub purchase_type: PurchaseType,
@@ -64,7 +64,7 @@ pub struct Model {
     pub status: PurchaseStatus,
     /// The time of the purchase.
     pub created_at: DateTimeUtc,
-    /// The time when it expires. Null if it never expires.
+    /// The time when the purchase expires. Null if it never expires.
     pub expires_at: Option<DateTimeUtc>,
 }
 

@@ -12,7 +12,7 @@ pub struct Model {
     /// The purchase that was granted.
     #[sea_orm(primary_key, auto_increment = false)]
     pub purchase_id: PurchaseId,
-    /// The member of support who granted it. Null if an operator granted it from the command line.
+    /// The member of support who granted the purchase. Null if an operator granted it on the command line.
     pub granted_by: Option<UserId>,
     /// The reason.
     pub reason: String,

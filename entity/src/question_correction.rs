@@ -18,7 +18,7 @@ pub struct Model {
     pub previous_version_id: QuestionVersionId,
     /// The version with the right key.
     pub version_id: QuestionVersionId,
-    /// The author who corrected it; null if an operator did so on the command line.
+    /// The author who corrected the question. Null if an operator did so on the command line.
     pub corrected_by: Option<UserId>,
     /// The reason.
     pub reason: String,

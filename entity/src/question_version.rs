@@ -26,13 +26,13 @@ pub enum QuestionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum Difficulty {
-    /// Most learners answer it correctly.
+    /// Most learners answer the question correctly.
     #[sea_orm(string_value = "easy")]
     Easy,
     /// The usual difficulty of the examination.
     #[sea_orm(string_value = "medium")]
     Medium,
-    /// Few learners answer it correctly.
+    /// Few learners answer the question correctly.
     #[sea_orm(string_value = "hard")]
     Hard,
 }

@@ -47,8 +47,8 @@ pub struct Model {
     pub reason: String,
     /// The status of the refund.
     pub status: RefundStatus,
-    /// The member of support who asked for it. The buyer, if the money went back by a chargeback or at the provider's
-    /// console.
+    /// The member of support who asked for the refund. The buyer, if the money went back by a chargeback or at the
+    /// provider's console.
     pub requested_by: UserId,
     /// The time of the request, at which the access ended.
     pub requested_at: DateTimeUtc,

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, SubjectId};
 
-/// The sitting that decides the grade of a test card.
+/// The rule that makes one grade from the sittings of a test card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum GradingMethod {

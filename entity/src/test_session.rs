@@ -12,7 +12,7 @@ pub enum SessionStatus {
     /// The sitting is open. Answers can be saved until the deadline.
     #[sea_orm(string_value = "in_progress")]
     InProgress,
-    /// The learner submitted it.
+    /// The learner submitted the sitting.
     #[sea_orm(string_value = "submitted")]
     Submitted,
     /// The deadline passed, and the saved answers were scored.

@@ -53,7 +53,7 @@ async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    // For the list of a user's purchases, newest first.
+    // An index for the list of a user's purchases, newest first.
     step(manager)
         .create_index(
             Index::create().name("idx_purchases_user").table("purchases").col("user_id").col("id").take(),
@@ -227,8 +227,8 @@ async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), Db
                 .take(),
         )
         .await?;
-    // For the list of a user's cards in its default order. `id` separates the cards of a subject that was bought
-    // again after it expired.
+    // An index for the list of a user's cards in its default order. `id` separates the cards of a subject that was
+    // bought again after it expired.
     step(manager)
         .create_index(
             Index::create()

@@ -14,11 +14,11 @@ pub(crate) struct Migration;
 
 /// The new indexes: name, table and columns.
 const INDEXES: [(&str, &str, &[&str]); 5] = [
-    // For the sales report.
+    // The sales report reads this index.
     ("idx_purchases_created", "purchases", &["created_at"]),
-    // For the search for entitlements whose term is over.
+    // An index for the search for entitlements whose term is over.
     ("idx_entitlements_expiry", "entitlements", &["live", "expires_at"]),
-    // For the filters of the audit trail.
+    // The filters of the audit trail read these indexes.
     ("idx_audit_events_actor", "audit_events", &["actor_id", "id"]),
     ("idx_audit_events_action", "audit_events", &["action", "id"]),
     ("idx_audit_events_at", "audit_events", &["at", "id"]),
@@ -169,7 +169,7 @@ async fn create_refunds(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    // For the sales report.
+    // The sales report reads this index.
     step(manager)
         .create_index(Index::create().name("idx_refunds_requested").table(refunds).col("requested_at").take())
         .await

@@ -10,14 +10,14 @@ pub(crate) struct Migration;
 
 /// The indexes: name, table and columns.
 const INDEXES: [(&str, &str, &[&str]); 5] = [
-    // For the nodes that search for messages to deliver.
+    // Each node searches for the messages that are to be delivered.
     ("idx_outbox_due", "outbox", &["state", "due_at"]),
-    // For the search for messages to erase.
+    // An index for the search for messages that are to be erased.
     ("idx_outbox_expiry", "outbox", &["expires_at"]),
-    // For the messages of a person.
+    // An index for the messages of a person.
     ("idx_outbox_user", "outbox", &["user_id"]),
     ("idx_account_links_user", "account_links", &["user_id", "purpose"]),
-    // For the search for links to erase.
+    // An index for the search for links that are to be erased.
     ("idx_account_links_expiry", "account_links", &["expires_at"]),
 ];
 

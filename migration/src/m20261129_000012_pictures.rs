@@ -41,7 +41,7 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        // For the questions that show a picture.
+        // An index for the search for the questions that show a picture.
         let index = Index::create()
             .name("idx_version_pictures_hash")
             .table("question_version_pictures")

@@ -13,15 +13,15 @@ pub(crate) struct Migration;
 
 /// The indexes: name, table and columns.
 const INDEXES: [(&str, &str, &[&str]); 7] = [
-    // For the nodes that search for sessions that ended lately.
+    // Each node searches for the sessions that ended lately.
     ("idx_refresh_tokens_revoked", "refresh_tokens", &["revoked_at"]),
     ("idx_recovery_codes_user", "recovery_codes", &["user_id"]),
     ("idx_sign_in_challenges_user", "sign_in_challenges", &["user_id"]),
-    // For the search for challenges to erase.
+    // An index for the search for challenges that are to be erased.
     ("idx_sign_in_challenges_expiry", "sign_in_challenges", &["expires_at"]),
     ("idx_oidc_identities_user", "oidc_identities", &["user_id"]),
     ("idx_oidc_logins_user", "oidc_logins", &["user_id"]),
-    // For the search for sign-ins to erase.
+    // An index for the search for sign-ins that are to be erased.
     ("idx_oidc_logins_expiry", "oidc_logins", &["expires_at"]),
 ];
 

@@ -13,9 +13,9 @@ pub(crate) struct Migration;
 const INDEXES: [(&str, &str, &[&str], bool); 9] = [
     ("unique_order_key_per_user", "orders", &["user_id", "idempotency_key"], true),
     ("unique_order_at_provider", "orders", &["provider", "provider_reference"], true),
-    // For the nodes that look at orders.
+    // Each node searches for the orders that it looks at.
     ("idx_orders_due", "orders", &["due_at"], false),
-    // For the lists of support.
+    // Support lists orders.
     ("idx_orders_state", "orders", &["state", "id"], false),
     ("unique_payment_fact", "payment_events", &["provider", "fact"], true),
     ("idx_payment_events_order", "payment_events", &["order_id", "kind"], false),

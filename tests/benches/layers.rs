@@ -148,7 +148,7 @@ async fn measure(roles: &[&'static str], collector: &str) -> Vec<Measured> {
     let text = String::from_utf8_lossy(&first);
     assert!(text.contains("\"testNumber\":50"), "{text}");
     for server in &servers {
-        assert_eq!(server.process.response(&request).await, first, "all answer the same");
+        assert_eq!(server.process.response(&request).await, first, "the responses differ");
     }
     let requests = vec![request; CONNECTIONS];
 

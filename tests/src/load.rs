@@ -123,7 +123,7 @@ impl ServerProcess {
         let server = Self { port, child };
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(120), "the server does not listen");
+            assert!(started.elapsed() < Duration::from_secs(120), "the server did not begin to listen");
             std::thread::sleep(Duration::from_millis(2));
         }
         server

@@ -41,7 +41,7 @@ fn wait_for_port(port: u16, child: &mut Child, log: &Path) {
         if let Ok(Some(status)) = child.try_wait() {
             panic!("ended with {status}: {}", std::fs::read_to_string(log).unwrap_or_default());
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "nothing listens on port {port}");
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing began to listen on port {port}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -275,7 +275,7 @@ impl ServerProcess {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("ended with {status}: {}", self.log());
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "the server does not start");
+            assert!(started.elapsed() < Duration::from_secs(60), "the server did not start");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

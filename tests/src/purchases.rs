@@ -71,7 +71,7 @@ pub fn slowest(calls: &[Call]) -> Duration {
 /// Panics if this does not hold.
 pub fn assert_one_bought(calls: &[Call], cards: i64) {
     let buyers = calls.iter().filter(|call| call.payload["outcome"] == "CREATED").count();
-    assert_eq!((buyers, created(calls)), (1, cards), "one caller bought");
+    assert_eq!((buyers, created(calls)), (1, cards), "not exactly one caller bought");
     for call in calls {
         assert_eq!(call.payload["purchase"], calls[0].payload["purchase"]);
         assert_eq!(call.payload["testCards"], calls[0].payload["testCards"]);

@@ -8,11 +8,11 @@ use crate::picture::{Picture, with_picture_addresses};
 /// The difficulty of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DraftDifficulty {
-    /// Most learners answer it correctly.
+    /// Most learners answer the question correctly.
     Easy,
     /// The usual difficulty of the examination.
     Medium,
-    /// Few learners answer it correctly.
+    /// Few learners answer the question correctly.
     Hard,
 }
 

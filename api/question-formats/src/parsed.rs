@@ -51,13 +51,14 @@ pub struct ParsedQuestion {
     pub losses: Vec<String>,
 }
 
-/// The part of a question that is its explanation.
+/// The value of [`EmbeddedFile::part`] for a file in the explanation.
 pub(crate) const EXPLANATION_PART: usize = usize::MAX;
 
 /// A file that is embedded in a question, such as a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EmbeddedFile {
-    /// The part that shows the file: 0 for the stem, then the options from 1, or [`EXPLANATION_PART`].
+    /// The text of the question that shows the file: 0 is the stem, 1 is the first option, and so on.
+    /// [`EXPLANATION_PART`] is the explanation.
     pub(crate) part: usize,
     /// The name by which the part refers to the file.
     pub(crate) name: String,

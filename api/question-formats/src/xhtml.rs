@@ -28,7 +28,9 @@ fn check(html: &str) -> Result<(), &'static str> {
             return Err("Remove its comments and processing instructions: learners could read them.");
         }
         if node.tag_name().name().starts_with("qti-") || node.has_attribute("data-text-format") {
-            return Err("Remove its elements and attributes of QTI.");
+            return Err(
+                "Remove its QTI markup: elements that begin with `qti-`, and the attribute `data-text-format`.",
+            );
         }
     }
     if html.contains("<![CDATA[") {
@@ -84,8 +86,8 @@ mod tests {
             ("<p>a<!-- x --></p>", "comments"),
             ("<p>a<?x?></p>", "processing"),
             ("<p><![CDATA[a]]></p>", "CDATA"),
-            ("<qti-prompt>a</qti-prompt>", "of QTI"),
-            ("<p data-text-format=\"html\">a</p>", "of QTI"),
+            ("<qti-prompt>a</qti-prompt>", "QTI markup"),
+            ("<p data-text-format=\"html\">a</p>", "QTI markup"),
         ] {
             assert!(as_xml(html).is_err_and(|advice| advice.contains(named)), "{html}");
         }

@@ -26,8 +26,8 @@ pub enum CartChangeKind {
 pub struct CartChange {
     /// The subject.
     pub subject_id: SubjectId,
-    /// The way in which it has changed. An owned subject is not reported as archived, and neither is reported for its
-    /// price.
+    /// The way in which the subject has changed. An owned subject is not reported as archived. Neither an
+    /// owned nor an archived one is reported for its price.
     pub kind: CartChangeKind,
     /// The price of the subject alone when it was added. None if the cart did not record prices then.
     pub price_when_added: Option<i64>,

@@ -290,7 +290,7 @@ async fn set_attempts(
             CardStatus::Completed
         }
         CardStatus::Completed | CardStatus::Exhausted => CardStatus::Exhausted,
-        // The status follows when the open sitting ends, or when the first one starts.
+        // The status stays for now. It is set when the open sitting ends, or when the first one starts.
         CardStatus::InProgress | CardStatus::Available => card.status,
     };
     let mut allowed = card.into_active_model();

@@ -23,6 +23,7 @@ pub mod clock;
 pub mod data_export;
 pub mod database;
 pub mod demo;
+mod digest;
 pub mod enrolment;
 pub mod entitlement;
 mod error;

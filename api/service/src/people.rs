@@ -153,7 +153,7 @@ pub async fn accounts_by_ids(
     super::account::by_ids(services, ids).await
 }
 
-/// A condition on purchases. A purchase must meet all of it.
+/// A filter for purchases. A purchase matches if it meets every condition that is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PurchaseFilter {
     /// Only purchases of this user.

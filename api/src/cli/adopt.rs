@@ -1,4 +1,4 @@
-//! `jishu adopt`.
+//! The command `jishu adopt`: fills an empty database from a database of the older system.
 
 use std::error::Error;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! `jishu audit`.
+//! The command `jishu audit`: exports the audit trail as JSON lines.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! `jishu backup`, `jishu verify-backup` and `jishu restore`.
+//! The commands `jishu backup`, `jishu verify-backup` and `jishu restore`: make a backup, check one, and put one in
+//! place of a database.
 
 use std::path::{Path, PathBuf};
 

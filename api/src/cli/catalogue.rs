@@ -1,4 +1,4 @@
-//! `jishu catalogue`.
+//! The command `jishu catalogue`: applies a file with all courses and subjects, or exports one.
 
 use std::path::PathBuf;
 

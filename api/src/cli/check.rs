@@ -1,4 +1,4 @@
-//! `jishu check`.
+//! The command `jishu check`: reports problems in the keys, the cards and the values of a database.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! `jishu export`.
+//! The command `jishu export`: writes the question bank of a subject in a format of another system.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! `jishu health`, for images that have no other client of HTTP.
+//! The command `jishu health`: asks a running server whether it is ready. Some images have
+//! no other client of HTTP.
 
 use std::time::Duration;
 

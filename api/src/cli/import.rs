@@ -1,4 +1,4 @@
-//! `jishu import`.
+//! The command `jishu import`: reads a file of questions into the bank of a subject.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! `jishu completions` and `jishu man`, written from the same definitions as `--help`.
+//! The commands `jishu completions` and `jishu man`: print completions for a shell, and the manual. Both come from the
+//! same definitions as `--help`.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `jishu migrate`.
+//! The command `jishu migrate`: applies and reverts migrations, lists them, and tells what they will lock.
 
 use std::time::Duration;
 
@@ -145,8 +145,8 @@ fn print_statement(statement: &PlannedStatement) {
     }
     let what = match effect.blocked {
         Blocked::Nobody => "locks nothing",
-        Blocked::Moment => "others wait only for a moment at the beginning and the end",
-        Blocked::ChangedRows => "the rows that it changes cannot be changed by others",
+        Blocked::Moment => "other transactions wait only for a moment, when the statement begins and ends",
+        Blocked::ChangedRows => "other transactions cannot change the rows that it changes",
         Blocked::Writes => "reads go on, and changes of rows wait",
         Blocked::Everything => "reads and changes wait",
         Blocked::Unknown => "unknown: read the statement",

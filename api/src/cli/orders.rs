@@ -1,4 +1,4 @@
-//! `jishu orders`.
+//! The command `jishu orders`: lists orders, or shows one with all that is known about its money.
 
 use clap::{Args, Subcommand, ValueEnum};
 use jishu_entity::order::OrderState;

@@ -1,4 +1,4 @@
-//! `jishu outbox`.
+//! The command `jishu outbox`: lists messages that were not delivered, and delivers dead ones after all.
 
 use clap::{Args, Subcommand, ValueEnum};
 use jishu_entity::outbox_message::OutboxState;

@@ -1,4 +1,4 @@
-//! `jishu question`.
+//! The command `jishu question`: corrects the key of a question, archives the question, or restores it.
 
 use std::error::Error;
 

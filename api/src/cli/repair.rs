@@ -1,4 +1,5 @@
-//! `jishu repair`.
+//! The command `jishu repair`: repairs the unique keys and the duplicate cards of a database of the older system, or
+//! undoes the latest repair.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};

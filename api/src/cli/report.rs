@@ -1,4 +1,4 @@
-//! `jishu report`.
+//! The command `jishu report`: prints what was sold and refunded.
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! `jishu serve`.
+//! The command `jishu serve`: runs the server until a signal stops it.
 
 use std::error::Error;
 use std::io;

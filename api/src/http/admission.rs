@@ -213,9 +213,9 @@ fn overloaded() -> RequestRefusal {
     RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message).retry_after(BUSY_RETRY_AFTER)
 }
 
-/// Refuses a request whose data could not be read from the database.
+/// Refuses a request for a picture that could not be read from the database.
 pub(super) fn unavailable() -> RequestRefusal {
-    let message = "The server could not read this now. Try again in a few seconds.";
+    let message = "The server could not read the picture. Try again in a few seconds.";
     RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message).retry_after(BUSY_RETRY_AFTER)
 }
 

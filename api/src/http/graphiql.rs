@@ -147,7 +147,7 @@ mod tests {
     fn every_file_can_be_read_by_a_client_without_gzip() {
         for asset in ASSETS.iter().chain([&PAGE]) {
             let plain = asset.plain().unwrap();
-            assert!(std::str::from_utf8(plain).is_ok(), "{} is text", asset.name);
+            assert!(std::str::from_utf8(plain).is_ok(), "{} is not text", asset.name);
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
             page.split("\"graphiql/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(!named.is_empty());
         for name in named {
-            assert!(ASSETS.iter().any(|asset| asset.name == name), "{name} is an asset");
+            assert!(ASSETS.iter().any(|asset| asset.name == name), "{name} is not an asset");
         }
     }
 
@@ -168,7 +168,7 @@ mod tests {
         let urls: Vec<_> = page.split("https://").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(urls.len(), page.matches("integrity=\"sha384-").count());
         for url in urls {
-            assert!(FALLBACK_POLICY.contains(&format!("https://{url}")), "{url} is in the policy");
+            assert!(FALLBACK_POLICY.contains(&format!("https://{url}")), "{url} is not in the policy");
         }
     }
 }

@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(
             activity.check(TIMEOUTS, after(start, 11)),
             ActivityStatus::ClientTooSlow,
-            "the next head has started"
+            "the time of the next head was not counted"
         );
     }
 
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(
             activity.check(TIMEOUTS, after(start, 76)),
             ActivityStatus::ClientTooSlow,
-            "the client receives nothing"
+            "a client that receives nothing was not noticed"
         );
         assert!(!activity.is_busy(STALL_TIMEOUT, after(start, 4)));
         activity.socket_flushed();
@@ -311,7 +311,7 @@ mod tests {
         }
         assert!(
             matches!(activity.check(TIMEOUTS, after(start, 81)), ActivityStatus::Healthy { .. }),
-            "70 kB take 7 s at the minimum rate"
+            "a client at the minimum rate, with 7 s for 70 kB, counts as too slow"
         );
         assert_eq!(activity.check(TIMEOUTS, after(start, 82)), ActivityStatus::ClientTooSlow);
         activity.socket_write(&Poll::Ready(Ok(10_000_000)), after(start, 82));

@@ -87,7 +87,7 @@ fn each_module_uses_only_modules_before_it() {
     let position = |module: &str| ORDER.iter().position(|name| *name == top(module));
     let mut wrong = Vec::new();
     for (module, used) in uses(&modules) {
-        assert!(position(module).is_some(), "add {module} to the order");
+        assert!(position(module).is_some(), "`ORDER` lacks the module {module}: add it");
         let higher = used.into_iter().filter(|other| position(other) > position(module));
         wrong.extend(higher.map(|other| format!("{module} uses {other}")));
     }
@@ -99,7 +99,7 @@ fn no_files_use_each_other_in_a_circle() {
     let modules = modules();
     let mut uses = uses(&modules);
     let count = |uses: &BTreeMap<&str, BTreeSet<&str>>| uses.values().map(BTreeSet::len).sum::<usize>();
-    assert!(count(&uses) > modules.len(), "the paths were read");
+    assert!(count(&uses) > modules.len(), "the paths were not read");
     // Remove the modules that use no remaining module, until only circles remain.
     while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(module, _)| *module) {
         uses.remove(free);

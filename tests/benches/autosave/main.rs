@@ -50,7 +50,7 @@ async fn measure(backend: Backend) {
         let base = i64::from(turn + 1) * 100_000;
         let load = load(&server, &sittings, base + 1).await;
         let rate = rival.run(load.batches, base + 50_000).await;
-        assert!(rival.wrote(base + 50_000).await, "the tool has written");
+        assert!(rival.wrote(base + 50_000).await, "the tool wrote nothing");
         // The first turn warms up.
         if turn > 0 {
             let batches = f64::from(load.batches);

@@ -72,7 +72,7 @@ impl Rival<'_> {
     fn pgbench(&self, base: i64) -> f64 {
         let (first, owner) = (self.sittings[0].row, self.sittings[0].owner);
         for (sitting, number) in self.sittings.iter().zip(0..) {
-            assert_eq!((sitting.row, sitting.owner), (first + number, owner + number), "ids without gaps");
+            assert_eq!((sitting.row, sitting.owner), (first + number, owner + number), "the ids have gaps");
         }
         let groups = QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH - 1;
         let mut script = PgbenchScript::default();
@@ -147,7 +147,7 @@ impl Rival<'_> {
             })
             .collect();
         for mut program in programs {
-            assert!(program.wait().expect("it ends").success(), "mariadb-slap succeeds");
+            assert!(program.wait().expect("it ends").success(), "mariadb-slap failed");
         }
         per_second(each * CONNECTIONS, started)
     }
@@ -171,7 +171,7 @@ impl Rival<'_> {
             .stdin(fs::File::open(file).expect("the list"))
             .status()
             .expect("sqlite3 is installed");
-        assert!(status.success(), "sqlite3 succeeds");
+        assert!(status.success(), "sqlite3 failed");
         per_second(batches, started)
     }
 

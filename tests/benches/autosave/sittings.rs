@@ -65,7 +65,7 @@ pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) 
     }
     services.database.close().await.expect("it closes");
     let statement = texts.lock().expect("never poisoned").clone();
-    assert!(!statement.is_empty(), "answers are saved by an INSERT");
+    assert!(!statement.is_empty(), "no INSERT saved the answers");
     (sittings, statement)
 }
 

@@ -46,7 +46,10 @@ impl Counts {
         let text = text.expect("recorded counts: make them with UPDATE_INSTRUCTIONS=1");
         let recorded = Self::read(&text);
         if recorded.compiler != self.compiler {
-            println!("The counts were recorded with {}, and this is {}.", recorded.compiler, self.compiler);
+            println!(
+                "The counts were recorded with the compiler {}, and this build uses {}.",
+                recorded.compiler, self.compiler
+            );
         }
         let mut differing = Vec::new();
         for (kind, count) in &self.counts {

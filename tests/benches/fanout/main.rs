@@ -91,7 +91,11 @@ async fn measure(backend: Backend) {
         for _ in 0..ROUNDS_PER_TURN {
             node.append_events().await;
             let committed = Instant::now();
-            assert_eq!(receive_all(&mut watching).await.len(), message.len(), "each round sends as much");
+            assert_eq!(
+                receive_all(&mut watching).await.len(),
+                message.len(),
+                "a round sent another number of bytes"
+            );
             took.push(committed.elapsed().as_secs_f64() * 1e3);
         }
         let (cpu, of_database) = (server.cpu_time() - before, database.read().await - database_before);

@@ -52,11 +52,11 @@ pub(crate) async fn measure(server: &ServerProcess, hall: &Hall, all: &[Learner]
         let submissions = learners::submissions(ours, &started.bodies);
         let submitted = Burst::send(server, CLIENTS, submissions).await;
         let after = cpu.read().await;
-        assert_eq!((started.refusals(), submitted.refusals()), (0, 0), "nothing is refused");
+        assert_eq!((started.refusals(), submitted.refusals()), (0, 0), "a request was refused");
 
         let first = theirs[0].id.0;
         for (learner, number) in theirs.iter().zip(0..) {
-            assert_eq!(learner.id.0, first + number, "ids without gaps");
+            assert_eq!(learner.id.0, first + number, "the ids have gaps");
         }
         // pgbench blocks this thread. The program has nothing else to do meanwhile.
         let count = SITTINGS_PER_TURN;
@@ -66,7 +66,7 @@ pub(crate) async fn measure(server: &ServerProcess, hall: &Hall, all: &[Learner]
             "UPDATE test_sessions SET id = {FIRST_NUMBER} + user_id WHERE user_id >= {first} AND user_id < {last}"
         );
         let renumbered = connection.execute_unprepared(&numbered).await.expect("new ids").rows_affected();
-        assert_eq!(usize::try_from(renumbered), Ok(count), "pgbench has started the sittings");
+        assert_eq!(usize::try_from(renumbered), Ok(count), "pgbench did not start all sittings");
         let pgbench_submits =
             tokio::task::block_in_place(|| pgbench::submit(hall, first, count, url, folder));
         if turn > 0 {

@@ -97,7 +97,7 @@ impl World {
             let subject = jishu_tests::global_id("Subject", subject.0);
             let page = client.run_with(document, json!({ "subject": subject, "after": after })).await;
             let edges = page.at("/viewer/mockTestAttempts/edges").as_array().expect("edges").clone();
-            assert!(!edges.is_empty(), "the card exists");
+            assert!(!edges.is_empty(), "the card is missing");
             if let Some(edge) = edges.iter().find(|edge| edge["node"]["testNumber"] == json!(number)) {
                 return edge["cursor"].as_str().expect("a cursor").to_owned();
             }

@@ -1,4 +1,4 @@
-//! `register`, `login` and `refreshTokens`.
+//! The mutations `register`, `login` and `refreshTokens`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -112,7 +112,7 @@ impl SignedIn {
     }
 
     fn tokens(&self) -> &Tokens {
-        assert_eq!(self.user_errors, [], "nobody is signed in");
+        assert_eq!(self.user_errors, [], "nobody was signed in");
         self.tokens.as_ref().unwrap_or_else(|| panic!("nobody is signed in: {self:#?}"))
     }
 

@@ -1,4 +1,4 @@
-//! `addToCart` and `removeFromCart`.
+//! The mutations `addToCart` and `removeFromCart`.
 
 use serde::Deserialize;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `purchase`.
+//! The mutation `purchase`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -99,9 +99,9 @@ pub struct Amount {
 pub struct Purchase {
     /// The global id.
     pub id: String,
-    /// Its kind, such as `FULL_BUNDLE`.
+    /// The type, such as `FULL_BUNDLE`.
     pub purchase_type: String,
-    /// Whether it still gives a right to its cards.
+    /// The status, such as `ACTIVE`.
     pub status: String,
     /// The price that was paid.
     pub cost: Amount,

@@ -1,4 +1,4 @@
-//! `importQuestions` and `exportQuestions`.
+//! The mutation `importQuestions` and the query `exportQuestions`.
 
 use std::pin::Pin;
 

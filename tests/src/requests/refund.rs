@@ -1,4 +1,4 @@
-//! `refundPurchase`.
+//! The mutation `refundPurchase`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `startTestSession`, `saveAnswers` and `submitTestSession`.
+//! The mutations `startTestSession`, `saveAnswers` and `submitTestSession`.
 
 use jishu_entity::question_version::QuestionKind;
 use serde::Deserialize;
@@ -40,11 +40,11 @@ pub struct Session {
     pub status: String,
     /// The number of the attempt on its card, from 1.
     pub attempt_number: i64,
-    /// The time when it began.
+    /// The time when the sitting began.
     pub started_at: String,
     /// Its deadline.
     pub expires_at: String,
-    /// The time when it ended.
+    /// The time when the sitting ended.
     pub submitted_at: Option<String>,
     /// The greatest sequence of a saved batch.
     pub answer_sequence: i64,

@@ -29,7 +29,10 @@ async fn of_300_requests_at_once_the_excess_is_refused_at_once() {
         });
         let requests: Vec<_> = requests.collect();
         while requests.iter().filter(|request| request.is_finished()).count() < 268 {
-            assert!(started.elapsed() < Duration::from_secs(10), "268 are refused");
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "fewer than 268 requests were refused in time"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // Health checks are never refused. A busy pool does not make them report a dead database.

@@ -53,7 +53,7 @@ impl World {
     async fn becomes_ready(&self) {
         let started = Instant::now();
         while self.ready().await.0 != 200 {
-            assert!(started.elapsed() < Duration::from_secs(30), "the server stays unready");
+            assert!(started.elapsed() < Duration::from_secs(30), "the server did not become ready");
         }
     }
 
@@ -115,7 +115,7 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     set(true).await;
     let started = Instant::now();
     while world.ready().await != (503, "degraded: the database accepts no writes\n".to_owned()) {
-        assert!(started.elapsed() < Duration::from_secs(10), "the fault is not reported");
+        assert!(started.elapsed() < Duration::from_secs(10), "the fault was not reported");
     }
     let refused = world.buy().await;
     assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
@@ -124,7 +124,7 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     set(false).await;
     let started = Instant::now();
     while world.buy().await["data"]["purchase"]["outcome"] != "CREATED" {
-        assert!(started.elapsed() < Duration::from_secs(10), "nothing can be bought");
+        assert!(started.elapsed() < Duration::from_secs(10), "nothing could be bought");
     }
     world.becomes_ready().await;
 }
@@ -145,7 +145,7 @@ async fn a_restart_fails_no_read_for_good(world: &mut World) {
             break;
         }
         assert_eq!(answer.pointer(CODE), Some(&json!("OVERLOADED")), "{answer:#}");
-        assert!(started.elapsed() < Duration::from_secs(30), "no read succeeds");
+        assert!(started.elapsed() < Duration::from_secs(30), "no read succeeded");
     }
     assert_eq!(world.buy().await["data"]["purchase"]["outcome"], "EXISTING");
     world.becomes_ready().await;
@@ -246,7 +246,7 @@ async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
         if waiting.len() == 3 {
             break waiting;
         }
-        assert!(started.elapsed() < Duration::from_secs(5), "the requests do not wait for the lock");
+        assert!(started.elapsed() < Duration::from_secs(5), "the requests did not wait for the lock");
     };
     for request in requests {
         request.abort();
@@ -259,7 +259,7 @@ async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
         .iter()
         .all(|row| !waiting.contains(row))
     {
-        assert!(started.elapsed() < Duration::from_secs(5), "the statements do not end");
+        assert!(started.elapsed() < Duration::from_secs(5), "the statements did not end");
     }
     assert_eq!(learner.run(page).await.list("/viewer/mockTestAttempts/edges").len(), 0);
     let left = connections("").await;

@@ -71,7 +71,7 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     let said = crate::raw::ask(&mut stream).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 500 ") && said.contains("x-request-id: abc-1"), "{said}");
     assert!(said.contains(r#""code":"INTERNAL""#) && said.contains("nosniff"), "{said}");
-    assert!(!said.contains("a test panics"), "the cause stays in the log");
+    assert!(!said.contains("a test panics"), "the response shows the cause");
     assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 1);
     drop(stream);
     let media = "application/graphql-response+json";
@@ -139,7 +139,7 @@ async fn a_stop_finishes_requests_and_cuts_those_that_never_end() {
         while endless.chunk().await?.is_some() {}
         reqwest::Result::Ok(())
     };
-    assert!(rest.await.is_err(), "the client notices that the response is incomplete");
+    assert!(rest.await.is_err(), "the client did not notice that the response is incomplete");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,6 +152,6 @@ async fn a_client_that_takes_nothing_is_cut() {
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let said = read_to_close(&mut stream).await;
     assert!(said.starts_with("HTTP/1.1 200 OK"));
-    assert!(said.len() < SIZE, "more than the buffers held: {} bytes", said.len());
+    assert!(said.len() < SIZE, "the client got more than the buffers held: {} bytes", said.len());
     server.stop().await;
 }

@@ -124,7 +124,7 @@ async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
         while login(app, "asha", "password", HALL).await.status() == 200 {
             guesses += 1;
         }
-        assert_eq!(guesses, 0, "a wrong password is answered like a locked account");
+        assert_eq!(guesses, 0, "a client at the owner's address got guesses");
         for _ in 0..20 {
             refused(login(app, "asha", "password", HALL).await).await;
         }

@@ -131,7 +131,7 @@ async fn one_client_cannot_take_all_permits() {
         drop(mine.pop());
         let started = Instant::now();
         while ask(&mut connect(app.address()).await).await.is_err() {
-            assert!(started.elapsed() < Duration::from_secs(5), "the permit is free again");
+            assert!(started.elapsed() < Duration::from_secs(5), "the permit did not become free");
         }
     })
     .await;
@@ -191,7 +191,7 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
             if ask_from("127.0.0.1").await.starts_with("HTTP/1.1 503 ") {
                 break;
             }
-            assert!(pause < Duration::from_secs(10), "the client never reaches its share of the memory");
+            assert!(pause < Duration::from_secs(10), "the client never reached its share of the memory");
             unfinished.push(unfinished_body().await);
             pause *= 2;
         }
@@ -200,7 +200,7 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
         drop(unfinished);
         let started = Instant::now();
         while !ask_from("127.0.0.1").await.starts_with("HTTP/1.1 200 ") {
-            assert!(started.elapsed() < Duration::from_secs(40), "the memory is free again");
+            assert!(started.elapsed() < Duration::from_secs(40), "the memory did not become free");
         }
     })
     .await;

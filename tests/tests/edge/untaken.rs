@@ -70,10 +70,13 @@ async fn a_client_that_reads_a_little_at_a_time_is_too_slow() {
     assert!(taken.starts_with(b"HTTP/1.1 200 OK"));
     let started = Instant::now();
     while stream.read_exact(&mut taken).await.is_ok() {
-        assert!(started.elapsed() < Duration::from_secs(15), "the server cuts the connection");
+        assert!(started.elapsed() < Duration::from_secs(15), "the server did not cut the connection");
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert!(started.elapsed() > Duration::from_millis(1_900), "the server waited for its idle limit");
+    assert!(
+        started.elapsed() > Duration::from_millis(1_900),
+        "the server cut the connection before its idle limit"
+    );
     server.stop().await;
 }
 
@@ -95,6 +98,6 @@ async fn a_client_that_reads_steadily_is_fast_enough() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let head = stream.read_to_end(&mut taken).await.unwrap();
-    assert!((100..2_000).contains(&head), "the rest must be as long as the head: {head}");
+    assert!((100..2_000).contains(&head), "the rest is not as long as a head: {head}");
     server.stop().await;
 }

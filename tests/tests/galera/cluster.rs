@@ -45,7 +45,7 @@ impl Cluster {
         let connection = nodes[0].connect("mysql").await.expect("a node that is synced");
         connection.execute_unprepared("CREATE DATABASE jishu").await.expect("a fresh database");
         let joined = status(&connection, "wsrep_cluster_size").await.expect("its status");
-        assert_eq!(joined, size.to_string(), "nodes in the cluster");
+        assert_eq!(joined, size.to_string(), "not all nodes joined the cluster");
         connection.close().await.expect("closing");
         Self { nodes }
     }
@@ -107,7 +107,7 @@ impl Node {
             let ended = self.child.try_wait().expect("a process of ours");
             assert!(
                 ended.is_none() && started.elapsed() < Duration::from_secs(90),
-                "the node does not join: {}",
+                "the node did not join: {}",
                 std::fs::read_to_string(&self.log).unwrap_or_default()
             );
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -40,9 +40,9 @@ pub(crate) async fn acknowledged(world: &World) {
         let sessions: BTreeSet<String> = started.iter().map(id).collect();
         let told: Vec<_> =
             started.iter().map(|it| (id(it), it.session().attempt_number, it.resumed)).collect();
-        assert_eq!(sessions.len(), 1, "one open sitting: {told:?}");
+        assert_eq!(sessions.len(), 1, "the starts made several sittings: {told:?}");
         let starts = told.iter().filter(|(_, _, resumed)| !resumed).count();
-        assert_eq!(starts, 1, "started once: {told:?}");
+        assert_eq!(starts, 1, "not exactly one request started the sitting: {told:?}");
 
         let session = sessions.first().expect("one");
         let questions = started[0].questions();
@@ -67,5 +67,5 @@ pub(crate) async fn acknowledged(world: &World) {
     }
     world.assert_sittings_right().await;
     eprintln!("{} sittings: {taken} batches were taken, {refused} came too late", rounds());
-    assert_eq!(lost, [], "what was acknowledged was scored (round, acknowledged, scored)");
+    assert_eq!(lost, [], "acknowledged answers were not scored (round, acknowledged, scored)");
 }

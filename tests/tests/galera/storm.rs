@@ -37,7 +37,7 @@ pub(crate) async fn overlapping(world: &World) {
         let inputs = (0..CALLERS).map(|caller| selection(world, caller + round)).collect();
         let calls = all_at_once(&learner, inputs).await;
         longest = longest.max(slowest(&calls));
-        assert_eq!(created(&calls), 150, "every card was created for exactly one caller");
+        assert_eq!(created(&calls), 150, "not every card was created for exactly one caller");
     }
     eprintln!("{} rounds of {CALLERS} overlapping purchases, slowest call {longest:?}", rounds());
 }
@@ -65,7 +65,7 @@ pub(crate) async fn keyed(world: &World) {
             assert_eq!(
                 call.payload,
                 calls[number % REQUESTS].payload,
-                "all requests of a key get one response"
+                "two requests of a key got different responses"
             );
         }
         assert_eq!(created(&calls[..REQUESTS]), 150);
@@ -104,16 +104,16 @@ pub(crate) async fn one_after_the_other(world: &World) {
                 let first = purchase(&node(step), input.clone()).await;
                 assert_eq!(first.payload["outcome"], "CREATED");
                 let cards = 50 * i64::try_from(step + 1).expect("few");
-                assert_eq!(owned(step + 1).await, cards, "cards that the next node shows");
+                assert_eq!(owned(step + 1).await, cards, "the next node does not show all cards");
                 let again = purchase(&node(step + 2), input).await;
-                assert_eq!(again.payload, first.payload, "a repeated key gets the first response");
+                assert_eq!(again.payload, first.payload, "a repeated key got another response");
             }
         }
     });
     join_all(learners).await;
     stop.store(true, Ordering::SeqCst);
     let bulks = bulk.await.expect("the bulk does not panic");
-    assert!(bulks > 0, "the other nodes were behind");
+    assert!(bulks > 0, "no bulk insert ran, so no node was behind");
     eprintln!("{} learners went from node to node beside {bulks} bulk inserts", 4 * rounds());
 }
 

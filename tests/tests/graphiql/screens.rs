@@ -183,7 +183,10 @@ async fn the_keyboard_enters_the_editor_with_two_keys_and_leaves_it_with_two() {
             let link = page.client.active_element().await.unwrap();
             assert_eq!(link.text().await.unwrap(), "Skip to the editor");
             let (left, top, width, height) = link.rectangle().await.unwrap();
-            assert!(left >= 0.0 && top >= 0.0 && width > 0.0 && height > 0.0, "the link is on the screen");
+            assert!(
+                left >= 0.0 && top >= 0.0 && width > 0.0 && height > 0.0,
+                "the link is outside the screen"
+            );
 
             page.press(&enter.to_string()).await;
             page.press("#typed").await;

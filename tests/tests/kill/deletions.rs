@@ -52,7 +52,7 @@ pub(crate) async fn abort(backend: Backend) {
             learner.add_to_cart(&[&course.subjects[1]]).await;
             let before = state(&app, user).await;
             let aborted = delete(&app, &email, boundary);
-            assert!(!aborted.status.success(), "{boundary}: the process aborted");
+            assert!(!aborted.status.success(), "{boundary}: the process did not abort");
             if boundary == "deletion.committed" {
                 assert_ne!(state(&app, user).await, before, "{boundary}");
             } else {

@@ -75,7 +75,7 @@ impl Fault {
         }
     }
 
-    /// Returns whether a violation is a sign of this bug. In many storms other violations may occur as well.
+    /// Returns whether a violation is a sign of this bug. The bug can cause other violations too.
     pub(crate) fn shows_in(self, violation: &str) -> bool {
         let signs: &[&str] = match self {
             Self::Split | Self::Miscounted => &["without exactly its cards"],

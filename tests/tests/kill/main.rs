@@ -1,5 +1,6 @@
-//! The kill harness. It kills the real server and the real database server again and again, during storms of
-//! purchases, of sittings, of refunds and of orders. Afterwards everything that was acknowledged must exist once and complete.
+//! The kill harness. It kills the real server and the real database server again and again during *storms*: many
+//! clients who buy, sit, refund or order at once. Afterwards everything that the server acknowledged must exist exactly
+//! once and must be complete.
 //!
 //! - `KILL_SEED` repeats the choices of a run.
 //! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds 4.
@@ -80,8 +81,11 @@ async fn killed_at_random(backend: Backend) {
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = world.wrong(&report.ledger).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(report.server_kills > 0 && report.ledger.acknowledged() > 0, "something happened");
-    assert!(report.database_kills > 0 || !kills.database, "the database was killed");
+    assert!(
+        report.server_kills > 0 && report.ledger.acknowledged() > 0,
+        "nothing happened: no kill or no purchase"
+    );
+    assert!(report.database_kills > 0 || !kills.database, "the database was never killed");
 }
 
 async fn aborted_at_every_boundary(backend: Backend) {
@@ -153,7 +157,10 @@ async fn sittings_killed_at_random(backend: Backend) {
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = sittings::wrong(&world, &report.ledger).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(report.server_kills > 0 && report.ledger.acknowledged() > 0, "something happened");
+    assert!(
+        report.server_kills > 0 && report.ledger.acknowledged() > 0,
+        "nothing happened: no kill, or no acknowledged request"
+    );
 }
 
 async fn sittings_aborted_at_every_boundary(backend: Backend) {
@@ -236,7 +243,7 @@ async fn refunds_and_expiry_survive_kills(backend: Backend) {
     );
     let wrong = refunds::wrong(&world).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(server_kills > 0 && made > 0, "something happened");
+    assert!(server_kills > 0 && made > 0, "nothing happened: no kill or no refund");
 
     for (fault, learner) in Fault::OF_REFUNDS.into_iter().zip(150..) {
         let Some(caught) = refunds::caught(&mut world, fault, learner).await else {
@@ -281,8 +288,8 @@ async fn orders_survive_kills(backend: Backend) {
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = orders::wrong(&world, &fake).await;
     assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
-    assert!(report.orders >= length.orders, "something happened");
-    assert!(report.database_kills > 0 || backend == Backend::Sqlite, "the database was killed");
+    assert!(report.orders >= length.orders, "the storm made fewer orders than it should");
+    assert!(report.database_kills > 0 || backend == Backend::Sqlite, "the database was never killed");
 
     for (fault, number) in Fault::OF_ORDERS.into_iter().zip(50..) {
         let Some(caught) = orders::caught(&mut world, &fake, fault, number).await else {

@@ -30,7 +30,7 @@ async fn send_and_abort(
         request = request.bearer_auth(token);
     }
     let sent = request.json(&json!({ "query": document, "variables": variables })).send().await;
-    assert!(sent.is_err(), "the server aborted");
+    assert!(sent.is_err(), "the server did not abort");
     assert!(world.revive(), "{boundary}");
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
         assert_eq!(confirmed.list("/confirmTwoFactor/recoveryCodes").len(), 10, "{boundary}");
         let after = state(world).await;
         assert_eq!(after[..2], [before[0] + 1, before[1] + 10], "{boundary}");
-        assert_eq!(after[4] - before[4], -1, "{boundary}: the other session ends");
+        assert_eq!(after[4] - before[4], -1, "{boundary}: the other session did not end");
         assert_eq!((after[5] - before[5], after[6] - before[6]), (1, 1), "{boundary}");
     }
     for (boundary, number) in SECOND_FACTOR_LOGIN_BOUNDARIES.into_iter().zip(10..) {

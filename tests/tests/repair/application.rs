@@ -60,7 +60,7 @@ async fn read(connection: DatabaseConnection, stop: Arc<AtomicBool>) -> (Duratio
     while !stop.load(Ordering::SeqCst) {
         let began = Instant::now();
         let page = "SELECT id, status FROM mock_test_attempts WHERE purchase_id = 1 ORDER BY id";
-        assert!(rows(&connection, page).await.len() >= 50, "its cards are there");
+        assert!(rows(&connection, page).await.len() >= 50, "the cards of the purchase are missing");
         longest = longest.max(began.elapsed());
         times += 1;
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -138,7 +138,11 @@ async fn kill_and_repair(
     moments: &mut StdRng,
 ) -> String {
     let bug = matches!(start, InitialKeys::OldOnly | InitialKeys::OldAndNew);
-    assert_eq!(old.accepts_second_subject().await, !bug, "the old key refuses (1, 2, 1) beside (1, 1, 1)");
+    assert_eq!(
+        old.accepts_second_subject().await,
+        !bug,
+        "(1, 2, 1) beside (1, 1, 1) was accepted or refused against the initial keys"
+    );
     if !bug {
         old.run("DELETE FROM mock_test_attempts WHERE purchase_id = 1 AND subject_id = 2").await;
     }
@@ -160,7 +164,7 @@ async fn kill_and_repair(
     }
     let began = Instant::now();
     let mut repair = RepairProcess::start(old);
-    assert!(repair.ends_within(Duration::from_secs(600)).await, "the repair ends");
+    assert!(repair.ends_within(Duration::from_secs(600)).await, "the repair did not end in time");
     let took = began.elapsed();
     let stalls = application.stop().await;
 
@@ -236,10 +240,13 @@ impl OldDatabase {
             );
             assert_eq!(self.rows(&orphans).await[0][0], "0", "{child}.{column}");
         }
-        assert!(self.accepts_second_subject().await, "(1, 2, 1) stands beside (1, 1, 1)");
-        assert!(!self.accepts_second_subject().await, "it does so once");
-        assert!(self.add_card(1, 1, 99, 1, 0, "available").await.is_err(), "there is no such subject");
+        assert!(self.accepts_second_subject().await, "(1, 2, 1) was refused beside (1, 1, 1)");
+        assert!(!self.accepts_second_subject().await, "(1, 2, 1) was accepted twice");
+        assert!(
+            self.add_card(1, 1, 99, 1, 0, "available").await.is_err(),
+            "a card of an unknown subject was accepted"
+        );
         let orphan = "INSERT INTO exam_category_questions (question, mock_test_id) VALUES ('Q', -1)";
-        assert!(self.try_run(orphan).await.is_err(), "there is no such card");
+        assert!(self.try_run(orphan).await.is_err(), "a question of an unknown card was accepted");
     }
 }

@@ -174,7 +174,7 @@ async fn a_database_without_the_later_columns_is_repaired(backend: Backend) {
         assert_eq!(
             old.rows("SELECT DISTINCT mock_test_id FROM exam_category_questions").await,
             [["11"]],
-            "the only set of questions follows"
+            "the set of questions did not follow the card"
         );
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);

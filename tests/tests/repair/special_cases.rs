@@ -121,7 +121,7 @@ async fn the_latest_score_is_that_of_the_sitting_that_ended_last(backend: Backen
         old.repair().await;
         let ours = "SELECT latest_score, first_attempt_score FROM mock_test_attempts";
         assert_eq!(old.rows(ours).await, [["3", "2"]]);
-        assert_eq!(old.dump().await[2], dump[2], "the sittings keep their numbers, by their start");
+        assert_eq!(old.dump().await[2], dump[2], "a sitting has not kept its number");
 
         // On SQLite some applications write a time with a T and others with a space.
         if backend == Backend::Sqlite {

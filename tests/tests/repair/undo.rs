@@ -1,4 +1,4 @@
-//! `jishu repair --undo`.
+//! The command `jishu repair --undo`: undoes the latest repair.
 
 use std::cell::Cell;
 
@@ -197,7 +197,10 @@ async fn undo_restores_the_old_key(backend: Backend) {
         old.run("DELETE FROM mock_test_attempts WHERE subject_id = 2 AND purchase_id = 1").await;
         old.undo().await.unwrap();
         assert_eq!(old.dump().await[1..], dump[1..]);
-        assert!(old.add_card(1, 1, 2, 1, 0, "available").await.is_err(), "the old key refuses it");
+        assert!(
+            old.add_card(1, 1, 2, 1, 0, "available").await.is_err(),
+            "the old key accepts a second subject"
+        );
         assert!(old.codes().await.contains(&"old_key_present"));
     })
     .await;

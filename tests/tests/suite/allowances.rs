@@ -85,9 +85,17 @@ async fn every_scope_extends_open_sittings_and_later_ones(app: Arc<TestApp>) {
         input["extraSeconds"] = json!(granted);
         let answer = world.grant(input).await;
         assert_eq!(answer["sittingsExtended"], 1, "{scope}: {answer}");
-        assert_eq!(world.start(&world.cards[0]).await, HOUR + granted, "{scope}: the open sitting");
+        assert_eq!(
+            world.start(&world.cards[0]).await,
+            HOUR + granted,
+            "{scope}: the open sitting did not get the time"
+        );
         world.learner.submit_session(started.id(), None).await;
-        assert_eq!(world.start(&world.cards[0]).await, HOUR + granted, "{scope}: the next sitting");
+        assert_eq!(
+            world.start(&world.cards[0]).await,
+            HOUR + granted,
+            "{scope}: the next sitting did not get the time"
+        );
         let started = world.learner.start_session(&world.cards[0]).await;
         world.learner.submit_session(started.id(), None).await;
         // The field of the card shows the time.
@@ -142,9 +150,9 @@ async fn attempts_reach_existing_cards_and_later_purchases(app: Arc<TestApp>) {
     let answer = world.grant(subject.clone()).await;
     assert_eq!((&answer["cardsRaised"], &answer["usersRemaining"]), (&json!(3), &json!(0)));
     let raised = "SELECT COUNT(*) FROM mock_test_attempts WHERE max_attempts = 5";
-    assert_eq!(app.number(raised).await, 3, "only the cards of this subject");
+    assert_eq!(app.number(raised).await, 3, "not exactly the cards of this subject got the attempts");
     let status = "SELECT COUNT(*) FROM mock_test_attempts WHERE status = 'completed'";
-    assert_eq!(app.number(status).await, 1, "the card can be sat again");
+    assert_eq!(app.number(status).await, 1, "the card cannot be sat again");
 
     // A later purchase of another learner gets the attempts.
     let binod = app.learner("Binod").await;
@@ -185,11 +193,7 @@ async fn repeating_a_grant_changes_nothing(app: Arc<TestApp>) {
                  AND e.action = 'allowance.granted' AND e.state_after LIKE '%600%' AND e.state_before IS NULL";
     assert_eq!(app.number(event).await, 1);
     let leaks = "SELECT COUNT(*) FROM audit_events WHERE state_after LIKE '%Dyslexia%'";
-    assert_eq!(
-        app.number(leaks).await,
-        0,
-        "the audit trail cannot be erased, so it does not hold the reason"
-    );
+    assert_eq!(app.number(leaks).await, 0, "the audit trail, which cannot be erased, holds the reason");
 }
 
 async fn subscribers_see_what_an_allowance_changes(app: Arc<TestApp>) {
@@ -212,7 +216,10 @@ async fn subscribers_see_what_an_allowance_changes(app: Arc<TestApp>) {
     }
     world.grant(json!({ "userId": world.user, "extraSeconds": 60 })).await;
     let event = socket.hear().await;
-    assert_eq!(event["payload"]["data"]["mockTestAttemptChanged"]["testNumber"], 1, "the open sitting");
+    assert_eq!(
+        event["payload"]["data"]["mockTestAttemptChanged"]["testNumber"], 1,
+        "the event is not about the card with the open sitting"
+    );
     socket.hang_up();
 }
 
@@ -233,7 +240,11 @@ async fn allowances_are_listed(app: Arc<TestApp>) {
         user { name email } subject { name } course { name } extraSeconds } } } }";
     let all = world.support.run_with(query, json!({})).await;
     assert_eq!(all.number("/allowances/totalCount"), 3);
-    assert_eq!(all.text("/allowances/edges/0/node/course/name"), "Course", "newest first");
+    assert_eq!(
+        all.text("/allowances/edges/0/node/course/name"),
+        "Course",
+        "the newest allowance is not the first"
+    );
     for (filter, count) in [
         (json!({ "userId": user }), 2),
         (json!({ "subjectId": course.subjects[0] }), 1),

@@ -156,7 +156,7 @@ impl Serving {
     pub(crate) fn stop(mut self) -> tempfile::TempDir {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "SIGTERM ends the server cleanly");
+        assert!(self.child.wait().unwrap().success(), "the server did not end cleanly at SIGTERM");
         self.folder
     }
 }

@@ -56,7 +56,7 @@ async fn sixty_four_overlapping_purchases_buy_each_subject_once(app: Arc<TestApp
         let selection = |caller| overlapping(&course.id, &course.subjects, caller + round);
         let calls = all_at_once(&[learner], (0..CALLERS).map(selection).collect()).await;
         longest = longest.max(slowest(&calls));
-        assert_eq!(created(&calls), 150, "every card was created for exactly one caller");
+        assert_eq!(created(&calls), 150, "not every card was created for exactly one caller");
     }
     let rounds = i64::try_from(rounds()).expect("few");
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 150 * rounds);

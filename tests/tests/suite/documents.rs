@@ -52,7 +52,7 @@ async fn a_mutation_written_twice_runs_once(app: Arc<TestApp>) {
     assert_eq!(
         app.number("SELECT COUNT(*) FROM purchase_requests").await,
         1,
-        "one request reached the service"
+        "not exactly one request reached the service"
     );
     // With two aliases the purchase runs twice, one after the other.
     let both = "mutation ($input: PurchaseInput!) { a: purchase(input: $input) { outcome } b: purchase(input: $input) { outcome } }";

@@ -109,7 +109,7 @@ async fn migrations_that_expand_break_no_older_version(app: Arc<TestApp>) {
     let connection = sea_orm::Database::connect(&url).await.unwrap();
     Migrator::up(&connection, Some(u32::try_from(first).unwrap())).await.unwrap();
     let mut before = shape(&connection).await;
-    assert!(before.columns.len() > 200 && before.demands.len() > 20, "the shape is read");
+    assert!(before.columns.len() > 200 && before.demands.len() > 20, "the shape was not read");
     for name in &all[first..] {
         Migrator::up(&connection, Some(1)).await.unwrap();
         let after = shape(&connection).await;

@@ -68,13 +68,17 @@ async fn the_end_of_the_term_closes_an_open_sitting_at_that_moment(app: Arc<Test
         term.sitting(in_time.id()).await["status"] == "ABANDONED"
     })
     .await;
-    assert_eq!(term.sitting(in_time.id()).await["endReason"], Value::Null, "its time limit ended it");
+    assert_eq!(
+        term.sitting(in_time.id()).await["endReason"],
+        Value::Null,
+        "the sitting did not end by its time limit"
+    );
 
     let started = term.learner.start_session(&term.cards[0]).await;
     let open = term.sitting(started.id()).await;
     assert_eq!(
         open["expiresAt"], open["mockTestAttempt"]["purchase"]["expiresAt"],
-        "twenty minutes, not an hour"
+        "the deadline is not the end of the purchase"
     );
     let first = answer(&started.questions()[0], Tries::Right);
     app.clock.advance(TimeDelta::minutes(20));
@@ -84,7 +88,7 @@ async fn the_end_of_the_term_closes_an_open_sitting_at_that_moment(app: Arc<Test
     assert_eq!(
         expiry::end_lapsed(&app.services).await.expect("the search works"),
         0,
-        "answers may still arrive"
+        "a purchase was ended while answers may still arrive"
     );
 
     app.clock.advance(GRACE);
@@ -140,7 +144,7 @@ async fn the_end_is_recorded_once_by_several_nodes(app: Arc<TestApp>) {
         join_all(searches).await.into_iter().map(|ended| ended.expect("the search works")).sum();
     assert!(ended <= 13, "{ended}");
     recorded(&app, 14).await;
-    assert_eq!(app.number(EVENTS).await, 13, "one event for each purchase");
+    assert_eq!(app.number(EVENTS).await, 13, "not every purchase has exactly one event");
     assert_eq!(
         app.number("SELECT COUNT(DISTINCT target_id) FROM audit_events WHERE action = 'purchase.expired'")
             .await,
@@ -162,10 +166,14 @@ async fn buying_again_ends_the_old_purchase(app: Arc<TestApp>) {
     assert_eq!(again.outcome(), ("CREATED", 2, 2));
     let ended = term.sitting(started.id()).await;
     assert_eq!((&ended["status"], &ended["endReason"]), (&json!("ABANDONED"), &json!("EXPIRED")));
-    assert_eq!((app.number(ENDED).await, app.number(EVENTS).await), (2, 1), "the whole purchase has ended");
+    assert_eq!(
+        (app.number(ENDED).await, app.number(EVENTS).await),
+        (2, 1),
+        "not the whole purchase has ended"
+    );
     let in_order = "SELECT COUNT(*) FROM audit_events created JOIN audit_events expired ON expired.id < created.id \
                     AND expired.action = 'purchase.expired' WHERE created.action = 'purchase.created'";
-    assert_eq!(app.number(in_order).await, 1, "events of purchases that came after the end of the old one");
+    assert_eq!(app.number(in_order).await, 1, "the new purchase has no event after the end of the old one");
     app.clock.advance(GRACE);
     assert_eq!(expiry::end_lapsed(&app.services).await.expect("the search works"), 0);
     assert_eq!(app.number(EVENTS).await, 1);
@@ -190,7 +198,7 @@ async fn an_older_sitting_with_a_later_deadline_is_closed(app: Arc<TestApp>) {
     assert_eq!((&ended["status"], &ended["endReason"]), (&json!("ABANDONED"), &json!("EXPIRED")));
     assert_eq!(
         ended["submittedAt"], ended["mockTestAttempt"]["purchase"]["expiresAt"],
-        "it ended with the term"
+        "the sitting did not end with the term"
     );
 }
 

@@ -72,7 +72,7 @@ async fn an_open_sitting_gets_the_time_at_once_and_never_loses_any(app: Arc<Test
     assert_eq!(
         app.deadline(&sitting).await,
         after(600),
-        "counted from the start, at whatever time it is granted"
+        "the extra time was not counted from the start of the sitting"
     );
     // The given seconds are a total. A greater total moves the deadline, and the same total changes nothing. A smaller one
     // applies only to later sittings.
@@ -88,7 +88,7 @@ async fn an_open_sitting_gets_the_time_at_once_and_never_loses_any(app: Arc<Test
     let wanted = "SELECT COUNT(*) FROM audit_events a JOIN users u ON u.id = a.actor_id \
                   WHERE action = 'mock_test_attempt.extended' AND target_type = 'mock_test_attempts' \
                   AND u.role = 'admin'";
-    assert_eq!(app.number(wanted).await, 1, "the event names who granted it");
+    assert_eq!(app.number(wanted).await, 1, "the event does not name the admin who granted the time");
     assert_eq!(
         app.number(
             "SELECT COUNT(*) FROM extra_times e JOIN users u ON u.id = e.granted_by WHERE u.role = 'admin'"
@@ -164,7 +164,11 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
     assert_eq!(refused, ("TEST_SESSION_OVERDUE".to_owned(), "extraSeconds".to_owned()));
     assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60));
     assert_eq!(app.rows().await, before);
-    assert_eq!(app.number("SELECT seconds FROM extra_times").await, 60, "nothing was written");
+    assert_eq!(
+        app.number("SELECT seconds FROM extra_times").await,
+        60,
+        "the refused request changed the extra time"
+    );
     assert_eq!(app.number("SELECT MAX(max_attempts) FROM mock_test_attempts").await, 3);
     // A grant that does not move the deadline is allowed, such as the same extra time again, or more attempts.
     grant(&support, &sitting.card, json!({ "extraSeconds": 60, "maxAttempts": 4 })).await;
@@ -173,7 +177,7 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
     assert_eq!(
         app.deadline(&sitting).await,
         deadline + TimeDelta::seconds(60),
-        "a sitting that is over keeps its deadline"
+        "the deadline of a sitting that is over has moved"
     );
 }
 

@@ -77,7 +77,11 @@ async fn a_grant_is_a_purchase_for_nothing(app: Arc<TestApp>) {
         )
         .await;
     assert_eq!(*bought.at("/purchase/purchase/complimentary"), false);
-    assert_eq!(bought.text("/purchase/purchase/cost/amount"), "75.00", "the share of the other subject");
+    assert_eq!(
+        bought.text("/purchase/purchase/cost/amount"),
+        "75.00",
+        "the price is not the share of the other subject"
+    );
 }
 
 async fn owned_subjects_are_not_given_twice(app: Arc<TestApp>) {
@@ -97,7 +101,7 @@ async fn owned_subjects_are_not_given_twice(app: Arc<TestApp>) {
         let rows = rows.iter().filter(|(table, _)| *table != "purchase_requests");
         rows.copied().collect::<Vec<_>>()
     };
-    assert_eq!(without(&after), without(&before), "only the key of the request is stored");
+    assert_eq!(without(&after), without(&before), "more than the key of the request was stored");
 }
 
 async fn sixty_four_grants_and_purchases_at_once_give_each_subject_once(app: Arc<TestApp>) {

@@ -61,7 +61,11 @@ async fn a_minor_needs_a_consent_that_the_guardian_can_revoke(app: Arc<TestApp>,
     }
     consent_of(&learner, &app.anonymous(), &mail, GUARDIAN).await;
     let asked = mail.newest(GUARDIAN, GUARDIAN_CONSENT).await;
-    assert!(asked.text.contains(ASHA), "the guardian reads whose account it is: {}", asked.text);
+    assert!(
+        asked.text.contains(ASHA),
+        "the mail does not tell the guardian whose account it is: {}",
+        asked.text
+    );
     assert_eq!(status(&learner).await, "GIVEN");
     assert_eq!(code(&ask(&learner, GUARDIAN).await), "GUARDIAN_CONSENT_NOT_NEEDED");
     let bought = learner.buy(world.course.subject(0)).await;
@@ -133,7 +137,7 @@ async fn an_account_without_a_year_is_asked_at_the_next_purchase(app: Arc<TestAp
         assert_eq!(code(&year(wrong).await), "BIRTH_YEAR_INVALID");
     }
     assert_eq!(year(1990).await["user"]["birthYear"], 1990);
-    assert_eq!(year(1990).await["userErrors"], json!([]), "the same year again");
+    assert_eq!(year(1990).await["userErrors"], json!([]), "the same year was refused the second time");
     assert_eq!(code(&year(1980).await), "BIRTH_YEAR_FIXED");
     assert_eq!(code(&ask(&learner, GUARDIAN).await), "GUARDIAN_CONSENT_NOT_NEEDED");
     let _ = buy().await.purchase();
@@ -160,7 +164,11 @@ async fn links_of_guardians_work_once(app: Arc<TestApp>, mail: Arc<MailServer>) 
     let give = async |token: &str| {
         send(&app.anonymous(), "giveGuardianConsent", &format!("(token: \"{token}\")"), "done").await
     };
-    assert_eq!(code(&give(&first).await), "LINK_INVALID", "another guardian was asked since");
+    assert_eq!(
+        code(&give(&first).await),
+        "LINK_INVALID",
+        "the link works although another guardian was asked since"
+    );
     assert_eq!(code(&give("").await), "LINK_INVALID");
     let (one, other) = tokio::join!(give(&token), give(&token));
     assert_eq!([one, other].iter().filter(|given| given["done"] == true).count(), 1);

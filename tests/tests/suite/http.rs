@@ -179,7 +179,7 @@ async fn health_keys_and_request_ids() {
         assert_eq!(get("/health/ready").await.unwrap().text().await.unwrap(), "ready\n");
         let keys: Value = get("/.well-known/jwks.json").await.unwrap().json().await.unwrap();
         assert_eq!((&keys["keys"][0]["alg"], &keys["keys"][0]["crv"]), (&json!("EdDSA"), &json!("Ed25519")));
-        assert!(keys["keys"][0].get("d").is_none(), "the private key is not published");
+        assert!(keys["keys"][0].get("d").is_none(), "the private key is published");
         let given =
             app.http().get(app.url("/health/live")).header("x-request-id", "abc-1").send().await.unwrap();
         assert_eq!(given.headers()["x-request-id"], "abc-1");

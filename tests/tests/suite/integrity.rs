@@ -69,7 +69,7 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
         error.unwrap_or_else(|| panic!("not refused: {sql}")).to_string()
     };
     for (table, column, word) in WORDS {
-        assert!(app.number(&format!("SELECT COUNT(*) FROM {table}")).await > 0, "{table} has a row");
+        assert!(app.number(&format!("SELECT COUNT(*) FROM {table}")).await > 0, "{table} has no row");
         let cased = format!("{}{}", word[..1].to_uppercase(), &word[1..]);
         for bad in ["best", "", &cased, &format!("{word} ")] {
             let message = refuses(&format!("UPDATE {table} SET {column} = '{bad}'")).await;
@@ -91,7 +91,7 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
         let message = refuses(&format!("UPDATE subjects SET {marks}")).await;
         assert!(message.contains("check_subjects_marks"), "{message}");
     }
-    assert_eq!(integrity::examine(app.connection()).await.unwrap(), [], "nothing bad was written");
+    assert_eq!(integrity::examine(app.connection()).await.unwrap(), [], "a wrong value was written");
 }
 
 /// Reads the rows of every table with a constraint that a test drops.
@@ -140,13 +140,13 @@ async fn a_migration_names_the_rows_in_its_way_and_changes_nothing(app: Arc<Test
     }
     assert!(
         everything(&app).await == before && structure(app.connection()).await == bare,
-        "nothing was changed"
+        "the failed migration changed something"
     );
     let named = integrity::examine(app.connection()).await.unwrap();
     assert_eq!(
         named.iter().filter(|bad| bad.column == "grading_method").count(),
         1,
-        "without the constraint too"
+        "without the constraint, the wrong value was not found once"
     );
 
     app.execute("UPDATE subjects SET grading_method = 'average', marks_correct = 400").await;
@@ -154,7 +154,7 @@ async fn a_migration_names_the_rows_in_its_way_and_changes_nothing(app: Arc<Test
     let before = everything(&app).await;
     database.migrate_up().await.unwrap();
     assert_eq!(structure(app.connection()).await, whole);
-    assert!(everything(&app).await == before, "no row was changed");
+    assert!(everything(&app).await == before, "a row has changed");
 }
 
 async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
@@ -215,7 +215,10 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     app.execute(&format!("UPDATE subjects SET grading_method = 'first' WHERE id IN ({bad}, {spoilt})")).await;
     app.execute("UPDATE courses SET currency = 'INR'").await;
     app.services.catalog.reload().await.unwrap();
-    assert!(named(&ben.run(list).await).contains("Biology"), "after the correction it is on sale again");
+    assert!(
+        named(&ben.run(list).await).contains("Biology"),
+        "the subject is not on sale after the correction"
+    );
 }
 
 /// Stores values that the driver cannot read: `infinity` in PostgreSQL, a date without a day in MariaDB, and text that is

@@ -63,11 +63,11 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     let before = rows_scanned(&app, &services).await;
     buy_and_sit(&app, &services, &course, "Chitra").await;
     let scanned = rows_scanned(&app, &services).await - before;
-    assert_eq!(scanned, 0, "rows that were read without an index");
+    assert_eq!(scanned, 0, "rows were read without an index");
     assert_eq!(
         services.database.renew_statistics().await.unwrap().renewed,
         [""; 0],
-        "nothing has grown since"
+        "statistics were renewed although no table has grown"
     );
     renews_only_what_nobody_else_renews(&app, &services).await;
 
@@ -81,7 +81,7 @@ async fn renews_only_what_nobody_else_renews(app: &TestApp, services: &Services)
     let other = app.connection().begin().await.unwrap();
     other.execute_unprepared("LOCK TABLE cart_items IN SHARE UPDATE EXCLUSIVE MODE").await.unwrap();
     let skipped = services.database.renew_statistics().await.unwrap();
-    assert_eq!(skipped.renewed, [""; 0], "another node renews them");
+    assert_eq!(skipped.renewed, [""; 0], "statistics were renewed although another node renews them");
     other.rollback().await.unwrap();
     assert_eq!(services.database.renew_statistics().await.unwrap().renewed, ["cart_items"]);
 }

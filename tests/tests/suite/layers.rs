@@ -67,7 +67,7 @@ fn no_layer_names_one_above_it() {
     for (folder, forbidden) in FORBIDDEN {
         let mut files = Vec::new();
         sources(&root.join(folder), &mut files);
-        assert!(!files.is_empty(), "{folder} has sources");
+        assert!(!files.is_empty(), "{folder} has no sources");
         for file in files {
             let text = fs::read_to_string(&file).expect("UTF-8");
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -118,7 +118,7 @@ fn no_two_public_types_have_one_name() {
         }
     }
     // SeaORM gives the row of each table this name.
-    assert!(places.remove("Model").is_some_and(|rows| rows.len() > 40), "the entities were read");
+    assert!(places.remove("Model").is_some_and(|rows| rows.len() > 40), "the entities were not read");
     places.retain(|_, files| files.len() > 1);
     assert!(places.is_empty(), "give each of these types a name of its own: {places:#?}");
 }

@@ -91,11 +91,7 @@ async fn open_shop(app: &TestApp, admin: &Client) -> Shop {
     let physics = mutate(admin, "createSubject", "CreateSubjectInput", "subject { id }", physics).await;
     let report =
         catalogue_file::apply(&app.services.database, app.clock.now(), FILE, ApplyMode::default()).await;
-    assert_eq!(
-        report.expect("the file is applied").changes.len(),
-        1,
-        "the file adds Chemistry and changes nothing"
-    );
+    assert_eq!(report.expect("the file is applied").changes.len(), 1, "the file did not add only Chemistry");
     app.services.catalog.reload().await.expect("the catalogue can be read");
     let subjects =
         "query ($id: ID!) { node(id: $id) { ... on Course { subjects { edges { node { id code } } } } } }";
@@ -171,7 +167,10 @@ async fn refund_in_mid_sitting(shop: &Shop, support: &Client, learner: &Client, 
             mutate(support, "refundPurchase", "RefundPurchaseInput", selection, refund.clone()).await;
         assert_eq!(payload["outcome"], outcome);
         assert_eq!(payload["refund"], json!({ "amount": { "amount": "600.00" }, "status": "SETTLED" }));
-        assert_eq!(payload["purchase"]["status"], "ACTIVE", "Chemistry is still owned");
+        assert_eq!(
+            payload["purchase"]["status"], "ACTIVE",
+            "the purchase is not active although Chemistry is still owned"
+        );
     }
     let closed = session_of(learner, started.id()).await;
     assert_eq!(

@@ -129,5 +129,5 @@ fn wrong_settings_of_mails_stop_the_start() {
         let told = refused(flag);
         assert!(told.contains(part), "{flag}: {told}");
     }
-    assert!(!folder.path().join("jishu.db").exists(), "nothing was created");
+    assert!(!folder.path().join("jishu.db").exists(), "a refused start created the database");
 }

@@ -70,7 +70,7 @@ async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestAp
         database.close().await.unwrap();
         app.backend.remove(&url).await;
         if up_ended && down_ended {
-            assert!(cut_after > 20, "statements were counted");
+            assert!(cut_after > 20, "too few statements were counted");
             return;
         }
     }
@@ -193,13 +193,13 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     };
     let is_unique = |error: Option<SqlErr>| matches!(error, Some(SqlErr::UniqueConstraintViolation(_)));
     let is_foreign = |error: Option<SqlErr>| matches!(error, Some(SqlErr::ForeignKeyConstraintViolation(_)));
-    assert!(is_unique(refused(request(102)).await), "a key used twice");
-    assert!(is_unique(refused(card(101, physics, 1)).await), "a duplicate card");
-    assert!(is_foreign(refused(card(102, chemistry, 1)).await), "a card without an entitlement");
+    assert!(is_unique(refused(request(102)).await), "a key was accepted twice");
+    assert!(is_unique(refused(card(101, physics, 1)).await), "a duplicate card was accepted");
+    assert!(is_foreign(refused(card(102, chemistry, 1)).await), "a card without an entitlement was accepted");
     refused(card(102, physics, 0)).await;
     let both_live =
         format!("UPDATE entitlements SET ended_at = NULL WHERE purchase_id = 101 AND subject_id = {physics}");
-    assert!(is_unique(refused(both_live).await), "a second live entitlement");
+    assert!(is_unique(refused(both_live).await), "a second live entitlement was accepted");
     refused(format!("DELETE FROM users WHERE id = {user}")).await;
     refused("DELETE FROM purchases WHERE id = 101".to_owned()).await;
     refused("UPDATE mock_test_attempts SET attempts_used = 4".to_owned()).await;

@@ -94,7 +94,7 @@ async fn a_look_is_recorded_once_in_a_request(app: Arc<TestApp>) {
     let user = world.learner.run("{ viewer { id } }").await.text("/viewer/id").to_owned();
     let before = app.rows().await;
     world.learner.run("{ viewer { purchases { totalCount } progress { testsTaken } } }").await;
-    assert_eq!(app.rows().await, before, "a look at the own account is not recorded");
+    assert_eq!(app.rows().await, before, "a look at one's own account was recorded");
     let node = "query ($id: ID!) { node(id: $id) { ... on User { name email role status cart { totalCount }
         purchases { edges { node { mockTestAttempts { totalCount } user { email } } } } mockTestAttempts { totalCount }
         testSessions { totalCount } progress { testsTaken } } } }";
@@ -107,9 +107,9 @@ async fn a_look_is_recorded_once_in_a_request(app: Arc<TestApp>) {
     assert_eq!((looks(&app, "user.looked_up").await, looks(&app, "user.listed").await), (1, 1));
     let target = "SELECT COUNT(*) FROM audit_events e JOIN users u ON u.id = e.target_id AND u.id = e.actor_id \
                   WHERE e.action = 'user.listed' AND u.name = 'Sam'";
-    assert_eq!(app.number(target).await, 1, "a list has the viewer as its target");
+    assert_eq!(app.number(target).await, 1, "the event of the list does not have the viewer as its target");
     support.run("{ users { edges { node { purchases { totalCount } } } } }").await;
-    assert_eq!(looks(&app, "user.looked_up").await, 2, "the account of Asha, but not the own one");
+    assert_eq!(looks(&app, "user.looked_up").await, 2, "not only the look at another's account was recorded");
 
     let author = app.staff("Ann", Role::Author).await;
     let before = app.rows().await;
@@ -217,7 +217,11 @@ async fn purchases_of_everybody_are_listed(app: Arc<TestApp>) {
         pageInfo { hasNextPage endCursor } edges { node { id status user { id name } subjects { name } cost { amount } } } } }";
     let all = support.run_with(query, json!({ "first": 3 })).await;
     assert_eq!(all.number("/purchases/totalCount"), 4);
-    assert_eq!(all.text("/purchases/edges/0/node/user/name"), "Binod", "newest first");
+    assert_eq!(
+        all.text("/purchases/edges/0/node/user/name"),
+        "Binod",
+        "the newest purchase is not the first"
+    );
     let after = all.text("/purchases/pageInfo/endCursor");
     let rest = support.run_with(query, json!({ "first": 3, "after": after })).await;
     assert_eq!(rest.list("/purchases/edges").len(), 1);

@@ -85,7 +85,7 @@ async fn nodes_keep_their_order_and_leave_gaps(app: Arc<TestApp>) {
     );
     assert!(hers(3) && hers(4));
     let selects = app.take_statements().iter().filter(|sql| sql.contains("mock_test_attempts")).count();
-    assert_eq!(selects, 1, "one statement for all cards");
+    assert_eq!(selects, 1, "the cards were not read in one statement");
     let many: Vec<_> = (0..101).map(|_| &course.id).collect();
     let (code, message) =
         asha.fail("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", json!({ "ids": many })).await;

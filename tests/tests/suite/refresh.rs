@@ -46,7 +46,7 @@ async fn two_tabs_that_refresh_at_once_stay_signed_in(app: Arc<TestApp>) {
     let answers = join_all((0..16).map(|tab| tabs[tab % 2].refresh(&first))).await;
     let second = answers[0].refresh_token();
     for answer in &answers {
-        assert_eq!(answer.refresh_token(), second, "all get the same successor");
+        assert_eq!(answer.refresh_token(), second, "two uses of a token got different successors");
     }
     works(&app, &answers[0]).await;
     works(&app, &answers[15]).await;
@@ -89,7 +89,7 @@ async fn a_used_token_after_the_use_of_its_successor_ends_the_session(app: Arc<T
     let first = registered(&app).await;
     let second = app.anonymous().refresh(&first).await.refresh_token().to_owned();
     let third = app.anonymous().refresh(&second).await.refresh_token().to_owned();
-    assert_eq!(stored(&app).await, 1, "the successor that was used is erased");
+    assert_eq!(stored(&app).await, 1, "the successor that was used is still stored");
     assert_eq!(app.anonymous().refresh(&first).await.refusal(), INVALID);
     assert_eq!((usable(&app).await, stored(&app).await), (0, 0));
     for dead in [second, third] {

@@ -102,7 +102,7 @@ async fn a_refund_in_mid_sitting_closes_the_sitting_and_keeps_the_history(app: A
     assert_eq!((&first["status"], &first["endReason"]), (&json!("AUTO_SUBMITTED"), &json!("REFUNDED")));
     assert_eq!(first["result"], json!({ "score": "12.00", "timeTakenSeconds": 600 }));
     assert_eq!(first["submittedAt"], refund["requestedAt"]);
-    assert_ne!(first["questions"][0]["answer"], Value::Null, "the history stays readable");
+    assert_ne!(first["questions"][0]["answer"], Value::Null, "the history cannot be read any more");
     assert_eq!((&second["status"], &second["endReason"]), (&json!("ABANDONED"), &json!("REFUNDED")));
     assert_eq!((&third["status"], &third["endReason"]), (&json!("IN_PROGRESS"), &Value::Null));
 
@@ -126,7 +126,7 @@ async fn a_refund_in_mid_sitting_closes_the_sitting_and_keeps_the_history(app: A
 
     let event = "SELECT COUNT(*) FROM audit_events a JOIN users u ON u.id = a.actor_id \
                  WHERE a.action = 'purchase.refunded' AND a.target_type = 'purchases' AND u.role = 'support'";
-    assert_eq!(app.number(event).await, 1, "the event names who refunded");
+    assert_eq!(app.number(event).await, 1, "the event does not name the person who refunded");
 }
 
 async fn a_purchase_is_refunded_in_parts_and_bought_again(app: Arc<TestApp>) {
@@ -149,7 +149,7 @@ async fn a_purchase_is_refunded_in_parts_and_bought_again(app: Arc<TestApp>) {
     let again = shop.learner.buy(shop.course.several(&[0, 1])).await;
     assert_eq!(again.outcome(), ("CREATED", 4, 4));
     let new: Vec<&String> = again.cards().nodes().map(|card| &card.id).collect();
-    assert!(new.iter().all(|card| !shop.cards.contains(card)), "the cards are new");
+    assert!(new.iter().all(|card| !shop.cards.contains(card)), "the new purchase has an old card");
     assert_eq!(shop.learner.start_session(new[0]).await.user_errors, []);
     assert_eq!(shop.refused_start(0).await, "ENTITLEMENT_ENDED");
     assert_eq!(shop.purchases().await.len(), 2);
@@ -184,7 +184,7 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     ] {
         assert_eq!(shop.support.refund(input).await.refused_as(), refusal);
     }
-    assert_eq!(app.rows().await, before, "nothing was written");
+    assert_eq!(app.rows().await, before, "a refused refund wrote something");
 
     // A key belongs to its purchase.
     let ben = app.learner("Ben").await;
@@ -211,9 +211,9 @@ async fn a_key_that_found_a_refund_never_asks_for_another(app: Arc<TestApp>) {
         let refused = shop.support.refund(other.key(OTHER_KEY)).await;
         assert_eq!(refused.refused_as(), ("IDEMPOTENCY_KEY_REUSED", "idempotencyKey"));
     }
-    assert_eq!(app.rows().await, before, "nothing was written");
+    assert_eq!(app.rows().await, before, "a refused refund wrote something");
     let live = "SELECT COUNT(*) FROM entitlements WHERE ended_at IS NULL";
-    assert_eq!(app.number(live).await, 1, "the other subject is still there");
+    assert_eq!(app.number(live).await, 1, "the entitlement to the other subject has ended");
 }
 
 async fn invalid_refunds_are_refused_and_write_nothing(app: Arc<TestApp>) {
@@ -339,7 +339,11 @@ async fn the_learners_devices_are_told(app: Arc<TestApp>) {
             told.insert(card["id"].as_str().expect("an id").to_owned());
         }
     }
-    assert_eq!(told, shop.cards[..2].iter().cloned().collect(), "both cards of the refunded subject");
+    assert_eq!(
+        told,
+        shop.cards[..2].iter().cloned().collect(),
+        "the events are not about the cards of the refunded subject"
+    );
     assert_eq!(clock.hear().await["payload"]["data"]["testSessionClock"]["status"], "ABANDONED");
     assert_eq!(clock.hear().await["type"], "complete");
     here.hang_up();

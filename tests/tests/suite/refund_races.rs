@@ -124,7 +124,7 @@ async fn refunds_against_purchases_and_starts_keep_the_books_straight(app: Arc<T
             .filter(|(caller, _)| (caller + round) % 8 < 2)
             .map(|(_, id)| id)
             .collect();
-        assert_eq!(by_key.len(), 1, "round {round}: one key gives one refund: {by_key:?}");
+        assert_eq!(by_key.len(), 1, "round {round}: one key gave several refunds: {by_key:?}");
 
         // Whoever came first, the whole purchase is refunded in the end, and its cards cannot be sat.
         let again = support.refund(RefundInput::whole(purchase)).await;
@@ -137,7 +137,10 @@ async fn refunds_against_purchases_and_starts_keep_the_books_straight(app: Arc<T
             "SELECT COUNT(*) FROM refunds WHERE purchase_id = {}",
             round_purchase(&app, purchase).await
         );
-        assert!((1..=2).contains(&app.number(&refunds).await), "round {round}: at most one for each subject");
+        assert!(
+            (1..=2).contains(&app.number(&refunds).await),
+            "round {round}: there is no refund, or more than one for each subject"
+        );
         closed_by_refund =
             app.number("SELECT COUNT(*) FROM test_sessions WHERE end_reason = 'refunded'").await;
         bought_again = app.number("SELECT COUNT(*) FROM purchases WHERE status = 'active'").await;
@@ -148,10 +151,7 @@ async fn refunds_against_purchases_and_starts_keep_the_books_straight(app: Arc<T
         app.backend,
         rounds()
     );
-    assert!(
-        closed_by_refund >= i64::try_from(rounds()).expect("few"),
-        "the open sitting of each round was closed"
-    );
+    assert!(closed_by_refund >= i64::try_from(rounds()).expect("few"), "an open sitting was not closed");
 }
 
 /// Returns the id of the row of a purchase.

@@ -54,11 +54,15 @@ async fn a_stranger_finds_nothing_of_anybody_elses_in_the_whole_schema() {
             expect_nothing(stranger, document, &secrets).await;
         }
     }
-    assert_eq!(seen, BTreeSet::from(secrets), "the owner sees everything, so the documents do read it");
+    assert_eq!(
+        seen,
+        BTreeSet::from(secrets),
+        "the owner does not see everything, so the documents do not read all"
+    );
     let reached: BTreeSet<_> =
         queries.iter().flat_map(|document| document.split(char::is_whitespace)).collect();
     for field in schema.fields_below("Query") {
-        assert!(reached.contains(field.as_str()), "{field} is tried");
+        assert!(reached.contains(field.as_str()), "no query selects {field}");
     }
 
     let before = her_rows(&app).await;
@@ -67,7 +71,7 @@ async fn a_stranger_finds_nothing_of_anybody_elses_in_the_whole_schema() {
             expect_nothing(stranger, &document, &secrets).await;
         }
     }
-    assert_eq!(her_rows(&app).await, before, "the owner's rows are unchanged");
+    assert_eq!(her_rows(&app).await, before, "a stranger changed rows of the owner");
     Arc::into_inner(app).unwrap().stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! Texts whose JSON was written before.
+//! Texts that are kept as finished JSON.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{NotAtHand, PlainJson, PlainOutput};
 use crate::json::write_json;
 
-/// A text whose JSON was written before, such as one that many responses contain. A plain field copies its bytes. Clones
-/// share them.
+/// A text that is kept as finished JSON, because many responses contain it. A plain field (see
+/// [`plain_fields`](crate::plain_fields)) copies its bytes. Clones share them.
 ///
 /// In the schema it is a `String`.
 #[derive(Clone, Debug, PartialEq, Eq)]

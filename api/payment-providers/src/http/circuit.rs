@@ -116,16 +116,16 @@ mod tests {
         circuit.failed(now + Duration::from_secs(29));
         let later = now + OPEN_FOR;
         assert_eq!(circuit.enter(later), Ok(()));
-        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "a second request waits for the probe");
+        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "a second request did not wait for the probe");
         circuit.failed(later);
-        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "the probe failed");
+        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "the circuit closed although the probe failed");
 
         let much_later = later + OPEN_FOR;
         assert_eq!(circuit.enter(much_later), Ok(()));
         circuit.succeeded();
         assert_eq!(circuit.enter(much_later), Ok(()));
         circuit.failed(much_later);
-        assert_eq!(circuit.enter(much_later), Ok(()), "the count starts anew");
+        assert_eq!(circuit.enter(much_later), Ok(()), "the count did not start anew");
     }
 
     #[test]

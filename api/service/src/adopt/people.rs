@@ -132,7 +132,7 @@ async fn owners(
     Ok(found.into_iter().map(|(email, id, status)| (email, (id, status))).collect())
 }
 
-/// Takes an account out again, in whose place another is carried.
+/// Removes an account from the batch, because another one is copied in its place.
 fn take_out(batch: &mut Batch, id: UserId) {
     let before = batch.users.len();
     batch.users.retain(|user| user.id != Set(id));

@@ -66,7 +66,7 @@ pub(crate) const SCOPES_OF_CARD: &str = "'user:' || ?, 'user:' || ? || '/subject
 /// A grant for a scope. It replaces the previous grant of the scope as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowanceRequest {
-    /// The cards that it is for.
+    /// The cards that the allowance is for.
     pub scope: AllowanceScope,
     /// Extra seconds for each sitting, 0 to [`MAX_EXTRA_SECONDS`]. None and 0 grant none.
     pub extra_seconds: Option<i32>,

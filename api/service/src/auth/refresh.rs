@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(token.open(&sealed, "family"), Some(successor.clone()));
         assert_eq!(token.open(&sealed, "another"), None);
         assert_eq!(other.open(&sealed, "family"), None);
-        assert_ne!(token.seal(&successor, "family").unwrap(), sealed, "each nonce is new");
+        assert_ne!(token.seal(&successor, "family").unwrap(), sealed, "a nonce was used twice");
         for wrong in ["", "AAAA", &sealed[1..], &sealed[..sealed.len() - 2]] {
             assert_eq!(token.open(wrong, "family"), None, "{wrong}");
         }

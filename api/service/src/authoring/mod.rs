@@ -38,8 +38,8 @@ pub enum EditRefusal {
     CodeTaken,
     /// The row was changed after the author read it.
     #[error(
-        "Somebody has changed this since you read it. Compare your changes with the current state, and save them with its \
-         version."
+        "Somebody has changed the course or subject since you read it. Compare your changes with the current state, \
+         and save them with the version of that state."
     )]
     Stale(CurrentRow),
     /// These values are not allowed.

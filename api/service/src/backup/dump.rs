@@ -20,6 +20,7 @@ use crate::database::{ScratchDatabase, client_environment, connect_alone, join_t
 const MAX_MESSAGE_BYTES: usize = 1_000;
 /// Time between two looks whether a program has ended, or must be ended.
 const PROGRAM_POLL_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Checks a backup of any kind. A dump is restored into a scratch database on the server, which is dropped afterwards, even if
 /// `stop` completes first. If it cannot be dropped, a note of the report says so.
 ///

@@ -63,7 +63,7 @@ pub struct ChangedValue {
 pub struct CatalogueChange {
     /// The course or the subject.
     pub name: CatalogueName,
-    /// The way in which it changes.
+    /// The way in which the course or the subject changes.
     pub kind: CatalogueChangeKind,
     /// The values that change.
     pub values: Vec<ChangedValue>,

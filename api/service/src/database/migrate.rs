@@ -22,7 +22,7 @@ const MAX_ROUNDS: u32 = 20;
 pub struct MigrationState {
     /// The name of the migration.
     pub name: String,
-    /// Whether it was applied to the database.
+    /// Whether the migration was applied to the database.
     pub applied: bool,
 }
 

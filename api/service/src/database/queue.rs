@@ -197,7 +197,7 @@ mod tests {
         drop(first);
         let second = second.await.unwrap();
         drop((second, other));
-        assert!(queue.queues().is_empty(), "a user without a transaction takes no memory");
+        assert!(queue.queues().is_empty(), "a user without a transaction takes memory");
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ const POSTGRES_LAG: &str = "SELECT pg_is_in_recovery(), CASE \
 /// Asks MariaDB or MySQL about everything that it copies. Each server executes only the comment for its kind.
 const MYSQL_REPLICA_STATUS: &str = "SHOW /*M!100501 ALL REPLICAS */ /*!80022 REPLICA */ STATUS";
 
-/// Asks MariaDB how many primaries it copies now. An account needs no right for it.
+/// Asks MariaDB how many primaries it copies now. A database account needs no privilege for it.
 const MARIADB_RUNNING_REPLICAS: &str = "SHOW GLOBAL STATUS LIKE 'Slaves_running'";
 
 /// The columns with the lag of MariaDB and of MySQL.

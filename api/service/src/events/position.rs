@@ -26,7 +26,7 @@ const ROWS_PER_READ: u64 = 1_000;
 /// An event that this node has read.
 #[derive(Clone, Copy, Debug)]
 struct ReadEvent {
-    /// The time when this node read it.
+    /// The time when this node read the event.
     read_at: Instant,
     /// The time in its row. After a failover that lost the event, another event may get its id.
     event_time: DateTime<Utc>,
@@ -190,13 +190,13 @@ mod tests {
             position.begin_read(now);
             (position.settled.0, position.after.0, position.read.len())
         };
-        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "reads only new events");
+        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "it did not read only new events");
         position.end_read();
-        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "rescans from the settled id");
+        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "it did not rescan from the settled id");
         assert_eq!(
             begin(&mut position, at(100)),
             (2, 2, 4),
-            "rescans again, because that rescan did not end"
+            "it did not rescan again although that rescan did not end"
         );
         position.last_rescan = at(10);
         position.end_read();

@@ -169,7 +169,10 @@ mod tests {
         let rule = ConsentRule::new(Some(18), Kolkata);
         let last_minute = Utc.with_ymd_and_hms(2026, 12, 31, 18, 29, 59).unwrap();
         let new_year = Utc.with_ymd_and_hms(2026, 12, 31, 18, 30, 0).unwrap();
-        assert!(rule.is_minor(2008, last_minute), "some who were born in 2008 are 17 until the end of 2026");
+        assert!(
+            rule.is_minor(2008, last_minute),
+            "the year 2008 does not count as minor until the end of 2026"
+        );
         assert!(!rule.is_minor(2008, new_year));
         assert!(!rule.is_minor(2007, last_minute));
         assert!(!ConsentRule::new(None, Kolkata).is_minor(2020, new_year));

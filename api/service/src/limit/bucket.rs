@@ -206,13 +206,13 @@ mod tests {
         assert_eq!(buckets.take(&"a", 60), Ok(()));
         assert_eq!(buckets.take(&"a", 1).unwrap_err().seconds(), 1);
         assert_eq!(buckets.take(&"a", 30).unwrap_err().seconds(), 30);
-        assert_eq!(buckets.take(&"b", 60), Ok(()), "another key has another budget");
+        assert_eq!(buckets.take(&"b", 60), Ok(()), "another key has no budget of its own");
         clock.advance(Duration::from_secs(30));
         assert_eq!(buckets.take(&"a", 30), Ok(()));
         assert!(buckets.take(&"a", 1).is_err());
         clock.advance(10 * MINUTE);
         assert_eq!(buckets.take(&"a", 60), Ok(()));
-        assert!(buckets.take(&"a", 1).is_err(), "it never holds more than a period's worth");
+        assert!(buckets.take(&"a", 1).is_err(), "the bucket holds more than a period's worth");
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         assert_eq!(buckets.take(&"a", 1), Ok(()));
         let wait = buckets.take_instead_of_one(&"a", 30).unwrap_err();
-        assert_eq!(wait.seconds(), 21, "9 of the 30 units are available");
+        assert_eq!(wait.seconds(), 21, "the wait does not count the 9 units that are available");
         clock.advance(Duration::from_secs(21));
         assert_eq!(buckets.take(&"a", 1), Ok(()));
         assert_eq!(buckets.take_instead_of_one(&"a", 30), Ok(()));
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(
             buckets.take_instead_of_one(&"a", 1_000),
             Ok(()),
-            "more units than a full budget count as a full budget"
+            "more units than a full budget do not count as a full budget"
         );
         clock.advance(MINUTE);
         assert_eq!(buckets.take(&"a", 1), Ok(()));

@@ -56,11 +56,11 @@ mod tests {
         let client = |last| ClientAddress::new(IpAddr::from([192, 0, 2, last]));
         assert!(limits.take(client(1), "a@example.com").is_ok());
         assert!(limits.take(client(2), "a@example.com").is_ok());
-        assert!(limits.take(client(3), "a@example.com").is_err(), "the receiver has had two");
+        assert!(limits.take(client(3), "a@example.com").is_err(), "the receiver got a third mail");
         for receiver in ["b@example.com", "c@example.com", "d@example.com"] {
             assert!(limits.take(client(1), receiver).is_ok());
         }
-        assert!(limits.take(client(1), "e@example.com").is_err(), "the client has caused four");
+        assert!(limits.take(client(1), "e@example.com").is_err(), "the client caused a fifth mail");
         assert!(limits.take(client(2), "e@example.com").is_ok());
     }
 }

@@ -173,7 +173,7 @@ mod tests {
         assert!(operation(2, client, 50).is_ok());
         let wait = operation(3, client, 50).unwrap_err();
         assert!((21..=22).contains(&wait.seconds()), "{wait:?}: 43 are missing of 120 a minute");
-        assert!(operation(3, other, 59).is_ok(), "the user paid only 1 for the refused operation");
+        assert!(operation(3, other, 59).is_ok(), "the user paid more than 1 for the refused operation");
         assert!(limits.take_for_request(client, false).is_ok());
         assert!(limits.take_for_operation(None, client, 60).is_ok());
         assert!(limits.take_for_request(client, false).is_err());

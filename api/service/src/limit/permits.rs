@@ -80,11 +80,11 @@ mod tests {
         let (first, second) = (permits.take('a'), permits.take('a'));
         assert!(first.is_some() && second.is_some());
         assert!(permits.take('a').is_none());
-        assert!(permits.take('b').is_some(), "another key has permits of its own");
+        assert!(permits.take('b').is_some(), "another key has no permits of its own");
         drop(first);
         assert!(permits.take('a').is_some());
         drop(second);
-        assert!(lock(&permits.taken).is_empty(), "a key without permits is forgotten");
+        assert!(lock(&permits.taken).is_empty(), "a key without permits is still stored");
     }
 
     #[test]

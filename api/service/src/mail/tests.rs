@@ -35,7 +35,11 @@ fn every_kind_renders_with_the_same_id_each_time() {
         assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
         let link = kind.page().map(|page| format!("https://app.example.org{page}#token=jal_abc"));
         match link {
-            Some(link) => assert_eq!(text.matches(&link).count(), 2, "once as text, once as a link: {text}"),
+            Some(link) => assert_eq!(
+                text.matches(&link).count(),
+                2,
+                "the link is not in the mail once as text and once as a link: {text}"
+            ),
             None => assert!(!text.contains("jal_abc"), "{text}"),
         }
     }

@@ -79,15 +79,15 @@ label! {
 label! {
     /// How an operation ended.
     OperationOutcome {
-        /// Its response has no error. It may have user errors.
+        /// The response has no error. It may have user errors.
         Ok = "ok",
-        /// Its response has an error that the client can avoid.
+        /// The response has an error that the client can avoid.
         ClientError = "client_error",
-        /// Its response has an error of the server: it is overloaded, too slow, or has a bug.
+        /// The response has an error of the server, which is overloaded, too slow, or has a bug.
         ServerError = "server_error",
-        /// It was not executed: the document was refused, or a budget was spent.
+        /// The operation was not executed: the document was refused, or a budget was spent.
         Refused = "refused",
-        /// Its client left.
+        /// The client left.
         Abandoned = "abandoned",
     }
 }
@@ -115,7 +115,7 @@ label! {
 label! {
     /// Whether the cost of an operation was charged or refused.
     CostResult {
-        /// It was charged to a budget.
+        /// The cost was charged to a budget.
         Charged = "charged",
         /// The budget was spent, so the operation was refused.
         Refused = "refused",
@@ -135,11 +135,11 @@ label! {
 label! {
     /// How a transaction ended, after all its retries.
     TransactionOutcome {
-        /// It was committed.
+        /// The transaction was committed.
         Committed = "committed",
-        /// A rule refused it.
+        /// A rule refused the transaction.
         Refused = "refused",
-        /// It failed.
+        /// The transaction failed for another reason.
         Failed = "failed",
     }
 }
@@ -161,13 +161,13 @@ label! {
 label! {
     /// The result of a purchase request.
     PurchaseResult {
-        /// It made a purchase.
+        /// The request made a purchase.
         Created = "created",
         /// The buyer owned everything already, or the request was a repetition.
         Existing = "existing",
-        /// It was refused.
+        /// A rule refused the request.
         Refused = "refused",
-        /// It failed.
+        /// The request failed for another reason.
         Failed = "failed",
     }
 }
@@ -179,9 +179,9 @@ label! {
         Started = "started",
         /// The card had an open sitting.
         Resumed = "resumed",
-        /// It was refused.
+        /// A rule refused the request.
         Refused = "refused",
-        /// It failed.
+        /// The request failed for another reason.
         Failed = "failed",
     }
 }
@@ -189,9 +189,9 @@ label! {
 label! {
     /// How a sitting ended.
     SittingEnd {
-        /// The learner submitted it.
+        /// The learner submitted the sitting.
         Learner = "learner",
-        /// The server closed it after its deadline.
+        /// The server closed the sitting after its deadline.
         Deadline = "deadline",
     }
 }
@@ -199,9 +199,9 @@ label! {
 label! {
     /// A step in the life of an order.
     OrderStep {
-        /// It was opened.
+        /// The order was opened.
         Opened = "opened",
-        /// It was paid, and granted.
+        /// The order was paid, and granted.
         Granted = "granted",
     }
 }
@@ -223,9 +223,9 @@ label! {
 label! {
     /// The result of an attempt to sign in with a password.
     SignInResult {
-        /// It succeeded, or a second factor is asked for.
+        /// The password was accepted. The server may still ask for a second factor.
         Succeeded = "succeeded",
-        /// It was refused or failed.
+        /// The sign-in was refused or failed.
         Failed = "failed",
     }
 }
@@ -233,11 +233,11 @@ label! {
 label! {
     /// How a delivery of a message ended.
     OutboxResult {
-        /// It was delivered.
+        /// The message was delivered.
         Delivered = "delivered",
-        /// It will be repeated.
+        /// The delivery will be retried.
         Postponed = "postponed",
-        /// No node tries any more.
+        /// No node tries to deliver the message any more.
         Dead = "dead",
     }
 }
@@ -249,6 +249,6 @@ pub struct OperationLabels {
     pub operation: Arc<str>,
     /// Query, mutation or subscription.
     pub kind: OperationKind,
-    /// How it ended.
+    /// How the operation ended.
     pub outcome: OperationOutcome,
 }

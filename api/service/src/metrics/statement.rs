@@ -26,9 +26,9 @@ label! {
 /// The name of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementName {
-    /// What it does.
+    /// What the statement does.
     pub verb: StatementVerb,
-    /// The first table that it names; `other` if that is none of ours.
+    /// The first table that the statement names; `other` if that is none of ours.
     pub table: &'static str,
 }
 

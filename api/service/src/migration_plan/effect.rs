@@ -6,11 +6,11 @@ use sea_orm::DbBackend;
 /// The effect of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// The table that it changes or reads.
+    /// The table that the statement changes or reads.
     pub table: String,
-    /// Whether it makes this table, so that nobody uses it yet.
+    /// Whether the statement makes this table, so that nobody uses it yet.
     pub makes_table: bool,
-    /// The other tables that it locks for a moment: those to which a new table refers.
+    /// The other tables that the statement locks for a moment: those to which a new table refers.
     pub referred: Vec<String>,
     /// The operations that other transactions cannot do with the table meanwhile.
     pub blocked: Blocked,

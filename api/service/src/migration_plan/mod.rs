@@ -45,7 +45,7 @@ pub struct PlannedMigration {
 pub struct PlannedStatement {
     /// The text of the statement, in one line.
     pub text: String,
-    /// The table that it changes, and the change.
+    /// The table that the statement changes, and the change.
     pub effect: Effect,
     /// About how many rows the table has, by the statistics of the database.
     pub rows: i64,

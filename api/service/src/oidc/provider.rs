@@ -45,7 +45,7 @@ pub struct OidcProvider {
 struct CachedKeys {
     keys: Arc<[Jwk]>,
     read_at: Option<Instant>,
-    /// The time when they were last read because of an unknown key id.
+    /// The time when the keys were last read because of an unknown key id.
     searched_at: Option<Instant>,
 }
 

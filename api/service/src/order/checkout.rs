@@ -30,7 +30,7 @@ pub const MAX_PENDING_ORDERS: u64 = 20;
 /// the provider may take.
 const OPENING_LEASE: chrono::TimeDelta = chrono::TimeDelta::seconds(45);
 
-/// The outcome of a checkout. All are successes.
+/// The outcome of a checkout. Each of these outcomes is a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckoutOutcome {
     /// The request made the order.

@@ -80,7 +80,7 @@ impl OrderWork<'_> {
                 now: self.now,
             };
             if let Some(ended) = refund::refund_rest(self.transaction, rest).await? {
-                // The bank has given the money back already.
+                // The buyer's bank has given the money back already.
                 refund::settle(self.transaction, ended, self.now).await?;
             }
         }

@@ -198,17 +198,17 @@ pub struct OrderEntry {
     pub state: String,
     /// The reason of the state.
     pub reason: Option<String>,
-    /// The way in which it is paid.
+    /// The way in which the order is paid.
     pub provider: String,
     /// The provider's id of the order.
     pub provider_reference: Option<String>,
     /// The amount, such as `499.00 INR`.
     pub amount: String,
-    /// The purchase that it made.
+    /// The purchase that the order made.
     pub purchase_id: Option<i64>,
     /// The time of the order.
     pub created_at: chrono::DateTime<chrono::Utc>,
-    /// The time until which it can be paid at its price.
+    /// The time until which the order can be paid at its price.
     pub expires_at: chrono::DateTime<chrono::Utc>,
     /// The time of the latest change of the state.
     pub changed_at: chrono::DateTime<chrono::Utc>,
@@ -230,7 +230,7 @@ pub struct OrderEventEntry {
     pub payment: Option<String>,
     /// The provider's id of the refund or of the dispute.
     pub object: Option<String>,
-    /// The way in which the server learned of it.
+    /// The way in which the server learned of the event.
     pub source: String,
     /// The time when the server recorded it.
     pub recorded_at: chrono::DateTime<chrono::Utc>,

@@ -34,7 +34,7 @@ pub struct OutboxEntry {
     pub due_at: DateTime<Utc>,
     /// The time of the transaction that caused the message.
     pub created_at: DateTime<Utc>,
-    /// The time when it was delivered.
+    /// The time when the message was delivered.
     pub sent_at: Option<DateTime<Utc>>,
     /// The reason why the latest delivery failed.
     pub last_error: Option<String>,

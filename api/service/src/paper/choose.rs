@@ -38,7 +38,7 @@ impl Part {
 pub(super) struct Shortage {
     /// The index of the part.
     pub(super) part: usize,
-    /// The number of questions that it would get.
+    /// The number of questions that the part would get.
     pub(super) found: usize,
 }
 
@@ -159,7 +159,11 @@ mod tests {
         assert_eq!(distinct.len(), 12);
         let mut turned = bank();
         turned.reverse();
-        assert_eq!(choose(&parts, turned, 7).unwrap(), chosen, "the order of the rows does not matter");
+        assert_eq!(
+            choose(&parts, turned, 7).unwrap(),
+            chosen,
+            "another order of the rows gave another choice"
+        );
         assert_ne!(choose(&parts, bank(), 8).unwrap(), chosen);
     }
 

@@ -26,7 +26,7 @@ use uuid::Uuid;
 pub(crate) use grant::grant_through;
 pub use grant::{GrantRefusal, GrantRequest, grant, grants};
 pub(crate) use paid::{PaidSubjects, create_paid};
-pub(crate) use request_hash::{RequestHash, sha256_hex};
+pub(crate) use request_hash::RequestHash;
 pub use selection::{MAX_SUBJECTS_PER_REQUEST, Selection, SelectionRefusal};
 pub(crate) use selection::{ResolvedSelection, is_sold, owned_and_lapsed, resolve};
 
@@ -104,7 +104,7 @@ pub enum PurchaseRefusal {
     #[error("The price has changed. Show the new quote and ask again.")]
     PriceChanged(Box<Quote>),
     /// The subjects cost something, and a payment provider is configured.
-    #[error("These subjects must be paid first.")]
+    #[error("These subjects cost money and must be paid for first.")]
     PaymentRequired,
     /// The idempotency key belongs to another request.
     #[error("This idempotency key was used for another purchase. Make a new key for a new purchase.")]

@@ -1,11 +1,9 @@
 //! The digest of a purchase request. It tells whether a repeated idempotency key comes with the same request.
 
-use std::fmt::Write;
-
 use jishu_entity::purchase::PurchaseType;
-use sha2::{Digest, Sha256};
 
 use super::PurchaseRequest;
+use crate::digest::sha256_hex;
 
 /// The prefix of a digest. It changes when the encoding of requests changes.
 const VERSION_PREFIX: &str = "2:";
@@ -94,14 +92,6 @@ fn type_name(purchase_type: PurchaseType) -> &'static str {
         PurchaseType::MultipleSubjects => "multiple_subjects",
         PurchaseType::FullBundle => "full_bundle",
     }
-}
-
-/// Returns the SHA-256 digest of a text in hexadecimal digits.
-pub(crate) fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::RefundRequest;
-use crate::purchase::sha256_hex;
+use crate::digest::sha256_hex;
 
 /// Computes the digest of everything in a request but its purchase and its idempotency key. The order of the subjects does
 /// not count. Stored digests are compared with it, so the encoding must never change.

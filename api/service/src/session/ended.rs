@@ -21,7 +21,7 @@ pub(crate) struct EndedEntitlements {
     pub(crate) subjects: Vec<SubjectId>,
     /// The reason.
     pub(crate) reason: EntitlementEnd,
-    /// The time at which they end.
+    /// The time at which the entitlements end.
     pub(crate) at: DateTime<Utc>,
 }
 

@@ -84,7 +84,7 @@ pub struct Sitting {
     pub id: TestSessionId,
     /// The learner.
     pub owner: UserId,
-    /// The revision of the paper that it started with.
+    /// The revision of the paper that the sitting started with.
     pub paper: Arc<Paper>,
     /// The seed of the order of the options.
     pub seed: i64,

@@ -74,7 +74,7 @@ mod tests {
             assert_eq!((shown[0], shown[3]), (0, 3));
             seen.insert(shown);
         }
-        assert_eq!(seen.len(), 6, "the three others take every order");
+        assert_eq!(seen.len(), 6, "the three others do not take every order");
         assert_eq!(option_order(1, 1, 0, &fixed), [0; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! `jishu user import`.
+//! The command `jishu user import`: creates accounts and grants subjects from a CSV file.
 
 use std::collections::HashMap;
 use std::fs::File;

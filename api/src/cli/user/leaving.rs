@@ -1,4 +1,5 @@
-//! `jishu user delete`, `list-deleted` and `export`.
+//! The commands `jishu user delete`, `list-deleted` and `export`: delete accounts, list the deleted ones, and export
+//! the data of a person.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! `jishu user`.
+//! The command `jishu user`: creates, lists, changes, exports and deletes accounts.
 
 mod import;
 mod leaving;

@@ -54,12 +54,12 @@ impl GrantedAllowance {
         self.row.reason.as_deref()
     }
 
-    /// The member of staff who granted it last.
+    /// The member of staff who granted or last changed the allowance.
     async fn granted_by(&self) -> User {
         User::lazy(self.row.granted_by)
     }
 
-    /// The time of the latest change.
+    /// The time when the allowance was granted or last changed.
     async fn granted_at(&self) -> DateTime {
         DateTime(self.row.granted_at)
     }

@@ -181,7 +181,7 @@ pub(in crate::graphql) enum ErrorCode {
     ValidityDaysInvalid,
     /// The number of mock tests is out of range.
     TotalMockTestsInvalid,
-    /// The subjects cost something and must be paid. Call `checkout`.
+    /// The subjects cost money and must be paid for first. Call `checkout`.
     PaymentRequired,
     /// The platform takes no payments. Call `purchase`.
     PaymentsNotConfigured,

@@ -21,7 +21,7 @@ pub(in crate::graphql) struct Identity {
     id: ID,
     /// The issuer, such as `https://id.example.com`.
     issuer: String,
-    /// The time when it was linked.
+    /// The time when the identity was linked to the account.
     created_at: DateTime,
 }
 

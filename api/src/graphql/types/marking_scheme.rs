@@ -43,11 +43,11 @@ pub(in crate::graphql) enum ReviewPolicy {
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredDifficulty")]
 pub(in crate::graphql) enum Difficulty {
-    /// Most learners answer it correctly.
+    /// Most learners answer the question correctly.
     Easy,
     /// The question is about as hard as most questions of the examination.
     Medium,
-    /// Few learners answer it correctly.
+    /// Few learners answer the question correctly.
     Hard,
 }
 

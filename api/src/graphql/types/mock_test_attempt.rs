@@ -129,7 +129,7 @@ impl MockTestAttempt {
 }
 
 impl MockTestAttempt {
-    /// Makes a card of a page. `batch` holds the cards of the page.
+    /// Wraps a card that was read with a page. `batch` has all cards of that page.
     pub(super) fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
         Self { card: Card::of_page(row, batch) }
     }

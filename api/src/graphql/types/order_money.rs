@@ -146,7 +146,7 @@ pub(in crate::graphql) enum PaymentEventSource {
     Reconciler,
     /// A member of support said so.
     Staff,
-    /// The server itself did it.
+    /// The server itself caused the event.
     Server,
 }
 
@@ -178,12 +178,12 @@ impl PaymentEvent {
         self.row.object.as_deref()
     }
 
-    /// The way in which the server learned of it.
+    /// The way in which the server learned of the event.
     async fn source(&self) -> PaymentEventSource {
         self.row.source.into()
     }
 
-    /// The time at which the server recorded it.
+    /// The time at which the server recorded the event.
     async fn recorded_at(&self) -> DateTime {
         DateTime(self.row.recorded_at)
     }

@@ -43,7 +43,7 @@ pub(in crate::graphql) enum PurchaseStatus {
     Active,
     /// The purchase no longer gives access, because its term has ended.
     Expired,
-    /// All subjects of the purchase were refunded. `lines` tells which of them were, if only some were.
+    /// All subjects of the purchase were refunded. If only some were refunded, the status does not change: see `lines`.
     Refunded,
 }
 

@@ -12,7 +12,7 @@ pub(in crate::graphql) struct PurchaseGrant {
 /// The grant of a complimentary purchase.
 #[Object]
 impl PurchaseGrant {
-    /// The member of staff who gave it. Null if the operator of the platform gave it from the command line.
+    /// The member of staff who granted the purchase. Null if an operator granted it on the command line.
     async fn granted_by(&self) -> Option<User> {
         self.row.granted_by.map(User::lazy)
     }

@@ -29,11 +29,11 @@ pub(in crate::graphql) enum QuestionFormat {
 /// A part of a file that was refused, because it is not a question that the bank can store.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionRefusal {
-    /// The line at which it begins, counted from 1.
+    /// The line at which the refused part begins, counted from 1.
     line: u32,
     /// The id or the name of the question in the file. Null if the file gives none.
     external_id: Option<String>,
-    /// An explanation for people: why it was refused, and what to do.
+    /// An explanation for people: why the part was refused, and what to do.
     reason: String,
 }
 

@@ -50,7 +50,7 @@ pub(in crate::graphql) enum UserStatus {
 /// The second factor of an account, which its sign-ins need besides the password.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SecondFactor {
-    /// The time since which it is on.
+    /// The time since which the second factor is on.
     since: DateTime,
     /// Number of recovery codes that are not used. Make new ones with `regenerateRecoveryCodes` before they run out.
     recovery_codes_left: u64,

@@ -80,7 +80,8 @@ impl MergeStatements<'_> {
         )
     }
 
-    /// Returns a value from its source. `of_sitting` is the column of the sitting, or empty for the date.
+    /// Returns the SQL expression for `column` of the card, read from `source`. `of_sitting` names the column of the
+    /// sitting; an empty text means its date.
     fn of_source(&self, source: ScoreSource, column: &str, of_sitting: &str) -> String {
         let (id, starts, total) = match source {
             ScoreSource::Card(card) => return self.of_card(card, column),

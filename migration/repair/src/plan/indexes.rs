@@ -27,7 +27,7 @@ pub(crate) fn drop_key(state: &TableState, key: &TableKey) -> String {
     }
 }
 
-/// Returns the wanted name. If another index than the `dropped` ones has the name, it adds a number.
+/// Returns `wanted`, with a number behind it if an index that will not be dropped has this name.
 pub(super) fn free_name(state: &TableState, wanted: &str, dropped: &[&TableKey]) -> String {
     let taken = |name: &str| {
         state.taken_names.iter().any(|have| same(have, name))

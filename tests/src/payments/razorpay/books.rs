@@ -56,7 +56,7 @@ pub struct RazorpayPayment {
     pub currency: String,
     /// `created`, `authorized`, `captured`, `refunded` or `failed`.
     pub status: &'static str,
-    /// Whether it was ever captured.
+    /// Whether the payment was ever captured.
     pub captured: bool,
     /// The sum of its refunds.
     pub amount_refunded: i64,

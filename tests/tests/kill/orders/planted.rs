@@ -74,13 +74,13 @@ impl Scene<'_> {
                     self.send_all().await;
                 };
                 let (told, ()) = join(shop.come_back(buyer, &order, &returned), webhooks).await;
-                assert!(told.is_some(), "the buyer got a response");
+                assert!(told.is_some(), "the buyer got no response");
             }
             Fault::GrantOutside => {
                 fake.customer_pays(&order.provider);
                 world.abort_at("order.purchase-made");
                 fake.webhooks().send_all().await;
-                assert!(revive(world).await, "the server aborted");
+                assert!(revive(world).await, "the server did not abort");
             }
             Fault::RefundNotListed | Fault::GrantedAgain => {
                 let returned = fake.customer_pays(&order.provider);
@@ -94,7 +94,7 @@ impl Scene<'_> {
                     // The provider has refunded, and the server dies before it knows.
                     world.abort_at("order.refund-sent");
                     let _ = shop.refund(&purchase, Some(0), &Uuid::new_v4().to_string()).await;
-                    assert!(revive(world).await, "the server aborted");
+                    assert!(revive(world).await, "the server did not abort");
                     self.until_over(world).await;
                     // No webhook tells of the refund either.
                     let _ = fake.webhooks().take();

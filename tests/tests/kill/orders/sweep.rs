@@ -37,7 +37,7 @@ async fn abort_order(world: &mut World, fake: &FakeRazorpay, shop: &Shop, bounda
     let key = Uuid::new_v4().to_string();
     world.abort_at(boundary);
     if shop.checkout(buyer, &key, &PLACES).await.is_none() {
-        assert!(revive(world).await, "{boundary}: the server aborted");
+        assert!(revive(world).await, "{boundary}: the server did not abort");
     }
     // If the checkout went through, the payment aborts the server.
     let order = shop.place(buyer, &key, &PLACES).await;
@@ -47,7 +47,7 @@ async fn abort_order(world: &mut World, fake: &FakeRazorpay, shop: &Shop, bounda
         fake.webhooks().send(event).await;
     }
     if shop.read(&order.id).await.is_none() {
-        assert!(revive(world).await, "{boundary}: the server aborted");
+        assert!(revive(world).await, "{boundary}: the server did not abort");
     }
     for event in &events {
         fake.webhooks().send(event).await;
@@ -62,7 +62,7 @@ async fn abort_refund(world: &mut World, fake: &FakeRazorpay, shop: &Shop, bound
     let (purchase, key) = (&granted["purchase"]["id"], Uuid::new_v4().to_string());
     world.abort_at(boundary);
     let _ = shop.refund(purchase, None, &key).await;
-    assert!(revive(world).await, "{boundary}: the server aborted");
+    assert!(revive(world).await, "{boundary}: the server did not abort");
     let refunded = until("a refund", async || shop.refund(purchase, None, &key).await).await;
     assert_eq!(refunded["userErrors"], json!([]), "{boundary}");
     until_status(shop, fake, &order.id, "REFUNDED").await;

@@ -129,7 +129,7 @@ impl Visit<'_> {
             return place().await;
         }
         let (first, second) = join(place(), place()).await;
-        assert_eq!((&first.id, &first.provider), (&second.id, &second.provider), "one key, one order");
+        assert_eq!((&first.id, &first.provider), (&second.id, &second.provider), "one key made two orders");
         first
     }
 

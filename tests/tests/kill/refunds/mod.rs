@@ -65,12 +65,12 @@ pub(crate) async fn abort_refunds(world: &mut World) -> usize {
         let key = uuid::Uuid::new_v4().to_string();
         assert!(
             matches!(shop.refund(&purchase, &key).await, Told::Nothing),
-            "{boundary}: the server aborted"
+            "{boundary}: the server did not abort"
         );
         assert!(world.revive(), "{boundary}");
         let first = shop.until_refunded(&purchase, &key).await;
         let again = shop.until_refunded(&purchase, &key).await;
-        assert_eq!(first["refund"], again["refund"], "{boundary}: one key, one refund");
+        assert_eq!(first["refund"], again["refund"], "{boundary}: one key made two refunds");
         assert_eq!(first["purchase"]["status"], "REFUNDED", "{boundary}: {first}");
         assert_eq!(shop.refused_start(learner, &card).await, "ENTITLEMENT_ENDED", "{boundary}");
         let wrong = wrong(world).await;
@@ -88,7 +88,7 @@ pub(crate) async fn abort_expiry(world: &mut World) -> usize {
         let purchase = row(&purchase);
         world.abort_at(boundary);
         end_term(world, purchase).await;
-        assert!(world.revive(), "{boundary}: the server aborted");
+        assert!(world.revive(), "{boundary}: the server did not abort");
         let connection = world.connect().await;
         let open = format!(
             "SELECT purchase_id FROM entitlements WHERE purchase_id = {purchase} AND ended_at IS NULL"
@@ -143,7 +143,7 @@ pub(crate) async fn caught(world: &mut World, fault: Fault, learner: usize) -> O
     world.abort_at("refund.committed");
     let shop = Shop::of(world);
     let told = shop.refund(&purchase, &uuid::Uuid::new_v4().to_string()).await;
-    assert!(matches!(told, Told::Nothing), "the server aborted");
+    assert!(matches!(told, Told::Nothing), "the server did not abort");
     assert!(world.server.ends());
     world.abort_nowhere();
     wrong(world).await.into_iter().find(|wrong| fault.shows_in(wrong))

@@ -46,7 +46,7 @@ async fn client(shop: Arc<Shop>, stop: Arc<AtomicBool>, next: Arc<AtomicUsize>) 
             join(shop.until_refunded(&purchase, &key), shop.until_refunded(&purchase, &key));
         let learner_acts = join(shop.start(learner, &card), shop.buy(learner, &[0]));
         let ((first, second), (refused, _)) = join(refunds_of_both, learner_acts).await;
-        assert_eq!(first["refund"], second["refund"], "one key, one refund");
+        assert_eq!(first["refund"], second["refund"], "one key made two refunds");
         assert!(matches!(refused.as_deref(), None | Some("ENTITLEMENT_ENDED")), "{refused:?}");
         refunds += 1;
     }

@@ -146,7 +146,7 @@ pub(crate) async fn one_learner_through_an_abort(world: &mut World, boundary: &s
         let mut rng = StdRng::seed_from_u64(u64::try_from(number).expect("small"));
         shared.sit_and_submit(learner, &mut rng).await
     });
-    tokio::task::block_in_place(|| assert!(world.revive(), "the server aborted"));
+    tokio::task::block_in_place(|| assert!(world.revive(), "the server did not abort"));
     sitting.await.expect("the learner does not panic")
 }
 

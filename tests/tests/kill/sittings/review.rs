@@ -62,16 +62,22 @@ mod tests {
         assert!(!contradicts(&withheld, &withheld));
         assert!(!contradicts(&shown, &shown));
         assert!(!contradicts(&withheld, &shown));
-        assert!(contradicts(&shown, &withheld), "nothing that was shown is withheld again");
+        assert!(contradicts(&shown, &withheld), "a mark that was shown is withheld, and the check misses it");
     }
 
     #[test]
     fn all_else_must_be_equal() {
         let first = session("4.00", None, None);
-        assert!(contradicts(&first, &session("3.00", None, None)), "another score");
-        assert!(contradicts(&first, &Value::Null), "no sitting");
+        assert!(contradicts(&first, &session("3.00", None, None)), "the check misses another score");
+        assert!(contradicts(&first, &Value::Null), "the check misses that the sitting is gone");
         let shown = session("4.00", Some("1.5"), Some("4.00"));
-        assert!(contradicts(&shown, &session("4.00", Some("2.5"), Some("4.00"))), "another key");
-        assert!(contradicts(&shown, &session("4.00", Some("1.5"), Some("-1.00"))), "other marks");
+        assert!(
+            contradicts(&shown, &session("4.00", Some("2.5"), Some("4.00"))),
+            "the check misses another key"
+        );
+        assert!(
+            contradicts(&shown, &session("4.00", Some("1.5"), Some("-1.00"))),
+            "the check misses other marks"
+        );
     }
 }

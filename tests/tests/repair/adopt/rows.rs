@@ -74,7 +74,7 @@ async fn every_row_is_carried_or_listed(backend: Backend) {
     .await;
 }
 
-/// Checks the counts: read, carried, merged, not carried, made.
+/// Checks the numbers of rows that were read, carried, merged, not carried and made.
 fn assert_counts(report: &Value) {
     let of = |table: &str| {
         let counts = &report["tables"][table];

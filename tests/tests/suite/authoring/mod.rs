@@ -73,7 +73,7 @@ async fn a_course_is_created_sold_changed_and_archived(app: Arc<TestApp>) {
     assert_eq!((changed.list_price.amount.as_str(), changed.price.amount.as_str()), ("649.50", "499.00"));
     assert_eq!(changed.offer["startsAt"], "2020-01-01T00:00:00.000000Z");
     assert_eq!(changed.marking_scheme["correct"], "5.00");
-    assert_eq!(changed.marking_scheme["questionsPerTest"], 45, "what is not given stays");
+    assert_eq!(changed.marking_scheme["questionsPerTest"], 45, "a value that was not given has changed");
     // A value that is not given stays, and a null removes it.
     let changed =
         author.update_subject(json!({ "id": subject.id, "version": 2, "name": "Physics" })).await.done();

@@ -85,7 +85,7 @@ async fn a_backup_under_a_storm_of_purchases_lacks_nothing_and_is_restored_elsew
     let file = elsewhere.path().join("jishu.db");
     let listed: Vec<_> = before.iter().map(ToString::to_string).collect();
     let there = format!("SELECT COUNT(*) FROM purchases WHERE id IN ({})", listed.join(", "));
-    assert_eq!(number(&file, &there).await, i64::try_from(before.len()).unwrap(), "no purchase is missing");
+    assert_eq!(number(&file, &there).await, i64::try_from(before.len()).unwrap(), "a purchase is missing");
     let cards = "SELECT COUNT(*) = (SELECT SUM(test_cards) FROM entitlements) FROM mock_test_attempts";
     assert_eq!(number(&file, cards).await, 1);
     // A user who was signed in still is.

@@ -188,7 +188,7 @@ async fn a_schema_that_is_newer_is_told_of() {
             "a newer jishu has migrated this database: the migrations m20991231_000001_future are unknown";
         assert!(message.contains(named), "{message}");
     }
-    assert!(std::fs::read(&file).unwrap() == before, "nothing was changed");
+    assert!(std::fs::read(&file).unwrap() == before, "the file has changed");
 }
 
 /// Stores an invalid word despite the constraint. The server starts, names the row in its log, and serves the other rows.

@@ -21,7 +21,7 @@ async fn a_link_works_like_its_file() {
     succeed(jishu(folder.path(), &["restore", "b.db", "--replace"]));
     assert!(link.is_symlink());
     assert_eq!(number(&link, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'before_restore'").await, 0);
-    assert_eq!(files(&real).len(), 2, "the old file is kept beside the new one");
+    assert_eq!(files(&real).len(), 2, "the old file was not kept beside the new one");
 
     // The log belongs to another database file.
     let database = open(&link).await;
@@ -102,7 +102,10 @@ fn a_reader_that_leaves_does_not_stop_a_command() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
     }
-    assert!(succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending"), "the work was done");
+    assert!(
+        succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending"),
+        "the command did not do its work"
+    );
 }
 
 #[tokio::test]

@@ -268,7 +268,7 @@ async fn a_table_without_a_name_would_be_found(app: Arc<TestApp>) {
             "add it to metrics/statement.rs"
         );
     }
-    assert!(!app.services.metrics.is_on(), "metrics are off by default");
+    assert!(!app.services.metrics.is_on(), "metrics are on although no flag asked for them");
 }
 
 /// A document of the operator's frontend. The name of its operation becomes a label.

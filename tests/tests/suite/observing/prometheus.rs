@@ -107,7 +107,11 @@ async fn prometheus_scrapes_the_server_and_answers_the_dashboard() {
     for query in &queries {
         with_values += usize::from(!prometheus.query(&filled_in(query)).await.unwrap().is_empty());
     }
-    assert!(with_values * 3 > queries.len() * 2, "{with_values} of {} queries have values", queries.len());
+    assert!(
+        with_values * 3 > queries.len() * 2,
+        "only {with_values} of {} queries have values",
+        queries.len()
+    );
     let rules = prometheus.get("rules", &[]).await.unwrap();
     let rules = rules["data"]["groups"][0]["rules"].as_array().unwrap().clone();
     assert!(rules.len() >= 12, "{rules:?}");

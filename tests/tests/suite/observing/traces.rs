@@ -56,7 +56,7 @@ async fn a_trace_is_a_tree_from_the_request_to_its_statements() {
     let operation = spans
         .only("mutation other", |span| attribute(span, "graphql.root_fields").as_deref() == Some("purchase"));
     let request = spans.only("POST graphql", |span| span.span_id == operation.parent_span_id);
-    assert!(request.parent_span_id.is_empty(), "a request without a traced caller begins a trace");
+    assert!(request.parent_span_id.is_empty(), "a request without a traced caller has a parent");
     assert_eq!(attribute(request, "http.response.status_code").as_deref(), Some("200"));
     let of_request = spans.below(request);
     of_request.only("plan", |_| true);
@@ -84,7 +84,7 @@ async fn a_trace_is_a_tree_from_the_request_to_its_statements() {
         .lines()
         .find(|line| line.contains("strange-id") && line.contains(TRACE))
         .map(str::to_owned);
-    assert_eq!(line, None, "without an event inside, the request has no line");
+    assert_eq!(line, None, "a request that logged nothing got a log line");
 
     // Neither texts of clients nor values are in a span.
     let bytes = receiver.text();
@@ -186,7 +186,7 @@ async fn operations_on_a_websocket_are_traces_of_their_own() {
     assert_eq!(attribute(handshake, "http.response.status_code").as_deref(), Some("101"));
     assert!(operations.iter().all(|span| span.start_time_unix_nano >= handshake.end_time_unix_nano));
     assert!(!spans.below(handshake).names().contains(&"plan"), "{:?}", spans.names());
-    assert!(!spans.below(operations[0]).0.is_empty(), "the statements belong to it");
+    assert!(!spans.below(operations[0]).0.is_empty(), "the operation has no statements below it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,7 +227,7 @@ async fn the_context_is_passed_on_to_the_issuer_and_to_the_payment_provider() {
         let sent = arrived.headers["traceparent"].to_str().unwrap().to_owned();
         let parts: Vec<&str> = sent.split('-').collect();
         assert_eq!((parts[0], parts[1], parts[3]), ("00", TRACE, "01"), "{path}");
-        assert!(ids.iter().any(|id| id == parts[2]), "{path} names a span of the trace: {sent}");
+        assert!(ids.iter().any(|id| id == parts[2]), "{path} names no span of the trace: {sent}");
     }
 }
 
@@ -261,7 +261,7 @@ async fn a_collector_that_hangs_delays_nobody() {
         assert!(sent.elapsed() < Duration::from_secs(1), "a request waited for the collector");
         requests += 1;
     }
-    assert!(*read.lock().await > 0, "the server has tried to send traces");
+    assert!(*read.lock().await > 0, "the server sent nothing to the collector");
     let stopped = server.stop();
     assert!(stopped < Duration::from_secs(6), "the stop took {stopped:?} after {requests} requests");
     assert!(server.log().contains("the collector did not take the last traces in time"), "{}", server.log());

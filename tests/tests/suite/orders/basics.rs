@@ -42,12 +42,16 @@ async fn a_paid_order_is_granted_once_and_told(world: World) {
         let told = socket.hear().await["payload"]["data"]["orderChanged"].clone();
         if told["status"] == "GRANTED" {
             assert_eq!(told["id"], json!(order.id));
-            assert_ne!(told["purchase"], Value::Null, "the page can show the cards");
+            assert_ne!(
+                told["purchase"],
+                Value::Null,
+                "the event has no purchase, so the page cannot show the cards"
+            );
             break;
         }
     }
     let trail = "SELECT COUNT(*) FROM audit_events WHERE target_type = 'orders'";
-    assert_eq!(world.app.number(trail).await, 3, "created, paid and granted");
+    assert_eq!(world.app.number(trail).await, 3, "the audit trail does not have created, paid and granted");
     world.assert_books().await;
 }
 
@@ -128,7 +132,7 @@ async fn an_order_that_nobody_pays_expires_or_is_cancelled(world: World) {
 async fn a_payment_without_a_webhook_is_found_by_the_reconciler(world: World) {
     let order = world.order(world.course.subject(0)).await;
     world.fake.customer_pays(&order.provider);
-    assert!(!world.fake.webhooks().take().is_empty(), "the webhooks are lost");
+    assert!(!world.fake.webhooks().take().is_empty(), "the provider has queued no webhook to lose");
     world.app.clock.advance(TimeDelta::minutes(1));
     world.wait_for(&order, "GRANTED").await;
     world.assert_books().await;
@@ -142,7 +146,11 @@ async fn a_checkout_that_lost_its_provider_goes_on(world: World) {
     assert_eq!(refused["userErrors"][0]["code"], "PAYMENT_PROVIDER_UNAVAILABLE");
     let again = world.checkout_as(&world.learner, &input).await;
     assert_eq!(again["outcome"], "EXISTING");
-    assert_eq!(world.fake.books().orders.len(), 1, "the order was found by its receipt");
+    assert_eq!(
+        world.fake.books().orders.len(),
+        1,
+        "the order was not found by its receipt, so the provider has two"
+    );
     assert_eq!(again["payment"]["providerOrderId"], json!(world.fake.books().orders[0].id));
 
     // The server stops between the row and the provider: the reconciler makes the order.

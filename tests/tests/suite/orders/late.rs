@@ -49,7 +49,10 @@ async fn captured_after_the_order_expired(world: World) {
     world.fake.customer_pays(&order.provider);
     world.deliver().await;
     let granted = world.read(&order).await;
-    assert_eq!(granted["status"], "GRANTED", "the price is the same, so the money becomes cards");
+    assert_eq!(
+        granted["status"], "GRANTED",
+        "the late payment was not granted although the price is the same"
+    );
     assert_eq!(world.cards().await, 2);
     world.assert_books().await;
 }
@@ -63,7 +66,7 @@ async fn captured_after_it_expired_and_dearer_by_then(world: World) {
     assert_eq!(refunds(&refunded), [("100.00", "SETTLED", "PRICE_CHANGED")]);
     assert_eq!(world.wait_for(&order, "REFUNDED").await["purchase"], Value::Null);
     let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'payment_returned'";
-    assert_eq!(world.app.number(mails).await, 1, "the buyer is told");
+    assert_eq!(world.app.number(mails).await, 1, "the buyer was not told once");
     world.assert_books().await;
 }
 
@@ -128,9 +131,9 @@ async fn its_price_changed_since(world: World) {
     assert_eq!(granted["status"], "GRANTED");
     assert_eq!(
         granted["purchase"]["cost"]["amount"], "100.00",
-        "the price of the order holds until it expires"
+        "the price of the order did not hold until it expires"
     );
-    assert_eq!(world.cards().await, 2, "and so does the number of cards");
+    assert_eq!(world.cards().await, 2, "the number of cards did not hold until the order expires");
     world.assert_books().await;
 }
 
@@ -224,7 +227,7 @@ async fn disputed(world: &World) -> (MadeOrder, String) {
         world.support.refund(jishu_tests::RefundInput::whole(purchase.text("/node/purchase/id"))).await;
     assert_eq!(refused.refused_as().0, "ORDER_DISPUTED");
     let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'order_needs_attention'";
-    assert_eq!(world.app.number(mails).await, 1, "support is told");
+    assert_eq!(world.app.number(mails).await, 1, "support was not told once");
     (order, dispute)
 }
 
@@ -236,7 +239,7 @@ async fn a_dispute_that_is_lost(world: World) {
     assert_eq!((&over["status"], &over["statusReason"]), (&json!("REFUNDED"), &json!("CHARGED_BACK")));
     assert_eq!((&over["purchase"]["status"], &over["refunds"]), (&json!("REFUNDED"), &json!([])));
     let live = "SELECT COUNT(*) FROM entitlements WHERE ended_at IS NULL";
-    assert_eq!(world.app.number(live).await, 0, "the access has ended");
+    assert_eq!(world.app.number(live).await, 0, "a refunded subject still gives access");
     let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
     assert!(found.is_empty(), "{found:?}");
 }
@@ -273,7 +276,10 @@ async fn a_part_refunded_at_the_console(world: World) {
         (&asked["status"], &asked["statusReason"]),
         (&json!("NEEDS_ATTENTION"), &json!("CONSOLE_REFUND"))
     );
-    assert_eq!(asked["purchase"]["status"], "ACTIVE", "nobody knows which subject was meant");
+    assert_eq!(
+        asked["purchase"]["status"], "ACTIVE",
+        "the purchase has ended although nobody knows which subject was meant"
+    );
     let refused = world.support.run_with(
         super::RESOLVE,
         json!({ "input": { "orderId": order.id, "resolution": "GRANT", "reason": " " } }),

@@ -185,7 +185,7 @@ impl World {
         assert_eq!(
             self.fake.books().kept(),
             self.app.number(&value).await,
-            "the provider keeps what was granted"
+            "the provider does not keep what was granted"
         );
     }
 

@@ -36,7 +36,11 @@ async fn a_refund_is_requested_until_the_provider_settles_it(world: World) {
     assert_eq!((refund.outcome(), &refund.refund()["status"]), ("CREATED", &json!("REQUESTED")));
     assert_eq!((refund.purchase_status(), refund.amount()), ("ACTIVE", "100.00"));
     wait_until("the refund at the provider", async || world.fake.books().refunds.len() == 1).await;
-    assert_eq!(world.read(&order).await["status"], "GRANTED", "a part leaves it granted");
+    assert_eq!(
+        world.read(&order).await["status"],
+        "GRANTED",
+        "the refund of a part changed the status of the order"
+    );
     assert_eq!(status_of(&world, refund.id()).await["status"], "REQUESTED");
     let sent = world.fake.books().refunds[0].id.clone();
     world.fake.settle_refund(&sent);
@@ -67,7 +71,7 @@ async fn a_refund_whose_response_was_lost_is_sent_once(world: World) {
         (world.read(&order).await["status"] == "REFUNDED").then_some(())
     })
     .await;
-    assert_eq!(world.fake.books().refunds.len(), 1, "the money went back once");
+    assert_eq!(world.fake.books().refunds.len(), 1, "the money did not go back exactly once");
     world.deliver().await;
     world.assert_books().await;
 }

@@ -69,7 +69,7 @@ async fn a_refused_mail_is_dead_until_the_operator_retries(app: Arc<TestApp>, ma
     app.clock.advance(TimeDelta::minutes(10));
     wait_until("it is delivered", async || count(&app, "sent").await == 1).await;
     assert_eq!(mail.mails_to(ASHA).len(), 1);
-    assert_eq!(succeed(outbox_command(&app, &["list"])), "", "nothing is left to deliver");
+    assert_eq!(succeed(outbox_command(&app, &["list"])), "", "a delivered message is still listed");
     assert!(succeed(outbox_command(&app, &["list", "--state=sent"])).contains("verify_email"));
 }
 
@@ -100,7 +100,7 @@ async fn two_nodes_deliver_each_mail_once(app: Arc<TestApp>, mail: Arc<MailServe
     futures_util::future::join_all(addresses.iter().map(|address| register(&app, address))).await;
     wait_until("all are sent", async || count(&app, "sent").await == 24).await;
     let receivers: Vec<String> = mail.mails().into_iter().map(|mail| mail.to).collect();
-    assert_eq!(receivers.len(), 24, "no mail was sent twice");
+    assert_eq!(receivers.len(), 24, "not every mail was sent exactly once");
     assert_eq!(receivers.iter().collect::<BTreeSet<_>>().len(), 24);
     second.stop().await;
 }

@@ -26,11 +26,19 @@ async fn pages_concatenate_in_both_directions(app: Arc<TestApp>) {
     let whole = all.ids();
     assert_eq!(whole.len(), 75);
     for size in [1, 7, 25, 74, 75, 76] {
-        assert_eq!(forward(&asha, size, |page| page).await, whole, "forward by {size}");
-        assert_eq!(backward(&asha, size, |page| page).await, whole, "backward by {size}");
+        assert_eq!(
+            forward(&asha, size, |page| page).await,
+            whole,
+            "pages of {size}, read forward, differ from the whole list"
+        );
+        assert_eq!(
+            backward(&asha, size, |page| page).await,
+            whole,
+            "pages of {size}, read backward, differ from the whole list"
+        );
     }
     let page = asha.cards_page().await;
-    assert_eq!(page.ids(), whole[..50], "the default is 50");
+    assert_eq!(page.ids(), whole[..50], "the default is not 50");
     assert_eq!(page.total(), 75);
     // The order is by subject, then by number.
     let numbers: Vec<i64> = all.nodes().map(|card| card.test_number).collect();
@@ -101,10 +109,16 @@ async fn every_order_is_total_and_reverses(app: Arc<TestApp>) {
     let ascending = percentages("ASC").await;
     assert_eq!(ascending[0].as_deref(), Some("0.00"));
     assert_eq!(ascending[35].as_deref(), Some("37.50"));
-    assert!(ascending[36..].iter().all(Option::is_none), "cards without one come last");
+    assert!(
+        ascending[36..].iter().all(Option::is_none),
+        "ascending, a card without a percentage is not last"
+    );
     let descending = percentages("DESC").await;
     assert_eq!(descending[0].as_deref(), Some("37.50"));
-    assert!(descending[36..].iter().all(Option::is_none), "in both directions");
+    assert!(
+        descending[36..].iter().all(Option::is_none),
+        "descending, a card without a percentage is not last"
+    );
 }
 
 async fn purchases_are_paged_newest_first(app: Arc<TestApp>) {

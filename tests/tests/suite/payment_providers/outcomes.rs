@@ -39,7 +39,7 @@ async fn an_order_at_razorpay_is_sent_once_and_looked_for_before_it_is_sent_agai
         fake.faults().next("POST", "/v1/orders", fault);
         let error = impatient.create(&new(&reference, &money)).await.unwrap_err();
         assert!(error.is_unknown() && !error.may_try_again(), "{fault:?}: {error:?}");
-        assert_eq!(fake.requests().len(), before + 1, "{fault:?} is not repeated");
+        assert_eq!(fake.requests().len(), before + 1, "{fault:?}: the request was repeated or not sent");
 
         let found = provider.create_again(&new(&reference, &money)).await.unwrap();
         let again = provider.create_again(&new(&reference, &money)).await.unwrap();
@@ -111,7 +111,7 @@ async fn requests_with_a_key_are_repeated_and_do_their_work_once() {
     let error = razorpay.refund(&payment, &money, "refund-2").await.unwrap_err();
     assert!(error.is_unknown(), "{error:?}");
     let refunds = razorpay.refunds(&payment).await.unwrap();
-    assert_eq!(refunds[0].reference.as_deref(), Some("refund-2"), "the look tells");
+    assert_eq!(refunds[0].reference.as_deref(), Some("refund-2"), "the provider's list lacks the refund");
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn the_circuit_opens_when_a_provider_is_down() {
     let sent = fake.requests().len();
     let error = provider.create(&new("order-1", &rupees())).await.unwrap_err();
     assert!(matches!(error, ProviderError::CircuitOpen { .. }) && error.may_try_again(), "{error:?}");
-    assert_eq!(fake.requests().len(), sent, "nothing was sent");
+    assert_eq!(fake.requests().len(), sent, "a request was sent although the circuit is open");
 }
 
 #[tokio::test]

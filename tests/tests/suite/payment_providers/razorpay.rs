@@ -27,7 +27,7 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     assert_eq!(sent["receipt"], "order-1");
     assert_eq!(sent["notes"]["order_reference"], "order-1");
     assert_eq!(sent["payment"]["capture"], "automatic");
-    assert!(provider.fetch(order).await.unwrap().is_empty(), "nobody tried to pay");
+    assert!(provider.fetch(order).await.unwrap().is_empty(), "the order has a payment before anybody paid");
 
     // A failed attempt leaves the order open.
     fake.customer_fails(order, "payment_timed_out");
@@ -52,7 +52,11 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     let WebhookEvent::Payment(failed) = &webhooks[0].event else { panic!("{webhooks:?}") };
     assert_eq!((failed.state, failed.failure.as_deref()), (PaymentState::Failed, Some("payment_timed_out")));
     let WebhookEvent::Payment(report) = &webhooks[3].event else { panic!("{webhooks:?}") };
-    assert_eq!(report.order_reference.as_deref(), Some("order-1"), "the order in the event tells it");
+    assert_eq!(
+        report.order_reference.as_deref(),
+        Some("order-1"),
+        "the report does not name the order of its event"
+    );
     assert_eq!(report.payment.as_ref(), Some(&payment));
     assert_eq!(report.account.as_deref(), Some(FakeRazorpay::ACCOUNT));
     assert!(webhooks.iter().all(|webhook| webhook.event_id.is_some() && webhook.created_at.is_some()));
@@ -62,7 +66,7 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     let refund = provider.refund(&payment, &Amount::new(100_00, "INR"), "refund-1").await.unwrap();
     assert_eq!((refund.state, refund.reference.as_deref()), (RefundState::Pending, Some("refund-1")));
     let again = provider.refund(&payment, &Amount::new(100_00, "INR"), "refund-1").await.unwrap();
-    assert_eq!(again.refund, refund.refund, "the reference makes it harmless");
+    assert_eq!(again.refund, refund.refund, "the same reference made a second refund");
     fake.fail_refund(&refund.refund);
     let at_console = fake.refund_at_console(&payment, 499_00);
     fake.settle_refund(&at_console);
@@ -107,11 +111,11 @@ async fn a_late_payment_is_captured_once_or_given_back() {
 
     let payment = fake.customer_fails(&order, "payment_timed_out");
     let refusal = provider.capture(&payment, &money).await.unwrap_err();
-    assert_eq!(code(&refusal), "BAD_REQUEST_ERROR", "a failed payment cannot be captured");
+    assert_eq!(code(&refusal), "BAD_REQUEST_ERROR", "a failed payment was not refused with this code");
     fake.bank_authorizes_late(&payment);
     assert_eq!(provider.fetch(&order).await.unwrap()[0].state, PaymentState::Authorized);
     let refusal = provider.capture(&payment, &Amount::new(498_00, "INR")).await.unwrap_err();
-    assert_eq!(code(&refusal), "BAD_REQUEST_ERROR", "only the whole amount");
+    assert_eq!(code(&refusal), "BAD_REQUEST_ERROR", "a capture of a part was not refused with this code");
     for _ in 0..2 {
         let captured = provider.capture(&payment, &money).await.unwrap();
         assert_eq!((captured.state, captured.payment.as_ref()), (PaymentState::Captured, Some(&payment)));
@@ -216,7 +220,7 @@ async fn an_order_is_refused_before_it_is_sent_or_by_the_provider() {
     let long = "a".repeat(41);
     assert_eq!(code(&provider.create(&new(&long, &rupees())).await.unwrap_err()), "MALFORMED_REFERENCE");
     assert_eq!(code(&provider.fetch("order_1/../../payments").await.unwrap_err()), "MALFORMED_ID");
-    assert!(fake.requests().is_empty(), "nothing was sent");
+    assert!(fake.requests().is_empty(), "a refused request was sent");
 
     let paise = Amount::new(99, "INR");
     let refused = provider.create(&new("order-1", &paise)).await.unwrap_err();

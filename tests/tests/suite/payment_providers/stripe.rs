@@ -24,9 +24,13 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     };
     assert_eq!(publishable_key, FakeStripe::PUBLISHABLE_KEY);
     assert_eq!(*client_secret, fake.books().intent(order).client_secret);
-    assert!(!format!("{created:?}").contains(client_secret.as_str()), "the secret is not printed");
+    assert!(!format!("{created:?}").contains(client_secret.as_str()), "the secret is printed");
     assert_eq!(provider.client_parameters(order).await.unwrap(), created.client);
-    assert_eq!(provider.create_again(&new("order-1", &money)).await.unwrap(), created, "the key finds it");
+    assert_eq!(
+        provider.create_again(&new("order-1", &money)).await.unwrap(),
+        created,
+        "the key did not find the payment that was created"
+    );
     assert_eq!(fake.books().intents.len(), 1);
     for request in fake.requests() {
         assert_eq!(request.header("stripe-version"), Some(STRIPE_VERSION));
@@ -60,7 +64,7 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     let refund = provider.refund(&payment, &hundred, "refund-1").await.unwrap();
     assert_eq!((refund.state, refund.reference.as_deref()), (RefundState::Pending, Some("refund-1")));
     let again = provider.refund(&payment, &hundred, "refund-1").await.unwrap();
-    assert_eq!(again.refund, refund.refund, "the reference makes it harmless");
+    assert_eq!(again.refund, refund.refund, "the same reference made a second refund");
     fake.fail_refund(&refund.refund);
     let at_console = fake.refund_at_console(&payment, 499_00);
     fake.settle_refund(&at_console);
@@ -104,7 +108,11 @@ async fn a_payment_is_captured_once_or_cancelled() {
     let manual = NewPayment { capture: Capture::Manual, ..new("order-1", &money) };
     let order = provider.create(&manual).await.unwrap().provider_order;
     let refusal = provider.capture(&order, &money).await.unwrap_err();
-    assert_eq!(code(&refusal), "payment_intent_unexpected_state", "nobody paid");
+    assert_eq!(
+        code(&refusal),
+        "payment_intent_unexpected_state",
+        "a capture before the payment was not refused with this code"
+    );
     fake.customer_pays(&order);
     assert_eq!(provider.fetch(&order).await.unwrap()[0].state, PaymentState::Authorized);
     for _ in 0..2 {
@@ -121,7 +129,11 @@ async fn a_payment_is_captured_once_or_cancelled() {
     assert_eq!(provider.fetch(&order).await.unwrap()[0].state, PaymentState::Cancelled);
     let order = provider.create(&new("order-3", &money)).await.unwrap().provider_order;
     fake.customer_begins(&order);
-    assert_eq!(provider.cancel(&order).await.unwrap(), CancelOutcome::StaysPayable, "the bank is working");
+    assert_eq!(
+        provider.cancel(&order).await.unwrap(),
+        CancelOutcome::StaysPayable,
+        "a payment at which the bank works was cancelled"
+    );
     fake.customer_pays(&order);
     assert_eq!(provider.cancel(&order).await.unwrap(), CancelOutcome::TooLate);
     let last = received(&provider, fake.webhooks());
@@ -227,7 +239,7 @@ async fn amounts_are_in_minor_units_of_iso_4217() {
     let sent = fake.requests().len();
     let refused = provider.create(&new("order", &Amount::new(5_124, "KWD"))).await.unwrap_err();
     assert!(matches!(refused, ProviderError::Amount(_)));
-    assert_eq!(fake.requests().len(), sent, "nothing was sent");
+    assert_eq!(fake.requests().len(), sent, "a refused request was sent");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ with_mail_server!(&["--minimum-age-without-consent=18"];
     tokens_and_subscriptions_end_on_every_node,
 );
 
-/// The tables that have the owner of a row in `user_id`, or the account itself.
+/// Returns the column with the owner of a row: `id` in `users`, `user_id` elsewhere.
 fn owner_column(table: &str) -> &'static str {
     if table == "users" { "id" } else { "user_id" }
 }
@@ -48,7 +48,7 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     world.support.refund(RefundInput::whole(&others).reason(&reason)).await;
     let user = row_of(&app, &email).await;
     let found = mentions(&app, MARK).await;
-    assert!(found.len() > 6, "the search finds the person: {found:#?}");
+    assert!(found.len() > 6, "the search does not find the person: {found:#?}");
     let before = books(&app, &world).await;
     let open = "SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1";
     assert_eq!(app.number(open).await, 1);
@@ -78,7 +78,7 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
         assert_eq!(broken, Vec::<Vec<String>>::new(), "{rule}");
     }
     let bad = jishu_service::integrity::examine_ours(&app.services.database).await.expect("a check");
-    assert_eq!(bad, [], "jishu check");
+    assert_eq!(bad, [], "`jishu check` finds problems");
     assert_eq!(app.number(open).await, 0);
     let ended = "SELECT COUNT(*) FROM test_sessions WHERE status = 'auto_submitted' AND score IS NOT NULL";
     assert_eq!(app.number(ended).await, 1);

@@ -79,7 +79,7 @@ async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailS
         assert!(!text.contains(secret), "{secret} in {text}");
     }
 
-    // The command writes the same, but for the time.
+    // `jishu user export` prints the same export. Only `exportedAt` differs.
     let folder = tempfile::tempdir().expect("a folder");
     let command = |arguments: &[&str]| {
         let all = [&["user", "export"], arguments, &["--database-url", &app.database_url]].concat();

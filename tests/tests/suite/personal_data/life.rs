@@ -126,7 +126,7 @@ async fn a_person_comes_changes_and_leaves(app: Arc<TestApp>, mail: Arc<MailServ
     let log = server.output();
     assert!(
         log.contains("sign-in failed") && log.contains("an account was deleted"),
-        "the log is there: {log}"
+        "the log lacks these lines: {log}"
     );
     let named: Vec<&str> = log.lines().filter(|line| line.to_lowercase().contains(MARK)).collect();
     assert_eq!(named, Vec::<&str>::new());

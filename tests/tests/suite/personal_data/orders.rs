@@ -112,7 +112,7 @@ async fn texts_about_orders_go(app: Arc<TestApp>) {
     assert_eq!(app.number(kept).await, 1);
     let linked = "SELECT COUNT(*) FROM orders o JOIN payment_events e ON e.order_id = o.id AND e.payment = \
                   o.payment_reference AND e.fact LIKE 'captured:erased:%' WHERE e.kind = 'captured'";
-    assert_eq!(app.number(linked).await, 2, "orders still know their payments");
+    assert_eq!(app.number(linked).await, 2, "an order has lost its payment");
 
     // What is paid after that goes back by hand, and what was granted can still be refunded.
     assert_eq!(mark(&orders[2], "UTR 9").await, "NEEDS_ATTENTION");

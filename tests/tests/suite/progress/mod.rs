@@ -122,7 +122,11 @@ async fn without_a_sitting_there_is_nothing_to_average(app: Arc<TestApp>) {
     for field in ["averagePercentage", "bestPercentage"] {
         assert_eq!(progress.text(&format!("/viewer/progress/{field}")), "-25.00");
     }
-    assert_eq!(progress.at("/viewer/progress/improvement"), &Value::Null, "sat once");
+    assert_eq!(
+        progress.at("/viewer/progress/improvement"),
+        &Value::Null,
+        "one sitting counts as an improvement"
+    );
     assert_eq!(progress.text("/viewer/progress/trend/0/percentage"), "-25.00");
 }
 

@@ -167,7 +167,7 @@ async fn totals_of_topics_add_up(app: Arc<TestApp>) {
         transaction.commit().await.unwrap();
     }
     let inserts = app.take_statements().iter().filter(|sql| sql.starts_with("INSERT")).count();
-    assert_eq!(inserts, 3, "one for each sitting that has topics");
+    assert_eq!(inserts, 3, "the number of statements is not that of the sittings with topics");
     let totals = async |learner: usize| {
         let rows = topic_total::Entity::find()
             .filter(topic_total::Column::UserId.eq(learners[learner].id))

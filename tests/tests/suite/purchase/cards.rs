@@ -139,7 +139,7 @@ mod miscounted {
         let error = &answer.body["errors"][0];
         assert_eq!(error["extensions"]["code"], "INTERNAL", "{:#}", answer.body);
         assert!(error["extensions"]["requestId"].is_string());
-        assert!(!answer.body.to_string().contains("test cards where"), "the cause is not shown");
+        assert!(!answer.body.to_string().contains("test cards where"), "the response shows the cause");
         assert_eq!(app.rows().await, before);
     }
 }

@@ -35,7 +35,7 @@ async fn an_archived_question_is_never_drawn_and_can_be_restored(app: Arc<TestAp
         "{archived}"
     );
     let before = rows(&app).await;
-    assert_eq!(set(&world, &question, true).await, archived, "again is no error");
+    assert_eq!(set(&world, &question, true).await, archived, "archiving a second time has another response");
     assert_eq!(rows(&app).await, before);
 
     let second = app.number("SELECT id FROM mock_test_attempts WHERE test_number = 2").await;
@@ -44,7 +44,7 @@ async fn an_archived_question_is_never_drawn_and_can_be_restored(app: Arc<TestAp
     assert_eq!(refused.error().code, "TOO_FEW_QUESTIONS");
     let session = learner.start_session(&first).await;
     let ended = learner.submit_session(session.id(), None).await;
-    assert_eq!(ended.questions().len(), 2, "its test keeps it");
+    assert_eq!(ended.questions().len(), 2, "the test has lost the archived question");
     let list = |archived: bool| {
         let author = world.author.clone();
         let variables = json!({ "subject": world.subject, "archived": archived });

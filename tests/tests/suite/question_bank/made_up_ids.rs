@@ -159,7 +159,7 @@ async fn an_exported_id_that_was_made_up_counts_as_made_up(app: Arc<TestApp>) {
     assert_eq!(app.number(id).await, 2);
     let exported = format!("// [id:{}]\nOne? {{~a =b}}\n", external_id(&app, "One?").await);
     let again = author.import(subject, &exported).await;
-    assert_eq!(again.counts(), [0, 0, 0, 1], "it has another key");
+    assert_eq!(again.counts(), [0, 0, 0, 1], "the question with another key was not refused");
     assert_eq!(again.losses, []);
 }
 

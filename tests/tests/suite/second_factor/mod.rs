@@ -181,7 +181,7 @@ async fn one_code_signs_in_once(app: Arc<TestApp>, mail: Arc<MailServer>) {
         mails.iter().filter(|mail| mail.header("Subject") == "A recovery code was used").count() == 2
     })
     .await;
-    // Two requests that confirm with one code make one set of recovery codes.
+    // Six concurrent requests that confirm with the same code make one set of recovery codes.
     let binod = register(&app, "binod@example.com").await;
     app.execute("UPDATE users SET email_verified_at = created_at").await;
     let binod = app.with_token(binod.access_token());
@@ -254,7 +254,10 @@ async fn what_is_not_proved_changes_nothing(app: Arc<TestApp>, _mail: Arc<MailSe
     assert_eq!(code(&begin(json!(PASSWORD)).await, "beginTwoFactor"), "EMAIL_NOT_VERIFIED");
     app.execute("UPDATE users SET email_verified_at = created_at").await;
     assert_eq!(code(&begin(json!("wrong horse")).await, "beginTwoFactor"), "INVALID_CREDENTIALS");
-    assert!(begin(Value::Null).await.at("/beginTwoFactor/secret").is_string(), "she signed in just now");
+    assert!(
+        begin(Value::Null).await.at("/beginTwoFactor/secret").is_string(),
+        "a password was required right after the sign-in"
+    );
     app.clock.advance(TimeDelta::minutes(11));
     let late = begin(Value::Null).await;
     assert_eq!(

@@ -143,14 +143,14 @@ async fn another_tab_is_told_what_was_not_kept(app: Arc<TestApp>) {
     save(1, 0, Tries::Right).await;
     save(3, 1, Tries::Right).await;
     let late = save(2, 1, Tries::Wrong).await;
-    assert_eq!(late.superseded, [2], "a later batch has set the slot");
+    assert_eq!(late.superseded, [2], "a batch overwrote the answer of a later one");
     assert_eq!(late.session().answer_sequence, 3);
     let other = save(3, 1, Tries::Wrong).await;
-    assert_eq!(other.superseded, [2], "another batch with the same sequence has set the slot");
+    assert_eq!(other.superseded, [2], "a batch overwrote the answer of another one with the same sequence");
     let replayed = save(3, 1, Tries::Right).await;
-    assert_eq!(replayed.superseded, NO_SLOTS, "the slot has this batch's own answer");
+    assert_eq!(replayed.superseded, NO_SLOTS, "the replayed batch is superseded by its own answer");
     let elsewhere = save(2, 3, Tries::Wrong).await;
-    assert_eq!(elsewhere.superseded, NO_SLOTS, "the slot was empty");
+    assert_eq!(elsewhere.superseded, NO_SLOTS, "an answer for an empty slot is superseded");
     let again = save(4, 1, Tries::Wrong).await;
     assert_eq!(again.superseded, NO_SLOTS);
     assert_eq!(again.session().answer_sequence, 4);
@@ -169,7 +169,11 @@ async fn answers_are_taken_until_the_grace_is_over(app: Arc<TestApp>) {
     // The code depends on whether the server has closed the sitting by now.
     assert!(code == "TEST_SESSION_OVERDUE" || code == "TEST_SESSION_CLOSED", "{code}");
     assert_eq!(late.error().more["slots"], json!([1, 2, 3, 4]));
-    assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 2, "and nothing of it was written");
+    assert_eq!(
+        app.number("SELECT COUNT(*) FROM test_answers").await,
+        2,
+        "a part of the late batch was written"
+    );
 }
 
 async fn the_later_of_two_answers_to_a_slot_counts(app: Arc<TestApp>) {
@@ -210,12 +214,12 @@ async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
         let session = submitted.session();
         assert_eq!((session.status.as_str(), session.answer_sequence), ("IN_PROGRESS", 5));
     }
-    assert_eq!(state(&world.learner, &session).await, before, "nothing was saved");
+    assert_eq!(state(&world.learner, &session).await, before, "a refused submission saved something");
     let submitted = world.learner.submit_session(&session, Some((6, batch(Tries::Right)))).await;
     accepted(&submitted);
     assert_eq!(submitted.result().score, "8.00");
     let again = world.learner.submit_session(&session, Some((6, batch(Tries::Right)))).await;
-    assert_eq!(again, submitted, "the same result");
+    assert_eq!(again, submitted, "the repeated submission has another result");
 }
 
 async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
@@ -245,6 +249,6 @@ async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
         let saved = world.learner.save_answers(&id(&started), sequence, batch).await;
         accepted(&saved);
         let question = questions(&saved).iter().find(|question| question.slot == slot).unwrap();
-        assert_eq!(question.answer, None, "an empty field is not an answer");
+        assert_eq!(question.answer, None, "an empty field is stored as an answer");
     }
 }

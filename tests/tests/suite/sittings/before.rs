@@ -67,5 +67,9 @@ async fn a_card_shows_what_its_next_sitting_has(app: Arc<TestApp>) {
     let document = format!("query ($id: ID!) {{ node(id: $id) {{ ... on TestSession {{ {PAPER} }} }} }}");
     let sat = world.learner.run_with(&document, json!({ "id": id(&started) })).await;
     assert_eq!(*sat.at("/node/paper"), granted["paper"]);
-    assert_eq!(shown(&world.learner).await[0], granted, "also while the sitting is open");
+    assert_eq!(
+        shown(&world.learner).await[0],
+        granted,
+        "while the sitting is open, the card shows other values"
+    );
 }

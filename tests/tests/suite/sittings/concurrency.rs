@@ -39,8 +39,12 @@ async fn sixteen_starts_at_once_open_one_sitting(app: Arc<TestApp>) {
             }
             started.iter().for_each(accepted);
             let sessions: BTreeSet<String> = started.iter().map(id).collect();
-            assert_eq!(sessions.len(), 1, "round {round}: one open sitting");
-            assert_eq!(started.iter().filter(|it| !it.resumed).count(), 1, "started once");
+            assert_eq!(sessions.len(), 1, "round {round}: the starts made several sittings");
+            assert_eq!(
+                started.iter().filter(|it| !it.resumed).count(),
+                1,
+                "not exactly one request started the sitting"
+            );
             assert!(started.iter().all(|it| it.session().attempt_number == attempt));
             asha.submit_session(sessions.first().unwrap(), None).await;
         }
@@ -67,7 +71,7 @@ async fn sixteen_submissions_at_once_score_once(app: Arc<TestApp>) {
     let counted = format!("SELECT CAST(SUM(correct + wrong) AS {whole}) FROM topic_totals");
     assert_eq!(app.number(&counted).await, 15);
     let learners = "SELECT learners FROM paper_scores WHERE score = 1000";
-    assert_eq!(app.number(learners).await, 1, "only first sittings are ranked");
+    assert_eq!(app.number(learners).await, 1, "not only first sittings are ranked");
 }
 
 /// Saves batches while the sitting is submitted. Each acknowledged batch must count in the result.
@@ -119,7 +123,7 @@ async fn learners_who_start_the_same_test_at_once_get_one_paper(app: Arc<TestApp
         options.map(|option| option.text.clone()).collect()
     };
     let orders: BTreeSet<Vec<String>> = started.iter().map(texts).collect();
-    assert_eq!(orders.len(), 8, "each learner sees the options in another order");
+    assert_eq!(orders.len(), 8, "two learners see the options in the same order");
     assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 1);
 }
 

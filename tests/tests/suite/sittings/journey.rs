@@ -33,7 +33,7 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
 
     let resumed = asha.start_session(&world.card).await;
     assert!(resumed.resumed);
-    assert_eq!(resumed.session(), session, "the question is the same, with its options in the same order");
+    assert_eq!(resumed.session(), session, "the resumed sitting differs from the one that was started");
     assert_eq!(world.card().await["status"], "IN_PROGRESS");
     assert_eq!(world.card().await["openSession"]["id"], session.id);
 
@@ -76,12 +76,16 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
             assert!(question.correct_texts.as_ref().is_some_and(|texts| !texts.is_empty()));
         } else if question.slot <= 5 {
             let given = question.answer.as_ref().map(|answer| &answer.option_ids);
-            assert_eq!(question.correct_option_ids.as_ref(), given, "the answer was right");
+            assert_eq!(
+                question.correct_option_ids.as_ref(),
+                given,
+                "the review shows other correct options than the right answer has"
+            );
         }
     }
 
     let again = asha.submit_session(&id(&started), None).await;
-    assert_eq!(again, submitted, "the same result, however often it is asked for");
+    assert_eq!(again, submitted, "the repeated submission has another result");
     let late = asha.save_answers(&id(&started), 2, answers(&started, 8, 0)).await;
     assert_eq!(refusal(&late), "TEST_SESSION_CLOSED");
     assert_eq!(late.session(), session);
@@ -116,7 +120,7 @@ async fn three_sittings_and_no_fourth(app: Arc<TestApp>) {
         assert_eq!(submitted.session().attempt_number, attempt);
         stems.push(questions(&submitted).iter().map(|question| question.stem.clone()).collect::<Vec<_>>());
     }
-    assert!(stems.iter().all(|paper| *paper == stems[0]), "the paper stays the same");
+    assert!(stems.iter().all(|paper| *paper == stems[0]), "the paper has changed between sittings");
     let card = world.card().await;
     assert_eq!((&card["status"], &card["remainingAttempts"]), (&json!("EXHAUSTED"), &json!(0)));
     assert_eq!((&card["firstScore"], &card["bestScore"]), (&json!("4.00"), &json!("12.00")));
@@ -185,7 +189,7 @@ async fn lists_of_sittings_have_pages(app: Arc<TestApp>) {
         edges.iter().map(|edge| edge["node"]["attemptNumber"].as_i64().unwrap()).collect()
     };
     let first = world.learner.run(&page("first: 2")).await;
-    assert_eq!(numbers(&first), [3, 2], "newest first");
+    assert_eq!(numbers(&first), [3, 2], "the newest sitting is not the first");
     assert_eq!(first.number("/viewer/testSessions/totalCount"), 3);
     let cursor = first.text("/viewer/testSessions/pageInfo/endCursor");
     let rest = world.learner.run(&page(&format!("first: 2, after: {cursor:?}"))).await;

@@ -85,7 +85,11 @@ async fn no_answer_gives_a_key_away_before_the_end() {
     let all: Vec<&str> = SECRET_FIELDS.into_iter().chain(RESULTS).collect();
     let ids = [session.as_str(), &world.card, &subject, &user, &world.course.id];
     for client in [asha, &binod, &app.anonymous()] {
-        assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "the first sitting is open");
+        assert_eq!(
+            scan(client, &schema, &ids, &all).await,
+            BTreeSet::new(),
+            "a secret is shown while the first sitting is open"
+        );
     }
     for document in schema.operations("mutation", &ids) {
         let answer = binod.send(&document, Value::Null).await.body.to_string();
@@ -99,9 +103,9 @@ async fn no_answer_gives_a_key_away_before_the_end() {
     let secrets: BTreeSet<String> =
         SECRET_FIELDS.into_iter().chain([EXPLANATION, NUMBER, TOLERANCE, TEXT]).map(str::to_owned).collect();
     let shown = scan(asha, &schema, &ids, &SECRET_FIELDS).await;
-    assert_eq!(shown, secrets, "after the end everything is shown, so the documents do read it");
+    assert_eq!(shown, secrets, "not every secret is shown after the end, so the documents do not read all");
     for client in [&binod, &app.anonymous()] {
-        assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "nobody else sees it");
+        assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "another client sees a secret");
     }
 
     let second = asha.start_session(&world.card).await;
@@ -110,7 +114,7 @@ async fn no_answer_gives_a_key_away_before_the_end() {
     assert_eq!(
         scan(asha, &schema, &ids, &SECRET_FIELDS).await,
         BTreeSet::new(),
-        "nor in a review of the first, while the same is asked again"
+        "the review of the first sitting shows what the open one asks"
     );
     Arc::into_inner(app).unwrap().stop().await;
 }
@@ -157,25 +161,29 @@ async fn a_review_comes_when_the_subject_lets_it(app: Arc<TestApp>) {
     app.execute("UPDATE mock_test_attempts SET max_attempts = 2").await;
     let first = world.learner.start_session(&world.card).await;
     let submitted = world.learner.submit_session(&id(&first), Some((1, answers(&first, 4, 0)))).await;
-    assert_eq!(submitted.result().score, "16.00", "the result is shown nevertheless");
+    assert_eq!(submitted.result().score, "16.00", "the result of the first sitting is not shown");
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0);
     let second = world.learner.start_session(&world.card).await;
     assert_eq!(
         reviewed(&world.learner, &id(&first)).await.len(),
         0,
-        "all attempts are used, and one sitting is open"
+        "a review is shown while the last sitting is open"
     );
     world.learner.submit_session(&id(&second), None).await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 4);
     // The subject is bought again, which gives another card of the same paper.
     app.execute("UPDATE entitlements SET ended_at = granted_at").await;
     app.cards(&world.learner, &world.course).await;
-    assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0, "the test can be sat again");
+    assert_eq!(
+        reviewed(&world.learner, &id(&first)).await.len(),
+        0,
+        "a review is shown although the test can be sat again"
+    );
     app.execute("UPDATE entitlements SET ended_at = granted_at").await;
     assert_eq!(
         reviewed(&world.learner, &id(&first)).await.len(),
         4,
-        "the test cannot be sat again, so the review is shown"
+        "no review is shown although the test cannot be sat again"
     );
     world.set(&app, "review_policy", "'never'").await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0);

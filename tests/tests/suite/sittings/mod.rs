@@ -74,5 +74,5 @@ pub(crate) fn accepted(payload: &SittingPayload) {
     assert_eq!(payload.user_errors, [], "{payload:#?}");
 }
 
-/// Expected as `superseded` when a batch changed all its slots.
+/// The value of `superseded` after a batch that changed all its slots.
 const NO_SLOTS: [i64; 0] = [];

@@ -37,13 +37,13 @@ async fn a_sitting_ends_at_its_deadline(app: Arc<TestApp>) {
     world.learner.save_answers(&session, 1, answers(&started, 3, 0)).await;
     app.clock.advance(TimeDelta::seconds(3_600 + 5));
     let report = session::close_overdue(&app.services).await.unwrap();
-    assert_eq!(report, OverdueReport::default(), "answers may still arrive in the grace time");
+    assert_eq!(report, OverdueReport::default(), "a sitting was closed in its grace time");
     assert_eq!(state(&world, &session).await["status"], "IN_PROGRESS");
     app.clock.advance(TimeDelta::days(2));
     close_all(&app).await;
     let after = state(&world, &session).await;
     assert_eq!(after["status"], "AUTO_SUBMITTED");
-    assert_eq!(after["submittedAt"], after["expiresAt"], "the sitting ended at its deadline");
+    assert_eq!(after["submittedAt"], after["expiresAt"], "the sitting did not end at its deadline");
     assert_eq!(
         after["result"],
         json!({ "score": "12.00", "correct": 3, "unanswered": 1, "timeTakenSeconds": 3600 })
@@ -90,7 +90,7 @@ async fn a_start_after_the_deadline_is_the_next_sitting(app: Arc<TestApp>) {
     assert_eq!(
         (&card["status"], &card["latestScore"]),
         (&json!("EXHAUSTED"), &json!("12.00")),
-        "the third was closed"
+        "the third sitting was not closed"
     );
     assert_eq!((&card["firstScore"], &card["sessions"]["totalCount"]), (&json!("4.00"), &json!(3)));
 }
@@ -139,7 +139,7 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     eprintln!("{sittings} overdue sittings were closed in {:?}: {reports:?}", began.elapsed());
     // One node may have closed all sittings, because SQLite does not share its lock fairly.
     let were_due = |report: &OverdueReport| report.closed + report.settled_meanwhile > 0;
-    assert!(reports.iter().all(were_due), "both nodes tried to close the same sittings");
+    assert!(reports.iter().all(were_due), "a node closed no sitting, and met none that the other had closed");
 
     let count = async |what: &str| app.number(&format!("SELECT COUNT(*) FROM {what}")).await;
     assert_eq!(
@@ -159,7 +159,7 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     assert_eq!(
         count("audit_events WHERE action = 'test_session.closed'").await,
         all,
-        "each sitting was closed once"
+        "not every sitting was closed exactly once"
     );
     assert_eq!(
         count("mock_test_attempts WHERE latest_score IS NOT NULL AND status = 'completed'").await,
@@ -169,7 +169,7 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     let sum = async |what: &str, of: &str| {
         app.number(&format!("SELECT CAST(SUM({what}) AS {whole}) FROM {of}")).await
     };
-    assert_eq!(sum("learners", "paper_scores").await, all, "each learner once for each paper");
+    assert_eq!(sum("learners", "paper_scores").await, all, "a learner does not count once for each paper");
     let marks = i64::try_from(right.iter().sum::<usize>()).unwrap() * 400;
     assert_eq!(sum("score", "topic_totals").await, marks);
     node.stop().await;

@@ -52,7 +52,7 @@ async fn a_paper_is_what_the_blueprint_says(app: Arc<TestApp>) {
     assert!(numbers[4..6].iter().all(|number| number % 3 == 2 && number % 2 == 0), "{numbers:?}");
     assert!(numbers[6..].iter().all(|number| number % 2 == 1), "{numbers:?}");
     let seed = app.number("SELECT seed FROM papers").await;
-    assert_ne!(seed, 0, "the seed is recorded");
+    assert_ne!(seed, 0, "the seed was not recorded");
 }
 
 async fn papers_of_a_subject_share_as_little_as_can_be(app: Arc<TestApp>) {
@@ -62,7 +62,7 @@ async fn papers_of_a_subject_share_as_little_as_can_be(app: Arc<TestApp>) {
     for test_number in 1..=3 {
         asked.extend(stems(&start(&app, &world, test_number).await));
     }
-    assert_eq!(asked.len(), 25, "each question is asked before one is repeated");
+    assert_eq!(asked.len(), 25, "a question was repeated before each was asked");
 }
 
 async fn an_edit_changes_neither_a_paper_nor_a_past_result(app: Arc<TestApp>) {
@@ -80,9 +80,9 @@ async fn an_edit_changes_neither_a_paper_nor_a_past_result(app: Arc<TestApp>) {
     app.execute("UPDATE subjects SET marks_correct = 100, time_limit_seconds = 60").await;
     let node = app.second_node().await;
     let second = world.learner.start_session(&world.card).await;
-    assert_eq!(stems(&second), stems(&started), "the paper is unchanged");
+    assert_eq!(stems(&second), stems(&started), "the paper has changed");
     let second = world.learner.submit_session(&id(&second), Some((1, answers(&second, 4, 0)))).await;
-    assert_eq!(second.result(), first.result(), "the marks are unchanged");
+    assert_eq!(second.result(), first.result(), "the marks have changed");
     let document =
         "query ($id: ID!) { node(id: $id) { ... on TestSession { result { score byTopic { topic correct } }
         questions { stem explanation marks } } } }";
@@ -96,7 +96,7 @@ async fn an_edit_changes_neither_a_paper_nor_a_past_result(app: Arc<TestApp>) {
     assert!(again.list("/node/questions").iter().all(|question| question["marks"] == "4.00"));
     node.stop().await;
     let other = start(&app, &world, 2).await;
-    assert!(stems(&other).iter().all(|stem| stem == "Edited"), "a new paper has the new version");
+    assert!(stems(&other).iter().all(|stem| stem == "Edited"), "a new paper has an old version");
 }
 
 async fn archived_questions_are_left_out(app: Arc<TestApp>) {

@@ -30,7 +30,7 @@ async fn cards_that_cannot_be_sat_are_refused(app: Arc<TestApp>) {
     assert_eq!(code, "UNAUTHENTICATED");
     app.execute("UPDATE entitlements SET ended_at = granted_at").await;
     assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ENTITLEMENT_ENDED");
-    assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 0, "no paper is made for it");
+    assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 0, "a refused start made a paper");
     app.execute("UPDATE entitlements SET ended_at = NULL").await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ACCOUNT_INACTIVE");

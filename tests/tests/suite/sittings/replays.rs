@@ -116,7 +116,7 @@ async fn a_batch_that_comes_again_after_the_end_is_answered_as_before(app: Arc<T
             assert_eq!(sat.answer_to(batch.clone()).await, expected, "{batch:?}");
         }
     }
-    assert_eq!(everything(&app).await, before, "nothing was written");
+    assert_eq!(everything(&app).await, before, "a replay wrote something");
 }
 
 /// Repeats many batches at once. The server handles several of them with one statement.
@@ -136,5 +136,5 @@ async fn batches_that_come_again_together_are_answered_as_alone(app: Arc<TestApp
     let ours = |statement: &&String| statement.contains("INSERT INTO test_answers");
     let statements = app.take_statements().iter().filter(ours).count();
     assert!(statements < batches, "{statements} statements for {batches} batches");
-    assert_eq!(everything(&app).await, before, "nothing was written");
+    assert_eq!(everything(&app).await, before, "a replay wrote something");
 }

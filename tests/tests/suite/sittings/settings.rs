@@ -56,7 +56,7 @@ async fn authors_change_the_settings_of_tests(app: Arc<TestApp>) {
     let answer = author.run_with(UPDATE, json!({ "input": input })).await;
     let scheme = answer.at("/updateTestSettings/subject/markingScheme");
     assert_eq!((&scheme["questionsPerTest"], &scheme["blueprint"]), (&json!(7), &json!([])));
-    assert_eq!(scheme["wrong"], "-0.75", "a mark that is not given is unchanged");
+    assert_eq!(scheme["wrong"], "-0.75", "a mark that was not given has changed");
     let audited = "SELECT COUNT(*) FROM audit_events WHERE action = 'subject.test_settings_changed'";
     assert_eq!(app.number(audited).await, 2);
 }

@@ -1,4 +1,4 @@
-//! `testSessionClock`.
+//! The subscription `testSessionClock`.
 
 use chrono::TimeDelta;
 use jishu_entity::mock_test_attempt::CardStatus;

@@ -59,7 +59,7 @@ async fn all_cards_of_a_purchase_come_once_over_both_transports(app: Arc<TestApp
         assert_eq!(card["testNumber"], json!(place % 50 + 1));
         assert_eq!(card["subject"]["id"], json!(course.subjects[place / 50]));
         assert_eq!(card["status"], "AVAILABLE");
-        assert_eq!(from_stream(&mut events).await, card, "both transports send the same card");
+        assert_eq!(from_stream(&mut events).await, card, "the two transports sent different cards");
     }
     // No card is sent twice: the next card belongs to the next purchase.
     let other = app.course(&["History"]).cards(2).create(&app).await;

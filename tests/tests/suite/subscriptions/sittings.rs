@@ -69,7 +69,7 @@ async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
         assert_eq!(
             from_socket(&mut socket).await["subject"]["name"],
             "History",
-            "the first event they receive"
+            "the first event is about another subject"
         );
         socket.hang_up();
     }
@@ -162,7 +162,7 @@ async fn a_subscription_begins_before_what_follows_it_runs() {
             let either = futures_util::future::select(&mut message, &mut head);
             assert!(
                 tokio::time::timeout(Duration::from_millis(500), either).await.is_err(),
-                "neither response came"
+                "a response came too early"
             );
             assert_eq!(app.services.events.watchers(), 0);
             held.rollback().await.unwrap();

@@ -137,7 +137,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
         format!("mutation {{ addToCart(subjectIds: [\"{subject}\"]) {{ userErrors {{ message }} }} }}");
     socket.subscribe("m", &mutation).await;
     socket.say(json!({ "type": "ping" })).await;
-    assert_eq!(socket.hear().await["type"], "pong", "the server has accepted the earlier messages");
+    assert_eq!(socket.hear().await["type"], "pong", "the server did not accept the earlier messages");
     let mut idle = app.socket_of(&token).await;
     let client = tokio::spawn(async move {
         let answer = socket.hear().await;
@@ -147,8 +147,8 @@ async fn a_stop_lets_what_was_taken_on_finish() {
         socket.closed().await
     });
     let free = tokio::spawn(async move {
-        assert_eq!(idle.closed().await.0, 1001, "the stop has begun");
-        assert!(!client.is_finished(), "the connection waits for the mutation");
+        assert_eq!(idle.closed().await.0, 1001, "the idle connection was not closed with the code of a stop");
+        assert!(!client.is_finished(), "the connection did not wait for the mutation");
         taken.rollback().await.unwrap();
         client.await.unwrap()
     });

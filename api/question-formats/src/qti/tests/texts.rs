@@ -54,7 +54,7 @@ fn texts_are_read_from_the_correct_response_and_the_mapping() {
             is_case_sensitive: false
         }
     );
-    assert!(texts(&mapped(&format!(">{}", entry("York", "1", "")), "")).1, "case counts by default");
+    assert!(texts(&mapped(&format!(">{}", entry("York", "1", "")), "")).1, "case does not count by default");
     let bounded = [entry("a", "5", ""), entry("b", "3", "")].concat();
     assert_eq!(texts(&mapped(&format!("upper-bound=\"2\">{bounded}"), "")).0, ["a", "b"]);
     for (mapping, correct, told) in [

@@ -33,7 +33,7 @@ const MAX_ATTEMPTS: i32 = 5;
 pub struct SecondFactorChallenge {
     /// The token that [`complete_login`] takes. It allows nothing else.
     pub token: ChallengeToken,
-    /// The time when it stops working.
+    /// The time when the token stops working.
     pub expires_at: DateTime<Utc>,
 }
 

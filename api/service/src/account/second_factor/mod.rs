@@ -59,7 +59,7 @@ impl Refusal for SecondFactorRefusal {}
 /// The second factor of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondFactorStatus {
-    /// The time when it was switched on.
+    /// The time when the second factor was switched on.
     pub since: DateTime<Utc>,
     /// Number of recovery codes that are not used.
     pub recovery_codes_left: u64,

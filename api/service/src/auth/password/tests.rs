@@ -37,7 +37,11 @@ async fn a_right_password_matches_and_a_wrong_one_does_not() {
     let hash = passwords.hash("correct horse".into()).await.unwrap();
     assert_eq!(verdict(&passwords, "correct horse", Some(&hash)).await, PasswordVerdict::Right);
     assert_eq!(verdict(&passwords, "battery staple", Some(&hash)).await, PasswordVerdict::Wrong);
-    assert_ne!(passwords.hash("correct horse".into()).await.unwrap(), hash, "same salt");
+    assert_ne!(
+        passwords.hash("correct horse".into()).await.unwrap(),
+        hash,
+        "the same salt gave another hash"
+    );
 }
 
 #[tokio::test]
@@ -162,7 +166,7 @@ async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
         assert_eq!(measured.methods.len(), 3);
         (measured.floor(), measured.permits())
     };
-    assert_eq!(permits, 2, "32 MiB need two permits of 19 MiB");
+    assert_eq!(permits, 2, "32 MiB did not take two permits of 19 MiB");
     assert!(floor > Duration::ZERO);
     for hash in [None, Some(ours.as_str()), Some(OF_WERKZEUG[0]), Some("$2b$12$unreadable")] {
         let verified = passwords.verify("wrong".into(), hash.map(str::to_owned)).await.unwrap();
@@ -193,7 +197,7 @@ async fn a_hash_of_a_slow_method_is_unreadable_and_does_not_delay_refusals() {
     }
     let pbkdf2 = Method::of_werkzeug("pbkdf2:sha256:1000").unwrap();
     add_measured(&passwords, pbkdf2, MAX_COMPARISON_TIME);
-    assert_eq!(passwords.measured().floor(), MAX_COMPARISON_TIME, "the margin does not exceed the maximum");
+    assert_eq!(passwords.measured().floor(), MAX_COMPARISON_TIME, "the margin exceeds the maximum");
     // A slow method is measured again if rows have it. A method that no row has is forgotten.
     passwords.expect_methods(vec!["scrypt:32768:8:1".into()]).await.unwrap();
     assert_eq!(methods(&passwords), [Method::CURRENT, scrypt]);

@@ -67,7 +67,7 @@ fn an_issued_token_verifies_as_its_viewer() {
         let access = tokens.issue(viewer, at(0)).unwrap();
         assert_eq!(access.expires_at, at(900));
         assert_eq!(tokens.verify(&access.token, at(0)), Ok(viewer));
-        assert_eq!(tokens.verify(&access.token, at(0)), Ok(viewer), "from the cache");
+        assert_eq!(tokens.verify(&access.token, at(0)), Ok(viewer), "the cached token was not verified");
     }
 }
 
@@ -110,7 +110,7 @@ fn a_token_is_accepted_early_only_within_the_leeway() {
     assert_eq!(
         tokens.verify(&token, at(-LEEWAY_SECONDS - 1)),
         Err(TokenError::NotYetValid),
-        "from the cache"
+        "the cached token was not refused"
     );
 }
 

@@ -77,7 +77,7 @@ fn refresh_tokens_have_their_own_budget_and_valid_ones_are_free() {
     for number in 0..20 {
         limits.exchange(client(2), &format!("jrt_revoked {number}"), true).unwrap().failed();
     }
-    assert!(limits.exchange(client(2), "jrt_guess", false).is_err(), "the first refusal counts, too");
+    assert!(limits.exchange(client(2), "jrt_guess", false).is_err(), "the first refusal did not count");
     limits.sign_in(client(2), OWNER).unwrap().succeeded();
 }
 
@@ -100,11 +100,15 @@ fn the_owner_can_still_sign_in_from_a_known_address() {
     for _ in 0..3 {
         for _ in 0..19 {
             let attempt = limits.sign_in_where_known(client(1), OWNER, spent).unwrap();
-            assert_eq!(attempt.failed(), Some(spent), "the response is the same as for an unknown account");
+            assert_eq!(
+                attempt.failed(),
+                Some(spent),
+                "the response differs from that for an unknown account"
+            );
         }
         limits.sign_in_where_known(client(1), OWNER, spent).unwrap().succeeded();
     }
-    assert!(limits.sign_in(client(1), OWNER).is_err(), "the guesser stays locked out");
+    assert!(limits.sign_in(client(1), OWNER).is_err(), "the guesser is not locked out any more");
     while let Ok(attempt) = limits.sign_in_where_known(client(1), OWNER, spent) {
         attempt.failed();
     }
@@ -126,7 +130,7 @@ fn a_refused_attempt_takes_nothing_and_gets_the_longer_wait() {
         limits.sign_in(client(100), "other@example.com").unwrap().succeeded();
     }
     let spent = limits.sign_in(client(100), OWNER).err().unwrap();
-    assert!((170..=180).contains(&spent.wait.seconds()), "the longer of the two waits: {spent:?}");
+    assert!((170..=180).contains(&spent.wait.seconds()), "the wait is not the longer of the two: {spent:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use jishu_service::test_settings::TestSettingsChange;
 /// A new subject.
 #[derive(InputObject)]
 pub(super) struct CreateSubjectInput {
-    /// The id of its course.
+    /// The id of the course of the new subject.
     course_id: ID,
     /// The code, the stable name of the subject in files: 1 to 64 letters, digits and signs - _ . between them. No two
     /// subjects of a course have the same code, and it never changes.

@@ -26,8 +26,8 @@ pub(super) async fn read_state_with_spelling(
     Ok(state)
 }
 
-/// Reads the structure of the table of cards and of the tables that refer to it. The spellings of their status words keep
-/// their defaults.
+/// Reads the structure of the table of cards and of the tables that refer to it. Does not read the spellings of the
+/// status words: they stay at their defaults.
 pub(crate) async fn read_state(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
     let state = match dialect(connection).0 {
         DbBackend::MySql => mysql::read(connection).await?,

@@ -31,7 +31,7 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let told = notices(&answer);
     assert!(told.len() == 1 && told[0].0 == 2 && told[0].1.starts_with("1 fixed test keeps"), "{told:?}");
     assert!(told[0].1.contains("correctQuestionKey") && told[0].1.contains("`correctKeys`"), "{told:?}");
-    assert_eq!(sit(&asha, &card, "56", "Oxygen").await.0, "3.00", "the test is as it was");
+    assert_eq!(sit(&asha, &card, "56", "Oxygen").await.0, "3.00", "the test has changed");
     // Importing the file again reports the difference again. An edit of a text reports nothing.
     assert_eq!(notices(&world.author.import(&world.subject, &file).await), told);
     let edited = file.replace("Which gas?", "Which of these gases?");
@@ -63,12 +63,12 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     );
     assert_eq!(notices(&undone), []);
     assert_eq!(world.question("k1").await["current"]["correctValue"], "56");
-    assert_ne!(rows(&app).await, before, "the other question was edited");
+    assert_ne!(rows(&app).await, before, "the edit of the other question was lost");
     let back = json!({ "dryRun": true, "correctKeys": "It was right." });
     let back = world.author.import(&world.subject, BANK).with(&back).await;
     assert_eq!(back.corrected_count, 1);
     let stems = "SELECT COUNT(*) FROM paper_revisions";
-    assert_eq!(app.number(stems).await, 1, "an edit of a text changes no test");
+    assert_eq!(app.number(stems).await, 1, "the edit of a text changed a test");
 }
 
 async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
@@ -107,7 +107,11 @@ async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
         })
         .collect();
     assert_eq!(keys, ["56", "Neon", "iron"].map(str::to_owned).into());
-    assert_eq!(app.number("SELECT revision FROM papers").await, 3, "one for each import");
+    assert_eq!(
+        app.number("SELECT revision FROM papers").await,
+        3,
+        "the paper does not have one revision for each import"
+    );
     assert_eq!(app.number("SELECT COUNT(*) FROM question_corrections").await, 3);
 }
 

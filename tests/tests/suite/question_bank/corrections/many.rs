@@ -80,7 +80,7 @@ async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc
     // The start has read the paper by then, and retries to lock the row of its learner.
     let began = Instant::now();
     while !app.take_statements().iter().any(|sql| sql.contains("NOWAIT")) {
-        assert!(began.elapsed() < Duration::from_secs(10), "the start does not wait for the lock");
+        assert!(began.elapsed() < Duration::from_secs(10), "the start did not wait for the lock");
         tokio::task::yield_now().await;
     }
     let corrected =
