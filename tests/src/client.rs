@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 /// Returns the builder of an HTTP client for servers on loopback, which speak no TLS.
 ///
 /// It trusts no certificate. To load those of the system takes a debug build tens of milliseconds for each client.
-#[must_use]
 pub fn loopback_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().tls_certs_only([])
 }

@@ -97,7 +97,7 @@ pub(crate) fn array(kind: ArrayType, values: impl IntoIterator<Item = Value>) ->
 
 #[cfg(test)]
 mod tests {
-    use jishu_entity::{SubjectId, UserId, cart_item};
+    use jishu_entity::{UserId, cart_item};
     use sea_orm::ActiveValue::{NotSet, Set};
 
     use super::*;
