@@ -44,11 +44,11 @@ pub struct DatabaseConfig {
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://jishu.db?mode=rwc", hide_env_values = true)]
     pub database_url: String,
 
-    /// Number of connections to a database server, half of them for writing. For SQLite, the maximum number of connections
-    /// for reading; at most two for each processor core are opened, or four.
-    #[arg(long, env = "JISHU_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT",
+    /// Number of connections to a database server, half of them for writing: 16 by default. For SQLite, number of
+    /// connections for reading, besides the one for writing: by default two for each processor core, but at least eight.
+    #[arg(long, env = "JISHU_DATABASE_CONNECTIONS", value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub database_connections: u32,
+    pub database_connections: Option<u32>,
 }
 
 impl DatabaseConfig {

@@ -10,7 +10,7 @@ use axum::{Extension, Json, Router};
 use tokio::time::timeout;
 
 use super::{AppState, ShutdownSignal};
-use jishu_service::database::{Readiness, Replica};
+use jishu_service::database::{Readiness, Replica, WriteRefusal};
 use jishu_service::{Services, outbox};
 
 /// How long the check of the outbox may take. The check of the database before it takes at most 1.5 seconds.
@@ -25,8 +25,8 @@ pub(super) async fn live() -> &'static str {
 enum NodeState {
     /// The node serves everything.
     Ready,
-    /// The node serves requests, but something of all nodes needs attention. It stays in use.
-    Impaired(&'static str),
+    /// The node serves requests, but something of all nodes needs attention, for these reasons. It stays in use.
+    Impaired(Vec<String>),
     /// The node cannot change anything.
     Degraded(String),
     /// The node cannot serve requests.
@@ -40,7 +40,7 @@ impl IntoResponse for NodeState {
         let refused = StatusCode::SERVICE_UNAVAILABLE;
         let (status, text) = match self {
             Self::Ready => (StatusCode::OK, "ready\n".to_owned()),
-            Self::Impaired(reason) => (StatusCode::OK, format!("degraded: {reason}\n")),
+            Self::Impaired(reasons) => (StatusCode::OK, format!("degraded: {}\n", reasons.join("; "))),
             Self::Degraded(reason) => (refused, format!("degraded: {reason}\n")),
             Self::Unavailable(reason) => (refused, format!("unavailable: {reason}\n")),
             Self::Draining => (refused, "draining: the node is stopping\n".to_owned()),
@@ -59,11 +59,18 @@ pub(super) async fn ready(
 }
 
 async fn check(services: &Services) -> NodeState {
+    let mut reasons = Vec::new();
     match services.database.readiness().await {
         Readiness::Ready => {}
-        Readiness::TakesNoWrites => {
-            tracing::warn!("the node is not ready: the database is read-only or full");
-            return NodeState::Degraded("the database accepts no writes".to_owned());
+        Readiness::TakesNoWrites(WriteRefusal::ReadOnly) => {
+            tracing::warn!("the node is not ready: the database is read-only");
+            return NodeState::Degraded("the database is read-only, and accepts no writes".to_owned());
+        }
+        Readiness::TakesNoWrites(WriteRefusal::DiskFull) => {
+            tracing::warn!("the node is not ready: the disk of the database is full");
+            return NodeState::Degraded(
+                "the disk of the database is full, so it accepts no writes".to_owned(),
+            );
         }
         Readiness::ReadOnlyReplica(replica) => {
             let lag_seconds = replica.lag.map(|lag| lag.as_secs());
@@ -75,8 +82,8 @@ async fn check(services: &Services) -> NodeState {
         }
         Readiness::LateReplica(replica) => {
             let lag_seconds = replica.lag.map(|lag| lag.as_secs());
-            tracing::warn!(lag_seconds, "the node is not ready: the database is a replica that is behind");
-            return NodeState::Degraded(format!("the database is a replica, {}", distance(replica)));
+            tracing::warn!(lag_seconds, "the database is a replica that is behind, and stays in use");
+            reasons.push(format!("the database is a replica, {}", distance(replica)));
         }
         Readiness::NoResponse => {
             tracing::warn!("the node is not ready: the database did not respond in time");
@@ -88,10 +95,11 @@ async fn check(services: &Services) -> NodeState {
         }
     }
     // A busy pool or a slow query is no reason to take the node out of use.
-    match timeout(OUTBOX_CHECK_TIMEOUT, outbox::is_stuck(&services.database, services.clock.now())).await {
-        Ok(Ok(true)) => NodeState::Impaired("messages have waited in the outbox for 15 minutes or longer"),
-        _ => NodeState::Ready,
+    let is_stuck = outbox::is_stuck(&services.database, services.clock.now());
+    if let Ok(Ok(true)) = timeout(OUTBOX_CHECK_TIMEOUT, is_stuck).await {
+        reasons.push("messages have waited in the outbox for 15 minutes or longer".to_owned());
     }
+    if reasons.is_empty() { NodeState::Ready } else { NodeState::Impaired(reasons) }
 }
 
 /// Says how far a replica is behind its primary.

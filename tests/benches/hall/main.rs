@@ -48,7 +48,8 @@ async fn measure(backend: Backend) {
     let (warming, rest) = hall.learners.split_at(WARMING);
     let (burst, for_turns) = rest.split_at(burst);
     Burst::send(&server, CONNECTIONS, learners::starts(warming)).await;
-    println!("{backend:?}, {CONNECTIONS} connections, two cores with the load and the database:");
+    let cores = std::thread::available_parallelism().expect("the number of cores");
+    println!("{backend:?}, {CONNECTIONS} connections, {cores} cores for server, load and database together:");
     let starts = Burst::send(&server, CONNECTIONS, learners::starts(burst)).await;
     println!("{}", starts.line("starts"));
     let submissions = learners::submissions(burst, &starts.bodies);

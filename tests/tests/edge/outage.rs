@@ -114,7 +114,9 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     let before = world.app.rows().await;
     set(true).await;
     let started = Instant::now();
-    while world.ready().await != (503, "degraded: the database accepts no writes\n".to_owned()) {
+    while world.ready().await
+        != (503, "degraded: the database is read-only, and accepts no writes\n".to_owned())
+    {
         assert!(started.elapsed() < Duration::from_secs(10), "the fault was not reported");
     }
     let refused = world.buy().await;
@@ -168,17 +170,21 @@ async fn a_full_disk_is_told(app: Arc<TestApp>) {
     let input =
         json!({ "courseId": course.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": course.subjects });
     let buy = async || learner.send(BUY, json!({ "input": input })).await.body;
-    let ready = async || app.http().get(app.url("/health/ready")).send().await.unwrap().status();
+    let ready = async || {
+        let response = app.http().get(app.url("/health/ready")).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
     let before = app.rows().await;
     app.execute("PRAGMA max_page_count = 1").await;
     let refused = buy().await;
     assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
     assert_eq!(app.rows().await, before);
-    assert_eq!(ready().await, 503);
+    let told = "degraded: the disk of the database is full, so it accepts no writes\n".to_owned();
+    assert_eq!(ready().await, (503, told));
     assert_eq!(learner.run("{ viewer { name } }").await.text("/viewer/name"), "Asha");
     app.execute("PRAGMA max_page_count = 1000000").await;
     assert_eq!(buy().await["data"]["purchase"]["outcome"], "CREATED");
-    assert_eq!(ready().await, 200);
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

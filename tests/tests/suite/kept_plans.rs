@@ -46,7 +46,7 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     app.execute("VACUUM ANALYZE").await;
 
     // One connection for writing and one for reading keep the plans.
-    let options = DatabaseOptions { max_connections: 2, ..DatabaseOptions::new(&app.database_url) };
+    let options = DatabaseOptions { max_connections: Some(2), ..DatabaseOptions::new(&app.database_url) };
     let database = Database::connect(&options).await.unwrap();
     let services = Services { database, ..app.services.clone() };
     buy_and_sit(&app, &services, &course, "Asha").await;
@@ -107,7 +107,7 @@ async fn a_bundle_beside_a_large_course_reads_its_own_subjects() {
     .await;
     app.execute("VACUUM ANALYZE").await;
 
-    let options = DatabaseOptions { max_connections: 2, ..DatabaseOptions::new(&app.database_url) };
+    let options = DatabaseOptions { max_connections: Some(2), ..DatabaseOptions::new(&app.database_url) };
     let database = Database::connect(&options).await.unwrap();
     let services = Services { database, ..app.services.clone() };
     let before = subjects_read(&app, &services).await;

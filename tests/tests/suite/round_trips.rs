@@ -49,7 +49,7 @@ impl Counted {
                 (Counter::RoundTrips(counter), options)
             }
         };
-        let options = DatabaseOptions { max_connections: 2, ..options };
+        let options = DatabaseOptions { max_connections: Some(2), ..options };
         let database = Database::connect(&options).await.unwrap();
         Self { services: Services { database, ..app.services.clone() }, counter }
     }

@@ -19,6 +19,7 @@ mod queue;
 mod readable;
 mod reader;
 mod replica;
+mod replication;
 mod scratch;
 mod sqlite;
 mod statement;
@@ -34,7 +35,7 @@ pub use file::{
 pub use losses::Losses;
 pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_among};
 pub use options::{DatabaseOptions, StatementObserver};
-pub use probe::Readiness;
+pub use probe::{Readiness, WriteRefusal};
 pub use queue::QueueKey;
 pub use reader::Reader;
 pub use replica::Replica;

@@ -7,6 +7,8 @@ use crate::metrics::Metrics;
 
 /// Default for the maximum time of a statement. Migrations have no such limit.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Default for the number of connections to a database server.
+const SERVER_CONNECTIONS: u32 = 16;
 /// Number of writer connections that transactions leave free, so that answers can be saved.
 const CONNECTIONS_FOR_SAVING: usize = 2;
 
@@ -18,9 +20,9 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct DatabaseOptions {
     /// The URL, which begins with `sqlite://`, `postgres://` or `mysql://`.
     pub url: String,
-    /// Number of connections to a database server, half of them for writing. For SQLite, the maximum number of connections
-    /// for reading; fewer are opened on a machine with few cores.
-    pub max_connections: u32,
+    /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
+    /// reading. With None it is 16 for a server, and for SQLite it depends on the processor cores.
+    pub max_connections: Option<u32>,
     /// Maximum time that a request waits for a connection, and before that in the queue of writers.
     pub acquire_timeout: Duration,
     /// Maximum time of a statement on a database server (SQLite has no such limit), and maximum time for which conflicts
@@ -42,7 +44,7 @@ impl DatabaseOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            max_connections: 16,
+            max_connections: None,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: STATEMENT_TIMEOUT,
             keeps_journal_mode: false,
@@ -57,14 +59,19 @@ impl DatabaseOptions {
         Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
     }
 
+    fn server_connections(&self) -> u32 {
+        self.max_connections.unwrap_or(SERVER_CONNECTIONS)
+    }
+
     /// Returns the number of connections to a server that only read.
     pub(super) fn readers(&self) -> u32 {
-        (self.max_connections - self.max_connections / 2).max(1)
+        let connections = self.server_connections();
+        (connections - connections / 2).max(1)
     }
 
     /// Returns the number of connections to a server that write.
     pub(super) fn writers(&self) -> u32 {
-        (self.max_connections / 2).max(1)
+        (self.server_connections() / 2).max(1)
     }
 
     /// Returns the number of transactions that may run at once. The other writer connections stay free for batches of

@@ -4,14 +4,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
+use super::replication::Replication;
 use super::{Replica, Unavailable};
 
 /// Maximum time that the database may take to answer a check. Orchestrators commonly wait two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Time for which the database counts as read-only after it refused a write, unless a later write succeeds.
+/// Time for which the database counts as refusing writes after it refused one, unless a later write succeeds.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(30);
 
 /// A write that changes nothing, on a table that always exists. A read-only server still refuses it.
@@ -25,16 +26,36 @@ const WRITE_NOTHING_AND_ROLL_BACK: &str =
 pub enum Readiness {
     /// The database answers and takes writes.
     Ready,
-    /// The database answers, but it is read-only or its disk is full.
-    TakesNoWrites,
-    /// The database copies another one, and takes no writes.
+    /// The database answers, but refuses writes.
+    TakesNoWrites(WriteRefusal),
+    /// The database copies another one, and is read-only.
     ReadOnlyReplica(Replica),
-    /// The database copies another one and takes writes, but is so far behind that it must not be read.
+    /// The database takes writes, but copies another one and is far behind it. It may be the active one of two servers that
+    /// copy each other, so it stays in use.
     LateReplica(Replica),
     /// The database did not answer in time.
     NoResponse,
     /// The database could not be reached.
     Unreachable(DbErr),
+}
+
+/// Why the database refuses writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteRefusal {
+    /// The database is read-only.
+    ReadOnly,
+    /// The disk of the database is full.
+    DiskFull,
+}
+
+impl WriteRefusal {
+    fn of(error: &DbErr) -> Option<Self> {
+        match Unavailable::of(error) {
+            Some(Unavailable::ReadOnly) => Some(Self::ReadOnly),
+            Some(Unavailable::DiskFull) => Some(Self::DiskFull),
+            _ => None,
+        }
+    }
 }
 
 /// Checks the database through its own connection, because a busy pool does not mean a dead database.
@@ -44,8 +65,9 @@ pub(super) struct Probe {
     /// The options to connect again after a check without an answer. None for a database in memory.
     options: Option<ConnectOptions>,
     is_sqlite: bool,
-    /// When the database last refused a write for a reason that a check does not find. None if a later write succeeded.
-    refused_at: Mutex<Option<Instant>>,
+    /// When and why the database last refused a write, if a check does not find the reason. None if a later write succeeded.
+    refusal: Mutex<Option<(Instant, WriteRefusal)>>,
+    replication: Replication,
 }
 
 impl Probe {
@@ -59,25 +81,28 @@ impl Probe {
     /// Uses the one connection that a database in memory has.
     pub(super) fn for_memory(connection: DatabaseConnection) -> Self {
         let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
-        Self { connection: Mutex::new(connection), options: None, is_sqlite, refused_at: Mutex::default() }
+        Self {
+            connection: Mutex::new(connection),
+            options: None,
+            is_sqlite,
+            refusal: Mutex::default(),
+            replication: Replication::default(),
+        }
     }
 
     /// Records that a write succeeded.
     pub(super) fn record_write(&self) {
-        *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Records that the database refused a write because it is read-only or its disk is full. A check cannot find out
     /// whether the disk is full.
     pub(super) fn record_failed_write(&self, error: &DbErr) {
-        let counts = match Unavailable::of(error) {
-            Some(Unavailable::DiskFull) => true,
-            // On a server the check itself is a write, and finds this.
-            Some(Unavailable::ReadOnly) => self.is_sqlite,
-            _ => false,
-        };
-        if counts {
-            *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let Some(refusal) = WriteRefusal::of(error) else { return };
+        // On a server the check itself is a write, and finds out whether it is read-only.
+        if refusal == WriteRefusal::DiskFull || self.is_sqlite {
+            let refusal = Some((Instant::now(), refusal));
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
         }
     }
 
@@ -91,7 +116,7 @@ impl Probe {
         };
         let readiness = self.judge(response);
         let is_asked = match readiness {
-            Readiness::TakesNoWrites => true,
+            Readiness::TakesNoWrites(refusal) => refusal == WriteRefusal::ReadOnly && !self.is_sqlite,
             // A replica of MariaDB or MySQL can be open for writes, unlike a standby of PostgreSQL.
             Readiness::Ready => connection.get_database_backend() == DbBackend::MySql,
             _ => false,
@@ -99,26 +124,21 @@ impl Probe {
         if !is_asked {
             return readiness;
         }
-        match timeout_at(deadline, Replica::find(&connection)).await {
-            Ok(Ok(replica)) => with_replica(readiness, replica),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "the database did not tell whether it is a replica");
-                readiness
-            }
-            Err(_) => {
-                self.reconnect().await;
-                readiness
-            }
+        if self.replication.refresh(&connection, deadline).await.is_err() {
+            // The query keeps the connection, and its response counts in later checks.
+            self.reconnect().await;
         }
+        with_replica(readiness, self.replication.replica())
     }
 
     /// Judges the response to the statement of a check.
     fn judge(&self, response: Result<(), DbErr>) -> Readiness {
         let Err(error) = response else {
-            return if self.was_refused() { Readiness::TakesNoWrites } else { Readiness::Ready };
+            return self.last_refusal().map_or(Readiness::Ready, Readiness::TakesNoWrites);
         };
         match Unavailable::of(&error) {
-            Some(Unavailable::ReadOnly | Unavailable::DiskFull) => Readiness::TakesNoWrites,
+            Some(Unavailable::ReadOnly) => Readiness::TakesNoWrites(WriteRefusal::ReadOnly),
+            Some(Unavailable::DiskFull) => Readiness::TakesNoWrites(WriteRefusal::DiskFull),
             Some(Unavailable::NoConnection | Unavailable::TooSlow) => Readiness::NoResponse,
             // The database answered: another transaction holds a lock.
             Some(Unavailable::Locked) => Readiness::Ready,
@@ -129,10 +149,10 @@ impl Probe {
         }
     }
 
-    /// Returns whether the database refused a write lately.
-    fn was_refused(&self) -> bool {
-        let refused_at = *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
-        refused_at.is_some_and(|at| at.elapsed() < REFUSAL_MEMORY)
+    /// Returns why the database refused a write lately. Returns None if it did not, or if a later write succeeded.
+    fn last_refusal(&self) -> Option<WriteRefusal> {
+        let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.filter(|(at, _)| at.elapsed() < REFUSAL_MEMORY).map(|(_, refusal)| refusal)
     }
 
     /// Replaces a connection on which the response is missing. The response may never arrive, and the next check must not
@@ -148,8 +168,11 @@ impl Probe {
     /// Closes the connection.
     pub(super) async fn close(&self) {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(error) = connection.close().await {
-            tracing::debug!(%error, "the connection for health checks could not be closed");
+        // A query for the status of the replication may hang on it.
+        match timeout(RESPONSE_TIMEOUT, connection.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the connection for health checks could not be closed"),
+            Err(_elapsed) => tracing::debug!("the connection for health checks is still in use"),
         }
     }
 }
@@ -157,8 +180,10 @@ impl Probe {
 /// Adds what the database says about its replication.
 fn with_replica(readiness: Readiness, replica: Option<Replica>) -> Readiness {
     match (readiness, replica) {
-        (Readiness::TakesNoWrites, Some(replica)) => Readiness::ReadOnlyReplica(replica),
-        (Readiness::Ready, Some(replica)) if replica.is_too_late() => Readiness::LateReplica(replica),
+        (Readiness::TakesNoWrites(WriteRefusal::ReadOnly), Some(replica)) => {
+            Readiness::ReadOnlyReplica(replica)
+        }
+        (Readiness::Ready, Some(replica)) if replica.is_late() => Readiness::LateReplica(replica),
         (readiness, _) => readiness,
     }
 }
@@ -190,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_replica_that_is_behind_or_closed_is_not_ready() {
+    fn a_replica_is_told_if_it_is_behind_or_read_only() {
         let replica = |seconds: Option<u64>| Some(Replica { lag: seconds.map(Duration::from_secs) });
         for seconds in [None, Some(0), Some(10)] {
             assert!(matches!(with_replica(Readiness::Ready, replica(seconds)), Readiness::Ready));
@@ -198,9 +223,33 @@ mod tests {
         assert!(matches!(with_replica(Readiness::Ready, replica(Some(11))), Readiness::LateReplica(_)));
         assert!(matches!(with_replica(Readiness::Ready, None), Readiness::Ready));
         for seconds in [None, Some(0), Some(11)] {
-            let closed = with_replica(Readiness::TakesNoWrites, replica(seconds));
+            let closed = with_replica(Readiness::TakesNoWrites(WriteRefusal::ReadOnly), replica(seconds));
             assert!(matches!(closed, Readiness::ReadOnlyReplica(_)));
+            let full = with_replica(Readiness::TakesNoWrites(WriteRefusal::DiskFull), replica(seconds));
+            assert!(matches!(full, Readiness::TakesNoWrites(WriteRefusal::DiskFull)));
         }
-        assert!(matches!(with_replica(Readiness::TakesNoWrites, None), Readiness::TakesNoWrites));
+        let closed = with_replica(Readiness::TakesNoWrites(WriteRefusal::ReadOnly), None);
+        assert!(matches!(closed, Readiness::TakesNoWrites(WriteRefusal::ReadOnly)));
+    }
+
+    #[tokio::test]
+    async fn a_check_says_why_a_write_was_refused() {
+        let connection = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        let probe = Probe::for_memory(connection.clone());
+        assert!(matches!(probe.check().await, Readiness::Ready));
+
+        connection.execute_unprepared("CREATE TABLE t (a); PRAGMA max_page_count = 2").await.unwrap();
+        let full =
+            connection.execute_unprepared("INSERT INTO t VALUES (zeroblob(100000))").await.unwrap_err();
+        probe.record_failed_write(&full);
+        assert!(matches!(probe.check().await, Readiness::TakesNoWrites(WriteRefusal::DiskFull)));
+
+        connection.execute_unprepared("PRAGMA query_only = 1").await.unwrap();
+        let closed = connection.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap_err();
+        probe.record_failed_write(&closed);
+        assert!(matches!(probe.check().await, Readiness::TakesNoWrites(WriteRefusal::ReadOnly)));
+
+        probe.record_write();
+        assert!(matches!(probe.check().await, Readiness::Ready));
     }
 }

@@ -1,11 +1,13 @@
 //! Finds out whether a database server copies another one, its primary, and how far it is behind.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::{self, Executor, Row, mysql::MySqlRow};
+use sea_orm::sqlx::mysql::{MySqlDatabaseError, MySqlRow};
+use sea_orm::sqlx::{self, Executor, Row};
 use sea_orm::{DatabaseConnection, DbBackend};
 
-/// How far a replica that takes writes may be behind its primary. Beyond it, readers could see data that is too old.
+/// How far a replica that takes writes may be behind its primary before a check says so.
 const MAX_REPLICA_LAG: Duration = Duration::from_secs(10);
 
 /// Asks a standby of PostgreSQL how far it is behind. If it has replayed everything that its primary sends, it is not behind,
@@ -20,6 +22,12 @@ const MYSQL_REPLICA_STATUS: &str = "SHOW /*M!100501 ALL REPLICAS */ /*!80022 REP
 /// Asks MariaDB how many primaries it copies now. A database account needs no privilege for it.
 const MARIADB_RUNNING_REPLICAS: &str = "SHOW GLOBAL STATUS LIKE 'Slaves_running'";
 
+/// The error of MariaDB and MySQL for an account without the right to read the status.
+const ACCESS_DENIED: u16 = 1227;
+
+/// Time after which the status is asked for again although the account had no right to read it.
+const RIGHT_MEMORY: Duration = Duration::from_secs(600);
+
 /// The columns with the lag of MariaDB and of MySQL.
 const LAG_COLUMNS: [&str; 2] = ["Seconds_Behind_Master", "Seconds_Behind_Source"];
 
@@ -32,7 +40,10 @@ pub struct Replica {
 
 impl Replica {
     /// Asks the database whether it is a replica. Returns None for a primary.
-    pub(super) async fn find(connection: &DatabaseConnection) -> Result<Option<Self>, sqlx::Error> {
+    pub(super) async fn find(
+        connection: &DatabaseConnection,
+        right: &MissingRight,
+    ) -> Result<Option<Self>, sqlx::Error> {
         match connection.get_database_backend() {
             DbBackend::Postgres => {
                 let row = connection.get_postgres_connection_pool().fetch_one(POSTGRES_LAG).await?;
@@ -42,39 +53,71 @@ impl Replica {
                 let lag = lag.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
                 Ok(is_replica.then_some(Self { lag }))
             }
-            DbBackend::MySql => find_on_mysql(connection).await,
+            DbBackend::MySql => find_on_mysql(connection, right).await,
             _ => Ok(None),
         }
     }
 
-    /// Returns whether the replica is too far behind to be read.
-    pub(super) fn is_too_late(&self) -> bool {
+    /// Returns whether a check must say that the replica is behind.
+    pub(super) fn is_late(&self) -> bool {
         self.lag.is_some_and(|lag| lag > MAX_REPLICA_LAG)
     }
 }
 
-async fn find_on_mysql(connection: &DatabaseConnection) -> Result<Option<Replica>, sqlx::Error> {
-    let pool = connection.get_mysql_connection_pool();
-    match pool.fetch_all(MYSQL_REPLICA_STATUS).await {
-        Ok(rows) => Ok(of_status(&rows)),
-        // The account has no right to read the status.
-        Err(sqlx::Error::Database(_)) => {
-            let row = pool.fetch_optional(MARIADB_RUNNING_REPLICAS).await?;
-            let running = row.and_then(|row| row.try_get::<String, _>(1).ok());
-            let is_replica = running.is_some_and(|number| number != "0");
-            Ok(is_replica.then_some(Replica { lag: None }))
-        }
-        Err(error) => Err(error),
+/// Remembers that the account had no right to read the status of the replication.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MissingRight(Arc<Mutex<Option<Instant>>>);
+
+impl MissingRight {
+    fn is_remembered(&self) -> bool {
+        let noticed_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noticed_at.is_some_and(|at| at.elapsed() < RIGHT_MEMORY)
+    }
+
+    fn remember(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 }
 
-/// Reads the lag from the rows of the status, one for each primary. The greatest lag counts.
+async fn find_on_mysql(
+    connection: &DatabaseConnection,
+    right: &MissingRight,
+) -> Result<Option<Replica>, sqlx::Error> {
+    let pool = connection.get_mysql_connection_pool();
+    if !right.is_remembered() {
+        match pool.fetch_all(MYSQL_REPLICA_STATUS).await {
+            Ok(rows) => return Ok(of_status(&rows)),
+            Err(sqlx::Error::Database(error)) => {
+                let error = error.try_downcast_ref::<MySqlDatabaseError>();
+                if error.is_some_and(|error| error.number() == ACCESS_DENIED) {
+                    right.remember();
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let row = pool.fetch_optional(MARIADB_RUNNING_REPLICAS).await?;
+    let running = row.and_then(|row| row.try_get::<String, _>(1).ok());
+    let is_replica = running.is_some_and(|number| number != "0");
+    Ok(is_replica.then_some(Replica { lag: None }))
+}
+
+/// Reads the lag from the rows of the status, one for each primary.
 fn of_status(rows: &[MySqlRow]) -> Option<Replica> {
     // An old MySQL understands `SHOW STATUS` instead, whose rows have other columns.
     let is_status = |row: &&MySqlRow| LAG_COLUMNS.iter().any(|name| row.try_column(*name).is_ok());
-    let sources: Vec<_> = rows.iter().filter(is_status).collect();
-    let lag = sources.iter().filter_map(|row| seconds_behind(row)).max().map(Duration::from_secs);
-    (!sources.is_empty()).then_some(Replica { lag })
+    let lags: Vec<_> =
+        rows.iter().filter(is_status).map(|row| seconds_behind(row).map(Duration::from_secs)).collect();
+    of_lags(&lags)
+}
+
+/// Returns the replica of these primaries. The greatest lag counts. If one lag is unknown, the greatest one counts only if it
+/// is above the limit: otherwise the unknown one could be greater. Returns None without primaries.
+fn of_lags(lags: &[Option<Duration>]) -> Option<Replica> {
+    // None is less than each known lag.
+    let greatest = Replica { lag: lags.iter().copied().max()? };
+    let is_known = greatest.is_late() || lags.iter().all(Option::is_some);
+    Some(if is_known { greatest } else { Replica { lag: None } })
 }
 
 fn seconds_behind(row: &MySqlRow) -> Option<u64> {
@@ -82,4 +125,28 @@ fn seconds_behind(row: &MySqlRow) -> Option<u64> {
         let signed = row.try_get::<Option<i64>, _>(*name).ok().flatten().map(i64::unsigned_abs);
         signed.or_else(|| row.try_get::<Option<u64>, _>(*name).ok().flatten())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_lag_of_several_primaries_counts() {
+        let replica = |lags: &[Option<u64>]| {
+            let lags: Vec<_> = lags.iter().map(|lag| lag.map(Duration::from_secs)).collect();
+            of_lags(&lags).map(|replica| replica.lag.map(|lag| lag.as_secs()))
+        };
+        assert_eq!(replica(&[]), None);
+        assert_eq!(replica(&[None]), Some(None));
+        assert_eq!(replica(&[Some(0)]), Some(Some(0)));
+        assert_eq!(replica(&[Some(3), Some(7), Some(0)]), Some(Some(7)));
+        assert_eq!(replica(&[Some(11), Some(42)]), Some(Some(42)));
+        // The unknown lag could be the greatest.
+        assert_eq!(replica(&[Some(3), None]), Some(None));
+        assert_eq!(replica(&[None, Some(10), Some(0)]), Some(None));
+        assert_eq!(replica(&[None, None]), Some(None));
+        // A known lag is above the limit, whatever the unknown one is.
+        assert_eq!(replica(&[Some(11), None, Some(3)]), Some(Some(11)));
+    }
 }

@@ -20,12 +20,13 @@ const WRITER_WAIT: Duration = Duration::from_secs(30);
 /// stop in the middle of one.
 const ROW_BUFFER: usize = 128;
 
-/// Maximum number of SQLite connections for reading per processor core. A query on a file uses a core and waits for no network,
+/// Number of SQLite connections for reading per processor core, unless the options give their number. A query on a file uses a core and waits for no network,
 /// so more connections would only cost memory, with their threads, pages and statements.
 const READERS_PER_CORE: usize = 2;
 
-/// Number of connections for reading that any machine may open, so that a few slow queries do not stop the others.
-const MIN_READERS: usize = 4;
+/// Number of connections for reading on a machine with few cores. A query whose caller has given up keeps its connection until
+/// it yields a row, so a few slow queries must not take all of them.
+const MIN_READERS: usize = 8;
 
 /// Maximum size of the pages that an SQLite connection for reading keeps, in KiB. The system caches the file as well, once for
 /// all connections.
@@ -75,9 +76,15 @@ pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
 
 /// Returns the number of connections that only read.
 fn reader_count(options: &DatabaseOptions) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let useful = (cores * READERS_PER_CORE).max(MIN_READERS);
-    options.max_connections.min(u32::try_from(useful).unwrap_or(u32::MAX))
+    options.max_connections.unwrap_or_else(|| {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        default_readers(cores)
+    })
+}
+
+/// Returns the number of connections for reading on a machine with this many cores.
+fn default_readers(cores: usize) -> u32 {
+    u32::try_from(cores.saturating_mul(READERS_PER_CORE).max(MIN_READERS)).unwrap_or(u32::MAX)
 }
 
 /// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a purchase
@@ -90,4 +97,32 @@ fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> S
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(256)
         .row_buffer_size(ROW_BUFFER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_number_of_readers_wins() {
+        let options = DatabaseOptions::new("sqlite://jishu.db");
+        assert!(reader_count(&options) >= 8);
+        for given in [1, 3, 64] {
+            let options = DatabaseOptions { max_connections: Some(given), ..options.clone() };
+            assert_eq!(reader_count(&options), given);
+        }
+    }
+
+    #[test]
+    fn readers_grow_with_the_cores() {
+        assert_eq!([1, 2, 4, 5, 16].map(default_readers), [8, 8, 8, 10, 32]);
+    }
+
+    #[test]
+    fn a_server_has_16_connections_unless_a_number_is_given() {
+        let options = DatabaseOptions::new("postgres://localhost/jishu");
+        assert_eq!((options.readers(), options.writers(), options.transactions()), (8, 8, 6));
+        let options = DatabaseOptions { max_connections: Some(3), ..options };
+        assert_eq!((options.readers(), options.writers(), options.transactions()), (2, 1, 1));
+    }
 }

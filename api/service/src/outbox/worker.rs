@@ -49,7 +49,7 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
         }
         tokio::select! {
             Some(ended) = running.join_next() => {
-                if let Err(error) = ended {
+                if let Err(error) = ended && error.is_panic() {
                     services.metrics.panicked(PanicPlace::Delivery);
                     tracing::error!(%error, "a delivery panicked; it is repeated when its lease ends");
                 }

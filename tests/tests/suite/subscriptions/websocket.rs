@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::{CHANGES, short_token};
 
@@ -171,14 +173,34 @@ async fn breaches_of_the_protocol_close_the_connection() {
         ] {
             assert_eq!(closed(&[init.clone(), message.clone()]).await.0, 4400, "{message}");
         }
-        for message in [
-            Message::text("{"),
-            Message::binary(init.to_string().into_bytes()),
-            Message::text(" ".repeat(256 * 1024 + 1)),
-        ] {
+        for message in [Message::text("{"), Message::binary(init.to_string().into_bytes())] {
             let mut socket = app.socket().await;
             socket.send(message).await;
             assert_eq!(socket.closed().await.0, 4400);
+        }
+        let frame = |bytes: &'static [u8], data: Data| {
+            Message::Frame(Frame::message(bytes, OpCode::Data(data), true))
+        };
+        for (message, code, reason) in [
+            (
+                Message::text(" ".repeat(256 * 1024 + 1)),
+                4400,
+                "Send WebSocket messages of at most 262144 bytes",
+            ),
+            (
+                frame(b"{\xff}", Data::Text),
+                1007,
+                "A message is not valid UTF-8. Send text messages in UTF-8.",
+            ),
+            (
+                frame(b"{}", Data::Continue),
+                1002,
+                "Continue frame but nothing to continue. Send the frames that RFC 6455 allows.",
+            ),
+        ] {
+            let mut socket = app.socket().await;
+            socket.send(message).await;
+            assert_eq!(socket.closed().await, (code, reason.to_owned()));
         }
         app.watched_by(0).await;
     })

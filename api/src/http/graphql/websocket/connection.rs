@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_stream::{StreamExt, StreamMap};
+use tungstenite::error::ProtocolError;
 
 use super::MAX_MESSAGE_BYTES;
 use super::message::{ClientMessage, ServerMessage, write_next};
@@ -51,6 +52,24 @@ impl ConnectionEnd {
 
     fn invalid(reason: impl Into<String>) -> Self {
         Self::close(4400, reason)
+    }
+
+    /// Returns how the connection ends after this error of `recv`.
+    fn of_error(error: axum::Error) -> Self {
+        match error.into_inner().downcast_ref() {
+            Some(tungstenite::Error::Capacity(_)) => {
+                Self::invalid(format!("Send WebSocket messages of at most {MAX_MESSAGE_BYTES} bytes"))
+            }
+            Some(tungstenite::Error::Utf8(_)) => {
+                Self::close(1007, "A message is not valid UTF-8. Send text messages in UTF-8.")
+            }
+            Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Self::Lost,
+            Some(tungstenite::Error::Protocol(error)) => {
+                Self::close(1002, format!("{error}. Send the frames that RFC 6455 allows."))
+            }
+            // Nothing can be sent on a connection that has failed.
+            _ => Self::Lost,
+        }
     }
 
     fn unauthorized() -> Self {
@@ -156,9 +175,7 @@ impl WebSocketConnection {
                 () = started(&mut self.starting), if self.starting.is_some() => self.starting = None,
                 message = self.socket.recv(), if self.starting.is_none() => match message {
                     None => return Err(ConnectionEnd::Lost),
-                    Some(Err(_)) => return Err(ConnectionEnd::invalid(format!(
-                        "Send WebSocket messages of at most {MAX_MESSAGE_BYTES} bytes"
-                    ))),
+                    Some(Err(error)) => return Err(ConnectionEnd::of_error(error)),
                     // Its future is large, and a quiet connection must not keep room for it.
                     Some(Ok(message)) => Box::pin(self.receive(message)).await?,
                 },

@@ -24,9 +24,9 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// The maximum size of a message from a client.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// The size of the read buffer. With the default of 128 KiB, the buffer would be most of the memory of a quiet connection. It
-/// grows for a longer message.
-const READ_BUFFER_BYTES: usize = 1024;
+/// The size of the read buffer, and the maximum of one read. With the default of 128 KiB, the buffer would be most of the memory
+/// of a quiet connection. It grows for a longer message.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// Upgrades the connection of a request to a WebSocket.
 pub(super) fn accept(
