@@ -1,5 +1,8 @@
 //! The binary `jishu`.
 
+// The future of a command is nested deeply. A release build counts more levels than a debug build.
+#![recursion_limit = "256"]
+
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
