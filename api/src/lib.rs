@@ -2,6 +2,9 @@
 //!
 //! Dependencies point one way: `server → http → graphql → service → entity`. `cli` and `config` put the parts together.
 
+// The future of a command is nested deeply. A release build counts more levels than a debug build.
+#![recursion_limit = "256"]
+
 pub mod cli;
 pub mod config;
 pub mod graphql;

@@ -1,8 +1,5 @@
 //! The binary `jishu`.
 
-// The future of a command is nested deeply. A release build counts more levels than a debug build.
-#![recursion_limit = "256"]
-
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
@@ -11,7 +8,6 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    jishu_api::cli::main().await
+fn main() -> ExitCode {
+    jishu_api::cli::main()
 }

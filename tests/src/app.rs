@@ -69,7 +69,7 @@ impl Node {
                 let _ = stopped.await;
             };
             let channels = server::channels(&config).expect("the templates render");
-            server::run(listener, of_server, (engine, channels), &config, stop).await
+            server::run(listener, of_server, (engine, channels), &config, Box::pin(stop)).await
         });
         Self { services, origin, stop, serving }
     }

@@ -73,12 +73,12 @@ pub async fn serve_for_ever(config: &ServeConfig) {
 ///
 /// # Panics
 /// Panics if it cannot serve.
-pub async fn serve_until(config: &ServeConfig, stop: impl Future<Output = ()>) {
+pub async fn serve_until(config: &ServeConfig, stop: impl Future<Output = ()> + Send) {
     let services = open_services(config).await;
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     let engine = config.graphql.engine().expect("no manifest");
     let channels = server::channels(config).expect("the templates render");
-    server::run(listener, services, (engine, channels), config, stop).await.expect("it serves");
+    server::run(listener, services, (engine, channels), config, Box::pin(stop)).await.expect("it serves");
 }
 
 /// Runs the server if this process was started as one. Returns whether it was.

@@ -42,6 +42,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use crate::config::{DatabaseConfig, LogFormat, ServeConfig};
 use crate::telemetry;
@@ -123,8 +124,11 @@ enum CliCommand {
 }
 
 /// Reads the command line and runs its command.
-pub async fn main() -> ExitCode {
-    match Cli::parse().run().await {
+///
+/// The function is not async. Otherwise each binary would compile the code of all commands again.
+pub fn main() -> ExitCode {
+    let run = || -> CommandResult { Runtime::new()?.block_on(Cli::parse().run()) };
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("jishu: {error}");

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::config::{DrainTimes, EdgeConfig, OidcConfigError, PaymentConfigError, ServeConfig};
@@ -83,11 +84,19 @@ pub enum ServerStartError {
 /// The channels of the outbox.
 pub type Channels = Arc<HashMap<OutboxChannel, Arc<dyn Channel>>>;
 
-/// Builds the services of a server.
+/// Builds the services of a server. The future is boxed, so that its code is compiled once, in this crate.
 ///
 /// # Errors
 /// Fails if a service cannot be built: see [`ServerStartError`].
-pub async fn services(
+pub fn services(
+    config: &ServeConfig,
+    database: Database,
+    clock: Arc<dyn Clock>,
+) -> BoxFuture<'_, Result<Services, ServerStartError>> {
+    Box::pin(build_services(config, database, clock))
+}
+
+async fn build_services(
     config: &ServeConfig,
     database: Database,
     clock: Arc<dyn Clock>,
@@ -171,14 +180,26 @@ pub(crate) fn key_file_beside(url: &str) -> Option<PathBuf> {
 
 /// Serves the API until `stop` completes. Then lets running requests finish, for at most the configured drain time.
 ///
+/// The future is boxed. Otherwise each binary, test and benchmark that awaits it would compile the whole server again.
+///
 /// # Errors
 /// Fails if the engine rejects the schema.
-pub async fn run(
+pub fn run<'a>(
+    listener: TcpListener,
+    services: Services,
+    engine_and_channels: (EngineOptions, Channels),
+    config: &'a ServeConfig,
+    stop: BoxFuture<'a, ()>,
+) -> BoxFuture<'a, std::io::Result<()>> {
+    Box::pin(run_until(listener, services, engine_and_channels, config, stop))
+}
+
+async fn run_until(
     listener: TcpListener,
     services: Services,
     (engine, channels): (EngineOptions, Channels),
     config: &ServeConfig,
-    stop: impl Future<Output = ()>,
+    stop: BoxFuture<'_, ()>,
 ) -> std::io::Result<()> {
     let catalog = Arc::clone(&services.catalog);
     let refresh = config.catalog_refresh();
