@@ -60,7 +60,9 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     };
     let served = match started {
         Ok(Some((services, listener))) => {
-            server::run(listener, services, (engine, channels), &config, Box::pin(stop)).await.map_err(Into::into)
+            server::run(listener, services, (engine, channels), &config, Box::pin(stop))
+                .await
+                .map_err(Into::into)
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
