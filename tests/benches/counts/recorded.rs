@@ -9,7 +9,7 @@ use std::process::Command;
 const TOLERANCE: f64 = 0.05;
 
 const HEADER: &str = "\
-# Instructions of a request, by `UPDATE_INSTRUCTIONS=1 tests/run -- tests/benches/instructions`.
+# Instructions of a request, by `UPDATE_INSTRUCTIONS=1 tests/benches/instructions`.
 # A count that differs by more than 5 % fails the check. The counts depend on the version of the compiler and on the kind of
 # processor, so record them anew after a new compiler, before the change that you want to judge.
 ";

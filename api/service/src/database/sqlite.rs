@@ -20,8 +20,8 @@ const WRITER_WAIT: Duration = Duration::from_secs(30);
 /// stop in the middle of one.
 const ROW_BUFFER: usize = 128;
 
-/// Number of SQLite connections for reading per processor core, unless the options give their number. A query on a file uses a core and waits for no network,
-/// so more connections would only cost memory, with their threads, pages and statements.
+/// Number of SQLite connections for reading per processor core, unless the options give their number. A query on a file uses a
+/// core and waits for no network, so more connections would only cost memory, with their threads, pages and statements.
 const READERS_PER_CORE: usize = 2;
 
 /// Number of connections for reading on a machine with few cores. A query whose caller has given up keeps its connection until

@@ -26,9 +26,9 @@ label! {
 /// The name of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementName {
-    /// What the statement does.
+    /// The verb of the statement.
     pub verb: StatementVerb,
-    /// The first table that the statement names; `other` if that is none of ours.
+    /// The first table in the statement, or `other` if this table is not one of jishu.
     pub table: &'static str,
 }
 
