@@ -42,7 +42,7 @@ pub use mail_server::{CaughtMail, MailServer, MailServerMode, ReceiverCheck};
 pub use pictures::{base64, media_keys, moodle_file, package, png};
 pub use requests::*;
 pub use round_trips::RoundTripCounter;
-pub use sittings::{TIME_LIMIT, TestSitting};
+pub use sittings::{KEY_FIELDS, TIME_LIMIT, TestSitting};
 pub use structure::{rows, structure};
 pub use wait::{wait_for, wait_until};
 

@@ -16,6 +16,17 @@ use uuid::Uuid;
 
 use crate::{Client, TestApp};
 
+/// The fields of a question that show its key.
+pub const KEY_FIELDS: [&str; 7] = [
+    "correctOptionIds",
+    "correctValue",
+    "tolerance",
+    "correctTexts",
+    "caseSensitive",
+    "explanation",
+    "marks",
+];
+
 /// The time limit of a sitting.
 pub const TIME_LIMIT: TimeDelta = TimeDelta::hours(1);
 

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use jishu_service::failpoint::{SECOND_FACTOR_LOGIN_BOUNDARIES, SECOND_FACTOR_ON_BOUNDARIES};
-use jishu_tests::{Authenticator, COMPLETE_LOGIN, Client, Registration};
+use jishu_tests::{Authenticator, COMPLETE_LOGIN, Client, Registration, loopback_client};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
@@ -14,7 +14,11 @@ const CONFIRM: &str = "mutation ($code: String!) { confirmTwoFactor(code: $code)
 
 fn client(world: &World, token: Option<&str>) -> Client {
     // A client of its own for each server, because an aborted server closes its connections.
-    Client::new(reqwest::Client::new(), world.server.endpoint(), token.map(str::to_owned))
+    Client::new(
+        loopback_client().build().expect("a client"),
+        world.server.endpoint(),
+        token.map(str::to_owned),
+    )
 }
 
 /// Sends a document that must abort the server at a boundary.
@@ -25,7 +29,7 @@ async fn send_and_abort(
     (document, variables): (&str, Value),
 ) {
     world.abort_at(boundary);
-    let mut request = reqwest::Client::new().post(world.server.endpoint());
+    let mut request = loopback_client().build().expect("a client").post(world.server.endpoint());
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }

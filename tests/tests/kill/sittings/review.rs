@@ -1,17 +1,7 @@
 //! Compares what two submissions of one sitting showed.
 
+use jishu_tests::KEY_FIELDS;
 use serde_json::Value;
-
-/// The fields of a question that show its key.
-const KEY_FIELDS: [&str; 7] = [
-    "correctOptionIds",
-    "correctValue",
-    "tolerance",
-    "correctTexts",
-    "caseSensitive",
-    "explanation",
-    "marks",
-];
 
 /// Whether a repeated submission contradicts the first one. All that it shows must be equal, with one exception.
 ///

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jishu_tests::{
-    Backend, Client, EXPLANATION, NUMBER, SittingPayload, TEXT, TOLERANCE, TestApp, on_each_database,
+    Backend, Client, EXPLANATION, KEY_FIELDS, NUMBER, SittingPayload, TEXT, TOLERANCE, TestApp,
+    on_each_database,
 };
 use serde_json::{Value, json};
 
@@ -17,16 +18,10 @@ on_each_database!(
 );
 
 /// Fields that must be null in every response.
-const SECRET_FIELDS: [&str; 8] = [
-    "correctOptionIds",
-    "correctValue",
-    "tolerance",
-    "correctTexts",
-    "caseSensitive",
-    "explanation",
-    "marks",
-    "verdict",
-];
+const SECRET_FIELDS: [&str; 8] = {
+    let [options, value, tolerance, texts, case, explanation, marks] = KEY_FIELDS;
+    [options, value, tolerance, texts, case, explanation, marks, "verdict"]
+};
 /// Fields that must also be null while no sitting is over.
 const RESULTS: [&str; 6] = ["result", "latestScore", "latestPercentage", "firstScore", "bestScore", "grade"];
 
