@@ -1,9 +1,12 @@
-//! Passes the context of a trace on to other systems, in the header `traceparent` of W3C.
+//! Traces: which work begins one, and how their context is passed on in the header `traceparent` of W3C.
 //! <https://www.w3.org/TR/trace-context/>
 //!
-//! The server sets where the context comes from if it traces. This crate does not know how a trace is sent.
+//! The server sets up the tracer if it traces. This crate does not know how a trace is sent.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
+
+use tracing::Span;
 
 /// The name of the header.
 pub const TRACEPARENT: &str = "traceparent";
@@ -14,24 +17,74 @@ pub const TRACE_TARGET: &str = "jishu::trace";
 /// The target of the events that report statements. Each becomes a span of its own.
 pub const STATEMENT_TARGET: &str = "jishu::statement";
 
-/// A function that returns the header for the current span.
-pub type TraceSource = fn() -> Option<String>;
+/// How this process traces.
+#[derive(Clone, Copy, Debug)]
+pub struct Tracer {
+    /// Returns the header for the current span.
+    pub traceparent: fn() -> Option<String>,
+    /// The share of traces that are sampled: 0 to 1.
+    pub ratio: f64,
+}
 
-static SOURCE: OnceLock<TraceSource> = OnceLock::new();
+static TRACER: OnceLock<Tracer> = OnceLock::new();
 
-/// Sets where the header comes from. Only the first call has an effect.
-pub fn set_source(source: TraceSource) {
-    let _ = SOURCE.set(source);
+thread_local! {
+    /// Whether this thread makes the first span of a trace now.
+    static BEGINS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Switches traces on for this process. Only the first call has an effect.
+pub fn switch_on(tracer: Tracer) {
+    let _ = TRACER.set(tracer);
 }
 
 /// Returns whether the server traces.
 #[must_use]
 pub fn is_on() -> bool {
-    SOURCE.get().is_some()
+    TRACER.get().is_some()
 }
 
-/// Returns the header for a request that is sent now. None if the server does not trace.
+/// Makes the first span of a trace. Inside `make`, [`begins`] returns true.
+pub fn first_span(make: impl FnOnce() -> Span) -> Span {
+    BEGINS.set(true);
+    let span = make();
+    BEGINS.set(false);
+    span
+}
+
+/// Makes the first span of a new trace if the trace is sampled, and no span otherwise. So a request that is not sampled
+/// costs no spans.
+pub fn first_span_if_sampled(make: impl FnOnce() -> Span) -> Span {
+    let is_sampled = TRACER.get().is_some_and(|tracer| rand::random::<f64>() < tracer.ratio);
+    if is_sampled { first_span(make) } else { Span::none() }
+}
+
+/// Returns whether this thread makes the first span of a trace now. Every other span is part of a trace only if a span
+/// around it is.
+#[must_use]
+pub fn begins() -> bool {
+    BEGINS.get()
+}
+
+/// Returns the header for a request that is sent now. None if the current work is not part of a trace.
 #[must_use]
 pub fn traceparent() -> Option<String> {
-    SOURCE.get().and_then(|source| source())
+    TRACER.get().and_then(|tracer| (tracer.traceparent)())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_making_of_a_first_span_begins_a_trace() {
+        assert!(!begins());
+        let span = first_span(|| {
+            assert!(begins());
+            Span::none()
+        });
+        assert!(span.is_none() && !begins());
+        // This process does not trace, so no trace is sampled.
+        assert!(first_span_if_sampled(|| unreachable!("nothing is sampled")).is_none());
+    }
 }

@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use opentelemetry::trace::TraceContextExt;
 use tracing::{Instrument, Span, field};
 
 use super::client_address::TrustedPeer;
@@ -24,7 +25,7 @@ pub(super) struct LogSpan(pub(super) Span);
 pub(super) async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let (route, started) = (route(&request), Instant::now());
     let span = if trace::is_on() { span(&request, route) } else { Span::none() };
-    if !span.is_none() {
+    if !span.is_disabled() {
         request.extensions_mut().insert(LogSpan(Span::current()));
     }
     let response = catch_panic(request, next).instrument(span.clone()).await;
@@ -40,7 +41,7 @@ pub(super) async fn observe(State(metrics): State<Metrics>, mut request: Request
 }
 
 fn record_status(span: &Span, status: StatusCode) {
-    if !span.is_none() {
+    if !span.is_disabled() {
         span.record("http.response.status_code", status.as_u16());
         if status.is_server_error() {
             span.record("otel.status_code", "ERROR");
@@ -48,12 +49,37 @@ fn record_status(span: &Span, status: StatusCode) {
     }
 }
 
-/// Makes the span of a request. The checks of load balancers have none.
+/// Makes the span of a request. It is no span if the request is not sampled. The checks of load balancers have none.
 fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
     if matches!(route, HttpRoute::Health | HttpRoute::Keys | HttpRoute::Other) {
         return Span::none();
     }
-    let method = match *request.method() {
+    let of_logs = Span::current();
+    let trusted = request.extensions().get::<TrustedPeer>();
+    let caller = trusted.and_then(|_| context::context_of_caller(request.headers()));
+    let make = || request_span(request.method(), route);
+    let span = match &caller {
+        Some(caller) if caller.span().span_context().is_sampled() => trace::first_span(make),
+        Some(_) => Span::none(),
+        None => trace::first_span_if_sampled(make),
+    };
+    // The caller's id is in the log even if the caller decided against sampling.
+    let mut id = caller.as_ref().and_then(context::id_in);
+    if !span.is_disabled() {
+        match caller {
+            Some(caller) => context::continue_trace(&span, caller),
+            None => context::begin_trace(&span),
+        }
+        id = id.or_else(|| context::trace_id(&span));
+    }
+    if let Some(id) = id {
+        of_logs.record("trace_id", id);
+    }
+    span
+}
+
+fn request_span(method: &Method, route: HttpRoute) -> Span {
+    let method = match *method {
         Method::GET => "GET",
         Method::POST => "POST",
         Method::OPTIONS => "OPTIONS",
@@ -61,8 +87,7 @@ fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
         // A client can send any word.
         _ => "_OTHER",
     };
-    let of_logs = Span::current();
-    let span = tracing::debug_span!(
+    tracing::debug_span!(
         target: TRACE_TARGET,
         "request",
         otel.name = format_args!("{method} {}", route.as_str()),
@@ -71,15 +96,7 @@ fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
         http.request.method = method,
         http.route = route.as_str(),
         http.response.status_code = field::Empty,
-    );
-    match request.extensions().get::<TrustedPeer>() {
-        Some(TrustedPeer) => context::continue_trace(&span, request.headers()),
-        None => context::begin_trace(&span),
-    }
-    if let Some(id) = context::trace_id(&span) {
-        of_logs.record("trace_id", id);
-    }
-    span
+    )
 }
 
 /// Returns the route of a request. A path that the server does not know counts as other.

@@ -23,14 +23,17 @@ impl Extractor for TraceparentOnly<'_> {
     }
 }
 
-/// Makes a span part of the trace that the headers of a request name. Call this before the span is entered.
-pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
+/// Returns the context of the trace that the headers of a request name. None if they name none.
+pub(crate) fn context_of_caller(headers: &HeaderMap) -> Option<Context> {
     let context =
         TraceContextPropagator::new().extract_with_context(&Context::new(), &TraceparentOnly(headers));
-    if context.span().span_context().is_valid() {
-        // Fails only if the span is not part of any trace.
-        let _ = span.set_parent(context);
-    }
+    context.span().span_context().is_valid().then_some(context)
+}
+
+/// Makes a span part of the trace of a caller. Call this before the span is entered.
+pub(crate) fn continue_trace(span: &Span, caller: Context) {
+    // Fails only if the span is not part of any trace.
+    let _ = span.set_parent(caller);
 }
 
 /// Makes a span the first of a new trace. Call this before the span is entered.
@@ -40,8 +43,13 @@ pub(crate) fn begin_trace(span: &Span) {
 
 /// Returns the id of the trace that a span belongs to. None if the span is not part of a trace.
 pub(crate) fn trace_id(span: &Span) -> Option<String> {
-    let context = span.context();
-    let context = context.span().span_context().clone();
+    id_in(&span.context())
+}
+
+/// Returns the id of the trace of a context.
+pub(crate) fn id_in(context: &Context) -> Option<String> {
+    let span = context.span();
+    let context = span.span_context();
     context.is_valid().then(|| context.trace_id().to_string())
 }
 

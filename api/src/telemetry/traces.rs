@@ -9,19 +9,20 @@ use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState,
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider,
-    ShouldSample,
+    BatchConfigBuilder, BatchSpanProcessor, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
 };
+use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
+use tracing_subscriber::layer::{Context as LayerContext, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::context;
 use super::exporter::exporter;
 use super::statements::StatementLayer;
 use crate::config::ObserveConfig;
-use jishu_service::trace::{self, STATEMENT_TARGET, TRACE_TARGET};
+use jishu_service::trace::{self, STATEMENT_TARGET, TRACE_TARGET, Tracer};
 
 /// The target of the spans of functions of the service crate.
 const SERVICE_TARGET: &str = "jishu_service";
@@ -60,10 +61,11 @@ impl Traces {
             .build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)
-            .with_sampler(RequestSampler { ratio: Sampler::TraceIdRatioBased(config.trace_ratio) })
+            .with_sampler(FirstSpanSampler)
             .with_resource(resource)
             .build();
-        trace::set_source(context::current_traceparent);
+        let traceparent = context::current_traceparent;
+        trace::switch_on(Tracer { traceparent, ratio: config.trace_ratio });
         Ok(Some(Self { provider, timeout: config.otlp_timeout() }))
     }
 
@@ -81,11 +83,10 @@ impl Traces {
             .with_threads(false)
             .with_tracked_inactivity(false)
             // Log lines can contain addresses of clients, so they are not part of traces.
-            .with_filter(filter_fn(is_traced_span).and(LevelFilter::DEBUG));
+            .with_filter(only_in_traces(is_traced_span));
         let is_reported =
             |metadata: &Metadata<'_>| is_traced_span(metadata) || metadata.target() == STATEMENT_TARGET;
-        let statements =
-            StatementLayer::new(tracer).with_filter(filter_fn(is_reported).and(LevelFilter::DEBUG));
+        let statements = StatementLayer::new(tracer).with_filter(only_in_traces(is_reported));
         spans.and_then(statements)
     }
 
@@ -104,39 +105,42 @@ fn is_traced_span(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && (target == TRACE_TARGET || target.starts_with(SERVICE_TARGET))
 }
 
-/// Decides which traces are sent. A trace begins with a request or with a delivery of the outbox. Other work in the
-/// background, such as a search that runs each second, begins none.
-#[derive(Clone, Debug)]
-struct RequestSampler {
-    ratio: Sampler,
+/// Lets through the first span of a trace, and everything of this kind below one. So work that is not sampled makes no spans.
+fn only_in_traces<S>(is_of_kind: fn(&Metadata<'_>) -> bool) -> impl Filter<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    dynamic_filter_fn(move |metadata: &Metadata<'_>, context: &LayerContext<'_, S>| {
+        is_of_kind(metadata) && (trace::begins() || context.lookup_current().is_some())
+    })
+    .with_callsite_filter(move |metadata| match is_of_kind(metadata) {
+        true => Interest::sometimes(),
+        false => Interest::never(),
+    })
+    .with_max_level_hint(LevelFilter::DEBUG)
 }
 
-impl ShouldSample for RequestSampler {
+/// Samples every span that is made, because only the first spans of sampled traces are made. If a span continues the trace
+/// of a caller, the decision of the caller counts.
+#[derive(Clone, Debug)]
+struct FirstSpanSampler;
+
+impl ShouldSample for FirstSpanSampler {
     fn should_sample(
         &self,
         parent: Option<&Context>,
-        trace_id: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        attributes: &[KeyValue],
-        links: &[Link],
+        _: TraceId,
+        _: &str,
+        _: &SpanKind,
+        _: &[KeyValue],
+        _: &[Link],
     ) -> SamplingResult {
-        let decide = |decision| SamplingResult {
-            decision,
+        let parent = parent.filter(|parent| parent.has_active_span());
+        let is_sampled = parent.is_none_or(|parent| parent.span().span_context().is_sampled());
+        SamplingResult {
+            decision: if is_sampled { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop },
             attributes: Vec::new(),
             trace_state: TraceState::default(),
-        };
-        if let Some(parent) = parent.filter(|parent| parent.has_active_span()) {
-            return decide(match parent.span().span_context().is_sampled() {
-                true => SamplingDecision::RecordAndSample,
-                false => SamplingDecision::Drop,
-            });
-        }
-        match kind {
-            SpanKind::Server | SpanKind::Consumer => {
-                self.ratio.should_sample(None, trace_id, name, kind, attributes, links)
-            }
-            _ => decide(SamplingDecision::Drop),
         }
     }
 }

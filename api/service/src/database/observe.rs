@@ -13,7 +13,7 @@ use sea_orm::{DatabaseConnection, DbBackend, sqlx};
 use super::Database;
 use super::options::DatabaseOptions;
 use crate::metrics::{ConnectionGauge, Metrics, POOL_NAMES, PoolName, name_of_statement};
-use crate::trace::STATEMENT_TARGET;
+use crate::trace::{self, STATEMENT_TARGET};
 
 /// The label of a statement outside a transaction.
 const NO_TRANSACTION: &str = "none";
@@ -55,7 +55,7 @@ pub(super) async fn transaction<T>(
 
 /// Makes a pool report its statements, if an observer, the metrics or the traces need them.
 pub(super) fn observe_statements(connection: &mut DatabaseConnection, options: &DatabaseOptions) {
-    let is_traced = tracing::enabled!(target: STATEMENT_TARGET, tracing::Level::DEBUG);
+    let is_traced = trace::is_on();
     let (observer, metrics) = (options.observer.clone(), options.metrics.clone());
     if observer.is_none() && !metrics.is_on() && !is_traced {
         return;

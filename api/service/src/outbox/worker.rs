@@ -7,11 +7,13 @@ use std::time::Duration;
 use jishu_entity::outbox_message::OutboxChannel;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::lease::{self, Lease};
 use super::{Channel, Delivery, DeliveryFailure, MAX_ATTEMPTS, PAYLOAD_PURPOSE, retention};
 use crate::Services;
 use crate::metrics::{OutboxResult, PanicPlace};
+use crate::trace::{self, TRACE_TARGET};
 
 /// Maximum number of deliveries that a node runs at the same time.
 const MAX_CONCURRENT_DELIVERIES: usize = 8;
@@ -39,7 +41,8 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
             match lease::claim(&services, free).await {
                 Ok(leases) => {
                     for lease in leases {
-                        running.spawn(deliver(services.clone(), Arc::clone(&channels), lease));
+                        let delivery = deliver(services.clone(), Arc::clone(&channels), lease);
+                        running.spawn(delivery.instrument(delivery_span()));
                     }
                 }
                 Err(error) => {
@@ -60,8 +63,14 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     }
 }
 
+/// Makes the span of a delivery, which is a trace of its own.
+fn delivery_span() -> Span {
+    trace::first_span_if_sampled(|| {
+        tracing::debug_span!(target: TRACE_TARGET, "outbox.deliver", otel.kind = "consumer")
+    })
+}
+
 /// Delivers one message and records the outcome.
-#[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all, fields(otel.kind = "consumer"))]
 async fn deliver(services: Services, channels: Arc<Channels>, lease: Lease) {
     let outcome = attempt(&services, &channels, &lease).await;
     let message = &lease.message;

@@ -86,7 +86,7 @@ impl Execution {
             stream::once(response).boxed()
         };
         let (sender, events) = mpsc::channel(MAX_WAITING_RESPONSES);
-        let span = Some(observed.span()).filter(|span| !span.is_none()).unwrap_or_else(Span::current);
+        let span = Some(observed.span()).filter(|span| !span.is_disabled()).unwrap_or_else(Span::current);
         let request_id = request_id.clone();
         let forwarder = ResponseForwarder {
             is_subscription,

@@ -66,7 +66,13 @@ impl ObservedOperation {
                 fields,
             }
         });
-        let span = if trace::is_on() { span(operation, kind, transport) } else { Span::none() };
+        let make = || span(operation, kind, transport);
+        let span = match transport {
+            _ if !trace::is_on() => Span::none(),
+            // A WebSocket may be open for hours, so each operation on it is a trace of its own.
+            OperationTransport::WebSocket => trace::first_span_if_sampled(make),
+            _ => make(),
+        };
         Self { counted, span, limit }
     }
 
@@ -180,10 +186,9 @@ fn kind(operation: &PreparedOperation) -> OperationKind {
     }
 }
 
-/// Makes the span of an operation. On a WebSocket, which may be open for hours, each operation is a trace of its own.
+/// Makes the span of an operation.
 fn span(operation: &PreparedOperation, kind: OperationKind, transport: OperationTransport) -> Span {
     let name = operation.trusted_name();
-    let fields: Vec<&str> = operation.root_fields().collect();
     let is_of_websocket = transport == OperationTransport::WebSocket;
     let span = tracing::debug_span!(
         target: TRACE_TARGET,
@@ -193,11 +198,11 @@ fn span(operation: &PreparedOperation, kind: OperationKind, transport: Operation
         otel.status_code = field::Empty,
         graphql.operation.r#type = kind.as_str(),
         graphql.operation.name = name,
-        graphql.root_fields = fields.join(","),
+        graphql.root_fields = operation.root_fields().collect::<Vec<_>>().join(","),
         graphql.cost = operation.cost(),
         transport = transport.as_str(),
     );
-    if is_of_websocket {
+    if is_of_websocket && !span.is_disabled() {
         context::begin_trace(&span);
     }
     span
