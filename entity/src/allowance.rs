@@ -12,8 +12,8 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: AllowanceId,
-    /// The learner and the subject or course as one text, such as `user:5/subject:3`. Unique, so that a scope has one
-    /// allowance.
+    /// The scope as text: a learner, a subject or course, or both, such as `user:5`, `subject:3` or `user:5/subject:3`.
+    /// Unique, so that a scope has one allowance.
     #[sea_orm(unique)]
     pub scope: String,
     /// The learner. Null for all learners.

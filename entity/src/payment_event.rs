@@ -33,7 +33,7 @@ pub enum PaymentEventKind {
     /// The money does not go back: no further try is made.
     #[sea_orm(string_value = "refund_failed")]
     RefundFailed,
-    /// The buyer's bank asks about a payment.
+    /// The buyer's bank opened a dispute about a payment. It may already hold the money.
     #[sea_orm(string_value = "dispute_opened")]
     DisputeOpened,
     /// The bank decided for the seller.
@@ -63,7 +63,7 @@ pub enum PaymentEventSource {
     /// The server asked the provider by itself.
     #[sea_orm(string_value = "reconciler")]
     Reconciler,
-    /// A member of support said so.
+    /// A member of support reported or caused the event.
     #[sea_orm(string_value = "staff")]
     Staff,
     /// The server itself caused the event.

@@ -112,8 +112,8 @@ pub enum WebhookError {
 /// The reason why the parameters are refused that a buyer brought back from the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReturnError {
-    /// The signature is wrong.
-    #[error("the signature is wrong")]
+    /// The signature of the parameters is wrong.
+    #[error("the signature of the returned parameters is wrong")]
     BadSignature,
     /// The provider signs nothing that a buyer brings back. Use `fetch`.
     #[error("this provider signs nothing that a buyer brings back")]

@@ -74,7 +74,7 @@ impl OperationPermits {
         operation: impl Future<Output = T>,
     ) -> Result<T, RequestRefusal> {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded()) };
-        // The operation is dropped at the end of this function, after it was told.
+        // The pin keeps the operation alive until this function returns. So `limit.end()` runs before it is dropped.
         let mut operation = pin!(operation);
         match timeout(self.timeout, operation.as_mut()).await {
             Ok(ended) => Ok(ended),

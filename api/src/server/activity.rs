@@ -183,7 +183,8 @@ impl Activity {
         if is_over(idle) {
             return ActivityStatus::Idle;
         }
-        // A wait that starts after this check ends after the shorter timeout at the earliest.
+        // A wait that starts after this check lasts at least the shorter timeout. Only a response that waits again may end
+        // sooner. The next check finds it, late by at most that timeout.
         let deadlines = [Some(now + timeouts.head.min(timeouts.idle)), head, stalled, response, idle];
         ActivityStatus::Healthy { check_again: deadlines.into_iter().flatten().min().unwrap_or(now) }
     }

@@ -95,7 +95,7 @@ async fn undo_covers_an_interrupted_and_continued_repair(backend: Backend) {
             assert!(old.codes().await.is_empty());
             let undone = old.undo().await.unwrap();
             assert_eq!(undone.runs_left, 0);
-            assert_eq!(old.dump().await, dump, "stopped at {stop_at}");
+            assert_eq!(old.dump().await, dump, "the repair was interrupted at report {stop_at}");
         })
         .await;
         if finished.get() {

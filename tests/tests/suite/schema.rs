@@ -5,7 +5,7 @@ use jishu_tests::{Backend, TestApp};
 
 use graphql_parser::schema::{Definition, TypeDefinition, parse_schema};
 
-/// Compares the file with the schema. With `UPDATE_SCHEMA=1`, writes the file again instead.
+/// Compares the file with the schema. With `UPDATE_SCHEMA=1`, writes the file first.
 #[test]
 fn schema_graphql_is_the_schema() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql");

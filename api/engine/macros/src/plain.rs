@@ -17,7 +17,7 @@ struct PlainField {
 
 /// The way in which the value of a plain field is read.
 enum FieldValue {
-    /// Every object has the value, of this type, and this expression reads it from `object`.
+    /// The value can always be read without `await`. It has this type, and this expression reads it from `object`.
     Present(Box<Type>, TokenStream),
     /// This method returns the value if the object has it at hand.
     AtHand(Ident),

@@ -67,7 +67,7 @@ impl Circuit {
         *self.state() = State::Closed { failures: 0 };
     }
 
-    /// Counts a failure.
+    /// Counts a failure. Opens the circuit if the failures have reached their limit, or if a probe failed.
     pub(super) fn failed(&self, now: Instant) {
         let mut state = self.state();
         let open = State::Open { until: now + self.options.open_for };

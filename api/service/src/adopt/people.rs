@@ -26,7 +26,8 @@ pub(super) async fn batch(
         let id = row.id();
         state.counts(&USERS).read += 1;
         let Some(email) = row.text("email_id").and_then(|email| check_email(email).ok()) else {
-            let reason = "Its e-mail address is not one, and an account needs one to sign in.";
+            let reason =
+                "Its e-mail address is missing or not valid. An account needs a valid address to sign in.";
             batch.refuse(state, (&USERS, id), reason);
             continue;
         };

@@ -125,13 +125,15 @@ impl<'a> PurchaseBatch<'a> {
         }
         for missing in facts.declared.difference(subjects) {
             let reason = format!(
-                "It names subject {missing}, but has no cards of it, so it does not give it. If the learner paid for it, \
-                 grant it."
+                "Its list of subjects has subject {missing}, but it has no cards of that subject. So the subject is not \
+                 granted. If the learner paid for the subject, grant it."
             );
             self.batch.note(self.state, row, reason);
         }
         for other in subjects.difference(&facts.declared) {
-            let reason = format!("It has cards of subject {other}, which it does not name, so it gives it.");
+            let reason = format!(
+                "It has cards of subject {other}, which is not in its list of subjects. So the subject is granted."
+            );
             self.batch.note(self.state, row, reason);
         }
     }

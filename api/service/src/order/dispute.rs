@@ -1,4 +1,4 @@
-//! Disputes: the buyer's bank asks about a payment, and perhaps takes the money back.
+//! Disputes: the buyer's bank asks about a payment, and may take the money back.
 
 use jishu_entity::order::{self, OrderReason, OrderState};
 use payment_providers::{DisputeReport, DisputeState};

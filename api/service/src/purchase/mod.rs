@@ -55,7 +55,7 @@ pub struct PurchaseRequest {
 /// The outcome of a purchase. Buying subjects that the buyer already owns is a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiptOutcome {
-    /// The request created a purchase.
+    /// The request created a purchase. A repetition of the request has the same outcome.
     Created {
         /// The number of cards that the purchase created.
         test_cards: i64,

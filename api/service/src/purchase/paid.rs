@@ -51,7 +51,7 @@ pub(crate) async fn create_paid(
         buyer: paid.buyer,
         key: paid.reference.to_string(),
         grant: None,
-        // The checkout asked for it. The buyer has paid since.
+        // The checkout has checked the guardian's consent. It is not checked again for an order that is paid.
         consent: None,
         requires_payment: false,
         request_hash: RequestHash::of(&request),

@@ -61,7 +61,7 @@ pub(super) async fn run(
         return Err(PurchaseRefusal::PriceChanged(Box::new(resolved.quote)).into());
     }
     if !are_held {
-        // A subject was added to the course between the two statements.
+        // A subject was added to the course after `lock` and before the selection was read. It is not held yet.
         hold(transaction, &mut resolved).await?;
     }
     create(transaction, command, &resolved).await

@@ -42,7 +42,7 @@ pub enum SubmitRefusal {
     /// The last batch was refused.
     #[error(transparent)]
     Answer(#[from] AnswerRefusal),
-    /// These slots of the last batch have an answer of another batch with a greater number or the same one.
+    /// Another batch with the same or a greater number has already answered these slots of the last batch.
     #[error(
         "Another tab or device has answered some of these slots in the meantime. Nothing was saved, and the sitting is \
          still open."

@@ -122,7 +122,7 @@ pub(in crate::graphql) enum PaymentEventKind {
     RefundRefused,
     /// The money does not go back: no further try is made.
     RefundFailed,
-    /// The buyer's bank asks about a payment.
+    /// The buyer's bank opened a dispute about a payment. It may already hold the money.
     DisputeOpened,
     /// The bank decided for the platform.
     DisputeWon,
@@ -144,7 +144,7 @@ pub(in crate::graphql) enum PaymentEventSource {
     Return,
     /// The server asked the provider by itself.
     Reconciler,
-    /// A member of support said so.
+    /// A member of support reported or caused the event.
     Staff,
     /// The server itself caused the event.
     Server,

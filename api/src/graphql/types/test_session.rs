@@ -95,7 +95,7 @@ impl TestSession {
         Ok(DateTime(self.row(ctx).await?.expires_at))
     }
 
-    /// The outline of the test: its questions, time and marks. It was fixed when the test was first started.
+    /// The outline of the test: its questions, time and marks. It was fixed when a learner first started the test.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         let id = self.row(ctx).await?.into();
         Ok(Outline::from(&*ctx.services()?.papers.get(id).await?).into())

@@ -90,7 +90,7 @@ async fn the_demo_is_not_added_to_a_foreign_database() {
     assert!(message.contains("the subject Own"), "{message}");
 }
 
-/// All switches, as `--help` lists them.
+/// Tests all switches of `serve`. `--help` must list each of them.
 #[test]
 fn switches_take_the_usual_words_from_the_environment() {
     let folder = tempfile::tempdir().unwrap();
@@ -101,6 +101,10 @@ fn switches_take_the_usual_words_from_the_environment() {
         "JISHU_INTROSPECTION",
         "JISHU_TRUSTED_DOCUMENTS_ONLY",
         "JISHU_AUTOMATIC_PERSISTED_QUERIES",
+        "JISHU_ACCESS_LOG",
+        "JISHU_REQUIRE_VERIFIED_EMAIL",
+        "JISHU_REQUIRE_STAFF_SECOND_FACTOR",
+        "JISHU_PRICES_EXCLUDE_TAX",
     ]
     .into();
     for switch in switches {

@@ -1,4 +1,4 @@
-//! Computes the expected progress from the sittings in memory.
+//! Computes the expected progress in memory, from the sittings, the cards and the entitlements.
 
 use std::collections::BTreeMap;
 
