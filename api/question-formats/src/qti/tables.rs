@@ -36,7 +36,7 @@ fn marks(mapping: Node<'_, '_>, scope: &dyn Scope) -> Result<Value, Value> {
         let mut found = None;
         for entry in children(mapping, "qti-map-entry").take_while(|_| scope.take_step()) {
             let key = entry.attribute("map-key").unwrap_or_default().trim();
-            // Each entry is read, so that a number that is not one is found with any answer.
+            // Each entry is read, so that an invalid number is found with any answer.
             let marks = marks_in(entry, "mapped-value")?.unwrap_or_default();
             let is_same = match part {
                 Value::Text(text) => {

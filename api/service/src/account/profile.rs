@@ -58,7 +58,7 @@ pub enum ProfileRefusal {
 impl Refusal for ProfileRefusal {}
 
 /// Changes the account of the viewer. A new name counts at once. A new e-mail address counts when the link that is sent
-/// there is used; the old address is told at once. Returns the account as it is now.
+/// there is used; a mail to the old address says so at once. Returns the account as it is now.
 ///
 /// # Errors
 /// See [`ProfileRefusal`].

@@ -41,7 +41,7 @@ pub enum VerifyRefusal {
 impl Refusal for VerifyRefusal {}
 
 /// Uses a link that proves the ownership of an address: that of a new account, or the new address of an old one. A new
-/// address becomes the address of the account, and its old address is told.
+/// address becomes the address of the account, and a mail to its old address says so.
 ///
 /// The link alone is not enough. A stranger can register with the address of another, and its owner may use the link
 /// without a thought: then the stranger's password would open a verified account. And somebody can mistype their new

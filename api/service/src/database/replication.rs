@@ -14,7 +14,7 @@ use super::replica::MissingRight;
 /// Interval between two queries for the status of the replication.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Time for which a lag is told. An older one counts as unknown.
+/// Time for which a measured lag is reported. An older one counts as unknown.
 const LAG_MEMORY: Duration = Duration::from_secs(20);
 
 /// Maximum time of a query for the status. A server can hang while it tells its status, for example while its replication stops.

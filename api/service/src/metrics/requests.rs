@@ -222,7 +222,7 @@ impl RequestMetrics {
         self.subscription_events.get_or_create(&SubscriptionLabels { field: Arc::from(field) }).inc();
     }
 
-    /// Measures how long after a change its subscribers were told.
+    /// Measures the time from a change until its event reached the subscribers.
     pub(crate) fn event_delivered(&self, delay: Duration) {
         self.event_delay.observe(delay.as_secs_f64());
     }

@@ -1,4 +1,4 @@
-//! One order in a transaction: its moves, its facts, and what is told at the end.
+//! One order in a transaction: its moves, its facts, and the notices at the end.
 
 use std::sync::Arc;
 

@@ -74,7 +74,7 @@ pub(in crate::http) fn end_of_token(
     let end_of_session = state.services.ended_sessions.wait_for(identity.viewer.session_id);
     Box::pin(async move {
         tokio::select! {
-            // A deactivation also ends the session, and is told first.
+            // A deactivation also ends the session. It is the reason that the client gets.
             biased;
             () = expiry => TokenError::Expired,
             () = deactivation => TokenError::AccountDeactivated,
