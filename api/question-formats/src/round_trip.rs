@@ -115,7 +115,8 @@ fn a_question_comes_back_with_no_other_loss_than_the_listed_ones() {
             assert_eq!(parsed.refused, [], "{format:?} seed {seed}\n{text}");
             assert_eq!(parsed.questions.len(), 1, "{format:?} seed {seed}\n{text}");
             for found in parsed.questions {
-                // A random text can look like a reference to a file, and a notice names the order of options. Nothing else may be lost.
+                // A random text can look like a reference to a file, and a notice names the order of options. Nothing else
+                // may be lost.
                 let told =
                     ["is left out: the text is plain", "keep their order", "are shuffled as the file says"];
                 let is_expected = |loss: &String| told.iter().any(|told| loss.contains(told));
