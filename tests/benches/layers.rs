@@ -43,8 +43,9 @@ use uuid::Uuid;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 const CONNECTIONS: usize = 16;
-const TURNS: usize = 5;
-const TURN_LENGTH: Duration = Duration::from_secs(4);
+/// Many short turns, so that work of the machine that lasts some seconds hits all servers of a turn.
+const TURNS: usize = 25;
+const TURN_LENGTH: Duration = Duration::from_secs(1);
 /// Tells the child process where the collector of traces listens.
 const COLLECTOR_VARIABLE: &str = "JISHU_BENCH_COLLECTOR";
 
@@ -153,7 +154,10 @@ async fn measure(roles: &[&'static str], collector: &str) -> Vec<Measured> {
     let requests = vec![request; CONNECTIONS];
 
     for turn in 0..=TURNS {
-        for server in &mut servers {
+        // Each server is the first of a turn in its time.
+        for place in 0..servers.len() {
+            let index = (turn + place) % servers.len();
+            let server = &mut servers[index];
             let result = server.process.repeat(&requests, TURN_LENGTH).await;
             // The first turn warms up.
             if turn > 0 {
@@ -173,14 +177,23 @@ async fn measure(roles: &[&'static str], collector: &str) -> Vec<Measured> {
     servers
 }
 
+/// Compares two servers turn by turn, and prints the median ratio with the quartiles of the throughput.
 fn compare(base: &Measured, other: &Measured) {
+    let mut throughput = ratios(&other.requests, &base.requests);
+    throughput.sort_by(f64::total_cmp);
     println!(
-        "{} : {} = {:.3} in throughput, {:.3} in CPU time",
+        "{} : {} = {:.3} in throughput (quartiles {:.3} and {:.3}), {:.3} in CPU time",
         other.role,
         base.role,
-        median(&other.requests) / median(&base.requests),
-        median(&other.cpu) / median(&base.cpu)
+        median(&throughput),
+        throughput[TURNS / 4],
+        throughput[TURNS - 1 - TURNS / 4],
+        median(&ratios(&other.cpu, &base.cpu))
     );
+}
+
+fn ratios(values: &[f64], bases: &[f64]) -> Vec<f64> {
+    values.iter().zip(bases).map(|(value, base)| value / base).collect()
 }
 
 /// Creates the demo's learner with a subject of 50 cards, and returns an access token.
