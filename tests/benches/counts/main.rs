@@ -33,7 +33,7 @@ const ROLE: &str = "counted";
 
 /// The two numbers of requests of a kind. Their difference leaves out what the server does at its start, and what the first
 /// requests do for all.
-const RUNS: [usize; 2] = [20, 80];
+const RUNS: [usize; 2] = [50, 250];
 
 /// Reading the catalogue again would add to the counts of a slow run.
 const QUIET: &[&str] = &["--catalog-refresh-ms=3600000"];
