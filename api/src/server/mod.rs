@@ -34,7 +34,7 @@ use jishu_service::database::Database;
 use jishu_service::events::Events;
 use jishu_service::limit::ClientLimits;
 use jishu_service::mail::{Mailer, SmtpError, TemplateError};
-use jishu_service::metrics::{self, Metrics};
+use jishu_service::metrics::Metrics;
 use jishu_service::order::{self, RefundChannel};
 use jishu_service::outbox::{self, Channel, Outbox};
 use jishu_service::paper::Papers;
@@ -246,7 +246,7 @@ async fn run_until(
     tasks.start("outbox", move || outbox::keep_delivering(outbox_services.clone(), Arc::clone(&channels)));
     if services.metrics.is_on() {
         let measured = services.clone();
-        tasks.start("metrics", move || metrics::keep_measuring(measured.clone()));
+        tasks.start("metrics", move || outbox::keep_measuring(measured.clone()));
     }
     let counted = services.metrics.clone();
     let routes = |shutdown| http::router(engine, services, &config.edge, config.live, shutdown);

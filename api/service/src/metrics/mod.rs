@@ -29,7 +29,7 @@ pub use labels::{
     OutboxResult, PanicPlace, PoolName, PurchaseResult, RetryCause, SignInResult, SittingEnd, StartResult,
     TransactionOutcome,
 };
-pub use outbox::{OutboxMetrics, keep_measuring};
+pub use outbox::OutboxMetrics;
 pub use requests::{ConnectionGauge, RequestMetrics};
 pub use statement::{StatementName, StatementVerb, name_of_statement};
 

@@ -7,6 +7,7 @@
 //! The content is encrypted with a key that is derived from the signing keys, and is erased after the delivery. So
 //! neither the database nor a backup reveals an address or a link.
 
+mod backlog;
 mod lease;
 mod operator;
 mod retention;
@@ -22,8 +23,8 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseT
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub use backlog::{keep_measuring, measure_backlog};
 pub use operator::{OutboxEntry, is_stuck, list, retry};
-pub(crate) use operator::{can_be_retried, is_awaited};
 pub use retention::erase_old;
 pub use worker::keep_delivering;
 

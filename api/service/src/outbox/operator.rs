@@ -82,14 +82,14 @@ pub async fn list(
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// Selects the messages that somebody still needs and that are not given up. Not all of them are due.
-pub(crate) fn is_awaited(now: DateTime<Utc>) -> Condition {
+pub(super) fn is_awaited(now: DateTime<Utc>) -> Condition {
     Condition::all()
         .add(Column::State.is_in([OutboxState::Pending, OutboxState::Leased]))
         .add(Column::ExpiresAt.gt(now))
 }
 
 /// Selects the dead messages that can be delivered after all, because somebody needs them and their content is still there.
-pub(crate) fn can_be_retried(now: DateTime<Utc>) -> Condition {
+pub(super) fn can_be_retried(now: DateTime<Utc>) -> Condition {
     Condition::all()
         .add(Column::State.eq(OutboxState::Dead))
         .add(Column::Payload.is_not_null())

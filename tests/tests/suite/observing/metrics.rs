@@ -186,7 +186,7 @@ async fn the_outbox_counts_what_can_still_be_delivered(app: Arc<TestApp>) {
     let now = app.services.clock.now();
     let measured = async || {
         let metrics = app.services.metrics.outbox().unwrap();
-        metrics.measure(&app.services.database, now).await.unwrap();
+        outbox::measure_backlog(metrics, &app.services.database, now).await.unwrap();
         let text = text(&app);
         let dead = sample(&text, "jishu_outbox_messages", &["channel=\"mail\"", "state=\"dead\""]);
         let oldest = sample(&text, "jishu_outbox_oldest_seconds", &["channel=\"mail\""]);
