@@ -4,7 +4,7 @@
 //! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints batches a second, in turns, so that other
 //! work of the machine affects both. `TEST_DATABASES=postgres` in front of it measures PostgreSQL only.
 
-#![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
+#![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
 mod rivals;
 mod sittings;

@@ -9,7 +9,7 @@
 
 // The futures of a whole server are nested deeply.
 #![recursion_limit = "256"]
-#![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
+#![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
 mod bare;
 mod watchers;

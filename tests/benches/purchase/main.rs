@@ -5,7 +5,7 @@
 //! 16 connections; the load and pgbench share the processor with the database.
 //! `JISHU_BENCH_SERVER=PATH` measures another build of the binary, whose statements may differ from those of pgbench.
 
-#![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
+#![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
 mod pgbench;
 mod shop;

@@ -51,7 +51,7 @@ impl Value {
     /// Returns a number, or an unknown value if the number could not be computed.
     pub(super) fn of_number(computed: Option<Decimal>) -> Self {
         computed.map_or_else(
-            || Self::unknown(format!("Its scores are too large or too exact. {HOW_TO_SCORE}")),
+            || Self::unknown(format!("Its scoring computes a number that is too large. {HOW_TO_SCORE}")),
             Self::Number,
         )
     }

@@ -25,7 +25,7 @@ pub enum VerifyRefusal {
     /// Another account has had the new address since the link was sent.
     #[error("This e-mail address has another account now. Choose another address.")]
     EmailTaken,
-    /// The link works, but nothing shows that its user knows the account.
+    /// The link works, but the client is not signed in to its account and gave no password.
     #[error("Sign in to the account of this link first, or give its password.")]
     PasswordRequired,
     /// The link works, but the password is wrong.

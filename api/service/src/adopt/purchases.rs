@@ -107,7 +107,7 @@ impl<'a> PurchaseBatch<'a> {
                     self.refuse_card(&card, "It belongs to another account than its purchase.");
                 }
                 (None, _) => self.refuse_card(&card, "Its subject was not carried."),
-                (_, None) => self.refuse_card(&card, "Its number is not 1 to 1000."),
+                (_, None) => self.refuse_card(&card, "Its test number is missing or not 1 to 1000."),
                 (Some(subject), Some(number)) => groups.entry((subject, number)).or_default().push(card),
             }
         }

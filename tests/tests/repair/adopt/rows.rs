@@ -133,7 +133,7 @@ fn assert_lines(text: &str) {
         ("mock_test_attempts", 16, "merged: Card 10 is of the same test"),
         ("mock_test_attempts", 17, "not_carried: There is no such purchase"),
         ("mock_test_attempts", 18, "not_carried: It belongs to another account"),
-        ("mock_test_attempts", 19, "not_carried: Its number is not 1 to 1000"),
+        ("mock_test_attempts", 19, "not_carried: Its test number is missing or not 1 to 1000"),
         ("test_attempt_sessions", 3, "noted: It was open"),
         ("test_attempt_sessions", 8, "not_carried: The row that it belongs to"),
         ("test_attempt_sessions", 9, "not_carried: There is no such card"),

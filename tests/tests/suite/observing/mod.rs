@@ -22,7 +22,7 @@ use tempfile::TempDir;
 struct DemoServer {
     child: Child,
     origin: String,
-    /// The address for Prometheus.
+    /// The address on which the server shows its metrics.
     metrics: String,
     log: PathBuf,
     folder: TempDir,

@@ -30,7 +30,7 @@ pub(super) struct CreateCourseInput {
     bundle_price: Option<Decimal>,
     /// The number of days for which a purchase gives access: 1 to 36500. If not given, access never ends.
     validity_days: Option<i32>,
-    /// True to create the course archived. `setCourseArchived` then puts it on sale.
+    /// True to create the course archived. Call `setCourseArchived` with `archived: false` to put it on sale.
     #[graphql(default)]
     archived: bool,
 }

@@ -35,7 +35,7 @@ pub(super) struct CreateSubjectInput {
     total_mock_tests: i32,
     /// The settings for marking and timing the tests. `updateTestSettings` sets a blueprint.
     marking_scheme: Option<MarkingSchemeInput>,
-    /// True to create the subject archived. `setSubjectArchived` then puts it on sale.
+    /// True to create the subject archived. Call `setSubjectArchived` with `archived: false` to put it on sale.
     #[graphql(default)]
     archived: bool,
 }
