@@ -224,8 +224,8 @@ async fn create_versions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the papers. A paper is created when a learner first starts the test. From then on its questions, their
-/// versions, its marks and its duration are the same for all learners.
+/// Creates the papers. The first start of a test by any learner creates its paper. Its questions, marks and duration do
+/// not change afterwards. A later migration adds revisions for corrected keys.
 async fn create_papers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     step(manager)
         .create_table(

@@ -141,7 +141,7 @@ fn print_text(report: &AdoptReport, args: &AdoptArgs) {
     }
     let (money, currency) = (report.money, &report.currency);
     println!(
-        "Purchases cost {} {currency}: {} carried, {} not carried.",
+        "Total price of the purchases, in {currency}: {} read, {} carried, {} not carried.",
         money.read, money.carried, money.not_carried
     );
     for (table, rows) in report.tables_left_behind.iter().filter(|(_, rows)| **rows > 0) {

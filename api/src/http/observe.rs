@@ -16,8 +16,8 @@ use crate::telemetry::context;
 use jishu_service::metrics::{HttpRoute, Metrics, PanicPlace};
 use jishu_service::trace::{self, TRACE_TARGET};
 
-/// The span that encloses the log lines of a request, among the extensions of a traced request. Work that lasts longer
-/// than the request runs in it, and not in the span of the trace.
+/// The span around the log lines of a request. A traced request has it among its extensions. A WebSocket lasts longer than
+/// its request, so its work runs in this span and not in the span of the trace.
 #[derive(Clone, Debug)]
 pub(super) struct LogSpan(pub(super) Span);
 

@@ -30,7 +30,7 @@ macro_rules! plain_scalar {
 pub fn write_enum<T: EnumType>(value: &T, json: &mut Vec<u8>) {
     match T::items().iter().find(|item| item.value == *value) {
         Some(item) => write_json(item.name, json),
-        // async-graphql panics here. Its derive lists all values, so this cannot happen.
+        // async-graphql would panic in this case. Its derive lists all values, so the case cannot occur.
         None => json.extend_from_slice(b"null"),
     }
 }

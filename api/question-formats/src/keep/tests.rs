@@ -130,7 +130,7 @@ fn addresses_with_content_are_kept_in_each_format() {
         assert!(options(&found)[0].contains(&address(&b)), "{found:?}");
         assert_eq!(found.pictures.len(), 2);
     }
-    // The same content is stored once, and a content without base64 is content, too.
+    // A picture is stored once, even if one address encodes it as base64 and another with percent signs.
     let percent: String = a.iter().map(|byte| format!("%{byte:02x}")).collect();
     let text = format!("[html]<img src='{}'> <img src=\"data:image/png,{percent}\"> {{=a ~b}}", data(&a));
     let text = text.replace(':', "\\:").replace("='", "\\='").replace("=\"", "\\=\"").replace("=d", "\\=d");

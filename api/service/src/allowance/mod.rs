@@ -80,7 +80,7 @@ pub struct AllowanceRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum AllowanceRefusal {
     /// The scope is everything.
-    #[error("Name a learner, a subject or a course.")]
+    #[error("Give at least one of a learner, a subject and a course.")]
     NoScope,
     /// The scope has both a subject and a course.
     #[error("Name a subject or a course, not both.")]

@@ -23,7 +23,7 @@ counted AS (SELECT COUNT(*) AS made FROM cards)";
 /// Returns the statement that inserts a purchase with its entitlements, the stored request, all cards, and the event if it
 /// is given. Its result is the id of the purchase and the number of the cards.
 ///
-/// The ids and the times of the other rows come from the row of the purchase.
+/// The entitlements take the purchase's id, user and times from its new row. The request and the event take only its id.
 pub(super) fn statement(
     purchase: purchase::ActiveModel,
     request: purchase_request::ActiveModel,

@@ -88,7 +88,8 @@ pub(super) struct OidcMutation;
 
 #[Object]
 impl OidcMutation {
-    /// Begins a sign-in with an account at the issuer of this platform. Send the browser to the address, and keep the key.
+    /// Begins a sign-in at the issuer of OpenID Connect that the operator has configured. Send the browser to
+    /// `authorizationUrl`, and keep `browserKey` for `completeOidcLogin`.
     async fn begin_oidc_login(
         &self,
         ctx: &Context<'_>,

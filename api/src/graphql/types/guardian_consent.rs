@@ -12,7 +12,7 @@ use jishu_service::guardian::ConsentState;
 pub(in crate::graphql) enum GuardianConsentStatus {
     /// The account needs no consent.
     NotNeeded,
-    /// The year of birth is missing. Send it to `updateProfile`.
+    /// The account has no year of birth. Set `birthYear` with `updateProfile`.
     BirthYearMissing,
     /// No guardian was asked yet. Ask one with `requestGuardianConsent`.
     Missing,

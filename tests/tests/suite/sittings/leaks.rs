@@ -17,12 +17,12 @@ on_each_database!(
     a_review_comes_when_the_subject_lets_it,
 );
 
-/// Fields that must be null in every response.
+/// Fields that only a review may show. Everywhere else they must be null.
 const SECRET_FIELDS: [&str; 8] = {
     let [options, value, tolerance, texts, case, explanation, marks] = KEY_FIELDS;
     [options, value, tolerance, texts, case, explanation, marks, "verdict"]
 };
-/// Fields that must also be null while no sitting is over.
+/// Fields that must be null, too, while no sitting is over.
 const RESULTS: [&str; 6] = ["result", "latestScore", "latestPercentage", "firstScore", "bestScore", "grade"];
 
 /// Finds the fields with these names that have a value anywhere in a response. A field below an interface is named

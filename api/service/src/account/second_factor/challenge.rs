@@ -83,7 +83,7 @@ pub enum ChallengeRefusal {
     #[error("This sign-in has expired. Sign in again.")]
     Invalid,
     /// The code is wrong, or it was used before.
-    #[error("The code is not right, or it was used before. Wait for the next one.")]
+    #[error("The code is wrong, or it was used before. Enter another code.")]
     WrongCode,
     /// Too many attempts came from this address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]

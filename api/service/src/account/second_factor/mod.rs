@@ -47,7 +47,7 @@ pub enum SecondFactorRefusal {
     #[error("This account has no second factor.")]
     NotOn,
     /// The code is wrong, or it was used before.
-    #[error("The code is not right, or it was used before. Wait for the next one.")]
+    #[error("The code is wrong, or it was used before. Enter another code.")]
     WrongCode,
     /// Too many attempts came from this address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
