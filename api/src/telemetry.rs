@@ -36,7 +36,7 @@ pub fn init(format: LogFormat, observe: Option<&ObserveConfig>) -> Result<Option
         return Ok(None);
     };
     let lines = tracing_subscriber::registry().with(lines::<Registry>(format).with_filter(filter));
-    lines.with(traces.layers()).try_init().map_err(|error| error.to_string())?;
+    lines.with(traces.layer()).try_init().map_err(|error| error.to_string())?;
     Ok(Some(traces))
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{AuditEventId, UserId, audit_event, user};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -88,7 +89,7 @@ fn beginning(text: &str) -> LikeExpr {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "audit_trail.page", skip_all)]
+#[service_call("audit_trail.page")]
 pub async fn page(
     services: &Services,
     _by: Admin,
@@ -112,7 +113,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "audit_trail.count", skip_all)]
+#[service_call("audit_trail.count")]
 pub async fn count(services: &Services, _by: Admin, filter: &AuditFilter) -> Result<u64, DbErr> {
     filter.select(services.database.backend()).count(services.database.reader()).await
 }
@@ -121,7 +122,7 @@ pub async fn count(services: &Services, _by: Admin, filter: &AuditFilter) -> Res
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "audit_trail.by_ids", skip_all)]
+#[service_call("audit_trail.by_ids")]
 pub async fn by_ids(
     services: &Services,
     _by: Admin,
@@ -135,12 +136,8 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "audit_trail.accounts", skip_all)]
-pub async fn accounts(
-    services: &Services,
-    _by: Admin,
-    ids: impl IntoIterator<Item = UserId>,
-) -> Result<Vec<user::Model>, DbErr> {
+#[service_call("audit_trail.accounts")]
+pub async fn accounts(services: &Services, _by: Admin, ids: Vec<UserId>) -> Result<Vec<user::Model>, DbErr> {
     let accounts = user::Entity::find().filter(user::Column::Id.is_in(ids));
     accounts.all(services.database.reader()).await
 }

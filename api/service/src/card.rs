@@ -8,6 +8,7 @@ use chrono::{DateTime, Datelike, Utc};
 use futures_util::{Stream, stream};
 use jishu_entity::mock_test_attempt::{CardStatus, Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, QueryResult, Select, Value,
@@ -199,7 +200,7 @@ fn entitlement_that(condition: Condition) -> SelectStatement {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "card.page", skip_all)]
+#[service_call("card.page")]
 pub async fn page(
     services: &Services,
     owner: UserId,
@@ -222,7 +223,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "card.count", skip_all)]
+#[service_call("card.count")]
 pub async fn count(services: &Services, owner: UserId, filter: CardFilter) -> Result<u64, DbErr> {
     select(owner, filter).count(services.database.reader()).await
 }
@@ -231,11 +232,11 @@ pub async fn count(services: &Services, owner: UserId, filter: CardFilter) -> Re
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "card.by_ids", skip_all)]
+#[service_call("card.by_ids")]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
-    ids: impl IntoIterator<Item = MockTestAttemptId> + Send,
+    ids: Vec<MockTestAttemptId>,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
@@ -245,7 +246,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "card.changes", skip_all)]
+#[service_call("card.changes")]
 pub async fn changes(
     services: &Services,
     owner: UserId,
@@ -332,7 +333,7 @@ impl CardChanges {
             WatchedChange::Purchase(_) | WatchedChange::Answers(_) | WatchedChange::Order(_) => None,
         });
         let ids: Vec<_> = ids.collect();
-        let cards = read_with_retries(|| by_ids(&self.services, self.owner, ids.iter().copied())).await?;
+        let cards = read_with_retries(|| by_ids(&self.services, self.owner, ids.clone())).await?;
         let asked_for = |card: &Model| self.subject.is_none_or(|subject| subject == card.subject_id);
         self.cards = cards.into_iter().filter(asked_for).collect();
         for change in &next {

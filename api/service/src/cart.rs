@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::purchase::PurchaseType;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{SubjectId, UserId, cart_item, course, entitlement, subject};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect,
@@ -66,7 +67,7 @@ impl CartUpdate {
 ///
 /// # Errors
 /// See [`CartRefusal`].
-#[tracing::instrument(level = "debug", name = "cart.add", skip_all)]
+#[service_call("cart.add")]
 pub async fn add(
     services: &Services,
     owner: UserId,
@@ -157,7 +158,7 @@ async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result
 ///
 /// # Errors
 /// See [`CartRefusal`].
-#[tracing::instrument(level = "debug", name = "cart.remove", skip_all)]
+#[service_call("cart.remove")]
 pub async fn remove(
     services: &Services,
     owner: UserId,
@@ -187,7 +188,7 @@ async fn delete(transaction: &DatabaseTransaction, change: &CartUpdate) -> Resul
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "cart.subjects", skip_all)]
+#[service_call("cart.subjects")]
 pub async fn subjects(services: &Services, owner: UserId) -> Result<Vec<SubjectId>, DbErr> {
     cart_item::Entity::of(owner)
         .select_only()
@@ -203,7 +204,7 @@ pub async fn subjects(services: &Services, owner: UserId) -> Result<Vec<SubjectI
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "cart.count", skip_all)]
+#[service_call("cart.count")]
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     cart_item::Entity::of(owner).count(services.database.reader()).await
 }
@@ -213,7 +214,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "cart.quotes", skip_all)]
+#[service_call("cart.quotes")]
 pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fault> {
     let snapshot = services.catalog.snapshot();
     let mut by_course: BTreeMap<_, Vec<SubjectId>> = BTreeMap::new();

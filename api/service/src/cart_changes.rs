@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jishu_entity::{SubjectId, UserId, cart_item};
+use jishu_service_macros::service_call;
 use sea_orm::QueryOrder;
 
 use super::Services;
@@ -39,14 +40,14 @@ pub struct CartChange {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "cart_changes.changes", skip_all)]
+#[service_call("cart_changes.changes")]
 pub async fn changes(services: &Services, owner: UserId) -> Result<Vec<CartChange>, Fault> {
     let items = cart_item::Entity::of(owner)
         .order_by_asc(cart_item::Column::AddedAt)
         .order_by_asc(cart_item::Column::SubjectId)
         .all(services.database.reader())
         .await?;
-    let ids = items.iter().map(|item| item.subject_id);
+    let ids = items.iter().map(|item| item.subject_id).collect();
     let owned = entitlement::live(services, owner, ids).await?;
     let owned: BTreeSet<SubjectId> = owned.into_iter().map(|owned| owned.subject_id).collect();
     let now = services.clock.now();

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::purchase::PurchaseType;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{CourseId, SubjectId, UserId, course, subject, user};
+use jishu_service_macros::service_call;
 use rand::RngExt;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
@@ -133,6 +134,7 @@ struct EnrolCommand {
 ///
 /// # Errors
 /// See [`EnrolmentRefusal`]. A refusal means that nothing was written.
+#[service_call]
 pub async fn enrol(
     resources: EnrolmentResources<'_>,
     enrolment: Enrolment,

@@ -2,6 +2,7 @@
 
 use jishu_entity::entitlement::{Column, Entity, Model};
 use jishu_entity::{SubjectId, UserId};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
 use super::Services;
@@ -10,12 +11,8 @@ use super::Services;
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "entitlement.live", skip_all)]
-pub async fn live(
-    services: &Services,
-    owner: UserId,
-    subjects: impl IntoIterator<Item = SubjectId> + Send,
-) -> Result<Vec<Model>, DbErr> {
+#[service_call("entitlement.live")]
+pub async fn live(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<Vec<Model>, DbErr> {
     Entity::live_of(owner, services.clock.now())
         .filter(Column::SubjectId.is_in(subjects))
         .all(services.database.reader())

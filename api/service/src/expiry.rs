@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use jishu_entity::entitlement::{self, EntitlementEnd};
 use jishu_entity::{PurchaseId, UserId, mock_test_attempt, test_session};
+use jishu_service_macros::service_call;
 use rand::seq::SliceRandom;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{
@@ -38,6 +39,7 @@ const MAX_CONCURRENT_ENDS: usize = 4;
 const RETRY_DURATION: Duration = Duration::from_secs(1);
 
 /// Ends purchases whose term is over at an interval, until the task is dropped.
+#[service_call]
 pub async fn keep_ending(services: Services, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -54,7 +56,7 @@ pub async fn keep_ending(services: Services, interval: Duration) {
 ///
 /// # Errors
 /// Fails if the search fails. A purchase that cannot be ended remains for the next call.
-#[tracing::instrument(level = "debug", name = "expiry.end_lapsed", skip_all)]
+#[service_call("expiry.end_lapsed")]
 pub async fn end_lapsed(services: &Services) -> Result<usize, Fault> {
     let (mut ended, mut skipped) = (0, 0);
     loop {

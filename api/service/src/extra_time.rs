@@ -8,6 +8,7 @@ use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::{
     MockTestAttemptId, SubjectId, UserId, entitlement, extra_time, mock_test_attempt, paper, test_session,
 };
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
@@ -99,11 +100,11 @@ pub type CardOfSubject = (MockTestAttemptId, SubjectId);
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "extra_time.of_cards", skip_all)]
+#[service_call("extra_time.of_cards")]
 pub async fn of_cards(
     services: &Services,
     owner: UserId,
-    cards: impl IntoIterator<Item = CardOfSubject> + Send,
+    cards: Vec<CardOfSubject>,
 ) -> Result<Vec<(CardOfSubject, i32)>, Fault> {
     let cards: Vec<CardOfSubject> = cards.into_iter().collect();
     let ids: Vec<MockTestAttemptId> = cards.iter().map(|(card, _)| *card).collect();
@@ -135,7 +136,7 @@ pub async fn of_cards(
 ///
 /// # Errors
 /// See [`ExtraTimeRefusal`]. A refusal means that nothing was written.
-#[tracing::instrument(level = "debug", name = "extra_time.grant", skip_all)]
+#[service_call("extra_time.grant")]
 pub async fn grant(
     services: &Services,
     by: Support,

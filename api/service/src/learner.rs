@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, user};
+use jishu_service_macros::service_call;
 use sea_orm::DatabaseTransaction;
 
 use super::account::Support;
@@ -23,7 +24,7 @@ struct Lookup {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "learner.find", skip_all)]
+#[service_call("learner.find")]
 pub async fn find(services: &Services, by: Support, email: &str) -> Result<Option<user::Model>, Fault> {
     let by = by.id();
     let lookup = Lookup { by, email: email.to_owned(), now: services.clock.now() };

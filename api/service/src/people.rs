@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::purchase::PurchaseStatus;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, purchase, user};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoSimpleExpr, PaginatorTrait, QueryFilter,
@@ -117,7 +118,7 @@ pub type RowPosition = i64;
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "people.accounts", skip_all)]
+#[service_call("people.accounts")]
 pub async fn accounts(
     services: &Services,
     _: Support,
@@ -134,7 +135,7 @@ pub async fn accounts(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "people.count_accounts", skip_all)]
+#[service_call("people.count_accounts")]
 pub async fn count_accounts(services: &Services, _: Support, filter: &AccountFilter) -> Result<u64, DbErr> {
     let reader = services.database.reader();
     select_accounts(reader.get_database_backend(), filter).count(reader).await
@@ -144,11 +145,11 @@ pub async fn count_accounts(services: &Services, _: Support, filter: &AccountFil
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "people.accounts_by_ids", skip_all)]
+#[service_call("people.accounts_by_ids")]
 pub async fn accounts_by_ids(
     services: &Services,
     _: Support,
-    ids: impl IntoIterator<Item = UserId> + Send,
+    ids: Vec<UserId>,
 ) -> Result<Vec<user::Model>, DbErr> {
     super::account::by_ids(services, ids).await
 }
@@ -200,7 +201,7 @@ fn select_purchases(filter: PurchaseFilter) -> Select<purchase::Entity> {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "people.purchases", skip_all)]
+#[service_call("people.purchases")]
 pub async fn purchases(
     services: &Services,
     _: Support,
@@ -216,7 +217,7 @@ pub async fn purchases(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "people.count_purchases", skip_all)]
+#[service_call("people.count_purchases")]
 pub async fn count_purchases(services: &Services, _: Support, filter: PurchaseFilter) -> Result<u64, DbErr> {
     select_purchases(filter).count(services.database.reader()).await
 }
@@ -234,7 +235,7 @@ pub enum Look {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "people.record", skip_all)]
+#[service_call("people.record")]
 pub async fn record(services: &Services, by: Support, look: Look) -> Result<(), Fault> {
     let by = by.id();
     let (action, target) = match look {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::{SubjectId, TopicId, UserId, entitlement, test_session, topic_total};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, JoinType,
@@ -140,7 +141,7 @@ pub struct TopicSum {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "progress.sittings", skip_all)]
+#[service_call("progress.sittings")]
 pub async fn sittings(
     services: &Services,
     scope: ProgressScope,
@@ -186,7 +187,7 @@ impl From<OfSubject> for SittingTotals {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "progress.repeated", skip_all)]
+#[service_call("progress.repeated")]
 pub async fn repeated(services: &Services, scope: ProgressScope) -> Result<Repeated, DbErr> {
     let backend = services.database.backend();
     let whole = whole_number_type(backend);
@@ -213,7 +214,7 @@ type Moment = Option<DateTime<Utc>>;
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "progress.cards", skip_all)]
+#[service_call("progress.cards")]
 pub async fn cards(services: &Services, scope: ProgressScope) -> Result<BTreeMap<SubjectId, Cards>, DbErr> {
     use mock_test_attempt::{Column, Entity};
 
@@ -252,7 +253,7 @@ pub async fn cards(services: &Services, scope: ProgressScope) -> Result<BTreeMap
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "progress.topics", skip_all)]
+#[service_call("progress.topics")]
 pub async fn topics(
     services: &Services,
     scope: ProgressScope,
@@ -286,7 +287,7 @@ pub async fn topics(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "progress.trend", skip_all)]
+#[service_call("progress.trend")]
 pub async fn trend(
     services: &Services,
     scope: ProgressScope,

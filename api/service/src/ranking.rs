@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use jishu_entity::{PaperId, TestSessionId, UserId, paper_score, test_session};
+use jishu_service_macros::service_call;
 use rust_decimal::Decimal;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
@@ -58,11 +59,11 @@ pub async fn rank(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "ranking.percentiles", skip_all)]
+#[service_call("ranking.percentiles")]
 pub async fn percentiles(
     services: &Services,
     owner: UserId,
-    sessions: impl IntoIterator<Item = TestSessionId>,
+    sessions: Vec<TestSessionId>,
 ) -> Result<HashMap<TestSessionId, Decimal>, DbErr> {
     let mut values: Vec<Value> = sessions.into_iter().map(Value::from).collect();
     if values.is_empty() {

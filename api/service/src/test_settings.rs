@@ -5,6 +5,7 @@ mod blueprint;
 use chrono::{DateTime, Utc};
 use jishu_entity::subject::{self, GradingMethod, ReviewPolicy};
 use jishu_entity::{SubjectId, UserId};
+use jishu_service_macros::service_call;
 use rust_decimal::Decimal;
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait, IntoActiveModel,
@@ -155,7 +156,7 @@ struct UpdateCommand {
 ///
 /// # Errors
 /// See [`SettingsRefusal`].
-#[tracing::instrument(level = "debug", name = "test_settings.update", skip_all)]
+#[service_call("test_settings.update")]
 pub async fn update(
     services: &Services,
     author: Author,

@@ -5,8 +5,11 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing::Span;
+
+use crate::metrics::StatementName;
 
 /// The name of the header.
 pub const TRACEPARENT: &str = "traceparent";
@@ -14,8 +17,18 @@ pub const TRACEPARENT: &str = "traceparent";
 /// The target of the spans that are part of traces, besides those of the functions of this crate.
 pub const TRACE_TARGET: &str = "jishu::trace";
 
-/// The target of the events that report statements. Each becomes a span of its own.
-pub const STATEMENT_TARGET: &str = "jishu::statement";
+/// A statement that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedStatement<'s> {
+    /// Its verb and its first table.
+    pub name: StatementName,
+    /// Its text, without the values of its parameters.
+    pub text: &'s str,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Whether it failed.
+    pub failed: bool,
+}
 
 /// How this process traces.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +37,8 @@ pub struct Tracer {
     pub traceparent: fn() -> Option<String>,
     /// The share of traces that are sampled: 0 to 1.
     pub ratio: f64,
+    /// Adds a statement to the trace of the current span. Does nothing if the span is not part of a trace.
+    pub add_statement: fn(EndedStatement<'_>),
 }
 
 static TRACER: OnceLock<Tracer> = OnceLock::new();
@@ -64,6 +79,13 @@ pub fn first_span_if_sampled(make: impl FnOnce() -> Span) -> Span {
 #[must_use]
 pub fn begins() -> bool {
     BEGINS.get()
+}
+
+/// Adds a statement to the trace of the current span. Does nothing if the span is not part of a trace.
+pub(crate) fn add_statement(statement: EndedStatement<'_>) {
+    if let Some(tracer) = TRACER.get() {
+        (tracer.add_statement)(statement);
+    }
 }
 
 /// Returns the header for a request that is sent now. None if the current work is not part of a trace.

@@ -1,107 +1,53 @@
-//! Turns each report of a statement into a span of its own.
+//! Turns each statement that has ended into a span of its own.
 //!
 //! A statement is reported after it has run, with its duration. So its span cannot be made by entering and leaving it.
 
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing::dispatcher::WeakDispatch;
-use tracing::field::{Field, Visit};
-use tracing::{Dispatch, Event, Subscriber};
-use tracing_opentelemetry::get_otel_context;
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use jishu_service::trace::EndedStatement;
 
 /// Maximum length of the text of a statement in a span, in bytes. A statement that writes many rows repeats itself.
 const MAX_TEXT_BYTES: usize = 1_000;
 
-/// Adds statements to the traces of their spans.
-pub(super) struct StatementLayer {
-    tracer: SdkTracer,
-    /// The subscriber that this layer is a part of.
-    dispatch: OnceLock<WeakDispatch>,
+/// The tracer that makes the spans. It is set if the server traces.
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+
+/// Sets the tracer that makes the spans. Only the first call has an effect.
+pub(super) fn set_tracer(tracer: SdkTracer) {
+    let _ = TRACER.set(tracer);
 }
 
-impl StatementLayer {
-    pub(super) fn new(tracer: SdkTracer) -> Self {
-        Self { tracer, dispatch: OnceLock::new() }
+/// Adds a statement to the trace of the current span. Does nothing if the span is not part of a trace.
+pub(super) fn add(statement: EndedStatement<'_>) {
+    let Some(tracer) = TRACER.get() else { return };
+    let parent = Span::current().context();
+    if !parent.span().span_context().is_sampled() {
+        return;
     }
-}
-
-impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for StatementLayer {
-    fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        let _ = self.dispatch.set(subscriber.downgrade());
+    let (verb, table) = (statement.name.verb.as_str(), statement.name.table);
+    // OpenTelemetry takes the times of all other spans from the system, too.
+    let ended_at = SystemTime::now();
+    let builder = tracer
+        .span_builder(format!("{verb} {table}"))
+        .with_kind(SpanKind::Client)
+        .with_start_time(ended_at - statement.elapsed)
+        .with_attributes([
+            KeyValue::new("db.operation.name", verb),
+            KeyValue::new("db.collection.name", table),
+            KeyValue::new("db.query.text", without_literals(statement.text)),
+        ]);
+    let mut span = builder.start_with_context(tracer, &parent);
+    if statement.failed {
+        span.set_status(Status::error("the statement failed"));
     }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let (Some(span), Some(dispatch)) =
-            (context.event_span(event), self.dispatch.get().and_then(WeakDispatch::upgrade))
-        else {
-            return;
-        };
-        let Some(parent) = get_otel_context(&span.id(), &dispatch) else { return };
-        if !parent.span().span_context().is_sampled() {
-            return;
-        }
-        let mut report = StatementReport::default();
-        event.record(&mut report);
-        // OpenTelemetry takes the times of all other spans from the system, too.
-        let ended_at = SystemTime::now();
-        let builder = self
-            .tracer
-            .span_builder(format!("{} {}", report.verb, report.table))
-            .with_kind(SpanKind::Client)
-            .with_start_time(ended_at - Duration::from_nanos(report.nanoseconds))
-            .with_attributes([
-                KeyValue::new("db.operation.name", report.verb),
-                KeyValue::new("db.collection.name", report.table),
-                KeyValue::new("db.query.text", report.text),
-            ]);
-        let mut statement = builder.start_with_context(&self.tracer, &parent);
-        if report.failed {
-            statement.set_status(Status::error("the statement failed"));
-        }
-        statement.end_with_timestamp(ended_at);
-    }
-}
-
-/// The fields of a report.
-#[derive(Default)]
-struct StatementReport {
-    nanoseconds: u64,
-    failed: bool,
-    verb: String,
-    table: String,
-    text: String,
-}
-
-impl Visit for StatementReport {
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "nanoseconds" {
-            self.nanoseconds = value;
-        }
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        if field.name() == "failed" {
-            self.failed = value;
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "verb" => self.verb = value.to_owned(),
-            "table" => self.table = value.to_owned(),
-            "text" => self.text = without_literals(value),
-            _ => {}
-        }
-    }
-
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+    span.end_with_timestamp(ended_at);
 }
 
 /// Replaces texts and numbers in a statement by `?`, and shortens it. Our statements pass values beside their text; this

@@ -20,9 +20,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::context;
 use super::exporter::exporter;
-use super::statements::StatementLayer;
+use super::statements;
 use crate::config::ObserveConfig;
-use jishu_service::trace::{self, STATEMENT_TARGET, TRACE_TARGET, Tracer};
+use jishu_service::trace::{self, TRACE_TARGET, Tracer};
 
 /// The target of the spans of functions of the service crate.
 const SERVICE_TARGET: &str = "jishu_service";
@@ -64,30 +64,29 @@ impl Traces {
             .with_sampler(FirstSpanSampler)
             .with_resource(resource)
             .build();
-        let traceparent = context::current_traceparent;
-        trace::switch_on(Tracer { traceparent, ratio: config.trace_ratio });
+        statements::set_tracer(provider.tracer("jishu"));
+        trace::switch_on(Tracer {
+            traceparent: context::current_traceparent,
+            ratio: config.trace_ratio,
+            add_statement: statements::add,
+        });
         Ok(Some(Self { provider, timeout: config.otlp_timeout() }))
     }
 
-    /// Returns the layers that turn spans and reports of statements into parts of traces.
-    pub(super) fn layers<S>(&self) -> impl Layer<S> + Send + Sync + 'static
+    /// Returns the layer that makes spans parts of traces.
+    pub(super) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let tracer = self.provider.tracer("jishu");
-        let spans = tracing_opentelemetry::layer()
-            .with_tracer(tracer.clone())
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer("jishu"))
             // Parents are found by the spans of tracing. The rest would cost time and say little.
             .with_context_activation(false)
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
             // Log lines can contain addresses of clients, so they are not part of traces.
-            .with_filter(only_in_traces(is_traced_span));
-        let is_reported =
-            |metadata: &Metadata<'_>| is_traced_span(metadata) || metadata.target() == STATEMENT_TARGET;
-        let statements = StatementLayer::new(tracer).with_filter(only_in_traces(is_reported));
-        spans.and_then(statements)
+            .with_filter(only_in_traces())
     }
 
     /// Sends the last spans. Gives up when the time for a request to the collector is over.
@@ -105,15 +104,15 @@ fn is_traced_span(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && (target == TRACE_TARGET || target.starts_with(SERVICE_TARGET))
 }
 
-/// Lets through the first span of a trace, and everything of this kind below one. So work that is not sampled makes no spans.
-fn only_in_traces<S>(is_of_kind: fn(&Metadata<'_>) -> bool) -> impl Filter<S>
+/// Lets through the first span of a trace, and the spans below one. So work that is not sampled makes no spans.
+fn only_in_traces<S>() -> impl Filter<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    dynamic_filter_fn(move |metadata: &Metadata<'_>, context: &LayerContext<'_, S>| {
-        is_of_kind(metadata) && (trace::begins() || context.lookup_current().is_some())
+    dynamic_filter_fn(|metadata: &Metadata<'_>, context: &LayerContext<'_, S>| {
+        is_traced_span(metadata) && (trace::begins() || context.lookup_current().is_some())
     })
-    .with_callsite_filter(move |metadata| match is_of_kind(metadata) {
+    .with_callsite_filter(|metadata| match is_traced_span(metadata) {
         true => Interest::sometimes(),
         false => Interest::never(),
     })

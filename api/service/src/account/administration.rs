@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
@@ -95,6 +96,7 @@ struct ChangeCommand {
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
+#[service_call]
 pub async fn set_role(
     database: &Database,
     now: DateTime<Utc>,
@@ -126,7 +128,7 @@ pub async fn set_status_in(
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
-#[tracing::instrument(level = "debug", name = "account.set_status", skip_all)]
+#[service_call("account.set_status")]
 pub async fn set_status(
     services: &Services,
     actor: Actor,
@@ -278,6 +280,7 @@ async fn keep_on_cluster(transaction: &DatabaseTransaction, admin: &user::Model)
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
+#[service_call]
 pub async fn set_birth_year(
     database: &Database,
     rule: ConsentRule,
@@ -308,6 +311,7 @@ const LINKS_OF_TAKEOVERS: [LinkPurpose; 2] = [LinkPurpose::ResetPassword, LinkPu
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
+#[service_call]
 pub async fn set_password(
     database: &Database,
     passwords: &Passwords,

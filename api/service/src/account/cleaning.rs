@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jishu_entity::{AccountLinkId, OidcLoginId, RefreshTokenId, SignInChallengeId, SignInNetworkId};
 use jishu_entity::{account_link, oidc_login, refresh_token, sign_in_challenge, sign_in_network};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{hashes, links, network, oidc, refresh, second_factor};
@@ -22,6 +23,7 @@ const CLEANINGS_PER_HASH_SEARCH: u32 = 20;
 const MAX_ROWS_PER_TRANSACTION: usize = 1_000;
 
 /// Erases old rows again and again until the task is dropped.
+#[service_call]
 pub async fn keep_clean(services: Services) {
     let mut ticks = tokio::time::interval(CLEANING_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -50,7 +52,7 @@ pub async fn keep_clean(services: Services) {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.erase_old", skip_all)]
+#[service_call("account.erase_old")]
 pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
     let policy = WritePolicy::idempotent("erase old");
     let mut erased = 0;

@@ -28,6 +28,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
     EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
@@ -119,7 +120,7 @@ impl Refusal for RegisterRefusal {}
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
-#[tracing::instrument(level = "debug", name = "account.create", skip_all)]
+#[service_call("account.create")]
 pub async fn create(
     services: &Services,
     registration: Registration,
@@ -158,7 +159,7 @@ pub enum Registered {
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
-#[tracing::instrument(level = "debug", name = "account.register", skip_all)]
+#[service_call("account.register")]
 pub async fn register(
     services: &Services,
     client: SignInClient,
@@ -267,6 +268,7 @@ pub(super) fn check(registration: &Registration) -> Result<(String, String), Vec
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn list(
     database: &Database,
     role: Option<Role>,
@@ -285,7 +287,7 @@ pub async fn list(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.by_id", skip_all)]
+#[service_call("account.by_id")]
 pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find_by_id(id).one(services.database.reader()).await
 }
@@ -294,11 +296,8 @@ pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.by_ids", skip_all)]
-pub async fn by_ids(
-    services: &Services,
-    ids: impl IntoIterator<Item = UserId> + Send,
-) -> Result<Vec<user::Model>, DbErr> {
+#[service_call("account.by_ids")]
+pub async fn by_ids(services: &Services, ids: Vec<UserId>) -> Result<Vec<user::Model>, DbErr> {
     user::Entity::find().filter(user::Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 

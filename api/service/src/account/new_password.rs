@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{AccountLinkId, second_factor, user};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
@@ -47,7 +48,7 @@ impl Refusal for PasswordRefusal {}
 ///
 /// # Errors
 /// See [`PasswordRefusal`].
-#[tracing::instrument(level = "debug", name = "account.reset_password", skip_all)]
+#[service_call("account.reset_password")]
 pub async fn reset_password(
     services: &Services,
     client: SignInClient,
@@ -66,7 +67,7 @@ pub async fn reset_password(
 ///
 /// # Errors
 /// See [`PasswordRefusal`].
-#[tracing::instrument(level = "debug", name = "account.change_password", skip_all)]
+#[service_call("account.change_password")]
 pub async fn change_password(
     services: &Services,
     client: SignInClient,

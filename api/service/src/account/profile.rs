@@ -3,6 +3,7 @@
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user;
 use jishu_entity::user::UserStatus;
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
@@ -62,7 +63,7 @@ impl Refusal for ProfileRefusal {}
 ///
 /// # Errors
 /// See [`ProfileRefusal`].
-#[tracing::instrument(level = "debug", name = "account.update_profile", skip_all)]
+#[service_call("account.update_profile")]
 pub async fn update_profile(
     services: &Services,
     client: ClientAddress,

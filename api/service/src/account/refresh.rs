@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{RefreshTokenId, UserId, refresh_token, user};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, JoinType};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
@@ -53,7 +54,7 @@ pub struct InvalidToken {
 ///
 /// # Errors
 /// See [`RefreshRefusal`]. A token that was used before revokes its family, unless it returns its successor again.
-#[tracing::instrument(level = "debug", name = "account.refresh", skip_all)]
+#[service_call("account.refresh")]
 pub async fn refresh(
     services: &Services,
     client: SignInClient,
@@ -265,7 +266,7 @@ async fn by_token(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.logout", skip_all)]
+#[service_call("account.logout")]
 pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("session.end");
     let input = (viewer, everywhere, services.clock.now());

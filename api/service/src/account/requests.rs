@@ -8,6 +8,7 @@ use std::convert::Infallible;
 
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::{self, UserStatus};
+use jishu_service_macros::service_call;
 use tokio::sync::{Mutex, mpsc};
 
 use super::links::{self, NewLink};
@@ -88,6 +89,7 @@ pub fn request_password_reset(
 }
 
 /// Carries out requests, one after the other, until the task is dropped.
+#[service_call]
 pub async fn keep_answering(services: Services) {
     let mut receiver = services.account_requests.receiver.lock().await;
     while let Some(request) = receiver.recv().await {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use chrono::{DateTime, Utc};
 use jishu_entity::refresh_token::{self, Column};
 use jishu_entity::{RefreshTokenId, UserId};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -42,7 +43,7 @@ pub struct LiveSession {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.live_sessions", skip_all)]
+#[service_call("account.live_sessions")]
 pub async fn live_sessions(services: &Services, owner: UserId) -> Result<Vec<LiveSession>, DbErr> {
     // The latest token of a live session is its only one that is neither used nor revoked.
     let rows = refresh_token::Entity::find()
@@ -80,7 +81,7 @@ impl Refusal for SessionNotFound {}
 ///
 /// # Errors
 /// See [`SessionNotFound`].
-#[tracing::instrument(level = "debug", name = "account.end_session", skip_all)]
+#[service_call("account.end_session")]
 pub async fn end_session(
     services: &Services,
     viewer: Viewer,
@@ -127,7 +128,7 @@ async fn live_token(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.end_other_sessions", skip_all)]
+#[service_call("account.end_other_sessions")]
 pub async fn end_other_sessions(services: &Services, viewer: Viewer) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("session.end_others");
     let input = (viewer, services.clock.now());

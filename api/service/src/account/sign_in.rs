@@ -2,6 +2,7 @@
 
 use jishu_entity::user::UserStatus;
 use jishu_entity::{second_factor, user};
+use jishu_service_macros::service_call;
 use sea_orm::{DatabaseTransaction, EntityTrait, QuerySelect};
 
 use super::client::SignInClient;
@@ -32,7 +33,7 @@ pub enum SignInOutcome {
 ///
 /// # Errors
 /// See [`SignInRefusal`].
-#[tracing::instrument(level = "debug", name = "account.login", skip_all)]
+#[service_call("account.login")]
 pub async fn login(
     services: &Services,
     client: SignInClient,

@@ -2,6 +2,7 @@
 
 use jishu_entity::account_link::{self, LinkPurpose};
 use jishu_entity::user::{self, UserStatus};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, SqlErr};
 
@@ -50,7 +51,7 @@ impl Refusal for VerifyRefusal {}
 ///
 /// # Errors
 /// See [`VerifyRefusal`].
-#[tracing::instrument(level = "debug", name = "account.verify", skip_all)]
+#[service_call("account.verify")]
 pub async fn verify(
     services: &Services,
     client: ClientAddress,
@@ -162,7 +163,7 @@ impl Refusal for ResendRefusal {}
 ///
 /// # Errors
 /// See [`ResendRefusal`].
-#[tracing::instrument(level = "debug", name = "account.resend_verification", skip_all)]
+#[service_call("account.resend_verification")]
 pub async fn resend_verification(
     services: &Services,
     client: ClientAddress,

@@ -31,6 +31,7 @@ mod witness;
 
 use std::collections::BTreeMap;
 
+use jishu_service_macros::service_call;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 pub use report::{AdoptReport, ExportError, ShortBank, write_id_map, write_rows};
@@ -120,6 +121,7 @@ const REQUIRED_TABLES: [&OldTable; 4] = [&USERS, &COURSES, &PURCHASES, &CARDS];
 ///
 /// # Errors
 /// See [`AdoptRefusal`]. Batches that were stored before the error stay, and the next call goes on after them.
+#[service_call]
 pub async fn adopt(
     database: &Database,
     clock: &dyn Clock,

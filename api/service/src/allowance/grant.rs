@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use jishu_entity::{
     CourseId, SubjectId, UserId, allowance, course, mock_test_attempt, subject, test_session,
 };
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
     DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Value,
@@ -45,7 +46,7 @@ struct StoreAllowanceCommand {
 ///
 /// # Errors
 /// See [`AllowanceRefusal`]. A refusal means that nothing was written.
-#[tracing::instrument(level = "debug", name = "allowance.grant", skip_all)]
+#[service_call("allowance.grant")]
 pub async fn grant(
     services: &Services,
     by: Support,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jishu_entity::{CourseId, PurchaseId, SubjectId, UserId, allowance, mock_test_attempt, subject};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoSimpleExpr,
@@ -152,7 +153,7 @@ fn select(filter: AllowanceFilter) -> Select<allowance::Entity> {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "allowance.page", skip_all)]
+#[service_call("allowance.page")]
 pub async fn page(
     services: &Services,
     _: Support,
@@ -168,7 +169,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "allowance.count", skip_all)]
+#[service_call("allowance.count")]
 pub async fn count(services: &Services, _: Support, filter: AllowanceFilter) -> Result<u64, DbErr> {
     select(filter).count(services.database.reader()).await
 }

@@ -1,6 +1,7 @@
 //! The transactions that change courses.
 
 use jishu_entity::{CourseId, course};
+use jishu_service_macros::service_call;
 use sea_orm::{DatabaseTransaction, EntityTrait};
 
 use super::{Authorship, CourseEdit, CurrentRow, EditRefusal, NewCourse, reload, store};
@@ -21,7 +22,7 @@ struct CourseCommand {
 ///
 /// # Errors
 /// See [`EditRefusal`].
-#[tracing::instrument(level = "debug", name = "authoring.create_course", skip_all)]
+#[service_call("authoring.create_course")]
 pub async fn create_course(
     services: &Services,
     author: Author,
@@ -47,7 +48,7 @@ pub async fn create_course(
 ///
 /// # Errors
 /// See [`EditRefusal`].
-#[tracing::instrument(level = "debug", name = "authoring.update_course", skip_all)]
+#[service_call("authoring.update_course")]
 pub async fn update_course(
     services: &Services,
     author: Author,
@@ -64,7 +65,7 @@ pub async fn update_course(
 ///
 /// # Errors
 /// See [`EditRefusal`].
-#[tracing::instrument(level = "debug", name = "authoring.set_course_archived", skip_all)]
+#[service_call("authoring.set_course_archived")]
 pub async fn set_course_archived(
     services: &Services,
     author: Author,

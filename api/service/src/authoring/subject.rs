@@ -1,6 +1,7 @@
 //! The transactions that change subjects.
 
 use jishu_entity::{CourseId, SubjectId, course, subject};
+use jishu_service_macros::service_call;
 use sea_orm::{DatabaseTransaction, EntityTrait};
 
 use super::{
@@ -25,7 +26,7 @@ struct SubjectCommand {
 ///
 /// # Errors
 /// See [`EditRefusal`].
-#[tracing::instrument(level = "debug", name = "authoring.create_subject", skip_all)]
+#[service_call("authoring.create_subject")]
 pub async fn create_subject(
     services: &Services,
     author: Author,
@@ -70,7 +71,7 @@ async fn course_of(
 ///
 /// # Errors
 /// See [`EditRefusal`].
-#[tracing::instrument(level = "debug", name = "authoring.update_subject", skip_all)]
+#[service_call("authoring.update_subject")]
 pub async fn update_subject(
     services: &Services,
     author: Author,
@@ -87,7 +88,7 @@ pub async fn update_subject(
 ///
 /// # Errors
 /// See [`EditRefusal`].
-#[tracing::instrument(level = "debug", name = "authoring.set_subject_archived", skip_all)]
+#[service_call("authoring.set_subject_archived")]
 pub async fn set_subject_archived(
     services: &Services,
     author: Author,

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jishu_service_macros::service_call;
+
 use super::BackupError;
 use super::dump_script::refuse_named_database;
 use super::examine::{BackupReport, examine};
@@ -61,6 +63,7 @@ pub async fn verify_dump(
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn verify_database(url: &str) -> Result<BackupReport, BackupError> {
     let connection = connect_alone(url, None).await?;
     let report = examine(&connection).await;

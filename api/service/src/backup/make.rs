@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jishu_service_macros::service_call;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use super::examine::{BackupReport, count_rows, find_damage};
@@ -26,6 +27,7 @@ pub struct MadeBackup {
 ///
 /// # Errors
 /// See [`BackupError`]. After an error no file has the final name.
+#[service_call]
 pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result<MadeBackup, BackupError> {
     let keys = keys.filter(|keys| keys.exists());
     for taken in [target.to_owned(), keys_of(target)] {

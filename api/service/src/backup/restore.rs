@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use jishu_service_macros::service_call;
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::examine::BackupReport;
@@ -36,6 +37,7 @@ pub struct RestorePermissions {
 ///
 /// # Errors
 /// See [`BackupError`]. After an error the existing files are unchanged.
+#[service_call]
 pub async fn restore(
     backup: &Path,
     target: &Path,

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use jishu_service_macros::service_call;
+
 use super::examine::{BackupReport, examine};
 use super::{BackupError, keys_of};
 use crate::auth::KeyRing;
@@ -11,6 +13,7 @@ use crate::database::{Access, open_file, refuse_foreign_log};
 ///
 /// # Errors
 /// Fails if the file cannot be read at all.
+#[service_call]
 pub async fn verify(file: &Path) -> Result<BackupReport, BackupError> {
     match std::fs::metadata(file) {
         Ok(metadata) if !metadata.is_file() => return Err(BackupError::NotAFile(file.to_owned())),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{CourseId, SubjectId};
+use jishu_service_macros::service_call;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 use super::apply_mode::ApplyMode;
@@ -25,6 +26,7 @@ struct ApplyFileCommand {
 ///
 /// # Errors
 /// See [`CatalogueFileRefusal`].
+#[service_call]
 pub async fn apply(
     database: &Database,
     now: DateTime<Utc>,

@@ -1,6 +1,7 @@
 //! Writes the catalogue of the database to a file.
 
 use jishu_entity::{course, subject};
+use jishu_service_macros::service_call;
 use rust_decimal::Decimal;
 
 use super::document::{
@@ -23,6 +24,7 @@ pub struct CatalogueExport {
 ///
 /// # Errors
 /// Fails if the database fails.
+#[service_call]
 pub async fn export(database: &Database) -> Result<CatalogueExport, Fault> {
     let stored = StoredCatalogue::read(database.reader()).await?;
     let courses = stored.courses.iter().filter_map(|course| {

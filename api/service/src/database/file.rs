@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use jishu_service_macros::service_call;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
@@ -146,6 +147,7 @@ pub enum Access {
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn open_file(file: &Path, access: Access) -> Result<DatabaseConnection, DbErr> {
     let file = real_file(file);
     // A database with a log is two files, so it cannot be opened as one immutable file.

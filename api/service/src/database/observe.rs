@@ -13,7 +13,7 @@ use sea_orm::{DatabaseConnection, DbBackend, sqlx};
 use super::Database;
 use super::options::DatabaseOptions;
 use crate::metrics::{ConnectionGauge, Metrics, POOL_NAMES, PoolName, name_of_statement};
-use crate::trace::{self, STATEMENT_TARGET};
+use crate::trace::{self, EndedStatement};
 
 /// The label of a statement outside a transaction.
 const NO_TRANSACTION: &str = "none";
@@ -86,15 +86,7 @@ fn report(metrics: &Metrics, sql: &str, elapsed: Duration, failed: bool) {
         }
     }
     // The values of a statement are not in its text, and are not reported.
-    tracing::debug!(
-        target: STATEMENT_TARGET,
-        nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
-        failed,
-        verb = name.verb.as_str(),
-        table = name.table,
-        text = sql,
-        "statement"
-    );
+    trace::add_statement(EndedStatement { name, text: sql, elapsed, failed });
 }
 
 /// Reads the state of the pools at each scrape.

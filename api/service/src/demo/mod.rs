@@ -6,6 +6,7 @@ mod banks;
 
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::{CourseId, SubjectId, course, question, subject, user};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
@@ -114,6 +115,7 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
 ///
 /// # Errors
 /// See [`DemoRefusal`].
+#[service_call]
 pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>> {
     let catalogue = banks::catalogue().map_err(DemoRefusal::Catalogue)?;
     if !is_complete(&services.database, &catalogue).await? {

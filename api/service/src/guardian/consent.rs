@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{AccountLinkId, UserId, guardian_consent};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
@@ -28,7 +29,7 @@ struct ConsentCommand {
 ///
 /// # Errors
 /// Refuses a link that does not work.
-#[tracing::instrument(level = "debug", name = "guardian.give", skip_all)]
+#[service_call("guardian.give")]
 pub async fn give(services: &Services, token: &str) -> Result<(), Error<LinkInvalid>> {
     let found = account::find_link(services, token, &[LinkPurpose::GuardianConsent]).await?;
     let Some((link, user)) = found else { return Err(LinkInvalid.into()) };
@@ -90,7 +91,7 @@ pub enum RevokeOutcome {
 ///
 /// # Errors
 /// Refuses a token that does not work. If an account of staff cannot be deleted, says why.
-#[tracing::instrument(level = "debug", name = "guardian.revoke", skip_all)]
+#[service_call("guardian.revoke")]
 pub async fn revoke(
     services: &Services,
     token: &str,

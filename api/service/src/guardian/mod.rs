@@ -9,6 +9,7 @@ mod request;
 use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use jishu_entity::{UserId, guardian_consent, user};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 pub use consent::{RevokeOutcome, give, revoke};
@@ -138,7 +139,7 @@ pub enum ConsentState {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "guardian.state", skip_all)]
+#[service_call("guardian.state")]
 pub async fn state(
     services: &Services,
     user: &user::Model,

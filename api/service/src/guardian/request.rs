@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{UserId, guardian_consent};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, IntoActiveModel,
 };
@@ -55,7 +56,7 @@ struct RequestCommand {
 ///
 /// # Errors
 /// See [`GuardianRequestRefusal`].
-#[tracing::instrument(level = "debug", name = "guardian.request", skip_all)]
+#[service_call("guardian.request")]
 pub async fn request(
     services: &Services,
     client: ClientAddress,

@@ -22,6 +22,7 @@ use jishu_entity::{
     refresh_token, refund, refund_line, refund_repeat, second_factor, server_secret, sign_in_challenge,
     sign_in_network, subject, test_answer, test_session, topic, topic_total, user,
 };
+use jishu_service_macros::service_call;
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
     PrimaryKeyToColumn, Statement,
@@ -170,6 +171,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn examine_ours(database: &Database) -> Result<Vec<BadValue>, DbErr> {
     let is_ours = database.migrations().await?.iter().any(|migration| migration.applied);
     if is_ours { examine(&database.reader().without_time_check()).await } else { Ok(Vec::new()) }

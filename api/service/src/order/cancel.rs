@@ -3,6 +3,7 @@
 use jishu_entity::order::{self, OrderState};
 use jishu_entity::payment_event::PaymentEventSource;
 use jishu_entity::{OrderId, UserId};
+use jishu_service_macros::service_call;
 use payment_providers::CancelOutcome;
 use sea_orm::{ColumnTrait, QueryFilter};
 
@@ -33,7 +34,7 @@ impl Refusal for CancelRefusal {}
 ///
 /// # Errors
 /// See [`CancelRefusal`].
-#[tracing::instrument(level = "debug", name = "order.cancel", skip_all)]
+#[service_call("order.cancel")]
 pub async fn cancel(
     services: &Services,
     buyer: UserId,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jishu_entity::order::{self, OrderProvider, OrderState};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{UserId, order_line, purchase};
+use jishu_service_macros::service_call;
 use payment_providers::ClientParameters;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
@@ -80,7 +81,7 @@ impl Refusal for CheckoutRefusal {}
 ///
 /// # Errors
 /// See [`CheckoutRefusal`]. If the provider did not respond, the order is stored, and the same request goes on with it.
-#[tracing::instrument(level = "debug", name = "order.checkout", skip_all)]
+#[service_call("order.checkout")]
 pub async fn checkout(
     services: &Services,
     buyer: UserId,

@@ -3,6 +3,7 @@
 use jishu_entity::order::{self, OrderProvider, OrderState};
 use jishu_entity::payment_event::PaymentEventSource;
 use jishu_entity::{OrderId, UserId};
+use jishu_service_macros::service_call;
 use payment_providers::{ClientReturn, ReturnError};
 use sea_orm::{ColumnTrait, QueryFilter};
 
@@ -44,7 +45,7 @@ impl Refusal for ConfirmRefusal {}
 ///
 /// # Errors
 /// See [`ConfirmRefusal`].
-#[tracing::instrument(level = "debug", name = "order.confirm", skip_all)]
+#[service_call("order.confirm")]
 pub async fn confirm(
     services: &Services,
     buyer: UserId,

@@ -3,6 +3,7 @@
 use jishu_entity::OrderId;
 use jishu_entity::order::{self, OrderProvider};
 use jishu_entity::payment_event::{self, PaymentEventKind, PaymentEventSource};
+use jishu_service_macros::service_call;
 use payment_providers::{Amount, PaymentReport, PaymentState};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -61,7 +62,7 @@ impl Refusal for MarkPaidRefusal {}
 ///
 /// # Errors
 /// See [`MarkPaidRefusal`].
-#[tracing::instrument(level = "debug", name = "order.mark_paid", skip_all)]
+#[service_call("order.mark_paid")]
 pub async fn mark_paid(
     services: &Services,
     by: Support,

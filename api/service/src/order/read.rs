@@ -2,6 +2,7 @@
 
 use jishu_entity::order::{Column, Entity, Model, OrderState};
 use jishu_entity::{OrderId, UserId, order_line, payment_event, payment_refund};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveEnum, ColumnTrait, DbErr, EntityTrait, IntoSimpleExpr, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Value,
@@ -60,7 +61,7 @@ async fn fetch(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.page", skip_all)]
+#[service_call("order.page")]
 pub async fn page(
     services: &Services,
     owner: UserId,
@@ -73,7 +74,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.count", skip_all)]
+#[service_call("order.count")]
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     Entity::of(owner).count(services.database.reader()).await
 }
@@ -82,7 +83,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.page_of_all", skip_all)]
+#[service_call("order.page_of_all")]
 pub async fn page_of_all(
     services: &Services,
     _: Support,
@@ -96,7 +97,7 @@ pub async fn page_of_all(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.count_all", skip_all)]
+#[service_call("order.count_all")]
 pub async fn count_all(services: &Services, _: Support, filter: &OrderFilter) -> Result<u64, DbErr> {
     select(filter).count(services.database.reader()).await
 }
@@ -105,12 +106,8 @@ pub async fn count_all(services: &Services, _: Support, filter: &OrderFilter) ->
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.by_ids", skip_all)]
-pub async fn by_ids(
-    services: &Services,
-    owner: UserId,
-    ids: impl IntoIterator<Item = OrderId> + Send,
-) -> Result<Vec<Model>, DbErr> {
+#[service_call("order.by_ids")]
+pub async fn by_ids(services: &Services, owner: UserId, ids: Vec<OrderId>) -> Result<Vec<Model>, DbErr> {
     let orders = Entity::of(owner).filter(Column::Id.is_in(ids)).order_by_asc(Column::Id);
     orders.all(services.database.reader()).await
 }
@@ -119,11 +116,11 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.by_ids_for_support", skip_all)]
+#[service_call("order.by_ids_for_support")]
 pub async fn by_ids_for_support(
     services: &Services,
     _: Support,
-    ids: impl IntoIterator<Item = OrderId> + Send,
+    ids: Vec<OrderId>,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::find().filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
@@ -133,11 +130,8 @@ pub async fn by_ids_for_support(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.lines", skip_all)]
-pub async fn lines(
-    services: &Services,
-    orders: impl IntoIterator<Item = OrderId> + Send,
-) -> Result<Vec<order_line::Model>, DbErr> {
+#[service_call("order.lines")]
+pub async fn lines(services: &Services, orders: Vec<OrderId>) -> Result<Vec<order_line::Model>, DbErr> {
     order_line::Entity::find()
         .filter(order_line::Column::OrderId.is_in(orders))
         .order_by_asc(order_line::Column::OrderId)
@@ -151,11 +145,8 @@ pub async fn lines(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.refunds", skip_all)]
-pub async fn refunds(
-    services: &Services,
-    orders: impl IntoIterator<Item = OrderId> + Send,
-) -> Result<Vec<payment_refund::Model>, DbErr> {
+#[service_call("order.refunds")]
+pub async fn refunds(services: &Services, orders: Vec<OrderId>) -> Result<Vec<payment_refund::Model>, DbErr> {
     payment_refund::Entity::find()
         .filter(payment_refund::Column::OrderId.is_in(orders))
         .order_by_asc(payment_refund::Column::Id)
@@ -167,7 +158,7 @@ pub async fn refunds(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.events", skip_all)]
+#[service_call("order.events")]
 pub async fn events(
     services: &Services,
     _: Support,
@@ -278,6 +269,7 @@ impl From<payment_event::Model> for OrderEventEntry {
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn operator_list(
     database: &Database,
     states: &[OrderState],
@@ -299,6 +291,7 @@ pub async fn operator_list(
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn operator_show(
     database: &Database,
     name: &str,

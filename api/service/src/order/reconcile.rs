@@ -13,6 +13,7 @@ use jishu_entity::outbox_message::{self, OutboxState};
 use jishu_entity::payment_event::PaymentEventSource;
 use jishu_entity::refund::RefundStatus;
 use jishu_entity::{OrderId, UserId, payment_refund};
+use jishu_service_macros::service_call;
 use payment_providers::CancelOutcome;
 use rand::seq::SliceRandom;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -42,6 +43,7 @@ const MAX_CONCURRENT_LOOKS: usize = 4;
 const LEASE: TimeDelta = TimeDelta::minutes(1);
 
 /// Looks at orders until the task is dropped.
+#[service_call]
 pub async fn keep_reconciling(services: Services) {
     loop {
         match reconcile(&services).await {
@@ -60,7 +62,7 @@ pub async fn keep_reconciling(services: Services) {
 ///
 /// # Errors
 /// Fails if the search fails. An order at which a look fails is due again later.
-#[tracing::instrument(level = "debug", name = "order.reconcile", skip_all)]
+#[service_call("order.reconcile")]
 pub async fn reconcile(services: &Services) -> Result<usize, Fault> {
     if services.payments.is_none() {
         return Ok(0);

@@ -5,6 +5,7 @@ use jishu_entity::UserId;
 use jishu_entity::order::{self, OrderReason, OrderState};
 use jishu_entity::payment_event::PaymentEventKind;
 use jishu_entity::refund::RefundStatus;
+use jishu_service_macros::service_call;
 use sea_orm::{ActiveEnum, DatabaseTransaction, EntityTrait};
 use serde_json::json;
 use uuid::Uuid;
@@ -74,7 +75,7 @@ fn cause(reason: &Option<OrderReason>) -> &'static str {
 ///
 /// # Errors
 /// See [`ResolveRefusal`].
-#[tracing::instrument(level = "debug", name = "order.resolve", skip_all)]
+#[service_call("order.resolve")]
 pub async fn resolve(
     services: &Services,
     by: Support,

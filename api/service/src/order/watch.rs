@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use futures_util::{Stream, stream};
 use jishu_entity::{OrderId, UserId, order};
+use jishu_service_macros::service_call;
 use sea_orm::DbErr;
 
 use crate::Services;
@@ -14,7 +15,7 @@ use crate::events::{Watch, WatchedChange, read_with_retries};
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "order.changes", skip_all)]
+#[service_call("order.changes")]
 pub async fn changes(
     services: &Services,
     owner: UserId,
@@ -50,7 +51,7 @@ impl OrderChanges {
             });
             let ids: Vec<OrderId> = ids.filter(|id| self.order.is_none_or(|wanted| wanted == *id)).collect();
             if !ids.is_empty() {
-                let read = || super::by_ids(&self.services, self.owner, ids.iter().copied());
+                let read = || super::by_ids(&self.services, self.owner, ids.clone());
                 self.orders = read_with_retries(read).await?.into();
             }
         }

@@ -1,6 +1,7 @@
 //! Webhooks of the payment provider.
 
 use jishu_entity::payment_event::PaymentEventSource;
+use jishu_service_macros::service_call;
 use payment_providers::{ProviderName, WebhookError, WebhookEvent};
 
 use super::record::record;
@@ -29,7 +30,7 @@ pub enum WebhookResponse {
 ///
 /// # Errors
 /// Fails if it could not be recorded. The provider sends it again.
-#[tracing::instrument(level = "debug", name = "order.receive", skip_all)]
+#[service_call("order.receive")]
 pub async fn receive(
     services: &Services,
     provider: &str,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::outbox_message::{self, Column, OutboxChannel, OutboxState};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QuerySelect, Select};
 
 use super::operator::{can_be_retried, is_awaited};
@@ -16,6 +17,7 @@ use crate::metrics::OutboxMetrics;
 const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Counts the messages of the outbox until the task is dropped. Ends at once if metrics are off.
+#[service_call]
 pub async fn keep_measuring(services: Services) {
     let Some(metrics) = services.metrics.outbox() else { return };
     let mut ticks = tokio::time::interval(COUNT_INTERVAL);

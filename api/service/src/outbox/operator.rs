@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::OutboxMessageId;
 use jishu_entity::outbox_message::{self, Column, OutboxState};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveEnum, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
@@ -62,6 +63,7 @@ impl From<outbox_message::Model> for OutboxEntry {
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn list(
     database: &Database,
     states: &[OutboxState],
@@ -100,6 +102,7 @@ pub(super) fn can_be_retried(now: DateTime<Utc>) -> Condition {
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn is_stuck(database: &Database, now: DateTime<Utc>) -> Result<bool, DbErr> {
     let since = now - STUCK_AFTER;
     // A message may also be written for a later time. It waits only from then on.
@@ -122,6 +125,7 @@ pub async fn is_stuck(database: &Database, now: DateTime<Utc>) -> Result<bool, D
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn retry(database: &Database, ids: Vec<i64>, now: DateTime<Utc>) -> Result<u64, Fault> {
     let policy = WritePolicy::idempotent("outbox.retry");
     let retried = database

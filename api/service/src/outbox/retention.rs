@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::OutboxMessageId;
 use jishu_entity::outbox_message::{self, Column, OutboxState};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
@@ -30,7 +31,7 @@ struct EraseMessages {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "outbox.erase_old", skip_all)]
+#[service_call("outbox.erase_old")]
 pub async fn erase_old(services: &Services) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("outbox.erase");
     loop {

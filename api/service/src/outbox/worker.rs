@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jishu_entity::outbox_message::OutboxChannel;
+use jishu_service_macros::service_call;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
@@ -26,6 +27,7 @@ const CLEANING_INTERVAL: Duration = Duration::from_secs(30);
 type Channels = HashMap<OutboxChannel, Arc<dyn Channel>>;
 
 /// Delivers messages until the task is dropped. Then the leases of running deliveries end, and another node repeats them.
+#[service_call]
 pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     let mut running = JoinSet::new();
     let mut cleaned_at: Option<Instant> = None;

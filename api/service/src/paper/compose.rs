@@ -9,6 +9,7 @@ use jishu_entity::{
     PaperId, QuestionId, QuestionVersionId, SubjectId, TopicId, blueprint_part, paper, paper_question,
     question, question_version, subject, topic,
 };
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
@@ -45,7 +46,7 @@ impl Refusal for PaperRefusal {}
 ///
 /// # Errors
 /// Fails if the bank has too few questions, or the database fails.
-#[tracing::instrument(level = "debug", name = "paper.of_test", skip_all)]
+#[service_call("paper.of_test")]
 pub async fn of_test(
     services: &Services,
     subject_id: SubjectId,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jishu_entity::{SubjectId, paper, paper_question, subject};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Condition, ExprTrait, Query, SubQueryStatement};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, IntoSimpleExpr, QueryFilter, QuerySelect};
 
@@ -71,11 +72,8 @@ struct OutlineRow {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "paper.of_tests", skip_all)]
-pub async fn of_tests(
-    services: &Services,
-    tests: impl IntoIterator<Item = TestId>,
-) -> Result<HashMap<TestId, Outline>, DbErr> {
+#[service_call("paper.of_tests")]
+pub async fn of_tests(services: &Services, tests: Vec<TestId>) -> Result<HashMap<TestId, Outline>, DbErr> {
     use paper::Column;
 
     let mut by_subject: BTreeMap<SubjectId, Vec<i32>> = BTreeMap::new();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{PurchaseId, UserId, purchase_grant, user};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
@@ -53,7 +54,7 @@ impl Refusal for GrantRefusal {}
 ///
 /// # Errors
 /// See [`GrantRefusal`]. A refusal means that nothing was written.
-#[tracing::instrument(level = "debug", name = "purchase.grant", skip_all)]
+#[service_call("purchase.grant")]
 pub async fn grant(
     services: &Services,
     by: Support,
@@ -123,11 +124,11 @@ fn command(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "purchase.grants", skip_all)]
+#[service_call("purchase.grants")]
 pub async fn grants(
     services: &Services,
     owner: UserId,
-    ids: impl IntoIterator<Item = PurchaseId> + Send,
+    ids: Vec<PurchaseId>,
 ) -> Result<Vec<purchase_grant::Model>, DbErr> {
     let reader = services.database.reader();
     let of_owner = super::by_ids(services, owner, ids).await?;

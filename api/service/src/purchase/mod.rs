@@ -17,6 +17,7 @@ mod transaction;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use jishu_service_macros::service_call;
 
 use jishu_entity::{PurchaseId, SubjectId, UserId, entitlement, purchase};
 use rust_decimal::Decimal;
@@ -136,7 +137,7 @@ struct PurchaseCommand {
 ///
 /// # Errors
 /// See [`PurchaseRefusal`]. A refusal means that nothing was written.
-#[tracing::instrument(level = "debug", name = "purchase.purchase", skip_all)]
+#[service_call("purchase.purchase")]
 pub async fn purchase(
     services: &Services,
     buyer: UserId,
@@ -197,7 +198,7 @@ fn count_request(services: &Services, result: &Result<Receipt, Error<PurchaseRef
 ///
 /// # Errors
 /// Fails if the selection cannot be bought, or the database fails.
-#[tracing::instrument(level = "debug", name = "purchase.quote", skip_all)]
+#[service_call("purchase.quote")]
 pub async fn quote(
     services: &Services,
     buyer: Option<UserId>,
@@ -214,7 +215,7 @@ pub type PurchasePosition = i64;
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "purchase.page", skip_all)]
+#[service_call("purchase.page")]
 pub async fn page(
     services: &Services,
     owner: UserId,
@@ -229,7 +230,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "purchase.count", skip_all)]
+#[service_call("purchase.count")]
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     use sea_orm::PaginatorTrait;
     purchase::Entity::of(owner).count(services.database.reader()).await
@@ -239,11 +240,11 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "purchase.by_ids", skip_all)]
+#[service_call("purchase.by_ids")]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
-    ids: impl IntoIterator<Item = PurchaseId> + Send,
+    ids: Vec<PurchaseId>,
 ) -> Result<Vec<purchase::Model>, DbErr> {
     purchase::Entity::of(owner).filter(purchase::Column::Id.is_in(ids)).all(services.database.reader()).await
 }
@@ -252,11 +253,11 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "purchase.entitlements", skip_all)]
+#[service_call("purchase.entitlements")]
 pub async fn entitlements(
     services: &Services,
     owner: UserId,
-    ids: impl IntoIterator<Item = PurchaseId> + Send,
+    ids: Vec<PurchaseId>,
 ) -> Result<Vec<entitlement::Model>, DbErr> {
     entitlement::Entity::of(owner)
         .filter(entitlement::Column::PurchaseId.is_in(ids))

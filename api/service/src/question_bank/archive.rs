@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{QuestionId, question};
+use jishu_service_macros::service_call;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait, IntoActiveModel};
 use serde_json::json;
 
@@ -39,6 +40,7 @@ struct ArchiveCommand {
 ///
 /// # Errors
 /// See [`ArchiveRefusal`].
+#[service_call]
 pub async fn set_archived(
     database: &Database,
     clock: &dyn Clock,

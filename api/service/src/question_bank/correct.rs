@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{QuestionId, QuestionVersionId, question, question_version};
+use jishu_service_macros::service_call;
 use question_formats::{DraftAnswer, DraftOption, DraftQuestion};
 use rust_decimal::Decimal;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait};
@@ -119,6 +120,7 @@ struct CorrectCommand {
 ///
 /// # Errors
 /// See [`CorrectionRefusal`].
+#[service_call]
 pub async fn correct(
     database: &Database,
     clock: &dyn Clock,

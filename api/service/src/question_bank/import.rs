@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use jishu_entity::SubjectId;
+use jishu_service_macros::service_call;
 use question_formats::{DraftQuestion, Format};
 
 use super::check::Defaults;
@@ -60,6 +61,7 @@ pub struct ImportProgress {
 ///
 /// # Errors
 /// See [`ImportRefusal`]. If the database fails, some batches may be stored.
+#[service_call]
 pub async fn import(
     database: &Database,
     clock: &dyn Clock,

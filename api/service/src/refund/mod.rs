@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use jishu_entity::refund::{Column, Entity, Model};
 use jishu_entity::{PurchaseId, RefundId, SubjectId, UserId, purchase, refund_line};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
@@ -120,7 +121,7 @@ pub(crate) struct Rest<'a> {
 ///
 /// # Errors
 /// See [`RefundRefusal`]. A refusal means that nothing was written.
-#[tracing::instrument(level = "debug", name = "refund.refund", skip_all)]
+#[service_call("refund.refund")]
 pub async fn refund(
     services: &Services,
     by: Support,
@@ -171,12 +172,8 @@ pub async fn refund(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "refund.by_ids", skip_all)]
-pub async fn by_ids(
-    services: &Services,
-    owner: UserId,
-    ids: impl IntoIterator<Item = RefundId> + Send,
-) -> Result<Vec<Model>, DbErr> {
+#[service_call("refund.by_ids")]
+pub async fn by_ids(services: &Services, owner: UserId, ids: Vec<RefundId>) -> Result<Vec<Model>, DbErr> {
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
@@ -184,11 +181,11 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "refund.by_ids_for_support", skip_all)]
+#[service_call("refund.by_ids_for_support")]
 pub async fn by_ids_for_support(
     services: &Services,
     _: Support,
-    ids: impl IntoIterator<Item = RefundId> + Send,
+    ids: Vec<RefundId>,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::find().filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
@@ -197,11 +194,11 @@ pub async fn by_ids_for_support(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "refund.of_purchases", skip_all)]
+#[service_call("refund.of_purchases")]
 pub async fn of_purchases(
     services: &Services,
     owner: UserId,
-    purchases: impl IntoIterator<Item = PurchaseId> + Send,
+    purchases: Vec<PurchaseId>,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::of(owner)
         .filter(Column::PurchaseId.is_in(purchases))
@@ -214,11 +211,11 @@ pub async fn of_purchases(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "refund.lines_of_purchases", skip_all)]
+#[service_call("refund.lines_of_purchases")]
 pub async fn lines_of_purchases(
     services: &Services,
     owner: UserId,
-    purchases: impl IntoIterator<Item = PurchaseId> + Send,
+    purchases: Vec<PurchaseId>,
 ) -> Result<Vec<refund_line::Model>, DbErr> {
     let purchases: Vec<PurchaseId> = purchases.into_iter().collect();
     let of_owner = Query::select()

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 use jishu_entity::{CourseId, SubjectId};
+use jishu_service_macros::service_call;
 use sea_orm::{ConnectionTrait, DbBackend};
 
 pub use days::start_of_day;
@@ -144,7 +145,7 @@ pub struct ReportProgress {
 ///
 /// # Errors
 /// See [`SalesRefusal`].
-#[tracing::instrument(level = "debug", name = "sales_report.report", skip_all)]
+#[service_call("sales_report.report")]
 pub async fn report(
     services: &Services,
     _by: Admin,
@@ -157,6 +158,7 @@ pub async fn report(
 ///
 /// # Errors
 /// See [`SalesRefusal`].
+#[service_call]
 pub async fn report_in(
     database: &Database,
     request: SalesRequest,

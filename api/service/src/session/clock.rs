@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, stream};
 use jishu_entity::test_session::{Column, Entity, SessionStatus};
 use jishu_entity::{MockTestAttemptId, TestSessionId, UserId, test_answer};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{ExprTrait, Query, SubQueryStatement};
 use sea_orm::{ColumnTrait, DbErr, FromQueryResult, IntoSimpleExpr, QueryFilter, QuerySelect};
 use tokio::time::{Instant, timeout_at};
@@ -57,7 +58,7 @@ impl Refusal for SessionClockRefusal {}
 ///
 /// # Errors
 /// Fails if the user has no such sitting, or the database fails.
-#[tracing::instrument(level = "debug", name = "session.watch", skip_all)]
+#[service_call("session.watch")]
 pub async fn watch(
     services: &Services,
     owner: UserId,

@@ -7,6 +7,7 @@ use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::{SubjectId, TestSessionId, UserId, entitlement, test_answer};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
     QueryFilter, QuerySelect, TryIntoModel,
@@ -65,7 +66,7 @@ struct SubmitCommand {
 ///
 /// # Errors
 /// See [`SubmitRefusal`].
-#[tracing::instrument(level = "debug", name = "session.submit", skip_all)]
+#[service_call("session.submit")]
 pub async fn submit(
     services: &Services,
     owner: UserId,

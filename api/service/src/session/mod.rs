@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::{TestSessionId, UserId, entitlement, test_session};
+use jishu_service_macros::service_call;
 use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, QueryFilter};
 
@@ -144,7 +145,7 @@ impl SittingState {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.sitting", skip_all)]
+#[service_call("session.sitting")]
 pub async fn sitting(
     services: &Services,
     owner: UserId,
@@ -171,7 +172,7 @@ pub async fn sitting(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.sitting_of", skip_all)]
+#[service_call("session.sitting_of")]
 pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, Fault> {
     let cached = CachedSitting { owner: row.user_id, paper: row.into(), seed: row.seed };
     services.sittings.cache.insert(row.id, cached);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use jishu_entity::{TestSessionId, test_session};
+use jishu_service_macros::service_call;
 use rand::seq::SliceRandom;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -23,6 +24,7 @@ const MAX_CONCURRENT_CLOSES: usize = 4;
 const RETRY_DURATION: Duration = Duration::from_secs(1);
 
 /// Closes overdue sittings at an interval, until the task is dropped.
+#[service_call]
 pub async fn keep_closing(services: Services, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -48,7 +50,7 @@ pub struct OverdueReport {
 ///
 /// # Errors
 /// Fails if the search fails. A sitting that cannot be closed remains for the next call.
-#[tracing::instrument(level = "debug", name = "session.close_overdue", skip_all)]
+#[service_call("session.close_overdue")]
 pub async fn close_overdue(services: &Services) -> Result<OverdueReport, Fault> {
     let mut report = OverdueReport::default();
     // A search would find the sittings that cannot be closed again, so it skips them.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jishu_entity::test_session::{Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, TestSessionId, UserId, test_answer};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, IntoSimpleExpr, PaginatorTrait, QueryFilter, QuerySelect, Select, Value,
 };
@@ -33,7 +34,7 @@ pub fn of_card(owner: UserId, card: MockTestAttemptId) -> Select<Entity> {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.newest", skip_all)]
+#[service_call("session.newest")]
 pub async fn newest(
     services: &Services,
     sessions: Select<Entity>,
@@ -47,7 +48,7 @@ pub async fn newest(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.count", skip_all)]
+#[service_call("session.count")]
 pub async fn count(services: &Services, sessions: Select<Entity>) -> Result<u64, DbErr> {
     sessions.count(services.database.reader()).await
 }
@@ -56,11 +57,11 @@ pub async fn count(services: &Services, sessions: Select<Entity>) -> Result<u64,
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.by_ids", skip_all)]
+#[service_call("session.by_ids")]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
-    ids: impl IntoIterator<Item = TestSessionId> + Send,
+    ids: Vec<TestSessionId>,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
@@ -69,11 +70,11 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.open_of_cards", skip_all)]
+#[service_call("session.open_of_cards")]
 pub async fn open_of_cards(
     services: &Services,
     owner: UserId,
-    cards: impl IntoIterator<Item = MockTestAttemptId> + Send,
+    cards: Vec<MockTestAttemptId>,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::of(owner)
         .filter(Column::MockTestAttemptId.is_in(cards))
@@ -86,11 +87,11 @@ pub async fn open_of_cards(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.scores_of_cards", skip_all)]
+#[service_call("session.scores_of_cards")]
 pub async fn scores_of_cards(
     services: &Services,
     owner: UserId,
-    cards: impl IntoIterator<Item = MockTestAttemptId> + Send,
+    cards: Vec<MockTestAttemptId>,
 ) -> Result<HashMap<MockTestAttemptId, Vec<i32>>, DbErr> {
     let mut rows: Vec<(MockTestAttemptId, i32, i32)> = Entity::of(owner)
         .select_only()
@@ -112,7 +113,7 @@ pub async fn scores_of_cards(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.answers", skip_all)]
+#[service_call("session.answers")]
 pub async fn answers(
     services: &Services,
     id: TestSessionId,
@@ -128,7 +129,7 @@ pub async fn answers(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.answer_sequence", skip_all)]
+#[service_call("session.answer_sequence")]
 pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i32, DbErr> {
     let greatest: Option<Option<i32>> = test_answer::Entity::find()
         .select_only()
@@ -144,7 +145,7 @@ pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.score_of", skip_all)]
+#[service_call("session.score_of")]
 pub async fn score_of(services: &Services, session: &Model) -> Result<Score, Fault> {
     let paper = services.papers.get(session.into()).await?;
     let answers = close::answers(services.database.reader(), session.id).await?;

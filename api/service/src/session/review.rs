@@ -6,6 +6,7 @@ use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::subject::ReviewPolicy;
 use jishu_entity::test_session::{self, Column, Entity};
 use jishu_entity::{PaperId, QuestionId, UserId};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::start::is_entitled;
@@ -35,7 +36,7 @@ impl Review {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "session.review", skip_all)]
+#[service_call("session.review")]
 pub async fn review(
     services: &Services,
     session: &test_session::Model,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{TestSessionId, UserId, test_session};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 
@@ -56,7 +57,7 @@ impl Refusal for SaveRefusal {}
 ///
 /// # Errors
 /// See [`SaveRefusal`]. A refusal means that nothing was written.
-#[tracing::instrument(level = "debug", name = "session.save", skip_all)]
+#[service_call("session.save")]
 pub async fn save(
     services: &Services,
     owner: UserId,

@@ -7,6 +7,7 @@ use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{MockTestAttemptId, UserId, entitlement};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, QueryFilter, TryIntoModel,
@@ -84,7 +85,7 @@ enum StartOutcome {
 ///
 /// # Errors
 /// See [`StartRefusal`]. A refusal means that no sitting was started.
-#[tracing::instrument(level = "debug", name = "session.start", skip_all)]
+#[service_call("session.start")]
 pub async fn start(
     services: &Services,
     learner: UserId,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::{SubjectId, TopicId, blueprint_part, topic};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveEnum, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
     QueryFilter, QueryOrder,
@@ -83,7 +84,7 @@ pub(crate) async fn count_questions(
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "test_settings.blueprint", skip_all)]
+#[service_call("test_settings.blueprint")]
 pub async fn blueprint(services: &Services, subject: SubjectId) -> Result<Vec<BlueprintPart>, DbErr> {
     read(services.database.reader(), subject).await
 }

@@ -31,7 +31,7 @@ impl OrderChanged {
         let order = match order_id {
             Some(id) => {
                 let id = OrderId::parse(&id).ok_or_else(no_such_order)?;
-                if order::by_ids(services, viewer.user_id, [id]).await?.is_empty() {
+                if order::by_ids(services, viewer.user_id, vec![id]).await?.is_empty() {
                     return Err(no_such_order());
                 }
                 Some(id)

@@ -95,9 +95,7 @@ fn each_function_of_a_service_is_a_span() {
     let mut files = Vec::new();
     sources(&file("api/service/src"), &mut files);
     let function = Regex::new(r"(?m)^(.*)\npub async fn (\w+)(?:<[^>]*>)?\(\s*services: &Services").unwrap();
-    let attribute =
-        Regex::new(r#"^#\[tracing::instrument\(level = "debug", name = "([a-z_]+\.\w+)", skip_all\)\]$"#)
-            .unwrap();
+    let attribute = Regex::new(r#"^#\[service_call\("([a-z_]+\.\w+)"\)\]$"#).unwrap();
     let mut found = 0;
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{UserId, user};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::administration::Actor;
@@ -70,7 +71,7 @@ pub struct DeletedAccount {
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
-#[tracing::instrument(level = "debug", name = "account.delete_own", skip_all)]
+#[service_call("account.delete_own")]
 pub async fn delete_own(
     services: &Services,
     client: ClientAddress,
@@ -91,7 +92,7 @@ pub async fn delete_own(
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
-#[tracing::instrument(level = "debug", name = "account.request_deletion", skip_all)]
+#[service_call("account.request_deletion")]
 pub async fn request_deletion(
     services: &Services,
     client: ClientAddress,
@@ -108,7 +109,7 @@ pub async fn request_deletion(
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
-#[tracing::instrument(level = "debug", name = "account.confirm_deletion", skip_all)]
+#[service_call("account.confirm_deletion")]
 pub async fn confirm_deletion(
     services: &Services,
     token: &str,
@@ -122,7 +123,7 @@ pub async fn confirm_deletion(
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
-#[tracing::instrument(level = "debug", name = "account.delete_user", skip_all)]
+#[service_call("account.delete_user")]
 pub async fn delete_user(
     services: &Services,
     by: Actor,
@@ -190,6 +191,7 @@ async fn run(
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn deleted_accounts(
     database: &Database,
     after: UserId,

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use chrono::TimeDelta;
 use jishu_entity::oidc_login::{self, Column};
 use jishu_entity::{OidcLoginId, UserId};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter,
     QuerySelect,
@@ -58,7 +59,7 @@ pub struct BegunOidcLogin {
 ///
 /// # Errors
 /// See [`OidcBeginRefusal`].
-#[tracing::instrument(level = "debug", name = "account.begin_oidc_login", skip_all)]
+#[service_call("account.begin_oidc_login")]
 pub async fn begin_oidc_login(
     services: &Services,
     client: ClientAddress,
@@ -72,7 +73,7 @@ pub async fn begin_oidc_login(
 ///
 /// # Errors
 /// See [`OidcBeginRefusal`].
-#[tracing::instrument(level = "debug", name = "account.begin_oidc_link", skip_all)]
+#[service_call("account.begin_oidc_link")]
 pub async fn begin_oidc_link(
     services: &Services,
     client: ClientAddress,

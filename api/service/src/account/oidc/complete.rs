@@ -4,6 +4,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jishu_entity::UserId;
 use jishu_entity::oidc_login::{self, Column};
 use jishu_entity::user::{self, Role, UserStatus};
+use jishu_service_macros::service_call;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, SqlErr};
 
 use super::begin::{VERIFIER_PURPOSE, provider};
@@ -68,7 +69,7 @@ impl Refusal for OidcLoginRefusal {}
 ///
 /// # Errors
 /// See [`OidcLoginRefusal`].
-#[tracing::instrument(level = "debug", name = "account.complete_oidc_login", skip_all)]
+#[service_call("account.complete_oidc_login")]
 pub async fn complete_oidc_login(
     services: &Services,
     client: SignInClient,

@@ -3,6 +3,7 @@
 use jishu_entity::oidc_identity::{self, Column};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{OidcIdentityId, UserId};
+use jishu_service_macros::service_call;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
@@ -49,7 +50,7 @@ pub type LinkedIdentity = oidc_identity::Model;
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.linked_identities", skip_all)]
+#[service_call("account.linked_identities")]
 pub async fn linked_identities(services: &Services, owner: UserId) -> Result<Vec<LinkedIdentity>, DbErr> {
     oidc_identity::Entity::find()
         .filter(Column::UserId.eq(owner))
@@ -63,7 +64,7 @@ pub async fn linked_identities(services: &Services, owner: UserId) -> Result<Vec
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].
-#[tracing::instrument(level = "debug", name = "account.link_oidc_identity", skip_all)]
+#[service_call("account.link_oidc_identity")]
 pub async fn link_oidc_identity(
     services: &Services,
     client: SignInClient,
@@ -113,7 +114,7 @@ pub async fn link_oidc_identity(
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].
-#[tracing::instrument(level = "debug", name = "account.unlink_oidc_identity", skip_all)]
+#[service_call("account.unlink_oidc_identity")]
 pub async fn unlink_oidc_identity(
     services: &Services,
     viewer: Viewer,

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::sign_in_challenge::{self, Column};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{SignInChallengeId, UserId, user};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
@@ -96,7 +97,7 @@ impl Refusal for ChallengeRefusal {}
 ///
 /// # Errors
 /// See [`ChallengeRefusal`]. A wrong code counts against the challenge, and as a failed sign-in of the account.
-#[tracing::instrument(level = "debug", name = "account.complete_login", skip_all)]
+#[service_call("account.complete_login")]
 pub async fn complete_login(
     services: &Services,
     client: SignInClient,

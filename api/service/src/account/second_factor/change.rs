@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::UserId;
 use jishu_entity::second_factor;
 use jishu_entity::user::{self, UserStatus};
+use jishu_service_macros::service_call;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait};
 
 use super::challenge::end_challenges;
@@ -28,7 +29,7 @@ const RECOVERY_CODES_REPLACED: &str = "user.recovery_codes_replaced";
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
-#[tracing::instrument(level = "debug", name = "account.disable_second_factor", skip_all)]
+#[service_call("account.disable_second_factor")]
 pub async fn disable_second_factor(
     services: &Services,
     client: ClientAddress,
@@ -44,7 +45,7 @@ pub async fn disable_second_factor(
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
-#[tracing::instrument(level = "debug", name = "account.replace_recovery_codes", skip_all)]
+#[service_call("account.replace_recovery_codes")]
 pub async fn replace_recovery_codes(
     services: &Services,
     client: ClientAddress,

@@ -13,6 +13,7 @@ mod set_up;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, recovery_code, second_factor};
+use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::owner::OwnerRefusal;
@@ -69,7 +70,7 @@ pub struct SecondFactorStatus {
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.second_factor_status", skip_all)]
+#[service_call("account.second_factor_status")]
 pub async fn second_factor_status(
     services: &Services,
     owner: UserId,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, user};
+use jishu_service_macros::service_call;
 use sea_orm::DatabaseTransaction;
 
 use super::change::remove;
@@ -21,7 +22,7 @@ const SECOND_FACTOR_RESET: &str = "user.second_factor_reset";
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
-#[tracing::instrument(level = "debug", name = "account.reset_second_factor", skip_all)]
+#[service_call("account.reset_second_factor")]
 pub async fn reset_second_factor(
     services: &Services,
     admin: Admin,

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 
 use jishu_entity::UserId;
 use jishu_entity::second_factor::{self, Column};
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
@@ -49,7 +50,7 @@ pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneT
 ///
 /// # Errors
 /// Returns the database's error.
-#[tracing::instrument(level = "debug", name = "account.reseal_second_factors", skip_all)]
+#[service_call("account.reseal_second_factors")]
 pub async fn reseal_second_factors(services: &Services, limit: u64) -> Result<usize, Fault> {
     let rows = second_factor::Entity::find()
         .filter(Column::SealedBy.ne(services.secrets.key_name()))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::second_factor::{self, Column};
 use jishu_entity::user::UserStatus;
+use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
@@ -44,7 +45,7 @@ pub struct SecondFactorSetUp {
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
-#[tracing::instrument(level = "debug", name = "account.begin_second_factor", skip_all)]
+#[service_call("account.begin_second_factor")]
 pub async fn begin_second_factor(
     services: &Services,
     client: ClientAddress,
@@ -110,7 +111,7 @@ impl Begin {
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
-#[tracing::instrument(level = "debug", name = "account.confirm_second_factor", skip_all)]
+#[service_call("account.confirm_second_factor")]
 pub async fn confirm_second_factor(
     services: &Services,
     client: ClientAddress,

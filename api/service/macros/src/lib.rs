@@ -1,0 +1,99 @@
+//! The attribute macro of the service crate.
+
+use proc_macro::TokenStream;
+use proc_macro2::Span;
+use quote::{format_ident, quote};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    FnArg, GenericParam, Ident, ItemFn, Lifetime, LifetimeParam, LitStr, ParenthesizedGenericArguments, Pat,
+    ReturnType, TypeReference, parse_macro_input, parse_quote,
+};
+
+/// Makes an async function a call of the service, which returns a boxed future. With a name, such as
+/// `#[service_call("purchase.quote")]`, the future runs in a span of traces of this name.
+///
+/// The compiler translates the body of an async function where the future is awaited. So all rules and statements of the
+/// service were translated again in each crate that called them. The future in a box is translated here, once. The box also
+/// keeps the futures of resolvers small: the future of a GraphQL object has room for the largest future of its fields.
+///
+/// The function may have lifetimes that are not named, and no parameters of types. All its references must live as long as
+/// the call.
+#[proc_macro_attribute]
+pub fn service_call(name: TokenStream, item: TokenStream) -> TokenStream {
+    let name = parse_macro_input!(name as Option<LitStr>);
+    let function = parse_macro_input!(item as ItemFn);
+    boxed(name.as_ref(), function).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::TokenStream> {
+    let ItemFn { attrs, vis, sig: mut body_signature, block } = function;
+    if body_signature.asyncness.is_none() {
+        return Err(syn::Error::new(
+            body_signature.ident.span(),
+            "a call of the service is an async function",
+        ));
+    }
+    let mut signature = body_signature.clone();
+    signature.asyncness = None;
+    body_signature.ident = format_ident!("call_body");
+    let mut lifetimes = NamedLifetimes { call: Lifetime::new("'call", Span::call_site()) };
+    let mut arguments = Vec::new();
+    for (index, input) in signature.inputs.iter_mut().enumerate() {
+        let FnArg::Typed(input) = input else {
+            return Err(syn::Error::new(body_signature.ident.span(), "a call of the service is no method"));
+        };
+        let argument = argument_name(&input.pat, index);
+        input.pat = parse_quote!(#argument);
+        lifetimes.visit_type_mut(&mut input.ty);
+        arguments.push(argument);
+    }
+    let mut output = match signature.output {
+        ReturnType::Default => parse_quote!(()),
+        ReturnType::Type(_, output) => *output,
+    };
+    lifetimes.visit_type_mut(&mut output);
+    let call = &lifetimes.call;
+    signature.output = parse_quote!(-> ::futures_util::future::BoxFuture<#call, #output>);
+    signature.generics.params.insert(0, GenericParam::Lifetime(LifetimeParam::new(call.clone())));
+    let body = &body_signature.ident;
+    let mut future = quote!(#body(#(#arguments),*));
+    if let Some(name) = name {
+        future = quote!(::tracing::Instrument::instrument(#future, ::tracing::debug_span!(#name)));
+    }
+    Ok(quote! {
+        #(#attrs)*
+        #vis #signature {
+            #body_signature #block
+            ::std::boxed::Box::pin(#future)
+        }
+    })
+}
+
+/// Returns the name of an argument. An argument that is taken apart gets a new name.
+fn argument_name(pattern: &Pat, index: usize) -> Ident {
+    match pattern {
+        Pat::Ident(pattern) => pattern.ident.clone(),
+        _ => format_ident!("argument_{index}"),
+    }
+}
+
+/// Names the lifetimes that a type leaves out.
+struct NamedLifetimes {
+    call: Lifetime,
+}
+
+impl VisitMut for NamedLifetimes {
+    fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+        reference.lifetime.get_or_insert_with(|| self.call.clone());
+        visit_mut::visit_type_reference_mut(self, reference);
+    }
+
+    /// The lifetimes in `Fn(&str)` are those of each call of the closure.
+    fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {}
+
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        if lifetime.ident == "_" {
+            *lifetime = self.call.clone();
+        }
+    }
+}
