@@ -7,6 +7,7 @@
 mod app;
 mod bank;
 pub mod bench_data;
+pub mod bench_page;
 pub mod bench_server;
 mod books;
 pub mod burst;

@@ -1,0 +1,69 @@
+//! Measures what metrics and traces cost: a page of 50 cards from the server without them, from the server that counts, from one
+//! that also traces one request in ten, and from one that traces each request. A collector takes the traces.
+//!
+//! `cargo bench -p jishu-tests --bench observed` prints requests a second and the CPU time of the server process for a request.
+//! The turns are short and many, so that other work of the machine affects all servers.
+
+#![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use jishu_api::config::LogFormat;
+use jishu_api::telemetry;
+use jishu_tests::bench_page::{PageServers, page_config};
+use jishu_tests::bench_server::serve_for_ever;
+use jishu_tests::load::ServerTask;
+use mimalloc::MiMalloc;
+use tokio::net::TcpListener;
+
+/// The allocator of the binary `jishu`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+const TURNS: usize = 80;
+const TURN_LENGTH: Duration = Duration::from_millis(500);
+/// Tells the child process where the collector of traces listens.
+const COLLECTOR_VARIABLE: &str = "JISHU_BENCH_COLLECTOR";
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match ServerTask::of_this_process() {
+        Some(task) => runtime.block_on(serve(&task)),
+        None => runtime.block_on(measure()),
+    }
+}
+
+/// Runs a server in the child process. It logs as the binary does.
+async fn serve(task: &ServerTask) {
+    let collector = std::env::var(COLLECTOR_VARIABLE).expect("set by the parent");
+    let endpoint = format!("--otlp-endpoint={collector}");
+    let flags: &[&str] = match task.role.as_str() {
+        "metrics" => &["--metrics-listen=127.0.0.1:1"],
+        "traced-tenth" => &["--metrics-listen=127.0.0.1:1", &endpoint, "--trace-ratio=0.1"],
+        "traced-all" => &["--metrics-listen=127.0.0.1:1", &endpoint, "--trace-ratio=1"],
+        _ => &[],
+    };
+    let config = page_config(&task.folder, task.port, flags);
+    let _traces =
+        telemetry::init(LogFormat::Text, Some(&config.observe)).expect("nothing else has set up logging");
+    serve_for_ever(&config).await;
+}
+
+async fn measure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let collector = format!("http://{}", listener.local_addr().expect("its address"));
+    let received = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&received);
+    let router = Router::new().fallback(move |body: Bytes| {
+        count.fetch_add(body.len(), Ordering::Relaxed);
+        std::future::ready(())
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let roles = ["off", "metrics", "traced-tenth", "traced-all"];
+    PageServers::start(&roles, &[(COLLECTOR_VARIABLE, &collector)]).await.measure(TURNS, TURN_LENGTH).await;
+    println!("the collector got {} bytes", received.load(Ordering::Relaxed));
+}
