@@ -135,7 +135,7 @@ impl fmt::Debug for ClientParameters {
 pub enum CancelOutcome {
     /// The payment is cancelled: the buyer can no longer pay it.
     Cancelled,
-    /// The provider cannot cancel: the buyer can still pay. The application must refund a payment that arrives late. Razorpay
+    /// The provider cannot cancel: the payment can still succeed. The application must refund a payment that arrives late. Razorpay
     /// always gives this outcome, and nothing is sent to it.
     StaysPayable,
     /// The payment was captured before. Read it with `fetch`.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jishu_entity::{CourseId, SubjectId, course, subject};
+use jishu_service_macros::service_call;
 use sea_orm::{DbErr, EntityTrait, QueryOrder};
 use tokio::sync::Mutex;
 
@@ -62,6 +63,12 @@ pub struct Snapshot {
     unreadable_subjects: HashSet<SubjectId>,
     /// The bad values of the rows that were left out.
     bad: BTreeSet<BadValue>,
+}
+
+/// Reads the catalogue from the database.
+#[service_call]
+async fn load_snapshot(database: &Database) -> Result<Snapshot, DbErr> {
+    Snapshot::load(database).await
 }
 
 impl Snapshot {
@@ -175,7 +182,7 @@ impl Catalog {
     /// # Errors
     /// Returns the database's error.
     pub async fn load(database: Database) -> Result<Self, DbErr> {
-        let snapshot = Snapshot::load(&database).await?;
+        let snapshot = load_snapshot(&database).await?;
         snapshot.log_changes(&Snapshot::default());
         let snapshot = ArcSwap::from_pointee(snapshot);
         Ok(Self { database, snapshot, reloading: Mutex::new(()) })
@@ -193,7 +200,7 @@ impl Catalog {
     /// Returns the database's error. The old snapshot then stays.
     pub async fn reload(&self) -> Result<(), DbErr> {
         let _guard = self.reloading.lock().await;
-        let fresh = Snapshot::load(&self.database).await?;
+        let fresh = load_snapshot(&self.database).await?;
         let before = self.snapshot.load();
         if fresh != **before {
             fresh.log_changes(&before);

@@ -61,8 +61,8 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> PgbenchScript {
         if is_bundle { BUNDLE_SUBJECTS.map(|id| id.to_string()).to_vec() } else { vec![subject.clone()] };
     let key = "CAST(:key AS text)".to_owned();
 
-    // pgbench cannot retry after a lock, so its clients wait.
     let held = if is_bundle { vec![course.clone(); 2] } else { vec![subject.clone()] };
+    // pgbench cannot retry a statement that fails because a row is locked. Without NOWAIT, its clients wait for the lock.
     script.statement(&lock.replace(" NOWAIT", ""), &[held, vec![buyer.clone()]].concat());
     let mut values = vec![buyer.clone(); 5];
     values.extend([key.clone(), course.clone()]);

@@ -44,7 +44,7 @@ with_flags! {
     a_receipt_keeps_what_the_purchase_was_made_with: ["--tax-percent=18"];
 }
 
-/// Three subjects at 100.00, one of them on offer, and a bundle whose shares do not divide.
+/// Three subjects at 100.00 each, and a bundle at 250.00, which does not divide into three equal shares of whole paise.
 async fn course(app: &TestApp) -> TestCourse {
     app.course(&["Physics", "Chemistry", "Biology"]).bundle(250_00).cards(2).create(app).await
 }

@@ -128,7 +128,7 @@ async fn a_file_enrols_users_once() {
             );
             let passwords = std::fs::read_to_string(folder.join("passwords.csv")).expect("the passwords");
             let lines: Vec<&str> = passwords.lines().collect();
-            assert_eq!(lines.len(), 3, "not exactly the accounts without a password of their own are listed");
+            assert_eq!(lines.len(), 3, "passwords.csv must list exactly the accounts whose row has no password");
             let (email, password) = lines[1].split_once(',').expect("two fields");
             assert_eq!(email, "asha@example.com");
             let asha = app.anonymous().login(email, password).await;

@@ -114,6 +114,7 @@ pub async fn set_role(
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
+#[service_call]
 pub async fn set_status_in(
     database: &Database,
     now: DateTime<Utc>,

@@ -132,6 +132,7 @@ pub async fn create(
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
+#[service_call]
 pub async fn create_in(
     database: &Database,
     passwords: &Passwords,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use jishu_entity::{CourseId, SubjectId, UserId, course, subject, user};
+use jishu_service_macros::service_call;
 use sea_orm::{EntityTrait, QuerySelect};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -60,6 +61,7 @@ pub struct ExportSource {
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn begin(source: ExportSource, user: UserId) -> Result<Option<ExportPieces>, Fault> {
     let row = user::Entity::find_by_id(user).one(source.database.reader()).await?;
     let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(None) };

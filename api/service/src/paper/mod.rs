@@ -17,6 +17,7 @@ use jishu_entity::{
     PaperId, QuestionId, QuestionVersionId, TopicId, accepted_text, paper, paper_question, paper_revision,
     question_option, question_version, test_session, topic,
 };
+use jishu_service_macros::service_call;
 use question_formats::OptionOrder;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -156,7 +157,7 @@ impl Papers {
     /// # Errors
     /// Fails if the database fails or has no such paper.
     pub async fn get(&self, id: PaperRevision) -> Result<Arc<Paper>, Fault> {
-        let load = async { Ok(Arc::new(load(self.database.reader(), id).await?)) };
+        let load = async { Ok(Arc::new(load_revision(&self.database, id).await?)) };
         self.papers.get_or_insert_async(&id, load).await
     }
 
@@ -188,6 +189,12 @@ impl Papers {
             false => Ok(Arc::clone(paper)),
         }
     }
+}
+
+/// Reads a revision that is not cached.
+#[service_call]
+async fn load_revision(database: &Database, id: PaperRevision) -> Result<Paper, Fault> {
+    load(database.reader(), id).await
 }
 
 async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper, Fault> {

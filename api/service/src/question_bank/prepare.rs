@@ -146,7 +146,7 @@ fn name_as_id(found: &mut ParsedQuestion) {
 #[derive(Default)]
 struct LeftOutNames {
     count: usize,
-    /// The index of the loss, and the first name.
+    /// The index in `losses` of the loss for all names, and the first question name that was left out.
     first: Option<(usize, String)>,
 }
 

@@ -100,7 +100,7 @@ pub struct SalesSums {
     pub charged: i64,
     /// The part of `charged` that is tax.
     pub tax: i64,
-    /// Number of refunds. It counts as `purchases` does.
+    /// Number of refunds. A refund of several subjects counts once in each row that has one of them.
     pub refunds: i64,
     /// The amount of the refunds. It includes the tax.
     pub refunded: i64,

@@ -24,7 +24,7 @@ pub struct TableState {
     pub foreign_keys: Vec<CardForeignKey>,
     /// The foreign keys of other tables that refer to cards.
     pub references: Vec<CardReference>,
-    /// The columns of the table of merged cards. `None` if the table does not exist.
+    /// The columns of `mock_test_attempts_merged`, the log of cards that repairs merged into another card. `None` if the table does not exist.
     pub merged_card_columns: Option<Vec<String>>,
     /// The other tables of the repair that exist, with their columns.
     pub run_log_tables: Vec<(String, Vec<String>)>,

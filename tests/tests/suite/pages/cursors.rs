@@ -45,7 +45,7 @@ async fn cursors_are_short_and_old_ones_are_read(app: Arc<TestApp>) {
     assert!(message.contains("not a cursor of this list"), "{message}");
 }
 
-/// Counts the statements of a page of cards.
+/// Returns the statements that read a page of cards, from the run with the fewest.
 async fn statements(app: &TestApp, run: impl AsyncFn()) -> Vec<String> {
     let of_page = |sql: &str| sql.contains("mock_test_attempts");
     app.fewest_statements(1, of_page, run).await

@@ -159,6 +159,7 @@ pub(crate) async fn delete_by(
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
+#[service_call]
 pub async fn delete_in(
     database: &Database,
     clock: Arc<dyn Clock>,

@@ -41,6 +41,7 @@ pub async fn reset_second_factor(
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
+#[service_call]
 pub async fn reset_second_factor_in(
     database: &Database,
     now: DateTime<Utc>,
