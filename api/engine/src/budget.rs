@@ -44,7 +44,7 @@ impl Measurement {
 }
 
 /// Checks a document against all limits but those of tokens, costs and errors. Counts all operations together, because
-/// all of them are validated, whichever one runs.
+/// all of them are validated, whichever one runs. Only the limit of root fields applies to each operation.
 pub(crate) fn check(document: &Document, limits: &DocumentLimits) -> Result<(), LimitExceeded> {
     let mut fragments = HashMap::new();
     let mut operations = Vec::new();

@@ -64,7 +64,7 @@ pub enum SettingsRefusal {
     #[error("Give something to change.")]
     NothingChanged,
     /// The marks are out of range, or have more than two decimal places.
-    #[error("The setting {0} must be -1000.00 to 1000.00 marks, with at most two decimal places.")]
+    #[error("The setting \"{0}\" must be -1000.00 to 1000.00, with at most two decimal places.")]
     Marks(Setting),
     /// A wrong answer or no answer would earn as much as a right one.
     #[error(
@@ -80,7 +80,7 @@ pub enum SettingsRefusal {
         unanswered: Decimal,
     },
     /// A number is out of range.
-    #[error("The setting {setting} must be {least} to {most}; {given} was given.")]
+    #[error("The setting \"{setting}\" must be {least} to {most}; {given} was given.")]
     Range {
         /// The setting.
         setting: Setting,

@@ -244,7 +244,8 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// Only one file makes events, and no code changes or deletes them. A restore replaces the whole database.
+/// Only one file makes events. No code changes or deletes them, but for the deletion of a person, which erases a text of staff.
+/// A restore is no exception, because it replaces the whole database.
 #[test]
 fn nothing_changes_or_deletes_an_event() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

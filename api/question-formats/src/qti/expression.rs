@@ -18,7 +18,9 @@ pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<
 /// Computes the value of an expression.
 pub(super) fn value(node: Node<'_, '_>, scope: &dyn Scope, depth: usize) -> Value {
     if depth > MAX_DEPTH || !scope.take_step() {
-        return Value::unknown(format!("Its response processing is too long. {HOW_TO_SCORE}"));
+        return Value::unknown(format!(
+            "Its response processing is too long or too deeply nested. {HOW_TO_SCORE}"
+        ));
     }
     let name = node.tag_name().name();
     let identifier = node.attribute("identifier").unwrap_or_default();

@@ -49,7 +49,10 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
                 return;
             }
             if !self.take_step() {
-                self.lost = Some(format!("Its response processing is too long. {HOW_TO_SCORE}").into());
+                self.lost = Some(
+                    format!("Its response processing is too long or too deeply nested. {HOW_TO_SCORE}")
+                        .into(),
+                );
                 self.has_exited = true;
                 return;
             }

@@ -167,7 +167,11 @@ fn title(
     batch: &mut Batch,
 ) -> String {
     row.text(column).and_then(|title| values::name(title).ok()).unwrap_or_else(|| {
-        batch.note(state, (table, row.id()), "Its name cannot be shown, and was replaced.");
+        batch.note(
+            state,
+            (table, row.id()),
+            "Its old name was missing, too long or had characters that cannot be shown, so it was replaced.",
+        );
         format!("{kind} {}", row.id())
     })
 }

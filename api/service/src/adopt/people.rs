@@ -67,7 +67,11 @@ fn user(
     batch: &mut Batch,
 ) -> user::ActiveModel {
     let name = row.text("name").and_then(|name| check_name(name).ok()).unwrap_or_else(|| {
-        batch.note(state, (&USERS, id), "Its name cannot be shown, and was replaced.");
+        batch.note(
+            state,
+            (&USERS, id),
+            "Its old name was missing, too long or had characters that cannot be shown, so it was replaced.",
+        );
         format!("Learner {id}")
     });
     let role = match (row.flag("is_admin"), state.options.admins) {

@@ -226,7 +226,7 @@ pub(super) async fn changes(
     Ok(rows.iter().filter_map(change).collect())
 }
 
-/// The object that a row is about.
+/// The card, purchase or order that an event is about.
 #[derive(Clone, Copy)]
 enum WatchedObject {
     Card(MockTestAttemptId),

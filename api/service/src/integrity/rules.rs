@@ -106,7 +106,7 @@ pub(crate) const MAX_VALIDITY_DAYS: i32 = 36_500;
 
 /// A value in a row of the catalogue that prevents the sale.
 pub(crate) struct ColumnFault {
-    /// The column.
+    /// The column with the faulty value.
     pub(crate) column: &'static str,
     /// The value, as text.
     pub(crate) value: String,

@@ -196,7 +196,7 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Stops to send a refund, and leaves the order to staff.
+    /// Stops sending a refund, marks it as failed, and leaves the order to staff.
     pub(super) async fn give_up(
         &mut self,
         row: payment_refund::Model,

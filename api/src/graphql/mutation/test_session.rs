@@ -61,9 +61,9 @@ pub(super) struct AnswerInput {
 pub(super) struct SubmitTestSessionInput {
     /// The id of the sitting.
     session_id: ID,
-    /// The number of the last batch. Required with `answers`.
+    /// The number of the batch in `answers`: `session.answerSequence` plus 1. Required with `answers`.
     sequence: Option<i32>,
-    /// The last batch of answers. It is saved before the sitting is scored.
+    /// The answers that are not saved yet. They are saved before the sitting is scored.
     answers: Option<Vec<AnswerInput>>,
 }
 

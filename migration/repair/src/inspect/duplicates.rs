@@ -57,7 +57,7 @@ pub(super) async fn collisions<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// Counts the groups in which several rows have the same values in this key.
+/// Counts the groups of rows that would have equal values in this unique key after their cards are merged.
 async fn collision<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,
