@@ -73,7 +73,7 @@ impl PageServers {
     /// Asks the servers for pages in turns, and prints what each took, and the ratio of each to the first.
     pub async fn measure(&mut self, turns: usize, length: Duration) {
         for turn in 0..=turns {
-            // Each server is the first of a turn in its time.
+            // The server that goes first changes with each turn.
             for place in 0..self.servers.len() {
                 let index = (turn + place) % self.servers.len();
                 let server = &mut self.servers[index];

@@ -3,7 +3,6 @@
 //!
 //! The server sets up the tracer if it traces. This crate does not know how a trace is sent.
 
-use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::metrics::StatementName;
 /// The name of the header.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// The target of the spans that are part of traces, besides those of the functions of this crate.
+/// The target of the spans that are part of traces.
 pub const TRACE_TARGET: &str = "jishu::trace";
 
 /// A statement that has ended.
@@ -32,7 +31,7 @@ pub struct EndedStatement<'s> {
 
 /// How this process traces.
 #[derive(Clone, Copy, Debug)]
-pub struct Tracer {
+pub struct TraceHooks {
     /// Returns the header for the current span.
     pub traceparent: fn() -> Option<String>,
     /// The share of traces that are sampled: 0 to 1.
@@ -41,57 +40,49 @@ pub struct Tracer {
     pub add_statement: fn(EndedStatement<'_>),
 }
 
-static TRACER: OnceLock<Tracer> = OnceLock::new();
-
-thread_local! {
-    /// Whether this thread makes the first span of a trace now.
-    static BEGINS: Cell<bool> = const { Cell::new(false) };
-}
+static HOOKS: OnceLock<TraceHooks> = OnceLock::new();
 
 /// Switches traces on for this process. Only the first call has an effect.
-pub fn switch_on(tracer: Tracer) {
-    let _ = TRACER.set(tracer);
+pub fn switch_on(hooks: TraceHooks) {
+    let _ = HOOKS.set(hooks);
 }
 
 /// Returns whether the server traces.
 #[must_use]
 pub fn is_on() -> bool {
-    TRACER.get().is_some()
+    HOOKS.get().is_some()
 }
 
-/// Makes the first span of a trace. Inside `make`, [`begins`] returns true.
+/// Makes the first span of a new trace if the trace is sampled. Otherwise returns a disabled span, so that work that is not
+/// sampled costs no spans.
 pub fn first_span(make: impl FnOnce() -> Span) -> Span {
-    BEGINS.set(true);
-    let span = make();
-    BEGINS.set(false);
-    span
+    let is_sampled = HOOKS.get().is_some_and(|hooks| rand::random::<f64>() < hooks.ratio);
+    if is_sampled { make() } else { Span::none() }
 }
 
-/// Makes the first span of a new trace if the trace is sampled, and no span otherwise. So a request that is not sampled
-/// costs no spans.
-pub fn first_span_if_sampled(make: impl FnOnce() -> Span) -> Span {
-    let is_sampled = TRACER.get().is_some_and(|tracer| rand::random::<f64>() < tracer.ratio);
-    if is_sampled { first_span(make) } else { Span::none() }
+/// Makes a span of the current trace. Returns a disabled span if the current span is not part of a trace.
+pub fn span(make: impl FnOnce() -> Span) -> Span {
+    if is_on() && is_in_trace() { make() } else { Span::none() }
 }
 
-/// Returns whether this thread makes the first span of a trace now. Every other span is part of a trace only if a span
-/// around it is.
-#[must_use]
-pub fn begins() -> bool {
-    BEGINS.get()
+/// Returns whether the current span is part of a trace.
+fn is_in_trace() -> bool {
+    tracing::dispatcher::get_default(|dispatch| {
+        dispatch.current_span().metadata().is_some_and(|metadata| metadata.target() == TRACE_TARGET)
+    })
 }
 
 /// Adds a statement to the trace of the current span. Does nothing if the span is not part of a trace.
 pub(crate) fn add_statement(statement: EndedStatement<'_>) {
-    if let Some(tracer) = TRACER.get() {
-        (tracer.add_statement)(statement);
+    if let Some(hooks) = HOOKS.get() {
+        (hooks.add_statement)(statement);
     }
 }
 
 /// Returns the header for a request that is sent now. None if the current work is not part of a trace.
 #[must_use]
 pub fn traceparent() -> Option<String> {
-    TRACER.get().and_then(|tracer| (tracer.traceparent)())
+    HOOKS.get().and_then(|hooks| (hooks.traceparent)())
 }
 
 #[cfg(test)]
@@ -99,14 +90,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_making_of_a_first_span_begins_a_trace() {
-        assert!(!begins());
-        let span = first_span(|| {
-            assert!(begins());
-            Span::none()
-        });
-        assert!(span.is_none() && !begins());
-        // This process does not trace, so no trace is sampled.
-        assert!(first_span_if_sampled(|| unreachable!("nothing is sampled")).is_none());
+    fn a_process_that_does_not_trace_makes_no_spans() {
+        assert!(first_span(|| unreachable!("the process does not trace")).is_disabled());
+        assert!(span(|| unreachable!("the process does not trace")).is_disabled());
     }
 }

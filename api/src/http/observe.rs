@@ -49,7 +49,7 @@ fn record_status(span: &Span, status: StatusCode) {
     }
 }
 
-/// Makes the span of a request. It is no span if the request is not sampled. The checks of load balancers have none.
+/// Makes the span of a request. Returns a disabled span if the request is not sampled, or is a check of a load balancer.
 fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
     if matches!(route, HttpRoute::Health | HttpRoute::Keys | HttpRoute::Other) {
         return Span::none();
@@ -59,9 +59,9 @@ fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
     let caller = trusted.and_then(|_| context::context_of_caller(request.headers()));
     let make = || request_span(request.method(), route);
     let span = match &caller {
-        Some(caller) if caller.span().span_context().is_sampled() => trace::first_span(make),
+        Some(caller) if caller.span().span_context().is_sampled() => make(),
         Some(_) => Span::none(),
-        None => trace::first_span_if_sampled(make),
+        None => trace::first_span(make),
     };
     // The caller's id is in the log even if the caller decided against sampling.
     let mut id = caller.as_ref().and_then(context::id_in);

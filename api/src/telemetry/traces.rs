@@ -5,14 +5,12 @@
 
 use std::time::Duration;
 
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState, TracerProvider as _};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
-};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
 use tracing::subscriber::Interest;
-use tracing::{Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
 use tracing_subscriber::layer::{Context as LayerContext, Filter};
@@ -22,10 +20,7 @@ use super::context;
 use super::exporter::exporter;
 use super::statements;
 use crate::config::ObserveConfig;
-use jishu_service::trace::{self, TRACE_TARGET, Tracer};
-
-/// The target of the spans of functions of the service crate.
-const SERVICE_TARGET: &str = "jishu_service";
+use jishu_service::trace::{self, TRACE_TARGET, TraceHooks};
 
 /// Interval between two requests to the collector.
 const EXPORT_INTERVAL: Duration = Duration::from_secs(2);
@@ -61,11 +56,11 @@ impl Traces {
             .build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)
-            .with_sampler(FirstSpanSampler)
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
             .with_resource(resource)
             .build();
         statements::set_tracer(provider.tracer("jishu"));
-        trace::switch_on(Tracer {
+        trace::switch_on(TraceHooks {
             traceparent: context::current_traceparent,
             ratio: config.trace_ratio,
             add_statement: statements::add,
@@ -86,7 +81,7 @@ impl Traces {
             .with_threads(false)
             .with_tracked_inactivity(false)
             // Log lines can contain addresses of clients, so they are not part of traces.
-            .with_filter(only_in_traces())
+            .with_filter(only_traces())
     }
 
     /// Sends the last spans. Gives up when the time for a request to the collector is over.
@@ -99,47 +94,19 @@ impl Traces {
     }
 }
 
-fn is_traced_span(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target();
-    metadata.is_span() && (target == TRACE_TARGET || target.starts_with(SERVICE_TARGET))
+/// Lets through the spans of traces. They are made only in traces that are sampled.
+///
+/// The filter is asked at each span, and its answer is not cached. Otherwise the lines of sqlx, which ask whether a line would be
+/// written, could hide the next span (<https://github.com/tokio-rs/tracing/issues/2519>).
+fn only_traces<S>() -> impl Filter<S> {
+    dynamic_filter_fn(|metadata: &Metadata<'_>, _: &LayerContext<'_, S>| is_of_trace(metadata))
+        .with_callsite_filter(|metadata| match is_of_trace(metadata) {
+            true => Interest::sometimes(),
+            false => Interest::never(),
+        })
+        .with_max_level_hint(LevelFilter::DEBUG)
 }
 
-/// Lets through the first span of a trace, and the spans below one. So work that is not sampled makes no spans.
-fn only_in_traces<S>() -> impl Filter<S>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    dynamic_filter_fn(|metadata: &Metadata<'_>, context: &LayerContext<'_, S>| {
-        is_traced_span(metadata) && (trace::begins() || context.lookup_current().is_some())
-    })
-    .with_callsite_filter(|metadata| match is_traced_span(metadata) {
-        true => Interest::sometimes(),
-        false => Interest::never(),
-    })
-    .with_max_level_hint(LevelFilter::DEBUG)
-}
-
-/// Samples every span that is made, because only the first spans of sampled traces are made. If a span continues the trace
-/// of a caller, the decision of the caller counts.
-#[derive(Clone, Debug)]
-struct FirstSpanSampler;
-
-impl ShouldSample for FirstSpanSampler {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        _: TraceId,
-        _: &str,
-        _: &SpanKind,
-        _: &[KeyValue],
-        _: &[Link],
-    ) -> SamplingResult {
-        let parent = parent.filter(|parent| parent.has_active_span());
-        let is_sampled = parent.is_none_or(|parent| parent.span().span_context().is_sampled());
-        SamplingResult {
-            decision: if is_sampled { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop },
-            attributes: Vec::new(),
-            trace_state: TraceState::default(),
-        }
-    }
+fn is_of_trace(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target() == TRACE_TARGET && *metadata.level() <= Level::DEBUG
 }

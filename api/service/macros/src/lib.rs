@@ -6,18 +6,17 @@ use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     FnArg, GenericParam, Ident, ItemFn, Lifetime, LifetimeParam, LitStr, ParenthesizedGenericArguments, Pat,
-    ReturnType, TypeReference, parse_macro_input, parse_quote,
+    ReturnType, TypeBareFn, TypeReference, parse_macro_input, parse_quote,
 };
 
 /// Makes an async function a call of the service, which returns a boxed future. With a name, such as
-/// `#[service_call("purchase.quote")]`, the future runs in a span of traces of this name.
+/// `#[service_call("purchase.quote")]`, the future runs in a span of this name, if it is part of a trace.
 ///
-/// The compiler translates the body of an async function where the future is awaited. So all rules and statements of the
-/// service were translated again in each crate that called them. The future in a box is translated here, once. The box also
-/// keeps the futures of resolvers small: the future of a GraphQL object has room for the largest future of its fields.
+/// The compiler compiles the body of an async function where the future is awaited. So all rules and statements of the service
+/// were compiled again in each crate that called them. The future in a box is compiled here, once. The box also keeps the futures
+/// of resolvers small: the future of a GraphQL object has room for the largest future of its fields.
 ///
-/// The function may have lifetimes that are not named, and no parameters of types. All its references must live as long as
-/// the call.
+/// The function cannot be a method, and cannot have named lifetimes or type parameters.
 #[proc_macro_attribute]
 pub fn service_call(name: TokenStream, item: TokenStream) -> TokenStream {
     let name = parse_macro_input!(name as Option<LitStr>);
@@ -30,8 +29,12 @@ fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::To
     if body_signature.asyncness.is_none() {
         return Err(syn::Error::new(
             body_signature.ident.span(),
-            "a call of the service is an async function",
+            "`#[service_call]` works only on async functions",
         ));
+    }
+    if !body_signature.generics.params.is_empty() {
+        let message = "`#[service_call]` works only on functions without named lifetimes and type parameters";
+        return Err(syn::Error::new(body_signature.ident.span(), message));
     }
     let mut signature = body_signature.clone();
     signature.asyncness = None;
@@ -40,7 +43,10 @@ fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::To
     let mut arguments = Vec::new();
     for (index, input) in signature.inputs.iter_mut().enumerate() {
         let FnArg::Typed(input) = input else {
-            return Err(syn::Error::new(body_signature.ident.span(), "a call of the service is no method"));
+            return Err(syn::Error::new(
+                body_signature.ident.span(),
+                "`#[service_call]` works only on free functions. Move the body of this method to a function",
+            ));
         };
         let argument = argument_name(&input.pat, index);
         input.pat = parse_quote!(#argument);
@@ -58,7 +64,11 @@ fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::To
     let body = &body_signature.ident;
     let mut future = quote!(#body(#(#arguments),*));
     if let Some(name) = name {
-        future = quote!(::tracing::Instrument::instrument(#future, ::tracing::debug_span!(#name)));
+        // The span is made when the future runs, in the trace that runs it.
+        future = quote!(async move {
+            let span = crate::trace::span(|| ::tracing::debug_span!(target: crate::trace::TRACE_TARGET, #name));
+            ::tracing::Instrument::instrument(#future, span).await
+        });
     }
     Ok(quote! {
         #(#attrs)*
@@ -69,7 +79,7 @@ fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::To
     })
 }
 
-/// Returns the name of an argument. An argument that is taken apart gets a new name.
+/// Returns the name of an argument. An argument with a pattern gets a new name.
 fn argument_name(pattern: &Pat, index: usize) -> Ident {
     match pattern {
         Pat::Ident(pattern) => pattern.ident.clone(),
@@ -90,6 +100,9 @@ impl VisitMut for NamedLifetimes {
 
     /// The lifetimes in `Fn(&str)` are those of each call of the closure.
     fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {}
+
+    /// The lifetimes in `fn(&str)` are those of each call of the function.
+    fn visit_type_bare_fn_mut(&mut self, _: &mut TypeBareFn) {}
 
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
         if lifetime.ident == "_" {

@@ -150,7 +150,8 @@ async fn check_password(
     who: Admitted,
 ) -> Result<PasswordCheck, Error<SignInRefusal>> {
     let user = by_email(services.database.reader(), email).await?;
-    // A password that is too long cannot be right. An empty one is hashed in its place, so that the response takes as long as for any other.
+    // A password that is too long cannot be right. An empty one is hashed in its place, so that the response takes as long
+    // as for any other.
     let is_too_long = password.len() > MAX_PASSWORD_BYTES;
     let given = if is_too_long { String::new() } else { password.to_owned() };
     let hash = user.as_ref().map(|user| user.password_hash.clone());

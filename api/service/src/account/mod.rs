@@ -306,6 +306,7 @@ pub async fn by_ids(services: &Services, ids: Vec<UserId>) -> Result<Vec<user::M
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn find(database: &Database, email: &str) -> Result<Option<user::Model>, DbErr> {
     by_email(database.reader(), email).await
 }

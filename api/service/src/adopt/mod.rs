@@ -143,6 +143,7 @@ pub async fn adopt(
 ///
 /// # Errors
 /// Returns [`AdoptRefusal::Unfinished`], or the database's error.
+#[service_call]
 pub async fn refuse_unfinished(database: &Database) -> Result<(), Error<AdoptRefusal>> {
     match state::read(database.reader()).await? {
         Some(state) if state.phase != Phase::Done => Err(AdoptRefusal::Unfinished.into()),
@@ -154,6 +155,7 @@ pub async fn refuse_unfinished(database: &Database) -> Result<(), Error<AdoptRef
 ///
 /// # Errors
 /// Returns [`AdoptRefusal::NotEmpty`], or the database's error.
+#[service_call]
 pub async fn refuse_filled(database: &Database) -> Result<(), Error<AdoptRefusal>> {
     if state::read(database.reader()).await?.is_some() {
         return Ok(());

@@ -15,7 +15,7 @@ use super::queue::Turn;
 use super::{Database, Failure, QueueKey, observe};
 use crate::error::Error;
 use crate::metrics::{PoolName, RetryCause, TransactionOutcome};
-use crate::trace::TRACE_TARGET;
+use crate::trace::{self, TRACE_TARGET};
 
 /// The name of a transaction, and the failures after which it is retried.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +137,9 @@ impl Database {
         input: &C,
         body: TransactionBody<C, T, R>,
     ) -> Result<T, Error<R>> {
-        let span = tracing::debug_span!(target: TRACE_TARGET, "transaction", otel.name = policy.name);
+        let span = trace::span(
+            || tracing::debug_span!(target: TRACE_TARGET, "transaction", otel.name = policy.name),
+        );
         let write = self.write_until_done(policy, input, body).instrument(span);
         let Some(metrics) = self.metrics.database() else { return write.await };
         let started = Instant::now();

@@ -62,6 +62,7 @@ struct EmptyBank {
 ///
 /// # Errors
 /// See [`DemoRefusal`].
+#[service_call]
 pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoRefusal>> {
     let connection = database.reader();
     let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()

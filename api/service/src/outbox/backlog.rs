@@ -34,6 +34,7 @@ pub async fn keep_measuring(services: Services) {
 ///
 /// # Errors
 /// Returns the database's error.
+#[service_call]
 pub async fn measure_backlog(
     metrics: &OutboxMetrics,
     database: &Database,

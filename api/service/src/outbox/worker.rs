@@ -67,9 +67,7 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
 
 /// Makes the span of a delivery, which is a trace of its own.
 fn delivery_span() -> Span {
-    trace::first_span_if_sampled(
-        || tracing::debug_span!(target: TRACE_TARGET, "outbox.deliver", otel.kind = "consumer"),
-    )
+    trace::first_span(|| tracing::debug_span!(target: TRACE_TARGET, "outbox.deliver", otel.kind = "consumer"))
 }
 
 /// Delivers one message and records the outcome.

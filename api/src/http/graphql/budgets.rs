@@ -10,7 +10,7 @@ use crate::http::response::MediaType;
 use graphql_engine::{GraphqlRequest, PreparedOperation};
 use jishu_service::limit::ClientAddress;
 use jishu_service::metrics::{CostResult, OperationTransport};
-use jishu_service::trace::TRACE_TARGET;
+use jishu_service::trace::{self, TRACE_TARGET};
 
 /// The reason why an operation is not executed.
 pub(super) enum OperationRefusal {
@@ -88,7 +88,7 @@ fn prepare_uncounted(
             .inspect_err(|_| count_cost(CostResult::Refused, 1))
             .map_err(over_budget)?;
     }
-    let plan = tracing::debug_span!(target: TRACE_TARGET, "plan");
+    let plan = trace::span(|| tracing::debug_span!(target: TRACE_TARGET, "plan"));
     let operation = plan.in_scope(|| state.engine.prepare(call)).map_err(OperationRefusal::Document)?;
     let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX);
     let taken = limits.take_for_operation(user, caller.client, cost);

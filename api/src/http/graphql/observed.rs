@@ -68,15 +68,14 @@ impl ObservedOperation {
         });
         let make = || span(operation, kind, transport);
         let span = match transport {
-            _ if !trace::is_on() => Span::none(),
             // A WebSocket may be open for hours, so each operation on it is a trace of its own.
-            OperationTransport::WebSocket => trace::first_span_if_sampled(make),
-            _ => make(),
+            OperationTransport::WebSocket => trace::first_span(make),
+            _ => trace::span(make),
         };
         Self { counted, span, limit }
     }
 
-    /// Returns the span in which the operation must run. It is no span if the server does not trace.
+    /// Returns the span in which the operation must run. The span is disabled if the operation is not part of a trace.
     pub(super) fn span(&self) -> Span {
         self.span.clone()
     }

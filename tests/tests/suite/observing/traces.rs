@@ -1,5 +1,6 @@
 //! The traces that the real server sends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use tokio::sync::Mutex;
 
 use super::receiver::Receiver;
 use super::spans::{Spans, attribute, hex};
-use super::{DemoServer, buy_first_course};
+use super::{DemoServer, buy_first_course, wait_for};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const UNSAMPLED_TRACE: &str = "0bf7651916cd43dd8448eb211c80319d";
 const CALLER: &str = "b7ad6b7169203331";
 
 /// A document whose names and texts are a stranger's.
@@ -125,15 +127,46 @@ async fn only_a_trusted_proxy_names_a_trace() {
 async fn log_lines_have_the_id_of_their_trace() {
     let receiver = Receiver::start().await;
     let [endpoint, ratio] = flags(&receiver);
-    let server = DemoServer::start(&[&endpoint, &ratio, "--trusted-proxies=127.0.0.1"]).await;
-    let traceparent = format!("00-{TRACE}-{CALLER}-01");
+    let mut server = DemoServer::start(&[&endpoint, &ratio, "--trusted-proxies=127.0.0.1"]).await;
     let login = "mutation { login(input: { email: \"nobody@example.com\", password: \"wrong password\" }) { userErrors { code } } }";
-    server.post(&[("traceparent", traceparent.as_str())], &json!({ "query": login })).await;
+    // The caller of the second trace has decided against sampling.
+    for (trace, flags) in [(TRACE, "01"), (UNSAMPLED_TRACE, "00")] {
+        let traceparent = format!("00-{trace}-{CALLER}-{flags}");
+        server.post(&[("traceparent", traceparent.as_str())], &json!({ "query": login })).await;
+    }
+    server.stop();
     let log = server.log();
-    let line = log.lines().find(|line| line.contains("sign-in failed")).unwrap();
-    let line: Value = serde_json::from_str(line).unwrap();
-    assert_eq!(line["span"]["trace_id"], TRACE, "{line}");
-    assert_eq!(line["span"]["name"], "request", "spans of traces are not in lines: {line}");
+    let lines = log.lines().filter(|line| line.contains("sign-in failed"));
+    let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    for (line, trace) in lines.iter().zip([TRACE, UNSAMPLED_TRACE]) {
+        assert_eq!(line["span"]["trace_id"], trace, "{line}");
+        assert_eq!(line["span"]["name"], "request", "spans of traces are not in lines: {line}");
+    }
+    let spans = Spans(receiver.spans());
+    assert!(!spans.of_trace(TRACE).0.is_empty());
+    assert!(spans.of_trace(UNSAMPLED_TRACE).0.is_empty(), "{:?}", spans.names());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_requests_and_deliveries_begin_traces() {
+    let receiver = Receiver::start().await;
+    let [endpoint, ratio] = flags(&receiver);
+    // The spans of SeaORM for log lines lie between an operation and its statements.
+    let variables = [("RUST_LOG", "info,sea_orm=trace")];
+    let mut server = DemoServer::start_with(&[&endpoint, &ratio, "--mail-folder=mails"], &variables).await;
+    let email = demo::LEARNER_EMAIL;
+    let reset = format!("mutation {{ requestPasswordReset(email: \"{email}\") {{ requested }} }}");
+    server.post(&[], &json!({ "query": reset })).await;
+    let mails = server.folder.path().join("mails");
+    let _mail = wait_for("the mail is delivered", async || std::fs::read_dir(&mails).ok()?.next()).await;
+    server.stop();
+
+    let spans = Spans(receiver.spans());
+    let first = spans.0.iter().filter(|span| span.parent_span_id.is_empty());
+    let first: BTreeSet<&str> = first.map(|span| span.name.as_str()).collect();
+    assert_eq!(first, BTreeSet::from(["POST graphql", "outbox.deliver"]), "{:?}", spans.names());
+    assert!(spans.names().contains(&"insert outbox"), "{:?}", spans.names());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

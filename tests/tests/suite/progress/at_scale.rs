@@ -264,7 +264,7 @@ impl<'a> World<'a> {
 
     /// Reads the percentiles of sittings, which all belong to one learner.
     async fn percentiles(&self, sittings: &[test_session::Model]) -> HashMap<TestSessionId, String> {
-        let ids = sittings.iter().map(|sitting| sitting.id);
+        let ids = sittings.iter().map(|sitting| sitting.id).collect();
         let found = ranking::percentiles(&self.app.services, sittings[0].user_id, ids).await.unwrap();
         found.into_iter().map(|(id, percentile)| (id, percentile.to_string())).collect()
     }

@@ -75,7 +75,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
     let learners: BTreeSet<UserId> = sittings.iter().map(|session| session.user_id).collect();
     for learner in learners {
         // The percentiles of other learners' sittings are not returned.
-        let ids = sittings.iter().map(|session| session.id);
+        let ids = sittings.iter().map(|session| session.id).collect();
         let _ = app.take_statements();
         let told = ranking::percentiles(&app.services, learner, ids).await.unwrap();
         let statements = app.take_statements();
@@ -102,7 +102,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
         });
         assert_eq!(found.map(ToString::to_string), expected, "{session:?}");
     }
-    assert!(ranking::percentiles(&app.services, sittings[0].user_id, []).await.unwrap().is_empty());
+    assert!(ranking::percentiles(&app.services, sittings[0].user_id, Vec::new()).await.unwrap().is_empty());
 }
 
 /// Returns 100 times a fraction by long division, rounded half up at the seventh decimal place.
