@@ -166,7 +166,7 @@ async fn only_requests_and_deliveries_begin_traces() {
     let first = spans.0.iter().filter(|span| span.parent_span_id.is_empty());
     let first: BTreeSet<&str> = first.map(|span| span.name.as_str()).collect();
     assert_eq!(first, BTreeSet::from(["POST graphql", "outbox.deliver"]), "{:?}", spans.names());
-    assert!(spans.names().contains(&"insert outbox"), "{:?}", spans.names());
+    assert!(spans.names().contains(&"update outbox"), "{:?}", spans.names());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
