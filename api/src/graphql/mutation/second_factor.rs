@@ -19,7 +19,7 @@ use jishu_service::account::{
 /// The second step of a sign-in: the challenge, with either a code or a recovery code.
 #[derive(InputObject)]
 pub(super) struct CompleteLoginInput {
-    /// `secondFactor.challenge` from the response to the first step of the sign-in.
+    /// The value of `secondFactor.challenge` in the response to the first step of the sign-in.
     #[graphql(secret)]
     challenge: String,
     /// The code of 6 digits that the authenticator app shows now.

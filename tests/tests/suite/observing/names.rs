@@ -113,7 +113,7 @@ fn each_function_of_a_service_is_a_call() {
             let serves_requests = parameters.trim_start().starts_with("services: &Services");
             match attribute.get(1) {
                 Some(span) => {
-                    assert!(span.as_str().ends_with(&format!(".{name}")), "{place}: {}", span.as_str())
+                    assert!(span.as_str().ends_with(&format!(".{name}")), "{place}: {}", span.as_str());
                 }
                 None => assert!(!serves_requests, "{place}: give service_call the name of a span"),
             }
