@@ -20,7 +20,7 @@ use jishu_api::graphql::{self, JishuSchema, Loaders};
 use jishu_service::Services;
 use jishu_tests::bench_page::{PageServers, page_config};
 use jishu_tests::bench_server::{open_services, serve_for_ever};
-use jishu_tests::load::ServerTask;
+use jishu_tests::load::{ServerTask, serve_or_measure};
 use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
 
@@ -32,13 +32,10 @@ const TURNS: usize = 25;
 const TURN_LENGTH: Duration = Duration::from_secs(1);
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match ServerTask::of_this_process() {
-        Some(task) => runtime.block_on(serve(&task)),
-        None => runtime.block_on(async {
-            PageServers::start(&["stock", "layers"], &[]).await.measure(TURNS, TURN_LENGTH).await;
-        }),
-    }
+    let measure = async || {
+        PageServers::start(&["stock", "layers"], &[]).await.measure(TURNS, TURN_LENGTH).await;
+    };
+    serve_or_measure(async |task| serve(&task).await, measure);
 }
 
 /// Runs a server in the child process.

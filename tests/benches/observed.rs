@@ -16,7 +16,7 @@ use jishu_api::config::LogFormat;
 use jishu_api::telemetry;
 use jishu_tests::bench_page::{PageServers, page_config};
 use jishu_tests::bench_server::serve_for_ever;
-use jishu_tests::load::ServerTask;
+use jishu_tests::load::{ServerTask, serve_or_measure};
 use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
 
@@ -30,11 +30,7 @@ const TURN_LENGTH: Duration = Duration::from_millis(500);
 const COLLECTOR_VARIABLE: &str = "JISHU_BENCH_COLLECTOR";
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match ServerTask::of_this_process() {
-        Some(task) => runtime.block_on(serve(&task)),
-        None => runtime.block_on(measure()),
-    }
+    serve_or_measure(async |task| serve(&task).await, measure);
 }
 
 /// Runs a server in the child process. It logs as the binary does.

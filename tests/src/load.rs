@@ -45,6 +45,18 @@ impl ServerTask {
     }
 }
 
+/// Runs the server in a child process, and the measurement in its parent.
+///
+/// # Panics
+/// Panics if the runtime does not start.
+pub fn serve_or_measure(serve: impl AsyncFnOnce(ServerTask), measure: impl AsyncFnOnce()) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match ServerTask::of_this_process() {
+        Some(task) => runtime.block_on(serve(task)),
+        None => runtime.block_on(measure()),
+    }
+}
+
 /// A server in a child process, which runs the program of the benchmark. So its processor time can be told from that of
 /// the load.
 pub struct ServerProcess {

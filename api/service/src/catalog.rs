@@ -68,59 +68,54 @@ pub struct Snapshot {
 /// Reads the catalogue from the database.
 #[service_call]
 async fn load_snapshot(database: &Database) -> Result<Snapshot, DbErr> {
-    Snapshot::load(database).await
+    let reader = &database.reader().without_time_check();
+    let courses = course::Entity::find().order_by_asc(course::Column::Id);
+    let (mut courses, unreadable_courses) = read_rows(reader, courses).await?;
+    let rows = subject::Entity::find().order_by_asc(subject::Column::Id);
+    let (mut rows, unreadable_subjects) = read_rows(reader, rows).await?;
+    let mut bad = BTreeSet::new();
+    bad.extend(integrity::named::<course::Entity, _>(reader, &unreadable_courses).await?);
+    bad.extend(integrity::named::<subject::Entity, _>(reader, &unreadable_subjects).await?);
+    // Owners see stand-ins for rows that cannot be read.
+    courses.extend(unreadable_courses.iter().filter_map(placeholder::course));
+    courses.sort_by_key(|course| course.id);
+    rows.extend(unreadable_subjects.iter().filter_map(placeholder::subject));
+    rows.sort_by_key(|subject| subject.id);
+    let unreadable_courses: HashSet<_> = ids(&unreadable_courses).map(CourseId).collect();
+    let unreadable_subjects: HashSet<_> = ids(&unreadable_subjects).map(SubjectId).collect();
+
+    let mut by_course: HashMap<CourseId, (Vec<Arc<subject::Model>>, Vec<SubjectId>)> = HashMap::new();
+    let mut subjects = HashMap::with_capacity(rows.len());
+    for subject in rows {
+        let subject = Arc::new(subject);
+        let (all, withheld) = by_course.entry(subject.course_id).or_default();
+        if unreadable_subjects.contains(&subject.id) {
+            withheld.push(subject.id);
+        } else if let Some(fault) = integrity::fault_of_subject(&subject) {
+            withheld.push(subject.id);
+            bad.insert(BadValue::of("subjects", subject.id.0, fault));
+        }
+        all.push(Arc::clone(&subject));
+        subjects.insert(subject.id, subject);
+    }
+    let mut course = |row: course::Model| {
+        let is_unreadable = unreadable_courses.contains(&row.id);
+        let fault = integrity::fault_of_course(&row).filter(|_| !is_unreadable);
+        let is_withheld = is_unreadable || fault.is_some();
+        bad.extend(fault.map(|fault| BadValue::of("courses", row.id.0, fault)));
+        let (subjects, withheld) = by_course.remove(&row.id).unwrap_or_default();
+        Arc::new(CatalogCourse { row, subjects, is_withheld, withheld })
+    };
+    let courses = courses.into_iter().map(&mut course).collect();
+    // The subjects that remain belong to no course.
+    for subject in by_course.into_values().flat_map(|(subjects, _)| subjects) {
+        let fault = integrity::fault_of_orphan(&subject);
+        bad.insert(BadValue::of("subjects", subject.id.0, fault));
+    }
+    Ok(Snapshot { courses, subjects, unreadable_courses, unreadable_subjects, bad })
 }
 
 impl Snapshot {
-    /// Reads the catalogue from the database.
-    async fn load(database: &Database) -> Result<Self, DbErr> {
-        let reader = &database.reader().without_time_check();
-        let courses = course::Entity::find().order_by_asc(course::Column::Id);
-        let (mut courses, unreadable_courses) = read_rows(reader, courses).await?;
-        let rows = subject::Entity::find().order_by_asc(subject::Column::Id);
-        let (mut rows, unreadable_subjects) = read_rows(reader, rows).await?;
-        let mut bad = BTreeSet::new();
-        bad.extend(integrity::named::<course::Entity, _>(reader, &unreadable_courses).await?);
-        bad.extend(integrity::named::<subject::Entity, _>(reader, &unreadable_subjects).await?);
-        // Owners see stand-ins for rows that cannot be read.
-        courses.extend(unreadable_courses.iter().filter_map(placeholder::course));
-        courses.sort_by_key(|course| course.id);
-        rows.extend(unreadable_subjects.iter().filter_map(placeholder::subject));
-        rows.sort_by_key(|subject| subject.id);
-        let unreadable_courses: HashSet<_> = ids(&unreadable_courses).map(CourseId).collect();
-        let unreadable_subjects: HashSet<_> = ids(&unreadable_subjects).map(SubjectId).collect();
-
-        let mut by_course: HashMap<CourseId, (Vec<Arc<subject::Model>>, Vec<SubjectId>)> = HashMap::new();
-        let mut subjects = HashMap::with_capacity(rows.len());
-        for subject in rows {
-            let subject = Arc::new(subject);
-            let (all, withheld) = by_course.entry(subject.course_id).or_default();
-            if unreadable_subjects.contains(&subject.id) {
-                withheld.push(subject.id);
-            } else if let Some(fault) = integrity::fault_of_subject(&subject) {
-                withheld.push(subject.id);
-                bad.insert(BadValue::of("subjects", subject.id.0, fault));
-            }
-            all.push(Arc::clone(&subject));
-            subjects.insert(subject.id, subject);
-        }
-        let mut course = |row: course::Model| {
-            let is_unreadable = unreadable_courses.contains(&row.id);
-            let fault = integrity::fault_of_course(&row).filter(|_| !is_unreadable);
-            let is_withheld = is_unreadable || fault.is_some();
-            bad.extend(fault.map(|fault| BadValue::of("courses", row.id.0, fault)));
-            let (subjects, withheld) = by_course.remove(&row.id).unwrap_or_default();
-            Arc::new(CatalogCourse { row, subjects, is_withheld, withheld })
-        };
-        let courses = courses.into_iter().map(&mut course).collect();
-        // The subjects that remain belong to no course.
-        for subject in by_course.into_values().flat_map(|(subjects, _)| subjects) {
-            let fault = integrity::fault_of_orphan(&subject);
-            bad.insert(BadValue::of("subjects", subject.id.0, fault));
-        }
-        Ok(Self { courses, subjects, unreadable_courses, unreadable_subjects, bad })
-    }
-
     /// Logs the bad values that are new, and those that were put right since the last snapshot.
     fn log_changes(&self, before: &Self) {
         for bad in self.bad.difference(&before.bad) {

@@ -106,7 +106,6 @@ pub async fn of_cards(
     owner: UserId,
     cards: Vec<CardOfSubject>,
 ) -> Result<Vec<(CardOfSubject, i32)>, Fault> {
-    let cards: Vec<CardOfSubject> = cards.into_iter().collect();
     let ids: Vec<MockTestAttemptId> = cards.iter().map(|(card, _)| *card).collect();
     let card: RelationDef = extra_time::Entity::belongs_to(mock_test_attempt::Entity)
         .from(extra_time::Column::MockTestAttemptId)

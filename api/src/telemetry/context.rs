@@ -6,9 +6,11 @@ use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_opentelemetry::{OpenTelemetrySpanExt, get_otel_context};
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::LookupSpan;
 
-use jishu_service::trace::TRACEPARENT;
+use jishu_service::trace::{TRACE_TARGET, TRACEPARENT};
 
 /// Reads only `traceparent`. The texts in `tracestate` and `baggage` may come from strangers.
 struct TraceparentOnly<'h>(&'h HeaderMap);
@@ -53,12 +55,21 @@ pub(crate) fn id_in(context: &Context) -> Option<String> {
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
+/// Returns the context of the nearest span that is part of a trace. Spans of log lines may be between it and the current work.
+pub(super) fn current() -> Option<Context> {
+    let found = Span::current().with_subscriber(|(id, dispatch)| {
+        let registry = dispatch.downcast_ref::<Registry>()?;
+        let span = registry.span(id)?.scope().find(|span| span.metadata().target() == TRACE_TARGET)?;
+        get_otel_context(&span.id(), dispatch)
+    });
+    found.flatten().filter(|context| context.span().span_context().is_sampled())
+}
+
 /// Returns the header `traceparent` for a request that is sent in the current span.
 pub(super) fn current_traceparent() -> Option<String> {
-    let context = Span::current().context();
-    let context = context.span().span_context().clone();
-    context.is_valid().then(|| {
-        let flags = context.trace_flags().to_u8();
-        format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id())
-    })
+    let context = current()?;
+    let span = context.span();
+    let context = span.span_context();
+    let flags = context.trace_flags().to_u8();
+    Some(format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id()))
 }

@@ -5,15 +5,12 @@
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer};
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing::Span;
-use tracing_opentelemetry::get_otel_context;
-use tracing_subscriber::Registry;
-use tracing_subscriber::registry::LookupSpan;
 
-use jishu_service::trace::{EndedStatement, TRACE_TARGET};
+use super::context;
+use jishu_service::trace::EndedStatement;
 
 /// Maximum length of the text of a statement in a span, in bytes. A statement that writes many rows repeats itself.
 const MAX_TEXT_BYTES: usize = 1_000;
@@ -29,7 +26,7 @@ pub(super) fn set_tracer(tracer: SdkTracer) {
 /// Adds a statement to the trace of the current span. Does nothing if the span is not part of a trace.
 pub(super) fn add(statement: EndedStatement<'_>) {
     let Some(tracer) = TRACER.get() else { return };
-    let Some(parent) = current_trace() else { return };
+    let Some(parent) = context::current() else { return };
     let (verb, table) = (statement.name.verb.as_str(), statement.name.table);
     // OpenTelemetry takes the times of all other spans from the system, too.
     let ended_at = SystemTime::now();
@@ -47,16 +44,6 @@ pub(super) fn add(statement: EndedStatement<'_>) {
         span.set_status(Status::error("the statement failed"));
     }
     span.end_with_timestamp(ended_at);
-}
-
-/// Returns the context of the nearest span that is part of a trace. Spans of log lines may be between it and the statement.
-fn current_trace() -> Option<Context> {
-    let found = Span::current().with_subscriber(|(id, dispatch)| {
-        let registry = dispatch.downcast_ref::<Registry>()?;
-        let span = registry.span(id)?.scope().find(|span| span.metadata().target() == TRACE_TARGET)?;
-        get_otel_context(&span.id(), dispatch)
-    });
-    found.flatten().filter(|context| context.span().span_context().is_sampled())
 }
 
 /// Replaces texts and numbers in a statement by `?`, and shortens it. Our statements pass values beside their text; this

@@ -25,7 +25,7 @@ use jishu_tests::Backend;
 use jishu_tests::bench_data::page_request;
 use jishu_tests::bench_server::{serve_config, serve_for_ever};
 use jishu_tests::database_cpu::DatabaseCpu;
-use jishu_tests::load::{ServerProcess, ServerTask, median};
+use jishu_tests::load::{ServerProcess, ServerTask, median, serve_or_measure};
 use mimalloc::MiMalloc;
 use tempfile::TempDir;
 
@@ -39,11 +39,7 @@ const CARDS_PER_PAGE: usize = 50;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match ServerTask::of_this_process() {
-        Some(task) => runtime.block_on(serve(&task)),
-        None => runtime.block_on(measure()),
-    }
+    serve_or_measure(async |task| serve(&task).await, measure);
 }
 
 /// Runs a server in the child process.

@@ -217,7 +217,6 @@ pub async fn lines_of_purchases(
     owner: UserId,
     purchases: Vec<PurchaseId>,
 ) -> Result<Vec<refund_line::Model>, DbErr> {
-    let purchases: Vec<PurchaseId> = purchases.into_iter().collect();
     let of_owner = Query::select()
         .column(Column::Id)
         .from(Entity)
