@@ -3,7 +3,6 @@
 use chrono::Utc;
 use jishu_service::failpoint::{SECOND_FACTOR_LOGIN_BOUNDARIES, SECOND_FACTOR_ON_BOUNDARIES};
 use jishu_tests::{Authenticator, COMPLETE_LOGIN, Client, Registration, loopback_client};
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -68,7 +67,7 @@ pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
         client(world, None).login(&email, PASSWORD).await;
         let connection = world.connect().await;
         let verify = "UPDATE users SET email_verified_at = created_at";
-        connection.execute_unprepared(verify).await.expect("the users are there");
+        world.change(&connection, verify).await;
         connection.close().await.expect("closing");
         let begin = "mutation { beginTwoFactor { secret userErrors { code } } }";
         let begun = client(world, Some(&token)).run(begin).await;
@@ -91,7 +90,7 @@ pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
         let token = client(world, None).register(&registration).await.access_token().to_owned();
         let connection = world.connect().await;
         let verify = "UPDATE users SET email_verified_at = created_at";
-        connection.execute_unprepared(verify).await.expect("the users are there");
+        world.change(&connection, verify).await;
         connection.close().await.expect("closing");
         let (_, codes) = client(world, Some(&token)).set_up_second_factor(PASSWORD, Utc::now()).await;
         let challenge = client(world, None).challenge(&email, PASSWORD).await;

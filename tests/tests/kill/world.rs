@@ -11,6 +11,7 @@ use chrono::Utc;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{CourseId, course, subject, user};
 use jishu_service::auth::{AccessTokens, KeyRing};
+use jishu_service::database::Failure;
 use jishu_tests::Backend;
 use jishu_tests::process::{DatabaseProcess, ServerProcess};
 use sea_orm::ActiveValue::Set;
@@ -21,6 +22,9 @@ use crate::ledger::Ledger;
 
 /// Number of cards of each subject. It is small, so that many purchases fit into a run.
 pub(crate) const CARDS_PER_SUBJECT: i64 = 7;
+
+/// Maximum number of conflicts of one statement of a test with the server.
+const MAX_CONFLICTS: u32 = 20;
 
 /// The file in which the tests name the boundary at which the server aborts.
 fn abort_file(folder: &Path) -> PathBuf {
@@ -184,6 +188,17 @@ impl World {
                 .expect("a number")
         };
         rows.iter().map(|row| (0..columns).map(|index| column(row, index)).collect()).collect()
+    }
+
+    /// Runs a statement beside a running server. Repeats it if it was in conflict with a transaction of the server.
+    pub(crate) async fn change(&self, connection: &DatabaseConnection, sql: &str) {
+        for _ in 0..MAX_CONFLICTS {
+            match connection.execute_unprepared(sql).await {
+                Ok(_) => return,
+                Err(error) => assert_eq!(Failure::of(&error), Failure::Conflict, "{sql}: {error}"),
+            }
+        }
+        panic!("{MAX_CONFLICTS} conflicts: {sql}");
     }
 
     pub(crate) async fn numbers(&self, connection: &DatabaseConnection, sql: &str) -> Vec<i64> {

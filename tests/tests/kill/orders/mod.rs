@@ -11,7 +11,6 @@ mod visit;
 pub(crate) use check::wrong;
 use jishu_tests::payments::FakeRazorpay;
 pub(crate) use planted::caught;
-use sea_orm::ConnectionTrait;
 pub(crate) use storm::{Length, storm};
 pub(crate) use sweep::abort;
 
@@ -42,7 +41,7 @@ pub(crate) async fn prepare(world: &mut World) {
     let connection = world.connect().await;
     let support = world.buyers.pop().expect("a buyer");
     let promotion = format!("UPDATE users SET role = 'support' WHERE id = {support}");
-    connection.execute_unprepared(&promotion).await.expect("the user is there");
+    world.change(&connection, &promotion).await;
     connection.close().await.expect("closing");
     world.support = Some(support);
 }
@@ -55,7 +54,7 @@ async fn revive(world: &mut World) -> bool {
         let connection = world.connect().await;
         for table in ["orders", "outbox"] {
             let end = format!("UPDATE {table} SET due_at = created_at WHERE due_at IS NOT NULL");
-            connection.execute_unprepared(&end).await.expect("the leases end");
+            world.change(&connection, &end).await;
         }
         connection.close().await.expect("closing");
         world.server.restart();

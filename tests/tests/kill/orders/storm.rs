@@ -10,7 +10,6 @@ use jishu_tests::payments::{DeliveryPlan, FakeRazorpay, FaultRates};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use sea_orm::ConnectionTrait;
 
 use super::shop::Shop;
 use super::visit::Visit;
@@ -192,7 +191,7 @@ async fn kill(
         report.server_kills += 1;
     }
     let connection = world.connect().await;
-    connection.execute_unprepared(END_LEASES).await.expect("the leases end");
+    world.change(&connection, END_LEASES).await;
     connection.close().await.expect("closing");
     tokio::task::block_in_place(|| world.server.restart());
 }
@@ -216,7 +215,7 @@ const HURRY: [&str; 4] = [
 async fn settle(world: &World, shop: &Shop) {
     let connection = world.connect().await;
     let started = Instant::now();
-    connection.execute_unprepared(LOOK_FOR_LATE_MONEY).await.expect("the orders are there");
+    world.change(&connection, LOOK_FOR_LATE_MONEY).await;
     let mut hurried: Option<Instant> = None;
     loop {
         let unfinished = world.numbers(&connection, UNFINISHED).await;
@@ -230,7 +229,7 @@ async fn settle(world: &World, shop: &Shop) {
         );
         if hurried.is_none_or(|hurried| hurried.elapsed() > HURRY_INTERVAL) {
             for statement in HURRY {
-                connection.execute_unprepared(statement).await.expect("the rows are there");
+                world.change(&connection, statement).await;
             }
             hurried = Some(Instant::now());
         }

@@ -11,7 +11,7 @@ use jishu_entity::{entitlement, purchase, test_session};
 use jishu_service::failpoint::{EXPIRY_BOUNDARIES, REFUND_BOUNDARIES};
 use jishu_tests::BOOKS;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::Fault;
 use crate::sittings::{VARIABLES, banks};
@@ -35,7 +35,7 @@ pub(crate) async fn prepare(world: &mut World) {
     let connection = world.connect().await;
     let support = world.buyers.pop().expect("a buyer");
     let promotion = format!("UPDATE users SET role = 'support' WHERE id = {support}");
-    connection.execute_unprepared(&promotion).await.expect("the user is there");
+    world.change(&connection, &promotion).await;
     connection.close().await.expect("closing");
     world.support = Some(support);
 }

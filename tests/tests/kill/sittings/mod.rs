@@ -16,7 +16,6 @@ use jishu_entity::SubjectId;
 use jishu_tests::fill_bank;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sea_orm::ConnectionTrait;
 
 use crate::storm::{CLIENTS, Kills, kill_for};
 use crate::world::World;
@@ -81,7 +80,7 @@ pub(crate) async fn banks(world: &mut World) {
     let short = world.subjects[1];
     let limit =
         format!("UPDATE subjects SET time_limit_seconds = {SHORT_TIME_LIMIT_SECONDS} WHERE id = {short}");
-    connection.execute_unprepared(&limit).await.expect("the subject is there");
+    world.change(&connection, &limit).await;
     connection.close().await.expect("closing");
     world.server.restart();
 }
@@ -99,7 +98,7 @@ pub(crate) async fn forget(world: &mut World) {
         "UPDATE mock_test_attempts SET status = 'available', attempts_used = 0, latest_attempt_at = NULL, \
          latest_score = NULL, latest_percentage = NULL, first_score = NULL, best_score = NULL",
     ] {
-        connection.execute_unprepared(statement).await.expect("the statement runs");
+        world.change(&connection, statement).await;
     }
     connection.close().await.expect("closing");
 }
