@@ -1,8 +1,11 @@
-//! The server of jishu: GraphQL over HTTP, the business rules, and the command line.
+//! The server of jishu: the command line, the configuration, the server, HTTP, and the types of the GraphQL schema. The
+//! business rules are in the crate `jishu-service`.
 //!
-//! Dependencies point one way: `server → http → graphql → service → entity`. `cli` and `config` put the parts together.
+//! Dependencies point one way: `server → http → graphql → service → entity`. `cli` starts the server, and both read
+//! `config`.
 
-// The future of a command is nested deeply. A release build counts more levels than a debug build.
+// The future of a command is nested more deeply than the compiler allows by default. A release build counts more levels
+// than a debug build.
 #![recursion_limit = "256"]
 
 pub mod cli;

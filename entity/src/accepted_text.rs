@@ -1,4 +1,5 @@
-//! The accepted texts of short answers, in the order of their authors. Learners see them only in a review.
+//! The accepted texts of short-answer questions, in the order in which the authors wrote them. Learners see them only
+//! in a review.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,10 +13,10 @@ pub struct Model {
     /// The version of the question.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version_id: QuestionVersionId,
-    /// The position in the author's order, from 0.
+    /// The position of the text in the author's order, from 0.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i32,
-    /// The text. `*` stands for any characters, and `\*` for an asterisk.
+    /// The accepted text. `*` stands for any characters, and `\*` for an asterisk.
     pub text: String,
 }
 

@@ -1,4 +1,5 @@
-//! Links in mails that prove the ownership of an address. Each works once, and is stored only as a hash.
+//! Links in mails that prove that somebody receives mail at an address. A link works once. Only the hash of its token
+//! is stored.
 
 use sea_orm::entity::prelude::*;
 
@@ -17,10 +18,10 @@ pub enum LinkPurpose {
     /// Makes another address the address of the account.
     #[sea_orm(string_value = "change_email")]
     ChangeEmail,
-    /// Deletes the account.
+    /// Deletes the account of the user.
     #[sea_orm(string_value = "delete_account")]
     DeleteAccount,
-    /// Lets a guardian consent. It is sent to the guardian.
+    /// Lets a guardian consent. It is sent to the address of the guardian.
     #[sea_orm(string_value = "guardian_consent")]
     GuardianConsent,
 }
@@ -33,20 +34,21 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: AccountLinkId,
-    /// The account.
+    /// The account to which the link belongs.
     pub user_id: UserId,
     /// The purpose of the link.
     pub purpose: LinkPurpose,
     /// The SHA-256 hash of the token in the link, in hexadecimal. Unique.
     #[sea_orm(unique)]
     pub token_hash: String,
-    /// The address to which the link was sent, in lower case.
+    /// The e-mail address to which the link was sent, in lower case.
     pub email: String,
     /// The time when the link was made.
     pub created_at: DateTimeUtc,
     /// The time from which the link no longer works.
     pub expires_at: DateTimeUtc,
-    /// The time when the link was used, or when something else ended it.
+    /// The time when the link was used, or when something else ended it, such as a deactivation of the account. Null
+    /// until then.
     pub used_at: Option<DateTimeUtc>,
 }
 

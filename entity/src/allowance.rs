@@ -12,21 +12,21 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: AllowanceId,
-    /// The scope as text: a learner, a subject or course, or both, such as `user:5`, `subject:3` or `user:5/subject:3`.
-    /// Unique, so that a scope has one allowance.
+    /// The scope as text: a learner, a subject or a course, or a learner with a subject or a course, such as `user:5`,
+    /// `subject:3` or `user:5/subject:3`. Unique, so that each scope has at most one allowance.
     #[sea_orm(unique)]
     pub scope: String,
-    /// The learner. Null for all learners.
+    /// The learner of the scope. Null if the allowance is for all learners.
     pub user_id: Option<UserId>,
-    /// The course. Null unless the scope is a course.
+    /// The course of the scope. Null if the scope has no course.
     pub course_id: Option<CourseId>,
-    /// The subject. Null unless the scope is a subject.
+    /// The subject of the scope. Null if the scope has no subject.
     pub subject_id: Option<SubjectId>,
-    /// Extra seconds for each sitting. Null for none.
+    /// The number of extra seconds for each sitting. Null if the allowance gives no extra time.
     pub extra_seconds: Option<i32>,
-    /// The number of attempts of each card. Null to leave it as it is.
+    /// The maximum number of attempts of each card. Null if the allowance does not change this number.
     pub max_attempts: Option<i32>,
-    /// The reason, as support wrote it.
+    /// The reason for the allowance, as support wrote it. Null if support gave none.
     pub reason: Option<String>,
     /// The member of support who granted the allowance.
     pub granted_by: UserId,

@@ -1,4 +1,4 @@
-//! The audit log. Each entry is written in the same transaction as the action.
+//! The audit trail. Each audit event is written in the transaction of the action that it records.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,17 +14,17 @@ pub struct Model {
     pub id: AuditEventId,
     /// The time of the action.
     pub at: DateTimeUtc,
-    /// The user who acted. Null if the system acted.
+    /// The user who acted. Null if the server or an operator on the command line acted.
     pub actor_id: Option<UserId>,
     /// The action, such as `purchase.created`.
     pub action: String,
-    /// The table of the changed row.
+    /// The name of the table with the row that the action concerns.
     pub target_type: String,
-    /// The id of the changed row.
+    /// The id of the row that the action concerns.
     pub target_id: i64,
-    /// The values that the action changed, before it, as a JSON object. Null if the action changed no values.
+    /// The values that the action changed, as they were before it, as a JSON object. Null if none are recorded.
     pub state_before: Option<String>,
-    /// The values after the action.
+    /// The values that the action changed, as they were after it, as a JSON object. Null if none are recorded.
     pub state_after: Option<String>,
 }
 

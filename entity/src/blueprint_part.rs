@@ -5,25 +5,25 @@ use sea_orm::entity::prelude::*;
 use crate::question_version::Difficulty;
 use crate::{SubjectId, TopicId};
 
-/// A row of `blueprint_parts`. A subject without a blueprint has tests of `questions_per_test` questions, from all
-/// topics and difficulties.
+/// A row of `blueprint_parts`: a part of the tests of a subject. If a subject has no such row, its tests have
+/// `questions_per_test` questions, of all topics and difficulties.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "blueprint_parts")]
 pub struct Model {
-    /// The subject.
+    /// The subject to which the blueprint belongs.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
     /// The position of the part in the test, from 0.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i32,
-    /// The topic of the questions. Null for any topic.
+    /// The topic of the questions in this part. Null for any topic.
     pub topic_id: Option<TopicId>,
-    /// The difficulty of the questions. Null for any difficulty.
+    /// The difficulty of the questions in this part. Null for any difficulty.
     pub difficulty: Option<Difficulty>,
-    /// The number of questions.
+    /// The number of questions in this part.
     pub questions: i32,
-    /// The topic as a relation.
+    /// The topic of `topic_id`, as a relation.
     #[sea_orm(belongs_to, from = "topic_id", to = "id")]
     pub topic: BelongsTo<Option<super::topic::Entity>>,
 }

@@ -9,16 +9,16 @@ use crate::{SubjectId, UserId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "cart_items")]
 pub struct Model {
-    /// The owner of the cart.
+    /// The user to whom the cart belongs.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
     /// The subject in the cart.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// The time when the subject was added.
+    /// The time when the subject was added to the cart.
     pub added_at: DateTimeUtc,
-    /// The price of the subject by itself when it was added, in minor units. Null if it was added before carts
-    /// recorded prices.
+    /// The price of the single subject when it was added to the cart, in minor units. Null if the price is not known,
+    /// as for items that were added before carts recorded prices.
     pub price: Option<i64>,
 }
 

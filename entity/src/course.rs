@@ -12,21 +12,21 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: CourseId,
-    /// A stable name for imports. Unique if set.
+    /// A stable name of the course for imports and exports. Unique if set.
     pub code: Option<String>,
-    /// The title.
+    /// The title of the course.
     pub name: String,
-    /// A description of the course.
+    /// A description of the course. Null if it has none.
     pub description: Option<String>,
     /// The currency of all prices in the course, as an ISO 4217 code.
     pub currency: String,
     /// The price of the whole course, in minor units. Null if the course is not sold as a bundle.
     pub bundle_price: Option<i64>,
-    /// The number of days that a purchase lasts. Null for no limit.
+    /// The number of days for which a purchase gives access. Null for no limit.
     pub validity_days: Option<i32>,
-    /// The number of the row's present state. Each change adds 1.
+    /// The number of the row's present state. Each change of the row adds 1.
     pub version: i32,
-    /// The time when the course was archived.
+    /// The time when the course was archived. Null if it is not archived.
     pub archived_at: Option<DateTimeUtc>,
     /// The time when the course was created.
     pub created_at: DateTimeUtc,

@@ -1,7 +1,9 @@
-//! Entitlements: one row for each subject of a purchase. An entitlement is live until it ends.
+//! Entitlements: the rights of users to subjects, one row for each subject of a purchase. An entitlement is live until
+//! it ends or expires.
 //!
-//! The table has a generated column `live`, which the model omits. It is 1 while `ended_at` is null, and null
-//! afterwards. UNIQUE (user_id, subject_id, live) refuses a second live entitlement of a user to a subject.
+//! The table has a generated column `live`, which the model omits. Its value is 1 while `ended_at` is null, and null
+//! afterwards. UNIQUE (user_id, subject_id, live) refuses a second entitlement of a user to a subject that has not
+//! ended.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Condition;
@@ -12,10 +14,10 @@ use crate::{PurchaseId, SubjectId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum EntitlementEnd {
-    /// The subject was refunded.
+    /// The subject of the entitlement was refunded.
     #[sea_orm(string_value = "refunded")]
     Refunded,
-    /// The term of the purchase was over.
+    /// The term of the purchase is over.
     #[sea_orm(string_value = "expired")]
     Expired,
 }
@@ -31,14 +33,14 @@ pub struct Model {
     /// The subject that the entitlement gives access to.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// The owner.
+    /// The user who has the entitlement.
     pub user_id: UserId,
     /// The price paid for this subject, in minor units of the purchase's currency. It includes the tax.
     pub price_paid: i64,
-    /// The list price of the subject at the purchase, in minor units. This and `tax` are null for a purchase made
-    /// before purchases recorded them.
+    /// The list price of the subject at the purchase, in minor units. `list_price` and `tax` are null for a purchase
+    /// that was made before purchases recorded them.
     pub list_price: Option<i64>,
-    /// The part of `price_paid` that is tax, in minor units.
+    /// The part of `price_paid` that is tax, in minor units. Null if `list_price` is null.
     pub tax: Option<i64>,
     /// The number of test cards that the entitlement granted.
     pub test_cards: i32,
@@ -46,9 +48,11 @@ pub struct Model {
     pub granted_at: DateTimeUtc,
     /// The time when the entitlement expires. Null if it never expires.
     pub expires_at: Option<DateTimeUtc>,
-    /// The time when the entitlement was ended, by a refund or because it was found to have expired.
+    /// The time when the server recorded the end of the entitlement: at a refund, or when it found that the term was
+    /// over. Null until then.
     pub ended_at: Option<DateTimeUtc>,
-    /// The reason why the entitlement ended. Null while it has not ended, and if it ended before reasons were recorded.
+    /// The reason why the entitlement ended. Null while `ended_at` is null, and if the entitlement ended before reasons
+    /// were recorded.
     pub end_reason: Option<EntitlementEnd>,
 }
 
@@ -76,14 +80,14 @@ impl Entity {
     }
 }
 
-/// Returns the condition that an entitlement is live at `now`: it was not ended and has not expired.
+/// Returns the SQL condition that an entitlement is live at `now`: it was not ended and has not expired.
 #[must_use]
 pub fn live(now: DateTimeUtc) -> Condition {
     let unexpired = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now));
     Condition::all().add(Column::EndedAt.is_null()).add(unexpired)
 }
 
-/// Returns whether an entitlement with these times is live at `now`.
+/// Returns whether an entitlement with this end and this expiry is live at `now`.
 #[must_use]
 pub fn is_live(ended_at: Option<DateTimeUtc>, expires_at: Option<DateTimeUtc>, now: DateTimeUtc) -> bool {
     ended_at.is_none() && expires_at.is_none_or(|end| end > now)

@@ -9,12 +9,12 @@ use crate::{MockTestAttemptId, UserId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "extra_times")]
 pub struct Model {
-    /// The card.
+    /// The card to which the extra time belongs.
     #[sea_orm(primary_key, auto_increment = false)]
     pub mock_test_attempt_id: MockTestAttemptId,
-    /// The number of seconds that each sitting is extended by.
+    /// The number of seconds by which each sitting of the card is extended.
     pub seconds: i32,
-    /// The support user who granted the extra time.
+    /// The member of support who granted the extra time.
     pub granted_by: UserId,
     /// The time when the extra time was granted.
     pub granted_at: DateTimeUtc,

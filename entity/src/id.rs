@@ -1,4 +1,4 @@
-//! A type of its own for the ids of each table.
+//! The types of ids. Each table has a type of its own.
 
 use sea_orm::DeriveValueType;
 

@@ -1,9 +1,9 @@
 //! The tables of jishu as SeaORM entities, one file for each table.
 //!
-//! The finders named `of` take the id of the owner, so that a query cannot return rows of other users. Ids are
-//! newtypes (see [`id`]), so that the id of a subject cannot be passed as the id of a course. Money is an integer
-//! in minor units of the course's currency, such as paise or cents. Times are in UTC, with microseconds. This crate
-//! does not depend on GraphQL or HTTP.
+//! The finders named `of` take the id of the owner, so that a query cannot return rows of other users. Ids are newtypes
+//! (see [`id`]), so that the id of a subject cannot be passed as the id of a course. Money is an integer in minor units
+//! of its currency, such as paise or cents. Times are in UTC, with microseconds. This crate does not depend on GraphQL
+//! or HTTP.
 
 pub mod accepted_text;
 pub mod account_link;

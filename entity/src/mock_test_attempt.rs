@@ -1,4 +1,4 @@
-//! Test cards: the numbered mock tests that a purchase grants.
+//! Cards: the numbered mock tests that a purchase grants.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,25 +8,24 @@ use crate::{MockTestAttemptId, PurchaseId, SubjectId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum CardStatus {
-    /// The card was never used.
+    /// No sitting of the card was started yet.
     #[sea_orm(string_value = "available")]
     Available,
-    /// A sitting is open.
+    /// A sitting of the card is open.
     #[sea_orm(string_value = "in_progress")]
     InProgress,
-    /// A sitting was completed, and attempts are left.
+    /// At least one sitting has ended, and attempts are left.
     #[sea_orm(string_value = "completed")]
     Completed,
-    /// All attempts are used.
+    /// All attempts of the card are used.
     #[sea_orm(string_value = "exhausted")]
     Exhausted,
 }
 
-/// A row of `mock_test_attempts`.
+/// A row of `mock_test_attempts`, which is a card.
 ///
-/// UNIQUE `unique_test_per_purchase_subject` (purchase_id, subject_id, test_number). The pair (purchase_id,
-/// subject_id) refers to the entitlement. Scores are in hundredths of a mark, and percentages in hundredths of a
-/// per cent.
+/// UNIQUE `unique_test_per_purchase_subject` (purchase_id, subject_id, test_number). The pair (purchase_id, subject_id)
+/// refers to the entitlement. Scores are in hundredths of a mark, and percentages in hundredths of a per cent.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "mock_test_attempts")]
@@ -44,19 +43,19 @@ pub struct Model {
     pub test_number: i32,
     /// The status of the card.
     pub status: CardStatus,
-    /// The number of attempts allowed.
+    /// The maximum number of attempts.
     pub max_attempts: i32,
-    /// The number of attempts used.
+    /// The number of attempts that are used.
     pub attempts_used: i32,
-    /// The start of the latest sitting.
+    /// The time when the latest sitting started. Null before the first sitting.
     pub latest_attempt_at: Option<DateTimeUtc>,
-    /// The score of the latest scored sitting.
+    /// The score of the latest scored sitting. Null before a sitting was scored.
     pub latest_score: Option<i32>,
-    /// The percentage of the latest scored sitting.
+    /// The percentage of the latest scored sitting. Null before a sitting was scored.
     pub latest_percentage: Option<i32>,
-    /// The score of the first scored sitting.
+    /// The score of the first scored sitting. Null before a sitting was scored.
     pub first_score: Option<i32>,
-    /// The highest score of all scored sittings.
+    /// The highest score of all scored sittings. Null before a sitting was scored.
     pub best_score: Option<i32>,
 }
 

@@ -1,4 +1,4 @@
-//! Identities at an issuer of OpenID Connect with which users sign in.
+//! Identities: accounts at an issuer of OpenID Connect, with which users sign in.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,11 +12,11 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: OidcIdentityId,
-    /// The account.
+    /// The account of jishu to which the identity is linked.
     pub user_id: UserId,
-    /// The issuer (`iss`). Unique together with the subject.
+    /// The issuer (`iss`). The pair of `issuer` and `subject` is unique.
     pub issuer: String,
-    /// The name of the user at the issuer (`sub`).
+    /// The identifier of the user at the issuer (`sub`).
     pub subject: String,
     /// The time when the identity was linked to the account.
     pub created_at: DateTimeUtc,

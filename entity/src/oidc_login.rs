@@ -1,4 +1,4 @@
-//! Sign-ins by OpenID Connect that wait for their return from the issuer.
+//! Sign-ins with OpenID Connect that have begun. They end when the user returns from the issuer.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,14 +12,14 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: OidcLoginId,
-    /// The account to which the identity is going to be linked. Null for a sign-in.
+    /// The account to which the identity shall be linked. Null if the user signs in.
     pub user_id: Option<UserId>,
-    /// The SHA-256 hash of the state, in hexadecimal. Unique.
+    /// The SHA-256 hash of the parameter `state`, in hexadecimal. Unique.
     #[sea_orm(unique)]
     pub state_hash: String,
-    /// The SHA-256 hash of the key that only the browser has, in hexadecimal.
+    /// The SHA-256 hash of the key that only the user's browser has, in hexadecimal.
     pub browser_hash: String,
-    /// The value that the ID token must repeat.
+    /// The random text that the ID token must repeat.
     pub nonce: String,
     /// The code verifier of PKCE, encrypted with a key of the server.
     pub code_verifier: String,

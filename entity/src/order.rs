@@ -1,4 +1,4 @@
-//! Orders: each row is a quote that a buyer agreed to pay, and what became of it.
+//! Orders: each row is a price that a buyer agreed to pay for subjects, with the state of its payment.
 
 use sea_orm::entity::prelude::*;
 
@@ -15,10 +15,10 @@ pub enum OrderProvider {
     /// The buyer pays at Stripe.
     #[sea_orm(string_value = "stripe")]
     Stripe,
-    /// In cash or by a transfer, which support confirms.
+    /// The buyer pays in cash or by a transfer, and support confirms the payment.
     #[sea_orm(string_value = "manual")]
     Manual,
-    /// Not at all: its price is 0.
+    /// Nothing is to pay, because the price of the order is 0.
     #[sea_orm(string_value = "free")]
     Free,
 }
@@ -27,33 +27,33 @@ pub enum OrderProvider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum OrderState {
-    /// Waits for its payment.
+    /// The order waits for its payment.
     #[sea_orm(string_value = "pending")]
     Pending,
-    /// The money was captured, and the subjects are not granted yet.
+    /// The order is paid, and the subjects are not granted yet.
     #[sea_orm(string_value = "paid")]
     Paid,
-    /// The subjects are granted.
+    /// The subjects of the order are granted.
     #[sea_orm(string_value = "granted")]
     Granted,
-    /// Nobody paid in time.
+    /// Nobody paid the order in time.
     #[sea_orm(string_value = "expired")]
     Expired,
-    /// The buyer cancelled the order before a payment.
+    /// The buyer cancelled the order before it was paid.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
-    /// All money of the order is on its way back.
+    /// All money of the order goes back, and at least one refund is not settled yet.
     #[sea_orm(string_value = "refunding")]
     Refunding,
     /// All money of the order went back.
     #[sea_orm(string_value = "refunded")]
     Refunded,
-    /// A member of support must decide.
+    /// A member of support must decide what happens with the money.
     #[sea_orm(string_value = "needs_attention")]
     NeedsAttention,
 }
 
-/// The reason why an order is in its state, or why its money goes back.
+/// The reason why an order is in its state, or why money of the order goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum OrderReason {
@@ -63,10 +63,10 @@ pub enum OrderReason {
     /// The account of the buyer is deactivated.
     #[sea_orm(string_value = "buyer_inactive")]
     BuyerInactive,
-    /// The buyer owned the subjects before the money came.
+    /// The buyer already owned the subjects when the money came.
     #[sea_orm(string_value = "already_owned")]
     AlreadyOwned,
-    /// The subjects are no longer sold.
+    /// The subjects are archived, so they are no longer sold.
     #[sea_orm(string_value = "archived")]
     Archived,
     /// The money came late, and the subjects cost more by then.
@@ -75,22 +75,22 @@ pub enum OrderReason {
     /// The payment has another amount or currency than the order.
     #[sea_orm(string_value = "amount_mismatch")]
     AmountMismatch,
-    /// The order was paid before.
+    /// The order was paid before this payment.
     #[sea_orm(string_value = "paid_twice")]
     PaidTwice,
-    /// Support refunded the purchase.
+    /// Support refunded the purchase that the order made.
     #[sea_orm(string_value = "refund_requested")]
     RefundRequested,
     /// Somebody refunded the payment at the provider's console.
     #[sea_orm(string_value = "console_refund")]
     ConsoleRefund,
-    /// The buyer's bank took the money back.
+    /// The buyer's bank decided a dispute for the buyer, and took the money back.
     #[sea_orm(string_value = "charged_back")]
     ChargedBack,
-    /// A dispute was closed without a decision that the provider tells.
+    /// A dispute was closed, and the provider does not report who won.
     #[sea_orm(string_value = "dispute_closed")]
     DisputeClosed,
-    /// A refund failed, and no further try is made.
+    /// A refund failed, and the server does not try again.
     #[sea_orm(string_value = "refund_failed")]
     RefundFailed,
     /// A member of support must give the money back by hand.
@@ -111,63 +111,64 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: OrderId,
-    /// The buyer.
+    /// The buyer who made the order.
     pub user_id: UserId,
     /// The course of all subjects of the order.
     pub course_id: CourseId,
-    /// The way in which the buyer chose the subjects.
+    /// The way in which the buyer chose the subjects of the order.
     pub purchase_type: PurchaseType,
-    /// The number on the receipt. The provider gets it as the reference of the order.
+    /// The number on the receipt. It is also the reference that the provider gets for the order.
     #[sea_orm(unique)]
     pub receipt_number: String,
-    /// The key for the provider and for the grant: a canonical UUID that never changes.
+    /// The idempotency key of the order at the provider and of its purchase: a canonical UUID that never changes.
     #[sea_orm(unique)]
     pub reference: String,
-    /// The client's idempotency key, or a new one. A canonical UUID.
+    /// The client's idempotency key, or a new key if the client sent none. It is a canonical UUID.
     pub idempotency_key: String,
-    /// The SHA-256 digest of the request.
+    /// The SHA-256 digest of the request that made the order.
     pub request_hash: String,
     /// The way in which the order is paid.
     pub provider: OrderProvider,
-    /// The provider's id of the order. Null until the provider has made it.
+    /// The provider's id of the order. Null until the provider has created the order.
     pub provider_reference: Option<String>,
-    /// The provider's id of the payment that pays the order. Null until it is paid.
+    /// The provider's id of the payment that pays the order. Null until the order is paid.
     pub payment_reference: Option<String>,
     /// The amount to pay, in minor units. It includes the tax.
     pub amount: i64,
-    /// The sum of the list prices, in minor units.
+    /// The sum of the list prices of the subjects, in minor units.
     pub subtotal: i64,
     /// The part of `amount` that is tax, in minor units.
     pub tax: i64,
-    /// The name of the tax.
+    /// The name of the tax, such as GST.
     pub tax_label: String,
-    /// The rate of the tax in hundredths of a per cent.
+    /// The rate of the tax, in hundredths of a per cent.
     pub tax_basis_points: i32,
     /// Whether the prices of the catalogue included the tax.
     pub is_tax_included: bool,
-    /// The currency, as an ISO 4217 code.
+    /// The currency of the amounts, as an ISO 4217 code.
     pub currency: String,
-    /// The state.
+    /// The state of the order.
     pub state: OrderState,
-    /// The reason of the state. Null if the state needs none.
+    /// The reason why the order is in its state. Null if the state needs no reason.
     pub reason: Option<OrderReason>,
-    /// The purchase that the order made. Null until it is granted.
+    /// The purchase that the order made. Null until the subjects are granted.
     #[sea_orm(unique)]
     pub purchase_id: Option<PurchaseId>,
-    /// The time of the order.
+    /// The time when the order was made.
     pub created_at: DateTimeUtc,
     /// The time until which the order can be paid at its price.
     pub expires_at: DateTimeUtc,
-    /// The time when the server learned that the order is paid.
+    /// The time when the server learned that the order is paid. Null until then.
     pub paid_at: Option<DateTimeUtc>,
-    /// The time of the latest change of the state.
+    /// The time when the state changed last.
     pub changed_at: DateTimeUtc,
-    /// The time from which the buyer's bank disputes the payment. Null if it does not.
+    /// The time when the server learned of the open dispute about the payment. Null if there is no open dispute.
     pub disputed_at: Option<DateTimeUtc>,
-    /// The time from which a node looks at the order again: the next look, or the end of the lease. Null if there is
-    /// nothing to look for.
+    /// The time from which a node may claim the order for its next check: the planned time of the check, or the end of
+    /// a lease. Null if no check is needed.
     pub due_at: Option<DateTimeUtc>,
-    /// The number of looks in this state. Together with the id, it identifies a lease.
+    /// The number of checks of the order in this state. A node claims the order by adding 1, so each number belongs to
+    /// one lease.
     pub checks: i32,
 }
 

@@ -1,4 +1,5 @@
-//! The outbox: messages to deliver to other systems. Each row is written in the transaction that caused the message.
+//! The outbox: messages that the server must deliver to other systems. Each message is written in the transaction that
+//! caused it.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,10 +9,10 @@ use crate::{OutboxMessageId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum OutboxChannel {
-    /// A mail to a person.
+    /// The message is a mail to a person.
     #[sea_orm(string_value = "mail")]
     Mail,
-    /// A call to a payment provider.
+    /// The message is a call to a payment provider.
     #[sea_orm(string_value = "payment")]
     Payment,
 }
@@ -20,16 +21,16 @@ pub enum OutboxChannel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum OutboxState {
-    /// Waits for a node that delivers it.
+    /// The message waits until a node delivers it.
     #[sea_orm(string_value = "pending")]
     Pending,
-    /// A node holds the lease and delivers it.
+    /// A node has the lease of the message, and delivers it.
     #[sea_orm(string_value = "leased")]
     Leased,
     /// The message was delivered.
     #[sea_orm(string_value = "sent")]
     Sent,
-    /// The message was not delivered, and no node tries any more.
+    /// The message was not delivered, and no node tries to deliver it any more.
     #[sea_orm(string_value = "dead")]
     Dead,
 }
@@ -42,32 +43,32 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: OutboxMessageId,
-    /// The id of the message for its receiver. It stays the same when a delivery is repeated. A canonical UUID.
+    /// The id of the message for its receiver: a canonical UUID. It stays the same when a delivery is repeated.
     #[sea_orm(unique)]
     pub message_id: String,
     /// The way in which the message leaves the server.
     pub channel: OutboxChannel,
     /// The kind of the message in its channel, such as `verify_email`.
     pub kind: String,
-    /// The person whom the message concerns. Null if it concerns nobody.
+    /// The person whom the message concerns. Null if it concerns no person.
     pub user_id: Option<UserId>,
     /// The encrypted content. Null after the message was delivered or has expired.
     pub payload: Option<String>,
-    /// The state.
+    /// The state of the message.
     pub state: OutboxState,
-    /// The number of deliveries that began.
+    /// The number of deliveries that were started.
     pub attempts: i32,
-    /// The time from which a node may claim the message: the next attempt, or the end of the lease.
+    /// The time from which a node may claim the message: the time of the next delivery, or the end of the lease.
     pub due_at: DateTimeUtc,
-    /// The node that holds the lease. A canonical UUID, which a node makes when it starts.
+    /// The node that has the lease: a canonical UUID, which a node makes when it starts. Null without a lease.
     pub lease_owner: Option<String>,
-    /// The reason why the latest delivery failed. It contains no personal data.
+    /// The reason why the latest delivery failed, without personal data. Null if no delivery failed.
     pub last_error: Option<String>,
-    /// The time of the transaction that caused the message.
+    /// The time when the message was written.
     pub created_at: DateTimeUtc,
-    /// The time from which nobody needs the message any more.
+    /// The time from which the message is no longer useful, so that it is not delivered any more.
     pub expires_at: DateTimeUtc,
-    /// The time when the message was delivered.
+    /// The time when the message was delivered. Null until then.
     pub sent_at: Option<DateTimeUtc>,
 }
 

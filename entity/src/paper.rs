@@ -1,10 +1,10 @@
-//! Papers: the questions of a subject's test with one number. All learners get the same paper.
+//! Papers: each row is the list of questions of one test of a subject. All learners get the same paper.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{PaperId, SubjectId};
 
-/// A row of `papers`. UNIQUE (subject_id, test_number). A paper is created when a learner first starts the test.
+/// A row of `papers`. UNIQUE (subject_id, test_number). A paper is created when the first learner starts the test.
 /// Afterwards only `revision` changes.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -13,7 +13,7 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PaperId,
-    /// The subject.
+    /// The subject of the test.
     pub subject_id: SubjectId,
     /// The number of the test. Its cards have the same number.
     pub test_number: i32,
@@ -25,7 +25,7 @@ pub struct Model {
     pub marks_wrong: i32,
     /// Marks for no answer, in hundredths.
     pub marks_unanswered: i32,
-    /// The duration of a sitting.
+    /// The duration of a sitting, in seconds.
     pub time_limit_seconds: i32,
     /// The revision that new sittings use, from 1. Each correction of a key creates the next revision.
     pub revision: i32,

@@ -1,4 +1,5 @@
-//! The number of learners for each score. Only the first sitting of a paper counts.
+//! The number of learners with each score of a paper, for its ranking. Only a learner's first scored sitting of the
+//! paper counts.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,7 +10,7 @@ use crate::PaperId;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "paper_scores")]
 pub struct Model {
-    /// The paper.
+    /// The paper that was scored.
     #[sea_orm(primary_key, auto_increment = false)]
     pub paper_id: PaperId,
     /// The score, in hundredths of a mark.

@@ -1,66 +1,67 @@
-//! Payment events: what is known about the money of orders. Rows are appended, and never changed or deleted.
+//! Payment events: facts about the money of orders. Rows are appended, and never changed or deleted.
 
 use sea_orm::entity::prelude::*;
 
 use crate::order::OrderProvider;
 use crate::{OrderId, PaymentEventId};
 
-/// The kind of a payment event. The sums of an order count only kinds that move money.
+/// The kind of a payment event. The sums of an order count only the kinds of events in which money moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum PaymentEventKind {
-    /// The bank reserved the money.
+    /// The bank reserved the money for the payment.
     #[sea_orm(string_value = "authorized")]
     Authorized,
-    /// The money was taken.
+    /// The money was taken: the provider captured it, or support confirmed that it arrived.
     #[sea_orm(string_value = "captured")]
     Captured,
-    /// An attempt to pay failed. A later one can succeed.
+    /// A try of the buyer to pay failed. A later try can succeed.
     #[sea_orm(string_value = "failed")]
     Failed,
-    /// The payment can no longer be made.
+    /// The payment was cancelled, so the buyer can no longer make it.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
-    /// Money is on its way back.
+    /// A refund of the money was requested.
     #[sea_orm(string_value = "refund_requested")]
     RefundRequested,
-    /// The money went back.
+    /// The money of a refund went back to the buyer.
     #[sea_orm(string_value = "refund_settled")]
     RefundSettled,
-    /// The provider reported that a refund failed. The server tries again.
+    /// The provider reported that a refund failed. The server may try again.
     #[sea_orm(string_value = "refund_refused")]
     RefundRefused,
-    /// The money does not go back: no further try is made.
+    /// A refund failed for good: the money does not go back, and the server makes no further try.
     #[sea_orm(string_value = "refund_failed")]
     RefundFailed,
-    /// The buyer's bank opened a dispute about a payment. It may already hold the money.
+    /// The buyer's bank opened a dispute about a payment. The bank may have taken the money back for now.
     #[sea_orm(string_value = "dispute_opened")]
     DisputeOpened,
-    /// The bank decided for the seller.
+    /// The bank decided the dispute for the seller.
     #[sea_orm(string_value = "dispute_won")]
     DisputeWon,
-    /// The dispute ended, and the provider does not tell how.
+    /// The dispute ended, and the provider does not report who won.
     #[sea_orm(string_value = "dispute_closed")]
     DisputeClosed,
-    /// The bank took the money back.
+    /// The bank decided the dispute for the buyer, and took the money back.
     #[sea_orm(string_value = "charged_back")]
     ChargedBack,
-    /// Support accepted that this money is missing, and left the access.
+    /// Support decided about an order whose money was partly missing, and accepted that this amount is lost. The buyer
+    /// can keep or lose the access.
     #[sea_orm(string_value = "written_off")]
     WrittenOff,
 }
 
-/// The way in which the server learned of an event.
+/// The way in which the server learned of a payment event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum PaymentEventSource {
-    /// The provider sent a webhook.
+    /// The provider sent a webhook about the event.
     #[sea_orm(string_value = "webhook")]
     Webhook,
-    /// The buyer came back, and the server asked the provider.
+    /// The buyer came back from the provider, and the server asked the provider then.
     #[sea_orm(string_value = "return")]
     Return,
-    /// The server asked the provider by itself.
+    /// The reconciler of the server asked the provider.
     #[sea_orm(string_value = "reconciler")]
     Reconciler,
     /// A member of support reported or caused the event.
@@ -81,25 +82,27 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PaymentEventId,
-    /// The order. Null if the server knows no such order.
+    /// The order to which the event belongs. Null if the server has no such order.
     pub order_id: Option<OrderId>,
-    /// The provider.
+    /// The provider that reported the event, or the way in which the order is paid.
     pub provider: OrderProvider,
-    /// The name of the fact, such as `captured:pay_1`. Whoever reports a fact again changes nothing.
+    /// The name of the fact, such as `captured:pay_1`. It is unique for each provider, so a fact that is reported again
+    /// changes nothing.
     pub fact: String,
-    /// The provider's id of the event that reported the fact first. Null if no webhook did.
+    /// The provider's id of the webhook event that reported the fact first. Null if no webhook reported it first.
     pub event_id: Option<String>,
-    /// The event that concerns the money.
+    /// The kind of the event.
     pub kind: PaymentEventKind,
-    /// The provider's id of the payment.
+    /// The provider's id of the payment. Null if it is unknown.
     pub payment: Option<String>,
-    /// The provider's id of the refund or of the dispute.
+    /// The provider's id of the refund or of the dispute. Null for other events, and if it is unknown.
     pub object: Option<String>,
-    /// The reference of the refund that the server sent.
+    /// The reference of a refund, which the server sent to the provider. Null for other events, and for refunds that
+    /// the server did not make.
     pub reference: Option<String>,
-    /// The amount in minor units. Null if the event has none.
+    /// The amount, in minor units. Null if the event has none.
     pub amount: Option<i64>,
-    /// The currency of the amount.
+    /// The currency of the amount. Null if the event has no amount.
     pub currency: Option<String>,
     /// The way in which the server learned of the event.
     pub source: PaymentEventSource,

@@ -1,4 +1,4 @@
-//! Payment refunds: money of orders that goes back the way it came.
+//! Payment refunds: money of orders that goes back to the payment it came from.
 
 use sea_orm::entity::prelude::*;
 
@@ -16,37 +16,37 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PaymentRefundId,
-    /// The order.
+    /// The order whose money goes back.
     pub order_id: OrderId,
-    /// The refund of the purchase. Null if the money never bought anything.
+    /// The refund of the purchase to which the payment refund belongs. Null if the money did not buy anything.
     #[sea_orm(unique)]
     pub refund_id: Option<RefundId>,
-    /// The provider.
+    /// The provider of the order's payment.
     pub provider: OrderProvider,
-    /// The provider's id of the payment.
+    /// The provider's id of the payment whose money goes back.
     pub payment: String,
-    /// The reference that the provider gets. A canonical UUID, and a new one for each try.
+    /// The reference of the refund at the provider: a canonical UUID, and a new one for each try.
     #[sea_orm(unique)]
     pub reference: String,
-    /// The provider's id of the refund. Null until it is known.
+    /// The provider's id of the refund. Null until the server knows it.
     pub provider_refund: Option<String>,
-    /// The amount, in minor units.
+    /// The amount that goes back, in minor units.
     pub amount: i64,
     /// The currency, as an ISO 4217 code.
     pub currency: String,
-    /// The reason.
+    /// The reason why the money goes back.
     pub reason: OrderReason,
-    /// The state.
+    /// The status of the payment refund.
     pub status: RefundStatus,
-    /// The number of tries.
+    /// The number of tries, from 1.
     pub tries: i32,
-    /// The message of the outbox that carries the current try. Null if none does.
+    /// The `message_id` of the outbox message that makes the current try. Null if no message does.
     pub message_id: Option<String>,
-    /// The provider's code of the latest failure.
+    /// The provider's code of the latest failure. Null if no try failed.
     pub failure: Option<String>,
-    /// The time of the request.
+    /// The time when the payment refund was requested.
     pub requested_at: DateTimeUtc,
-    /// The time when the money went back.
+    /// The time when the money went back. Null until then.
     pub settled_at: Option<DateTimeUtc>,
 }
 

@@ -1,9 +1,9 @@
-//! Pictures that questions show. Each is stored once, by the hash of its bytes. Rows are never deleted: the review of a
-//! past sitting may need them.
+//! Pictures in the texts of questions. Each picture is stored once, by the hash of its bytes. Rows are never deleted,
+//! because the review of a past sitting may show the picture.
 
 use sea_orm::entity::prelude::*;
 
-/// The kind of a picture.
+/// The file format of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum PictureType {
@@ -29,15 +29,15 @@ pub enum PictureType {
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "pictures")]
 pub struct Model {
-    /// The SHA-256 of the bytes, in hexadecimal. The texts of questions name a picture by it.
+    /// The SHA-256 hash of the bytes, in hexadecimal. The texts of questions name a picture by this hash.
     #[sea_orm(primary_key, auto_increment = false)]
     pub hash: String,
-    /// The last part of the address of the picture, in hexadecimal. Who knows it may see the picture.
+    /// The last part of the address of the picture, in hexadecimal. Whoever has this key may see the picture.
     #[sea_orm(unique)]
     pub address_key: String,
-    /// The kind of the picture, by its bytes.
+    /// The file format of the picture, which its first bytes show.
     pub media_type: PictureType,
-    /// The number of bytes.
+    /// The number of bytes of the file.
     pub size: i32,
     /// The content of the file.
     #[sea_orm(column_type = "Blob")]

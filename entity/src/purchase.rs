@@ -1,4 +1,4 @@
-//! Purchases: one row for each purchase.
+//! Purchases: each row is the subjects of one course that a user bought at once, and their price.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,10 +11,10 @@ pub enum PurchaseType {
     /// The buyer chose one subject.
     #[sea_orm(string_value = "single_subject")]
     SingleSubject,
-    /// Two or more subjects of one course.
+    /// The buyer chose two or more subjects of one course.
     #[sea_orm(string_value = "multiple_subjects")]
     MultipleSubjects,
-    /// Every subject of the course that is on sale.
+    /// The buyer chose the whole course: every subject of it that is on sale.
     #[sea_orm(string_value = "full_bundle")]
     FullBundle,
 }
@@ -23,10 +23,10 @@ pub enum PurchaseType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum PurchaseStatus {
-    /// The purchase was made.
+    /// The purchase was made, and not all of its subjects were refunded.
     #[sea_orm(string_value = "active")]
     Active,
-    /// The purchase was refunded, and its entitlements were ended.
+    /// All subjects of the purchase were refunded, and their entitlements have ended.
     #[sea_orm(string_value = "refunded")]
     Refunded,
 }
@@ -39,24 +39,24 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PurchaseId,
-    /// The buyer.
+    /// The buyer who made the purchase.
     pub user_id: UserId,
     /// The course of all subjects of the purchase.
     pub course_id: CourseId,
     /// The way in which the buyer chose the subjects.
     pub purchase_type: PurchaseType,
-    /// The total paid, in minor units. It includes the tax.
+    /// The total price that was paid, in minor units. It includes the tax.
     pub cost: i64,
-    /// The sum of the list prices, in minor units. This and the columns about tax are null for a purchase made before
-    /// purchases recorded them.
+    /// The sum of the list prices, in minor units. `subtotal` and the columns about the tax are null for a purchase
+    /// that was made before purchases recorded them.
     pub subtotal: Option<i64>,
-    /// The part of `cost` that is tax, in minor units.
+    /// The part of `cost` that is tax, in minor units. Null if `subtotal` is null.
     pub tax: Option<i64>,
-    /// The name of the tax, such as GST.
+    /// The name of the tax, such as GST. Null if `subtotal` is null.
     pub tax_label: Option<String>,
-    /// The rate of the tax in hundredths of a per cent.
+    /// The rate of the tax, in hundredths of a per cent. Null if `subtotal` is null.
     pub tax_basis_points: Option<i32>,
-    /// Whether the prices of the catalogue included the tax.
+    /// Whether the prices of the catalogue included the tax. Null if `subtotal` is null.
     pub is_tax_included: Option<bool>,
     /// The currency, as an ISO 4217 code.
     pub currency: String,
@@ -64,7 +64,7 @@ pub struct Model {
     pub status: PurchaseStatus,
     /// The time of the purchase.
     pub created_at: DateTimeUtc,
-    /// The time when the purchase expires. Null if it never expires.
+    /// The time when the access that the purchase gives expires. Null if it never expires.
     pub expires_at: Option<DateTimeUtc>,
 }
 

@@ -1,4 +1,4 @@
-//! Complimentary purchases: who granted a purchase without payment, and why.
+//! Complimentary purchases: who granted a purchase without a payment, and why.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,7 +14,7 @@ pub struct Model {
     pub purchase_id: PurchaseId,
     /// The member of support who granted the purchase. Null if an operator granted it on the command line.
     pub granted_by: Option<UserId>,
-    /// The reason.
+    /// The reason why the purchase was granted.
     pub reason: String,
 }
 

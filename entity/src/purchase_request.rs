@@ -1,18 +1,18 @@
-//! Purchase requests that got a response, by the client's idempotency key. A repeated request gets the first response
-//! again.
+//! Purchase requests that got a response, by the client's idempotency key. A request with the same key gets the same
+//! response again.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{PurchaseId, PurchaseRequestId, UserId};
 
-/// The outcome of the request.
+/// The outcome of a purchase request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum RequestOutcome {
     /// The request made the purchase.
     #[sea_orm(string_value = "created")]
     Created,
-    /// The user already owned all subjects. The purchase is the one that granted the first of them.
+    /// The user already owned all subjects. `purchase_id` is the purchase that granted the first of them.
     #[sea_orm(string_value = "existing")]
     Existing,
 }
@@ -30,11 +30,11 @@ pub struct Model {
     /// The client's idempotency key, or a new key if the client sent none. It is a canonical UUID, unique for each
     /// user.
     pub idempotency_key: String,
-    /// The SHA-256 hash of the request, in hexadecimal.
+    /// The SHA-256 hash of the content of the request, in hexadecimal.
     pub request_hash: String,
     /// The outcome of the request.
     pub outcome: RequestOutcome,
-    /// The purchase in the response.
+    /// The purchase that the response contains.
     pub purchase_id: PurchaseId,
     /// The time of the request.
     pub created_at: DateTimeUtc,

@@ -1,4 +1,4 @@
-//! The subjects of a purchase request that the buyer already owned.
+//! The subjects that a buyer asked for in a purchase request, but already owned.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,10 +9,10 @@ use crate::{PurchaseId, PurchaseRequestId, SubjectId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "purchase_request_owned")]
 pub struct Model {
-    /// The request.
+    /// The purchase request.
     #[sea_orm(primary_key, auto_increment = false)]
     pub request_id: PurchaseRequestId,
-    /// The subject that the buyer owned.
+    /// The subject that the buyer already owned.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
     /// The earlier purchase that granted the subject.

@@ -1,4 +1,4 @@
-//! Questions: the data that all versions of a question share.
+//! Questions: the data that all versions of a question have in common.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,11 +14,11 @@ pub struct Model {
     pub id: QuestionId,
     /// The subject of the question.
     pub subject_id: SubjectId,
-    /// The authors' id of the question. An import with the same id creates a new version.
+    /// The authors' id of the question. An import of changed content with the same id creates a new version.
     pub external_id: String,
-    /// The version that new papers use, from 1.
+    /// The number of the version that new papers use, from 1.
     pub current_version: i32,
-    /// The time when the question was archived. New papers do not include it.
+    /// The time when the question was archived. Null if it is not archived. New papers leave archived questions out.
     pub archived_at: Option<DateTimeUtc>,
     /// The time when the question was created.
     pub created_at: DateTimeUtc,

@@ -1,4 +1,4 @@
-//! Corrections of keys: their author, question, time and reason.
+//! Corrections of keys: each row is a change of the key of a question, with its author, time and reason.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,15 +12,15 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: QuestionCorrectionId,
-    /// The question.
+    /// The question whose key was corrected.
     pub question_id: QuestionId,
-    /// The version with the wrong key.
+    /// The version of the question with the wrong key.
     pub previous_version_id: QuestionVersionId,
-    /// The version with the right key.
+    /// The version of the question with the right key.
     pub version_id: QuestionVersionId,
-    /// The author who corrected the question. Null if an operator did so on the command line.
+    /// The author who corrected the key. Null if an operator corrected it on the command line.
     pub corrected_by: Option<UserId>,
-    /// The reason.
+    /// The reason for the correction.
     pub reason: String,
     /// The time of the correction.
     pub corrected_at: DateTimeUtc,

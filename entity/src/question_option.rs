@@ -1,4 +1,4 @@
-//! The options of questions, in the order of their authors.
+//! The options of questions, in the order in which the authors wrote them.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,7 +12,8 @@ pub struct Model {
     /// The version of the question.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version_id: QuestionVersionId,
-    /// The position in the author's order, from 0 to 25. Learners never see it, because it can reveal the key.
+    /// The position of the option in the author's order, from 0 to 25. Learners never see this position, because it can
+    /// reveal the key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i32,
     /// The text of the option.

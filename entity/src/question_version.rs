@@ -1,4 +1,4 @@
-//! Versions of questions. Rows never change, so that an edit cannot change a past result.
+//! Versions of questions. Rows never change, so that an edit of a question cannot change a past result.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,7 +11,7 @@ pub enum QuestionKind {
     /// The learner chooses one option. One option is correct.
     #[sea_orm(string_value = "single_choice")]
     SingleChoice,
-    /// The learner chooses several options. The answer is correct with all correct options and no other.
+    /// The learner chooses one or more options. The answer is correct if it has all correct options and no other.
     #[sea_orm(string_value = "multiple_choice")]
     MultipleChoice,
     /// The learner enters a number.
@@ -47,7 +47,7 @@ pub enum TextFormat {
     /// Markdown (CommonMark).
     #[sea_orm(string_value = "markdown")]
     Markdown,
-    /// HTML as the authors wrote it. A client must sanitise it before display.
+    /// HTML as the authors wrote it. A client must sanitise it before it shows it.
     #[sea_orm(string_value = "html")]
     Html,
 }
@@ -60,9 +60,9 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: QuestionVersionId,
-    /// The question.
+    /// The question to which the version belongs.
     pub question_id: QuestionId,
-    /// The number of the version, from 1.
+    /// The number of this version of the question, from 1.
     pub version: i32,
     /// The topic of the question.
     pub topic_id: TopicId,
@@ -74,20 +74,20 @@ pub struct Model {
     pub text_format: TextFormat,
     /// The stem: the text that asks the question.
     pub stem: String,
-    /// The explanation of the key.
+    /// The explanation of the key. Null if there is none.
     pub explanation: Option<String>,
     /// The key of a numeric question, as an exact decimal number. Null for other questions.
     pub numeric_value: Option<String>,
     /// The largest difference from the key at which an answer is still correct. Null if `numeric_value` is null.
     pub numeric_tolerance: Option<String>,
-    /// Whether a sitting shows the options in the author's order. Otherwise it shuffles them.
+    /// Whether a sitting shows the options in the author's order. Otherwise a sitting shuffles the options.
     pub keeps_options: bool,
-    /// The options that keep their positions while the others are shuffled, as bits: bit n is the option at the author's
-    /// position n. 0 if `keeps_options` is true.
+    /// The options that keep their positions while the other options are shuffled, as bits: bit n is the option at the
+    /// author's position n. 0 if `keeps_options` is true.
     pub fixed_options: i64,
-    /// Whether capital and small letters of a short answer differ. False for other questions.
+    /// Whether capital and small letters count as different in a short answer. False for other kinds of questions.
     pub is_case_sensitive: bool,
-    /// The SHA-256 hash of the content, in hexadecimal. An import of the same content creates no new version.
+    /// The SHA-256 hash of the content, in hexadecimal. An import of the same content does not create a new version.
     pub content_hash: String,
     /// The time when the version was created.
     pub created_at: DateTimeUtc,

@@ -1,4 +1,4 @@
-//! The pictures that the texts of a version show.
+//! The pictures that the texts of a version of a question show.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,7 +12,7 @@ pub struct Model {
     /// The version of the question.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version_id: QuestionVersionId,
-    /// The hash of the picture.
+    /// The hash of the picture, which is its primary key in `pictures`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub hash: String,
 }

@@ -1,4 +1,4 @@
-//! Recovery codes. Each replaces the second factor once, and is stored only as a hash.
+//! Recovery codes. A code replaces the second factor once. Only its hash is stored.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,14 +12,14 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: RecoveryCodeId,
-    /// The account.
+    /// The account to which the code belongs.
     pub user_id: UserId,
     /// The SHA-256 hash of the code, in hexadecimal. Unique.
     #[sea_orm(unique)]
     pub code_hash: String,
     /// The time when the code was made.
     pub created_at: DateTimeUtc,
-    /// The time when the code was used.
+    /// The time when the code was used. Null until then.
     pub used_at: Option<DateTimeUtc>,
 }
 

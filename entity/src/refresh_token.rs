@@ -1,4 +1,4 @@
-//! Refresh tokens. Each can be used once, belongs to a family, and is stored only as a hash.
+//! Refresh tokens. A token can be used once, and belongs to a family. Only its hash is stored.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,32 +12,36 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: RefreshTokenId,
-    /// The owner.
+    /// The user to whom the token was issued.
     pub user_id: UserId,
     /// The SHA-256 hash of the token, in hexadecimal. Unique.
     #[sea_orm(unique)]
     pub token_hash: String,
-    /// The family: all tokens that descend from one sign-in. A canonical UUID.
+    /// The family of the token: all tokens that descend from one sign-in. It is a canonical UUID, and the id of the
+    /// session.
     pub family_id: String,
     /// The time when the token was issued.
     pub created_at: DateTimeUtc,
     /// The time when the token expires.
     pub expires_at: DateTimeUtc,
-    /// The time when the token was exchanged for its successor. A second use revokes the family.
+    /// The time when the token was exchanged for its successor. Null until then. A later use returns the successor
+    /// again while `successor` is set and `successor_until` has not passed, and otherwise revokes the family.
     pub used_at: Option<DateTimeUtc>,
-    /// The time when the family was revoked.
+    /// The time when the family was revoked. Null while the session lasts.
     pub revoked_at: Option<DateTimeUtc>,
     /// The successor of the token, encrypted with a key that is derived from this token. It is erased when the
-    /// successor is used, when the family is revoked, or soon after `successor_until`.
+    /// successor is used, when the family is revoked, or soon after `successor_until`. Null before the first use and
+    /// after the erasure.
     pub successor: Option<String>,
-    /// Until this time, a second use of this token returns its successor.
+    /// The time until which a second use of this token returns its successor again. Null before the first use.
     pub successor_until: Option<DateTimeUtc>,
-    /// The time when the family began. Null for a family that is older than this column.
+    /// The time when the session of the family began. Null for a family that is older than this column.
     pub session_began_at: Option<DateTimeUtc>,
-    /// The program to which the token was issued, such as `Firefox on Linux`. Only the latest token of a live family has
-    /// one.
+    /// The program to which the token was issued, such as `Firefox on Linux`. Only the latest token of a live family
+    /// has it, if the program is known.
     pub program: Option<String>,
-    /// The network to which the token was issued, without its last part. Only the latest token of a live family has one.
+    /// The network to which the token was issued, without the last part of its address. Only the latest token of a live
+    /// family has it.
     pub network: Option<String>,
 }
 

@@ -8,13 +8,14 @@ use crate::{PurchaseId, RefundId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum RefundStatus {
-    /// The access ended, and the money is on its way.
+    /// The access to the subjects ended, and the money is not given back yet.
     #[sea_orm(string_value = "requested")]
     Requested,
     /// The money was given back.
     #[sea_orm(string_value = "settled")]
     Settled,
-    /// The money could not be given back. The access stays ended, and support must settle the refund in another way.
+    /// The money could not be given back. The access does not come back, and support must give the money back in
+    /// another way.
     #[sea_orm(string_value = "failed")]
     Failed,
 }
@@ -29,30 +30,30 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: RefundId,
-    /// The purchase that is refunded, or a part of it.
+    /// The purchase of which all or some subjects are refunded.
     pub purchase_id: PurchaseId,
-    /// The buyer.
+    /// The buyer who gets the money back.
     pub user_id: UserId,
     /// The client's idempotency key, or a new key if the client sent none. It is a canonical UUID.
     pub idempotency_key: String,
-    /// The SHA-256 digest of the request.
+    /// The SHA-256 digest of the content of the refund request.
     pub request_hash: String,
     /// The amount to give back, in minor units. It includes the tax.
     pub amount: i64,
-    /// The part of `amount` that is tax. Null if the purchase recorded no tax.
+    /// The part of `amount` that is tax, in minor units. Null if the purchase recorded no tax.
     pub tax: Option<i64>,
     /// The currency, as an ISO 4217 code.
     pub currency: String,
-    /// The reason, as support wrote it.
+    /// The reason for the refund, as support wrote it.
     pub reason: String,
     /// The status of the refund.
     pub status: RefundStatus,
-    /// The member of support who asked for the refund. The buyer, if the money went back by a chargeback or at the
+    /// The member of support who requested the refund. It is the buyer if the money went back by a chargeback or at the
     /// provider's console.
     pub requested_by: UserId,
-    /// The time of the request, at which the access ended.
+    /// The time of the refund request, at which the access to the subjects ended.
     pub requested_at: DateTimeUtc,
-    /// The time when the money was given back.
+    /// The time when the money was given back. Null until then.
     pub settled_at: Option<DateTimeUtc>,
 }
 

@@ -1,4 +1,4 @@
-//! The subjects in refunds. The primary key refuses a second refund of a subject of a purchase.
+//! The subjects of refunds. The primary key refuses a second refund of the same subject of a purchase.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,17 +9,17 @@ use crate::{PurchaseId, RefundId, SubjectId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "refund_lines")]
 pub struct Model {
-    /// The purchase.
+    /// The purchase of which the subject is refunded.
     #[sea_orm(primary_key, auto_increment = false)]
     pub purchase_id: PurchaseId,
     /// The subject that is refunded.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// The refund.
+    /// The refund to which the line belongs.
     pub refund_id: RefundId,
-    /// The amount for this subject, in minor units. It includes the tax.
+    /// The amount that is given back for this subject, in minor units. It includes the tax.
     pub amount: i64,
-    /// The part of `amount` that is tax. Null if the purchase recorded no tax.
+    /// The part of `amount` that is tax, in minor units. Null if the purchase recorded no tax.
     pub tax: Option<i64>,
 }
 

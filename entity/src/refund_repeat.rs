@@ -1,5 +1,5 @@
-//! Refund requests that found an earlier refund, by the idempotency key of support. The key can never ask for another
-//! refund. The key of the request that made a refund is in its own row.
+//! Idempotency keys of refund requests that found an earlier refund. Because the key is recorded, it can never make
+//! another refund. The key of a request that made a refund is in the row of that refund.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,17 +10,17 @@ use crate::{PurchaseId, RefundId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "refund_repeats")]
 pub struct Model {
-    /// The purchase.
+    /// The purchase that the request named.
     #[sea_orm(primary_key, auto_increment = false)]
     pub purchase_id: PurchaseId,
     /// The client's idempotency key. It is a canonical UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub idempotency_key: String,
-    /// The SHA-256 digest of the request.
+    /// The SHA-256 digest of the content of the refund request.
     pub request_hash: String,
-    /// The refund that the request found.
+    /// The earlier refund that the request found.
     pub refund_id: RefundId,
-    /// The time of the request.
+    /// The time of the refund request.
     pub requested_at: DateTimeUtc,
 }
 

@@ -1,4 +1,5 @@
-//! Second factors: secrets for one-time passwords by time. An account has at most one.
+//! Second factors: the secrets of authenticator apps, which make one-time passwords from the time. An account has at
+//! most one.
 
 use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
@@ -10,25 +11,26 @@ use crate::UserId;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "second_factors")]
 pub struct Model {
-    /// The account. Primary key.
+    /// The account to which the second factor belongs. Primary key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// The secret, encrypted with a key of the server.
+    /// The secret of the authenticator app, encrypted with a key of the server.
     pub secret: String,
-    /// The name of the key with which the secret is encrypted.
+    /// The name of the server's key with which the secret is encrypted.
     pub sealed_by: String,
     /// The time when the secret was made.
     pub created_at: DateTimeUtc,
-    /// The time when the user proved to have the secret. Null until then: the factor does not count.
+    /// The time when the user first sent a right code of the app. Null until then: the second factor is not on yet.
     pub confirmed_at: Option<DateTimeUtc>,
-    /// The step of the latest code that was accepted. Codes of this step and of earlier ones are refused.
+    /// The time step of the latest code that was accepted. Codes of this step and of earlier steps are refused. Null
+    /// before the first code.
     pub last_step: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// Tells whether an account has a second factor that counts.
+    /// Returns whether an account has a second factor that the user has confirmed.
     ///
     /// # Errors
     /// Returns the database's error.

@@ -1,4 +1,5 @@
-//! Secrets of the deployment. They are in the database, so that every node has the same and a backup brings them along.
+//! Secrets of the deployment. They are in the database, so that every node has the same secrets and a backup contains
+//! them.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,10 +8,10 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "server_secrets")]
 pub struct Model {
-    /// The purpose of the secret.
+    /// The name of the purpose of the secret. Primary key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// 256 random bits in hexadecimal.
+    /// The secret: 256 random bits in hexadecimal.
     pub secret: String,
 }
 

@@ -1,4 +1,4 @@
-//! Sign-ins that wait for the second factor.
+//! Challenges: sign-ins that wait for the second factor.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,18 +12,18 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: SignInChallengeId,
-    /// The account.
+    /// The account to which the user signs in.
     pub user_id: UserId,
     /// The SHA-256 hash of the token of the challenge, in hexadecimal. Unique.
     #[sea_orm(unique)]
     pub token_hash: String,
-    /// Number of codes that were sent for the challenge.
+    /// The number of codes that were tried for the challenge.
     pub attempts: i32,
     /// The time when the challenge was made.
     pub created_at: DateTimeUtc,
     /// The time from which the challenge no longer works.
     pub expires_at: DateTimeUtc,
-    /// The time when the challenge was met, or when something else ended it.
+    /// The time when a right code met the challenge, or when something else ended it. Null until then.
     pub used_at: Option<DateTimeUtc>,
 }
 

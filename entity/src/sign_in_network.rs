@@ -12,11 +12,12 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: SignInNetworkId,
-    /// The account.
+    /// The account to which the user signed in.
     pub user_id: UserId,
     /// A keyed hash of the network, in hexadecimal. The address cannot be recovered from it.
     pub network: String,
-    /// The time of the latest sign-in from the network, to about a day.
+    /// The time of the latest sign-in from the network. It may be about a day too early, because it is not updated at
+    /// each sign-in.
     pub seen_at: DateTimeUtc,
 }
 

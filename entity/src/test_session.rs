@@ -1,4 +1,4 @@
-//! Sittings: each row is one attempt of a learner at a card.
+//! Sittings: each row is one time that a learner takes the test of a card.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,25 +9,26 @@ use crate::{MockTestAttemptId, PaperId, SubjectId, TestSessionId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum SessionStatus {
-    /// The sitting is open. Answers can be saved until the deadline.
+    /// The sitting is open. Answers can be saved until the deadline and the grace time are over.
     #[sea_orm(string_value = "in_progress")]
     InProgress,
     /// The learner submitted the sitting.
     #[sea_orm(string_value = "submitted")]
     Submitted,
-    /// The deadline passed, and the saved answers were scored.
+    /// The deadline passed, or the entitlement ended, and the saved answers were scored.
     #[sea_orm(string_value = "auto_submitted")]
     AutoSubmitted,
-    /// The deadline passed without an answer. It is scored as well.
+    /// The deadline passed, or the entitlement ended, and the learner had saved no answer. The sitting is scored, too.
     #[sea_orm(string_value = "abandoned")]
     Abandoned,
 }
 
-/// A row of `test_sessions`.
+/// A row of `test_sessions`, which is a sitting.
 ///
 /// UNIQUE (mock_test_attempt_id, attempt_number). UNIQUE (mock_test_attempt_id, open_marker) refuses a second open
-/// sitting of a card. UNIQUE (paper_id, user_id, ranked) refuses a second ranked sitting of a learner. Scores are
-/// in hundredths of a mark, and percentages in hundredths of a per cent. Both are null while the sitting is open.
+/// sitting of a card. UNIQUE (paper_id, user_id, ranked) refuses a second ranked sitting of a learner for a paper.
+/// Scores are in hundredths of a mark, and percentages in hundredths of a per cent. The columns of the result are null
+/// while the sitting is open.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "test_sessions")]
@@ -35,39 +36,39 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: TestSessionId,
-    /// The card.
+    /// The card of the test.
     pub mock_test_attempt_id: MockTestAttemptId,
-    /// The learner.
+    /// The learner who takes the test.
     pub user_id: UserId,
     /// The subject of the card.
     pub subject_id: SubjectId,
-    /// The paper.
+    /// The paper of the test.
     pub paper_id: PaperId,
-    /// The revision of the paper, fixed at the start of the sitting. It decides the key.
+    /// The revision of the paper when the sitting started. It decides which key scores the sitting.
     pub paper_revision: i32,
-    /// The attempt number of the sitting on its card, from 1.
+    /// The number of the sitting among the sittings of its card, from 1.
     pub attempt_number: i32,
-    /// The seed of the order in which options are shown.
+    /// The seed of the random order in which the sitting shows options.
     pub seed: i64,
     /// The status of the sitting.
     pub status: SessionStatus,
     /// 1 while the sitting is open, and null afterwards.
     pub open_marker: Option<i32>,
-    /// 1 if the ranking of the paper counts this sitting: the learner's first scored sitting of the paper.
-    /// Otherwise null.
+    /// 1 if this sitting counts for the ranking of the paper, because it is the learner's first scored sitting of the
+    /// paper. Otherwise null.
     pub ranked: Option<i32>,
-    /// The start.
+    /// The time when the sitting started.
     pub started_at: DateTimeUtc,
-    /// The deadline.
+    /// The deadline of the sitting.
     pub expires_at: DateTimeUtc,
-    /// The end, never after the deadline. Null while the sitting is open.
+    /// The time when the sitting ended, never after the deadline. Null while the sitting is open.
     pub submitted_at: Option<DateTimeUtc>,
-    /// The end of the entitlement that closed the sitting early. Null if the learner or the time limit ended the
+    /// The reason why an entitlement ended and closed the sitting early. Null if the learner or the deadline ended the
     /// sitting, and while it is open.
     pub end_reason: Option<EntitlementEnd>,
-    /// The marks scored.
+    /// The marks of the sitting.
     pub score: Option<i32>,
-    /// The maximum marks.
+    /// The maximum marks of the paper.
     pub max_score: Option<i32>,
     /// The marks as a percentage of the maximum. Negative if the marks are negative.
     pub percentage: Option<i32>,
@@ -77,10 +78,10 @@ pub struct Model {
     pub wrong: Option<i32>,
     /// The number of questions without an answer.
     pub unanswered: Option<i32>,
-    /// The time from the start to the end, in seconds.
+    /// The time from the start to the end of the sitting, in seconds.
     pub time_taken_seconds: Option<i32>,
-    /// The number of batches saved in a cluster of several nodes. Each save changes this row, so it conflicts with
-    /// the end of the sitting on another node. 0 outside such a cluster.
+    /// The number of saved batches, counted only if the database is a cluster of several nodes. There each save changes
+    /// this row, so that it conflicts with the end of the sitting on another cluster node. 0 for any other database.
     pub saves: i32,
 }
 

@@ -1,4 +1,4 @@
-//! Topics: the themes of the questions of a subject.
+//! Topics: the parts of a subject to which its questions belong.
 
 use sea_orm::entity::prelude::*;
 

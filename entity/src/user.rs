@@ -1,4 +1,4 @@
-//! Users: learners, authors, support and admins.
+//! Users: the accounts of learners, authors, support and admins.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,16 +8,16 @@ use crate::UserId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum Role {
-    /// May buy subjects and sit tests.
+    /// The user may buy subjects and sit tests.
     #[sea_orm(string_value = "learner")]
     Learner,
-    /// May edit the catalogue and the question bank.
+    /// The user may edit the catalogue and the question bank.
     #[sea_orm(string_value = "author")]
     Author,
-    /// May refund purchases and grant extra time.
+    /// The user may refund purchases and grant extra time.
     #[sea_orm(string_value = "support")]
     Support,
-    /// May do everything.
+    /// The user may do everything that the other roles may do, and manage accounts.
     #[sea_orm(string_value = "admin")]
     Admin,
 }
@@ -26,10 +26,10 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum UserStatus {
-    /// May sign in.
+    /// The user may sign in.
     #[sea_orm(string_value = "active")]
     Active,
-    /// May not sign in; their data stays.
+    /// The user may not sign in. The data of the account stays.
     #[sea_orm(string_value = "deactivated")]
     Deactivated,
 }
@@ -42,14 +42,15 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: UserId,
-    /// The display name.
+    /// The name that is shown for the user.
     pub name: String,
     /// The e-mail address in lower case. Unique.
     #[sea_orm(unique)]
     pub email: String,
-    /// The Argon2id hash of the password, as a PHC string.
+    /// The hash of the password. It is an Argon2id hash as a PHC string, or the hash of the older system until the user
+    /// of an adopted account signs in. Empty after the account was deleted.
     pub password_hash: String,
-    /// The role.
+    /// The role of the user.
     pub role: Role,
     /// The status of the account, which decides whether the user may sign in.
     pub status: UserStatus,
@@ -57,9 +58,10 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time when the user proved that they receive mail at `email`. Null if they have not.
     pub email_verified_at: Option<DateTimeUtc>,
-    /// The year of birth. Null if the user was not asked.
+    /// The year of birth. Null if it is unknown, because the user was not asked or the account was deleted.
     pub birth_year: Option<i32>,
-    /// The time when the account was deleted. Then the row holds nothing of the person any more.
+    /// The time when the account was deleted. Null if it was not. A deleted account keeps its row, without personal
+    /// data.
     pub deleted_at: Option<DateTimeUtc>,
 }
 

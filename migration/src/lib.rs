@@ -1,8 +1,8 @@
 //! The history of the schema.
 //!
-//! Every migration runs on SQLite, PostgreSQL, MariaDB and MySQL. The differences between them are in [`portable`].
-//! A released migration never changes: each change of the schema is a new file. Statements go through [`steps`], so
-//! that the next run can complete an interrupted one.
+//! Every migration runs on SQLite, PostgreSQL, MariaDB and MySQL. The module [`portable`] has the column types that
+//! differ between the databases. A released migration never changes: each change of the schema is a new file.
+//! Statements that change the schema go through [`steps`], so that the next run can complete an interrupted run.
 
 use sea_orm_migration::prelude::async_trait;
 pub use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
@@ -28,8 +28,10 @@ mod steps;
 
 pub use steps::record;
 
-/// Returns whether a migration only adds, by its name. A version that does not know such a migration still works with the
-/// database. The names of migrations that are known to break older versions contain `_contract_` instead.
+/// Returns whether the name of a migration contains `_expand_`: it then only adds tables, indexes, or columns that are
+/// nullable or have a default. A version of jishu without this migration still works with the migrated database. A
+/// migration that breaks older versions has `_contract_` in its name. Migrations from before this rule have neither
+/// word.
 #[must_use]
 pub fn is_expanding(name: &str) -> bool {
     name.contains("_expand_")

@@ -56,7 +56,7 @@ impl MigrationTrait for Migration {
                 .await?;
         }
 
-        // There is no foreign key, so that the entry stays even if the user is deleted.
+        // Audit events have no foreign key to users, so that an event stays even if the row of its user is deleted.
         step(manager)
             .create_table(
                 Table::create()

@@ -30,8 +30,9 @@ impl MigrationTrait for Migration {
             )
             .await?;
 
-        // Prices have an upper bound, so that the sum of any selection does not overflow.
-        // A subject has at most 1000 cards, because MariaDB silently ends a recursive query at 1000 rows.
+        // Prices have an upper bound, so that the sum of the prices of any selection of subjects does not overflow.
+        // A purchase gets at most 1000 cards for a subject, because MariaDB by default silently ends a recursive query
+        // after 1000 rounds.
         step(manager)
             .create_table(
                 Table::create()

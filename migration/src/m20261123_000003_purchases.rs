@@ -106,7 +106,8 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    // A user has at most one live entitlement to a subject. Ended entitlements have a null, so they do not collide.
+    // A user has at most one live entitlement to a subject. In an ended entitlement `live` is null, and a unique index
+    // accepts several nulls.
     step(manager)
         .create_index(
             Index::create()
@@ -121,8 +122,9 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the tables of purchase requests, and of the subjects that were already owned. A repeated idempotency key
-/// gets exactly the first response, even if entitlements have ended since or the clocks of several nodes differ.
+/// Creates the table of purchase requests, and the table of the subjects that the buyer already owned at each request.
+/// With them, a repeated idempotency key gets exactly the first response. That is so even if entitlements have ended
+/// since the first request, or the clocks of several nodes differ.
 async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let requests = "purchase_requests";
     step(manager)
@@ -182,8 +184,9 @@ async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbE
         .await
 }
 
-/// Creates the table of cards. Writing the cards takes most of the time of a purchase, so a row is narrow and has
-/// only one foreign key. The entitlement that it refers to guarantees the owner and the subject.
+/// Creates the table of cards. A purchase spends most of its time on writing cards, so a card is a narrow row with only
+/// one foreign key. That key refers to an entitlement, whose own foreign keys make sure that the purchase and the
+/// subject exist.
 async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     step(manager)
         .create_table(

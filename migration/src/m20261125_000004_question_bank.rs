@@ -50,8 +50,8 @@ const SETTINGS: [&str; 7] = [
     "review_policy",
 ];
 
-/// Returns the columns of subjects for marks and the size of tests. Marks are in hundredths. The defaults are those
-/// of NEET UG: 45 questions in an hour, with +4, -1 and 0 marks.
+/// Returns the columns of subjects for marks, test size, time limit, grading method and review policy. Marks are in
+/// hundredths. By default a test has 45 questions in an hour and the marks of NEET UG: +4, -1 and 0.
 fn test_settings() -> [ColumnDef; 7] {
     let [correct, wrong, unanswered, questions, seconds, grading, review] = SETTINGS;
     [
@@ -149,7 +149,8 @@ async fn create_questions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the versions of questions. Rows never change, because papers and past results refer to them.
+/// Creates the table of versions of questions, and the table of their options. The rows of both tables never change,
+/// because papers and past results refer to them.
 async fn create_versions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let versions = "question_versions";
     step(manager)
@@ -224,8 +225,9 @@ async fn create_versions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the papers. The first start of a test by any learner creates its paper. Its questions, marks and duration do
-/// not change afterwards. A later migration adds revisions for corrected keys.
+/// Creates the tables of papers, of their questions, and of their scores. The paper of a test is made when the first
+/// learner starts the test. Then the questions, marks and duration of the paper no longer change. A later migration
+/// adds revisions of papers, for corrected keys.
 async fn create_papers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     step(manager)
         .create_table(
@@ -298,8 +300,8 @@ async fn create_papers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
 
-    // The number of learners for each score in a first sitting. So a percentile adds up a few hundred rows, for any
-    // number of learners.
+    // For each paper and score, the number of learners who got that score in their ranked sitting. A percentile adds up
+    // at most a few hundred of these rows, however many learners there are.
     step(manager)
         .create_table(
             Table::create()

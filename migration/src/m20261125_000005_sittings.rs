@@ -56,7 +56,8 @@ async fn create_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .check(Expr::cust("attempt_number >= 1"))
                 .check(Expr::cust("open_marker = 1"))
                 .check(Expr::cust("ranked = 1"))
-                // `status`, `open_marker` and the result must agree on whether the sitting is open.
+                // A sitting is open if and only if `status` is `in_progress`, `open_marker` is set, and both
+                // `submitted_at` and `score` are null.
                 .check(Expr::cust("(status = 'in_progress') = (open_marker IS NOT NULL)"))
                 .check(Expr::cust("(open_marker IS NULL) = (submitted_at IS NOT NULL)"))
                 .check(Expr::cust("(open_marker IS NULL) = (score IS NOT NULL)"))
@@ -80,13 +81,14 @@ async fn create_session_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr
             unique("unique_attempt_per_card").col("mock_test_attempt_id").col("attempt_number").take(),
         )
         .await?;
-    // A card has at most one open sitting. Closed sittings have a null, so they do not collide.
+    // A card has at most one open sitting. In a closed sitting `open_marker` is null, and a unique index accepts
+    // several nulls.
     step(manager)
         .create_index(
             unique("unique_open_session_per_card").col("mock_test_attempt_id").col("open_marker").take(),
         )
         .await?;
-    // The ranking of a paper counts each learner once.
+    // The ranking of a paper counts one sitting of each learner. In other sittings `ranked` is null.
     step(manager)
         .create_index(
             unique("unique_ranked_session_per_learner").col("paper_id").col("user_id").col("ranked").take(),
@@ -130,7 +132,8 @@ async fn create_answers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the totals of a learner's sittings by topic. They are updated when a sitting is closed.
+/// Creates the table of totals: for each learner and topic, the answers and the score of all ended sittings. The end of
+/// a sitting updates the totals of its learner.
 async fn create_totals(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let totals = "topic_totals";
     step(manager)
@@ -150,7 +153,7 @@ async fn create_totals(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the extra time that support grants for all sittings of a card.
+/// Creates the table of extra time, in seconds, that support grants for all sittings of a card.
 async fn create_extra_times(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let extra = "extra_times";
     step(manager)

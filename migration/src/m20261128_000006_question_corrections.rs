@@ -10,7 +10,7 @@ pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    /// Gives revision 1 to all existing papers and sittings.
+    /// Gives revision 1 to all existing papers and sittings, and creates the tables of corrections and revisions.
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         step(manager).add_column("papers", revision("revision")).await?;
         step(manager).add_column("test_sessions", revision("paper_revision")).await?;
@@ -18,7 +18,8 @@ impl MigrationTrait for Migration {
         create_revisions(manager).await
     }
 
-    /// Drops the revisions. Sittings that were scored with a corrected key are then shown with the wrong key again.
+    /// Drops the corrections and the revisions. Sittings that were scored with a corrected key are then shown with the
+    /// wrong key again.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["paper_revisions", "question_corrections"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;

@@ -1,4 +1,5 @@
-//! Sign-in: the short-lived successor of a refresh token, and the networks from which a user signed in.
+//! Sign-in: the successor of a used refresh token, which is kept for a short time, and the networks from which a user
+//! signed in.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,20 +1,21 @@
 //! Constraints on the values of columns: the words of a status, marks that reward correct answers, and valid times.
 //!
-//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add a CHECK to an existing table, so it gets triggers.
-//! They refuse the same rows, with the same names, before each insert and update. Creating them changes no row and
-//! takes no time. A later migration that rebuilds one of these tables must create its triggers again.
+//! PostgreSQL, MariaDB and MySQL get CHECK constraints. SQLite cannot add a CHECK to an existing table, so it gets
+//! triggers. They run before each insert, and before each update of a column in the condition. They refuse the same
+//! rows, and their error has the name of the constraint. Creating a trigger reads and changes no row. A later migration
+//! that rebuilds one of these tables must create its triggers again.
 //!
-//! The documented way on SQLite would be to rebuild each table with foreign keys off. That cannot be switched
-//! inside a transaction, and foreign keys with RESTRICT refer to all these tables. The migration would have to copy
-//! nine tables outside a transaction, among them cards and sittings.
+//! The documented way on SQLite would be to rebuild each table with foreign keys off. But foreign keys cannot be
+//! switched off inside a transaction, and foreign keys with RESTRICT refer to most of these tables. The migration would
+//! have to copy eight tables outside a transaction, among them cards and sittings.
 //!
 //! PostgreSQL reads each table once, under a lock that blocks reads and writes. MariaDB 10.11 copies each table
 //! once, because ADD CHECK supports neither INPLACE nor INSTANT, even with `check_constraint_checks` off. During
-//! the copy the table can be read, and writes wait. One statement adds all constraints of a table, so that it is
-//! copied only once. Dropping them is INSTANT.
+//! the copy the table can be read, and writes wait. One statement adds all constraints of a table, so that the table is
+//! copied only once. On MariaDB, dropping the constraints is INSTANT.
 //!
-//! The migration first searches for rows that break a constraint. If there are any, it lists them and changes
-//! nothing.
+//! The migration first searches for rows that break a constraint. If there are any, it fails with a list of them, and
+//! changes nothing.
 
 use std::fmt::Write;
 
@@ -26,21 +27,22 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Maximum number of wrong rows that the error lists for each constraint.
+/// Maximum number of rows that the error lists for each constraint that they break.
 const MAX_LISTED_ROWS: usize = 20;
 
 /// A rule for the values of a column.
 enum ColumnRule {
     /// The column must have one of these words.
     Words(&'static str, &'static [&'static str]),
-    /// The columns must fulfil this condition, in which `{}` stands before each column.
+    /// The columns must fulfil this condition. In it `{}` precedes each column, as the place of a prefix such as
+    /// `NEW.`.
     Condition(&'static [&'static str], &'static str),
-    /// The columns must have times from year 1 to year 9999. Only PostgreSQL needs this, because it can store
-    /// `infinity` and years that clients cannot read.
+    /// The columns must have times from year 1 to year 9999, or be null. Only PostgreSQL gets this constraint, because
+    /// its time columns accept `infinity` and years that jishu cannot read.
     Times(&'static [&'static str]),
 }
 
-/// A constraint. Its name never changes.
+/// A constraint with its name. The name never changes, because `down` finds the constraint by it.
 struct ColumnCheck {
     name: &'static str,
     rule: ColumnRule,
@@ -252,7 +254,8 @@ impl CheckedTable {
         self.of(backend).map(|check| (check.name, check.condition(backend, ""))).collect()
     }
 
-    /// Returns the constraints that this database needs.
+    /// Returns the constraints of the table that this kind of database needs: all on PostgreSQL, and elsewhere all
+    /// except those on times.
     fn of(&self, backend: DbBackend) -> impl Iterator<Item = &'static ColumnCheck> {
         let is_needed = move |check: &&ColumnCheck| {
             backend == DbBackend::Postgres || !matches!(check.rule, ColumnRule::Times(_))
@@ -262,13 +265,13 @@ impl CheckedTable {
 }
 
 impl ColumnCheck {
-    /// Returns the condition as SQL, for the columns of a row with this prefix.
+    /// Returns the condition as SQL. `row` is a prefix for each column: empty, or `NEW.` in a trigger.
     fn condition(&self, backend: DbBackend, row: &str) -> String {
         match self.rule {
             ColumnRule::Condition(_, text) => text.replace("{}", row),
             ColumnRule::Words(column, words) => {
                 let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-                // Without the cast, the collation would ignore case and trailing spaces.
+                // Without the cast, the collation of MariaDB and MySQL would ignore case and spaces at the end.
                 let value = match backend {
                     DbBackend::MySql => format!("CAST({row}{column} AS BINARY)"),
                     _ => format!("{row}{column}"),
@@ -293,7 +296,8 @@ impl ColumnCheck {
         }
     }
 
-    /// Returns the triggers that replace the constraint on SQLite. Like a CHECK, they accept a null.
+    /// Returns two triggers that replace the constraint on SQLite, for inserts and for updates. Like a CHECK, they
+    /// accept a condition that is null.
     fn triggers(&self, table: &str) -> [String; 2] {
         let (name, columns) = (self.name, self.columns().join(", "));
         let condition = self.condition(DbBackend::Sqlite, "NEW.");
@@ -308,7 +312,7 @@ impl ColumnCheck {
     }
 }
 
-/// Fails with a list of the rows that break a constraint, so that a person can correct them.
+/// Fails if any row breaks a constraint. The error lists such rows, so that a person can correct them.
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
@@ -334,10 +338,10 @@ async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 let _ = write!(found, "\n  {table}: {}", named.join(", "));
             }
             if rows.len() > MAX_LISTED_ROWS {
-                let _ = write!(found, "\n  {table}: and more");
+                let _ = write!(found, "\n  {table}: and more rows");
             }
             if !rows.is_empty() {
-                let _ = write!(found, "\n  must hold: {}", check.condition(DbBackend::Sqlite, ""));
+                let _ = write!(found, "\n  each row must fulfil: {}", check.condition(DbBackend::Sqlite, ""));
             }
         }
     }

@@ -1,8 +1,8 @@
-//! The shop: versions of courses and subjects, offers that begin, taxes, refunds, complimentary purchases,
-//! allowances, and the changes that an audit event records.
+//! The shop: versions of courses and subjects, the time at which an offer begins, taxes, refunds, complimentary
+//! purchases, allowances, and the values before and after the change that an audit event records.
 //!
-//! The new columns of existing tables have no constraints. To add one, MariaDB would copy the table. The new tables
-//! have constraints.
+//! The new columns of existing tables have no CHECK constraints, because MariaDB would copy a table to add one. The new
+//! tables have CHECK constraints.
 
 use sea_orm_migration::prelude::*;
 
@@ -16,7 +16,7 @@ pub(crate) struct Migration;
 const INDEXES: [(&str, &str, &[&str]); 5] = [
     // The sales report reads this index.
     ("idx_purchases_created", "purchases", &["created_at"]),
-    // An index for the search for entitlements whose term is over.
+    // An index for the search for live entitlements whose term has ended.
     ("idx_entitlements_expiry", "entitlements", &["live", "expires_at"]),
     // The filters of the audit trail read these indexes.
     ("idx_audit_events_actor", "audit_events", &["actor_id", "id"]),
@@ -43,7 +43,8 @@ impl MigrationTrait for Migration {
         create_allowances(manager).await
     }
 
-    /// Drops the refunds, the allowances, and all that the new columns hold.
+    /// Drops the refunds, the allowances, the reasons of complimentary purchases, and the new columns with their
+    /// values.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["allowances", "refund_lines", "refunds", "purchase_grants"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;
@@ -157,7 +158,8 @@ async fn create_refunds(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    // The key belongs to the purchase, so any member of support can repeat a request whose response was lost.
+    // An idempotency key of a refund belongs to its purchase and not to a user. So any member of support can repeat a
+    // request whose response was lost.
     step(manager)
         .create_index(
             Index::create()
@@ -203,8 +205,9 @@ async fn create_refund_lines(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the table of allowances: extra time and attempts for a learner, a subject, a course, or a learner in one of
-/// them. The scope is a text, because a unique index over nullable columns would not refuse a second row.
+/// Creates the table of allowances: extra time and attempts for a learner, for a subject or a course, or for a learner
+/// in one subject or course. The scope is also stored as a text with a unique index. A unique index over the nullable
+/// columns would accept a second row of the same scope.
 async fn create_allowances(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let allowances = "allowances";
     step(manager)

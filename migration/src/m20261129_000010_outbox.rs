@@ -10,14 +10,14 @@ pub(crate) struct Migration;
 
 /// The indexes: name, table and columns.
 const INDEXES: [(&str, &str, &[&str]); 5] = [
-    // Each node searches for the messages that are to be delivered.
+    // An index for the search for messages that must be delivered now.
     ("idx_outbox_due", "outbox", &["state", "due_at"]),
-    // An index for the search for messages that are to be erased.
+    // An index for the search for messages that have expired and must be erased.
     ("idx_outbox_expiry", "outbox", &["expires_at"]),
-    // An index for the messages of a person.
+    // An index for the search for the messages of a user.
     ("idx_outbox_user", "outbox", &["user_id"]),
     ("idx_account_links_user", "account_links", &["user_id", "purpose"]),
-    // An index for the search for links that are to be erased.
+    // An index for the search for links that have expired and must be erased.
     ("idx_account_links_expiry", "account_links", &["expires_at"]),
 ];
 
@@ -37,7 +37,8 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    /// Drops the messages that were not delivered, the links, and the knowledge which addresses were verified.
+    /// Drops all messages of the outbox, also those that were not delivered, all links in mails, and the times at which
+    /// addresses were verified.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["account_links", "outbox"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;

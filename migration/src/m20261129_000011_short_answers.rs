@@ -1,12 +1,13 @@
 //! Short answers, and the order of options.
 //!
-//! The accepted texts of a question have a table of their own, and not that of the options: code that shows learners
-//! the options of a question can never show them the key.
+//! The accepted texts of a question are not stored in the table of options, but in a table of their own. So code that
+//! shows learners the options of a question can never show them the accepted texts, which are the key.
 //!
-//! The new columns have defaults that say what was true of all questions before: all options are shuffled. So a node of
-//! the version before can still write questions. It leaves questions of the new kind out of new papers.
+//! The defaults of the new columns describe every earlier question: all options are shuffled, and the case of letters
+//! does not matter. So a node of the previous version can still write questions.
 //!
-//! To add constraints, MariaDB copies `question_versions` twice and `test_answers` once, and writes to them wait.
+//! To add constraints, MariaDB copies `question_versions` twice and `test_answers` once. Writes to a table wait while
+//! it is copied.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
@@ -17,7 +18,8 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// A constraint, with the columns that its condition reads. `{}` stands before each column.
+/// A constraint, with the columns that its condition reads. In `condition`, `{}` precedes each column, as the place of
+/// a prefix such as `NEW.`.
 struct Check {
     name: &'static str,
     table: &'static str,
@@ -25,7 +27,7 @@ struct Check {
     condition: &'static str,
 }
 
-/// The constraint on the kinds of questions, as migration 8 made it.
+/// The constraint on the kinds of questions, as the migration `m20261128_000008_checks` made it.
 const OLD_KIND: Check = Check {
     name: "check_question_versions_kind",
     table: "question_versions",
@@ -33,7 +35,7 @@ const OLD_KIND: Check = Check {
     condition: "{}kind IN ('single_choice', 'multiple_choice', 'numeric')",
 };
 
-/// The constraint on the kinds of questions, with the new kind.
+/// The constraint on the kinds of questions that also allows the new kind `short_answer`. It keeps the old name.
 const NEW_KIND: Check = Check {
     condition: "{}kind IN ('single_choice', 'multiple_choice', 'numeric', 'short_answer')",
     ..OLD_KIND
@@ -82,15 +84,16 @@ impl MigrationTrait for Migration {
         step(manager).add_column(versions, flag("is_case_sensitive")).await?;
         step(manager).add_column("test_answers", prose(manager, "text")).await?;
         create_accepted_texts(manager).await?;
-        // A step of its own, because the constraint keeps its name: an interrupted run does it again.
+        // The constraint on kinds keeps its name, so the name does not show whether it allows the new kind. It is
+        // dropped in a step of its own, so that a repeated run replaces it in any case.
         drop_checks(manager, &[OLD_KIND]).await?;
         add_checks(manager, &[NEW_KIND]).await?;
         add_checks(manager, &VERSION_CHECKS).await?;
         add_checks(manager, &ANSWER_CHECKS).await
     }
 
-    /// Drops the accepted texts, the answers to short answers, and the orders of options. Refuses if there are short
-    /// answers, because their versions may stand in papers.
+    /// Drops the accepted texts, the texts that learners answered, and the settings for the order of options. Fails
+    /// and changes nothing if the bank has a question of the kind `short_answer`, because a paper may contain it.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         refuse_short_answers(manager).await?;
         drop_checks(manager, &ANSWER_CHECKS).await?;
@@ -128,7 +131,7 @@ async fn create_accepted_texts(manager: &SchemaManager<'_>) -> Result<(), DbErr>
         .await
 }
 
-/// Adds constraints to one table: triggers on SQLite, and CHECKs elsewhere.
+/// Adds constraints to one table: triggers on SQLite, and CHECK constraints elsewhere.
 async fn add_checks(manager: &SchemaManager<'_>, checks: &[Check]) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let Some(Check { table, .. }) = checks.first() else { return Ok(()) };
@@ -151,7 +154,7 @@ async fn add_checks(manager: &SchemaManager<'_>, checks: &[Check]) -> Result<(),
     step(manager).execute(&text).await
 }
 
-/// Drops constraints of one table.
+/// Drops constraints of one table: their triggers on SQLite, and the CHECK constraints elsewhere.
 async fn drop_checks(manager: &SchemaManager<'_>, checks: &[Check]) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let Some(Check { table, .. }) = checks.first() else { return Ok(()) };
@@ -164,11 +167,11 @@ async fn drop_checks(manager: &SchemaManager<'_>, checks: &[Check]) -> Result<()
     step(manager).execute(&text).await
 }
 
-/// Returns the conditions of constraints as SQL.
+/// Returns each constraint's name, with its condition as SQL.
 fn conditions(backend: DbBackend, checks: &[Check]) -> Vec<(&'static str, String)> {
     let condition = |check: &Check| {
         let text = check.condition.replace("{}", "");
-        // Without the cast, the collation would ignore case and trailing spaces.
+        // Without the cast, the collation of MariaDB and MySQL would ignore case and spaces at the end.
         let text = match backend {
             DbBackend::MySql => text.replace("kind ", "CAST(kind AS BINARY) "),
             _ => text,
@@ -187,7 +190,7 @@ async fn refuse_short_answers(manager: &SchemaManager<'_>) -> Result<(), DbErr> 
         return Ok(());
     }
     Err(DbErr::Migration(format!(
-        "the bank has {count} versions of short answers, which the version before does not know, so nothing was \
-         changed. Restore the backup from before the migration, or stay with this version"
+        "the bank has {count} versions of short-answer questions, which the previous version of jishu cannot read. \
+         Nothing was changed. Restore the backup from before the migration, or keep this version"
     )))
 }

@@ -9,7 +9,7 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The name of the secret.
+/// The name of the secret of pictures in the table `server_secrets`.
 const SECRET: &str = "pictures";
 
 #[async_trait::async_trait]
@@ -50,7 +50,7 @@ impl MigrationTrait for Migration {
         step(manager).create_index(index).await
     }
 
-    /// Drops the pictures, and the secret with which their addresses were computed.
+    /// Drops the pictures, and all server secrets. The only secret at this point is that of the addresses of pictures.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["question_version_pictures", "pictures", "server_secrets"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;
@@ -59,8 +59,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Creates the table of secrets, and the secret of pictures. It is in the database so that every node has the same, and
-/// a backup brings it along.
+/// Creates the table of secrets, and inserts a random secret for the addresses of pictures if there is none yet. The
+/// secret is in the database, so that every node uses the same secret and a backup contains it.
 async fn create_secrets(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     step(manager)
         .create_table(
@@ -82,7 +82,7 @@ async fn create_secrets(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let values: [Value; 2] = [SECRET.into(), secret.into()];
     let statement = Statement::from_sql_and_values(manager.get_database_backend(), text, values);
     let Err(error) = manager.get_connection().execute_raw(statement).await else { return Ok(()) };
-    // On a Galera cluster, another node may have inserted it meanwhile.
+    // On a Galera cluster, a node on another server may have inserted the secret meanwhile.
     if manager.get_database_backend() == DbBackend::MySql && has_secret(manager).await? {
         return Ok(());
     }

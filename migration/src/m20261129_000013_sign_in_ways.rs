@@ -1,7 +1,8 @@
-//! The beginnings and clients of sessions, second factors, and identities at an issuer of OpenID Connect.
+//! The time, the program and the network with which a session began, second factors, and identities at an issuer of
+//! OpenID Connect.
 //!
 //! The new columns of `refresh_tokens` have no constraints and can be null, because MariaDB then adds them without
-//! copying the table. The new tables have constraints.
+//! copying the table. The new tables have CHECK constraints where a column allows only some values.
 
 use sea_orm_migration::prelude::*;
 
@@ -13,15 +14,15 @@ pub(crate) struct Migration;
 
 /// The indexes: name, table and columns.
 const INDEXES: [(&str, &str, &[&str]); 7] = [
-    // Each node searches for the sessions that ended lately.
+    // An index for the search for refresh tokens that were revoked lately. Each node does that search.
     ("idx_refresh_tokens_revoked", "refresh_tokens", &["revoked_at"]),
     ("idx_recovery_codes_user", "recovery_codes", &["user_id"]),
     ("idx_sign_in_challenges_user", "sign_in_challenges", &["user_id"]),
-    // An index for the search for challenges that are to be erased.
+    // An index for the search for challenges that have expired and must be erased.
     ("idx_sign_in_challenges_expiry", "sign_in_challenges", &["expires_at"]),
     ("idx_oidc_identities_user", "oidc_identities", &["user_id"]),
     ("idx_oidc_logins_user", "oidc_logins", &["user_id"]),
-    // An index for the search for sign-ins that are to be erased.
+    // An index for the search for sign-ins at an issuer that have expired and must be erased.
     ("idx_oidc_logins_expiry", "oidc_logins", &["expires_at"]),
 ];
 
@@ -50,8 +51,8 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    /// Drops the second factors, the identities at issuers, and what sessions were begun with. Whoever has a second factor
-    /// signs in with the password alone then.
+    /// Drops the second factors, the identities at issuers, and the time, program and network of sessions. Afterwards a
+    /// user who had a second factor signs in with the password alone.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in TABLES {
             step(manager).drop_table(Table::drop().table(table).take()).await?;
@@ -72,7 +73,7 @@ fn session_columns(manager: &SchemaManager<'_>) -> [ColumnDef; 3] {
     ]
 }
 
-/// Creates the table of second factors. The primary key allows one for each account.
+/// Creates the table of second factors. The primary key allows one second factor for each user.
 async fn create_second_factors(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let factors = "second_factors";
     step(manager)
@@ -160,7 +161,7 @@ async fn create_oidc_identities(manager: &SchemaManager<'_>) -> Result<(), DbErr
         .await
 }
 
-/// Creates the table of sign-ins that wait for their return from the issuer.
+/// Creates the table of sign-ins whose browser was sent to the issuer and has not returned yet.
 async fn create_oidc_logins(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let logins = "oidc_logins";
     step(manager)

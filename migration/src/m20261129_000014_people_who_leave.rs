@@ -1,4 +1,5 @@
-//! Deleted accounts, years of birth, the consent of guardians, and links for them.
+//! Deleted accounts, years of birth, the consent of guardians, and links in mails that delete an account or ask a
+//! guardian for consent.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
@@ -9,13 +10,14 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The purposes of links before this migration, and after it.
+/// The condition on the purposes of links before this migration.
 const OLD_PURPOSES: &str = "purpose IN ('verify_email', 'reset_password', 'change_email')";
+/// The condition on the purposes of links after this migration.
 const NEW_PURPOSES: &str = "purpose IN ('verify_email', 'reset_password', 'change_email', 'delete_account', \
                             'guardian_consent')";
-/// The name of the new constraint. The old one has the name that the database chose.
+/// The name of the new constraint on purposes. The old constraint has a name that the database chose.
 const PURPOSE_CHECK: &str = "check_account_links_purpose";
-/// A copy of the links, while SQLite makes their table again.
+/// The table that has a copy of the links while the table of links is made again on SQLite.
 const COPY: &str = "account_links_copy";
 const LINK_COLUMNS: &str = "id, user_id, purpose, token_hash, email, created_at, expires_at, used_at";
 
@@ -79,7 +81,7 @@ async fn create_guardian_consents(manager: &SchemaManager<'_>) -> Result<(), DbE
         .await
 }
 
-/// Returns a condition that compares byte by byte on every database.
+/// Changes the condition `purposes` so that it compares byte by byte on every database.
 fn condition(manager: &SchemaManager<'_>, purposes: &str) -> String {
     match manager.get_database_backend() {
         DbBackend::MySql => purposes.replacen("purpose", "CAST(purpose AS BINARY)", 1),
@@ -87,7 +89,7 @@ fn condition(manager: &SchemaManager<'_>, purposes: &str) -> String {
     }
 }
 
-/// Returns the names of the CHECK constraints of `account_links`, other than the new one.
+/// Returns the names of the CHECK constraints of `account_links`, except [`PURPOSE_CHECK`].
 async fn check_names(manager: &SchemaManager<'_>) -> Result<Vec<String>, DbErr> {
     let backend = manager.get_database_backend();
     let text = match backend {
@@ -95,7 +97,8 @@ async fn check_names(manager: &SchemaManager<'_>) -> Result<Vec<String>, DbErr> 
             "SELECT CAST(CONSTRAINT_NAME AS CHAR) FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = \
              DATABASE() AND TABLE_NAME = 'account_links' AND CONSTRAINT_TYPE = 'CHECK'"
         }
-        // The columns that are NOT NULL are no constraints of this kind in `pg_constraint`.
+        // In `pg_constraint` a CHECK has the type `c`. A NOT NULL has no row there, or the type `n` since PostgreSQL
+        // 18.
         _ => {
             "SELECT CAST(conname AS TEXT) FROM pg_constraint WHERE conrelid = 'account_links'::regclass AND \
              contype = 'c'"
@@ -114,8 +117,9 @@ async fn drop_old_check(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Makes the table of links again on SQLite, which cannot change a CHECK. No foreign key refers to the table, it has no
-/// triggers, and links live for two days at most, so the copy is small.
+/// Makes the table of links again with this condition on SQLite, which cannot change a CHECK. It copies the rows and
+/// creates the indexes again. No foreign key refers to the table, and it has no triggers. The copy is small, because a
+/// link works for two days at most.
 async fn rebuild_links(manager: &SchemaManager<'_>, purposes: &str) -> Result<(), DbErr> {
     let copy = format!("CREATE TABLE {COPY} AS SELECT {LINK_COLUMNS} FROM account_links");
     step(manager).execute(&copy).await?;

@@ -1,4 +1,5 @@
-//! Orders, their lines, payment events, the refunds of payments, and the channel of the outbox for payment providers.
+//! Orders with their lines, payment events, payment refunds, and the channel of the outbox for requests to payment
+//! providers.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
@@ -13,9 +14,9 @@ pub(crate) struct Migration;
 const INDEXES: [(&str, &str, &[&str], bool); 9] = [
     ("unique_order_key_per_user", "orders", &["user_id", "idempotency_key"], true),
     ("unique_order_at_provider", "orders", &["provider", "provider_reference"], true),
-    // Each node searches for the orders that it looks at.
+    // An index for the search for orders that the reconciler must check now.
     ("idx_orders_due", "orders", &["due_at"], false),
-    // Support lists orders.
+    // An index for the list of orders in a given state.
     ("idx_orders_state", "orders", &["state", "id"], false),
     ("unique_payment_fact", "payment_events", &["provider", "fact"], true),
     ("idx_payment_events_order", "payment_events", &["order_id", "kind"], false),
@@ -48,7 +49,7 @@ impl MigrationTrait for Migration {
         replace_channels(manager, CHANNELS_BEFORE, CHANNELS).await
     }
 
-    /// Drops the orders and all that is known about their money, and the calls to providers that were not made.
+    /// Drops the orders, their payment events and payment refunds, and all messages of the outbox to payment providers.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         step(manager).execute("DELETE FROM outbox WHERE channel = 'payment'").await?;
         replace_channels(manager, CHANNELS, CHANNELS_BEFORE).await?;
@@ -108,7 +109,7 @@ async fn create_orders(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                      'needs_attention')",
                 ))
                 .check(Expr::cust("amount >= 0 AND subtotal >= 0 AND tax >= 0"))
-                // Only a purchase makes an order granted.
+                // A granted order has a purchase.
                 .check(Expr::cust("state <> 'granted' OR purchase_id IS NOT NULL"))
                 .foreign_key(&mut foreign_key("fk_orders_user", orders, "user_id", "users", "id"))
                 .foreign_key(&mut foreign_key("fk_orders_course", orders, "course_id", "courses", "id"))
@@ -216,8 +217,9 @@ async fn create_payment_refunds(manager: &SchemaManager<'_>) -> Result<(), DbErr
         .await
 }
 
-/// Replaces the constraint on the channels of the outbox. An earlier migration made it without a name, so it is found by
-/// its condition.
+/// Replaces the condition `before` on the channels of the outbox with the condition `after`. An earlier migration made
+/// the constraint without a name, so it is found by its condition. On SQLite the table is made again. Elsewhere this
+/// does nothing if an earlier run has already replaced the constraint.
 async fn replace_channels(manager: &SchemaManager<'_>, before: &str, after: &str) -> Result<(), DbErr> {
     if manager.get_database_backend() == DbBackend::Sqlite {
         return rebuild_outbox(manager, before, after).await;
@@ -232,7 +234,8 @@ async fn replace_channels(manager: &SchemaManager<'_>, before: &str, after: &str
     step(manager).execute(&text).await
 }
 
-/// Finds the constraint to replace. None if an interrupted run has replaced it.
+/// Finds the name of the constraint on channels that must be replaced: the one without the channel `payment` if
+/// `is_narrow`, or else the one with it. `None` if an earlier run has already replaced it.
 async fn channel_constraint(manager: &SchemaManager<'_>, is_narrow: bool) -> Result<Option<String>, DbErr> {
     let text = match manager.get_database_backend() {
         DbBackend::MySql => {
@@ -256,8 +259,9 @@ async fn channel_constraint(manager: &SchemaManager<'_>, is_narrow: bool) -> Res
     Ok(None)
 }
 
-/// Copies the table into one with the other constraint. SQLite cannot change a constraint. No foreign key refers to this
-/// table, so the copy can be made inside the transaction.
+/// Makes the table `outbox` again with the condition `after` instead of `before`, and copies its rows, indexes and
+/// triggers. SQLite cannot change a constraint. No foreign key refers to this table, so it can be dropped inside the
+/// transaction of the migration.
 async fn rebuild_outbox(manager: &SchemaManager<'_>, before: &str, after: &str) -> Result<(), DbErr> {
     let connection = manager.get_connection();
     let text = "SELECT type, sql FROM sqlite_schema WHERE tbl_name = 'outbox' AND sql IS NOT NULL";
@@ -269,7 +273,9 @@ async fn rebuild_outbox(manager: &SchemaManager<'_>, before: &str, after: &str) 
     }
     let copied = table.replacen("\"outbox\"", "\"outbox_copy\"", 1).replace(before, after);
     if !copied.contains(after) || !copied.contains("\"outbox_copy\"") {
-        return Err(DbErr::Migration("the table outbox has another form than this version made".to_owned()));
+        return Err(DbErr::Migration(
+            "the table `outbox` does not have the definition that jishu gave it. Restore a backup".to_owned(),
+        ));
     }
     step(manager).execute(&copied).await?;
     step(manager).execute("INSERT INTO outbox_copy SELECT * FROM outbox").await?;

@@ -1,4 +1,4 @@
-//! The idempotency keys of refund requests that found an earlier refund.
+//! The idempotency keys of refund requests that made no refund, because an earlier refund already covers them.
 
 use sea_orm_migration::prelude::*;
 
@@ -42,7 +42,8 @@ impl MigrationTrait for Migration {
             .await
     }
 
-    /// Drops the keys of repeated refund requests, which can then ask for other refunds.
+    /// Drops the idempotency keys of refund requests that found an earlier refund. A later request can then use such a
+    /// key for another refund.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         step(manager).drop_table(Table::drop().table(REPEATS).take()).await
     }

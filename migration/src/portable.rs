@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// Defines a 64-bit primary key that numbers itself.
+/// Defines a 64-bit primary key whose values the database assigns.
 pub(crate) fn key<T: IntoIden>(name: T) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     column.big_integer().not_null().auto_increment().primary_key();
@@ -12,7 +12,8 @@ pub(crate) fn key<T: IntoIden>(name: T) -> ColumnDef {
 
 /// Defines a time in UTC with microseconds.
 ///
-/// MariaDB and MySQL do not use `TIMESTAMP`, because by default it has whole seconds and ends in 2038.
+/// On MariaDB and MySQL the column is a `datetime(6)`. Their `TIMESTAMP` has whole seconds by default, and ends in 2038
+/// on MySQL and on MariaDB before 11.5.
 pub(crate) fn utc<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {
@@ -22,9 +23,11 @@ pub(crate) fn utc<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDe
     column
 }
 
-/// Defines a text that is compared byte by byte, such as a key, a hash or a normalised e-mail address.
+/// Defines a text column that is compared byte by byte, such as a hash or a normalised e-mail address. `length` is its
+/// maximum number of characters.
 ///
-/// By default MariaDB and MySQL use a collation in which `é` equals `e`.
+/// On MariaDB and MySQL the column has a binary collation, because in their default collations `é` equals `e`. Spaces
+/// at the end of a text still do not count there.
 pub(crate) fn exact<T: IntoIden>(manager: &SchemaManager<'_>, name: T, length: u32) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {
@@ -36,7 +39,8 @@ pub(crate) fn exact<T: IntoIden>(manager: &SchemaManager<'_>, name: T, length: u
     column
 }
 
-/// Defines a foreign key of one column. It refuses to delete or change a row that is still referred to.
+/// Defines a foreign key from one column to another. It refuses to delete a row that is still referred to, and to
+/// change the referred column of such a row.
 pub(crate) fn foreign_key<F, C, T, R>(
     name: &str,
     from: F,
@@ -59,7 +63,8 @@ where
         .to_owned()
 }
 
-/// Defines a text in any script. Without a character set, MariaDB and MySQL would use the default of the database.
+/// Defines a text column for any script. On MariaDB and MySQL it names the character set `utf8mb4`, because the default
+/// of the database may lack letters.
 pub(crate) fn prose<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {

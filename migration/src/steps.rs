@@ -1,47 +1,49 @@
 //! Steps of a migration that can be repeated.
 //!
-//! On SQLite and PostgreSQL a migration is one transaction. MariaDB and MySQL commit each statement that changes
-//! the schema on its own, so an interrupted run leaves some of its changes. And if nodes of a Galera cluster start
-//! at the same time, they migrate at the same time, because the lock belongs to one server. So on MariaDB and MySQL
-//! a step is skipped if its result already exists. Another result is still an error, such as a table of the old
-//! system with the same name and other columns.
+//! On SQLite and PostgreSQL, jishu runs migrations in one transaction. MariaDB and MySQL commit each statement that
+//! changes the schema on its own, so an interrupted run leaves some of its changes. Nodes on several servers of a
+//! Galera cluster may also migrate at the same time, because the migration lock covers only one server.
+//!
+//! So on MariaDB and MySQL a step that changes the schema succeeds if its result already exists. A different result is
+//! still an error: for example a table of the old system with the same name and other columns.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, QueryResult, Statement, Value};
 
-/// A schema manager that skips steps whose result already exists.
+/// A schema manager whose steps succeed on MariaDB and MySQL if their result already exists.
 pub(crate) struct Steps<'m, 'c>(&'m SchemaManager<'c>);
 
-/// Begins a step.
+/// Wraps a schema manager, to run one step with it.
 pub(crate) fn step<'m, 'c>(manager: &'m SchemaManager<'c>) -> Steps<'m, 'c> {
     Steps(manager)
 }
 
 tokio::task_local! {
-    /// The statements that [`Steps::execute`] has sent in this task.
+    /// The list to which [`Steps::execute`] appends its statements. Set only inside [`record`].
     static RECORDED: Arc<Mutex<Vec<String>>>;
 }
 
-/// Runs migrations, and records the statements that are sent as they are, because the driver tells its observers only of
-/// prepared ones.
+/// Awaits `work`, and appends to `statements` the text of each statement that its migrations send without preparing it.
+/// The driver does not report such statements to its observers.
 pub async fn record<W: Future>(statements: Arc<Mutex<Vec<String>>>, work: W) -> W::Output {
     RECORDED.scope(statements, work).await
 }
 
 impl Steps<'_, '_> {
-    /// Sends a statement, or several with semicolons between them, as they are.
+    /// Sends one statement, or several with semicolons between them, without preparing them. Inside [`record`] it also
+    /// records the text. It does not check whether the result already exists.
     pub(crate) async fn execute(&self, text: &str) -> Result<(), DbErr> {
-        // Outside of a recording there is nothing to write to.
+        // `try_with` fails outside of `record`. Then nothing needs to be recorded.
         let _ = RECORDED.try_with(|statements| {
             statements.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
         });
         self.0.get_connection().execute_unprepared(text).await.map(drop)
     }
 
-    /// Creates a table. A table with this name and exactly these columns comes from an earlier run, because the
-    /// server never creates a table in part.
+    /// Creates a table. On MariaDB and MySQL it is also a success if a table with this name and exactly these columns
+    /// exists. An earlier run created that table, and in full, because the server never creates a table in part.
     pub(crate) async fn create_table(&self, statement: TableCreateStatement) -> Result<(), DbErr> {
         let name = match statement.get_table_name() {
             Some(TableRef::Table(TableName(_, name), _)) => name.to_string(),
@@ -55,7 +57,8 @@ impl Steps<'_, '_> {
         Err(error)
     }
 
-    /// Adds a column to a table. A column with this name comes from an earlier run, because the table is ours.
+    /// Adds a column to a table. On MariaDB and MySQL it is also a success if the table has a column with this name: an
+    /// earlier run added it, because nothing but migrations changes the tables of jishu.
     pub(crate) async fn add_column(&self, table: &'static str, mut column: ColumnDef) -> Result<(), DbErr> {
         let name = column.get_column_name();
         let Err(error) = self.0.alter_table(Table::alter().table(table).add_column(&mut column).take()).await
@@ -68,7 +71,7 @@ impl Steps<'_, '_> {
         Err(error)
     }
 
-    /// Drops a column.
+    /// Drops a column. On MariaDB and MySQL it does nothing if the column does not exist.
     pub(crate) async fn drop_column(&self, table: &'static str, column: &'static str) -> Result<(), DbErr> {
         if self.commits_each_statement() && !self.columns(table).await?.iter().any(|name| name == column) {
             return Ok(());
@@ -76,7 +79,8 @@ impl Steps<'_, '_> {
         self.0.alter_table(Table::alter().table(table).drop_column(column).take()).await
     }
 
-    /// Creates an index. The names of indexes are unique in our schema.
+    /// Creates an index. On MariaDB and MySQL it is also a success if the schema has an index with this name. The name
+    /// alone is enough, because no two indexes of jishu have the same name.
     pub(crate) async fn create_index(&self, statement: IndexCreateStatement) -> Result<(), DbErr> {
         let name = statement.get_index_spec().get_name().unwrap_or_default().to_owned();
         let Err(error) = self.0.create_index(statement).await else { return Ok(()) };
@@ -86,7 +90,7 @@ impl Steps<'_, '_> {
         Err(error)
     }
 
-    /// Drops an index.
+    /// Drops an index. On MariaDB and MySQL it does nothing if the index does not exist.
     pub(crate) async fn drop_index(&self, name: &'static str, table: &'static str) -> Result<(), DbErr> {
         if self.commits_each_statement() && !self.has_index(name.to_owned()).await? {
             return Ok(());
@@ -94,7 +98,7 @@ impl Steps<'_, '_> {
         self.0.drop_index(Index::drop().name(name).table(table).to_owned()).await
     }
 
-    /// Drops a table.
+    /// Drops a table. On MariaDB and MySQL it does nothing if the table does not exist.
     pub(crate) async fn drop_table(&self, mut statement: TableDropStatement) -> Result<(), DbErr> {
         if self.commits_each_statement() {
             statement.if_exists();
@@ -102,8 +106,9 @@ impl Steps<'_, '_> {
         self.0.drop_table(statement).await
     }
 
-    /// Adds constraints to a table, each with its name and its condition. The names are unique in our schema.
-    /// PostgreSQL and MariaDB check all rows in one pass.
+    /// Adds CHECK constraints to a table, each with its name and its condition. A single statement adds all of them, so
+    /// that PostgreSQL and MariaDB check the rows in one pass. On MariaDB and MySQL it is also a success if they exist.
+    /// SQLite does not support this statement.
     pub(crate) async fn add_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
         let add = |(name, condition): &(&str, String)| format!("ADD CONSTRAINT {name} CHECK ({condition})");
         let all: Vec<_> = checks.iter().map(add).collect();
@@ -115,7 +120,7 @@ impl Steps<'_, '_> {
         Err(error)
     }
 
-    /// Drops constraints.
+    /// Drops CHECK constraints with one statement. On MariaDB and MySQL it does nothing if they do not exist.
     pub(crate) async fn drop_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
         if self.commits_each_statement() && !self.has_checks(checks).await? {
             return Ok(());
@@ -125,8 +130,8 @@ impl Steps<'_, '_> {
         self.execute(&text).await
     }
 
-    /// Returns whether the constraints exist. It looks only for the first one, because one statement adds or drops
-    /// all.
+    /// Returns whether the constraints exist on MariaDB or MySQL. It searches only for the first constraint, because
+    /// one statement adds or drops all of them.
     async fn has_checks(&self, checks: &[(&str, String)]) -> Result<bool, DbErr> {
         let Some((name, _)) = checks.first() else { return Ok(true) };
         let text = "SELECT 1 FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() \

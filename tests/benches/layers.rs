@@ -1,10 +1,10 @@
 //! Measures the cost of the layers around async-graphql. It reads a page of 50 cards from jishu with all layers, and from
 //! the same schema behind the stock service of async-graphql-axum on `axum::serve`.
 //!
-//! `cargo bench -p jishu-tests --bench layers` prints requests a second and the CPU time of the server process for
-//! a request, in turns, so that other work of the machine affects both.
+//! `cargo bench -p jishu-tests --bench layers` prints the requests per second, and the CPU time of the server process
+//! per request. The servers take turns, so that other work of the machine affects both.
 
-// The futures of a whole server are nested deeply.
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -38,7 +38,7 @@ fn main() {
     serve_or_measure(async |task| serve(&task).await, measure);
 }
 
-/// Runs a server in the child process.
+/// Runs the server of this role in the child process.
 async fn serve(task: &ServerTask) {
     let config = page_config(&task.folder, task.port, &[]);
     if task.role != "stock" {
@@ -51,7 +51,7 @@ async fn serve(task: &ServerTask) {
     axum::serve(listener, router).await.expect("it serves");
 }
 
-/// Handles a request as the documentation of async-graphql-axum shows. It also verifies the token, as jishu does.
+/// Handles a request as the documentation of async-graphql-axum shows, and verifies the access token as jishu does.
 async fn stock(
     State((schema, services)): State<(JishuSchema, Arc<Services>)>,
     headers: HeaderMap,

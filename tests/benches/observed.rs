@@ -1,8 +1,9 @@
-//! Measures what metrics and traces cost: a page of 50 cards from the server without them, from the server that counts, from one
-//! that also traces one request in ten, and from one that traces each request. A collector takes the traces.
+//! Measures what metrics and traces cost. Reads a page of 50 cards from four servers: without metrics and traces, with
+//! metrics, with metrics and traces of one request in ten, and with metrics and traces of each request. This program is
+//! the collector of the traces.
 //!
-//! `cargo bench -p jishu-tests --bench observed` prints requests a second and the CPU time of the server process for a request.
-//! The turns are short and many, so that other work of the machine affects all servers.
+//! `cargo bench -p jishu-tests --bench observed` prints the requests per second, and the CPU time of the server process
+//! per request. The turns are short and many, so that other work of the machine affects all servers.
 
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -26,14 +27,14 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 const TURNS: usize = 80;
 const TURN_LENGTH: Duration = Duration::from_millis(500);
-/// Tells the child process where the collector of traces listens.
+/// Environment variable with the URL of the collector of traces, for the server processes.
 const COLLECTOR_VARIABLE: &str = "JISHU_BENCH_COLLECTOR";
 
 fn main() {
     serve_or_measure(async |task| serve(&task).await, measure);
 }
 
-/// Runs a server in the child process. It logs as the binary does.
+/// Runs the server of this role in the child process. The server writes log lines as the binary `jishu` does.
 async fn serve(task: &ServerTask) {
     let collector = std::env::var(COLLECTOR_VARIABLE).expect("set by the parent");
     let endpoint = format!("--otlp-endpoint={collector}");

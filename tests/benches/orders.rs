@@ -1,11 +1,13 @@
-//! Measures the cost of an order: a checkout with its grant against `purchase` alone. Both make the same purchase of one
-//! subject with 20 cards, over HTTP, on the same database.
+//! Measures the cost of an order: a checkout with its grant, compared with the mutation `purchase` alone. Both make the
+//! same purchase of one subject with 20 cards, over HTTP, on the same database.
 //!
-//! A checkout with its grant is `checkout`, a payment at a fake of Razorpay that costs no time, its webhooks, and
-//! `confirmPayment`, which returns the granted order. The time of a buyer in the form does not count.
+//! A checkout with its grant consists of `checkout`, a payment at a fake of Razorpay that takes no time, its webhooks,
+//! and `confirmPayment`, which returns the granted order. The time that a buyer needs to fill in the form of the
+//! payment does not count.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench orders` prints both in turns, so that other work of the machine affects
-//! both. `TEST_DATABASES=postgres` in front of it measures PostgreSQL only.
+//! `tests/run -- cargo bench -p jishu-tests --bench orders` prints the rates and latencies of both. They take turns, so
+//! that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command measures PostgreSQL
+//! only.
 
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -27,13 +29,13 @@ use uuid::Uuid;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Number of buyers who buy at once.
+/// Number of connections on which buyers buy at once.
 const CONNECTIONS: usize = 16;
 const SUBJECTS: usize = 10;
 const CARDS_PER_SUBJECT: i32 = 20;
 const TURNS: u32 = 5;
 const TURN_LENGTH: Duration = Duration::from_secs(4);
-/// Number of buyers. Each buys every subject once.
+/// Number of buyers. Each can buy every subject once.
 const BUYERS: usize = 6_000;
 const PURCHASE: &str =
     "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome userErrors { code } } }";
@@ -52,18 +54,18 @@ enum Way {
     Checkout,
 }
 
-/// What buyers need.
+/// The fake provider, the course, and the buyers.
 struct Shop {
     fake: FakeRazorpay,
     course: String,
     subjects: Vec<String>,
     /// The access tokens of the buyers.
     tokens: Vec<String>,
-    /// The number of subjects that were bought.
+    /// The number of purchases and checkouts so far.
     bought: AtomicUsize,
 }
 
-/// The rates and the latencies of all turns.
+/// The rates and the latencies, with a value for each turn.
 #[derive(Default)]
 struct Measured {
     per_second: Vec<f64>,
@@ -97,7 +99,7 @@ async fn measure(backend: Backend) {
         {
             let latencies = buy_for_a_turn(&shop, server.port, way).await;
             shop.fake.webhooks().settled().await;
-            // The first turn warms up.
+            // The first turn only warms up, and is not counted.
             if turn > 0 {
                 let count = u32::try_from(latencies.len()).expect("few");
                 measured.per_second.push(f64::from(count) / TURN_LENGTH.as_secs_f64());
@@ -125,7 +127,7 @@ async fn measure(backend: Backend) {
     backend.remove(&url).await;
 }
 
-/// Lets all connections buy for a turn. Returns the latencies in milliseconds.
+/// Makes all connections buy for a turn. Returns the latencies in milliseconds.
 async fn buy_for_a_turn(shop: &Arc<Shop>, port: u16, way: Way) -> Vec<f64> {
     let until = Instant::now() + TURN_LENGTH;
     let buyers = (0..CONNECTIONS).map(|_| {
@@ -165,10 +167,10 @@ impl Shop {
         Self { fake: FakeRazorpay::start().await, course, subjects, tokens, bought: AtomicUsize::new(0) }
     }
 
-    /// Takes the next subject that nobody has bought. Returns its buyer's token, and the selection.
+    /// Returns the token of the next buyer, and the selection of a subject that this buyer has not bought yet.
     fn next(&self) -> (&str, Value) {
         let number = self.bought.fetch_add(1, Ordering::SeqCst);
-        // Neighbours in time are different buyers.
+        // Consecutive purchases have different buyers.
         let buyer = self.tokens.get(number % self.tokens.len()).expect("a buyer");
         let subject = self.subjects.get(number / self.tokens.len()).expect("enough buyers for all turns");
         let selection =
@@ -183,7 +185,7 @@ impl Shop {
         assert_eq!(answer["purchase"], json!({ "outcome": "CREATED", "userErrors": [] }));
     }
 
-    /// Makes an order, pays it, and comes back until it is granted.
+    /// Makes an order, pays it, and sends `confirmPayment` until the order is granted.
     async fn checkout(&self, connection: &mut KeptConnection) {
         let (token, selection) = self.next();
         let input = json!({ "selection": selection, "idempotencyKey": Uuid::new_v4() });
@@ -197,7 +199,7 @@ impl Shop {
             let status = confirmed["confirmPayment"]["order"]["status"].as_str();
             match status.unwrap_or_else(|| panic!("{confirmed}")) {
                 "GRANTED" => return,
-                // A webhook has recorded the payment, and grants it now.
+                // The handler of a webhook has recorded the payment, and is granting the order.
                 "PAID" => {}
                 other => panic!("the order is {other}"),
             }

@@ -9,10 +9,10 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait
 
 use crate::{Client, PurchaseInput, TestApp};
 
-/// The names of the topics; question n is of topic n modulo 3.
+/// The names of the topics. Question n has the topic with the index n modulo 3.
 pub const TOPICS: [&str; 3] = ["Mechanics", "Optics", "Waves"];
 
-/// Returns the kind of question `number`. The four kinds alternate.
+/// Returns the kind of question `number`. The kinds repeat every eight questions.
 #[must_use]
 pub fn kind(number: i64) -> QuestionKind {
     match number % 8 {
@@ -32,10 +32,12 @@ pub(crate) fn is_correct(number: i64, position: i64) -> bool {
 }
 
 /// Returns whether an answer to question `number` is correct, or `None` if the question is not answered. `chosen` has a
-/// bit for each chosen option, by the author's positions. The result does not depend on the server's scoring.
+/// bit for each chosen option, by the author's positions. `value` is the answer to a numeric question, `text` to a
+/// short one. The result does not depend on the server's scoring. Of the accepted texts, it considers only the one
+/// without a wildcard.
 ///
 /// # Panics
-/// Panics if `value` is not a number.
+/// Panics if the question is numeric and `value` is not a number.
 #[must_use]
 pub fn judged(number: i64, chosen: i64, value: Option<&str>, text: Option<&str>) -> Option<bool> {
     if kind(number) == QuestionKind::ShortAnswer {
@@ -52,19 +54,20 @@ pub fn judged(number: i64, chosen: i64, value: Option<&str>, text: Option<&str>)
     (chosen != 0).then_some(chosen == key)
 }
 
-/// The beginning of every explanation. No learner may read it before a sitting is over.
+/// The beginning of every explanation. A learner must not see an explanation before the sitting has ended.
 pub const EXPLANATION: &str = "Because of secret";
 
-/// The end of every numeric key. It occurs nowhere else, so a response with it shows a key.
+/// The end of every numeric key. This text occurs nowhere else, so a response that contains it reveals a key.
 pub const NUMBER: &str = ".4142135";
-/// The tolerance of every numeric key. It occurs nowhere else either.
+/// The tolerance of every numeric key. This text occurs nowhere else, so a response that contains it reveals a
+/// tolerance.
 pub const TOLERANCE: &str = "0.2718281";
 
-/// The beginning of every accepted text. It occurs nowhere else either.
+/// The beginning of every accepted text. This word occurs nowhere else, so a response that contains it reveals a key.
 pub const TEXT: &str = "Zeugma";
 
-/// Gives a subject a bank of `questions` questions. A test asks all of them, takes an hour, and gives the marks +4, -1
-/// and 0.
+/// Gives a subject a bank of `questions` questions, and sets its tests to ask all of them. By the defaults of a
+/// subject, a sitting takes an hour. A correct answer gives 4 marks, a wrong one -1, and no answer 0.
 ///
 /// # Panics
 /// Panics if the database fails.
@@ -147,13 +150,14 @@ async fn add_question(
 }
 
 impl TestApp {
-    /// Fills the bank of a subject with [`fill_bank`], and reloads the catalogue.
+    /// Fills the bank of a subject with [`fill_bank`], then reloads the catalogue.
     pub async fn bank(&self, subject: SubjectId, questions: i64) {
         fill_bank(self.connection(), subject, questions, self.clock.now()).await;
         self.services.catalog.reload().await.expect("the catalogue can be read");
     }
 
-    /// Buys all subjects of the course for this learner. Returns the global id of the first card of each subject.
+    /// Buys each subject of the course for this learner in a purchase of its own. Returns the global id of the first
+    /// card of each subject.
     pub async fn cards(&self, learner: &Client, course: &crate::TestCourse) -> Vec<String> {
         let mut cards = Vec::new();
         for subject in &course.subjects {

@@ -1,5 +1,5 @@
-//! The rows that benchmarks begin with, written through the services or straight into the database, and the request for a
-//! page of cards.
+//! Inserts the rows that benchmarks need, through the services or straight into the database. Also builds the request
+//! for a page of cards.
 
 use jishu_entity::purchase::PurchaseType;
 use jishu_entity::user::{Role, UserStatus};
@@ -22,10 +22,11 @@ pub const PAGE_OF_CARDS: &str =
     edges { cursor node { id testNumber status maxAttempts attemptsUsed remainingAttempts
     subject { id name course { id name } } } } pageInfo { hasNextPage endCursor } } } }";
 
-/// Number of rows that one statement inserts.
+/// Maximum number of rows that one statement inserts.
 const ROWS_PER_INSERT: usize = 500;
 
-/// Returns the bytes of a request for a page of cards. `accept_encoding` is the value of that header, if it is sent.
+/// Returns the bytes of a request for a page of cards. If `accept_encoding` is given, the request has a header
+/// `accept-encoding` with this value.
 #[must_use]
 pub fn page_request(
     token: &str,
@@ -34,13 +35,14 @@ pub fn page_request(
     accept_encoding: Option<&str>,
 ) -> Vec<u8> {
     let body = json!({ "query": PAGE_OF_CARDS, "variables": { "first": first, "after": after } });
-    // Headers can follow the token, which is the value of a header.
+    // `graphql_post` ends the line of the header `authorization` after the token, so a text after the token can add a
+    // header.
     let encoding =
         accept_encoding.map(|encoding| format!("\r\naccept-encoding: {encoding}")).unwrap_or_default();
     graphql_post(&format!("{token}{encoding}"), &body.to_string())
 }
 
-/// Inserts a course that sells its subjects one by one.
+/// Inserts a course that has no bundle price, so its subjects are sold one by one.
 ///
 /// # Panics
 /// Panics if the database fails.
@@ -54,7 +56,8 @@ pub async fn add_course(services: &Services) -> CourseId {
     course.insert(services.database.writer()).await.expect("a course").id
 }
 
-/// Inserts subjects with this many tests each, and three attempts a test. Reloads the catalogue.
+/// Inserts `count` subjects with this many tests each and three attempts for each test. Reloads the catalogue, and
+/// returns the ids of the subjects.
 ///
 /// # Panics
 /// Panics if the database fails.
@@ -81,7 +84,8 @@ pub async fn add_subjects(
     subjects
 }
 
-/// Inserts learners with whose password nobody can sign in. Returns the ids of all users, in their order.
+/// Inserts `count` learners. Nobody can sign in as one of them, because their password hash is not a hash. Returns the
+/// ids of all users in the database, in ascending order.
 ///
 /// # Panics
 /// Panics if the database fails.
@@ -118,7 +122,7 @@ pub async fn purchase_subject(services: &Services, owner: UserId, course: Course
     purchase::purchase(services, owner, request).await.expect("a purchase");
 }
 
-/// Purchases one subject for each user, a few at once.
+/// Purchases one subject for each user, eight purchases at a time.
 ///
 /// # Panics
 /// Panics if a purchase is refused.
@@ -134,7 +138,7 @@ pub async fn purchase_subject_for_all(
     }
 }
 
-/// Returns the first card of a user.
+/// Returns the id of the user's card that was made first.
 ///
 /// # Panics
 /// Panics if the user has no card.
@@ -144,7 +148,7 @@ pub async fn first_card(services: &Services, owner: UserId) -> MockTestAttemptId
     card.expect("the query runs").expect("a card").id
 }
 
-/// Issues an access token of a learner.
+/// Issues an access token for a learner, with a random session id.
 ///
 /// # Panics
 /// Panics if the keys cannot sign.
@@ -154,7 +158,8 @@ pub fn learner_token(services: &Services, learner: UserId) -> String {
     services.tokens.issue(viewer, services.clock.now()).expect("a token").token
 }
 
-/// Lets the database gather statistics about its tables, as it would by itself in time.
+/// Makes the database gather statistics for its query planner, as it would do later by itself. On MariaDB, only for the
+/// table of cards. PostgreSQL also vacuums its tables.
 ///
 /// # Panics
 /// Panics if the database fails.

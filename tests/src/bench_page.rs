@@ -1,4 +1,4 @@
-//! A page of 50 cards from several servers on the same SQLite database, in turns.
+//! Compares how fast several servers on the same SQLite database return a page of 50 cards. The servers take turns.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,10 +17,10 @@ use crate::bench_data::page_request;
 use crate::bench_server::{open_services, serve_config};
 use crate::load::{ServerProcess, median};
 
-/// Number of connections that ask for pages at once.
+/// Number of connections that request pages at the same time.
 const CONNECTIONS: usize = 16;
 
-/// A server and its turns.
+/// A server, with its requests per second and its CPU milliseconds per request in each turn.
 pub struct MeasuredServer {
     role: &'static str,
     process: ServerProcess,
@@ -28,14 +28,14 @@ pub struct MeasuredServer {
     cpu: Vec<f64>,
 }
 
-/// The servers of a measurement. Dropping them ends them.
+/// The servers of a measurement. Dropping this value kills their processes.
 pub struct PageServers {
     servers: Vec<MeasuredServer>,
     requests: Vec<Vec<u8>>,
     _folder: TempDir,
 }
 
-/// Returns the configuration of a server on the database in a folder.
+/// Returns the configuration of a server on this port, with the SQLite database in `folder` and with more flags.
 #[must_use]
 pub fn page_config(folder: &Path, port: u16, more: &[&str]) -> ServeConfig {
     serve_config(&url(folder), folder, port, more)
@@ -46,7 +46,8 @@ fn url(folder: &Path) -> String {
 }
 
 impl PageServers {
-    /// Starts this program again once for each role, with these variables. All of them must give the same response.
+    /// Starts this program again as a server, once for each role, with these environment variables. All servers must
+    /// give the same response.
     ///
     /// # Panics
     /// Panics if a server does not start, or if the responses differ.
@@ -70,7 +71,8 @@ impl PageServers {
         Self { servers, requests: vec![request; CONNECTIONS], _folder: folder }
     }
 
-    /// Asks the servers for pages in turns, and prints what each took, and the ratio of each to the first.
+    /// Requests pages from each server in each turn, for `length`. Prints the requests per second and the CPU time of
+    /// each server, and the ratio of every other server to the first server.
     pub async fn measure(&mut self, turns: usize, length: Duration) {
         for turn in 0..=turns {
             // The server that goes first changes with each turn.
@@ -78,7 +80,7 @@ impl PageServers {
                 let index = (turn + place) % self.servers.len();
                 let server = &mut self.servers[index];
                 let result = server.process.repeat(&self.requests, length).await;
-                // The first turn warms up.
+                // The first turn only warms up the servers, and is not counted.
                 if turn > 0 {
                     server.requests.push(result.per_second());
                     server.cpu.push(result.server_milliseconds());
@@ -99,7 +101,8 @@ impl PageServers {
     }
 }
 
-/// Compares two servers turn by turn, and prints the median ratio with the quartiles of the throughput.
+/// Compares two servers turn by turn. Prints the median ratios of their throughput and their CPU time, and the
+/// quartiles of the ratio of throughput.
 fn compare(base: &MeasuredServer, other: &MeasuredServer) {
     let mut throughput = ratios(&other.requests, &base.requests);
     throughput.sort_by(f64::total_cmp);
@@ -119,7 +122,8 @@ fn ratios(values: &[f64], bases: &[f64]) -> Vec<f64> {
     values.iter().zip(bases).map(|(value, base)| value / base).collect()
 }
 
-/// Creates the demo's learner with a subject of 50 cards, and returns an access token.
+/// Migrates the database, seeds the demo, and buys the bundle of the first course for the demo's learner. Returns an
+/// access token of the learner.
 async fn prepare(folder: &Path) -> String {
     KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
     let config = page_config(folder, 0, &[]);

@@ -1,7 +1,7 @@
 //! The server of a benchmark, in a process of its own.
 //!
-//! A benchmark starts its own program again as the server, or the binary that `JISHU_BENCH_SERVER` names. So two builds can
-//! be compared.
+//! A benchmark starts its own program again as the server. If the environment variable `JISHU_BENCH_SERVER` names a
+//! binary, [`start_server`] starts that binary instead, so that two builds can be compared.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ use crate::load::{ServerProcess, ServerTask};
 use crate::process::free_port;
 use crate::{Backend, UNLIMITED};
 
-/// The variable that holds more flags of the server, a line each.
+/// Environment variable with more flags of the server, one flag in each line.
 const FLAGS_VARIABLE: &str = "JISHU_BENCH_FLAGS";
 
 #[derive(Parser)]
@@ -29,50 +29,49 @@ struct Config {
     serve: ServeConfig,
 }
 
-/// Returns the flags of a server without limits. Its signing keys are in `folder`.
+/// Returns the flags of a server without limits, and then the flags in `more`. The signing keys of the server are in
+/// `folder`.
 fn flags(url: &str, folder: &Path, port: u16, more: &[&str]) -> Vec<String> {
     let mut flags = vec![
         format!("--database-url={url}"),
         format!("--listen=127.0.0.1:{port}"),
         format!("--signing-keys={}", folder.join("keys.pem").display()),
-        // An hour is long enough for all turns.
+        // Access tokens are valid for an hour, which is longer than a benchmark takes.
         "--access-token-seconds=3600".to_owned(),
     ];
-    // A few clients send as many requests as thousands of learners would.
+    // The limits are off, because a few clients send as many requests as thousands of learners would.
     flags.extend(UNLIMITED.iter().chain(more).copied().map(str::to_owned));
     flags
 }
 
-/// Returns the configuration of a server without limits, with more flags. Its signing keys are in `folder`.
-///
-/// # Panics
-/// Panics if a flag is wrong.
+/// Returns the configuration of a server without limits, with more flags. Its signing keys are in `folder`. Ends the
+/// process with a message if a flag is wrong.
 #[must_use]
 pub fn serve_config(url: &str, folder: &Path, port: u16, more: &[&str]) -> ServeConfig {
     Config::parse_from(std::iter::once("bench".to_owned()).chain(flags(url, folder, port, more))).serve
 }
 
-/// Opens the database and the services of a server.
+/// Opens the database and the services of a server, on the system's clock.
 ///
 /// # Panics
-/// Panics if they do not open.
+/// Panics if the database or a service does not start.
 pub async fn open_services(config: &ServeConfig) -> Services {
     let database = Database::connect(&config.database_options()).await.expect("the database opens");
     server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
 }
 
-/// Serves until the process is killed.
+/// Runs a server until the process is killed.
 ///
 /// # Panics
-/// Panics if it cannot serve.
+/// Panics if the server cannot start, or fails.
 pub async fn serve_for_ever(config: &ServeConfig) {
     serve_until(config, std::future::pending()).await;
 }
 
-/// Serves until `stop` completes.
+/// Runs a server until `stop` completes.
 ///
 /// # Panics
-/// Panics if it cannot serve.
+/// Panics if the server cannot start, or fails.
 pub async fn serve_until(config: &ServeConfig, stop: impl Future<Output = ()> + Send) {
     let services = open_services(config).await;
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
@@ -81,7 +80,7 @@ pub async fn serve_until(config: &ServeConfig, stop: impl Future<Output = ()> + 
     server::run(listener, services, (engine, channels), config, Box::pin(stop)).await.expect("it serves");
 }
 
-/// Runs the server if this process was started as one. Returns whether it was.
+/// Runs the server until the process is killed, if this process was started as a server. Otherwise returns false.
 ///
 /// # Panics
 /// Panics if the server fails.
@@ -93,7 +92,8 @@ pub async fn ran_as_server() -> bool {
     true
 }
 
-/// Runs the server if this process was started as one. Otherwise measures on each selected database, one after the other.
+/// Runs the server if this process was started as a server. Otherwise measures on each selected database, one after the
+/// other.
 ///
 /// # Panics
 /// Panics if the server or a measurement fails.
@@ -109,7 +109,7 @@ pub fn measure_each(measure: impl AsyncFn(Backend)) {
     });
 }
 
-/// Starts the server on a database with more flags, and waits until it listens.
+/// Starts the server on a database with more flags, in a process of its own. Waits until the server listens.
 ///
 /// # Panics
 /// Panics if the server does not start.
@@ -130,7 +130,8 @@ pub fn start_server(url: &str, folder: &Path, more: &[&str]) -> ServerProcess {
     }
 }
 
-/// Migrates a database, and returns services over it with the keys of the server. `observer` gets each statement.
+/// Migrates a database, and returns services over it that use the server's signing keys. `observer` gets the text of
+/// each statement.
 ///
 /// # Panics
 /// Panics if the database fails.

@@ -1,4 +1,4 @@
-//! Many different requests that are sent at once, over a fixed number of connections.
+//! Sends many different requests over a fixed number of connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,9 +12,10 @@ pub struct Burst {
     pub took: Duration,
     /// The processor time of the server.
     pub server_cpu: Duration,
-    /// The time of each request.
+    /// The time from sending each request to the end of its response.
     pub times: Vec<Duration>,
-    /// The body of each response. None for a refusal: another status than 200, or a user error.
+    /// The body of each response, in the order of the requests. None for a refusal: a status other than 200, or a user
+    /// error.
     pub bodies: Vec<Option<Vec<u8>>>,
 }
 
@@ -57,19 +58,19 @@ impl Burst {
         Self { took, server_cpu, times, bodies }
     }
 
-    /// Returns the number of refusals.
+    /// Returns the number of requests that were refused.
     #[must_use]
     pub fn refusals(&self) -> usize {
         self.bodies.iter().filter(|body| body.is_none()).count()
     }
 
-    /// Returns the number of requests in a second.
+    /// Returns the number of requests per second.
     #[must_use]
     pub fn per_second(&self) -> f64 {
         count(self.times.len()) / self.took.as_secs_f64()
     }
 
-    /// Returns the server's processor time for a request, in milliseconds.
+    /// Returns the server's processor time per request, in milliseconds.
     #[must_use]
     pub fn server_milliseconds(&self) -> f64 {
         self.server_cpu.as_secs_f64() * 1e3 / count(self.times.len())
@@ -85,7 +86,7 @@ impl Burst {
         crate::load::percentile(&times, percent)
     }
 
-    /// Returns one line about the burst.
+    /// Returns a line of text about the burst. `what` says what the requests are.
     #[must_use]
     pub fn line(&self, what: &str) -> String {
         let bytes = self.bodies.iter().flatten().map(Vec::len).max().unwrap_or_default();

@@ -22,11 +22,11 @@ pub struct CourseBuilder {
 pub struct TestCourse {
     /// The global id of the course.
     pub id: String,
-    /// The id of its row.
+    /// The database id of the course.
     pub row: CourseId,
-    /// The global ids of its subjects.
+    /// The global ids of the course's subjects.
     pub subjects: Vec<String>,
-    /// The ids of the rows of its subjects.
+    /// The database ids of the course's subjects.
     pub subject_rows: Vec<SubjectId>,
 }
 
@@ -42,14 +42,14 @@ impl TestApp {
         }
     }
 
-    /// Returns the global id of a row.
+    /// Returns the global id of the object of type `kind` with the database id `row`.
     #[must_use]
     pub fn global(&self, kind: &str, row: i64) -> String {
         global_id(kind, row)
     }
 }
 
-/// Returns the global id of a row.
+/// Returns the global id of the object of type `kind` with the database id `row`.
 #[must_use]
 pub fn global_id(kind: &str, row: i64) -> String {
     URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
@@ -70,7 +70,7 @@ impl CourseBuilder {
         self
     }
 
-    /// Sets for how many days a purchase is valid.
+    /// Sets the number of days for which a purchase is valid.
     #[must_use]
     pub fn valid_for_days(mut self, days: i32) -> Self {
         self.validity_days = Some(days);
@@ -95,7 +95,7 @@ impl CourseBuilder {
         self
     }
 
-    /// Writes the course to the database, and reloads the catalogue.
+    /// Writes the course with its subjects to the database, and reloads the catalogue.
     pub async fn create(self, app: &TestApp) -> TestCourse {
         let now = app.clock.now();
         let course = course::ActiveModel {

@@ -1,10 +1,10 @@
-//! A clock that stands still until it is moved.
+//! A clock that a test moves.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use jishu_service::clock::Clock;
 use std::sync::Mutex;
 
-/// Starts at the time of its creation, and moves only when a test moves it.
+/// A clock that starts at the time of its creation, and changes only when a test advances it.
 pub struct ManualClock(Mutex<DateTime<Utc>>);
 
 impl Default for ManualClock {
@@ -14,7 +14,7 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// Moves the clock forward.
+    /// Moves the clock forward by a duration.
     pub fn advance(&self, by: TimeDelta) {
         *self.0.lock().expect("no test panics while it moves the clock") += by;
     }

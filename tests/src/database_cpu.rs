@@ -1,4 +1,4 @@
-//! The processor time of the database server, for the database of the measurement only.
+//! Measures the processor time that PostgreSQL spends on one database.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use crate::Backend;
 use crate::load::cpu_time;
 
-/// Reads the processor time of PostgreSQL's backends. Other databases have no process for each connection, so theirs is
-/// zero. SQLite's is part of the server's.
+/// Reads the processor time of the PostgreSQL processes that serve one database. For other databases, the time is zero:
+/// MariaDB has no process for each connection, and SQLite runs in jishu's own process.
 pub struct DatabaseCpu {
     connection: Option<DatabaseConnection>,
 }
 
 impl DatabaseCpu {
-    /// Connects to the database of the measurement.
+    /// Connects to the database at this URL if it is on PostgreSQL.
     ///
     /// # Panics
     /// Panics if the database does not answer.
@@ -28,7 +28,7 @@ impl DatabaseCpu {
         Self { connection }
     }
 
-    /// Returns the time that all backends of the database have used so far.
+    /// Returns the processor time that the processes of the database's open connections have used so far.
     ///
     /// # Panics
     /// Panics if the database fails.

@@ -1,11 +1,11 @@
-//! The kinds of databases that tests run on. Creates a fresh database for each test.
+//! The kinds of databases that tests run on. Creates and removes a database for each test.
 
 use std::path::Path;
 
 use sea_orm::{ConnectionTrait, Database};
 use uuid::Uuid;
 
-/// A database that jishu supports.
+/// A kind of database that jishu supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// A file in a temporary folder.
@@ -25,7 +25,8 @@ impl Backend {
         }
     }
 
-    /// Returns whether `TEST_DATABASES` selects this database. By default all are selected.
+    /// Returns whether the environment variable `TEST_DATABASES` selects this kind of database. Without the variable,
+    /// all kinds are selected.
     #[must_use]
     pub fn is_selected(self) -> bool {
         match std::env::var("TEST_DATABASES") {
@@ -34,15 +35,16 @@ impl Backend {
         }
     }
 
-    /// Returns the databases that `TEST_DATABASES` selects, the servers first.
+    /// Returns the kinds of databases that `TEST_DATABASES` selects: PostgreSQL, MariaDB, SQLite, in this order.
     pub fn selected() -> impl Iterator<Item = Self> {
         [Self::Postgres, Self::MariaDb, Self::Sqlite].into_iter().filter(|backend| backend.is_selected())
     }
 
-    /// Creates an empty database and returns its URL.
+    /// Creates an empty database and returns its URL. For SQLite, the file in `folder` is created at the first
+    /// connection.
     ///
     /// # Panics
-    /// Panics if the server cannot be reached. A missing database server fails the tests and does not skip them.
+    /// Panics if the database server cannot be reached. So a missing server fails the tests instead of skipping them.
     pub async fn create(self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display()),
@@ -50,13 +52,13 @@ impl Backend {
         }
     }
 
-    /// Creates a database on the server, with these options of `CREATE DATABASE`.
+    /// Creates a database on the database server, with these options of `CREATE DATABASE`. Returns its URL.
     pub(crate) async fn create_from(self, options: &str) -> String {
         let variable = self.variable();
         let server = std::env::var(variable).unwrap_or_else(|_| {
             panic!(
-                "{variable} is not set: run the tests with tests/run, which starts the databases, or narrow them \
-                 with TEST_DATABASES=sqlite"
+                "{variable} is not set: run the tests with tests/run, which starts the databases, or select \
+                 only SQLite with TEST_DATABASES=sqlite"
             )
         });
         let connection = Database::connect(&server).await.expect("the database server answers");
@@ -70,7 +72,7 @@ impl Backend {
         format!("{before}/{name}")
     }
 
-    /// Returns the environment variable that holds the server's URL.
+    /// Returns the environment variable with the URL of the database server.
     fn variable(self) -> &'static str {
         match self {
             Self::Sqlite => "TEST_SQLITE_URL",
@@ -79,7 +81,8 @@ impl Backend {
         }
     }
 
-    /// Removes the database that [`Backend::create`] made. A file is deleted with its folder.
+    /// Removes a database that [`Backend::create`] made. Does nothing for SQLite, because its file is deleted with its
+    /// folder.
     pub async fn remove(self, url: &str) {
         if self == Self::Sqlite {
             return;

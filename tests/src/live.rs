@@ -1,5 +1,5 @@
-//! Minimal clients of subscriptions: a WebSocket and an event stream. Each waits a limited time for a message, and then
-//! fails the test.
+//! Minimal clients of subscriptions: a WebSocket and an event stream. A client waits at most 20 seconds for a message,
+//! and then fails the test.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{Node, TestApp};
 const MAX_MESSAGE_WAIT: Duration = Duration::from_secs(20);
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(MAX_MESSAGE_WAIT, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    timeout(MAX_MESSAGE_WAIT, future).await.unwrap_or_else(|_| panic!("{what} did not come in time"))
 }
 
 async fn watched_by(services: &Services, watchers: usize) {
@@ -31,24 +31,24 @@ async fn watched_by(services: &Services, watchers: usize) {
 }
 
 impl Node {
-    /// Waits until `watchers` subscriptions watch for changes on this node.
+    /// Waits until exactly `watchers` subscriptions watch for changes on this node.
     pub async fn watched_by(&self, watchers: usize) {
         watched_by(&self.services, watchers).await;
     }
 }
 
 impl TestApp {
-    /// Waits until `watchers` subscriptions watch for changes.
+    /// Waits until exactly `watchers` subscriptions watch for changes on this server.
     pub async fn watched_by(&self, watchers: usize) {
         watched_by(&self.services, watchers).await;
     }
 
-    /// Opens a WebSocket, and sends nothing yet.
+    /// Opens a WebSocket without initialising its connection.
     pub async fn socket(&self) -> Socket {
         Socket::open(Socket::handshake(&self.url("/graphql"))).await.expect("a WebSocket")
     }
 
-    /// Opens a WebSocket, and initialises it with this access token.
+    /// Opens a WebSocket, and initialises its connection with this access token.
     pub async fn socket_of(&self, token: &str) -> Socket {
         let mut socket = self.socket().await;
         socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
@@ -56,11 +56,11 @@ impl TestApp {
     }
 }
 
-/// A WebSocket that speaks graphql-transport-ws.
+/// A WebSocket with the protocol graphql-transport-ws.
 pub struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
-    /// Returns the request that opens a WebSocket. A test may change it first.
+    /// Returns the request that opens a WebSocket. A test may change the request before it is sent.
     #[must_use]
     pub fn handshake(url: &str) -> Request {
         let mut request = url.replacen("http", "ws", 1).into_client_request().expect("a URL");
@@ -69,20 +69,20 @@ impl Socket {
         request
     }
 
-    /// Opens a WebSocket.
+    /// Opens a WebSocket with this request.
     ///
     /// # Errors
-    /// Returns the status and the body of a refusal.
+    /// Returns the HTTP status and the body if the server refuses the request.
     pub async fn open(request: Request) -> Result<Self, (u16, String)> {
         let address = request.uri().authority().expect("an address").to_string();
         let stream = TcpStream::connect(address).await.expect("the server listens");
         Self::over(stream, request).await
     }
 
-    /// Opens a WebSocket over this connection.
+    /// Opens a WebSocket over this TCP connection.
     ///
     /// # Errors
-    /// Returns the status and the body of a refusal.
+    /// Returns the HTTP status and the body if the server refuses the request.
     pub async fn over(stream: TcpStream, request: Request) -> Result<Self, (u16, String)> {
         match soon("the handshake", client_async(request, stream)).await {
             Ok((socket, _)) => Ok(Self(socket)),
@@ -104,13 +104,13 @@ impl Socket {
         let mut socket = Self::open(Self::handshake(&url)).await.expect("a WebSocket");
         socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
         socket.subscribe("1", document).await;
-        // The server reads this message only after the subscription has started.
+        // The server reads the ping only after the subscription has started.
         socket.say(json!({ "type": "ping" })).await;
         assert_eq!(socket.hear().await, json!({ "type": "pong" }));
         socket
     }
 
-    /// Sends a message of the protocol.
+    /// Sends a text message of the protocol graphql-transport-ws.
     pub async fn say(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
     }
@@ -120,7 +120,7 @@ impl Socket {
         soon("room for a message", self.0.send(message)).await.expect("the connection is open");
     }
 
-    /// Sends a message if there is room for it, and says whether the connection was still open.
+    /// Sends a message, and waits until there is room for it. Returns whether the connection was still open.
     pub async fn try_send(&mut self, message: Message) -> bool {
         self.0.send(message).await.is_ok()
     }
@@ -131,17 +131,18 @@ impl Socket {
         assert_eq!(self.hear().await, json!({ "type": "connection_ack" }));
     }
 
-    /// Sends an operation.
+    /// Sends `subscribe` with this id and document.
     pub async fn subscribe(&mut self, id: &str, query: &str) {
         self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
     }
 
-    /// Returns the next message of the protocol.
+    /// Returns the next message of the protocol graphql-transport-ws.
     pub async fn hear(&mut self) -> Value {
         serde_json::from_str(&self.hear_text().await).expect("JSON")
     }
 
-    /// Returns the text of the next message of the protocol.
+    /// Returns the text of the next message of the protocol graphql-transport-ws. Skips pings and pongs of the
+    /// WebSocket.
     pub async fn hear_text(&mut self) -> String {
         loop {
             match self.next().await {
@@ -157,7 +158,7 @@ impl Socket {
         soon("a message", self.0.next()).await.expect("not the end").expect("a message")
     }
 
-    /// Reads until the server closes the connection, and returns the code and the reason.
+    /// Reads until the server sends a close message, and returns its code and reason.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
             if let Message::Close(frame) = self.next().await {
@@ -167,11 +168,11 @@ impl Socket {
         }
     }
 
-    /// Sends nothing and answers no pings until the server cuts the connection.
+    /// Waits until the server closes the TCP connection. Sends nothing, and answers no pings.
     pub async fn is_cut(self) {
         let mut stream = self.0.into_inner();
         let mut sink = tokio::io::sink();
-        // A reset is an end, too.
+        // A reset of the connection by the server ends the copy with an error. It counts as an end, too.
         let _ = soon("the end", tokio::io::copy(&mut stream, &mut sink)).await;
     }
 
@@ -181,11 +182,11 @@ impl Socket {
     }
 }
 
-/// Server-sent events.
+/// A response with server-sent events.
 pub struct EventStream {
     chunks: std::pin::Pin<Box<dyn Stream<Item = String> + Send>>,
     buffer: String,
-    /// The number of comments that arrived.
+    /// The number of comments of the event stream that arrived. The server sends them to keep the connection open.
     pub comments: usize,
 }
 
@@ -204,7 +205,7 @@ impl EventStream {
         Self { chunks: Box::pin(chunks), buffer: String::new(), comments: 0 }
     }
 
-    /// Returns the next event with its data, or `None` at the end.
+    /// Returns the name and the data of the next event, or `None` at the end of the response.
     pub async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             while let Some((event, rest)) = self.buffer.split_once("\n\n") {

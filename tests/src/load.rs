@@ -1,5 +1,5 @@
-//! Helpers of benchmarks: servers in processes of their own, connections that need little processor time of the client, and
-//! the processor time of processes.
+//! Helpers of benchmarks: servers in processes of their own, connections that need little processor time of the client,
+//! and readings of the processor time and memory of processes.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,15 +10,15 @@ use tokio::net::TcpStream;
 
 use crate::process::free_port;
 
-/// The variables that tell a child process what to serve.
+/// The environment variables with the task of a server that a benchmark starts.
 const ROLE_VARIABLE: &str = "JISHU_BENCH_ROLE";
 const DATABASE_VARIABLE: &str = "JISHU_BENCH_DATABASE";
 const FOLDER_VARIABLE: &str = "JISHU_BENCH_FOLDER";
 const PORT_VARIABLE: &str = "JISHU_BENCH_PORT";
 
-/// What a child process of a benchmark serves.
+/// The task of a child process that a benchmark starts as a server.
 pub struct ServerTask {
-    /// The kind of the server.
+    /// The name of the kind of server, such as `jishu`.
     pub role: String,
     /// The URL of the database.
     pub database_url: String,
@@ -29,7 +29,7 @@ pub struct ServerTask {
 }
 
 impl ServerTask {
-    /// Returns the task of this process, or None if it is the parent.
+    /// Returns the task of this process, or None if the process is the benchmark itself.
     ///
     /// # Panics
     /// Panics if the parent has set only some of the variables.
@@ -45,7 +45,7 @@ impl ServerTask {
     }
 }
 
-/// Runs the server in a child process, and the measurement in its parent.
+/// Calls `serve` if this process was started as a server. Otherwise calls `measure`.
 ///
 /// # Panics
 /// Panics if the runtime does not start.
@@ -57,10 +57,9 @@ pub fn serve_or_measure(serve: impl AsyncFnOnce(ServerTask), measure: impl Async
     }
 }
 
-/// A server in a child process, which runs the program of the benchmark. So its processor time can be told from that of
-/// the load.
+/// A server in a child process. So its processor time can be measured apart from that of the load.
 pub struct ServerProcess {
-    /// The port on loopback on which it listens.
+    /// The port on loopback on which the server listens.
     pub port: u16,
     child: Child,
 }
@@ -74,7 +73,7 @@ impl Drop for ServerProcess {
 /// The result of one turn of a benchmark.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
-    /// The number of requests.
+    /// The number of requests that were sent.
     pub requests: f64,
     /// The length of the turn.
     pub took: Duration,
@@ -85,13 +84,13 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Returns the number of requests in a second.
+    /// Returns the number of requests per second.
     #[must_use]
     pub fn per_second(&self) -> f64 {
         self.requests / self.took.as_secs_f64()
     }
 
-    /// Returns the server's processor time for a request, in milliseconds.
+    /// Returns the server's processor time per request, in milliseconds.
     #[must_use]
     pub fn server_milliseconds(&self) -> f64 {
         self.server_cpu.as_secs_f64() * 1e3 / self.requests
@@ -102,18 +101,18 @@ impl ServerProcess {
     /// Starts this program again as a server with the given role, and waits until it listens.
     ///
     /// # Panics
-    /// Panics if it does not listen within two minutes.
+    /// Panics if the server does not listen within two minutes.
     #[must_use]
     pub fn start(role: &str, database_url: &str, folder: &Path) -> Self {
         let program = Command::new(std::env::current_exe().expect("this program"));
         Self::start_with(program, role, database_url, folder)
     }
 
-    /// Like [`ServerProcess::start`], with the command that runs this program. The child can notice the end of its standard
-    /// input, which [`ServerProcess::ask_to_end`] closes.
+    /// Starts a server as [`ServerProcess::start`] does, with a command that runs this program. The server can watch
+    /// its standard input, which [`ServerProcess::ask_to_end`] closes.
     ///
     /// # Panics
-    /// Panics if it does not listen within two minutes.
+    /// Panics if the server does not listen within two minutes.
     #[must_use]
     pub fn start_with(mut command: Command, role: &str, database_url: &str, folder: &Path) -> Self {
         let port = free_port();
@@ -125,26 +124,29 @@ impl ServerProcess {
         Self::listening_on(port, command)
     }
 
-    /// Runs a command, and waits until it listens on this port.
+    /// Runs a command that starts a server, and waits until the server listens on this port of 127.0.0.1.
     ///
     /// # Panics
-    /// Panics if it does not listen within two minutes.
+    /// Panics if the server does not listen within two minutes.
     #[must_use]
     pub fn listening_on(port: u16, mut command: Command) -> Self {
-        let child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+        let child = command.stdin(Stdio::piped()).spawn().expect("the server starts");
         let server = Self { port, child };
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(120), "the server did not begin to listen");
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "the server did not listen within two minutes"
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
         server
     }
 
-    /// Closes the standard input of the process, and waits for its end.
+    /// Closes the standard input of the process, and waits until the process ends.
     ///
     /// # Panics
-    /// Panics if the process fails.
+    /// Panics if the process ends with a failure.
     pub fn ask_to_end(&mut self) {
         drop(self.child.stdin.take());
         let status = self.child.wait().expect("it ends");
@@ -163,19 +165,19 @@ impl ServerProcess {
         self.child.id()
     }
 
-    /// Ends the process.
+    /// Kills the process, and waits until it has ended.
     pub fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Returns the body of the response to one request.
+    /// Sends one request on a new connection, and returns the body of the response.
     pub async fn response(&self, request: &[u8]) -> Vec<u8> {
         let mut connection = KeptConnection::open(self.port).await;
         connection.send(request).await.to_vec()
     }
 
-    /// Repeats requests for one turn, each on a connection of its own.
+    /// Opens a connection for each request, and sends the request on it again and again for `length`.
     ///
     /// # Panics
     /// Panics if a response does not have the status 200.
@@ -183,7 +185,7 @@ impl ServerProcess {
         self.repeat_and_stay(requests, length).await.turn
     }
 
-    /// Does the same as [`ServerProcess::repeat`], and keeps the connections open afterwards.
+    /// Does the same as [`ServerProcess::repeat`], and keeps the connections open until the result is dropped.
     ///
     /// # Panics
     /// Panics if a response does not have the status 200.
@@ -219,15 +221,15 @@ impl ServerProcess {
     }
 }
 
-/// A turn whose connections are still open.
+/// A turn of a benchmark, with its connections, which are still open.
 pub struct OpenTurn {
-    /// The turn.
+    /// The result of the turn.
     pub turn: Turn,
-    /// The connections.
+    /// The open connections, one for each request.
     pub connections: Vec<KeptConnection>,
 }
 
-/// Returns the bytes of an HTTP POST with a GraphQL request.
+/// Returns the bytes of an HTTP POST with a GraphQL request as JSON and with an access token.
 #[must_use]
 pub fn graphql_post(token: &str, body: &str) -> Vec<u8> {
     let length = body.len();
@@ -238,7 +240,7 @@ pub fn graphql_post(token: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A connection that stays open for many requests, one after the other.
+/// A connection that stays open for many requests, which are sent one after the other.
 pub struct KeptConnection {
     stream: TcpStream,
     received: Vec<u8>,
@@ -248,7 +250,7 @@ impl KeptConnection {
     /// Connects to a server on loopback.
     ///
     /// # Panics
-    /// Panics if nothing listens there.
+    /// Panics if no server listens on the port.
     pub async fn open(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it connects");
         stream.set_nodelay(true).expect("an option of sockets");
@@ -258,20 +260,20 @@ impl KeptConnection {
     /// Sends a request and returns the body of the response.
     ///
     /// # Panics
-    /// Panics if the response does not have the status 200 and a length.
+    /// Panics if the response does not have the status 200 and the header `content-length`.
     pub async fn send(&mut self, request: &[u8]) -> &[u8] {
         let (status, start) = self.exchange(request).await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&self.received));
         &self.received[start..]
     }
 
-    /// Sends a request and returns the body of the response, or its status if it is not 200.
+    /// Sends a request and returns the body of the response, if its status is 200.
     ///
     /// # Errors
-    /// Returns the status.
+    /// Returns the status of the response if it is not 200.
     ///
     /// # Panics
-    /// Panics if the response does not have a length.
+    /// Panics if the response does not have the header `content-length`.
     pub async fn try_send(&mut self, request: &[u8]) -> Result<&[u8], u16> {
         match self.exchange(request).await {
             (200, start) => Ok(&self.received[start..]),
@@ -279,7 +281,8 @@ impl KeptConnection {
         }
     }
 
-    /// Sends a request and receives the whole response. Returns its status, and where its body begins.
+    /// Sends a request and receives the whole response. Returns its status, and the index in `received` at which its
+    /// body begins.
     async fn exchange(&mut self, request: &[u8]) -> (u16, usize) {
         self.stream.write_all(request).await.expect("it is sent");
         self.received.clear();
@@ -307,8 +310,9 @@ fn status_and_length(head: &str) -> (u16, usize) {
     (status, length.expect("a length").trim().parse().expect("a number"))
 }
 
-/// Returns the processor time that a process has used so far. `process` is its id, or `self`. The 14th and the 15th field
-/// of `/proc/<id>/stat` hold it, in hundredths of a second. See proc(5).
+/// Returns the processor time that a process has used so far, or zero if the process has ended. `process` is its id, or
+/// `self`. The 14th and the 15th field of `/proc/<id>/stat` contain the time in ticks, usually hundredths of a second.
+/// See proc(5).
 ///
 /// # Panics
 /// Panics if the file has another form.
@@ -317,8 +321,8 @@ pub fn cpu_time(process: &str) -> Duration {
     ticks(process, 11)
 }
 
-/// Returns the processor time that the children of a process have used that have ended: the two fields after those of
-/// [`cpu_time`].
+/// Returns the processor time that those children of a process have used that have ended. It is in the 16th and the
+/// 17th field of `/proc/<id>/stat`. The time is zero if the process itself has ended.
 ///
 /// # Panics
 /// Panics if the file has another form.
@@ -327,7 +331,8 @@ pub fn cpu_time_of_ended_children(process: &str) -> Duration {
     ticks(process, 13)
 }
 
-/// Adds up two fields of `/proc/<id>/stat`. The first field after the name of the process has the number 0.
+/// Adds up the field `first` of `/proc/<id>/stat` and the field after it. The first field after the name of the process
+/// has the number 0. Returns zero if the process has ended.
 fn ticks(process: &str, first: usize) -> Duration {
     // A process of a database server may end at any time.
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return Duration::ZERO };
@@ -349,7 +354,7 @@ pub fn resident_kilobytes(process: u32) -> f64 {
     kibibytes * 1.024
 }
 
-/// Returns the median.
+/// Returns the median: the middle value, or the greater of the two middle values.
 ///
 /// # Panics
 /// Panics if `values` is empty.
@@ -358,7 +363,7 @@ pub fn median(values: &[f64]) -> f64 {
     percentile(values, 50)
 }
 
-/// Returns the value below which this many percent of the values lie.
+/// Returns the value below which about this many percent of the values lie. For 100 percent, it is the greatest value.
 ///
 /// # Panics
 /// Panics if `values` is empty.

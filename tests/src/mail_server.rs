@@ -1,4 +1,4 @@
-//! A mail server that keeps what it gets. It speaks SMTP over TCP, as `lettre` expects it.
+//! A mail server that keeps the mails it gets. It uses SMTP over TCP without TLS, as the crate `lettre` expects it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,22 +15,23 @@ use crate::wait_for;
 /// The way in which the mail server treats mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailServerMode {
-    /// Accepts them.
+    /// Accepts each mail.
     Accept,
-    /// Takes the connection and never says anything.
+    /// Accepts the connection and never sends a byte.
     Hang,
-    /// Refuses each receiver with this code.
+    /// Refuses the receiver of each mail with this SMTP status code.
     Refuse(u16),
 }
 
 /// A mail that arrived.
 #[derive(Clone, Debug)]
 pub struct CaughtMail {
-    /// The receiver.
+    /// The e-mail address of the receiver.
     pub to: String,
-    /// The whole message.
+    /// The whole message, with its headers.
     pub text: String,
-    /// The result of the check of [`MailServer::start_with`] when the mail arrived.
+    /// The result of the check that [`MailServer::start_with`] got, at the moment when the mail arrived. True without a
+    /// check.
     pub passed_check: bool,
 }
 
@@ -46,7 +47,7 @@ impl CaughtMail {
         line.unwrap_or_else(|| panic!("no {name} in {}", self.text))
     }
 
-    /// Returns the token of the link.
+    /// Returns the token of the link in the mail.
     ///
     /// # Panics
     /// Panics if the mail does not have a link.
@@ -58,10 +59,10 @@ impl CaughtMail {
     }
 }
 
-/// A check of a receiver at the moment when their mail arrives.
+/// A check that the mail server runs when a mail arrives. It gets the receiver's address.
 pub type ReceiverCheck = Arc<dyn Fn(String) -> BoxFuture<'static, bool> + Send + Sync>;
 
-/// A running mail server. Dropping it stops it.
+/// A running mail server. Dropping this value stops the server.
 pub struct MailServer {
     port: u16,
     state: Arc<State>,
@@ -75,7 +76,7 @@ struct State {
     check: Option<ReceiverCheck>,
 }
 
-/// The user and the password that the mail server asks for.
+/// The user and the password that a client must send, in the form of `AUTH PLAIN`.
 const CREDENTIALS: &str = "\0jishu@example.org\0mail secret";
 
 impl MailServer {
@@ -84,7 +85,7 @@ impl MailServer {
         Self::start_with(None).await
     }
 
-    /// Starts a mail server that checks each receiver when their mail arrives.
+    /// Starts a mail server that accepts mails, and runs `check`, if given, when a mail arrives.
     ///
     /// # Panics
     /// Panics if there is no free port.
@@ -101,7 +102,7 @@ impl MailServer {
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 of_task.connections.fetch_add(1, Ordering::SeqCst);
-                // A client that is killed ends the conversation early.
+                // If a client is killed, its conversation ends with an error, which is ignored.
                 let state = Arc::clone(&of_task);
                 tokio::spawn(async move { state.converse(stream).await.unwrap_or_default() });
             }
@@ -109,13 +110,13 @@ impl MailServer {
         Self { port, state, serving }
     }
 
-    /// Returns its URL, with the right user and password.
+    /// Returns the URL of the mail server, with the right user and password.
     #[must_use]
     pub fn url(&self) -> String {
         format!("smtp://jishu%40example.org:mail%20secret@127.0.0.1:{}", self.port)
     }
 
-    /// Changes how mails are treated from now on.
+    /// Changes how the mails of new connections are treated.
     ///
     /// # Panics
     /// Panics if another thread panicked while it changed the mode.
@@ -123,13 +124,13 @@ impl MailServer {
         *self.state.mode.lock().expect("never poisoned") = mode;
     }
 
-    /// Returns the number of connections so far.
+    /// Returns the number of connections that the server has accepted so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Returns all mails so far.
+    /// Returns all mails that have arrived, oldest first.
     ///
     /// # Panics
     /// Panics if another thread panicked while it stored a mail.
@@ -138,13 +139,13 @@ impl MailServer {
         self.state.mails.lock().expect("never poisoned").clone()
     }
 
-    /// Returns the mails to an address.
+    /// Returns the mails that have arrived for an address, oldest first.
     #[must_use]
     pub fn mails_to(&self, address: &str) -> Vec<CaughtMail> {
         self.mails().into_iter().filter(|mail| mail.to == address).collect()
     }
 
-    /// Waits for the newest mail to an address that has this subject.
+    /// Waits until there is a mail to this address with this subject, and returns the newest.
     pub async fn newest(&self, address: &str, subject: &str) -> CaughtMail {
         let is_one = |mail: &CaughtMail| mail.header("Subject") == subject;
         wait_for(&format!("{subject:?} to {address}"), async || {
@@ -153,7 +154,7 @@ impl MailServer {
         .await
     }
 
-    /// Forgets the mails so far.
+    /// Deletes all mails that have arrived.
     ///
     /// # Panics
     /// Panics if another thread panicked while it stored a mail.
@@ -172,7 +173,7 @@ impl State {
     async fn converse(&self, stream: TcpStream) -> std::io::Result<()> {
         let mode = *self.mode.lock().expect("never poisoned");
         if mode == MailServerMode::Hang {
-            // Keeps the connection open.
+            // Keeps the connection open until the client closes it.
             let mut stream = stream;
             let mut taken = [0; 1];
             while tokio::io::AsyncReadExt::read(&mut stream, &mut taken).await? > 0 {}

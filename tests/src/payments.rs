@@ -1,7 +1,8 @@
-//! Fakes of payment providers. They speak the providers' protocols over HTTP on loopback, keep books, and send signed webhooks.
+//! Fakes of payment providers. They speak the providers' protocols over HTTP on loopback, record orders, payments,
+//! refunds and disputes in books, and send signed webhooks.
 //!
-//! They are written from the providers' documentation, and share no code with `payment-providers`. The clients and types of
-//! the npm packages `razorpay` and `stripe` check them: see `tests/clients/payments`.
+//! The fakes are written from the providers' documentation, and share no code with `payment-providers`. Tests check the
+//! fakes with the clients and types of the npm packages `razorpay` and `stripe`: see `tests/clients/payments`.
 
 pub mod connect;
 mod faults;

@@ -1,4 +1,4 @@
-//! Runs statements of the server in pgbench, the tool that comes with PostgreSQL.
+//! Runs statements of jishu with pgbench, the benchmark tool of PostgreSQL.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct PgbenchScript {
 }
 
 impl PgbenchScript {
-    /// Sets a variable to an expression.
+    /// Appends a command that sets a variable to an expression.
     pub fn set(&mut self, name: &str, expression: impl std::fmt::Display) {
         let _infallible = writeln!(self.text, "\\set {name} {expression}");
     }
@@ -31,7 +31,8 @@ impl PgbenchScript {
         self.filled(statement, values, ";");
     }
 
-    /// Does the same, and keeps the columns of the returned row as variables.
+    /// Appends a statement with values in place of its parameters. The columns of the row that it returns become
+    /// variables of the script.
     ///
     /// # Panics
     /// Panics if there are fewer values than parameters.
@@ -49,10 +50,11 @@ impl PgbenchScript {
         let _infallible = writeln!(self.text, "{filled}{end}");
     }
 
-    /// Runs the script as prepared statements, with more arguments of pgbench. Returns the transactions per second.
+    /// Runs the script with this number of clients, prepared statements and more arguments of pgbench. Returns the
+    /// transactions per second.
     ///
     /// # Panics
-    /// Panics if a statement fails.
+    /// Panics if pgbench fails.
     #[must_use]
     pub fn run(&self, url: &str, folder: &Path, clients: usize, arguments: &[String]) -> f64 {
         let file = folder.join("pgbench.sql");
@@ -63,7 +65,7 @@ impl PgbenchScript {
             .arg("-f")
             .arg(file)
             .arg(url)
-            // The server's connections have the same setting.
+            // jishu sets the same option on its own connections.
             .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
             .output()
             .expect("pgbench runs");

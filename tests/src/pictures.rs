@@ -1,4 +1,4 @@
-//! Pictures for tests, and packages that have them.
+//! Pictures for tests, and packages that contain pictures.
 
 use std::io::{Cursor, Write};
 
@@ -7,11 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// A picture of one pixel that every browser shows.
+/// A PNG picture of one pixel, in base64. Every browser can show it.
 const PIXEL: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/// Returns the bytes of a PNG. Browsers ignore `mark`, which makes it another picture.
+/// Returns the bytes of a PNG picture, with `mark` appended. Browsers ignore `mark`, but pictures with different marks
+/// have different bytes.
 ///
 /// # Panics
 /// Never panics.
@@ -48,7 +49,7 @@ pub fn package(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().expect("an archive").into_inner()
 }
 
-/// Returns the keys of the addresses of pictures in a text: what follows `/media/`.
+/// Returns the keys in all addresses of pictures in a text: the hexadecimal digits after each `/media/`.
 #[must_use]
 pub fn media_keys(text: &str) -> Vec<String> {
     text.split("/media/")

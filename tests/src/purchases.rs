@@ -27,11 +27,11 @@ mutation ($input: PurchaseInput!) {
 pub struct Call {
     /// The payload of the mutation.
     pub payload: Value,
-    /// The time that it took.
+    /// The time from sending the request to its response.
     pub took: Duration,
 }
 
-/// Sends a purchase. It must succeed without any error.
+/// Sends a purchase that must succeed, and measures its time.
 ///
 /// # Panics
 /// Panics if the response contains an error.
@@ -43,7 +43,7 @@ pub async fn purchase(client: &Client, input: Value) -> Call {
     call
 }
 
-/// Sends all inputs at once, spread over the clients.
+/// Sends a purchase for each input, all at once and spread over the clients.
 ///
 /// # Panics
 /// Panics if a response contains an error.
@@ -59,29 +59,31 @@ pub fn created(calls: &[Call]) -> i64 {
     calls.iter().map(|call| call.payload["testCardsCreated"].as_i64().unwrap_or(-1)).sum()
 }
 
-/// Returns the time of the slowest call.
+/// Returns the time that the slowest call took.
 #[must_use]
 pub fn slowest(calls: &[Call]) -> Duration {
     calls.iter().map(|call| call.took).max().unwrap_or_default()
 }
 
-/// Asserts that one of identical calls created `cards` cards, and that all responses contain them.
+/// Asserts that exactly one of several identical calls bought, that `cards` cards were created, and that all responses
+/// contain the same purchase and the same cards.
 ///
 /// # Panics
-/// Panics if this does not hold.
+/// Panics if the calls do not fulfil this.
 pub fn assert_one_bought(calls: &[Call], cards: i64) {
     let buyers = calls.iter().filter(|call| call.payload["outcome"] == "CREATED").count();
-    assert_eq!((buyers, created(calls)), (1, cards), "not exactly one caller bought");
+    assert_eq!((buyers, created(calls)), (1, cards), "exactly one caller must buy");
     for call in calls {
         assert_eq!(call.payload["purchase"], calls[0].payload["purchase"]);
         assert_eq!(call.payload["testCards"], calls[0].payload["testCards"]);
     }
 }
 
-/// Returns the input of a caller for a course with three subjects. Consecutive callers buy A, AB, BC, ABC and the bundle.
+/// Returns the input of the caller with this number, for a course with three subjects. Consecutive callers buy A, AB,
+/// BC, ABC and the bundle.
 ///
 /// # Panics
-/// Panics if the course has fewer subjects.
+/// Panics if the course has fewer than two subjects.
 #[must_use]
 pub fn overlapping(course: &str, subjects: &[String], caller: usize) -> Value {
     let [a, b, c] = [&subjects[0], &subjects[1], &subjects[2]];

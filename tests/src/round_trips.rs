@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A listener in front of a database server. It passes on all bytes, and counts round trips.
+/// A listener in front of a database server. It passes on all bytes in both directions, and counts round trips.
 ///
-/// A round trip begins when a client sends something after it has received something. The pings with which the pool tests a
-/// connection that returns do not count: nobody waits for them.
+/// A round trip begins when a connection sends bytes to the database after it has received some. When a connection
+/// returns to the pool, the pool tests it with a ping. Such pings do not count, because no request waits for them.
 pub struct RoundTripCounter {
     url: String,
     round_trips: Arc<AtomicUsize>,
 }
 
 impl RoundTripCounter {
-    /// Listens in front of the database at this URL, until the runtime ends.
+    /// Starts to listen in front of the database at this URL. The listener ends with the runtime.
     ///
     /// # Panics
-    /// Panics if the URL has no port.
+    /// Panics if the URL has no host or no port.
     pub async fn in_front_of(database_url: &str) -> Self {
         let mut url = url::Url::parse(database_url).expect("a URL");
         let database = (url.host_str().expect("a host").to_owned(), url.port().expect("a port"));
@@ -38,7 +38,7 @@ impl RoundTripCounter {
         Self { url: url.into(), round_trips }
     }
 
-    /// Returns the URL of the database behind this listener.
+    /// Returns the database URL with the port of this listener.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -78,7 +78,8 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, round_trips: Arc<
     }
 }
 
-/// Tells whether these bytes are a ping of sqlx: a message Sync alone on PostgreSQL, and the command for it on MariaDB.
+/// Returns whether these bytes are a ping of sqlx. On PostgreSQL, that is a message Sync alone. On MariaDB, it is the
+/// command `COM_PING`.
 fn is_ping(bytes: &[u8]) -> bool {
     const POSTGRES: &[u8] = b"S\0\0\0\x04";
     const MARIADB: &[u8] = b"\x01\0\0\0\x0e";

@@ -1,4 +1,4 @@
-//! Sittings that tests write to the database directly, without the server's rules.
+//! Sittings and staff that tests write to the database directly, without the server's rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::mock_test_attempt::CardStatus;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{Client, TestApp};
 
-/// The fields of a question that show its key.
+/// The fields of a question that are null as long as the learner may not see the key.
 pub const KEY_FIELDS: [&str; 7] = [
     "correctOptionIds",
     "correctValue",
@@ -27,32 +27,32 @@ pub const KEY_FIELDS: [&str; 7] = [
     "marks",
 ];
 
-/// The time limit of a sitting.
+/// The time limit of the sittings that [`TestApp::begin_sitting`] writes.
 pub const TIME_LIMIT: TimeDelta = TimeDelta::hours(1);
 
-/// An open sitting, and its card.
+/// A sitting that a test wrote to the database, and its card.
 #[derive(Clone, Debug)]
 pub struct TestSitting {
     /// The global id of the sitting.
     pub id: String,
-    /// The id of its row.
+    /// The database id of the sitting.
     pub row: TestSessionId,
-    /// The global id of its card.
+    /// The global id of the sitting's card.
     pub card: String,
-    /// The id of its card's row.
+    /// The database id of the sitting's card.
     pub card_row: MockTestAttemptId,
-    /// Its owner.
+    /// The learner who owns the card.
     pub owner: UserId,
 }
 
 impl TestApp {
-    /// A client signed in as a new user with this role.
+    /// Creates a user with this role, and returns a client that is signed in as this user.
     pub async fn staff(&self, name: &str, role: Role) -> Client {
         let row = user::ActiveModel {
             id: NotSet,
             name: Set(name.to_owned()),
             email: Set(format!("{}@example.com", name.to_lowercase())),
-            // Nobody signs in with this password.
+            // The text is not a hash, so nobody can sign in with a password.
             password_hash: Set("none".to_owned()),
             role: Set(role),
             status: Set(user::UserStatus::Active),
@@ -69,7 +69,7 @@ impl TestApp {
         self.with_token(&token.token)
     }
 
-    /// Begins a sitting of an available card. Appends the audit event of a start.
+    /// Writes an open sitting of any available card, on an empty paper. Appends the audit event of a start.
     pub async fn begin_sitting(&self) -> TestSitting {
         let card = mock_test_attempt::Entity::find()
             .filter(mock_test_attempt::Column::Status.eq(CardStatus::Available))
@@ -148,7 +148,8 @@ impl TestApp {
         events::append(self.connection(), self.clock.now(), actor, event).await.expect("an event");
     }
 
-    /// Saves an answer. Appends the audit event of a saved batch.
+    /// Writes an answer to a slot of the sitting, and tells the watchers of the sitting on this node that answers were
+    /// saved.
     pub async fn save_answer(&self, sitting: &TestSitting, slot: i32, sequence: i32) {
         let answer = test_answer::ActiveModel {
             session_id: Set(sitting.row),
@@ -168,7 +169,7 @@ impl TestApp {
         self.services.events.answers_saved(sitting.owner, sitting.row);
     }
 
-    /// The deadline of a sitting.
+    /// Reads the deadline of a sitting from the database.
     pub async fn deadline(&self, sitting: &TestSitting) -> DateTime<Utc> {
         let session = test_session::Entity::find_by_id(sitting.row).one(self.connection()).await;
         session.expect("the query runs").expect("the sitting").expires_at

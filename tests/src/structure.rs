@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-/// Runs a query and returns its rows, each value as text.
+/// Runs a query and returns its rows, with each value as text. NULL becomes `null`.
 ///
 /// # Panics
 /// Panics if the query fails, or if a value is neither a text nor a whole number.
@@ -24,7 +24,7 @@ pub async fn rows(connection: &DatabaseConnection, text: &str) -> Vec<Vec<String
         .collect()
 }
 
-/// Returns the whole structure, as the database describes it.
+/// Returns the tables, columns, indexes and constraints of the database, as the database itself describes them.
 pub async fn structure(connection: &DatabaseConnection) -> Vec<Vec<String>> {
     match connection.get_database_backend() {
         DbBackend::Postgres => {
@@ -40,7 +40,7 @@ pub async fn structure(connection: &DatabaseConnection) -> Vec<Vec<String>> {
             let mut structure = Vec::new();
             for table in rows(connection, "SHOW TABLES").await {
                 let mut made = rows(connection, &format!("SHOW CREATE TABLE `{}`", table[0])).await.remove(0);
-                // The next value of a counter is not part of the structure.
+                // The counter of automatic ids is not part of the structure.
                 if let Some((before, after)) = made[1].split_once(" AUTO_INCREMENT=") {
                     made[1] = format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
                 }

@@ -1,6 +1,6 @@
-//! Creates databases with all migrations, as copies of a database that was migrated once.
+//! Creates databases that have all migrations, as copies of a template that is migrated once for each kind of database.
 //!
-//! Migrating takes up to two seconds on a database server, and most tests need the newest schema.
+//! Migrating takes up to two seconds on a database server, and most tests need a database with all migrations.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,25 +11,25 @@ use tokio::sync::Mutex;
 
 use crate::Backend;
 
-/// The template of each kind of database, made when the first test asks for it.
+/// The template of each kind of database. It is made when the first test needs it.
 static TEMPLATES: Mutex<Option<HashMap<&'static str, Template>>> = Mutex::const_new(None);
 
 enum Template {
-    /// The bytes of a file.
+    /// The bytes of an SQLite database file.
     File(Vec<u8>),
-    /// A database of a server, by its name.
+    /// The name of a PostgreSQL database.
     OfServer(String),
-    /// The statements that make a database.
+    /// The statements that create a MariaDB database.
     Statements(Vec<String>),
 }
 
 impl Backend {
-    /// Makes a new database with all migrations, and returns its URL.
+    /// Creates a new database with all migrations, and returns its URL.
     ///
     /// # Panics
-    /// Panics if the server cannot be reached.
+    /// Panics if the database server cannot be reached.
     pub async fn create_migrated(self, folder: &Path) -> String {
-        // Copies one database at a time, because PostgreSQL cannot copy a database that is being copied.
+        // The lock lets one test at a time copy, because PostgreSQL cannot copy a database that is being copied.
         let mut templates = TEMPLATES.lock().await;
         let templates = templates.get_or_insert_default();
         if !templates.contains_key(self.name()) {
@@ -79,7 +79,8 @@ impl Template {
     }
 }
 
-/// Returns the statements that copy this database of MariaDB: its tables, and the rows that migrations insert.
+/// Returns the statements that copy this MariaDB database: its tables, and the rows that migrations insert. Panics if a
+/// table has rows that this function does not copy.
 async fn statements(connection: &DatabaseConnection) -> Vec<String> {
     let mut statements = vec!["SET foreign_key_checks = 0".to_owned()];
     for table in texts(connection, "SHOW TABLES", 0).await {
@@ -98,7 +99,10 @@ async fn statements(connection: &DatabaseConnection) -> Vec<String> {
             continue;
         }
         let is_empty = texts(connection, &format!("SELECT '' FROM {table} LIMIT 1"), 0).await.is_empty();
-        assert!(is_empty, "a migration fills {table}, which the template does not copy");
+        assert!(
+            is_empty,
+            "a migration inserts rows into {table}: add this table to `statements` in template.rs"
+        );
     }
     statements.push("SET foreign_key_checks = 1".to_owned());
     statements

@@ -9,15 +9,16 @@ use crate::TestApp;
 
 /// Maximum time to wait for a state before the test fails. It is long, because the machine may be busy.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// Maximum number of times that a request is sent to find its smallest number of statements.
+/// Maximum number of times that a test sends a request to find the smallest number of statements that the request
+/// needs.
 const MAX_REQUESTS: usize = 20;
-/// The pause between two checks.
+/// The pause between two checks of a state.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Looks again and again until there is a value, and returns it.
+/// Calls `look` until it returns a value, and returns this value.
 ///
 /// # Panics
-/// Panics with `what` if there is no value after a minute.
+/// Panics with `what` in the message if there is no value after a minute.
 pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -29,10 +30,10 @@ pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -
     }
 }
 
-/// Checks again and again until a condition holds.
+/// Calls `holds` until it returns true.
 ///
 /// # Panics
-/// Panics with `what` if the condition does not hold after a minute.
+/// Panics with `what` in the message if `holds` does not return true within a minute.
 pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     wait_for(what, async || holds().await.then_some(())).await;
 }
@@ -44,16 +45,19 @@ impl TestApp {
         self.wait_for_statements_that(count, &what, |sql| sql.contains(part)).await;
     }
 
-    /// Waits until the server has run `count` more statements of some kind. Their text comes without quotes.
+    /// Waits until the server has run `count` more statements for which `is_one` returns true. `is_one` gets the text
+    /// of a statement without quotation marks and backticks.
     pub async fn wait_for_statements_that(&self, count: usize, what: &str, is_one: impl Fn(&str) -> bool) {
         let already = self.count_statements(&is_one);
         wait_until(what, async || self.count_statements(&is_one) >= already + count).await;
     }
 
-    /// Sends a request until it runs at most `enough` statements of some kind. Returns the smallest number. `is_one` gets the
-    /// text of a statement without quotes.
+    /// Sends a request again until it runs at most `enough` of the statements for which `is_one` returns true, but at
+    /// most 20 times. Returns the statements of the request that ran the fewest. `is_one` gets the text of a statement
+    /// without quotation marks and backticks.
     ///
-    /// A loader collects keys only for a short time. On a busy machine, it may read the rows of one page in two statements.
+    /// Several requests may be necessary: a loader collects keys only for a short time. On a busy machine, it may read
+    /// the rows of one page in two statements.
     pub async fn fewest_statements(
         &self,
         enough: usize,
@@ -76,7 +80,8 @@ impl TestApp {
         fewest.unwrap_or_default()
     }
 
-    /// Waits until `count` statements on this database wait for a lock. SQLite cannot report that.
+    /// Waits until at least `count` statements on this database wait for a lock. Works on PostgreSQL and MariaDB only.
+    /// On MariaDB, a statement counts if it has run for 200 ms.
     pub async fn wait_for_lock_waits(&self, count: i64) {
         let query = match self.services.database.backend() {
             DbBackend::MySql => {

@@ -1,7 +1,8 @@
-//! Measures a page of 50 items: its fields written at once, resolved by async-graphql, and written by serde.
+//! Measures the response with a page of 50 items in three ways: plain fields written at once, fields resolved by
+//! async-graphql, and the same JSON written by serde without GraphQL.
 //!
-//! `cargo bench -p graphql-engine` prints the median time of a response of each kind. The kinds take turns, so that a busy
-//! machine disturbs all of them alike.
+//! `cargo bench -p graphql-engine` prints the median time of a response for each of the three ways. They take turns, so
+//! that a busy machine disturbs all of them equally.
 
 #![expect(clippy::unwrap_used, reason = "a measurement")]
 
@@ -117,7 +118,7 @@ fn engine(plain_fields: bool) -> Engine<Schema<Query, EmptyMutation, EmptySubscr
     Engine::new(schema, &sdl, EngineOptions { lists, plain_fields, ..EngineOptions::default() }).unwrap()
 }
 
-/// The JSON of the page as a handler without GraphQL would write it.
+/// Makes the JSON of the response as a handler without GraphQL would write it.
 fn by_hand(edges: &[Edge]) -> Vec<u8> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -147,7 +148,7 @@ fn by_hand(edges: &[Edge]) -> Vec<u8> {
         cursor: &'e str,
         node: Node<'e>,
     }
-    // The resolvers copy the page as well.
+    // The resolver in the other two ways copies the page as well.
     let edges = edges.to_vec();
     let page: Vec<_> = edges
         .iter()

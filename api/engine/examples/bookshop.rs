@@ -1,6 +1,7 @@
 //! A schema about books, and documents that show what the engine does with them.
 //!
-//! Prints each document with its response or rejection. Run it with `cargo run -p graphql-engine --example bookshop`.
+//! Prints the title of each request with its response or rejection. Run the example with `cargo run -p graphql-engine
+//! --example bookshop`.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -41,7 +42,7 @@ fn is_price(text: &str) -> bool {
 #[derive(SimpleObject)]
 struct Author {
     name: String,
-    /// Fails for some authors.
+    /// The year of birth. The field fails for some authors.
     birth_year: Option<Result<i32, String>>,
 }
 
@@ -87,7 +88,7 @@ struct ArticleConnection {
     edges: Vec<ArticleEdge>,
 }
 
-/// The page that a client asks for. A real server reads the cursors too.
+/// The page that a client asks for. Unlike a real server, it ignores `last` and the cursors.
 struct PageArgs {
     first: Option<usize>,
 }
@@ -104,7 +105,7 @@ struct Query;
 #[Object]
 impl Query {
     async fn articles(&self, #[page] page: PageArgs, max_price: Option<Price>) -> ArticleConnection {
-        // Every article costs the same.
+        // Every article of this example costs at least 1.00.
         if max_price.is_some_and(|Price(max)| max.starts_with("0.")) {
             return ArticleConnection { edges: Vec::new() };
         }
@@ -141,11 +142,11 @@ impl Mutation {
 
 type Bookshop = Schema<Query, Mutation, EmptySubscription>;
 
-/// The id of the trusted document: the SHA-256 of its text.
+/// The id of the trusted document `TRUSTED_TEXT`: the SHA-256 of its text.
 const TRUSTED_ID: &str = "80ecdc2d2feb386f9e78b9c46c3daccaef3196a927b7cad3557fab8c38879466";
 const TRUSTED_TEXT: &str = "{ book { title } }";
 
-/// Builds the engine. A test that calls this finds errors in the options.
+/// Builds the engine. A test that calls this function finds errors in the options.
 fn engine() -> Result<Engine<Bookshop>, Box<dyn Error>> {
     // The engine validates documents, so async-graphql does not need to repeat it.
     let schema = Schema::build(Query, Mutation::default(), EmptySubscription)
@@ -157,7 +158,8 @@ fn engine() -> Result<Engine<Bookshop>, Box<dyn Error>> {
         limits: DocumentLimits { cost: 500, ..DocumentLimits::DEFAULT },
         trusted: TrustedDocuments::from_manifest(&manifest)?,
         scalars: CustomScalars::default().with::<Price>("Price"),
-        // `ArticleConnection.edges` is a page, because `articles` has the argument `first`. `authors` is not.
+        // `Book.authors` is a list that is not a page, so it needs a length. `ArticleConnection.edges` is a page,
+        // because the field `articles` has the argument `first`.
         lists: &[("Book.authors", ListLength::Items(3))],
         page_sizes: PageSizes { default: 20, max: 100 },
         ..EngineOptions::default()
@@ -165,7 +167,7 @@ fn engine() -> Result<Engine<Bookshop>, Box<dyn Error>> {
     Ok(Engine::new(schema, &sdl, options)?)
 }
 
-/// Requests with a title each. The specification says what the response must be; async-graphql alone differs.
+/// Makes eight requests, each with a title that says what the engine does.
 fn requests() -> Vec<(&'static str, GraphqlRequest)> {
     let document = |text: &str, variables: serde_json::Value| GraphqlRequest {
         query: Some(text.to_owned()),
@@ -222,7 +224,7 @@ fn requests() -> Vec<(&'static str, GraphqlRequest)> {
     ]
 }
 
-/// Runs each request, and returns its title with its response or rejection as JSON.
+/// Runs each of the requests. Returns its title, and its response or rejection as JSON.
 async fn responses() -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     let engine = engine()?;
     let mut responses = Vec::new();

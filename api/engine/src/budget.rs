@@ -1,8 +1,8 @@
 //! Measures a document before anything expands its fragments.
 //!
-//! If each fragment spreads the next one twice, the number of fields doubles with each fragment. 826 bytes expand to
-//! millions of fields, and their validation takes seconds. This module measures each fragment once, so the time it takes
-//! grows with the length of the text only.
+//! If each fragment spreads the next one twice, the number of fields doubles with each fragment. A document of 826
+//! bytes can expand to millions of fields, and its validation then takes seconds. This module measures each fragment
+//! once, so the time that it takes grows only with the length of the text.
 
 use std::collections::HashMap;
 
@@ -11,26 +11,27 @@ use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 
 use crate::limits::{DocumentLimits, Limit, LimitExceeded};
 
-/// Maximum number of nested fields, inline fragments and spreads together. It keeps the recursion in this module and in
-/// later steps from exhausting the stack. Only an attack with long chains of fragments exceeds it.
+/// Maximum number of nested fields, inline fragments and spreads together. The limit keeps the recursion in this module
+/// and in later steps from exhausting the stack. No ordinary document comes near it.
 const MAX_WALK_DEPTH: usize = 128;
 
-/// The size of a selection set with its fragments expanded.
+/// The size that a selection set has with its fragments expanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Measurement {
-    /// The number of nested fields.
+    /// The greatest number of fields that are nested in each other.
     depth: usize,
-    /// The number of nested fields and fragments.
+    /// The greatest number of fields and fragments that are nested in each other.
     height: usize,
     selections: usize,
     aliases: usize,
     directives: usize,
-    /// The number of fields in the selection set itself, including those of its fragments.
+    /// The number of fields in the selection set itself, including the fields of its fragments, but without nested
+    /// fields.
     fields: usize,
 }
 
 impl Measurement {
-    /// Returns the size of two selection sets side by side.
+    /// Returns the size of a selection set that has the selections of both measured selection sets.
     fn beside(self, other: Self) -> Self {
         Self {
             depth: self.depth.max(other.depth),
@@ -43,8 +44,9 @@ impl Measurement {
     }
 }
 
-/// Checks a document against all limits but those of tokens, costs and errors. Counts all operations together, because
-/// all of them are validated, whichever one runs. Only the limit of root fields applies to each operation.
+/// Checks a document against all limits except those of tokens, costs and errors. Counts all operations together,
+/// because all of them are validated, even if only one of them runs. The limit of root fields applies to each operation
+/// alone.
 pub(crate) fn check(document: &Document, limits: &DocumentLimits) -> Result<(), LimitExceeded> {
     let mut fragments = HashMap::new();
     let mut operations = Vec::new();
@@ -54,7 +56,7 @@ pub(crate) fn check(document: &Document, limits: &DocumentLimits) -> Result<(), 
                 fragments.insert(&fragment.name, &**fragment);
             }
             Definition::OperationDefinition(operation) => operations.push(&**operation),
-            // A definition of a type. Validation refuses it.
+            // The definition of a type, which validation refuses later.
             _ => {}
         }
     }
@@ -68,7 +70,7 @@ pub(crate) fn check(document: &Document, limits: &DocumentLimits) -> Result<(), 
         total = total.beside(measure);
     }
     check_measure(total, limits)?;
-    // Fragments that no operation spreads are validated too.
+    // Validation also checks fragments that no operation spreads, so these fragments must be within the limits too.
     for fragment in fragments.values() {
         check_measure(measurer.fragment(fragment, 0, limits)?, limits)?;
     }
@@ -91,13 +93,13 @@ fn within(value: usize, limit: Limit, maximum: u32) -> Result<(), LimitExceeded>
 
 struct Measurer<'d> {
     fragments: &'d HashMap<&'d Name, &'d FragmentDefinition>,
-    /// The fragments measured so far. The value is `None` while a fragment is being measured, which stops the recursion
-    /// in a fragment that spreads itself. Validation refuses such a fragment later.
+    /// The sizes of the fragments that were measured so far. The size is `None` while a fragment is being measured, so
+    /// that a fragment that spreads itself does not recurse for ever. Validation refuses such a fragment later.
     measured: HashMap<&'d Name, Option<Measurement>>,
 }
 
 impl<'d> Measurer<'d> {
-    /// Measures a selection set at this level of nesting.
+    /// Measures a selection set at this level of nesting. Fails if the nesting exceeds `MAX_WALK_DEPTH`.
     fn measure(
         &mut self,
         selections: &'d [Selection],
@@ -136,7 +138,8 @@ impl<'d> Measurer<'d> {
         Ok(total)
     }
 
-    /// Measures a fragment that is spread at this level of nesting.
+    /// Measures a fragment that is spread at this level of nesting, or returns the size that was measured before. Fails
+    /// if the nesting exceeds `MAX_WALK_DEPTH`.
     fn fragment(
         &mut self,
         fragment: &'d FragmentDefinition,
@@ -163,7 +166,7 @@ fn check_walk(level: usize, limits: &DocumentLimits) -> Result<(), LimitExceeded
     Ok(())
 }
 
-/// Adds the fragment itself to the size of its selection set.
+/// Makes the size of a fragment from the size of its selection set: adds the fragment itself and its directives.
 fn with_fragment(below: Measurement, directives: usize) -> Measurement {
     Measurement {
         height: below.height + 1,
@@ -219,7 +222,8 @@ mod tests {
         assert_eq!(refused(&short), Some(Limit::Selections));
     }
 
-    /// Each chain alone is within `MAX_WALK_DEPTH`, and they are measured from the last to the first.
+    /// Each of the six fragments alone is within `MAX_WALK_DEPTH`, but each spreads the next one. The document spreads
+    /// the last fragment first, so every fragment is measured before the fragment that spreads it.
     #[test]
     fn chains_of_fragments_that_were_measured_earlier_still_count() {
         let (open, close) = ("...{".repeat(90), "}".repeat(90));

@@ -11,20 +11,20 @@ use crate::plan::{Plan, VariableState};
 
 const MAX_DOCUMENT_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 const MAX_PLAN_CACHE_BYTES: u64 = 32 * 1024 * 1024;
-/// The capacity that each cache reserves at first, in entries.
+/// The number of entries for which each cache reserves room when it is made.
 const INITIAL_ENTRIES: usize = 1_000;
-/// The memory of a validated document for each byte of its text (measured).
+/// The memory of a validated document in bytes, for each byte of its text (measured).
 const BYTES_PER_TEXT_BYTE: u64 = 20;
-/// The memory of a field in a plan, with its names and its cost (measured). A value takes less.
+/// The memory of a field in a plan in bytes, with its names and its cost (measured). A value takes less memory.
 const BYTES_PER_PLAN_NODE: u64 = 700;
-/// The memory of an entry apart from its document or plan.
+/// The memory of a cache entry in bytes, in addition to its document or plan.
 const BYTES_PER_ENTRY: u64 = 2_000;
 
 fn weight(count: usize, bytes_each: u64) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(bytes_each).saturating_add(BYTES_PER_ENTRY)
 }
 
-/// Documents by their text.
+/// A cache of documents, by the text of the document.
 pub(crate) type DocumentCache = Cache<Arc<str>, Arc<Document>, DocumentWeighter>;
 
 pub(crate) fn documents() -> DocumentCache {
@@ -43,7 +43,7 @@ impl Weighter<Arc<str>, Arc<Document>> for DocumentWeighter {
 /// The id of a document, the name of an operation in it, and the states of the operation's variables.
 pub(crate) type PlanKey = (u64, Option<Name>, Vec<VariableState>);
 
-/// Plans of operations, one for each combination of the states of their variables.
+/// A cache of plans: one for each operation and each combination of the states of its variables.
 pub(crate) type PlanCache = Cache<PlanKey, Arc<Plan>, PlanWeighter>;
 
 pub(crate) fn plans() -> PlanCache {

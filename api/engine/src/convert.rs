@@ -7,8 +7,9 @@ use apollo_compiler::response::{JsonMap, JsonValue};
 use async_graphql::{Name, Number, Value as ConstValue};
 use async_graphql_value::Value;
 
-/// Converts a value in a document. `absent` returns whether a variable has no value. Such a variable becomes null in a
-/// list, and an input object loses the field that names it. Returns `None` if the value itself is such a variable.
+/// Converts a value in a document. `absent` returns whether a variable has no value. A variable without a value becomes
+/// null in a list. In an input object, the field with such a variable is left out. Returns `None` if `value` itself is
+/// a variable without a value.
 /// <https://spec.graphql.org/October2021/#sec-Coercing-Field-Arguments>
 pub(crate) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Option<Value> {
     Some(match value {
@@ -32,7 +33,8 @@ pub(crate) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Opt
     })
 }
 
-/// Converts a number. One that is too large for every number type becomes a string, which no numeric argument accepts.
+/// Converts the digits of a number. A number that is too large for every number type becomes a string, which no numeric
+/// argument accepts.
 fn number(digits: &str) -> Value {
     digits.parse::<Number>().map_or_else(|_| Value::String(digits.to_owned()), Value::Number)
 }
@@ -51,8 +53,8 @@ pub(crate) fn variable(value: JsonValue) -> ConstValue {
     }
 }
 
-/// Replaces numbers such as `1.0` by integers such as `1`. JSON and JavaScript do not distinguish them, so an argument of
-/// the type `Int` must accept both.
+/// Replaces floats without a fraction, such as `1.0`, by integers, such as `1`. JSON and JavaScript do not distinguish
+/// the two, so an argument of the type `Int` must accept both.
 pub(crate) fn with_whole_numbers(values: &JsonMap) -> Cow<'_, JsonMap> {
     if !values.values().any(has_whole_float) {
         return Cow::Borrowed(values);
@@ -84,8 +86,8 @@ fn make_whole(value: &mut JsonValue) {
     }
 }
 
-/// Converts a float to an integer. Returns `None` if the number is an integer already, has a fraction, or is too large
-/// for a float to hold all integers.
+/// Converts a float to the integer with the same value. Returns `None` if the number is an integer already, has a
+/// fraction, or is so large that floats cannot represent every integer of its size.
 fn whole(number: &Number) -> Option<Number> {
     const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
     let float = number

@@ -1,10 +1,10 @@
-//! Computes the cost of an operation: the largest number of objects that its response can have.
+//! Computes the cost of an operation: about the largest number of objects that its response can have.
 //!
-//! The cost of a page is its length times the cost of one item, so that nested pages multiply. GitHub's API has the same
-//! limit: <https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits>.
+//! The cost of a page is its length times the cost of one item, so that nested pages multiply. GitHub's API has a
+//! similar limit: <https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits>.
 //!
 //! This module counts in tenths of an object. A scalar costs one tenth. An object of introspection costs one tenth too,
-//! because it comes from memory.
+//! because the server makes it from memory.
 
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::Field;
@@ -14,25 +14,25 @@ use async_graphql::{Value as ConstValue, Variables};
 use crate::lists::{ListLength, PageSizes, has_page_argument, is_list_of_connection};
 use crate::schema_index::SchemaIndex;
 
-/// The cost of an object, in tenths of an object like all costs here.
+/// The cost of an object, in tenths of an object, like all costs in this module.
 const OBJECT_COST: u64 = 10;
 const SCALAR_COST: u64 = 1;
 /// The cost of a root field of a mutation, in addition to the cost of its result.
 pub(crate) const MUTATION_FIELD_COST: u64 = 10 * OBJECT_COST;
-/// The cost of an operation, in addition to its fields.
+/// The cost of an operation, in addition to the cost of its fields.
 pub(crate) const OPERATION_COST: u64 = OBJECT_COST;
 
 /// The number of times that the response repeats the selection set of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Repetition {
     Fixed(u64),
-    /// The length of a page: the larger value of `first` and `last`, or the default if neither has a value.
+    /// The length of a page: the greater value of `first` and `last`, or the default page size if neither has a value.
     Page(Vec<PageArgument>, PageSizes),
-    /// The number of items in the list that is the value of this variable.
+    /// The number of items in the list that is the value of this variable. 1 if the value is not a list.
     ItemsOfVariable(String),
 }
 
-/// The value of `first` or `last`.
+/// The value of `first` or `last` in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PageArgument {
     Fixed(u64),
@@ -40,7 +40,8 @@ enum PageArgument {
 }
 
 impl PageArgument {
-    /// Returns the length of the page, or `None` if the argument has no value.
+    /// Returns the length of the page that the argument asks for, at most the maximum. Returns `None` if the argument
+    /// has no value.
     fn length(&self, variables: &Variables, sizes: PageSizes) -> Option<u64> {
         match self {
             Self::Fixed(length) => Some(*length),
@@ -55,7 +56,7 @@ impl PageArgument {
 impl Repetition {
     const ONCE: Self = Self::Fixed(1);
 
-    /// Returns the number for these variables.
+    /// Returns the number of repetitions for these values of variables.
     fn count(&self, variables: &Variables) -> u64 {
         match self {
             Self::Fixed(count) => *count,
@@ -73,8 +74,8 @@ impl Repetition {
 }
 
 impl PageSizes {
-    /// Returns the number of items that a page can have if an argument has this value. Resolvers refuse a value above
-    /// the maximum, so no page is longer than that.
+    /// Returns the number of items that a page can have if `first` or `last` has this value: 0 for a negative value,
+    /// and at most the maximum. Resolvers refuse a value above the maximum, so no page is longer.
     fn max_length(self, value: Option<i64>) -> u64 {
         let length = value.and_then(|value| u64::try_from(value).ok()).unwrap_or_default();
         length.min(u64::from(self.max))
@@ -85,29 +86,31 @@ fn length(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
 }
 
-/// The cost of a selection set. It is computed once for a plan, and depends on the values of variables.
+/// The cost of a selection set. It is computed once for a plan. [`Cost::objects`] then applies it to the values of the
+/// variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// The part that does not depend on variables.
+    /// The part of the cost that does not depend on variables, in tenths of an object.
     fixed: u64,
-    /// Costs that are multiplied by a length that depends on variables.
+    /// The costs of selection sets that the response repeats, each with the number of repetitions, which can depend on
+    /// variables.
     repeated: Vec<(Repetition, Cost)>,
 }
 
 impl Cost {
-    /// Returns the cost in objects for these variables.
+    /// Returns the cost in objects for these values of variables, rounded down.
     pub(crate) fn objects(&self, variables: &Variables) -> u64 {
         self.count(variables) / OBJECT_COST
     }
 
-    /// Returns the cost in tenths of an object.
+    /// Returns the cost in tenths of an object for these values of variables.
     fn count(&self, variables: &Variables) -> u64 {
         self.repeated.iter().fold(self.fixed, |sum, (repetition, below)| {
             sum.saturating_add(repetition.count(variables).saturating_mul(below.count(variables)))
         })
     }
 
-    /// Adds a number of tenths of an object.
+    /// Adds a fixed cost in tenths of an object.
     pub(crate) fn add(&mut self, cost: u64) {
         self.fixed = self.fixed.saturating_add(cost);
     }
@@ -127,22 +130,22 @@ impl Cost {
     }
 }
 
-/// The part of the response that a selection set belongs to.
+/// The kind of object on which a selection set is made.
 #[derive(Clone, Debug)]
 enum Region {
-    /// An object of the schema.
+    /// An object that is neither a connection nor an object of introspection.
     Data,
     /// A connection, with the length of its page.
     Connection(Repetition),
     /// An object of introspection.
     Introspection {
-        /// Whether the response has all objects of this kind. Then the average length of their lists is right.
-        /// Otherwise it may have only the object with the longest list.
+        /// Whether the response has all objects of this kind, so that the average length of their lists is the right
+        /// one. If false, the response may have only the object with the longest list.
         of_all: bool,
     },
 }
 
-/// Adds up the fields of one selection set.
+/// Adds up the costs of the fields of one selection set.
 pub(crate) struct CostCounter<'s> {
     schema_index: &'s SchemaIndex,
     region: Region,
@@ -154,7 +157,8 @@ impl<'s> CostCounter<'s> {
         Self { schema_index, region: Region::Data, cost: Cost::default() }
     }
 
-    /// Makes a counter for the selection set of a field. Pass it to [`CostCounter::field`] afterwards.
+    /// Makes a counter for the selection set of a field. When the counter has all fields of that selection set, pass it
+    /// to [`CostCounter::field`].
     pub(crate) fn below(&self, field: &Field) -> Self {
         let region = match (&self.region, field.name.as_str()) {
             (_, "__schema" | "__type") => Region::Introspection { of_all: false },
@@ -169,21 +173,22 @@ impl<'s> CostCounter<'s> {
         Self { schema_index: self.schema_index, region, cost: Cost::default() }
     }
 
-    /// Makes a counter for a fragment in the same selection set. Pass it to [`CostCounter::fragment`] afterwards.
+    /// Makes a counter for a fragment in the same selection set. When the counter has all fields of the fragment, pass
+    /// it to [`CostCounter::fragment`].
     pub(crate) fn beside(&self) -> Self {
         Self { schema_index: self.schema_index, region: self.region.clone(), cost: Cost::default() }
     }
 
-    /// Adds a fragment.
+    /// Adds the cost of a fragment from the counter that [`CostCounter::beside`] made.
     pub(crate) fn fragment(&mut self, beside: Self) {
         self.cost.add_below(Repetition::ONCE, beside.cost);
     }
 
-    /// Adds a field of the type `parent`, with its selection set.
+    /// Adds the cost of a field of the type `parent`. `below` is the counter of the selection set of the field.
     pub(crate) fn field(&mut self, parent: &str, field: &Field, below: Self) {
         let leaf = field.inner_type_def(&self.schema_index.schema).is_none_or(ExtendedType::is_leaf);
         if leaf {
-            // A server reads the whole list to count it, so the total of a connection costs as much as an object.
+            // A server may read a whole list to count its items, so a field `totalCount` costs as much as an object.
             let is_total = field.name == "totalCount";
             self.cost.add(if is_total { OBJECT_COST } else { SCALAR_COST });
             return;
@@ -206,7 +211,7 @@ impl<'s> CostCounter<'s> {
         self.cost
     }
 
-    /// Returns the number of items in a list of objects.
+    /// Returns how often the response repeats the selection set of a field that returns a list of objects.
     fn repetition_of_list(&self, parent: &str, field: &Field) -> Repetition {
         match &self.region {
             Region::Connection(page) if is_list_of_connection(&field.name) => page.clone(),
@@ -229,13 +234,14 @@ impl<'s> CostCounter<'s> {
         }
     }
 
-    /// Returns the maximum page size, for a list of unknown length. The schema has no such list, because
-    /// [`SchemaIndex::new`] refuses it.
+    /// Returns the maximum page size, for a list or an argument of unknown length. [`SchemaIndex::new`] refuses a
+    /// schema with a list of unknown length, so this is rarely needed.
     fn max_page(&self) -> Repetition {
         Repetition::Fixed(u64::from(self.schema_index.page_sizes.max))
     }
 
-    /// Returns the length of the page that a field returns, or `None` if the field has neither `first` nor `last`.
+    /// Returns the length of the page that a field returns. Returns `None` if the definition of the field has neither
+    /// the argument `first` nor `last`.
     fn page_of(&self, field: &Field) -> Option<Repetition> {
         if !has_page_argument(&field.definition) {
             return None;
@@ -257,7 +263,8 @@ impl<'s> CostCounter<'s> {
     }
 }
 
-/// Returns the number of items in the value of a list argument, such as `nodes(ids:)`. A single value is a list of one.
+/// Returns the number of items in the value of a list argument, such as `ids` of `nodes(ids:)`. A value that is not a
+/// list counts as a list with one item.
 fn items(value: &Value) -> Repetition {
     match value {
         Value::List(items) => Repetition::Fixed(length(items.len())),

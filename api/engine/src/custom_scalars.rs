@@ -1,7 +1,7 @@
 //! Checks the values of custom scalars before anything runs.
 //!
-//! apollo-compiler accepts any value for a custom scalar. async-graphql parses it when it resolves the field, and in a
-//! mutation the fields before that one have already run.
+//! apollo-compiler accepts any value for a custom scalar. async-graphql parses the value only when it resolves the
+//! field. In a mutation, the fields before that field have already run by then.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use async_graphql_value::Value;
 use crate::convert::literal;
 use crate::validation_error::ValidationError;
 
-/// Parses a value, and returns the reason if it is not valid.
+/// A function that parses a value, and returns the reason if the value is not valid.
 type Check = fn(ConstValue) -> Result<(), String>;
 
 /// The scalars of a schema that the specification does not define, with a check for each.
@@ -35,7 +35,7 @@ impl CustomScalars {
         self
     }
 
-    /// Checks the values in a document.
+    /// Checks the values of custom scalars that are written in a document, and returns all errors.
     pub(crate) fn check_document(
         &self,
         schema: &Schema,
@@ -58,7 +58,7 @@ impl CustomScalars {
         walk.errors
     }
 
-    /// Checks the coerced values of variables.
+    /// Checks the values of custom scalars in the coerced values of variables. Returns the first error.
     pub(crate) fn check_variables(
         &self,
         schema: &Schema,
@@ -123,7 +123,8 @@ impl ScalarWalk<'_> {
         }
     }
 
-    /// Checks a value in the document. Variables are skipped here: their values are checked for each request.
+    /// Checks a value that is written in the document. Skips variables, whose values [`CustomScalars::check_variables`]
+    /// checks for each request.
     fn value(&mut self, ty: &Type, value: &Node<ast::Value>) {
         match (&**value, self.schema.types.get(ty.inner_named_type())) {
             (ast::Value::Null | ast::Value::Variable(_), _) => {}

@@ -14,20 +14,20 @@ use crate::rejection::Rejection;
 use crate::schema_index::SchemaIndex;
 use crate::{budget, input_rules};
 
-/// Maximum number of nested brackets. It stops the parser before the parser exhausts the stack.
+/// Maximum number of nested brackets in a document. The parser stops there, before it exhausts the stack.
 const MAX_BRACKET_NESTING: u32 = 100;
 
 /// A document that has passed validation.
 pub(crate) struct Document {
-    /// A number that no other document of this process has.
+    /// The number of the document, which no other document of this process has.
     pub(crate) id: u64,
     pub(crate) executable: Valid<ExecutableDocument>,
-    /// Whether the manifest of trusted documents has it.
+    /// Whether the manifest of trusted documents contains the document.
     pub(crate) is_trusted: bool,
 }
 
 impl Document {
-    /// Parses, measures and validates a document.
+    /// Parses, measures and validates a document. The first step that finds errors makes the rejection.
     pub(crate) fn new(
         text: &str,
         schema_index: &SchemaIndex,
@@ -40,15 +40,16 @@ impl Document {
         let max_errors = size(limits.errors);
         let parsed = parse(text, limits)?;
         budget::check(&parsed, limits)?;
-        // In two steps: if a field is unknown, the errors that validation adds for the rest are misleading.
+        // Converts the document first and validates it afterwards: if a field is unknown, validation would add
+        // misleading errors.
         let executable = parsed
             .to_executable(schema)
             .map_err(|error| invalid(&error.errors, max_errors))?
             .validate(schema)
             .map_err(|error| invalid(&error.errors, max_errors))?;
         let document = Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), executable, is_trusted };
-        // Refuses cycles in introspection, such as the fields of the type of a field. It does not find all of them, but
-        // the cost limits the size of the response.
+        // Refuses introspection that goes in circles, such as the fields of the type of a field. This check does not
+        // find all circles, but the limit of the cost bounds the response.
         for operation in document.executable.operations.iter() {
             check_max_depth(&document.executable, operation).map_err(|error| {
                 Rejection::invalid(vec![document.error(error.message().to_string(), error.location())])
@@ -64,9 +65,10 @@ impl Document {
         Ok(document)
     }
 
-    /// Finds the operation to run.
+    /// Finds the operation that has this name. Without a name, finds the only operation of the document. Rejects the
+    /// request if there is no such operation, or several without a name.
     pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Operation, Rejection> {
-        // Some clients send an empty name instead of none.
+        // Some clients send an empty name instead of no name.
         let name = name.filter(|name| !name.is_empty());
         let operation = self.executable.operations.get(name);
         operation
@@ -74,14 +76,14 @@ impl Document {
             .map_err(|error| Rejection::invalid(vec![ServerError::new(error.message().to_string(), None)]))
     }
 
-    /// Makes an error at a location in the document.
+    /// Makes an error at a location in the document. Without a location, the error has no location either.
     pub(crate) fn error(&self, message: String, location: Option<SourceSpan>) -> ServerError {
         let start = location.and_then(|location| location.line_column(&self.executable.sources));
         ServerError::new(message, start.map(|start| Pos { line: start.line, column: start.column }))
     }
 }
 
-/// Parses a document. Stops at the first error, because those after it are misleading.
+/// Parses a document. Reports only the first error, because the errors after it are misleading.
 fn parse(text: &str, limits: &DocumentLimits) -> Result<apollo_compiler::ast::Document, Rejection> {
     let (max_tokens, max_nesting) = (size(limits.tokens), size(MAX_BRACKET_NESTING));
     let mut parser = Parser::new().token_limit(max_tokens).recursion_limit(max_nesting);
@@ -96,7 +98,7 @@ fn parse(text: &str, limits: &DocumentLimits) -> Result<apollo_compiler::ast::Do
     })
 }
 
-/// Converts a number from the options.
+/// Converts a limit from the options to `usize`.
 pub(crate) fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }

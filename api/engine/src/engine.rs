@@ -23,18 +23,18 @@ use crate::response::ExecutedResponse;
 use crate::schema_index::SchemaIndex;
 use crate::{error_path, variables};
 
-/// A plan may have this many times the selections that a document may have. The plan repeats the selections on an
-/// abstract type for each of its object types.
+/// The factor by which a plan may have more selections than a document may have. A plan repeats the selections on an
+/// abstract type for each object type.
 const MAX_PLAN_GROWTH: u32 = 10;
 
-/// The error that the schema cannot be used. A test that builds the engine finds it.
+/// The error that the schema cannot be used. A test that builds the engine finds this error.
 #[derive(Debug, thiserror::Error)]
 #[error("the schema is not valid: {0}")]
 pub struct SchemaError(String);
 
 /// An operation that passed all checks and can be executed.
 pub struct PreparedOperation {
-    /// The name of the operation, if its document is trusted.
+    /// The name of the operation. None if its document is not trusted, or if the operation has no name.
     trusted_name: Option<apollo_compiler::Name>,
     cost: u64,
     request: Request,
@@ -42,20 +42,21 @@ pub struct PreparedOperation {
 }
 
 impl PreparedOperation {
-    /// Returns whether this is a query, a mutation or a subscription.
+    /// Returns the kind of the operation: a query, a mutation or a subscription.
     #[must_use]
     pub fn kind(&self) -> OperationType {
         self.plan.kind
     }
 
-    /// Returns the name of the operation if its document is in the manifest of trusted documents. Any other name was chosen
-    /// by a stranger, and must not become a label or a part of a trace.
+    /// Returns the name of the operation if its document is in the manifest of trusted documents. A stranger can choose
+    /// the name of any other operation, so that name must not become a label of a metric or a part of a trace.
     #[must_use]
     pub fn trusted_name(&self) -> Option<&str> {
         self.trusted_name.as_deref()
     }
 
-    /// Returns the names of the root fields, in the order of the document. The schema has all of them.
+    /// Returns the names of the root fields, in the order of the document. They are names of the schema, because the
+    /// document is validated.
     pub fn root_fields(&self) -> impl Iterator<Item = &str> {
         let items = self.plan.root().map(|root| root.items.as_slice()).unwrap_or_default();
         items.iter().filter_map(|selection| match &selection.node {
@@ -64,14 +65,14 @@ impl PreparedOperation {
         })
     }
 
-    /// Returns whether the operation selects a field with a secret, by the names in the options.
+    /// Returns whether the operation selects a field whose name is in [`EngineOptions::secret_fields`].
     #[must_use]
     pub fn selects_secrets(&self) -> bool {
         self.plan.has_secrets
     }
 
-    /// Returns the cost: the largest number of objects that the response can have. Ten scalars count as one object,
-    /// and each root field of a mutation costs 10 more.
+    /// Returns the cost of the operation: about the largest number of objects that the response can have. Ten scalars
+    /// count as one object. Each root field of a mutation costs 10 in addition.
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.cost
@@ -98,7 +99,7 @@ impl<E: Executor> Engine<E> {
     /// Build the schema with `ValidationMode::Fast`. The strict mode repeats validation with less precise rules.
     ///
     /// # Errors
-    /// Fails if the SDL is not valid, or if the options do not give the length of a list of objects.
+    /// Fails if the SDL is not valid, or if the lengths in the options do not fit the lists of objects in the schema.
     pub fn new(executor: E, sdl: &str, options: EngineOptions) -> Result<Self, SchemaError> {
         let EngineOptions {
             limits,
@@ -128,11 +129,12 @@ impl<E: Executor> Engine<E> {
         })
     }
 
-    /// Does everything that comes before execution. The time it takes grows with the length of the document's text,
-    /// not with what its fragments expand to.
+    /// Prepares an operation for execution: finds its document, validates it, coerces the variables, makes the plan and
+    /// checks the limits. The time that this takes grows with the length of the document's text, and not with the size
+    /// of its expanded fragments.
     ///
     /// # Errors
-    /// A [`Rejection`] that says what to change.
+    /// Returns a [`Rejection`] whose errors say what to change in the request.
     pub fn prepare(&self, request: &GraphqlRequest) -> Result<PreparedOperation, Rejection> {
         let document = self.document(request)?;
         let operation = document.operation(request.operation_name.as_deref())?;
@@ -162,7 +164,7 @@ impl<E: Executor> Engine<E> {
         Ok(PreparedOperation { trusted_name, cost, request, plan })
     }
 
-    /// Runs a query or a mutation. Resolvers find `data` in their context.
+    /// Runs a query or a mutation, and returns its response. Resolvers find `data` in their context.
     pub async fn execute(&self, operation: PreparedOperation, data: Data) -> ExecutedResponse {
         let PreparedOperation { mut request, plan, .. } = operation;
         let fragments = Fragments::default();
@@ -170,7 +172,8 @@ impl<E: Executor> Engine<E> {
         self.finish(&plan, self.executor.execute(request).await, &fragments)
     }
 
-    /// Runs a subscription, with a response for each event. A query or a mutation has one response.
+    /// Runs a subscription. The stream has a response for each event. For a query or a mutation, it has one response.
+    /// Resolvers find `data` in their context.
     pub fn subscribe(
         self: &Arc<Self>,
         operation: PreparedOperation,
@@ -184,7 +187,8 @@ impl<E: Executor> Engine<E> {
         responses.map(move |response| engine.finish(&plan, response, &fragments)).boxed()
     }
 
-    /// Lets plain fields write into `fragments`, unless the options switch this off.
+    /// Adds `fragments` to the data of a request, so that plain fields write into them. Does nothing if the options
+    /// switch plain fields off.
     fn with_fragments(&self, mut data: Data, fragments: &Fragments) -> Data {
         if self.plain_fields {
             data.insert(fragments.clone());
@@ -192,7 +196,8 @@ impl<E: Executor> Engine<E> {
         data
     }
 
-    /// Finds the document of a request, and parses and validates it if it is not in the cache.
+    /// Finds the document of a request. Parses and validates the document if it is not in the cache. Then remembers its
+    /// text if the client sent it with a hash.
     fn document(&self, request: &GraphqlRequest) -> Result<Arc<Document>, Rejection> {
         let reference = request.reference();
         let text = self.persisted.resolve(&reference)?;
@@ -211,7 +216,8 @@ impl<E: Executor> Engine<E> {
         Ok(document)
     }
 
-    /// Finds the plan of an operation, and makes it if it is not in the cache.
+    /// Finds the plan of an operation in the cache. Makes the plan if the cache lacks it. Rejects the request if the
+    /// plan would be too large, or if the condition of `@skip` or `@include` is null.
     fn plan(
         &self,
         document: &Document,
@@ -239,7 +245,8 @@ impl<E: Executor> Engine<E> {
         Ok(plan)
     }
 
-    /// Completes the paths of errors, and leaves out those that exceed the limit.
+    /// Turns a response of async-graphql into a response of the engine. Completes the paths of errors. If there are
+    /// more errors than the limit, replaces those beyond it by one error that counts them.
     fn finish(&self, plan: &Plan, mut response: Response, fragments: &Fragments) -> ExecutedResponse {
         let (count, max_count) = (response.errors.len(), size(self.limits.errors));
         response.errors.truncate(max_count);
@@ -257,7 +264,7 @@ impl<E: Executor> Engine<E> {
     }
 }
 
-/// Refuses a plan that reads the schema.
+/// Rejects a plan that has the root field `__schema` or `__type`.
 fn refuse_introspection(plan: &Plan) -> Result<(), Rejection> {
     for selection in plan.root().into_iter().flat_map(|root| &root.items) {
         if let Selection::Field(field) = &selection.node

@@ -1,8 +1,9 @@
-//! Completes the paths of errors.
+//! Completes the paths of errors below lists.
 //!
-//! When a field below an item of a list fails and the item becomes null, async-graphql gives the error the path of the
-//! item, not of the field. The error still has the location of the field in the document. The rest of the path follows
-//! from that location, unless there is another list between the item and the field: the index in that list is lost.
+//! A field below an item of a list can fail, so that the item becomes null. Then async-graphql gives the error the path
+//! of the item, not of the field. The error still has the location of the field in the document. The missing end of the
+//! path follows from that location, unless another list is between the item and the field. Then the index in that other
+//! list is lost.
 //! <https://spec.graphql.org/October2021/#sec-Errors>
 
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
@@ -10,8 +11,8 @@ use async_graphql::{PathSegment, Pos, Positioned, ServerError};
 
 use crate::plan::Plan;
 
-/// Completes each path that ends at an item, if there is only one way from the item to the field. A field in a fragment
-/// that is spread twice has one location but two ways.
+/// Completes each path that ends at an item of a list, if the plan has only one way from the item to the field. Leaves
+/// all other paths as they are. A field in a fragment that is spread twice has one location but two ways.
 pub(crate) fn complete(plan: &Plan, errors: &mut [ServerError]) {
     for error in errors {
         let (Some(PathSegment::Index(_)), Some(location)) = (error.path.last(), error.locations.first())
@@ -29,7 +30,8 @@ pub(crate) fn complete(plan: &Plan, errors: &mut [ServerError]) {
     }
 }
 
-/// Finds the fields at a path. There can be several if an abstract type is on the path, one for each object type.
+/// Finds the fields of the plan at a path, ignoring indexes. There can be several fields if an abstract type is on the
+/// path: one for each object type.
 fn fields_at<'p>(root: &'p SelectionSet, path: &[PathSegment]) -> Vec<&'p Positioned<Field>> {
     let (mut sets, mut found) = (vec![root], Vec::new());
     for segment in path {
@@ -42,7 +44,8 @@ fn fields_at<'p>(root: &'p SelectionSet, path: &[PathSegment]) -> Vec<&'p Positi
     found
 }
 
-/// Adds to `ways` the response keys from `set` to each field at `location`. Does not look below other lists.
+/// Adds to `ways` the response keys on the way from `set` to each field at `location`. Does not search below fields
+/// that return lists.
 fn find(plan: &Plan, set: &SelectionSet, location: Pos, keys: &mut Vec<String>, ways: &mut Vec<Vec<String>>) {
     for field in fields(set) {
         keys.push(field.node.response_key().node.to_string());
@@ -55,7 +58,7 @@ fn find(plan: &Plan, set: &SelectionSet, location: Pos, keys: &mut Vec<String>, 
     }
 }
 
-/// Returns the fields of a selection set and of its inline fragments.
+/// Returns the fields of a selection set, including those in its inline fragments.
 fn fields(set: &SelectionSet) -> Box<dyn Iterator<Item = &Positioned<Field>> + '_> {
     Box::new(set.items.iter().flat_map(|selection| match &selection.node {
         Selection::Field(field) => Box::new(std::iter::once(field)) as Box<dyn Iterator<Item = _>>,

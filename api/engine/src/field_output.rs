@@ -1,8 +1,9 @@
-//! The return types of fields that can fail.
+//! A trait for the return types of fields that can fail.
 
-/// A return type of a field that can hold an error. `#[guarded_fields]` returns the error of a check with it.
+/// A return type of a field that can be an error. `#[guarded_fields]` makes the return value of a field with it if the
+/// check of the permission fails.
 pub trait FieldOutput<E> {
-    /// Returns this error from the field.
+    /// Makes the return value of a field that fails with this error.
     fn of_error(error: E) -> Self;
 }
 
@@ -12,7 +13,7 @@ impl<T, E, F: From<E>> FieldOutput<E> for Result<T, F> {
     }
 }
 
-/// A nullable field: an error nulls only the field itself.
+/// The return type of a nullable field that can fail: an error nulls only the field itself.
 impl<T, E, F: From<E>> FieldOutput<E> for Option<Result<T, F>> {
     fn of_error(error: E) -> Self {
         Some(Err(error.into()))

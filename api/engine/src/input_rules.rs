@@ -1,7 +1,7 @@
 //! Rules of validation for input values that apollo-compiler does not check.
 //!
 //! - A field of an input object is given only once.
-//! - A variable inside a list or an input object has a type that fits there.
+//! - A variable inside a list or an input object has a type that fits at its place.
 //!
 //! <https://spec.graphql.org/October2021/#sec-Input-Object-Field-Uniqueness>,
 //! <https://spec.graphql.org/October2021/#sec-All-Variable-Usages-Are-Allowed>
@@ -15,7 +15,7 @@ use apollo_compiler::{Node, Schema};
 
 use crate::validation_error::ValidationError;
 
-/// Checks all values in a document that is valid otherwise.
+/// Checks all input values in a document that has passed the validation of apollo-compiler. Returns all errors.
 pub(crate) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<ValidationError> {
     let mut errors = Vec::new();
     for operation in document.operations.iter() {
@@ -35,7 +35,8 @@ struct InputWalk<'w> {
     schema: &'w Schema,
     document: &'w ExecutableDocument,
     operation: &'w Operation,
-    /// The fragments checked so far for this operation. Each is checked once, however often it is spread.
+    /// The names of the fragments that were checked so far for this operation. A fragment is checked once for an
+    /// operation, however often it is spread.
     fragments: HashSet<&'w str>,
     errors: Vec<ValidationError>,
 }
@@ -63,7 +64,8 @@ impl<'w> InputWalk<'w> {
         }
     }
 
-    /// Checks the parts of a list or an input object. The type is `None` inside a scalar that accepts any value.
+    /// Checks a value: if it is a list or an input object, checks its parts. `ty` is the expected type, or `None`
+    /// inside a custom scalar, which accepts any value.
     fn value(&mut self, ty: Option<&Type>, value: &Node<Value>) {
         match &**value {
             Value::List(items) => {
@@ -93,7 +95,8 @@ impl<'w> InputWalk<'w> {
         }
     }
 
-    /// Checks a value inside a list or an input object, where apollo-compiler does not check the types of variables.
+    /// Checks a value inside a list or an input object. If the value is a variable, its type must fit, which
+    /// apollo-compiler does not check there.
     fn part(&mut self, ty: Option<&Type>, has_default: bool, value: &Node<Value>) {
         let (Value::Variable(name), Some(ty)) = (&**value, ty) else { return self.value(ty, value) };
         let Some(variable) = self.operation.variables.iter().find(|it| it.name == *name) else { return };

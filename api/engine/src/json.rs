@@ -1,10 +1,11 @@
-//! Writes values as JSON.
+//! Writes values of async-graphql as JSON.
 
 use async_graphql::Value;
 
 use crate::plain::TakenFragments;
 
-/// Writes a value as JSON, like serde_json. A binary value that stands for JSON is copied.
+/// Appends a value as JSON, with the same bytes as serde_json. If a binary value is one of `fragments`, it is JSON
+/// already and is copied.
 pub(crate) fn write_value(value: &Value, fragments: &TakenFragments, json: &mut Vec<u8>) {
     match value {
         Value::Null => json.extend_from_slice(b"null"),
@@ -39,8 +40,8 @@ pub(crate) fn write_value(value: &Value, fragments: &TakenFragments, json: &mut 
     }
 }
 
-/// Writes anything that serde_json can always write: texts, numbers, bytes and errors of GraphQL.
+/// Appends a value that serde_json can always write: texts, numbers, bytes and errors of GraphQL.
 pub(crate) fn write_json(value: &(impl serde::Serialize + ?Sized), json: &mut Vec<u8>) {
-    // Writing to a vector cannot fail, and none of these types has keys that are no texts.
+    // Writing to a vector cannot fail, and in all of these types the keys of maps are texts.
     let _infallible = serde_json::to_writer(json, value);
 }

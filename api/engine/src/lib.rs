@@ -4,19 +4,21 @@
 //!
 //! 1. `persisted` replaces an id or a hash by the text of its document.
 //! 2. `budget` measures the document before anything expands its fragments.
-//! 3. apollo-compiler validates the document against the schema. `input_rules` and `custom_scalars` check the values
-//!    that apollo-compiler accepts without looking.
+//! 3. apollo-compiler validates the document against the schema. `input_rules` and `custom_scalars` check values that
+//!    apollo-compiler accepts without checking them.
 //! 4. `variables` coerces the variables to their types.
-//! 5. `plan` expands fragments and merges repeated fields. `cost` computes how many objects the response can have.
+//! 5. `plan` expands fragments and merges repeated fields. `cost` computes about how many objects the response can
+//!    have.
 //!
-//! During execution, `plain` writes objects as JSON at once, if their fields need nothing but the object.
+//! During execution, `plain` writes objects as JSON at once, if the selected fields need nothing but the object.
 //!
-//! The results of steps 2, 3 and 5 are cached, so that a document that is sent again skips them. After execution,
-//! `error_path` completes the paths of errors.
+//! The results of steps 2, 3 and 5 are cached, so that a document that is sent again usually skips these steps. After
+//! execution, `error_path` completes the paths of errors.
 //!
-//! The example `bookshop` shows a schema with all options.
+//! The example `bookshop` shows the engine on a small schema.
 
-// The macros name this crate, so its own tests need it under that name.
+// The macros expand to paths that begin with `graphql_engine`, so the tests of this crate need the crate under that
+// name.
 #[cfg(test)]
 extern crate self as graphql_engine;
 
@@ -64,6 +66,6 @@ pub use rejection::Rejection;
 pub use request::GraphqlRequest;
 pub use response::ExecutedResponse;
 
-/// The selection set of a planned document.
+/// The selection set of a plan, for the code that the macros make.
 #[doc(hidden)]
 pub use async_graphql::parser::types::SelectionSet;

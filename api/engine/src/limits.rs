@@ -1,38 +1,41 @@
-//! The limits of documents and responses.
+//! The limits of documents and of their responses.
 
 use std::fmt;
 
-/// The limits of documents and responses.
+/// The limits of documents and of their responses.
 ///
-/// The defaults are far above what frontends send. The largest measured query of GraphiQL, its introspection, has
-/// about 400 tokens, 100 selections and a depth of 15. All limits but `cost`, `event_cost` and
-/// `errors` are checked before validation, without expanding fragments.
+/// The defaults are far above the size of the documents that frontends send. The largest measured query of GraphiQL,
+/// its introspection, has about 400 tokens, 100 selections and a depth of 15. All limits except `cost`, `event_cost`
+/// and `errors` are checked before validation, without expanding fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DocumentLimits {
-    /// Maximum number of lexical tokens, including punctuation and comments.
+    /// Maximum number of lexical tokens in a document, including punctuation and comments.
     pub tokens: u32,
-    /// Maximum number of nested fields, including those in fragments.
+    /// Maximum number of fields that are nested in each other, including the fields in fragments.
     pub depth: u32,
-    /// Maximum number of fields and fragments. A fragment counts each time it is spread.
+    /// Maximum number of fields and fragments in a document. A fragment and its fields count each time the fragment is
+    /// spread.
     pub selections: u32,
-    /// Maximum number of fields with an alias. A fragment counts each time it is spread.
+    /// Maximum number of fields with an alias in a document. The fields of a fragment count each time the fragment is
+    /// spread.
     pub aliases: u32,
-    /// Maximum number of directives. A fragment counts each time it is spread.
+    /// Maximum number of directives in a document. The directives in a fragment count each time the fragment is spread.
     pub directives: u32,
     /// Maximum number of root fields in an operation.
     pub root_fields: u32,
-    /// Maximum number of objects in a response: the lengths of pages times the objects selected in each item. Ten
-    /// scalars count as one object, and so do ten objects of introspection.
+    /// Maximum cost of a query or a mutation: about the number of objects that the response can have. Ten scalars count
+    /// as one object, and so do ten objects of introspection.
     pub cost: u32,
-    /// The same for the response to one event of a subscription. It is lower because a subscription is charged once
-    /// and has a response for every event.
+    /// Maximum cost of the response to one event of a subscription. Its default is lower than that of `cost`, because a
+    /// subscription has a response for every event, but a server may charge for a subscription only once.
     pub event_cost: u32,
-    /// Maximum number of errors in a response. Further errors are only counted.
+    /// Maximum number of errors in a response. If a resolved operation has more errors, one last error gives the number
+    /// of errors that were left out.
     pub errors: u32,
 }
 
 impl DocumentLimits {
-    /// The limits of a server that sets none.
+    /// The limits of a server that sets no limits.
     pub const DEFAULT: Self = Self {
         tokens: 10_000,
         depth: 20,
@@ -55,28 +58,28 @@ impl Default for DocumentLimits {
 /// A limit that a document can exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// [`DocumentLimits::tokens`].
+    /// The limit in [`DocumentLimits::tokens`].
     Tokens,
-    /// The number of nested brackets, which protects the parser's stack.
+    /// The maximum number of nested brackets, which protects the stack of the parser.
     Nesting,
-    /// [`DocumentLimits::depth`].
+    /// The limit in [`DocumentLimits::depth`].
     Depth,
-    /// [`DocumentLimits::selections`].
+    /// The limit in [`DocumentLimits::selections`].
     Selections,
-    /// [`DocumentLimits::aliases`].
+    /// The limit in [`DocumentLimits::aliases`].
     Aliases,
-    /// [`DocumentLimits::directives`].
+    /// The limit in [`DocumentLimits::directives`].
     Directives,
-    /// [`DocumentLimits::root_fields`].
+    /// The limit in [`DocumentLimits::root_fields`].
     RootFields,
-    /// [`DocumentLimits::cost`].
+    /// The limit in [`DocumentLimits::cost`].
     Cost,
-    /// [`DocumentLimits::event_cost`].
+    /// The limit in [`DocumentLimits::event_cost`].
     EventCost,
 }
 
 impl Limit {
-    /// Returns the name that clients find in `extensions.limit`.
+    /// Returns the name of the limit that clients find in `extensions.limit`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tokens => "tokens",
@@ -92,7 +95,7 @@ impl Limit {
     }
 }
 
-/// The error that a document exceeds a limit. Its text is for the developer of a client.
+/// The error that a document or its response exceeds a limit. The text of the error is for the developers of clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LimitExceeded {
     pub(crate) limit: Limit,
@@ -104,7 +107,7 @@ impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let maximum = self.maximum;
         match self.limit {
-            Limit::Tokens => write!(f, "The document has more than {maximum} tokens. Split it."),
+            Limit::Tokens => write!(f, "The document has more than {maximum} tokens. Split the document."),
             Limit::Nesting => {
                 write!(f, "The document nests more than {maximum} brackets. Nest fewer levels.")
             }
@@ -117,7 +120,7 @@ impl fmt::Display for LimitExceeded {
             Limit::RootFields => {
                 write!(
                     f,
-                    "The operation has more than {maximum} root fields. Split it into several operations."
+                    "The operation has more than {maximum} root fields. Split the operation into several operations."
                 )
             }
             Limit::Cost => write!(
@@ -127,8 +130,8 @@ impl fmt::Display for LimitExceeded {
             ),
             Limit::EventCost => write!(
                 f,
-                "The response to one event could have more than {maximum} objects. Select only what changes, and read \
-                 the rest with a query."
+                "The response to one event could have more than {maximum} objects. Select only fields that change, and \
+                 read the other fields with a query."
             ),
         }
     }

@@ -1,7 +1,8 @@
-//! The lengths of the lists in a schema, by which costs are multiplied.
+//! The lengths of the lists in a schema. The cost of an item is multiplied by the length of its list.
 //!
-//! A list of objects is either a page, whose length comes from `first` or `last`, or has a length in the options. If the
-//! length of a list is unknown, the engine refuses the schema. So nobody can add a list and forget its cost.
+//! A list of objects is either a page, whose length comes from `first` or `last`, or has a length in
+//! [`EngineOptions::lists`](crate::EngineOptions::lists). If the length of a list is unknown, the engine refuses the
+//! schema. So nobody can add a list and forget its cost.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,21 +15,23 @@ use apollo_compiler::{Name, Schema};
 pub enum ListLength {
     /// The number of items that the cost assumes.
     Items(u32),
-    /// The number of items in the list that is the value of this argument.
+    /// The list has as many items as the list that is the value of this argument.
     Argument(&'static str),
 }
 
-/// The number of items in a page, which is the result of a field with the argument `first` or `last`.
+/// The default and the maximum number of items in a page. A page is the result of a field with the argument `first` or
+/// `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSizes {
-    /// The number of items if a document gives neither argument.
+    /// The number of items if a document gives neither `first` nor `last`.
     pub default: u32,
-    /// The maximum number of items. Resolvers must refuse a request for more.
+    /// The maximum number of items. Resolvers must refuse a request for more items.
     pub max: u32,
 }
 
 impl PageSizes {
-    /// The sizes that [`page_arguments`](crate::page_arguments) describes if it is given no others.
+    /// The page sizes that [`page_arguments`](crate::page_arguments) names in descriptions if its options give no other
+    /// sizes.
     pub const DEFAULT: Self = Self { default: 50, max: 100 };
 }
 
@@ -41,14 +44,16 @@ impl Default for PageSizes {
 /// The lists of objects that are not pages, as `Type.field`, with their lengths.
 pub type ListLengths = &'static [(&'static str, ListLength)];
 
-/// The lengths of lists that are not pages, by type and field.
+/// The lengths of the lists that are not pages, by type and field.
 #[derive(Debug, Default)]
 pub(crate) struct LengthIndex {
     by_type: HashMap<&'static str, HashMap<&'static str, ListLength>>,
 }
 
 impl LengthIndex {
-    /// Indexes the lengths in the options. Fails if a list has no length, or a length has no list.
+    /// Indexes the lengths in the options. Fails if a list of objects that is not a page has no length. Fails if a
+    /// length belongs to a field that is not such a list. Also fails if the argument of a length is not a list argument
+    /// of the field.
     pub(crate) fn new(
         schema: &Schema,
         possible: &HashMap<Name, Vec<Name>>,
@@ -87,24 +92,25 @@ impl LengthIndex {
         }
     }
 
-    /// Returns the length of the list in this field of a type.
+    /// Returns the length of the list that this field of a type returns, or None if the options give no length.
     pub(crate) fn of(&self, ty: &str, field: &str) -> Option<ListLength> {
         self.by_type.get(ty)?.get(field).copied()
     }
 }
 
-/// Returns the error that the options give a length to a field that does not need one.
+/// Makes the message of the error that the options give a length to a field that is not a list of objects, or is a
+/// page.
 fn not_a_list(list: &str) -> String {
     format!("`{list}` is not a list of objects, or is a page: remove it from `EngineOptions::lists`")
 }
 
-/// Returns whether a field has an argument for the length of a page. The page is the field itself if it is a list,
-/// and otherwise the lists of the connection that it returns.
+/// Returns whether a field has the argument `first` or `last`. If the field returns a list, that list is the page. If
+/// it returns a connection, the lists of the connection are the page.
 pub(crate) fn has_page_argument(field: &FieldDefinition) -> bool {
     field.arguments.iter().any(|argument| argument.name == "first" || argument.name == "last")
 }
 
-/// Returns whether a field of a connection has an item for each item of the page.
+/// Returns whether a field of a connection is a list with one entry for each item of the page.
 /// <https://relay.dev/graphql/connections.htm#sec-Connection-Types>
 pub(crate) fn is_list_of_connection(field: &str) -> bool {
     field == "edges" || field == "nodes"
@@ -118,8 +124,8 @@ fn is_list_of_objects(schema: &Schema, ty: &Type) -> bool {
     ty.is_list() && schema.types.get(ty.inner_named_type()).is_some_and(|ty| !ty.is_leaf())
 }
 
-/// Returns the types that some field returns in a list or without an argument for the length of a page. The `edges` of
-/// such a type may have any length.
+/// Returns the root types, and the types that some field returns in a list or without the argument `first` or `last`.
+/// The `edges` of such a type can have any length.
 fn types_outside_pages<'s>(schema: &'s Schema, possible: &'s HashMap<Name, Vec<Name>>) -> HashSet<&'s Name> {
     let returned = fields(schema).filter(|(_, field)| field.ty.is_list() || !has_page_argument(field));
     let returned = returned.map(|(_, field)| field.ty.inner_named_type());
@@ -129,7 +135,8 @@ fn types_outside_pages<'s>(schema: &'s Schema, possible: &'s HashMap<Name, Vec<N
     declared.flat_map(|ty| possible.get(ty).into_iter().flatten().chain([ty])).collect()
 }
 
-/// Returns the fields of all types but those of introspection, whose lengths are counted in the schema.
+/// Returns the fields of all object types and interfaces except the types of introspection. The lengths of the lists of
+/// introspection are counted in the schema itself.
 fn fields(schema: &Schema) -> impl Iterator<Item = (&Name, &Component<FieldDefinition>)> {
     let types = schema.types.iter().filter(|(name, _)| !name.starts_with("__"));
     types.flat_map(|(name, ty)| {
@@ -187,7 +194,8 @@ mod tests {
                 "extend interface Node { parts: [Item] } extend type Item { parts(first: Int): [Item] }",
                 "Node.parts",
             ),
-            // A connection without a page or in a list, and a field of a connection that is not the page.
+            // Connections that a field returns without `first` and `last`, in a list or in a union, and lists that are
+            // not the page of a connection.
             ("extend type Item { all: ItemConnection }", "ItemConnection.edges"),
             ("extend type Query { pages(first: Int): [ItemConnection] }", "ItemConnection.edges"),
             ("extend type Item { any: Any } union Any = ItemConnection", "ItemConnection.edges"),

@@ -1,4 +1,4 @@
-//! Documents that a request names by an id or a hash instead of sending their text.
+//! Documents that a request names by an id or a hash instead of sending the text.
 //!
 //! *Trusted documents* come from a manifest, which the build of a frontend writes. *Automatic persisted queries* are the
 //! protocol of Apollo's clients: they send the hash of a document, and its text only if the server does not know the
@@ -15,21 +15,22 @@ use sha2::{Digest, Sha256};
 /// The SHA-256 of a document's text.
 type DocumentHash = [u8; 32];
 
-/// Maximum number of bytes of text that the server keeps for automatic persisted queries.
+/// The maximum size of the cache for automatic persisted queries, in bytes. The bytes of the texts count, and some
+/// bytes for each entry.
 const MAX_PERSISTED_QUERY_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The capacity that the cache of these texts reserves at first, in entries.
+/// The number of entries for which the cache of persisted queries reserves room when it is made.
 const INITIAL_ENTRIES: usize = 1_000;
-/// The memory of an entry apart from its text.
+/// The memory of an entry of the cache in bytes, in addition to its text.
 const BYTES_PER_ENTRY: u64 = 100;
 
-/// The reason why a manifest cannot be used.
+/// The reason why a manifest of trusted documents cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// The file cannot be read.
+    /// The file with the manifest cannot be read.
     #[error("the manifest of trusted documents cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
-    /// The file is not an object of ids and texts.
+    /// The manifest is not a JSON object of ids and texts.
     #[error(
         "the manifest of trusted documents must be a JSON object of ids and texts, as relay-compiler and \
          graphql-codegen write it: {0}"
@@ -43,7 +44,7 @@ pub enum ManifestError {
     NotTheHash(String),
 }
 
-/// The documents of a manifest, by the hashes of their texts.
+/// The trusted documents of a manifest, by the hashes of their texts.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedDocuments {
     by_hash: HashMap<DocumentHash, Arc<str>>,
@@ -54,7 +55,7 @@ impl TrustedDocuments {
     /// or without the prefix `sha256:`.
     ///
     /// # Errors
-    /// Fails if the manifest is not such an object, or if an id is not the hash of its text.
+    /// Fails if the manifest is not a JSON object of ids and texts, or if an id is not the hash of its text.
     pub fn from_manifest(json: &str) -> Result<Self, ManifestError> {
         let texts: HashMap<String, String> = serde_json::from_str(json)?;
         let mut by_hash = HashMap::with_capacity(texts.len());
@@ -67,13 +68,13 @@ impl TrustedDocuments {
         Ok(Self { by_hash })
     }
 
-    /// Returns the number of documents.
+    /// Returns the number of trusted documents.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_hash.len()
     }
 
-    /// Returns whether the manifest has no documents.
+    /// Returns whether there are no trusted documents.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_hash.is_empty()
@@ -84,18 +85,19 @@ impl TrustedDocuments {
     }
 }
 
-/// The reason why the document of a request cannot be found.
+/// The reason why the document of a request cannot be found or is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ResolveError {
-    /// The request has neither a text nor an id nor a hash.
+    /// The request has neither the text nor the id nor the hash of a document.
     Missing,
-    /// The id or hash of the request is not that of its text, or the hash is not a SHA-256.
+    /// The request has an id or a hash that does not belong to its text, or a hash that is not a SHA-256.
     Mismatch,
-    /// No trusted document has the id.
+    /// No trusted document has the id in the request.
     UnknownDocument,
-    /// No client has sent a text with this hash, or the text was dropped from the cache.
+    /// The server does not know the hash in the request: no client has sent a valid document with this hash, or the
+    /// cache has dropped the text.
     UnknownHash,
-    /// The request has only a hash, and automatic persisted queries are disabled.
+    /// The request has only a hash, which no trusted document has, and automatic persisted queries are disabled.
     HashNotSupported,
     /// The request has the text of a document that is not trusted, and only trusted documents are accepted.
     Untrusted,
@@ -104,15 +106,15 @@ pub(crate) enum ResolveError {
 /// The ways in which a request names its document.
 #[derive(Debug, Default)]
 pub(crate) struct DocumentReference<'r> {
-    /// `query`, the text itself.
+    /// The parameter `query`: the text of the document.
     pub(crate) text: Option<&'r str>,
-    /// `documentId`, the id of a trusted document.
+    /// The parameter `documentId`: the id of a trusted document.
     pub(crate) document_id: Option<&'r str>,
-    /// `extensions.persistedQuery.sha256Hash`, the hash that Apollo's clients send.
+    /// The parameter `extensions.persistedQuery.sha256Hash`: the hash of a document, which Apollo's clients send.
     pub(crate) query_hash: Option<&'r str>,
 }
 
-/// Finds the text of the document that a request names.
+/// The documents that requests can name: the trusted documents, and the texts that clients sent with their hashes.
 pub(crate) struct PersistedDocuments {
     trusted: TrustedDocuments,
     trusted_only: bool,
@@ -136,7 +138,8 @@ impl PersistedDocuments {
         Self { trusted, trusted_only, remembered }
     }
 
-    /// Finds the text of a document.
+    /// Finds the text of the document that a request names. Checks that the text, the id and the hash in the request
+    /// belong together, and that the document is trusted if only trusted documents are accepted.
     pub(crate) fn resolve(&self, reference: &DocumentReference<'_>) -> Result<Arc<str>, ResolveError> {
         let DocumentReference { text, document_id, query_hash } = *reference;
         if let Some(id) = document_id {
@@ -169,12 +172,13 @@ impl PersistedDocuments {
         }
     }
 
-    /// Returns whether the manifest has this text, however a request names it.
+    /// Returns whether this text is that of a trusted document, whether a request sends the text, the id or the hash.
     pub(crate) fn is_trusted(&self, text: &str) -> bool {
         !self.trusted.is_empty() && self.trusted.get(&hash_of(text)).is_some()
     }
 
-    /// Keeps a text that a client sent with its hash. Call this after the document was validated.
+    /// Keeps a text that a client sent together with its hash. Does nothing for other requests, or if automatic
+    /// persisted queries are disabled. Call this only after the document was validated.
     pub(crate) fn remember(&self, reference: &DocumentReference<'_>, text: &Arc<str>) {
         if let (Some(remembered), Some(_), Some(hash)) =
             (&self.remembered, reference.text, reference.query_hash)
@@ -189,7 +193,7 @@ fn hash_of(text: &str) -> DocumentHash {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// Parses a SHA-256 in hexadecimal digits, with or without the prefix `sha256:`.
+/// Parses a SHA-256 in hexadecimal digits, with or without the prefix `sha256:`. Returns None for any other text.
 fn parse_hash(text: &str) -> Option<DocumentHash> {
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
     if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {

@@ -1,9 +1,9 @@
 //! Plans an operation for async-graphql: expands its fragments and merges its repeated fields.
 //!
-//! async-graphql resolves a field as often as the document has it. The specification merges repeated fields, so a
-//! mutation that is selected twice must run once. async-graphql also walks a fragment as often as it is spread. A plan has
-//! no repeated fields and no named fragments. If a fragment applies to some objects only, the plan has one inline fragment
-//! for each object type.
+//! async-graphql resolves a field as often as the document contains it. The specification merges repeated fields, so a
+//! mutation field that is selected twice must run once. async-graphql also processes a fragment as often as the
+//! fragment is spread. A plan has no repeated fields and no named fragments. If a fragment applies only to some objects
+//! of a type, the plan has one inline fragment for each object type.
 //! <https://spec.graphql.org/October2021/#CollectFields()>
 
 use std::cell::{Cell, RefCell};
@@ -27,11 +27,11 @@ use crate::validation_error::ValidationError;
 /// The part of a variable's value that the shape of a plan depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum VariableState {
-    /// The variable has no value, so that arguments that name it are left out.
+    /// The variable has no value, so arguments with this variable are left out.
     Absent,
-    /// The value is true, which `@skip` and `@include` may read.
+    /// The value is true. The variable may be the condition of `@skip` or `@include`.
     True,
-    /// The value is false, which `@skip` and `@include` may read.
+    /// The value is false. The variable may be the condition of `@skip` or `@include`.
     False,
     /// The variable has any other value, such as null.
     Other,
@@ -43,17 +43,17 @@ pub(crate) struct Plan {
     pub(crate) kind: OperationType,
     pub(crate) document: planned::ExecutableDocument,
     pub(crate) cost: Cost,
-    /// The number of fields and values.
+    /// The number of fields and argument values in the plan.
     pub(crate) size: usize,
-    /// Whether a field with a secret is selected.
+    /// Whether the operation selects a field with a secret. False until [`Plan::with_secrets`] finds out.
     pub(crate) has_secrets: bool,
-    /// The locations of the fields that return lists.
+    /// The locations in the document of the selected fields that return lists.
     lists: HashSet<Pos>,
 }
 
 /// The reason why an operation cannot be planned.
 pub(crate) enum PlanError {
-    /// The plan has more fields and values than allowed.
+    /// The plan would have more fields and values than allowed.
     TooLarge,
     /// The condition of `@skip` or `@include` is null.
     NullCondition(ValidationError),
@@ -110,13 +110,13 @@ impl Plan {
         Ok(Self { kind, document, cost, size, has_secrets: false, lists })
     }
 
-    /// Finds out whether one of these fields is selected at any depth.
+    /// Sets `has_secrets`: whether the plan selects a field with one of these names at any depth.
     pub(crate) fn with_secrets(mut self, secret_fields: &[&str]) -> Self {
         self.has_secrets = self.root().is_some_and(|root| selects(root, secret_fields));
         self
     }
 
-    /// Returns the root fields.
+    /// Returns the selection set with the root fields.
     pub(crate) fn root(&self) -> Option<&planned::SelectionSet> {
         match &self.document.operations {
             planned::DocumentOperations::Single(operation) => Some(&operation.node.selection_set.node),
@@ -136,7 +136,7 @@ fn selects(selection: &planned::SelectionSet, names: &[&str]) -> bool {
             names.contains(&field.node.name.node.as_str()) || selects(&field.node.selection_set.node, names)
         }
         planned::Selection::InlineFragment(inline) => selects(&inline.node.selection_set.node, names),
-        // A plan has no fragments with names. If it had one, it would have to be looked at.
+        // A plan has no fragments with names. If it had one, the fragment could select a secret.
         planned::Selection::FragmentSpread(_) => true,
     })
 }
@@ -151,18 +151,18 @@ struct Planner<'p> {
     null_condition: Cell<Option<ValidationError>>,
 }
 
-/// The merged fields of a selection set, in the order in which each is first selected.
+/// The merged fields of a selection set, in the order in which the document first selects each of them.
 #[derive(Default)]
 struct Fields<'p> {
-    /// Each field, with the selection sets of all its occurrences.
+    /// Each field as it first occurs, with the selection sets of all its occurrences.
     entries: Vec<(&'p Node<Field>, Vec<&'p SelectionSet>)>,
     by_key: HashMap<&'p str, usize>,
-    /// Whether a fragment was left out because it applies to some objects only.
+    /// Whether a fragment was left out because it applies only to some objects of the type.
     depends_on_type: bool,
 }
 
 impl<'p> Planner<'p> {
-    /// Merges selection sets on the same type.
+    /// Plans several selection sets on the same type as one selection set, and adds its cost to `counter`.
     fn selection_set(
         &self,
         sets: &[&'p SelectionSet],
@@ -192,7 +192,8 @@ impl<'p> Planner<'p> {
         planned::SelectionSet { items }
     }
 
-    /// Plans the merged fields of the type `parent`.
+    /// Plans the merged fields of the type `parent`, and adds their costs to `counter`. Stops when the plan is too
+    /// large.
     fn fields(
         &self,
         parent: &str,
@@ -255,14 +256,15 @@ impl<'p> Planner<'p> {
             match self.schema_index.applies(&below.ty, parent) {
                 TypeMatch::Always => self.collect(below, parent, fields),
                 TypeMatch::Sometimes => fields.depends_on_type = true,
-                // Validation refuses `... on Cat` directly in a selection on `Dog`, but not with a fragment on an
-                // interface of both in between.
+                // Validation refuses `... on Cat` directly in a selection on `Dog`. It accepts it inside a fragment on
+                // an interface that both types implement.
                 TypeMatch::Never => {}
             }
         }
     }
 
-    /// Plans a field, with the arguments of its first occurrence.
+    /// Plans a field with the arguments of its first occurrence. All occurrences have the same arguments, because the
+    /// document is valid. Adds the costs of the fields below to `below`.
     fn field(
         &self,
         field: &'p Node<Field>,
@@ -284,7 +286,8 @@ impl<'p> Planner<'p> {
         }
     }
 
-    /// Evaluates `@skip` and `@include`. Other directives have no effect.
+    /// Evaluates `@skip` and `@include` of a selection. Other directives have no effect. If a condition is null, notes
+    /// the error and includes the selection.
     fn is_included(&self, directives: &DirectiveList) -> bool {
         directives.iter().all(|directive| {
             let included_if = match directive.name.as_str() {
@@ -317,7 +320,7 @@ impl<'p> Planner<'p> {
         self.variables.get(variable).is_none_or(|state| *state == VariableState::Absent)
     }
 
-    /// Declares a variable without its default, which the coerced values contain already.
+    /// Plans the declaration of a variable, without its default: the coerced values contain the default already.
     fn variable(
         &self,
         definition: &Node<ast::VariableDefinition>,
@@ -335,7 +338,7 @@ impl<'p> Planner<'p> {
         self.at(location, planned)
     }
 
-    /// Adds the location in the document to a node.
+    /// Adds to a node its location in the document, or the location 0:0 if that is not known.
     fn at<T>(&self, location: Option<SourceSpan>, node: T) -> Positioned<T> {
         let start = location.and_then(|location| location.line_column(&self.document.sources));
         let pos = start.map_or_else(Pos::default, |start| Pos { line: start.line, column: start.column });
@@ -348,7 +351,7 @@ fn without_location<T>(node: T) -> Positioned<T> {
     Positioned::new(node, Pos::default())
 }
 
-/// Counts the values that a value consists of, including itself.
+/// Counts the values in a value: itself, and all items of lists and fields of input objects in it.
 fn value_count(value: &ast::Value) -> usize {
     match value {
         ast::Value::List(items) => 1 + items.iter().map(|item| value_count(item)).sum::<usize>(),

@@ -8,10 +8,10 @@ use crate::persisted::ResolveError;
 /// The reasons why a request is not executed. The response has these errors and no `data`.
 #[derive(Clone, Debug)]
 pub struct Rejection {
-    /// The errors, each with a code in `extensions.code`.
+    /// The errors for the client, each with a code in `extensions.code`.
     pub errors: Vec<ServerError>,
-    /// Whether the fault is in the request and not in its document: it exceeds a limit, or does not name its document
-    /// properly. A response in `application/json` has the status 400 then, and 200 for other rejections.
+    /// Whether the request exceeds a limit, or does not name its document properly. A response in `application/json`
+    /// then has the status 400. For every other rejection, such as an invalid document, it has the status 200.
     pub malformed: bool,
 }
 
@@ -20,7 +20,8 @@ impl Rejection {
         Self { errors: vec![with_code(code, ServerError::new(message, None))], malformed: false }
     }
 
-    /// Makes the rejection of a document that is not valid, or of variables that are not.
+    /// Makes the rejection of a document or of variables that are not valid. Gives each error the code
+    /// `GRAPHQL_VALIDATION_FAILED`.
     pub(crate) fn invalid(errors: Vec<ServerError>) -> Self {
         let errors = errors.into_iter().map(|error| with_code("GRAPHQL_VALIDATION_FAILED", error)).collect();
         Self { errors, malformed: false }
@@ -47,7 +48,7 @@ impl From<ResolveError> for Rejection {
     fn from(error: ResolveError) -> Self {
         let (code, message) = match error {
             ResolveError::Missing => {
-                ("BAD_REQUEST", "`query` is missing. Send the text of the document in it.")
+                ("BAD_REQUEST", "`query` is missing. Send the text of the document in `query`.")
             }
             ResolveError::Mismatch => (
                 "BAD_REQUEST",
@@ -56,9 +57,10 @@ impl From<ResolveError> for Rejection {
             ),
             ResolveError::UnknownDocument => (
                 "PERSISTED_DOCUMENT_NOT_FOUND",
-                "No trusted document has this id. Give the server the manifest that was built with the client.",
+                "No trusted document has this id. Give the server the manifest that was built together with this \
+                 version of the client.",
             ),
-            // Apollo's clients react to these codes and messages.
+            // Apollo's clients react to these two codes and messages, so they must not change.
             ResolveError::UnknownHash => ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"),
             ResolveError::HashNotSupported => ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"),
             ResolveError::Untrusted => (

@@ -12,7 +12,7 @@ pub struct GraphqlRequest {
     pub query: Option<String>,
     /// The id of a trusted document.
     pub document_id: Option<String>,
-    /// The name of the operation to run. A document with one operation needs none.
+    /// The name of the operation to run. A document with only one operation needs no name.
     pub operation_name: Option<String>,
     /// The values of the variables.
     pub variables: JsonMap,
@@ -21,7 +21,7 @@ pub struct GraphqlRequest {
 }
 
 impl GraphqlRequest {
-    /// Returns whether the request names a document, by its text, its id or its hash.
+    /// Returns whether the request names a document: by its text, by its id, or with the extension `persistedQuery`.
     #[must_use]
     pub fn names_a_document(&self) -> bool {
         let reference = self.reference();
@@ -30,7 +30,8 @@ impl GraphqlRequest {
             || self.extensions.get("persistedQuery").is_some()
     }
 
-    /// Collects how the request names its document. An empty text or id counts as missing.
+    /// Collects the text, the id and the hash with which the request names its document. An empty text or id counts as
+    /// missing.
     pub(crate) fn reference(&self) -> DocumentReference<'_> {
         let query_hash = self
             .extensions

@@ -5,7 +5,8 @@ use async_graphql::{Response, ServerError, Value};
 use crate::json::{write_json, write_value};
 use crate::plain::TakenFragments;
 
-/// A response of an operation. Parts of its data can be JSON already, so write it with [`to_json`](Self::to_json).
+/// The response of an operation. Parts of its data can be JSON already, so write the response with
+/// [`to_json`](Self::to_json).
 #[derive(Debug, Default)]
 pub struct ExecutedResponse {
     response: Response,
@@ -17,7 +18,7 @@ impl ExecutedResponse {
         Self { response, fragments }
     }
 
-    /// Makes a response without data.
+    /// Makes a response with these errors and without data.
     #[must_use]
     pub fn from_errors(errors: Vec<ServerError>) -> Self {
         Response::from_errors(errors).into()
@@ -28,30 +29,31 @@ impl ExecutedResponse {
         !self.fragments.is_empty()
     }
 
-    /// Returns whether `data` is null.
+    /// Returns whether `data` of the response is null.
     #[must_use]
     pub fn has_no_data(&self) -> bool {
         self.response.data == Value::Null
     }
 
-    /// Returns the errors.
+    /// Returns the errors of the response.
     #[must_use]
     pub fn errors(&self) -> &[ServerError] {
         &self.response.errors
     }
 
-    /// Returns the errors, to change them.
+    /// Returns the errors of the response, so that the caller can change them.
     pub fn errors_mut(&mut self) -> &mut Vec<ServerError> {
         &mut self.response.errors
     }
 
-    /// Takes the errors, and drops the data.
+    /// Returns the errors of the response, and drops its data.
     #[must_use]
     pub fn into_errors(self) -> Vec<ServerError> {
         self.response.errors
     }
 
-    /// Drops the data. The rest has the errors, and the headers that resolvers have set.
+    /// Drops the data of the response. Returns all else: the errors, the extensions and the headers that resolvers have
+    /// set.
     #[must_use]
     pub fn without_data(self) -> Response {
         let mut response = self.response;
@@ -68,7 +70,7 @@ impl ExecutedResponse {
         json
     }
 
-    /// Appends the response to `json`.
+    /// Appends the response as JSON to `json`.
     pub fn write_json(&self, json: &mut Vec<u8>) {
         let Response { data, extensions, errors, .. } = &self.response;
         json.extend_from_slice(b"{\"data\":");

@@ -1,4 +1,4 @@
-//! The schema, with tables that planning and costs look up.
+//! The schema, with tables that planning and costs use.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use apollo_compiler::{Name, Schema};
 
 use crate::lists::{LengthIndex, ListLengths, PageSizes};
 
-/// Whether a fragment applies to the objects of a type.
+/// Whether a fragment applies to all, some or none of the objects of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TypeMatch {
     Always,
@@ -16,10 +16,10 @@ pub(crate) enum TypeMatch {
     Never,
 }
 
-/// The length of a list in introspection.
+/// The lengths that the lists of one field of introspection have in this schema.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IntrospectionLength {
-    /// The average over all objects that have the list, rounded up.
+    /// The average length over all objects that have the list, rounded up.
     pub(crate) average: u64,
     pub(crate) longest: u64,
 }
@@ -37,21 +37,22 @@ impl IntrospectionLength {
     }
 }
 
-/// The schema, with tables that planning and costs look up.
+/// The schema, with tables that planning and costs use.
 #[derive(Debug)]
 pub(crate) struct SchemaIndex {
     pub(crate) schema: Valid<Schema>,
-    /// The object types of each object type, interface and union.
+    /// The possible object types of each object type, interface and union. An object type has itself.
     possible: HashMap<Name, Vec<Name>>,
     /// The lengths of the lists of introspection, by the name of the field.
     introspection: HashMap<&'static str, IntrospectionLength>,
-    /// The lengths of the other lists that are not pages.
+    /// The lengths of the lists outside introspection that are not pages.
     pub(crate) lengths: LengthIndex,
     pub(crate) page_sizes: PageSizes,
 }
 
 impl SchemaIndex {
-    /// Builds the tables. Fails if `lists` does not give the length of each list that is not a page.
+    /// Builds the tables. Fails if `lists` does not give the length of exactly those lists of objects that are not
+    /// pages.
     pub(crate) fn new(
         schema: Valid<Schema>,
         lists: ListLengths,
@@ -77,14 +78,14 @@ impl SchemaIndex {
         Ok(Self { schema, possible, introspection, lengths, page_sizes })
     }
 
-    /// Returns the object types of an object type, interface or union.
+    /// Returns the possible object types of an object type, an interface or a union. Returns none for an unknown name.
     pub(crate) fn possible_types(&self, ty: &str) -> &[Name] {
         self.possible.get(ty).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns whether a fragment on `condition` applies to objects of the type `parent`. For another abstract type the
-    /// result is never `Always`, even if it applies to all its objects: async-graphql resolves on an abstract type only
-    /// the fields that this type declares.
+    /// Returns whether a fragment on the type `condition` applies to objects of the type `parent`. If `parent` is an
+    /// abstract type other than `condition`, the result is never `Always`, even if the fragment applies to all objects
+    /// of `parent`. On an abstract type, async-graphql resolves only the fields that the type itself declares.
     pub(crate) fn applies(&self, condition: &str, parent: &str) -> TypeMatch {
         if condition == parent {
             return TypeMatch::Always;
@@ -98,13 +99,13 @@ impl SchemaIndex {
         }
     }
 
-    /// Returns the length of a list of introspection, or `None` for another field.
+    /// Returns the lengths of a list of introspection by the name of its field, or `None` for another field.
     pub(crate) fn introspection_list(&self, list: &str) -> Option<IntrospectionLength> {
         self.introspection.get(list).copied()
     }
 }
 
-/// Counts the lengths of the lists of introspection.
+/// Counts the lengths of the lists of introspection in a schema.
 fn introspection_lists(
     schema: &Schema,
     possible: &HashMap<Name, Vec<Name>>,

@@ -75,7 +75,7 @@ async fn an_argument_whose_variable_has_no_value_takes_its_default() {
         run(query, json!({ "v": 1, "o": null })).await["data"],
         json!({ "argument": 1, "input": "1 None" })
     );
-    // One document has a plan for each combination of variables with a value.
+    // One document has several plans: one for each set of variables that have a value.
     let engine = engine();
     for (variables, expected) in [(json!({}), 5), (json!({ "v": 2 }), 2), (json!({}), 5)] {
         let operation =
@@ -99,7 +99,7 @@ async fn a_field_that_fails_is_null_and_its_siblings_are_kept() {
 fn the_cost_of_a_page_is_its_length_times_the_cost_of_an_item() {
     assert_eq!(cost("{ calls }", json!({})), 1);
     assert_eq!(cost("{ node { id next { id } } }", json!({})), 3);
-    // The operation, the connection, and 3 edges with a node and its `next`.
+    // The cost counts the operation, the connection, and 3 edges with a node and its `next` each.
     assert_eq!(cost("{ items(first: 3) { edges { node { next { id } } } } }", json!({})), 11);
     assert_eq!(cost("{ items(last: 3) { edges { node { next { id } } } } }", json!({})), 11);
     // Ten scalars count as one object.
@@ -135,7 +135,7 @@ fn the_larger_of_first_and_last_counts_and_null_does_not() {
 fn the_cost_of_a_list_with_a_length_is_its_length_times_the_cost_of_an_item() {
     assert_eq!(cost("{ latest { id } }", json!({})), 1 + 20 + 20 / 10);
     assert_eq!(cost("{ latest(last: 3) { next { id } } }", json!({})), 1 + 3 * 2);
-    // The fields of an item are counted once for each item, not as another page.
+    // The fields of an item count once for each item, and not once for each item of a further page.
     assert_eq!(cost("{ latest(last: 100) { id next { id } } }", json!({})), 1 + 100 * 2 + 2 * 100 / 10);
     let asked = "query ($n: Int!) { latest(last: $n) { id } }";
     assert_eq!(cost(asked, json!({ "n": 100 })), 1 + 100 + 100 / 10);
@@ -148,7 +148,7 @@ async fn a_field_of_an_abstract_type_runs_once() {
         "{ any { ...F0 __typename } } fragment F0 on Any { ...F1 ...F1 } fragment F1 on Any { ...F2 ...F2 }
                fragment F2 on Any { ... on Dog { count name } ... on Cat { name } ...F3 }
                fragment F3 on Any { ... on Dog { count } }";
-    // The fields have the order of the document, and `count` ran once.
+    // The fields have the order of the document. `count` is 0, so it ran only once.
     let response = response_text(fan, json!({})).await;
     assert_eq!(response, r#"{"data":{"any":{"count":0,"name":"Rex","__typename":"Dog"}}}"#);
     assert_eq!(run("{ any { ... on Cat { name } } }", json!({})).await["data"], json!({ "any": {} }));
@@ -174,7 +174,8 @@ fn parts(response: &Json) -> u64 {
 #[tokio::test]
 async fn introspection_costs_at_least_a_tenth_of_its_response() {
     let standard = include_str!("tests/introspection.graphql").to_owned();
-    // apollo-compiler does not see how deep the last fragment goes, because smaller ones come first.
+    // apollo-compiler does not notice how deep the last fragment goes, because the document spreads the smaller
+    // fragments first.
     let mut fragments = "fragment A0 on __Type { name }".to_owned();
     for step in 1..=16 {
         let list = if step % 2 == 0 { "interfaces" } else { "possibleTypes" };
@@ -184,7 +185,7 @@ async fn introspection_costs_at_least_a_tenth_of_its_response() {
     let hidden = format!(
         "{{ w: __type(name: \"X\") {{ {spreads} }} __type(name: \"Dog\") {{ ...A16 }} }} {fragments}"
     );
-    // Many aliases for the same lists.
+    // Selects the same field four times, each time with another alias.
     let aliases = |field: &str, below: &str| -> String {
         (0..4).map(|number| format!("a{number}: {field} {{ {below} }} ")).collect()
     };
@@ -194,7 +195,8 @@ async fn introspection_costs_at_least_a_tenth_of_its_response() {
         let (cost, response) = (cost(&document, json!({})), run(&document, json!({})).await);
         let parts = parts(&response["data"]);
         assert!(parts > 1 && cost * 10 >= parts, "{cost} for {parts}: {document:.200}");
-        // A cost far above the size of the response would refuse the standard query one day.
+        // If the cost were far above the size of the response, the limit could refuse the standard introspection query
+        // one day.
         assert!(cost < parts * 10, "{cost} for {parts}: {document:.200}");
     }
 }

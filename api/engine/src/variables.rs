@@ -1,4 +1,4 @@
-//! Coerces the values of variables to the types that an operation declares.
+//! Coerces the values of variables to the types that the operation declares.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use crate::plan::VariableState;
 use crate::rejection::Rejection;
 use crate::schema_index::SchemaIndex;
 
-/// Coerces the values that a client sent for the variables of `operation`, and adds their defaults. A rejection has at
-/// most `max_errors` errors.
+/// Coerces the values that a client sent for the variables of `operation`, and adds the defaults of variables without a
+/// value. Rejects the request if a value does not fit its type. The rejection has at most `max_errors` errors.
 pub(crate) fn coerce(
     schema_index: &SchemaIndex,
     scalars: &CustomScalars,
@@ -40,8 +40,8 @@ pub(crate) fn coerce(
     Ok(variables)
 }
 
-/// Finds each variable whose value does not fit, with the location of its declaration. apollo-compiler stops at the
-/// first, and does not say which it is.
+/// Makes the rejection for values that do not fit, with an error for each such variable at the location of its
+/// declaration. apollo-compiler itself stops at the first such variable, and does not say which variable it is.
 fn rejection(
     schema_index: &SchemaIndex,
     document: &Document,
@@ -66,7 +66,7 @@ fn rejection(
     Rejection::invalid(errors)
 }
 
-/// Returns the state of each variable that `operation` declares.
+/// Returns the state of each variable that `operation` declares, by the name of the variable.
 pub(crate) fn states<'o>(operation: &'o Operation, variables: &Variables) -> HashMap<&'o str, VariableState> {
     let state = |name: &str| match variables.get(name) {
         None => VariableState::Absent,

@@ -1,4 +1,4 @@
-//! Secrets, and what can be wrong with a configuration.
+//! Reads secrets from files, checks the secrets of webhooks, and defines the errors of a configuration.
 
 use std::path::Path;
 
@@ -7,41 +7,42 @@ use secrecy::{ExposeSecret, SecretString};
 /// The reason why a provider cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The address of the provider would send secrets in clear text.
-    #[error("the address {0} must begin with https://, or be a loopback address")]
+    /// The address of the API of the provider does not begin with `https://` and is not a loopback address, so secrets
+    /// would be sent to it in clear text.
+    #[error("the address {0} of the API of the provider must begin with https://, or be a loopback address")]
     NotHttps(String),
-    /// The address of the provider has more than a host and a path.
-    #[error("the address must not have a user, a password or a query")]
+    /// The address of the API of the provider has a user, a password or a query.
+    #[error("the address of the API of the provider must not have a user, a password or a query")]
     BaseHasMore,
-    /// A key is not of the expected kind.
+    /// A key does not begin as keys of its kind do.
     #[error("{name} must begin with {expected}")]
     WrongKey {
-        /// The field.
+        /// The name of the key, such as `the secret key of Stripe`.
         name: &'static str,
-        /// The expected beginning.
+        /// The allowed beginnings, such as `sk_live_ or rk_live_`.
         expected: &'static str,
     },
-    /// The two keys belong to different modes.
+    /// The public key and the secret key belong to different modes: one to live mode, the other to test mode.
     #[error("the public key and the secret key must both be of live mode, or both of test mode")]
     MixedModes,
-    /// A secret is blank.
+    /// A key or a secret of the configuration is blank.
     #[error("{0} must not be blank")]
     Blank(&'static str),
     /// There are more than two secrets of webhooks.
     #[error(
-        "give at most two secrets of webhooks: the new one, and the old one until its repetitions have ended"
+        "give at most two secrets of webhooks: the new one, and the old one while webhooks that it signed still arrive"
     )]
     TooManyWebhookSecrets,
-    /// A file with a secret cannot be read.
+    /// A file with a secret cannot be read, or is blank.
     #[error("the file {path} with a secret cannot be read: {reason}")]
     SecretFile {
-        /// The path.
+        /// The path of the file.
         path: String,
-        /// The problem.
+        /// The reason why the file gives no secret.
         reason: String,
     },
-    /// The client of HTTP cannot be set up.
-    #[error("the client of HTTP cannot be set up: {0}")]
+    /// The HTTP client cannot be set up.
+    #[error("the HTTP client for the provider cannot be set up: {0}")]
     Client(String),
 }
 
@@ -58,7 +59,8 @@ pub fn read_secret_file(path: &Path) -> Result<SecretString, ConfigError> {
     }
 }
 
-/// Checks the secrets of webhooks.
+/// Refuses more than two secrets of webhooks, and blank ones. No secret at all is allowed: then all webhooks are
+/// refused.
 pub(crate) fn check_webhook_secrets(secrets: &[SecretString]) -> Result<(), ConfigError> {
     if secrets.len() > 2 {
         return Err(ConfigError::TooManyWebhookSecrets);

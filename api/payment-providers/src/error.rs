@@ -1,4 +1,4 @@
-//! The errors of a call to a provider. No variant ever holds a key, a secret or a body.
+//! The errors of a call to a provider. No error contains a key, a secret or a whole body.
 
 use std::time::Duration;
 
@@ -7,35 +7,40 @@ use crate::ProviderName;
 /// The reason why a call to a provider gave no result. The variants differ by what the caller may do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// The provider refused the request for good. Repeating it changes nothing.
+    /// The provider refused the request for good, or this crate refused to send it because an id or a reference in it
+    /// is malformed. Repeating the same request does not help.
     #[error("the provider refused the request with status {status} and code {code}: {message}")]
     Refused {
-        /// The status of HTTP.
+        /// The status of the HTTP response. It is 400 if this crate refused to send the request.
         status: u16,
-        /// The provider's own code, for example `BAD_REQUEST_ERROR` or `charge_already_refunded`.
+        /// The code of the error in the provider's response, for example `BAD_REQUEST_ERROR` or
+        /// `charge_already_refunded`. This crate adds the codes `MALFORMED_ID` and `MALFORMED_REFERENCE` for requests
+        /// that it does not send, and `UNREADABLE` and `UNKNOWN` for responses without a code.
         code: String,
-        /// The provider's sentence for developers, shortened. It is for logs, not for buyers.
+        /// The provider's sentence for developers, cut after 300 characters. It is for logs, not for buyers.
         message: String,
     },
-    /// The provider did nothing, or the request only read: the caller may repeat it later.
-    #[error("the provider could not be asked: {reason}")]
+    /// The provider certainly did nothing, or the request only reads. The caller may repeat the request later.
+    #[error("the request to the provider had no effect, and can be repeated later: {reason}")]
     TryAgain {
-        /// The problem, for logs.
+        /// The reason why the request failed, for logs.
         reason: String,
-        /// The time that the provider asked to wait.
+        /// The time for which the provider asked the caller to wait. `None` if the provider named no time.
         retry_after: Option<Duration>,
     },
-    /// The request was sent, and its outcome is unknown. The caller must look at what the provider has stored before it
-    /// repeats the request: `create_again` for a payment, `fetch` for a capture or a cancellation, `refunds` for a refund.
-    #[error("the request was sent, but its outcome is unknown: {reason}")]
+    /// The request was sent, and the provider may have carried it out. Before the caller repeats the request, it must
+    /// read what the provider has stored: with `create_again` for a payment, `fetch` for a capture or a cancellation,
+    /// `refunds` for a refund.
+    #[error("the request was sent to the provider, but its outcome is unknown: {reason}")]
     UnknownOutcome {
-        /// The problem, for logs.
+        /// The reason why the outcome is unknown, for logs.
         reason: String,
     },
-    /// The provider failed repeatedly, so nothing was sent. The caller may repeat the request later.
-    #[error("the provider failed repeatedly, so the request was not sent; the next try is in {} s", retry_after.as_secs())]
+    /// The circuit breaker is open, because requests to the provider failed repeatedly. The provider certainly did
+    /// nothing, or the request only reads. The caller may repeat the request later.
+    #[error("requests to the provider failed repeatedly, so no more are sent to it for {} s", retry_after.as_secs())]
     CircuitOpen {
-        /// The time until a request is let through again.
+        /// The time until the circuit breaker lets a request through again.
         retry_after: Duration,
     },
     /// The provider cannot process this amount, so nothing was sent.
@@ -47,12 +52,13 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
-    /// Whether the provider certainly did nothing, or only read, and a later try can succeed.
+    /// Whether the provider certainly did nothing, or the request only reads, and a later try can succeed.
     pub fn may_try_again(&self) -> bool {
         matches!(self, Self::TryAgain { .. } | Self::CircuitOpen { .. })
     }
 
-    /// Whether the caller must look at what the provider has stored.
+    /// Whether the provider may have carried out the request, so that the caller must read what the provider has stored
+    /// before it repeats the request.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::UnknownOutcome { .. })
     }
@@ -67,18 +73,18 @@ pub enum AmountError {
     /// The currency is not a code of three letters, or its minor unit is unknown.
     #[error("the currency {0} is unknown")]
     UnknownCurrency(String),
-    /// The provider takes only multiples of some amount in this currency.
+    /// The amount is not a multiple of the number that the provider requires in this currency.
     #[error("{provider} takes only multiples of {multiple_minor} minor units in {currency}")]
     NotAMultiple {
-        /// The provider.
+        /// The provider that cannot process the amount.
         provider: ProviderName,
-        /// The currency.
+        /// The code of the currency, by ISO 4217.
         currency: String,
-        /// The multiple, in minor units by ISO 4217.
+        /// The number of which the amount must be a multiple, in minor units by ISO 4217.
         multiple_minor: i64,
     },
-    /// The amount is larger than the provider takes.
-    #[error("the amount is too large")]
+    /// The amount does not fit into 64 bits in the unit in which the provider counts the currency.
+    #[error("the amount is too large for the provider")]
     TooLarge,
 }
 
@@ -91,31 +97,38 @@ pub enum WebhookError {
     /// The header with the signature is missing or malformed.
     #[error("the webhook has no readable signature")]
     NoSignature,
-    /// No configured secret gives this signature.
+    /// The signature in the webhook is not that of its body under any of the configured secrets.
     #[error("the signature of the webhook is wrong")]
     BadSignature,
-    /// The time in the signature is too far from now.
-    #[error("the webhook was signed {seconds} s away from now")]
+    /// The time in the signature is more than five minutes before or after the server's time.
+    #[error(
+        "the time in the signature of the webhook differs from the server's time by {seconds} s, which is too much: \
+         check the server's clock"
+    )]
     Stale {
-        /// The distance between the time of the signature and now.
+        /// The difference between the time in the signature and the server's time, in seconds. It is never negative.
         seconds: i64,
     },
-    /// The webhook is of another account, or of test mode in place of live mode.
-    #[error("the webhook belongs to another account or mode: {0}")]
+    /// The webhook belongs to another account, or to test mode although live mode is configured, or the reverse. The
+    /// text is the id of the account, or the mode of the webhook.
+    #[error("the webhook belongs to another account or mode than the configured one: {0}")]
     OtherAccount(String),
-    /// The signature is right, but the body is not what the provider documents. The caller should respond with an error, so
-    /// that the provider sends it again.
+    /// The signature is right, but the body does not have the form that the provider documents. The caller should
+    /// respond with an error, so that the provider sends the webhook again.
     #[error("the body of the webhook cannot be read: {0}")]
     Unreadable(String),
 }
 
-/// The reason why the parameters are refused that a buyer brought back from the provider.
+/// The reason why the parameters that a buyer brought back from the provider are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReturnError {
-    /// The signature of the parameters is wrong.
+    /// The signature of the parameters that the buyer brought back is wrong.
     #[error("the signature of the returned parameters is wrong")]
     BadSignature,
-    /// The provider signs nothing that a buyer brings back. Use `fetch`.
-    #[error("this provider signs nothing that a buyer brings back")]
+    /// The provider does not sign the parameters that a buyer brings back. Read the payment with `fetch` instead.
+    #[error(
+        "this provider does not sign the parameters that a buyer brings back: read the payment from the provider \
+         instead"
+    )]
     NotSigned,
 }

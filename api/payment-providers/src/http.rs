@@ -1,4 +1,5 @@
-//! Requests to a provider: timeouts, bounded bodies, repetitions where they are harmless, and a circuit breaker.
+//! HTTP requests to a provider: timeouts, a maximum size of responses, repetitions where they are harmless, and a
+//! circuit breaker.
 
 mod circuit;
 mod client;
@@ -15,20 +16,23 @@ pub(crate) use outcome::Repeat;
 pub struct HttpOptions {
     /// Maximum time to connect, with TLS. Default: 5 seconds.
     pub connect_timeout: Duration,
-    /// Maximum time of one request, from connecting to the end of its body. Default: 15 seconds.
+    /// Maximum time of one request, from the start of its connection to the end of the response's body. Default: 15
+    /// seconds.
     pub request_timeout: Duration,
-    /// Maximum time of one call, with all repetitions and the pauses between them. Default: 30 seconds.
+    /// Maximum time of one call, with all repetitions of its request and the pauses between them. Default: 30 seconds.
     pub total_timeout: Duration,
-    /// Maximum number of requests for one call, where repeating it is harmless. Default: 3.
+    /// Maximum number of requests for one call. A failed request is repeated only if the provider certainly did
+    /// nothing, or if carrying it out twice is harmless. Default: 3.
     pub max_attempts: u32,
-    /// The pause before the first repetition. Each further pause is twice as long. A random part of up to a half is taken off.
-    /// Default: 300 milliseconds.
+    /// The pause before the first repetition. Each further pause is twice as long. A random part of up to a half is
+    /// taken off. If the provider asks for a longer pause, that pause is made instead. Default: 300 milliseconds.
     pub backoff: Duration,
     /// Maximum size of a response in bytes. Default: 1 MiB.
     pub max_response_bytes: usize,
-    /// The rule by which requests stop for a while.
+    /// The options of the circuit breaker, which sends no requests for a while after repeated failures.
     pub circuit: CircuitOptions,
-    /// Returns the header `traceparent` for a request, if it is part of a trace. Default: none.
+    /// Returns the value of the header `traceparent` for a request, or `None` if the request is not part of a trace.
+    /// The default function returns `None`.
     pub traceparent: fn() -> Option<String>,
 }
 

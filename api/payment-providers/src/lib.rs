@@ -1,7 +1,7 @@
 //! Payments at Razorpay and Stripe behind one trait, [`PaymentProvider`].
 //!
-//! The crate sends requests to the providers, and verifies their responses and webhooks. It stores nothing: the
-//! application keeps its orders, and decides what a report of a payment means for them.
+//! The crate sends requests to the providers, reads their responses, and verifies webhooks and what a buyer brings
+//! back. It stores nothing: the application stores its orders, and decides what a report of a payment means for them.
 
 mod config;
 mod error;
@@ -28,9 +28,9 @@ pub use razorpay::{Razorpay, RazorpayConfig};
 pub use report::{DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState};
 /// The trait that reveals the text of a secret.
 pub use secrecy::ExposeSecret;
-/// A secret. It prints nothing, and is wiped from memory.
+/// A secret text. Its debug output does not show it, and its memory is wiped when it is dropped.
 pub use secrecy::SecretString;
 pub use stripe::{STRIPE_VERSION, Stripe, StripeConfig};
-/// The address of a provider.
+/// A URL, such as the address of the API of a provider.
 pub use url::Url;
 pub use webhook::{Webhook, WebhookEvent};

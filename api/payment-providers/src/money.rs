@@ -1,23 +1,25 @@
-//! Amounts of money in minor units, and how each provider counts them.
+//! Amounts of money in minor units by ISO 4217, and their conversion into the unit in which each provider counts a
+//! currency.
 
 use iso_currency::Currency;
 
 use crate::{AmountError, ProviderName};
 
-/// An amount in the minor unit of its currency by ISO 4217: 499_00 for 499 rupees, 500 for 500 yen, 1_500 for 1.5 dinars.
+/// An amount in the minor unit of its currency by ISO 4217: 499_00 for 499 rupees, 500 for 500 yen, 1_500 for 1.5
+/// Kuwaiti dinars.
 ///
-/// Stripe counts some currencies in another unit. The crate converts in both directions, so the application only meets this
-/// unit.
+/// Stripe counts some currencies in another unit. The crate converts amounts in both directions, so the application
+/// uses only the minor units of ISO 4217.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Amount {
     /// The amount in minor units.
     pub amount_minor: i64,
-    /// The code of ISO 4217, in capital letters.
+    /// The code of the currency by ISO 4217, in capital letters.
     pub currency: String,
 }
 
 impl Amount {
-    /// Makes an amount, with its currency in capital letters.
+    /// Makes an amount, and writes the code of its currency in capital letters.
     pub fn new(amount_minor: i64, currency: &str) -> Self {
         Self { amount_minor, currency: currency.to_ascii_uppercase() }
     }
@@ -29,13 +31,13 @@ impl std::fmt::Display for Amount {
     }
 }
 
-/// The way in which a provider counts a currency.
+/// The unit in which a provider counts a currency.
 struct Counting {
-    /// Decimal places by ISO 4217.
+    /// Number of decimal places of the currency by ISO 4217.
     iso_places: u32,
-    /// Decimal places of the provider's amounts.
+    /// Number of decimal places of the currency in the provider's amounts.
     provider_places: u32,
-    /// The provider's amounts must be a multiple of this.
+    /// The number of which the provider's amounts must be a multiple.
     provider_multiple: i64,
 }
 
@@ -45,11 +47,11 @@ impl Counting {
         let iso_places = Currency::from_code(currency).and_then(Currency::exponent).ok_or_else(unknown)?;
         let iso_places = u32::from(iso_places);
         let (provider_places, provider_multiple) = match (provider, currency) {
-            // Without decimal places since some years, but Stripe still takes two, which must be 00.
+            // ISO 4217 has no decimal places for these currencies, but Stripe still takes two, which must be 00.
             (ProviderName::Stripe, "ISK" | "UGX") => (2, 100),
-            // Two decimal places by ISO 4217, none at Stripe.
+            // This currency has two decimal places by ISO 4217, but none at Stripe.
             (ProviderName::Stripe, "MGA") => (0, 1),
-            // Banks settle three decimal places only if the last one is 0. Both providers say so.
+            // Banks settle three decimal places only if the last digit is 0. Both providers document this.
             _ if iso_places == 3 => (3, 10),
             _ => (iso_places, 1),
         };
@@ -57,15 +59,17 @@ impl Counting {
     }
 }
 
-/// Checks whether a provider can charge an amount. The calls check it, too. An application can refuse a price early with it.
+/// Checks whether a provider can charge an amount. The calls to a provider check the amount, too. With this function an
+/// application can refuse a price earlier.
 ///
 /// # Errors
-/// If the amount is not positive, or the provider takes only multiples in this currency, or the currency is unknown.
+/// If the amount is not positive or is too large, if the currency is unknown, or if the amount is not a multiple of the
+/// number that the provider requires in this currency.
 pub fn check_amount(provider: ProviderName, money: &Amount) -> Result<(), AmountError> {
     to_provider(provider, money).map(|_| ())
 }
 
-/// The provider's number for an amount.
+/// Converts an amount into the number that the provider uses for it. The errors are those of [`check_amount`].
 pub(crate) fn to_provider(provider: ProviderName, money: &Amount) -> Result<i64, AmountError> {
     if money.amount_minor <= 0 {
         return Err(AmountError::NotPositive);
@@ -81,7 +85,8 @@ pub(crate) fn to_provider(provider: ProviderName, money: &Amount) -> Result<i64,
     Ok(amount / down)
 }
 
-/// The amount of a provider's number. `None` if the currency is unknown, or the amount has no whole number of minor units.
+/// Converts a provider's number into an amount. Returns `None` if the currency is unknown, if the provider's number is
+/// not a whole number of minor units, or if the amount does not fit into 64 bits.
 pub(crate) fn from_provider(provider: ProviderName, amount: i64, currency: &str) -> Option<Amount> {
     let currency = currency.to_ascii_uppercase();
     let counting = Counting::of(provider, &currency).ok()?;
@@ -98,26 +103,26 @@ mod tests {
 
     #[test]
     fn amounts_are_converted_to_what_each_provider_counts_and_back() {
-        // Provider, currency, minor units by ISO 4217, the provider's number.
+        // Each case: provider, currency, minor units by ISO 4217, the provider's number.
         let cases = [
             (Razorpay, "INR", 499_00, 499_00),
             (Stripe, "INR", 499_00, 499_00),
             (Stripe, "USD", 1, 1),
-            // No decimal places.
+            // Currencies without decimal places.
             (Razorpay, "JPY", 295, 295),
             (Stripe, "JPY", 500, 500),
             (Stripe, "KRW", 5_000, 5_000),
-            // Three: only with a last digit of 0.
+            // Currencies with three decimal places: amounts must end in 0.
             (Razorpay, "KWD", 295_990, 295_990),
             (Razorpay, "BHD", 99_990, 99_990),
             (Stripe, "KWD", 5_120, 5_120),
             (Stripe, "TND", 10, 10),
-            // Stripe's special cases.
+            // Currencies that Stripe counts in another unit than ISO 4217. Razorpay does not.
             (Stripe, "ISK", 5, 500),
             (Stripe, "UGX", 5, 500),
             (Stripe, "MGA", 500, 5),
             (Razorpay, "UGX", 5, 5),
-            // Stripe restricts payouts in these currencies, not charges.
+            // In these currencies, Stripe restricts the amounts of payouts, but not of charges.
             (Stripe, "HUF", 10_45, 10_45),
             (Stripe, "TWD", 800_45, 800_45),
         ];
@@ -151,7 +156,7 @@ mod tests {
         for unknown in ["", "RUPEES", "XYZ", "ÄÖÜ"] {
             assert!(matches!(refused(Stripe, 1, unknown), AmountError::UnknownCurrency(_)), "{unknown}");
         }
-        // A fraction of a króna from before 2023 has no whole number of minor units.
+        // At Stripe 550 means 5.50 krónur, which is not a whole number of minor units by ISO 4217.
         assert_eq!(from_provider(Stripe, 550, "isk"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The trait that both providers implement.
+//! The trait that Razorpay and Stripe implement, and its parameters.
 
 use std::fmt;
 
@@ -9,21 +9,22 @@ use crate::{
     Amount, PaymentReport, ProviderError, ProviderName, RefundReport, ReturnError, Webhook, WebhookError,
 };
 
-/// Maximum length of a reference, in characters: that of a receipt at Razorpay.
+/// Maximum length of the reference of an order or a refund, in characters. It is the limit of Razorpay for a receipt.
 pub const MAX_REFERENCE_CHARACTERS: usize = 40;
 
-/// Refuses an id that no provider has given, because ids become parts of addresses.
+/// Returns the error `Refused` unless an id has 1 to 255 letters, digits and `_`. Ids become parts of URLs, so other
+/// characters could change the meaning of a URL.
 pub(crate) fn check_id(id: &str) -> Result<&str, ProviderError> {
     let fits =
         (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if fits {
         Ok(id)
     } else {
-        Err(refused_here("MALFORMED_ID", "the id has other characters than letters, digits and _"))
+        Err(refused_here("MALFORMED_ID", "the id must have 1 to 255 letters, digits and _"))
     }
 }
 
-/// Refuses a reference that a provider would cut or refuse.
+/// Returns the error `Refused` unless a reference has 1 to 40 characters. A provider would cut or refuse a longer one.
 pub(crate) fn check_reference(reference: &str) -> Result<(), ProviderError> {
     let fits = (1..=MAX_REFERENCE_CHARACTERS).contains(&reference.chars().count());
     if fits {
@@ -33,83 +34,88 @@ pub(crate) fn check_reference(reference: &str) -> Result<(), ProviderError> {
     }
 }
 
-/// A refusal before anything is sent.
+/// Makes the error of a request that this crate refuses to send.
 fn refused_here(code: &str, message: &str) -> ProviderError {
     ProviderError::Refused { status: 400, code: code.to_owned(), message: message.to_owned() }
 }
 
-/// The error of a response to a request that only reads.
+/// Makes the error of a response that cannot be understood, to a request that only reads.
 pub(crate) fn unreadable(reason: String) -> ProviderError {
     ProviderError::Unreadable(reason)
 }
 
-/// The error of a look that failed after a write was refused. An earlier attempt of the write may be the reason of the refusal.
+/// Changes the error of a read that followed a refused write. If the read may be tried again, the outcome of the write
+/// is unknown: an earlier attempt of the write may have succeeded and caused the refusal. Other errors stay as they
+/// are.
 pub(crate) fn unknown_without_look(error: ProviderError) -> ProviderError {
     match error {
         ProviderError::TryAgain { reason, .. } => ProviderError::UnknownOutcome { reason },
         ProviderError::CircuitOpen { .. } => {
-            ProviderError::UnknownOutcome { reason: "the provider failed repeatedly".to_owned() }
+            ProviderError::UnknownOutcome { reason: "requests to the provider failed repeatedly".to_owned() }
         }
         other => other,
     }
 }
 
-/// The error of a response to a request that did something.
+/// Makes the error of a response that cannot be understood, to a request that writes. The provider may have carried it
+/// out.
 pub(crate) fn unreadable_write(reason: String) -> ProviderError {
     ProviderError::UnknownOutcome { reason }
 }
 
-/// The moment when the money is taken.
+/// The moment when the provider takes the money of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Capture {
-    /// As soon as the bank authorizes it. A payment at Razorpay that the bank authorizes more than 30 minutes late stays
-    /// `Authorized`: the application captures it if the order is still wanted. Otherwise Razorpay gives the money back.
+    /// The provider takes the money as soon as the bank authorizes the payment. If the bank authorizes a payment at
+    /// Razorpay more than 30 minutes after its creation, the payment stays `Authorized`. Then the application captures
+    /// it if the order is still wanted. Otherwise Razorpay gives the money back.
     #[default]
     Automatic,
-    /// The moment when the application calls `capture`.
+    /// The provider takes the money when the application calls `capture`.
     Manual,
 }
 
 /// A payment to create.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPayment<'a> {
-    /// The application's own id of the order, at most 40 characters (a limit of Razorpay). Reports repeat it. It must
-    /// be unique: at Razorpay, `create_again` finds the order by it.
+    /// The application's own id of the order, at most 40 characters (a limit of Razorpay). The reports of the payment
+    /// repeat it. It must be unique, because `create_again` finds the order at Razorpay by it.
     pub order_reference: &'a str,
-    /// The amount.
+    /// The amount that the buyer shall pay.
     pub money: &'a Amount,
-    /// The key that makes a repetition harmless at Stripe, at most 255 characters. Use one for each order, not for each try.
+    /// The application's idempotency key of the order, of any length. Stripe carries out requests with the same key
+    /// once. Use the same key for all tries of an order. Razorpay does not use it.
     pub idempotency_key: &'a str,
-    /// A short text for the provider's console. Put no personal data into it.
+    /// A short text for the provider's console. Do not put personal data into it.
     pub description: &'a str,
-    /// The moment when the money is taken.
+    /// The moment when the provider takes the money.
     pub capture: Capture,
 }
 
-/// A payment that the provider made, and that the buyer can pay now.
+/// A payment that exists at the provider, and that the buyer can pay now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedPayment {
-    /// The provider's order: `order_…` at Razorpay, `pi_…` at Stripe.
+    /// The provider's id of the order: `order_…` at Razorpay, `pi_…` at Stripe.
     pub provider_order: String,
     /// The parameters with which the frontend lets the buyer pay.
     pub client: ClientParameters,
 }
 
-/// The parameters with which the frontend lets the buyer pay. Only the buyer of the order may see it.
+/// The parameters with which the frontend lets the buyer pay. Only the buyer of the order may see them.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ClientParameters {
     /// The parameters of Razorpay Checkout.
     Razorpay {
         /// The public key: `rzp_live_…`.
         key_id: String,
-        /// The order.
+        /// The id of the order at Razorpay.
         order_id: String,
     },
     /// The parameters of Stripe Elements.
     Stripe {
         /// The public key: `pk_live_…`.
         publishable_key: String,
-        /// The secret of this payment. It lets its owner pay and read the payment. Never log it.
+        /// The client secret of this payment. Whoever has it can pay and read the payment. Never log it.
         client_secret: String,
     },
 }
@@ -135,58 +141,64 @@ impl fmt::Debug for ClientParameters {
 pub enum CancelOutcome {
     /// The payment is cancelled: the buyer can no longer pay it.
     Cancelled,
-    /// The provider cannot cancel: the payment can still succeed. The application must refund a payment that arrives late. Razorpay
-    /// always gives this outcome, and nothing is sent to it.
+    /// The provider cannot cancel the payment, so it can still succeed. The application must refund a payment that
+    /// arrives late. Razorpay always has this outcome, and no request is sent to it.
     StaysPayable,
-    /// The payment was captured before. Read it with `fetch`.
+    /// The money was captured before the cancellation. Read the payment with `fetch`.
     TooLate,
 }
 
-/// The values that a buyer brings back from the provider's form, through the frontend. They come from the buyer, so
-/// they prove nothing before it is verified.
+/// The values that a buyer brings back from Razorpay's form, through the frontend. They come from the buyer, so they
+/// prove nothing until `verify_return` has verified their signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientReturn {
-    /// The provider's order as the application stored it, not as the buyer sent it.
+    /// The provider's id of the order, as the application stored it and not as the buyer sent it.
     pub provider_order: String,
-    /// The payment: `razorpay_payment_id`.
+    /// The id of the payment: `razorpay_payment_id`.
     pub payment: String,
-    /// The signature: `razorpay_signature`.
+    /// The signature of Razorpay over the ids of the order and the payment: `razorpay_signature`.
     pub signature: String,
 }
 
 /// A payment provider.
 ///
-/// Each call ends within the total timeout of the configuration. Calls that only read, and calls with an idempotency key, are
-/// repeated inside with backoff. All other calls are sent once.
+/// Each HTTP request with its repetitions ends within the total timeout of the configuration. A failed request is
+/// repeated with backoff if it only reads, if carrying it out twice is harmless, or if the provider certainly did
+/// nothing.
 #[async_trait]
 pub trait PaymentProvider: Send + Sync {
     /// The name of the provider.
     fn name(&self) -> ProviderName;
 
-    /// Creates a payment. Call `create_again` if an earlier call may have reached the provider.
+    /// Creates a payment. Use `create_again` instead if an earlier call for the same order may have reached the
+    /// provider.
     async fn create(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError>;
 
-    /// Finds the payment that an earlier `create` made, or creates it. The earlier call may have an unknown outcome. The new
-    /// payment must be equal to the earlier one in all fields.
+    /// Returns the payment that an earlier call of `create` made, or creates a payment if there is none. Use it if the
+    /// outcome of the earlier call is unknown. `new` must be equal to that of the earlier call in all fields.
     async fn create_again(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError>;
 
-    /// Reads what the frontend needs to let the buyer pay an order that was created earlier.
+    /// Returns the parameters with which the frontend lets the buyer pay an order that was created earlier. Sends no
+    /// request to Razorpay, and reads the payment at Stripe.
     async fn client_parameters(&self, provider_order: &str) -> Result<ClientParameters, ProviderError>;
 
-    /// Reads all payments of an order, oldest first. An order that nobody tried to pay has none at Razorpay, and a pending one
-    /// at Stripe.
+    /// Reads all payments of an order, oldest first. If nobody has tried to pay the order, the list is empty at
+    /// Razorpay, and has one pending payment at Stripe.
     async fn fetch(&self, provider_order: &str) -> Result<Vec<PaymentReport>, ProviderError>;
 
-    /// Captures an authorized payment, with its whole amount. A payment that is captured already is a success.
+    /// Captures an authorized payment. `money` must be its whole amount. If the payment is captured already, the call
+    /// succeeds.
     async fn capture(&self, payment: &str, money: &Amount) -> Result<PaymentReport, ProviderError>;
 
-    /// Cancels an order that is not paid yet, if the provider can.
+    /// Cancels an order that is not paid yet, if the provider can cancel it.
     async fn cancel(&self, provider_order: &str) -> Result<CancelOutcome, ProviderError>;
 
-    /// Refunds a payment, or a part of it. `reference` is the application's own id of the refund, at most 40 characters. Each
-    /// refund has its own. Providers remember the outcome of a reference, also a refusal, so repeating a call is harmless, and
-    /// a new try after a refusal needs a new reference. Their memory can end after a day: look with `refunds` before a late
-    /// repetition.
+    /// Refunds a payment, or a part of it. `reference` is the application's own id of the refund, at most 40
+    /// characters, and different for each refund.
+    ///
+    /// Providers remember the outcome of each reference, also a refusal. So repeating a call is harmless, and a new try
+    /// after a refusal needs a new reference. A provider may forget a reference after a day: read `refunds` before you
+    /// repeat a call later.
     async fn refund(
         &self,
         payment: &str,
@@ -194,11 +206,12 @@ pub trait PaymentProvider: Send + Sync {
         reference: &str,
     ) -> Result<RefundReport, ProviderError>;
 
-    /// Reads all refunds of a payment, oldest first, also those made at the provider's console.
+    /// Reads all refunds of a payment, oldest first, also the refunds that were made at the provider's console.
     async fn refunds(&self, payment: &str) -> Result<Vec<RefundReport>, ProviderError>;
 
-    /// Verifies a webhook and reads it. `headers` gives the value of a header by its name in lower case. `body` is the body
-    /// exactly as it arrived.
+    /// Verifies the signature of a webhook, and reads its body. `headers` returns the value of a header by its name in
+    /// lower case. `body` is the body exactly as it arrived. Stripe refuses a signature that was made more than five
+    /// minutes before or after `now`.
     fn verify_webhook(
         &self,
         headers: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -206,7 +219,8 @@ pub trait PaymentProvider: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Webhook, WebhookError>;
 
-    /// Verifies what a buyer brought back. A right signature says that the buyer paid this order, not how much: `fetch` the
-    /// payment next.
+    /// Verifies the signature of the values that a buyer brought back. A right signature proves that the buyer paid
+    /// this order, but not how much: read the payment with `fetch` next. Stripe does not sign these values, so it
+    /// always returns `NotSigned`.
     fn verify_return(&self, returned: &ClientReturn) -> Result<(), ReturnError>;
 }

@@ -16,7 +16,7 @@ impl ProviderName {
     /// All providers.
     pub const ALL: [Self; 2] = [Self::Razorpay, Self::Stripe];
 
-    /// The name in lower case, for databases, addresses and logs.
+    /// Returns the name in lower case, for databases, addresses and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Razorpay => "razorpay",
@@ -31,7 +31,7 @@ impl fmt::Display for ProviderName {
     }
 }
 
-/// A name that no provider has.
+/// The error of a text that is not the name of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the payment provider is unknown; the known ones are razorpay and stripe")]
 pub struct UnknownProviderName;

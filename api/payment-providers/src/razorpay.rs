@@ -1,4 +1,4 @@
-//! Razorpay, with its Orders API.
+//! Payments at Razorpay, through its Orders API.
 
 mod calls;
 mod webhook;
@@ -19,12 +19,12 @@ use crate::{
 pub struct RazorpayConfig {
     /// The public key: `rzp_live_…` or `rzp_test_…`.
     pub key_id: String,
-    /// The secret of the key.
+    /// The secret that belongs to the public key.
     pub key_secret: SecretString,
-    /// The secrets of webhooks: the present one, and while it is rotated the former or next one. Without any, all webhooks are
-    /// refused.
+    /// The secrets with which Razorpay signs webhooks. It is one secret, or two while the secret is rotated. Without
+    /// any secret, all webhooks are refused.
     pub webhook_secrets: Vec<SecretString>,
-    /// The id of the account, `acc_…`. If it is given, webhooks of other accounts are refused.
+    /// The id of the account, `acc_…`. If it is given, a webhook that names another account is refused.
     pub account_id: Option<String>,
     /// The address of the API. Its default is `https://api.razorpay.com`.
     pub base: Url,
@@ -33,13 +33,13 @@ pub struct RazorpayConfig {
 }
 
 impl RazorpayConfig {
-    /// The address of the API.
+    /// The default address of the API.
     pub const BASE: &'static str = "https://api.razorpay.com";
 
     /// Makes a configuration with defaults and without secrets of webhooks.
     ///
     /// # Errors
-    /// Never: the default address is a right one.
+    /// Returns an error only if the default address is not a URL, which does not happen.
     pub fn new(key_id: impl Into<String>, key_secret: SecretString) -> Result<Self, ConfigError> {
         let base = Url::parse(Self::BASE).map_err(|_| ConfigError::NotHttps(Self::BASE.to_owned()))?;
         Ok(Self {
@@ -63,7 +63,7 @@ pub struct Razorpay {
 }
 
 impl Razorpay {
-    /// Checks a configuration. Sends nothing.
+    /// Checks a configuration, and sets up the HTTP client. Sends no request.
     ///
     /// # Errors
     /// If a part of the configuration is wrong.

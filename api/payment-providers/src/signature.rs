@@ -1,10 +1,11 @@
-//! HMAC with SHA-256, which both providers sign with.
+//! Signatures with HMAC-SHA-256, which both Razorpay and Stripe use, and idempotency keys.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// Whether a signature in hexadecimal digits is that of the parts, joined. Takes the same time for each wrong signature.
+/// Returns whether `signature`, in hexadecimal digits, is the HMAC of the joined parts under the secret. The comparison
+/// takes the same time for each wrong signature of the right length.
 pub(crate) fn verifies(secret: &SecretString, parts: &[&[u8]], signature: &str) -> bool {
     let Ok(signature) = hex::decode(signature) else {
         return false;
@@ -18,13 +19,14 @@ pub(crate) fn verifies(secret: &SecretString, parts: &[&[u8]], signature: &str) 
     mac.verify_slice(&signature).is_ok()
 }
 
-/// Makes an idempotency key of a reference, which may have any characters.
+/// Makes an idempotency key from a purpose and a reference. It is a hash in hexadecimal digits, because a reference may
+/// have any characters.
 pub(crate) fn key_of(purpose: &str, reference: &str) -> String {
     let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(reference).finalize();
     hex::encode(digest)
 }
 
-/// Makes an idempotency key for one call only. Its repetitions share it.
+/// Makes a random idempotency key for one call. All repetitions of the call use the same key.
 pub(crate) fn fresh_key() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -1,4 +1,4 @@
-//! Stripe, with PaymentIntents.
+//! Payments at Stripe, with PaymentIntents.
 
 mod calls;
 mod webhook;
@@ -18,13 +18,13 @@ use crate::{
 pub struct StripeConfig {
     /// The public key: `pk_live_…` or `pk_test_…`.
     pub publishable_key: String,
-    /// The secret key: `sk_…`, or better a restricted one: `rk_…`.
+    /// The secret key: `sk_live_…` or `sk_test_…`. A restricted key is better: `rk_live_…` or `rk_test_…`.
     pub secret_key: SecretString,
-    /// The secrets of webhooks, `whsec_…`: the present one, and while it is rotated the former or next one. Without any, all
-    /// webhooks are refused.
+    /// The secrets with which Stripe signs webhooks, `whsec_…`. It is one secret, or two while the secret is rotated.
+    /// Without any secret, all webhooks are refused.
     pub webhook_secrets: Vec<SecretString>,
-    /// The id of the account, `acct_…`. Webhooks of other accounts are refused. Without it, webhooks of connected accounts are
-    /// refused, too.
+    /// The id of the account, `acct_…`. A webhook that names another account is refused. Only webhooks of connected
+    /// accounts name an account, so all of them are refused if this is `None`.
     pub account_id: Option<String>,
     /// The address of the API. Its default is `https://api.stripe.com`.
     pub base: Url,
@@ -33,13 +33,13 @@ pub struct StripeConfig {
 }
 
 impl StripeConfig {
-    /// The address of the API.
+    /// The default address of the API.
     pub const BASE: &'static str = "https://api.stripe.com";
 
     /// Makes a configuration with defaults and without secrets of webhooks.
     ///
     /// # Errors
-    /// Never: the default address is a right one.
+    /// Returns an error only if the default address is not a URL, which does not happen.
     pub fn new(publishable_key: impl Into<String>, secret_key: SecretString) -> Result<Self, ConfigError> {
         let base = Url::parse(Self::BASE).map_err(|_| ConfigError::NotHttps(Self::BASE.to_owned()))?;
         Ok(Self {
@@ -62,12 +62,13 @@ pub struct Stripe {
     http: HttpClient,
 }
 
-/// The version of the API that the objects in this crate are of. The npm package `stripe` 23.1.0 has the same. Webhooks come in
-/// the version of their endpoint, so reading them depends on nothing that has changed between versions.
+/// The version of Stripe's API whose objects this crate reads. The npm package `stripe` 23.1.0 uses the same version. A
+/// webhook has the version of its endpoint, so the crate reads only parts of a webhook that are the same in several
+/// versions.
 pub const STRIPE_VERSION: &str = "2026-10-28.endive";
 
 impl Stripe {
-    /// Checks a configuration. Sends nothing.
+    /// Checks a configuration, and sets up the HTTP client. Sends no request.
     ///
     /// # Errors
     /// If a part of the configuration is wrong.
@@ -79,10 +80,14 @@ impl Stripe {
                 rest.starts_with("_live_").then_some(true).or(rest.starts_with("_test_").then_some(false))
             })
         };
-        let live_mode = mode(secret_key, &["sk", "rk"])
-            .ok_or(ConfigError::WrongKey { name: "the secret key of Stripe", expected: "sk_ or rk_" })?;
-        let public_mode = mode(&config.publishable_key, &["pk"])
-            .ok_or(ConfigError::WrongKey { name: "the public key of Stripe", expected: "pk_" })?;
+        let live_mode = mode(secret_key, &["sk", "rk"]).ok_or(ConfigError::WrongKey {
+            name: "the secret key of Stripe",
+            expected: "sk_live_, sk_test_, rk_live_ or rk_test_",
+        })?;
+        let public_mode = mode(&config.publishable_key, &["pk"]).ok_or(ConfigError::WrongKey {
+            name: "the public key of Stripe",
+            expected: "pk_live_ or pk_test_",
+        })?;
         if live_mode != public_mode {
             return Err(ConfigError::MixedModes);
         }

@@ -1,4 +1,4 @@
-//! The webhooks, which a provider sends by itself.
+//! Webhooks: the requests with which a provider reports a change without being asked.
 
 use chrono::{DateTime, Utc};
 
@@ -7,14 +7,15 @@ use crate::{DisputeReport, PaymentReport, RefundReport};
 /// A webhook whose signature was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The id of the event: the same for each repetition. Razorpay sends it in a header that its signature does not cover, so
-    /// whoever can replay a webhook can change it. Handling an event twice must therefore be harmless.
+    /// The provider's id of the event. It is the same for each repetition of the webhook. Razorpay sends it in a header
+    /// that the signature does not cover, so whoever can replay a webhook can change the id. Handling an event twice
+    /// must therefore be harmless. `None` if Razorpay did not send the header.
     pub event_id: Option<String>,
-    /// The provider's name of the event, for logs and metrics: `payment.captured`, `charge.refunded`.
+    /// The provider's name of the kind of event, for logs and metrics: `payment.captured`, `charge.refunded`.
     pub kind: String,
-    /// The time at which the provider made the event. Webhooks arrive in any order.
+    /// The time at which the provider made the event, if the body has it. Webhooks arrive in any order.
     pub created_at: Option<DateTime<Utc>>,
-    /// The account at the provider, if the body names it.
+    /// The id of the account at the provider, if the body names it.
     pub account: Option<String>,
     /// The content of the event.
     pub event: WebhookEvent,
@@ -23,13 +24,13 @@ pub struct Webhook {
 /// The content of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookEvent {
-    /// A payment changed.
+    /// A payment changed. The report has its new state.
     Payment(PaymentReport),
-    /// A refund changed.
+    /// A refund changed. The report has its new state.
     Refund(RefundReport),
-    /// A dispute changed.
+    /// A dispute changed. The report has its new state.
     Dispute(DisputeReport),
-    /// Nothing that this crate reads. Answer with success, so that the provider does not send it again. Holds the name of the
-    /// event.
+    /// An event that this crate does not read. The text is the provider's name of the event. Respond with success, so
+    /// that the provider does not send the webhook again.
     Ignored(String),
 }

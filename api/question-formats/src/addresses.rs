@@ -1,4 +1,4 @@
-//! The addresses of the files that a text shows, with their places in the text.
+//! Finds the addresses of the files that a text shows, with their places in the text.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,21 +9,22 @@ use crate::draft::DraftTextFormat;
 use crate::html;
 use crate::visible::{is_unseen, raw_attributes, shows, visible_text};
 
-/// The address of the files of a question in Moodle.
+/// The beginning of the addresses of the files of a question in Moodle.
 pub(crate) const OF_MOODLE: &str = "@@PLUGINFILE@@";
 
 /// The address of a file that a text shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
-    /// The place of the address in the text. `None` if it is written so that it cannot be replaced.
+    /// The place of the address in the text. `None` if the address cannot be replaced, because its place was not found.
     pub(crate) range: Option<Range<usize>>,
     /// The address, without escapes of HTML.
     pub(crate) address: String,
-    /// The place of the element `object` that shows the file.
+    /// The place of the element `object` that shows the file; `None` if another element shows it.
     pub(crate) object: Option<Range<usize>>,
 }
 
-/// Finds the addresses of the files that a text shows, in the order of the text.
+/// Finds the addresses of the files that a text shows. Returns them in the order of the text; addresses without a place
+/// come last.
 pub(crate) fn references(text: &str, format: DraftTextFormat) -> Vec<Reference> {
     let mut found = Vec::new();
     match format {
@@ -44,7 +45,7 @@ pub(crate) fn references(text: &str, format: DraftTextFormat) -> Vec<Reference> 
     found
 }
 
-/// Returns the position of a part of a text in this text.
+/// Returns the position of a part of a text in this text. `part` must be a slice of `text`.
 fn position(text: &str, part: &str) -> usize {
     part.as_ptr().addr() - text.as_ptr().addr()
 }
@@ -73,7 +74,8 @@ fn in_html(text: &str, part: Range<usize>, found: &mut Vec<Reference>) {
     }
 }
 
-/// Returns the tags of HTML. An address with its content can have tags, which end no tag in browsers.
+/// Returns the tags of HTML that learners see. A `data:` address in a tag can contain tags itself, and browsers read it
+/// as part of the tag.
 fn shown_tags(html: &str) -> impl Iterator<Item = &str> {
     let mut end = 0;
     html.match_indices('<').filter_map(move |(at, _)| {
@@ -88,7 +90,7 @@ fn shown_tags(html: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns whether an address has its content.
+/// Returns whether an address is a `data:` address, which contains the file.
 fn is_content(address: &str) -> bool {
     address.trim_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"))
 }
@@ -103,7 +105,8 @@ fn object(text: &str, tag: &str) -> Range<usize> {
     start..close.unwrap_or(end)
 }
 
-/// Returns the addresses of an attribute `srcset`. They end at white space, because they can have commas.
+/// Returns the addresses of an attribute `srcset`. An address ends at white space and not at a comma, because it can
+/// contain commas.
 fn candidates(value: &str) -> impl Iterator<Item = &str> {
     let mut rest = value;
     std::iter::from_fn(move || {
@@ -141,7 +144,7 @@ fn in_markdown(text: &str, found: &mut Vec<Reference>) {
 
 /// A picture in Markdown, or a link to a file of Moodle.
 struct Shown {
-    /// The place of the address.
+    /// The place of the address in the text; `None` if it was not found.
     range: Option<Range<usize>>,
     address: String,
     is_picture: bool,
@@ -161,7 +164,7 @@ fn shown_in_markdown(text: &str) -> Vec<Shown> {
             Event::Start(Tag::Link { dest_url, .. }) if dest_url.starts_with(OF_MOODLE) => (dest_url, false),
             _ => continue,
         };
-        // The address follows the text of the picture, or is in a definition elsewhere.
+        // The address is behind the text of the picture, or in a link definition elsewhere.
         let within = |span: &Range<usize>, skip: usize| {
             let found = text[span.clone()].rfind(&**address).filter(|at| *at >= skip);
             found.map(|at| span.start + at..span.start + at + address.len())
@@ -183,7 +186,8 @@ fn html_parts(text: &str) -> Vec<Range<usize>> {
         if !matches!(event, Event::Html(_) | Event::InlineHtml(_)) {
             continue;
         }
-        // Each line of a block is an event of its own, but a tag can have several lines.
+        // Each line of a block of HTML is an event of its own, but a tag can have several lines. So join adjacent
+        // parts.
         match parts.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,
             _ => parts.push(range),
@@ -192,14 +196,15 @@ fn html_parts(text: &str) -> Vec<Range<usize>> {
     parts
 }
 
-/// Returns whether learners see something of a text, when they do not see the files whose addresses are at `dead`.
+/// Returns whether learners see something of a text if they do not see the files whose addresses are at the places
+/// `dead`.
 pub(crate) fn shows_more_than(text: &str, format: DraftTextFormat, dead: &[Range<usize>]) -> bool {
     let is_seen = |text: &str| !text.chars().all(is_unseen);
     let has_shown_tag = |part: Range<usize>| {
         shown_tags(&text[part]).filter(|tag| !tag.starts_with("</")).any(|tag| {
             let start = position(text, tag);
             let is_dead = dead.iter().any(|range| start < range.start && range.end <= start + tag.len());
-            // A recording or a picture can have its addresses in elements inside of it.
+            // The elements `audio`, `video` and `picture` can have their addresses in elements inside them.
             let is_container =
                 ["audio", "video", "picture"].iter().any(|name| html::name(tag).eq_ignore_ascii_case(name));
             let is_source = html::name(tag).eq_ignore_ascii_case("source");
@@ -220,7 +225,7 @@ pub(crate) fn shows_more_than(text: &str, format: DraftTextFormat, dead: &[Range
     }
 }
 
-/// Returns whether Markdown has text outside of its pictures and its tags.
+/// Returns whether Markdown has visible text outside of its pictures and its tags, or a horizontal rule.
 fn has_text(text: &str) -> bool {
     let mut pictures = 0;
     Parser::new(text).any(|event| {
@@ -235,12 +240,13 @@ fn has_text(text: &str) -> bool {
     })
 }
 
-/// Returns whether a tag has an attribute with an address.
+/// Returns whether a tag has the attribute `src`.
 fn has_source(tag: &str) -> bool {
     raw_attributes(tag).iter().any(|(name, _)| name == "src")
 }
 
-/// Writes an element `img` instead of an element `object`, which frontends mostly remove.
+/// Returns an element `img` that replaces an element `object`, because most frontends remove `object`. `address` is the
+/// address of the picture.
 pub(crate) fn as_img(object: &str, address: &str) -> String {
     let tag = &object[..html::tag_length(object).unwrap_or(object.len())];
     let inside = object[tag.len()..].rsplit_once("</").map_or("", |(inside, _)| inside);

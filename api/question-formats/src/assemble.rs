@@ -1,4 +1,4 @@
-//! The last steps of reading a question, which are the same in each format.
+//! The steps of reading a question that are the same in each format.
 
 use crate::draft::{DraftAnswer, DraftTextFormat, OptionOrder};
 use crate::key::ParsedKey;
@@ -10,7 +10,7 @@ use crate::visible::{has_languages, is_blank};
 const LANGUAGES_LOSS: &str = "Its texts have marks of several languages (multilang), but learners see all languages at \
                               once. Keep one language, or make a question of each.";
 
-/// A question without the parts that only its file knows.
+/// The parts of a question that [`assemble`] returns.
 pub(crate) struct Assembled {
     pub(crate) text_format: DraftTextFormat,
     pub(crate) stem: String,
@@ -19,8 +19,8 @@ pub(crate) struct Assembled {
     pub(crate) explanation: Option<String>,
 }
 
-/// Combines the key, the texts and the order of a question. Leaves out blank options, and adds losses for all that
-/// learners cannot see or read.
+/// Combines the key, the texts and the stated order of a question. Leaves out blank options. Adds losses for blank
+/// options, marks of several languages and the order of options.
 pub(crate) fn assemble(
     mut key: ParsedKey,
     mut texts: UnifiedTexts,
@@ -52,8 +52,8 @@ pub(crate) fn assemble(
     }
 }
 
-/// Returns the indexes of blank options, if the question is whole without them: none of them is correct, and at least
-/// two options remain.
+/// Returns the indexes of the blank options that can be left out. Returns none if a blank option is correct, or if
+/// fewer than two options would remain.
 fn blank_options(options: &[String], correct: &[bool], format: DraftTextFormat) -> Vec<usize> {
     let blank: Vec<usize> = (0..options.len()).filter(|index| is_blank(&options[*index], format)).collect();
     let is_key = |index: &usize| correct.get(*index).copied().unwrap_or(true);
@@ -74,19 +74,19 @@ fn blank_loss(blank: &[usize]) -> Option<String> {
     }
 }
 
-/// Removes an option from an order and from the files that options show.
+/// Removes the option `index` from an order and from the files of the question, and renumbers the options after it.
 fn remove_position(order: Option<&mut OptionOrder>, files: &mut Vec<EmbeddedFile>, index: usize) {
     if let Some(order) = order {
         order.fixed.retain(|fixed| *fixed != index);
         order.fixed.iter_mut().filter(|fixed| **fixed > index).for_each(|fixed| *fixed -= 1);
     }
-    // The part 0 is the stem.
+    // The part 0 is the stem, so the option `index` is the part `index + 1`.
     files.retain(|file| file.part != index + 1);
     let follows = |part: usize| part > index + 1 && part != EXPLANATION_PART;
     files.iter_mut().filter(|file| follows(file.part)).for_each(|file| file.part -= 1);
 }
 
-/// Adds losses for marks that only Moodle reads.
+/// Adds a loss if the texts have marks of several languages, which only Moodle reads.
 fn add_text_losses(texts: &UnifiedTexts, losses: &mut Vec<String>) {
     let all = || [&texts.stem].into_iter().chain(&texts.options).chain(&texts.explanation);
     let mut tell = |loss: &str| {
@@ -99,7 +99,7 @@ fn add_text_losses(texts: &UnifiedTexts, losses: &mut Vec<String>) {
     }
 }
 
-/// Adds the losses of a question whose texts are plain, as in Aiken, and decides about the order of its options.
+/// Adds the losses of a question whose texts are plain, as in Aiken. Returns the order of its options.
 pub(crate) fn finish_plain(
     stem: &str,
     options: &[String],

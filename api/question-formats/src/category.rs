@@ -1,10 +1,10 @@
-//! Topics as paths of categories in Moodle, such as `$course$/top/Physics/Optics`. In a path, `//` stands for a slash in a
-//! name.
+//! Converts topics to and from paths of categories in Moodle, such as `$course$/top/Physics/Optics`. In a path, `//`
+//! stands for a slash in a name.
 
 use crate::labels::excerpt;
 use crate::parsed::ParsedQuestion;
 
-/// Returns the path of a topic.
+/// Returns the path of the category for a topic, in which each slash of the topic is doubled.
 pub(crate) fn path(topic: &str) -> String {
     format!("$course$/top/{}", topic.replace('/', "//"))
 }
@@ -16,26 +16,27 @@ pub const MAX_TOPIC_CHARS: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Category {
     topic: Option<String>,
-    /// The loss if the topic was shortened, until a question has told it.
+    /// The loss for a shortened topic. `None` if the topic is whole, or if a question already has the loss.
     loss: Option<String>,
 }
 
 impl Category {
-    /// Reads the path of a category. Shortens a topic that is too long.
+    /// Reads the path of a category. Shortens its topic if it is too long.
     pub(crate) fn new(path: &str) -> Self {
         let Some(topic) = topic(path) else { return Self::default() };
         let short = shortened(&topic);
         Self { loss: shortening_loss(&topic, &short), topic: Some(short) }
     }
 
-    /// Gives a question the topic. The first question tells the loss.
+    /// Sets the topic of a question. The first question of the category also gets the loss for a shortened topic.
     pub(crate) fn apply(&mut self, question: &mut ParsedQuestion) {
         question.topic.clone_from(&self.topic);
         question.losses.extend(self.loss.take());
     }
 }
 
-/// Shortens the topic of a question, if it is too long. This is for formats in which each question has its own topic.
+/// Shortens the topic of a question if it is too long, and adds a loss. Formats in which each question states its own
+/// topic need this function.
 pub(crate) fn shorten_topic(question: &mut ParsedQuestion) {
     if let Some(topic) = &mut question.topic {
         let short = shortened(topic);
@@ -54,7 +55,8 @@ fn shortening_loss(topic: &str, short: &str) -> Option<String> {
     })
 }
 
-/// Drops the first names of a topic, and if need be the end of the last name, until it is short enough.
+/// Shortens a topic to the maximum length. Drops its first names, and the end of the last name if this name alone is
+/// too long.
 fn shortened(topic: &str) -> String {
     let is_short = |topic: &str| topic.chars().count() <= MAX_TOPIC_CHARS;
     let mut rest = topic;
@@ -103,7 +105,7 @@ pub(crate) fn topic(path: &str) -> Option<String> {
     (!topic.is_empty()).then_some(topic)
 }
 
-/// Returns a loss if the name of a topic does not survive as a path.
+/// Returns a loss if the name of a topic is not the same after it is written as a path and read again.
 pub(crate) fn loss(name: &str) -> Option<String> {
     (topic(&path(name)).as_deref() != Some(name)).then(|| {
         "The topic's name is changed: a category cannot have a slash at the start or end of its name, or next to a space."

@@ -1,10 +1,10 @@
-//! Removal of comments. Browsers do not show a comment in HTML or Markdown, but a learner can read it in the source of
-//! the page, and authors note keys in comments.
+//! Removes comments from texts. Browsers do not show a comment in HTML or Markdown, but a learner can read it in the
+//! source of the page, and authors note keys in comments.
 //!
-//! `pulldown-cmark` finds the code of Markdown. Comments and tags of HTML are found here and not by a library, for two
-//! reasons. Text around a comment stays byte for byte: html5ever reports no positions, and lol_html depends on 47 crates.
-//! This scanner is also stricter than browsers on purpose: where a tag never ends, browsers take a comment in it for a
-//! part of an attribute, but it is removed here.
+//! `pulldown-cmark` finds the code of Markdown. This module finds comments and tags of HTML itself and uses no library,
+//! for two reasons. First, the text around a comment must stay the same byte for byte: html5ever reports no positions,
+//! and lol_html depends on 47 crates. Second, this scanner is intentionally stricter than browsers. If a tag never
+//! ends, browsers read a comment in it as part of an attribute, but this scanner removes the comment.
 
 use std::ops::Range;
 
@@ -12,18 +12,18 @@ use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag};
 
 use crate::html::tag_length;
 
-/// The maximum number of times that the code of one Markdown text is searched.
+/// The maximum number of passes over a Markdown text in which its code is protected.
 const MAX_MARKDOWN_PASSES: usize = 3;
 
-/// Removes comments from HTML or Markdown, and white space before the text.
+/// Removes comments from HTML or Markdown, and white space at the beginning of the text.
 ///
-/// In HTML, everything that browsers take for a comment is removed: also `<!…>`, `<?…>` and `</ …>`. In Markdown, link
-/// definitions that serve as comments are removed, too: `[//]: # (comment)`. Comments in the code of Markdown stay,
-/// because learners see them.
+/// In HTML, removes everything that browsers treat as a comment, also `<!…>`, `<?…>` and `</ …>`. In Markdown, also
+/// removes link definitions that serve as comments: `[//]: # (comment)`. Comments in the code of Markdown stay, because
+/// learners see them.
 pub(crate) fn without_comments(text: &str, is_markdown: bool) -> String {
     let mut text = text.trim_start().to_owned();
-    // After its comments were removed, Markdown can have other code than before. If it still changes after the last
-    // pass, it is read as HTML, where no code protects a comment.
+    // After comments are removed, Markdown can have other code than before. If the text still changes after the last
+    // pass, it is read as HTML, in which code does not protect a comment.
     for is_markdown in std::iter::repeat_n(is_markdown, MAX_MARKDOWN_PASSES).chain([false]) {
         let without = remove_once(&text, is_markdown).trim_start().to_owned();
         if without == text {
@@ -41,7 +41,7 @@ fn remove_once(text: &str, is_markdown: bool) -> String {
     let mut without = String::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        // A comment or a tag can end inside code.
+        // Skip ranges of code that begin inside a comment or a tag that was just read.
         while code.next_if(|range| range.start < at).is_some() {}
         let next_code = code.peek().map_or(text.len(), |range| range.start);
         let next = text[at..next_code].find(signs).map_or(next_code, |found| at + found);
@@ -55,14 +55,15 @@ fn remove_once(text: &str, is_markdown: bool) -> String {
         } else if let Some(length) = link_comment_length(text, at) {
             at += length;
         } else if let Some(length) = comment_length(rest) {
-            // Without the comment, a `<` before it must not begin a tag.
+            // After the comment is removed, a `<` before it must not begin a tag.
             if without.ends_with('<') {
                 without.pop();
                 without.push_str("&lt;");
             }
             at += length;
         } else {
-            // Markdown may read a tag that has a `<` in it or goes over several lines as text, so it is not skipped.
+            // Markdown can read a tag as text if the tag has a `<` in it or has several lines. So do not skip such a
+            // tag as a whole.
             let is_sure = |length: &usize| !is_markdown || !rest[1..*length].contains(['\n', '<']);
             let length = tag_length(rest).filter(is_sure).unwrap_or(1);
             without.push_str(&rest[..length]);
@@ -72,7 +73,8 @@ fn remove_once(text: &str, is_markdown: bool) -> String {
     without
 }
 
-/// Returns the length of the comment that HTML begins with. A comment that does not end takes all of the text.
+/// Returns the length in bytes of the comment at the beginning of HTML, or `None` if there is none. A comment that does
+/// not end reaches to the end of the text.
 fn comment_length(html: &str) -> Option<usize> {
     if let Some(inside) = html.strip_prefix("<!--") {
         // `<!-->` and `<!--->` are whole comments.
@@ -94,8 +96,8 @@ fn comment_length(html: &str) -> Option<usize> {
 
 /// Returns the ranges of code in Markdown, in order: spans, and blocks with both fences.
 ///
-/// A block whose fence never closes does not count, and neither does indented text: both are more often a mistake of
-/// the author than code.
+/// A block whose fence never closes does not count, and neither does indented text: usually, they are a mistake of the
+/// author and not code.
 fn code_ranges(markdown: &str) -> Vec<Range<usize>> {
     let events = Parser::new(markdown).into_offset_iter();
     let code = events.filter(|(event, range)| match event {
@@ -106,7 +108,8 @@ fn code_ranges(markdown: &str) -> Vec<Range<usize>> {
     code.map(|(_, range)| range).collect()
 }
 
-/// Returns whether a fenced block ends with a fence, and not with the text around it.
+/// Returns whether a fenced block of code ends with a closing fence. Otherwise, it ends only where the text around it
+/// ends.
 fn is_closed(block: &str) -> bool {
     let block = block.trim();
     let Some(mark) = block.chars().next() else { return false };
@@ -116,10 +119,10 @@ fn is_closed(block: &str) -> bool {
     closing.len() >= opening && closing.chars().all(|char| char == mark)
 }
 
-/// Returns the length of the link definition that begins here, if it serves as a comment: `[//]: # (comment)`. Its title
-/// can be on the lines below.
+/// Returns the length in bytes of the link definition at `at`, if it serves as a comment: `[//]: # (comment)`. Its
+/// title can be on the lines below. Returns `None` for any other text.
 ///
-/// pulldown-cmark does not help: of several definitions with the same label, it reports only the first.
+/// pulldown-cmark cannot be used here, because it reports only the first of several definitions with the same label.
 fn link_comment_length(text: &str, at: usize) -> Option<usize> {
     let (above, definition) = text.split_at(at);
     let begins =
@@ -144,7 +147,7 @@ fn link_comment_length(text: &str, at: usize) -> Option<usize> {
     Some(length)
 }
 
-/// Returns whether a character can stand before the text of a list item or a quotation.
+/// Returns whether a character can be before the text of a list item or a quotation.
 fn is_list_mark(char: char) -> bool {
     matches!(char, '-' | '+' | '*' | '>' | '.' | ')' | ' ' | '\t') || char.is_ascii_digit()
 }
@@ -167,7 +170,7 @@ mod tests {
             ("<img alt=\"<!-- a\"> which?", "<img alt=\"<!-- a\"> which?"),
             ("<img alt=\"<!-- KEY --> which?", "<img alt=\" which?"),
             ("<a =\"><!-- KEY -->\">", "<a =\">\">"),
-            // The sign before the comment stays text.
+            // The `<` before the comment stays text.
             ("<<!-- a -->!-- THERE -->", "&lt;!-- THERE -->"),
             ("<<!-- a --><!-- b -->b>", "&lt;b>"),
         ] {
@@ -184,7 +187,7 @@ mod tests {
             "a ``<!-- ` -->`` b",
             "[a]: # (b)\n[/]: # (b)",
             "````\n```\n<!-- x -->\n````",
-            // The scanner before pulldown-cmark took these for text, and removed the comments.
+            // An earlier scanner took the code in the next texts for normal text, and removed the comments.
             "a `code\nover <!-- y --> lines` b",
             "a \\` b `<!-- y -->` c",
             "- a\n\n  ```\n  <!-- y -->\n  ```",

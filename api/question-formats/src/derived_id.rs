@@ -18,8 +18,8 @@ pub fn is_derived_id(id: &str) -> bool {
 }
 
 impl ParsedQuestion {
-    /// Makes a question of plain texts that comes from no file, with a derived id. Its options keep their order if they
-    /// point at others.
+    /// Makes a question of plain texts that does not come from a file, with a derived id. If an option points at other
+    /// options, all options keep their order.
     #[must_use]
     pub fn of_plain_text(stem: String, answer: DraftAnswer) -> Self {
         let options: Vec<String> = answer.options().iter().map(|option| option.text.clone()).collect();
@@ -45,7 +45,8 @@ impl ParsedQuestion {
     }
 }
 
-/// Derives the ids from the texts as the file has them: they must stay the same, whatever is kept of the pictures.
+/// Derives the ids of a question from its texts and embedded files, and stores them in the question. Call this function
+/// before pictures are kept: the ids must not depend on which pictures are kept.
 pub(crate) fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFile]) {
     let clean = |text: &str| text.trim().replace("\r\n", "\n").replace('\r', "\n");
     let mut answer = question.answer.clone();
@@ -61,9 +62,10 @@ pub(crate) fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFil
     };
 }
 
-/// Derives an id for a question that has none from its stem, its options and its embedded files.
+/// Derives an id from the stem, the options and the embedded files of a question. The origin that it returns has the id
+/// that is derived without the files, if there are files.
 ///
-/// The key does not count: the same question with another key has the same id, so that an import can refuse it
+/// The id does not depend on the key. So a question with another key has the same id, and an import can refuse it
 /// instead of storing it twice.
 fn derive_id(stem: &str, answer: &DraftAnswer, mut files: Vec<EmbeddedFile>) -> (String, IdOrigin) {
     let hash_texts = || {

@@ -4,8 +4,8 @@ use crate::format::Format;
 use crate::{aiken, fence, gift, kind, xml};
 
 impl Format {
-    /// Guesses the format of a text. Returns `None` if the text does not look like any of the formats; then [`explain_unknown`]
-    /// may say what it is.
+    /// Guesses the format of a text. Returns `None` if the text does not look like any of the formats. Then
+    /// [`explain_unknown`] may name the kind of the file.
     ///
     /// [`explain_unknown`]: crate::explain_unknown
     #[must_use]

@@ -1,4 +1,4 @@
-//! The draft of a question: its content, whatever the format of the file.
+//! The draft of a question: its content, independent of the format of the file.
 
 use rust_decimal::Decimal;
 
@@ -60,7 +60,7 @@ pub enum DraftAnswer {
 }
 
 impl DraftAnswer {
-    /// Returns the options, which are empty for a question without options.
+    /// Returns the options. The result is empty for a question without options.
     #[must_use]
     pub fn options(&self) -> &[DraftOption] {
         match self {
@@ -73,29 +73,29 @@ impl DraftAnswer {
 /// The order in which a sitting shows the options of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OptionOrder {
-    /// Whether a sitting shuffles the options. Otherwise, they stay as the authors ordered them.
+    /// Whether a sitting shuffles the options. If false, the options stay as the authors ordered them.
     pub shuffled: bool,
-    /// The indexes, from 0 and in ascending order, of the options that keep their positions while the others are
+    /// The indexes, from 0 and in ascending order, of the options that keep their positions while the other options are
     /// shuffled. Empty if `shuffled` is false.
     pub fixed: Vec<usize>,
 }
 
 impl Default for OptionOrder {
-    /// All options are shuffled.
+    /// Returns the order in which all options are shuffled.
     fn default() -> Self {
         Self { shuffled: true, fixed: Vec::new() }
     }
 }
 
 impl OptionOrder {
-    /// All options keep their positions.
+    /// Returns the order in which all options keep their positions.
     #[must_use]
     pub fn kept() -> Self {
         Self { shuffled: false, fixed: Vec::new() }
     }
 
-    /// The options are shuffled, except those with the indexes `fixed`. If fewer than two of the `count` options could
-    /// move, all keep their positions.
+    /// Returns the order in which the options are shuffled, except those with the indexes `fixed`. If some options are
+    /// fixed and fewer than two of the `count` options could move, all options keep their positions.
     #[must_use]
     pub fn shuffled_except(mut fixed: Vec<usize>, count: usize) -> Self {
         fixed.retain(|index| *index < count);
@@ -135,9 +135,10 @@ pub struct DraftQuestion {
     pub answer: DraftAnswer,
     /// The order in which a sitting shows the options. It means nothing for a question without options.
     pub option_order: OptionOrder,
-    /// The text that explains the key to learners.
+    /// The text that explains the key to learners; `None` if the question has no explanation.
     pub explanation: Option<String>,
-    /// The pictures that the texts show by their hashes. A writer puts them into the file.
+    /// The pictures that the texts show, without those that the application already has. A text names a picture by its
+    /// hash. A writer puts the pictures into the file.
     pub pictures: Vec<Picture>,
 }
 
@@ -146,10 +147,11 @@ pub struct DraftQuestion {
 pub enum IdOrigin {
     /// The authors chose the id.
     Given,
-    /// The id was derived from the content of the question. A question with the same content has the same id.
+    /// The id was derived from the stem, the options and the embedded files. A question with the same content has the
+    /// same id.
     Derived {
-        /// The id that earlier versions of this software derived. They ignored embedded files. `None` if it is the
-        /// same id.
+        /// The id that earlier versions of this software derived, which ignored embedded files. `None` if the id is the
+        /// same or is not known.
         earlier: Option<String>,
     },
 }
@@ -161,7 +163,8 @@ impl DraftQuestion {
         [self.stem.as_str()].into_iter().chain(options).chain(self.explanation.as_deref())
     }
 
-    /// Returns the question with its pictures within its texts, as addresses that have their content.
+    /// Returns the question with its pictures inside its texts. The name of each picture becomes a `data:` address that
+    /// contains its bytes.
     pub(crate) fn with_pictures_inside(&self) -> Self {
         let inside = |text: &str| {
             let picture = |hash: &str| self.pictures.iter().find(|picture| picture.hash == hash);
@@ -176,7 +179,8 @@ impl DraftQuestion {
         question
     }
 
-    /// Returns the SHA-256 of the content in hexadecimal. The content is everything but the line and the id.
+    /// Returns the SHA-256 of the content in hexadecimal. The content is everything but the line, the id and the bytes
+    /// of pictures. The texts contain the hashes of their pictures.
     #[must_use]
     pub fn content_hash(&self) -> String {
         let mut hash = ContentHash::default();
@@ -212,7 +216,7 @@ impl DraftQuestion {
             hash.add(&option.text);
             hash.add(if option.correct { "correct" } else { "wrong" });
         }
-        // The hashes of questions with the usual order stay as they were before questions had an order.
+        // A question with the default order has the same hash as before drafts had an order.
         if self.option_order != OptionOrder::default() && !self.answer.options().is_empty() {
             hash.add(if self.option_order.shuffled { "shuffled except" } else { "kept" });
             self.option_order.fixed.iter().for_each(|index| hash.add(&index.to_string()));

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 
-/// The names that XML knows, too.
+/// The names of character references that XML defines as well.
 const XML_NAMES: [&str; 5] = ["amp", "lt", "gt", "quot", "apos"];
 
-/// Returns whether a text has a character reference. One without a semicolon, such as `&deg`, does not count.
+/// Returns whether a text has a character reference. A reference without a semicolon, such as `&deg`, does not count.
 pub(crate) fn has_reference(text: &str) -> bool {
     matches!(html_escape::decode_html_entities(text), Cow::Owned(_))
 }
 
-/// Replaces names that XML does not know with numbers: `&deg;` becomes `&#176;`.
+/// Replaces character references with names that XML does not define by references with numbers: `&deg;` becomes
+/// `&#176;`.
 ///
-/// The characters themselves would not do: a no-break space at an end of a text would be trimmed.
+/// The function does not insert the characters themselves, because a no-break space at the end of a text would later be
+/// trimmed.
 pub(crate) fn names_to_numbers(html: &str) -> String {
     let mut parts = html.split('&');
     let mut replaced = parts.next().unwrap_or_default().to_owned();
@@ -33,7 +35,8 @@ pub(crate) fn names_to_numbers(html: &str) -> String {
     replaced
 }
 
-/// Returns the characters of a name that HTML knows and XML does not. About two per cent of the names mean two characters.
+/// Returns the characters that a name means in HTML, or `None` if HTML does not define the name or XML defines it as
+/// well. About two per cent of the names mean two characters.
 fn named(name: &str) -> Option<String> {
     if XML_NAMES.contains(&name) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
@@ -65,7 +68,7 @@ mod tests {
             ("rarr", "→"),
             ("loz", "◊"),
             ("Auml", "Ä"),
-            // These are in HTML 5 and were not in HTML 4.
+            // The following names are in HTML 5, but not in HTML 4.
             ("lbrace", "{"),
             ("half", "½"),
             ("rightarrow", "→"),

@@ -1,19 +1,22 @@
-//! Code fences around whole files, as chats write them: a line such as `` ```xml `` above and a line `` ``` `` below.
+//! Removes code fences around whole files, as chat programs write them: a line such as `` ```xml `` above and a line ``
+//! ``` `` below.
 
 use std::borrow::Cow;
 
 const MARK: &str = "```";
 
-/// The loss of a code fence.
+/// The sentence of the loss for a code fence that is left out.
 pub(crate) const FENCE_LOSS: &str = "The code fence (```) around the questions is left out.";
 
-/// Returns the language of a line that is a code fence. It is empty if the fence names none.
+/// Returns the language of a line that is a code fence, or an empty text if the fence names none. Returns `None` if the
+/// line is not a code fence.
 pub(crate) fn language(line: &str) -> Option<&str> {
     let language = line.trim().strip_prefix(MARK)?.trim_start_matches('`').trim();
     language.chars().all(|char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.')).then_some(language)
 }
 
-/// Empties the lines of a code fence around a text. Returns `None` if there is no fence around the whole text.
+/// Returns a text in which the two lines of the code fence around it are empty, so that line numbers stay the same.
+/// Returns `None` if there is no fence around the whole text.
 pub(crate) fn without(text: &str) -> Option<String> {
     let filled = |line: &&str| !line.trim_start_matches('\u{feff}').trim().is_empty();
     let first = text.lines().find(filled)?;
@@ -26,7 +29,7 @@ pub(crate) fn without(text: &str) -> Option<String> {
     Some(format!("{}{}{}", &text[..start], &text[start + first.len()..end], &text[end + last.len()..]))
 }
 
-/// Returns a text without the code fence around it.
+/// Returns a text without the code fence around it, or the text itself if it has none.
 pub(crate) fn stripped(text: &str) -> Cow<'_, str> {
     without(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }

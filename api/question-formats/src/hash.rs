@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 over several texts. The length of each text is hashed before it, so that "ab", "c" and "a", "bc" differ.
+/// A SHA-256 of several texts. Hashes the length of each text before the text, so that the texts "ab", "c" and "a",
+/// "bc" give different hashes.
 #[derive(Default)]
 pub(crate) struct ContentHash {
     sha256: Sha256,

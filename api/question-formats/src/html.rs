@@ -1,8 +1,8 @@
-//! Tags of HTML, found in a text that otherwise stays as it is.
+//! Finds tags of HTML in a text that otherwise stays as it is.
 //!
-//! This follows the states of the HTML standard for tags, with one difference on purpose: a tag in which another tag
-//! begins does not count. It is most likely a tag that its author forgot to end, and the text in it is for learners.
-//! Libraries follow the standard there, too, and comments.rs says what else speaks against them.
+//! The reader follows the states of the HTML standard for tags, with one intended difference: a tag in which another
+//! tag begins does not count. Most likely, its author forgot to end it, and learners should see the text in it.
+//! Libraries follow the standard in this case; the module `comments` has further reasons against them.
 
 const VOID_ELEMENTS: [&str; 13] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
@@ -45,13 +45,14 @@ impl TagState {
     }
 }
 
-/// Returns the length of the tag that HTML begins with. Returns `None` if the tag does not end, or if another tag begins
-/// in it.
+/// Returns the length in bytes of the tag at the beginning of HTML. Returns `None` if there is no tag, if the tag does
+/// not end, or if another tag begins in it.
 pub(crate) fn tag_length(html: &str) -> Option<usize> {
     length(html, true)
 }
 
-/// Returns the length of the tag that HTML begins with, as browsers read it: a value in quotes may have tags.
+/// Returns the length in bytes of the tag at the beginning of HTML, as browsers read it: a value in quotes may contain
+/// tags. Returns `None` if there is no tag or the tag does not end.
 pub(crate) fn tag_length_in_browsers(html: &str) -> Option<usize> {
     length(html, false)
 }
@@ -82,7 +83,7 @@ fn length(html: &str, stops_at_tags: bool) -> Option<usize> {
     None
 }
 
-/// Returns the name of the element of a tag, with or without the `<` at its beginning.
+/// Returns the name of the element of a tag. The `<` at the beginning of `tag` may be missing.
 pub(crate) fn name(tag: &str) -> &str {
     let name = tag.trim_start_matches('<').trim_start_matches('/');
     let end = name.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(name.len());
@@ -102,7 +103,7 @@ mod tests {
             ("<img alt = '<!-- a'/>y", Some(21)),
             ("<a b\"c>d\">", Some(7)),
             ("<a/b = c d='>'>", Some(15)),
-            // These quotes are parts of names, and of values without quotes.
+            // In the next three tags, quotes are parts of names and of values without quotes.
             ("<a =\">x\">", Some(6)),
             ("<a b=c=\">x\">", Some(9)),
             ("<a b='' =\">x\">", Some(11)),

@@ -1,4 +1,5 @@
-//! The last step of reading a question: its pictures are kept, and its texts name them by their hashes.
+//! The last step of reading a question. It keeps the pictures of the question, and its texts then name the pictures by
+//! their hashes.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,13 +17,15 @@ use crate::picture::{
 };
 use crate::visible::is_dead;
 
-/// Finds the hash of a picture that the application has stored already, by the address in a text.
+/// A function that returns the hash of a picture that the application has already stored, by the address in a text. It
+/// returns `None` for any other address.
 pub type KnownPictures<'k> = dyn Fn(&str) -> Option<String> + 'k;
 
-/// An address that shows nothing. It replaces one that learners cannot load: the address could tell the key.
+/// An address that shows nothing. It replaces the address of a file that is not kept, because that address could reveal
+/// the key.
 const NOTHING: &str = "data:,";
 
-/// A text whose pictures were kept.
+/// The result of keeping the pictures of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptText {
     /// The text, which names its pictures by their hashes.
@@ -33,20 +36,21 @@ pub struct KeptText {
     pub losses: Vec<String>,
 }
 
-/// Keeps the pictures of a single text. `known` finds the hash of a picture that the application has stored already.
+/// Keeps the pictures of a single text. `known` returns the hash of a picture that the application has already stored.
 #[must_use]
 pub fn keep_pictures(text: &str, format: DraftTextFormat, known: &KnownPictures<'_>) -> KeptText {
     let mut pictures = Pictures::new(known);
     let mut text = text.to_owned();
     without_picture_addresses(&mut text);
     let mut keeping = Keeping::new(&mut pictures, Vec::new());
-    // A single text has fewer bytes than a whole file may have.
+    // The result is an error only if the pictures have more bytes than a whole file may have, which one text cannot
+    // reach.
     let _ = keeping.keep(EXPLANATION_PART, &mut text, format);
     let Keeping { kept, losses, .. } = keeping;
     KeptText { text, pictures: kept, losses }
 }
 
-/// The pictures of a whole file of questions.
+/// The pictures that were found so far in a file of questions.
 pub(crate) struct Pictures<'k> {
     known: &'k KnownPictures<'k>,
     seen: HashMap<String, Arc<[u8]>>,
@@ -58,7 +62,8 @@ impl<'k> Pictures<'k> {
         Self { known, seen: HashMap::new(), bytes_left: MAX_PICTURE_BYTES_PER_FILE }
     }
 
-    /// Finishes all questions of a file. Refuses those that show nothing without a picture that is not kept.
+    /// Keeps the pictures of all questions of a file, and adds derived ids. Refuses a question if its stem or an option
+    /// shows nothing without a picture that is not kept.
     pub(crate) fn finish(&mut self, parsed: ParsedFile) -> ParsedFile {
         let ParsedFile { questions, refused, refused_count } = parsed;
         let mut finished =
@@ -106,7 +111,7 @@ impl<'k> Pictures<'k> {
     }
 }
 
-/// Returns the texts of a question with the numbers of their parts.
+/// Returns the stem, the options and the explanation of a question, each with its number as in [`EmbeddedFile::part`].
 pub(crate) fn parts(question: &mut ParsedQuestion) -> impl Iterator<Item = (usize, &mut String)> {
     let options = match &mut question.answer {
         DraftAnswer::Single(options) | DraftAnswer::Multiple(options) => options.as_mut_slice(),
@@ -117,7 +122,7 @@ pub(crate) fn parts(question: &mut ParsedQuestion) -> impl Iterator<Item = (usiz
     texts.chain(question.explanation.iter_mut().map(|text| (EXPLANATION_PART, text)))
 }
 
-/// The pictures of one question.
+/// The pictures of one question while they are being kept.
 struct Keeping<'q, 'k> {
     pictures: &'q mut Pictures<'k>,
     files: Vec<EmbeddedFile>,
@@ -127,7 +132,7 @@ struct Keeping<'q, 'k> {
     losses: Vec<String>,
 }
 
-/// A change of a text.
+/// A change of a text: a range in it, and the text that replaces this range.
 type TextEdit = (Range<usize>, String);
 
 impl<'q, 'k> Keeping<'q, 'k> {
@@ -135,7 +140,8 @@ impl<'q, 'k> Keeping<'q, 'k> {
         Self { pictures, files, used: Vec::new(), kept: Vec::new(), losses: Vec::new() }
     }
 
-    /// Keeps the pictures of a text. Returns false if the text shows nothing without the pictures that are not kept.
+    /// Keeps the pictures of a text, and replaces their addresses. Returns false if the text shows nothing without the
+    /// pictures that are not kept. Refuses the question if the file has too many bytes of pictures.
     fn keep(&mut self, part: usize, text: &mut String, format: DraftTextFormat) -> Result<bool, String> {
         let mut edits: Vec<TextEdit> = Vec::new();
         let mut dead = Vec::new();
@@ -166,7 +172,7 @@ impl<'q, 'k> Keeping<'q, 'k> {
                 Err(reason) => {
                     self.losses.push(loss(&address, &reason));
                     let Some(range) = range else { continue };
-                    // A learner may be signed in to the other system.
+                    // Leave an address of another system as it is, because a learner may be signed in to that system.
                     if reason != NotKept::NeedsSignIn && format != DraftTextFormat::Plain {
                         edits.push((range.clone(), NOTHING.to_owned()));
                     }
@@ -183,8 +189,9 @@ impl<'q, 'k> Keeping<'q, 'k> {
         Ok(is_shown)
     }
 
-    /// Finds the picture at an address: its hash, and its bytes unless the application has them. Returns `None` if the
-    /// address leads to the web.
+    /// Finds the picture at an address: its hash if the application has the picture, otherwise its bytes. Returns the
+    /// reason if the file at the address cannot be kept. Returns `None` if the address leads to the web, so that the
+    /// text keeps it.
     fn resolve(&mut self, part: usize, address: &str) -> Option<Result<Found, NotKept>> {
         let lower = address.get(..5).map(str::to_ascii_lowercase);
         if lower.as_deref() == Some("data:") {
@@ -204,7 +211,8 @@ impl<'q, 'k> Keeping<'q, 'k> {
         Some(self.read(index).map(Found::New))
     }
 
-    /// Finds an embedded file by the address in a text: in the files of the same part first.
+    /// Finds an embedded file by the address in a text, first among the files of the same part, then among the files of
+    /// the other parts. Returns `None` if no file has this name.
     fn file(&self, part: usize, address: &str) -> Option<usize> {
         let name = address.strip_prefix(OF_MOODLE).unwrap_or(address).trim_start_matches('/');
         let plain = name.split(['?', '#']).next().unwrap_or_default();
@@ -230,7 +238,8 @@ impl<'q, 'k> Keeping<'q, 'k> {
         Picture::read(bytes)
     }
 
-    /// Adds a picture to those of the question. Returns its hash.
+    /// Adds a picture to the pictures of the question, unless the application has it. Returns the hash of the picture.
+    /// Refuses a picture with which the question would have too many bytes.
     fn add(&mut self, found: Found) -> Result<String, NotKept> {
         let mut picture = match found {
             Found::Known(hash) => return Ok(hash),
@@ -254,7 +263,7 @@ impl<'q, 'k> Keeping<'q, 'k> {
         Ok(hash)
     }
 
-    /// Refuses a question whose pictures are more than what one file of questions may have.
+    /// Refuses the question if the pictures of the file up to this question have too many bytes.
     fn check_bytes_left(&self) -> Result<(), String> {
         match self.pictures.bytes_left {
             0 => Err(format!(
@@ -265,8 +274,8 @@ impl<'q, 'k> Keeping<'q, 'k> {
         }
     }
 
-    /// Shows the pictures of old versions of Moodle below the stem, as Moodle does. No text has their address.
-    /// Returns whether it has shown one.
+    /// Shows the pictures of old versions of Moodle below the stem, as Moodle does: no text has the address of such a
+    /// picture. Returns whether it added a picture to the stem.
     fn append_old_pictures(&mut self, question: &mut ParsedQuestion) -> Result<bool, String> {
         let mut has_shown = false;
         let below: Vec<usize> =
@@ -290,7 +299,7 @@ impl<'q, 'k> Keeping<'q, 'k> {
         Ok(has_shown)
     }
 
-    /// Tells of the files that no text shows.
+    /// Adds a loss for each embedded file that no text shows.
     fn tell_of_the_rest(&mut self) {
         for (index, file) in self.files.iter().enumerate() {
             if !self.used.contains(&index) {
@@ -303,11 +312,11 @@ impl<'q, 'k> Keeping<'q, 'k> {
 /// A picture that a text shows.
 enum Found {
     New(Picture),
-    /// The hash of a picture that the application has.
+    /// The hash of a picture that the application has already stored.
     Known(String),
 }
 
-/// Returns the sentences about a file that is not kept.
+/// Returns the sentence of the loss for a file that is not kept.
 fn loss(address: &str, reason: &NotKept) -> String {
     let name = match address.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:")) {
         true => address.split(',').next().unwrap_or_default(),
@@ -317,7 +326,7 @@ fn loss(address: &str, reason: &NotKept) -> String {
     format!("The file \"{}\" is left out: {reason}", excerpt(&name))
 }
 
-/// Appends a picture to the stem.
+/// Appends a picture to the stem. If the question is plain text, first converts its texts to HTML.
 fn append(question: &mut ParsedQuestion, address: &str) {
     if question.text_format == DraftTextFormat::Plain {
         for (_, text) in parts(question) {

@@ -1,4 +1,4 @@
-//! The key of a question, while its options are still being read.
+//! The key of a question before it is combined with the texts of the options.
 
 use rust_decimal::Decimal;
 
@@ -23,7 +23,7 @@ pub(crate) enum ParsedKey {
 }
 
 impl ParsedKey {
-    /// Combines the key with the texts of the options. Numbers and texts have no options.
+    /// Combines the key with the texts of the options. The key of a number or a text ignores the texts of options.
     pub(crate) fn with_options(self, texts: Vec<String>) -> DraftAnswer {
         match self {
             Self::Choice { is_multiple, correct } => {

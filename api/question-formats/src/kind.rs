@@ -1,4 +1,4 @@
-//! Kinds of files in other formats, so that a refusal can name them.
+//! Recognises the kinds of files in other formats, so that a refusal can name the kind.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::{fence, markup, package, qti, xml};
 
 const HOW_TO_EXPORT: &str = "Export the questions as GIFT, Aiken, Moodle XML or QTI.";
 
-/// The first bytes of files that are not text, and the names of these files.
+/// The first bytes of files in other formats, and the names of these formats.
 const SIGNATURES: [(&[u8], &str); 13] = [
     (b"\x1f\x8b", "a compressed file (gzip), such as a backup of Moodle (.mbz)"),
     (b"%PDF", "a PDF"),
@@ -24,7 +24,7 @@ const SIGNATURES: [(&[u8], &str); 13] = [
     (b"{\\rtf", "a document in RTF"),
 ];
 
-/// Returns whether a file is a ZIP archive, as packages of questions are.
+/// Returns whether a file is a ZIP archive by its first bytes. Packages of questions are ZIP archives.
 #[must_use]
 pub fn is_package(bytes: &[u8]) -> bool {
     [b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"].iter().any(|begin| bytes.starts_with(*begin))
@@ -47,7 +47,8 @@ pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
     }
     let text = fence::stripped(std::str::from_utf8(bytes).ok()?).into_owned();
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    // The lines of Aiken can look like a table, too, so only a text that no format accepts is taken for one.
+    // The lines of a text in Aiken can look like a table as well. So `of_text`, on which the detection of formats
+    // relies, does not check for tables.
     let table = || is_table(text).then_some(Cow::Borrowed("a table (CSV)"));
     match of_text(text).or_else(table)? {
         Cow::Borrowed(sentence) if sentence.ends_with('.') => Some(sentence.to_owned()),
@@ -55,7 +56,8 @@ pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Returns the kind of a text in another format, or whole sentences if there is more to say.
+/// Returns the kind of a text in another format, or whole sentences with advice. Returns `None` if the kind is not
+/// known.
 pub(crate) fn of_text(text: &str) -> Option<Cow<'static, str>> {
     if let Some(name) = foreign_root(text) {
         return Some(match name {
@@ -74,8 +76,8 @@ pub(crate) fn of_text(text: &str) -> Option<Cow<'static, str>> {
     Some(kind.into())
 }
 
-/// Returns the name of the root element of a text in XML or HTML. A text that only begins with an element of HTML does not
-/// count, because a question can begin so.
+/// Returns the name of the root element of a text in XML or HTML that is in no format of this crate. Returns `None` for
+/// a text that only begins with an element of HTML, because a question can begin in this way.
 fn foreign_root(text: &str) -> Option<&str> {
     if !text.starts_with('<') || xml::detect(text).is_some() {
         return None;
@@ -89,7 +91,8 @@ fn foreign_root(text: &str) -> Option<&str> {
     (is_declared || is_whole && !markup::is_html_element(name)).then_some(name)
 }
 
-/// Returns whether a text begins as JSON does: with an array or an object. A question can begin with `[html]`, `[1]` or `{=`.
+/// Returns whether a text begins as JSON does, with an array or an object, and not as a question such as `[html]`,
+/// `[1]` or `{=`.
 fn is_json(text: &str) -> bool {
     let Some(inside) = text.strip_prefix(['[', '{']) else { return false };
     let first = inside.trim_start().chars().next();
@@ -111,7 +114,8 @@ fn is_latex(text: &str) -> bool {
     })
 }
 
-/// Returns whether the first lines of a text are rows of a table with three columns or more, and no line has braces.
+/// Returns whether the first lines of a text are rows of a table with three columns or more. A text with an opening
+/// brace does not count.
 fn is_table(text: &str) -> bool {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let columns = |line: &str, separator: char| line.matches(separator).count();

@@ -1,4 +1,4 @@
-//! Ids, names, tags and difficulties, which several formats write in the same way.
+//! Reads and writes ids, names, tags and difficulties, which several formats write in the same way.
 
 use crate::draft::{DraftDifficulty, OptionOrder};
 
@@ -14,14 +14,14 @@ pub(crate) fn difficulty_name(difficulty: DraftDifficulty) -> &'static str {
     }
 }
 
-/// Returns the difficulty with this name, in capital or small letters.
+/// Returns the difficulty with this name, in capital or small letters, or `None` if there is none.
 pub(crate) fn difficulty(name: &str) -> Option<DraftDifficulty> {
     [DraftDifficulty::Easy, DraftDifficulty::Medium, DraftDifficulty::Hard]
         .into_iter()
         .find(|difficulty| difficulty_name(*difficulty).eq_ignore_ascii_case(name.trim()))
 }
 
-/// The contents of the tags of a question.
+/// The values that the tags of a question give.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tags {
     pub(crate) difficulty: Option<DraftDifficulty>,
@@ -51,8 +51,8 @@ pub(crate) fn read_tags<'a>(tags: impl IntoIterator<Item = &'a str>, losses: &mu
     read
 }
 
-/// Returns the tag that states an order of options: `options:kept`, `options:shuffled`, or `options:fixed:CD` if only the
-/// options C and D keep their positions.
+/// Returns the tag that states an order of options: `options:kept`, `options:shuffled`, or `options:fixed:CD` if only
+/// the options C and D keep their positions.
 pub(crate) fn order_tag(order: &OptionOrder) -> String {
     match (order.shuffled, order.fixed.as_slice()) {
         (false, _) => "options:kept".to_owned(),
@@ -64,7 +64,7 @@ pub(crate) fn order_tag(order: &OptionOrder) -> String {
     }
 }
 
-/// Reads the order of options from the value of a tag.
+/// Reads the order of options from the value of a tag. Returns `None` if the value states no order.
 fn order(value: &str) -> Option<OptionOrder> {
     let value = value.trim().to_ascii_lowercase();
     match value.as_str() {
@@ -87,7 +87,7 @@ pub(crate) fn read_identity(id: Option<&str>, name: Option<&str>) -> (Option<Str
     (id, name)
 }
 
-/// Returns the beginning of a text on one line, to quote it in a message.
+/// Returns a text on one line, cut to 60 characters, to quote it in a message.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

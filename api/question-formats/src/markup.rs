@@ -1,13 +1,14 @@
-//! The texts of one question. A file can give each text a format of its own, but a draft has one format for all.
+//! Brings the texts of one question to one format. A file can give each text a format of its own, but a draft has one
+//! format for all its texts.
 
 use crate::comments::without_comments;
 use crate::draft::DraftTextFormat;
 use crate::{entities, html};
 
-/// The loss of comments.
+/// The sentence of the loss for comments that are removed from texts.
 pub(crate) const COMMENTS_LOSS: &str = "Its comments are left out: learners could read them.";
 
-/// The sign for the place of the answer within a text.
+/// The text that marks the place of the answer in a stem.
 pub(crate) const BLANK: &str = "_____";
 
 /// A text and its format.
@@ -23,7 +24,7 @@ impl FormattedText {
     }
 }
 
-/// The texts of a question as its file has them.
+/// The texts of a question as its file has them, each in its own format.
 pub(crate) struct QuestionTexts {
     pub(crate) stem: FormattedText,
     pub(crate) options: Vec<FormattedText>,
@@ -47,7 +48,9 @@ impl QuestionTexts {
         [&mut self.stem].into_iter().chain(&mut self.options).chain(&mut self.explanation)
     }
 
-    /// Brings all texts to one format and removes their comments. Plain text beside HTML becomes HTML.
+    /// Brings all texts to one format, and removes their comments. Plain text beside HTML becomes HTML. If texts are in
+    /// Markdown and another format, all texts get the format of the stem, and a loss says so. Another loss tells of the
+    /// comments.
     pub(crate) fn unify(mut self, losses: &mut Vec<String>) -> UnifiedTexts {
         let format = self.unify_formats(losses);
         self.remove_comments(format, losses);
@@ -85,7 +88,8 @@ impl QuestionTexts {
         }
     }
 
-    /// Removes comments from every text that is not plain, in its own format or in that of the question.
+    /// Removes the comments of Markdown or HTML from each text, unless its own format and the format of the question
+    /// are plain.
     fn remove_comments(&mut self, format: DraftTextFormat, losses: &mut Vec<String>) {
         let mut had_comments = false;
         for text in self.all_mut() {
@@ -108,7 +112,7 @@ impl QuestionTexts {
 const INLINE_ELEMENTS: [&str; 14] =
     ["a", "b", "code", "em", "font", "i", "img", "s", "span", "strong", "sub", "sup", "tt", "u"];
 
-/// Block elements by which HTML is recognised, and `br`. A line break beside such an element shows nothing.
+/// Block elements by which HTML is recognised, and `br`. A line end beside such an element is not visible.
 const BLOCK_ELEMENTS: [&str; 24] = [
     "blockquote",
     "br",
@@ -160,7 +164,8 @@ fn is_html(text: &str) -> bool {
     has_comment || has_element() || entities::has_reference(text)
 }
 
-/// Guesses the format of a text that declares none, as Moodle does. In what looks like HTML, line breaks stay visible.
+/// Guesses the format of a text that declares none, as Moodle does. If the text looks like HTML, adds `<br/>` so that
+/// its line breaks stay visible.
 pub(crate) fn guess_format(text: String) -> FormattedText {
     match is_html(&text) {
         true => FormattedText { text: with_line_breaks(&text), format: DraftTextFormat::Html },
@@ -188,7 +193,7 @@ pub(crate) fn is_block(html: &str) -> bool {
     html.strip_prefix('<').is_some_and(|inside| is_one_of(&BLOCK_ELEMENTS, html::name(inside)))
 }
 
-/// Escapes the signs of a plain text that HTML would read as markup.
+/// Escapes the characters of a plain text that HTML would read as markup.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -209,7 +214,7 @@ mod tests {
         }
     }
 
-    /// Unifies a stem and one option.
+    /// Unifies the texts of a question with a stem and one option. Returns the format, the stem and the option.
     fn unify(
         stem: (&str, DraftTextFormat),
         option: (&str, DraftTextFormat),

@@ -1,12 +1,13 @@
-//! The order of options, if a file states none.
+//! Decides the order in which a sitting shows options.
 
 use crate::draft::{DraftTextFormat, OptionOrder};
 use crate::labels::excerpt;
 use crate::pointing::{self, Pointer};
 use crate::visible::visible_text;
 
-/// Returns the order that a file states. If it states none, options that point at others keep their order. Adds a loss
-/// if the file's order is not stated, or makes such an option point at the wrong ones.
+/// Returns the order of options that a file states. If the file states none, all options keep their order if an option
+/// points at other options, and are shuffled otherwise. Adds a loss if the options keep their order for this reason.
+/// Also adds a loss if the order of the file makes an option point at the wrong options.
 pub(crate) fn decide(
     stated: Option<OptionOrder>,
     options: &[String],
@@ -23,7 +24,7 @@ pub(crate) fn decide(
     let Some(order) = stated else {
         let Some(first) = pointers.first() else { return OptionOrder::default() };
         losses.push(format!(
-            "Its options keep their order in each sitting, because {} points at others.",
+            "Its options keep their order in each sitting, because {} points at other options.",
             quoted(first)
         ));
         return OptionOrder::kept();
@@ -37,15 +38,16 @@ pub(crate) fn decide(
     };
     if let Some(first) = pointers.iter().find(moves) {
         losses.push(format!(
-            "Its options are shuffled as the file says, but {} points at others. Fix the order of the options.",
+            "Its options are shuffled as the file says, but {} points at other options. Fix the order of the options \
+             in the file.",
             quoted(first)
         ));
     }
     order
 }
 
-/// Returns the order of options that a reader assumes for a source that states none: options that point at others, such as
-/// "all of the above", keep their order.
+/// Returns the order of options for a source that states none. All options keep their order if one of them points at
+/// other options, such as "all of the above". Otherwise, they are shuffled.
 pub(crate) fn assumed_order(options: &[String], format: DraftTextFormat) -> OptionOrder {
     match pointers(options, format).is_empty() {
         true => OptionOrder::default(),

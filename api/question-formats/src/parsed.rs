@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
 use crate::picture::{NotKept, Picture};
 
-/// The loss of a question whose file gives it marks of its own.
+/// The sentence of the loss for a question to which its file gives marks of its own.
 pub(crate) const OWN_MARKS_LOSS: &str = "Its own marks are left out: the subject's marking scheme applies.";
 
-/// The maximum number of refused questions that [`ParsedFile::refused`] lists. The others are only counted: a file
-/// that is read in the wrong format can be refused line by line.
+/// The maximum number of refused questions that [`ParsedFile::refused`] lists. Further refused questions are only
+/// counted: in a file that is read in the wrong format, every line can be refused.
 pub const MAX_REFUSED_LISTED: usize = 1_000;
 
 /// The maximum number of characters of an id in a message about a refused question.
@@ -22,11 +22,13 @@ pub struct ParsedQuestion {
     pub line: u32,
     /// The id of the question, if the file gives one.
     pub external_id: Option<String>,
-    /// An id that is derived from the content of the question, for a question without an id.
+    /// An id that is derived from the stem, the options and the embedded files, for use if the file gives no id.
     pub derived_id: String,
-    /// The id that earlier versions of this software derived. They ignored embedded files. `None` if it is the same id.
+    /// The id that earlier versions of this software derived, which ignored embedded files. `None` if it is the same as
+    /// `derived_id`.
     pub earlier_derived_id: Option<String>,
-    /// The name of the question, if it differs from the id. Several questions can have the same name.
+    /// The name of the question, if the file gives a name that differs from the id. Several questions can have the same
+    /// name.
     pub name: Option<String>,
     /// The topic, if the file gives one.
     pub topic: Option<String>,
@@ -38,16 +40,17 @@ pub struct ParsedQuestion {
     pub stem: String,
     /// The type of the question, with its options and its key.
     pub answer: DraftAnswer,
-    /// The order in which a sitting shows the options, as the file states it. If the file states none, options that
-    /// point at others ("All of the above") keep their order, and a sentence in `losses` says so.
+    /// The order in which a sitting shows the options, as the file states it. If the file states none, the options keep
+    /// their order if one of them points at others ("All of the above"). Then a sentence in `losses` says so.
     pub option_order: OptionOrder,
-    /// The text that explains the key to learners.
+    /// The text that explains the key to learners; `None` if the file gives none.
     pub explanation: Option<String>,
     /// The pictures that the texts show. A text names a picture by its hash: see `picture_hashes`.
     pub pictures: Vec<Picture>,
-    /// The embedded files, until [`crate::read`] has kept their pictures.
+    /// The embedded files of the question. [`crate::read`] keeps their pictures in `pictures`, and then empties this
+    /// list.
     pub(crate) files: Vec<EmbeddedFile>,
-    /// Sentences for the author that say what a draft cannot keep, and what was read differently from the file.
+    /// Sentences for the author that say what a draft cannot hold, and what was read differently from the file.
     pub losses: Vec<String>,
 }
 
@@ -62,22 +65,23 @@ pub(crate) struct EmbeddedFile {
     pub(crate) part: usize,
     /// The name by which the part refers to the file.
     pub(crate) name: String,
-    /// The content as the question file encodes it, without white space. For a file of a package, its hash.
+    /// The content as the question file encodes it, without white space. For a file of a package, the hash of its
+    /// content.
     pub(crate) content: String,
     /// The folder of the file in Moodle, such as `/`.
     pub(crate) folder: String,
-    /// The content of a file of a package, or the reason why it cannot be read.
+    /// The content of a file of a package, or the reason why it cannot be read. `None` if `content` has the content.
     pub(crate) bytes: Option<Result<Arc<[u8]>, NotKept>>,
-    /// The name of a picture that is shown below the stem although no text has its address.
+    /// The name of a picture that is shown below the stem although no text has its address. `None` for any other file.
     pub(crate) shown_below: Option<String>,
 }
 
-/// An entry of a file that is not a question that a draft can hold.
+/// An entry of a file that was refused, because it is not a question that a draft can hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedQuestion {
     /// The line of the file on which the entry begins, counted from 1.
     pub line: u32,
-    /// The id or the name in the file, cut to 128 characters.
+    /// The id of the entry in the file, or else its name, cut to 128 characters. `None` if it has neither.
     pub external_id: Option<String>,
     /// Sentences for the author: the reason, then what to do.
     pub reason: String,
@@ -104,7 +108,8 @@ pub struct ParsedFile {
 }
 
 impl ParsedFile {
-    /// Adds a question, or the reason why an entry is not one.
+    /// Adds a question, or the reason why an entry was refused. After [`MAX_REFUSED_LISTED`] refused entries, only
+    /// counts further ones.
     pub(crate) fn add(
         &mut self,
         line: u32,

@@ -1,4 +1,5 @@
-//! Pictures in the texts of questions. A text names a picture by the hash of its bytes, wherever the bytes are stored.
+//! Pictures in the texts of questions. A text names a picture by the hash of its bytes, wherever these bytes are
+//! stored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use infer::MatcherType;
 use sha2::{Digest, Sha256};
 
-/// The maximum number of bytes of a picture. A diagram of a screen's width has about 100 KiB.
+/// The maximum number of bytes of a picture. A diagram as wide as a screen has about 100 KiB.
 pub const MAX_PICTURE_BYTES: usize = 1024 * 1024;
 /// The maximum number of bytes of all pictures of a question.
 pub const MAX_PICTURE_BYTES_PER_QUESTION: usize = 4 * 1024 * 1024;
@@ -23,7 +24,7 @@ const SCHEME: &str = "picture:sha256-";
 /// The number of hexadecimal digits of a hash.
 const HASH_DIGITS: usize = 64;
 
-/// Reads base64 with or without its padding, as other systems write it.
+/// A decoder that accepts Base64 with or without padding, as other systems write it.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -31,7 +32,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The kind of a picture. All of them are bitmaps: other kinds, such as SVG, can run scripts.
+/// The kind of a picture. All kinds are bitmaps, because pictures of other kinds, such as SVG, can run scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PictureKind {
     /// PNG.
@@ -62,13 +63,13 @@ impl PictureKind {
         }
     }
 
-    /// Returns the kind with this media type.
+    /// Returns the kind with this media type, or `None` if there is none.
     #[must_use]
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.media_type() == media_type)
     }
 
-    /// Returns the extension of the names of such files.
+    /// Returns the extension of the names of files of this kind.
     fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -85,7 +86,7 @@ impl PictureKind {
 pub struct Picture {
     /// The SHA-256 of the bytes in hexadecimal.
     pub hash: String,
-    /// The kind, by the bytes and not by a name.
+    /// The kind of the picture, by its bytes. The name of its file does not matter.
     pub kind: PictureKind,
     /// The content of the file.
     pub bytes: Arc<[u8]>,
@@ -98,7 +99,7 @@ impl fmt::Debug for Picture {
 }
 
 impl Picture {
-    /// Reads a picture. Its bytes alone decide about its kind.
+    /// Makes a picture of the bytes of a file. The kind of the picture depends only on these bytes.
     ///
     /// # Errors
     /// Returns the reason why the bytes are not a picture that is kept.
@@ -107,17 +108,18 @@ impl Picture {
         Ok(Self { hash: hash_of_picture(&bytes), kind, bytes })
     }
 
-    /// Returns a name for the picture in a file of questions. It comes from the hash, so it tells nothing of the key.
+    /// Returns a name for the picture in a file of questions. The name is made from the hash, so it reveals nothing
+    /// about the key.
     pub(crate) fn file_name(&self) -> String {
         format!("picture-{}.{}", self.hash.get(..16).unwrap_or(&self.hash), self.kind.extension())
     }
 
-    /// Returns the picture as base64.
+    /// Returns the bytes of the picture in Base64.
     pub(crate) fn base64(&self) -> String {
         PADDED.encode(&self.bytes)
     }
 
-    /// Returns the picture as an address that has its content.
+    /// Returns a `data:` address that contains the bytes of the picture.
     pub(crate) fn data_address(&self) -> String {
         format!("data:{};base64,{}", self.kind.media_type(), self.base64())
     }
@@ -135,18 +137,19 @@ pub fn picture_address(hash: &str) -> String {
     format!("{SCHEME}{hash}")
 }
 
-/// Returns the hashes of the pictures that a text names, in its order.
+/// Returns the hashes of the pictures that a text names, in the order of the text.
 pub fn picture_hashes(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(SCHEME).filter_map(|(at, _)| hash_at(&text[at + SCHEME.len()..]))
 }
 
-/// Returns the hash that a text begins with.
+/// Returns the hash at the beginning of a text, or `None` if the text begins with something else.
 fn hash_at(text: &str) -> Option<&str> {
     let hash = text.get(..HASH_DIGITS)?;
     hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(hash)
 }
 
-/// Replaces the addresses of pictures in a text. `address` gets a hash; if it returns `None`, the address stays.
+/// Replaces the addresses by which a text names pictures. `address` gets the hash of a picture and returns the new
+/// address. If it returns `None`, the old address stays.
 #[must_use]
 pub fn with_picture_addresses(text: &str, mut address: impl FnMut(&str) -> Option<String>) -> Cow<'_, str> {
     if !text.contains(SCHEME) {
@@ -163,7 +166,8 @@ pub fn with_picture_addresses(text: &str, mut address: impl FnMut(&str) -> Optio
     Cow::Owned(replaced)
 }
 
-/// Makes addresses of pictures in a text meaningless. A text from outside must not name a picture by its hash.
+/// Changes a text from a file, so that it names no pictures by their hashes. Only texts that the reader has finished
+/// may name pictures in this way.
 pub(crate) fn without_picture_addresses(text: &mut String) {
     if text.contains(SCHEME) {
         *text = text.replace(SCHEME, "picture-sha256-");
@@ -173,11 +177,11 @@ pub(crate) fn without_picture_addresses(text: &mut String) {
 /// The reason why a file that a text shows is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotKept {
-    /// The file of questions does not have it.
+    /// The file of questions does not contain the file.
     Missing,
     /// The address of the file leads into a Moodle that asks learners to sign in.
     NeedsSignIn,
-    /// No text shows it.
+    /// No text of the question shows the file.
     NotShown,
     /// The text is plain, so it shows no pictures.
     InPlainText,
@@ -185,18 +189,18 @@ pub(crate) enum NotKept {
     Svg,
     /// The file is a recording.
     Recording,
-    /// The file is of another kind, whose media type is known or not.
+    /// The file is of another kind. The variant has its media type, or `None` if it is not known.
     OtherKind(Option<&'static str>),
-    /// The file is not readable base64, or is damaged in an archive.
+    /// The file is empty, is not valid Base64, or is damaged in an archive.
     Damaged,
     /// The file has more bytes than a picture may have.
     TooLarge,
-    /// The question has more bytes of pictures than it may have.
+    /// With this file, the question would have more bytes of pictures than it may have.
     TooMuch,
 }
 
 impl fmt::Display for NotKept {
-    /// Writes the reason and what to do, without a capital letter at the beginning.
+    /// Writes the reason and what to do about it. The text begins with a small letter, because it follows a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mebibytes = |bytes: usize| bytes / 1024 / 1024;
         match self {
@@ -216,7 +220,10 @@ impl fmt::Display for NotKept {
             ),
             Self::OtherKind(kind) => {
                 let kind = kind.map(|kind| format!(", but {kind}")).unwrap_or_default();
-                write!(f, "by its content, it is no PNG, JPEG, GIF, WebP or AVIF{kind}. Save it as PNG.")
+                write!(
+                    f,
+                    "by its content, it is not a PNG, JPEG, GIF, WebP or AVIF picture{kind}. Save it as PNG."
+                )
             }
             Self::Damaged => f.write_str("it is empty or damaged. Export the question again."),
             Self::TooLarge => write!(
@@ -233,7 +240,7 @@ impl fmt::Display for NotKept {
     }
 }
 
-/// Decides by the bytes of a file which kind of picture it is.
+/// Returns the kind of picture that a file is by its bytes, or the reason why it is not kept.
 fn kind_of(bytes: &[u8]) -> Result<PictureKind, NotKept> {
     if bytes.is_empty() {
         return Err(NotKept::Damaged);
@@ -262,19 +269,20 @@ fn is_svg(bytes: &[u8]) -> bool {
     begin.trim_start_matches('\u{feff}').trim_start().starts_with('<') && begin.contains("<svg")
 }
 
-/// Decodes base64. White space must be removed before.
+/// Decodes Base64 without white space. Refuses a file that has too many bytes or is damaged.
 pub(crate) fn decode(base64: &str) -> Result<Arc<[u8]>, NotKept> {
-    // Four characters stand for three bytes. A file that is too large is not decoded.
+    // Four characters of Base64 stand for three bytes. Do not decode a file that is too large.
     if base64.len() / 4 * 3 > MAX_PICTURE_BYTES + 3 {
         return Err(NotKept::TooLarge);
     }
     LENIENT.decode(base64).map(Arc::from).map_err(|_| NotKept::Damaged)
 }
 
-/// Decodes an address that has its content: `data:image/png;base64,…`.
+/// Decodes an address that contains a file: `data:image/png;base64,…`. Refuses a file that has too many bytes or is
+/// damaged.
 pub(crate) fn decode_data_address(address: &str) -> Result<Arc<[u8]>, NotKept> {
     let (head, content) = address.split_once(',').ok_or(NotKept::Damaged)?;
-    // Each byte can be escaped with three characters.
+    // A byte needs at most four characters: in Base64, 4/3 of a character, which can be escaped with three characters.
     if content.len() > MAX_PICTURE_BYTES * 4 {
         return Err(NotKept::TooLarge);
     }
@@ -286,7 +294,7 @@ pub(crate) fn decode_data_address(address: &str) -> Result<Arc<[u8]>, NotKept> {
     decode(&base64.replace('-', "+").replace('_', "/"))
 }
 
-/// Replaces the escapes of an address: `%20` becomes a space.
+/// Replaces the escapes of an address by their bytes: `%20` becomes a space.
 pub(crate) fn unescaped(address: &str) -> Vec<u8> {
     let mut parts = address.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

@@ -1,25 +1,26 @@
-//! Options that point at other options, such as "All of the above" and "Both B and C". Shuffled, they would make no sense
-//! or point at the wrong options.
+//! Finds options that point at other options, such as "All of the above" and "Both B and C". If these options were
+//! shuffled, they would make no sense or point at the wrong options.
 
 mod words;
 
 use words::{FILLERS, LABEL_FILLERS, NUMBER_WORDS, PHRASES, POINTERS, QUANTIFIERS, SINGLE_LABEL_WORDS, has};
 
-/// An option that points at others.
+/// An option that points at other options of its question.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pointer {
     /// The index of the option.
     pub(crate) option: usize,
-    /// The indexes of the options that it names by their letters. Empty if it points at all others.
+    /// The indexes of the options that the option names by their letters or numbers. Empty if it points at all other
+    /// options.
     pub(crate) named: Vec<usize>,
 }
 
-/// The maximum number of characters of an option that can point at others.
+/// The maximum number of characters of an option that is checked for pointing at other options.
 const MAX_CHARS: usize = 80;
-/// The greatest number of options.
+/// The greatest number of options of a question.
 const MAX_OPTIONS: usize = 26;
 
-/// Finds the options that point at others. The texts have no markup.
+/// Finds the options of a question that point at other options. `options` are their texts without markup.
 pub(crate) fn pointers(options: &[String]) -> Vec<Pointer> {
     let mut found = Vec::new();
     let mut are_lists = Vec::with_capacity(options.len());
@@ -28,15 +29,16 @@ pub(crate) fn pointers(options: &[String]) -> Vec<Pointer> {
         found.extend(pointer);
         are_lists.push(is_list);
     }
-    // If the options that an option names are lists of letters as well, all of them name statements in the stem: "A and B
-    // only" beside "B and C only".
+    // An option can name other options whose texts are lists of letters as well, such as "A and B only" beside "B and C
+    // only". Then all these texts name statements in the stem, and no options.
     let is_of_stem =
         |pointer: &Pointer| !pointer.named.is_empty() && pointer.named.iter().all(|index| are_lists[*index]);
     found.retain(|pointer| !is_of_stem(pointer));
     found
 }
 
-/// Reads at which others an option points, and whether it is a list of letters or numbers at all.
+/// Returns the options at which an option points, or None if it points at none. Also returns whether its text is a list
+/// of letters or numbers. `count` is the number of options of the question.
 fn pointer(option: usize, text: &str, count: usize) -> (Option<Pointer>, bool) {
     if text.chars().count() > MAX_CHARS {
         return (None, false);
@@ -54,7 +56,8 @@ fn pointer(option: usize, text: &str, count: usize) -> (Option<Pointer>, bool) {
     (named_of_options.map(|named| Pointer { option, named }), is_list)
 }
 
-/// Splits a text in small letters into words. A sign of Chinese is a word.
+/// Splits a lower-case text into words at white space and punctuation. Each Chinese character is a word of its own, and
+/// `&` and `+` become "and".
 fn words(text: &str) -> Vec<String> {
     let mut spaced = String::with_capacity(text.len());
     for char in text.chars() {
@@ -72,7 +75,7 @@ fn words(text: &str) -> Vec<String> {
     spaced.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Returns whether words mean all other options: "All of the above", "none of these", "both".
+/// Returns whether words stand for other options without naming them: "All of the above", "none of these", "both".
 fn points_at_all(words: &[&str]) -> bool {
     let words = words.strip_prefix(&["the"]).unwrap_or(words);
     let words = words.strip_prefix(&["not"]).unwrap_or(words);
@@ -95,7 +98,7 @@ fn points_at_all(words: &[&str]) -> bool {
     }
     let is_letter = |word: &str| word.len() == 1 && word.as_bytes()[0].is_ascii_alphabetic();
     let has_pointer = rest.iter().any(|word| has(POINTERS, word));
-    // Statements are in the stem: "Both statements are true".
+    // "Both statements are true" is about statements in the stem, not about options.
     let is_of_stem = !rest.contains(&"above") && rest.iter().any(|word| word.starts_with("statement"));
     let is_verdict =
         rest.iter().all(|word| matches!(*word, "is" | "are" | "correct" | "true" | "right" | "wrong"));
@@ -103,8 +106,8 @@ fn points_at_all(words: &[&str]) -> bool {
         && rest.iter().all(|word| has(POINTERS, word) || has(FILLERS, word) || is_letter(word))
 }
 
-/// Returns the indexes of the options that words name by letters or numbers. Returns `None` if other words stand beside
-/// them.
+/// Returns the indexes of the options that words name by letters or numbers. Returns `None` if other words are among
+/// them, or if the words are not enough to name options, such as a single letter.
 fn named(words: &[&str], has_comma: bool, has_numbers: bool, count: usize) -> Option<Vec<usize>> {
     let mut named = Vec::new();
     let mut fillers = 0;
@@ -125,7 +128,8 @@ fn named(words: &[&str], has_comma: bool, has_numbers: bool, count: usize) -> Op
     is_enough.then_some(named)
 }
 
-/// Returns the index of the option with a label.
+/// Returns the index of the option with a label, such as 1 for "b". Numbers are labels only if `has_numbers` is true.
+/// Returns None if the word is not a label.
 fn label(word: &str, has_numbers: bool) -> Option<usize> {
     const LETTERS: [[&str; 4]; 2] = [["क", "ख", "ग", "घ"], ["अ", "ब", "स", "द"]];
     const NUMBERS: [[&str; 4]; 4] = [
@@ -149,7 +153,7 @@ fn label(word: &str, has_numbers: bool) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Returns the letters of the options that point at others.
+    /// Returns the letters of the options that point at other options.
     fn found(options: &[&str]) -> String {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         pointers(&options)
@@ -260,7 +264,7 @@ mod tests {
         ] {
             assert_eq!(found(&["Asha", "Ravi", "Kiran", last]), "", "{last}");
         }
-        // These name statements in the stem.
+        // The options of these questions name statements in the stem, not other options.
         assert_eq!(found(&["A, C and E only", "A and B only", "B, D and E only", "A, B, C, D and E"]), "");
         assert_eq!(found(&["1 and 2 only", "2 and 3 only", "1 and 3 only", "1, 2 and 3"]), "");
         assert_eq!(found(&["I only", "II only", "Both I and II", "Neither I nor II"]), "");

@@ -5,7 +5,7 @@ use crate::keep::{self, KnownPictures};
 use crate::parsed::{ParsedFile, UnreadableFile};
 use crate::{aiken, category, fence, gift, moodle_xml, qti};
 
-/// Reads a whole file. Entries that are not questions are refused one by one.
+/// Reads a text with all its questions. Refuses entries that are not questions one by one.
 ///
 /// # Errors
 /// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
@@ -13,8 +13,8 @@ pub fn read(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
     read_with(format, text, &|_| None)
 }
 
-/// Reads a whole file as [`read`] does. A text may also show pictures that the application has stored already: `known`
-/// finds the hash of such a picture by its address.
+/// Reads a text with all its questions, as [`read`] does. A text may also show pictures that the application has
+/// already stored: `known` returns the hash of such a picture by its address.
 ///
 /// # Errors
 /// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
@@ -26,9 +26,9 @@ pub fn read_with(
     Ok(keep::Pictures::new(known).finish(read_texts(format, text)?))
 }
 
-/// Reads a whole file, but leaves its pictures where they are.
+/// Reads a text with all its questions, without keeping pictures: the texts still have the addresses of the file.
 pub(crate) fn read_texts(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
-    // The reader of GIFT leaves out fences itself: they can also be around parts of the file.
+    // The GIFT reader leaves out code fences itself, because they can also be around parts of the file.
     let without_fence = (format != Format::Gift).then(|| fence::without(text)).flatten();
     let text = without_fence.as_deref().unwrap_or(text);
     let mut parsed = match format {

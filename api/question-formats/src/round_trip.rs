@@ -1,4 +1,4 @@
-//! A question that is written and read again is the same, except for the losses that the writer lists.
+//! Tests that a question that is written and read again is the same, except for the losses that the writer lists.
 
 mod questions;
 
@@ -15,12 +15,12 @@ use questions::{any_question, clean};
 
 const FORMATS: [Format; 4] = [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti];
 
-/// The topic of questions whose file gives none.
+/// The topic of a question to which its file gives none.
 const DEFAULT_TOPIC: &str = "General";
-/// The difficulty of questions whose file gives none.
+/// The difficulty of a question to which its file gives none.
 const DEFAULT_DIFFICULTY: DraftDifficulty = DraftDifficulty::Medium;
 
-/// Completes a question of a file, as an import does.
+/// Completes a question that was read from a file, as an import does: trims its texts, and adds missing values.
 pub(crate) fn complete(parsed: ParsedQuestion) -> DraftQuestion {
     let ParsedQuestion { mut answer, .. } = parsed;
     if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut answer {
@@ -46,7 +46,7 @@ pub(crate) fn complete(parsed: ParsedQuestion) -> DraftQuestion {
     }
 }
 
-/// Applies the listed losses to a question. Returns `None` if the question is left out.
+/// Changes a question as the losses of its writer say. Returns `None` if the losses say that the question is left out.
 fn without_losses(format: Format, question: &DraftQuestion, losses: &[String]) -> Option<DraftQuestion> {
     let mut left = question.clone();
     let told = |part: &str| losses.iter().any(|loss| loss.contains(part));
@@ -115,8 +115,8 @@ fn a_question_comes_back_with_no_other_loss_than_the_listed_ones() {
             assert_eq!(parsed.refused, [], "{format:?} seed {seed}\n{text}");
             assert_eq!(parsed.questions.len(), 1, "{format:?} seed {seed}\n{text}");
             for found in parsed.questions {
-                // A random text can look like a reference to a file, and a notice names the order of options. Nothing else
-                // may be lost.
+                // The reader may report only these losses: a random text can look like the address of a file, and an
+                // option can point at other options.
                 let told =
                     ["is left out: the text is plain", "keep their order", "are shuffled as the file says"];
                 let is_expected = |loss: &String| told.iter().any(|told| loss.contains(told));
@@ -159,12 +159,13 @@ fn questions_of_several_topics_follow_one_another() {
     }
 }
 
-/// Returns whether a format keeps a question exactly as it is.
+/// Returns whether the writer of a format reports no loss for a question.
 fn is_kept_by(format: Format, question: &DraftQuestion) -> bool {
     FileWriter::new(format).write(question).is_empty()
 }
 
-/// Writes a bank of 600 questions in one format after the other, and reads it again each time.
+/// Writes a bank of 600 questions in one format after another. Reads the bank again each time, and checks that it is
+/// the same.
 #[test]
 fn a_bank_is_the_same_after_all_formats() {
     let seed = 20_261_129;

@@ -1,4 +1,4 @@
-//! The accepted texts of a short answer, from the answers that a file lists.
+//! Reads the accepted texts of a short answer from the answers that a file lists.
 
 use std::collections::HashSet;
 
@@ -12,12 +12,13 @@ const PARTIAL_LOSS: &str = "Answers with partial marks are left out: a sitting g
 pub(crate) struct ListedText {
     /// The accepted text, in which `*` is a wildcard.
     pub(crate) text: String,
-    /// The marks that it gives, in per cent.
+    /// The marks that the answer gives, in per cent.
     pub(crate) percent: f64,
 }
 
-/// Returns the key with all texts that give full marks. The first answer in a file that accepts a text decides about it,
-/// so an answer with fewer marks must not stand before one that accepts the same.
+/// Returns the key with all texts that give full marks. In Moodle, the first answer in a file that accepts a learner's
+/// text gives the marks. So an answer with fewer marks is refused if an answer with full marks below it may accept the
+/// same texts.
 pub(crate) fn key(
     answers: &[ListedText],
     is_case_sensitive: bool,
@@ -33,7 +34,7 @@ pub(crate) fn key(
         let accepted = pattern(answer);
         if accepted.accepts_everything() {
             return Err(format!(
-                "Its answer \"{}\" accepts every text, so nothing is wrong. Write the correct texts.",
+                "Its answer \"{}\" accepts every text, so no answer is wrong. Write the correct texts.",
                 excerpt(&answer.text)
             ));
         }

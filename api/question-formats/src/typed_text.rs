@@ -1,23 +1,23 @@
-//! Accepted texts of short answers, and how a learner's text is compared with them.
+//! Compares the text that a learner types with the accepted texts of a short answer.
 //!
-//! The comparison is that of Moodle (`compare_string_with_wildcard` in `question/type/shortanswer/question.php`): both
-//! texts are normalised to Unicode's form C, `*` stands for any characters, `\*` for an asterisk, and case counts if the
-//! question says so. Unlike Moodle, several spaces count as one, also inside of a text.
+//! The comparison is that of Moodle (`compare_string_with_wildcard` in `question/type/shortanswer/question.php`). The
+//! two texts are normalised to Unicode's form C, `*` stands for any characters, and `\*` for an asterisk. Case counts
+//! if the question says so. Unlike Moodle, the comparison treats several spaces as one, also inside a text.
 //!
-//! Form C, and not KC: KC would make `10²` and `102` the same answer.
+//! The form is C and not KC, because KC would make `10²` and `102` the same answer.
 
 use unicode_normalization::UnicodeNormalization;
 
 /// An accepted text, prepared for comparisons.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TextPattern {
-    /// The texts between the wildcards, as [`canonical`] writes them.
+    /// The texts between the wildcards, in the form that [`canonical`] returns.
     parts: Vec<String>,
     is_case_sensitive: bool,
 }
 
 impl TextPattern {
-    /// Prepares an accepted text. `*` is a wildcard, and `\*` an asterisk.
+    /// Prepares an accepted text for comparisons. In it, `*` is a wildcard, and `\*` an asterisk.
     #[must_use]
     pub fn new(accepted: &str, is_case_sensitive: bool) -> Self {
         let canonical = canonical(accepted, is_case_sensitive);
@@ -27,7 +27,7 @@ impl TextPattern {
         while let Some(char) = chars.next() {
             let is_wildcard = char == '*';
             match char {
-                // Several wildcards in a row are one.
+                // Several wildcards in a row are the same as one wildcard.
                 '*' if is_after_wildcard => {}
                 '*' => parts.push(String::new()),
                 '\\' if chars.peek() == Some(&'*') => push(&mut parts, chars.next()),
@@ -46,7 +46,8 @@ impl TextPattern {
         if !self.has_wildcard() {
             return typed == *first;
         }
-        // The parts in the middle must follow each other. To take each as early as possible leaves the most for the next.
+        // The parts between the first and the last must follow one another in the typed text. Taking each part as early
+        // as possible leaves the longest text for the next part.
         let Some(mut rest) = typed.strip_prefix(first.as_str()) else { return false };
         for part in &self.parts[1..self.parts.len() - 1] {
             let Some(at) = rest.find(part.as_str()) else { return false };
@@ -80,13 +81,14 @@ pub fn single_spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns an accepted text that stands for exactly this text: its asterisks are no wildcards.
+/// Returns the accepted text that accepts only this text: its asterisks are not wildcards.
 #[must_use]
 pub fn literal(text: &str) -> String {
     text.replace('*', "\\*")
 }
 
-/// Returns the text that an accepted text without wildcards stands for. Returns `None` if it has a wildcard.
+/// Returns the text for which an accepted text without wildcards stands. Returns `None` if the accepted text has a
+/// wildcard.
 #[must_use]
 pub fn as_literal(accepted: &str) -> Option<String> {
     let mut text = String::with_capacity(accepted.len());
@@ -101,13 +103,13 @@ pub fn as_literal(accepted: &str) -> Option<String> {
     Some(text)
 }
 
-/// Returns the form in which texts are compared.
+/// Returns the form of a text in which it is compared with other texts.
 fn canonical(text: &str, is_case_sensitive: bool) -> String {
     let text = single_spaced(text);
     match is_case_sensitive {
         true => text.nfc().collect(),
-        // The detour over capital letters joins what only small letters tell apart, such as the two forms of sigma. A
-        // dotless i has the capital letter of another letter, so it takes no detour.
+        // Converting to capital letters first joins letters that differ only as small letters, such as the two forms of
+        // sigma. The capital letter of a dotless i is that of another letter, so a dotless i stays as it is.
         false => {
             let folded = text.nfc().flat_map(|char| {
                 let is_dotless = char == 'ı';
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn texts_are_compared_as_moodle_does() {
-        // The examples of Moodle's own test of `compare_string_with_wildcard`.
+        // These examples are from Moodle's own test of `compare_string_with_wildcard`.
         for (typed, accepted, ignores_case, expected) in [
             ("Frog", "Frog", false, true),
             ("Frog", "frog", false, false),

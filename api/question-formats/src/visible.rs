@@ -1,4 +1,4 @@
-//! The parts of a text that learners see, and those that they cannot see: markup and dead links.
+//! Tells the parts of a text that learners see from the parts that they cannot see: markup and dead links.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::{html, markup};
 const VISIBLE_ELEMENTS: [&str; 11] =
     ["img", "math", "svg", "object", "audio", "video", "iframe", "embed", "canvas", "picture", "input"];
 
-/// Returns a text without its markup, to read what it says.
+/// Returns a text without its markup, as learners read it.
 pub(crate) fn visible_text(text: &str, format: DraftTextFormat) -> String {
     if format == DraftTextFormat::Plain {
         return text.to_owned();
@@ -36,7 +36,7 @@ pub(crate) fn visible_text(text: &str, format: DraftTextFormat) -> String {
     }
 }
 
-/// Returns whether a character shows nothing.
+/// Returns whether a character is not visible, such as a space.
 pub(crate) fn is_unseen(char: char) -> bool {
     char.is_whitespace() || matches!(char, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
@@ -61,13 +61,13 @@ pub(crate) fn tags(html: &str) -> impl Iterator<Item = &str> {
     begins.filter_map(|rest| html::tag_length(rest).map(|length| &rest[..length]))
 }
 
-/// Returns the names of the attributes of a tag in small letters, and their values.
+/// Returns the names of the attributes of a tag in small letters, and their values without escapes.
 fn attributes(tag: &str) -> Vec<(String, Cow<'_, str>)> {
     let decoded = |(name, value)| (name, html_escape::decode_html_entities(value));
     raw_attributes(tag).into_iter().map(decoded).collect()
 }
 
-/// Returns the names of the attributes of a tag in small letters, and their values as they are written.
+/// Returns the names of the attributes of a tag in small letters, and their values as they are in the source.
 pub(crate) fn raw_attributes(tag: &str) -> Vec<(String, &str)> {
     let mut rest = tag
         .trim_end_matches('>')
@@ -98,7 +98,8 @@ pub(crate) fn raw_attributes(tag: &str) -> Vec<(String, &str)> {
     }
 }
 
-/// Returns whether learners cannot load a file from an address.
+/// Returns whether learners cannot load a file from an address: it is relative, is of another kind than HTTP and
+/// `data:`, or leads into a Moodle.
 pub(crate) fn is_dead(address: &str) -> bool {
     let address = address.trim().to_ascii_lowercase();
     let is_absolute = ["https://", "http://", "data:", "//"].iter().any(|start| address.starts_with(start));
@@ -118,7 +119,7 @@ pub(crate) fn has_languages(text: &str, format: DraftTextFormat) -> bool {
         let of_class = |(name, value): &(String, Cow<'_, str>)| {
             name == "class" && value.split_whitespace().any(|class| class.eq_ignore_ascii_case("multilang"))
         };
-        // `<lang>` is the mark of old versions.
+        // Old versions of Moodle use `<lang>` as the mark of a language.
         attributes.iter().any(of_class) || name.eq_ignore_ascii_case("lang")
     };
     text.split('{').skip(1).any(begins_mark) || format != DraftTextFormat::Plain && tags(text).any(is_marked)

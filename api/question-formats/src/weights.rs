@@ -1,5 +1,5 @@
-//! The weights of options. Moodle gives each option a part of the marks in per cent; a draft only says which options are
-//! correct.
+//! The weights of options. Moodle gives each option a part of the marks in per cent, but a draft has only whether an
+//! option is correct.
 
 /// The key that the weights of options describe.
 #[derive(Debug, PartialEq)]
@@ -20,12 +20,13 @@ pub(crate) fn single(weights: &[f64]) -> WeightedKey {
     }
 }
 
-/// Reads the weights of a multiple choice: options with marks are correct, and together they must have full marks.
+/// Reads the weights of a multiple choice. The options with positive weights are correct. Their weights must add up to
+/// about 100 per cent, if there are any.
 ///
-/// Nothing is lost if all correct options have equal marks and each wrong option takes away all marks.
+/// There is no loss if all correct options have the same weight, and each wrong option takes away all marks.
 pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
     let sum: f64 = weights.iter().filter(|weight| **weight > 0.0).sum();
-    // Authors round: six options with 16 per cent each are meant to add up to 100.
+    // Authors round weights: six options with 16 per cent each are meant to add up to 100.
     if sum > 0.0 && (sum - 100.0).abs() > 4.5 {
         return Err(format!(
             "The marks of its correct options add up to {sum:.0} per cent instead of 100. Give each an \

@@ -1,19 +1,19 @@
-//! Writing a file of questions.
+//! Writes files of questions.
 
 use crate::draft::DraftQuestion;
 use crate::format::Format;
 use crate::{aiken, gift, moodle_xml, qti};
 
-/// A file as text, and what its format could not store.
+/// A written file, and the parts of questions that its format cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenFile {
     /// The whole file.
     pub text: String,
-    /// The parts of questions that the format could not store, in the order of the questions.
+    /// The parts of questions that the format cannot hold, in the order of the questions.
     pub losses: Vec<WriteLoss>,
 }
 
-/// A part of a question that a format could not store.
+/// A part of a question that a format cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteLoss {
     /// The external id of the question.
@@ -22,7 +22,7 @@ pub struct WriteLoss {
     pub text: String,
 }
 
-/// Writes a whole file.
+/// Writes questions to one file.
 #[must_use]
 pub fn write(format: Format, questions: &[DraftQuestion]) -> WrittenFile {
     let mut writer = FileWriter::new(format);
@@ -39,12 +39,13 @@ pub fn write(format: Format, questions: &[DraftQuestion]) -> WrittenFile {
 pub struct FileWriter {
     format: Format,
     text: String,
-    /// The topic of the last question, which GIFT and Moodle XML state once for all questions below it.
+    /// The topic of the last question that was written. GIFT and Moodle XML state a topic once for all questions below
+    /// it.
     topic: Option<String>,
 }
 
 impl FileWriter {
-    /// Begins a file.
+    /// Begins an empty file in this format.
     #[must_use]
     pub fn new(format: Format) -> Self {
         let text = match format {
@@ -55,14 +56,16 @@ impl FileWriter {
         Self { format, text: text.to_owned(), topic: None }
     }
 
-    /// Writes a question. Returns sentences that say which parts of it the format cannot store.
+    /// Writes a question. Returns sentences that say which parts of the question the format cannot hold, or that the
+    /// question is left out.
     #[must_use = "the sentences tell the author what is lost"]
     pub fn write(&mut self, question: &DraftQuestion) -> Vec<String> {
         let is_new_topic = self.topic.as_ref() != Some(&question.topic);
         if is_new_topic {
             self.topic = Some(question.topic.clone());
         }
-        // Moodle XML has elements for files. In the other formats, a text can only have the content itself.
+        // Moodle XML has elements for files. In GIFT and QTI, the pictures are in the texts, as addresses with their
+        // content.
         let inside = match self.format {
             _ if question.pictures.is_empty() => None,
             Format::Aiken => {

@@ -1,11 +1,11 @@
-//! HTML inside XML.
+//! Rewrites HTML so that it can be inside XML.
 
 use std::borrow::Cow;
 
 use crate::xml::Xml;
 use crate::{entities, html};
 
-/// Rewrites HTML as XML with the same meaning. Returns HTML that is XML already as it is.
+/// Rewrites HTML as XML with the same meaning. Returns the HTML unchanged if it already is XML.
 ///
 /// # Errors
 /// Returns a sentence that says what to change in HTML that cannot be XML.
@@ -18,7 +18,8 @@ pub(crate) fn as_xml(html: &str) -> Result<Cow<'_, str>, &'static str> {
     Ok(Cow::Owned(rewritten))
 }
 
-/// Checks that HTML can stand in an element of QTI, and that a reader can tell it from the elements of QTI.
+/// Checks that HTML is XML that can be inside an element of QTI, and that a reader can tell it from the elements of
+/// QTI. Returns advice for the author if not.
 fn check(html: &str) -> Result<(), &'static str> {
     let whole = format!("<div>{html}</div>");
     let xml =
@@ -39,7 +40,7 @@ fn check(html: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Closes elements without content, as XML requires: `<br>` becomes `<br/>`.
+/// Closes elements that cannot have content, as XML requires: `<br>` becomes `<br/>`.
 fn close_void_elements(html: &str) -> String {
     let mut closed = String::with_capacity(html.len());
     let mut rest = html;

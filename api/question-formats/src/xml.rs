@@ -1,5 +1,5 @@
-//! XML from strangers. Document types are refused, because their entities can grow without bounds or read files. Limits on
-//! elements, attributes and namespaces keep the time to read a document in proportion to its size.
+//! Reads XML of unknown origin. Document types are refused, because their entities can grow without bounds or read
+//! files. Limits on elements, attributes and namespaces keep the time to read a document in proportion to its size.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -11,16 +11,17 @@ use crate::parsed::UnreadableFile;
 
 /// The maximum number of nodes of a document.
 const MAX_NODES: u32 = 4_000_000;
-/// The maximum number of attributes of an element. roxmltree compares each with all others.
+/// The maximum number of attributes of an element. roxmltree compares each attribute of an element with all its other
+/// attributes.
 const MAX_ATTRIBUTES: usize = 100;
-/// The maximum number of different namespace declarations. For each element that declares another, roxmltree copies
-/// those of all elements around it, and compares each with all others.
+/// The maximum number of different namespace declarations in a document. For each element that declares a namespace,
+/// roxmltree copies the declarations of all elements around it, and compares each declaration with all others.
 const MAX_NAMESPACES: usize = 64;
 
-/// A document, with the positions of its lines.
+/// A parsed document, with the positions of its lines.
 pub(crate) struct Xml<'a> {
     pub(crate) document: Document<'a>,
-    /// The position at which each line begins.
+    /// The byte of the text at which each line begins.
     lines: Vec<usize>,
 }
 
@@ -68,14 +69,16 @@ fn check_tags(text: &str) -> Result<(), UnreadableFile> {
                 UnreadableFile { line: u32::try_from(line).unwrap_or(u32::MAX), reason }
             })?,
         };
-        // roxmltree refuses a tag that does not end.
+        // A tag does not end: stop here, because roxmltree refuses such a document.
         let Some(length) = length else { break };
         at += length;
     }
     Ok(())
 }
 
-/// Returns the length of the tag that a text begins with, if the tag ends. Adds the namespaces that the tag declares.
+/// Returns the length in bytes of the tag at the beginning of a text, or None if the tag does not end. Adds the
+/// namespace declarations of the tag to `namespaces`. Refuses a tag with too many attributes, and too many namespaces
+/// in total.
 fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Option<usize>, String> {
     let bytes = text.as_bytes();
     let (mut at, mut attributes, mut attribute) = (1, 0, None);
@@ -108,7 +111,7 @@ fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Op
     Ok(None)
 }
 
-/// Recognises the format of XML by its first element.
+/// Recognises the format of an XML document by its first element. Returns None for any other XML.
 pub(crate) fn detect(text: &str) -> Option<Format> {
     match root_name(text)? {
         "quiz" if is_of_canvas(text) => None,
@@ -119,13 +122,14 @@ pub(crate) fn detect(text: &str) -> Option<Format> {
     }
 }
 
-/// Returns whether a `<quiz>` is not from Moodle: Canvas writes the settings of a quiz into such an element.
+/// Returns whether the `<quiz>` of a document is from Canvas, which writes the settings of a quiz into such an element.
+/// It has no questions of Moodle.
 fn is_of_canvas(text: &str) -> bool {
     let tag = text.split_once("<quiz").map_or("", |(_, tag)| tag.split_once('>').map_or(tag, |(tag, _)| tag));
     tag.contains("canvas.instructure.com")
 }
 
-/// Returns the name of the first element, without its prefix.
+/// Returns the name of the first element, without its namespace prefix. Returns None if the text has no element.
 pub(crate) fn root_name(text: &str) -> Option<&str> {
     let mut rest = text;
     let root = loop {
@@ -166,8 +170,8 @@ pub(crate) fn start_tag<'i>(node: Node<'_, '_>, source: &'i str) -> &'i str {
     &element[..length.unwrap_or(element.len())]
 }
 
-/// Returns the range of the source between the tags of an element. The ranges of its child nodes do not help: that of a
-/// text ends before the first CDATA section.
+/// Returns the range of the source between the start tag and the end tag of an element. The ranges of its child nodes
+/// cannot be used, because the range of a text ends before its first CDATA section.
 pub(crate) fn inner_range(node: Node<'_, '_>, source: &str) -> Range<usize> {
     let range = node.range();
     let tag = start_tag(node, source);
@@ -211,10 +215,10 @@ mod tests {
             let (line, reason) = refused(&format!("{open}{}", "</a>".repeat(4_000)));
             assert!(line == 65 && reason.contains("64 namespaces"), "{line} {reason}");
         }
-        // A declaration that is repeated counts once.
+        // A namespace declaration that is repeated counts once.
         let again = "<a xmlns:b='u'>".repeat(4_000) + &"</a>".repeat(4_000);
         assert!(Xml::parse(&again).is_ok());
-        // The limit is a hundred times longer than the test usually takes.
+        // Five seconds are a hundred times longer than the test usually takes.
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         let nested = format!("{}{}", "<a>".repeat(200_000), "</a>".repeat(200_000));
         // The document may be read or refused, but must not crash the reader.

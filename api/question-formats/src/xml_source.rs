@@ -1,4 +1,4 @@
-//! XML as people and other systems write it: with a document type, and with the names of characters in HTML.
+//! Prepares XML as people and other systems write it: with a document type, and with HTML's names of characters.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,12 @@ use crate::parsed::UnreadableFile;
 
 /// Makes the source of a document well-formed where its meaning is clear. Line numbers stay the same.
 ///
-/// The document type is left out. The names of characters in HTML, such as `&nbsp;`, become numbers. White space may stand
-/// before the declaration.
+/// Leaves out the document type. HTML's names of characters, such as `&nbsp;`, become numbers. If white space is before
+/// the XML declaration, leaves out the declaration.
 ///
 /// # Errors
-/// Returns the line of a document type that declares entities of its own: they could grow without bounds.
+/// Refuses a document type that declares entities other than HTML's names of characters: such entities could grow
+/// without bounds. The refusal has the line of the document type.
 pub(crate) fn prepare(source: &str) -> Result<Cow<'_, str>, UnreadableFile> {
     let source = source.trim_start_matches('\u{feff}');
     let mut prepared = Cow::Borrowed(source);
@@ -36,12 +37,12 @@ pub(crate) fn prepare(source: &str) -> Result<Cow<'_, str>, UnreadableFile> {
     })
 }
 
-/// Returns only the line ends of a text.
+/// Returns only the line feeds of a text.
 fn line_ends(text: &str) -> String {
     text.chars().filter(|char| *char == '\n').collect()
 }
 
-/// Returns the position and the length of the document type.
+/// Returns the position and the length of the document type in bytes, or `None` if there is none or it does not end.
 fn document_type(source: &str) -> Option<(usize, usize)> {
     let mut at = 0;
     loop {
@@ -71,7 +72,7 @@ fn document_type(source: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// Returns whether a document type declares entities other than the characters of HTML.
+/// Returns whether a document type declares entities other than HTML's names of characters.
 fn declares_entities(document_type: &str) -> bool {
     let mut names = document_type
         .split("<!ENTITY")
@@ -80,7 +81,7 @@ fn declares_entities(document_type: &str) -> bool {
     names.any(|name| !entities::has_reference(&format!("&{name};")))
 }
 
-/// Replaces the names of characters in HTML with numbers, except in CDATA sections and comments, where they are text.
+/// Replaces HTML's names of characters with numbers, except in CDATA sections and comments, where they are plain text.
 fn with_numbers(source: &str) -> String {
     let mut prepared = String::with_capacity(source.len());
     let mut rest = source;

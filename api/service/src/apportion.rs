@@ -1,7 +1,9 @@
-//! Divides an amount over parts, such as the price of a bundle over its subjects, or a tax over the lines of a purchase.
+//! Divides an amount over parts, such as the price of a bundle over its subjects, or a tax over the lines of a
+//! purchase.
 
-/// Divides `total` in proportion to `weights`. Each share is the difference of two rounded-down running totals, so the
-/// shares add up to exactly `total` and are never negative.
+/// Divides `total` in proportion to `weights`, which must not be negative. Each share is the difference of two
+/// rounded-down running totals. So the shares add up to exactly `total` and are never negative. If all weights are 0,
+/// all shares are 0.
 pub(crate) fn apportion(total: i64, weights: &[i64]) -> Vec<i64> {
     let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
     if sum == 0 {

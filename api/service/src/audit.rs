@@ -1,8 +1,8 @@
-//! Audit events: they record who did what, in the transaction that did it.
+//! Appends audit events. An audit event records who did what, in the transaction that did it.
 //!
-//! The audit trail is append-only: no code changes or deletes an event. So an event holds no secret and no personal
-//! data, such as an e-mail address: it could not be erased with its account. The one exception is the reason of a decision
-//! about an order, which support types: the deletion of the buyer's account replaces it.
+//! The audit trail is append-only. So an event must not contain a secret or personal data, such as an e-mail address,
+//! because nothing could erase it together with the account. The only exception is the reason of a decision about an
+//! order, which support types. The deletion of the buyer's account replaces this reason.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, audit_event};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::database::{Cell, InsertStatement, cells};
 
-/// The values that an action changed, before and after it. Values that stayed the same are left out.
+/// The values that an action changed, before and after the action. Values that stayed the same are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateChange {
     before: Map<String, Value>,
@@ -19,7 +19,7 @@ pub(super) struct StateChange {
 }
 
 impl StateChange {
-    /// Compares two JSON objects of the same fields, such as the row of a course before and after an edit.
+    /// Compares two JSON objects with the same fields, such as the row of a course before and after an edit.
     pub(super) fn between(before: Value, after: Value) -> Self {
         let (mut before, mut after) = (object(before), object(after));
         before.retain(|field, value| after.get(field) != Some(value));
@@ -27,12 +27,13 @@ impl StateChange {
         Self { before, after }
     }
 
-    /// Records the values of something new, which had none before.
+    /// Makes the change that records the values of a new object.
     pub(super) fn created(after: Value) -> Self {
         Self { before: Map::new(), after: object(after) }
     }
 
-    /// Returns the fields, each with its value before and after. A value is None if there was none.
+    /// Returns the changed fields, each with its value before and after. None means that the object had no such field.
+    /// Leaves out fields that have no value before and after.
     pub(super) fn values(&self) -> impl Iterator<Item = (&str, Option<&Value>, Option<&Value>)> {
         let known = |value: Option<&'_ Value>| value.is_some_and(|value| !value.is_null());
         let all =
@@ -40,7 +41,7 @@ impl StateChange {
         all.filter(move |(_, before, after)| known(*before) || known(*after))
     }
 
-    /// Tells whether any value changed.
+    /// Returns true if no value changed.
     pub(super) fn is_empty(&self) -> bool {
         self.before.is_empty() && self.after.is_empty()
     }
@@ -53,13 +54,13 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Returns the fields as stored text, or None if there are none.
+/// Returns the fields as JSON text to store, or None if there are no fields.
 fn text(fields: &Map<String, Value>) -> Option<String> {
     (!fields.is_empty()).then(|| Value::Object(fields.clone()).to_string())
 }
 
-/// Appends an event. The actor is None if the server itself acted. The target is the name of a table and the id of
-/// a row in it.
+/// Appends an audit event. The actor is None if the server itself acted. The target is the name of a table and the id
+/// of a row in it.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -73,7 +74,7 @@ pub(super) async fn append(
     append_change(connection, at, actor, action, target, &StateChange::default()).await
 }
 
-/// Appends an event with the values that the action changed. See [`append`].
+/// Appends an audit event with the values that the action changed. See [`append`].
 ///
 /// # Errors
 /// Returns the database's error.
@@ -90,12 +91,12 @@ pub(super) async fn append_change(
     Ok(())
 }
 
-/// An event that is not appended yet.
+/// The row of an audit event that is not inserted yet.
 #[derive(Debug)]
 pub(super) struct EventRow(audit_event::ActiveModel);
 
 impl EventRow {
-    /// Makes the row of an event. See [`append_change`].
+    /// Makes the row of an audit event. See [`append_change`].
     pub(super) fn new(
         at: DateTime<Utc>,
         actor: Option<UserId>,
@@ -115,7 +116,8 @@ impl EventRow {
         })
     }
 
-    /// Adds the event to a statement that inserts its target. `target_id` is the id of the target, as SQL.
+    /// Adds the audit event to a statement that also inserts the event's target. `target_id` is the id of the target,
+    /// as SQL.
     pub(super) fn insert_into(self, statement: InsertStatement, target_id: &'static str) -> InsertStatement {
         let row = audit_event::ActiveModel { target_id: NotSet, ..self.0 };
         let target_id = [(audit_event::Column::TargetId, Cell::Sql(target_id))];

@@ -1,4 +1,4 @@
-//! Reads the audit trail: the page of an admin, and the export of an operator.
+//! Reads the audit trail, in pages for an admin and as an export for the operator.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{AuditEventId, UserId, audit_event, user};
@@ -14,30 +14,31 @@ use super::account::Admin;
 use crate::database::comparable_time;
 use crate::page::{self, Keyset, Page, PageRequest};
 
-/// The character that makes the next character of a pattern stand for itself.
+/// The escape character of LIKE patterns: the character after it stands for itself.
 const ESCAPE: char = '!';
 
-/// The row that an event is about.
+/// The row that an audit event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditTarget {
-    /// The name of its table.
+    /// The name of the table.
     pub table: String,
-    /// Its id.
+    /// The id of the row.
     pub id: i64,
 }
 
-/// A choice of events. Each condition that is given must hold.
+/// A filter of audit events. An event must match each field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Only events of this user.
+    /// Only events of actions by this user. If None, by every actor.
     pub actor: Option<UserId>,
-    /// Only events about this row.
+    /// Only events about this row. If None, about every row.
     pub target: Option<AuditTarget>,
-    /// Only events of this action, or of all actions with this beginning if it ends with a dot.
+    /// Only events of this action. If the text ends with a dot, events of all actions that begin with it. If None, of
+    /// every action.
     pub action: Option<String>,
-    /// Only events at this time or later.
+    /// Only events at this time or later. If None, there is no earliest time.
     pub from: Option<DateTime<Utc>>,
-    /// Only events before this time.
+    /// Only events before this time. If None, there is no latest time.
     pub to: Option<DateTime<Utc>>,
 }
 
@@ -54,7 +55,8 @@ impl AuditFilter {
             events = events.filter(about);
         }
         match &self.action {
-            // PostgreSQL refuses text with a NUL character, and no action has one.
+            // PostgreSQL refuses text with a NUL character. No action has such a character, so the filter matches no
+            // event.
             Some(action) if action.contains('\0') => events = events.filter(Expr::val(1).eq(0)),
             Some(action) if action.ends_with('.') => {
                 events = events.filter(Column::Action.like(beginning(action)));
@@ -72,7 +74,7 @@ impl AuditFilter {
     }
 }
 
-/// Returns the pattern of texts with this beginning.
+/// Returns the LIKE pattern of texts that begin with `text`.
 fn beginning(text: &str) -> LikeExpr {
     let mut pattern = String::with_capacity(text.len() + 1);
     for character in text.chars() {
@@ -85,7 +87,7 @@ fn beginning(text: &str) -> LikeExpr {
     LikeExpr::new(pattern).escape(ESCAPE)
 }
 
-/// Reads a page of the events, newest first. The key of an event is its id.
+/// Reads a page of the audit events that match a filter, newest first. The position of an event is its id.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -109,7 +111,7 @@ pub async fn page(
     .await
 }
 
-/// Counts the events.
+/// Counts the audit events that match a filter.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -118,7 +120,7 @@ pub async fn count(services: &Services, _by: Admin, filter: &AuditFilter) -> Res
     filter.select(services.database.backend()).count(services.database.reader()).await
 }
 
-/// Finds events by their ids.
+/// Finds the audit events with these ids. The list has no defined order.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -132,7 +134,7 @@ pub async fn by_ids(
     events.all(services.database.reader()).await
 }
 
-/// Finds the accounts that acted, or that events are about.
+/// Finds the accounts with these ids: accounts that acted, or that audit events are about.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -142,7 +144,8 @@ pub async fn accounts(services: &Services, _by: Admin, ids: Vec<UserId>) -> Resu
     accounts.all(services.database.reader()).await
 }
 
-/// Reads the next events after this id, oldest first, for an export. Only the operator can call it: it checks no role.
+/// Reads at most `limit` audit events after this id that match a filter, oldest first, for an export. It checks no
+/// role, so only the operator's commands may call it.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -163,7 +166,7 @@ pub async fn next(
         .await
 }
 
-/// Returns the greatest id of an event, or 0 if there are no events.
+/// Returns the greatest id of an audit event, or 0 if there are no events.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,4 +1,4 @@
-//! Reads test cards, page by page, and streams their changes.
+//! Reads test cards in pages, and streams their changes.
 
 mod columns;
 
@@ -22,43 +22,43 @@ use crate::database::utc;
 
 pub use columns::CardColumns;
 
-/// Conditions on the cards of one user. A card must meet all of them.
+/// A filter of the cards of one user. A card must match each field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CardFilter {
-    /// Only cards of these subjects.
+    /// Only cards of these subjects. If None, of every subject.
     pub subjects: Option<Vec<SubjectId>>,
-    /// Only cards of this purchase.
+    /// Only cards of this purchase. If None, of every purchase.
     pub purchase: Option<PurchaseId>,
-    /// Only cards with one of these statuses.
+    /// Only cards with one of these statuses. If None, with every status.
     pub status: Option<Vec<CardStatus>>,
-    /// Only cards whose entitlement was not ended. Its term may be over.
+    /// If true, only cards whose entitlement is not marked as ended. Its term may be over.
     pub live_only: bool,
-    /// Only cards whose entitlement is live at a time, or only the other cards.
+    /// Only cards whose entitlement is live at a time, or only cards whose entitlement is not. If None, all cards.
     pub entitled: Option<Entitled>,
 }
 
 /// A condition on the entitlement that gave a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entitled {
-    /// True selects live entitlements, false the others.
+    /// True selects cards whose entitlement is live. False selects all other cards.
     pub holds: bool,
-    /// The time at which the entitlement is tested.
+    /// The time for which the entitlement is tested.
     pub at: DateTime<Utc>,
 }
 
 /// The value by which cards are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardSort {
-    /// By subject, then by number.
+    /// By the id of the subject, then by the number of the test.
     #[default]
     SubjectTestNumber,
     /// By the start of the latest sitting. Cards without a sitting come last in both directions.
     LatestAttemptAt,
-    /// By the percentage of the latest scored sitting. Cards without one come last in both directions.
+    /// By the percentage of the latest scored sitting. Cards without a scored sitting come last in both directions.
     LatestPercentage,
 }
 
-/// An order of cards. Cards with equal values are ordered by id.
+/// An order of cards. Cards with equal values are ordered by id, in the same direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardOrder {
     /// The value that is compared.
@@ -67,19 +67,20 @@ pub struct CardOrder {
     pub descending: bool,
 }
 
-/// The position of a card in an order: the values that are compared, then the card's id. Cursors contain it.
+/// The position of a card in an order: the values that are compared, then the id of the card. Cursors contain it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardPosition {
-    /// The subject's id and the test number, for [`CardSort::SubjectTestNumber`].
+    /// The id of the subject, the number of the test and the id of the card, for [`CardSort::SubjectTestNumber`].
     Number(i64, i32, i64),
-    /// The start of the latest sitting, for [`CardSort::LatestAttemptAt`].
+    /// The start of the latest sitting and the id of the card, for [`CardSort::LatestAttemptAt`].
     Time(DateTime<Utc>, i64),
-    /// The latest percentage in hundredths, for [`CardSort::LatestPercentage`].
+    /// The latest percentage in hundredths and the id of the card, for [`CardSort::LatestPercentage`].
     Percentage(i32, i64),
 }
 
 impl CardOrder {
-    /// Returns the position of a card in this order.
+    /// Returns the position of a card in this order. A card without a sitting or a result gets the position of a
+    /// stand-in value.
     #[must_use]
     pub fn position(self, card: &Model) -> CardPosition {
         match self.sort {
@@ -96,7 +97,7 @@ impl CardOrder {
         }
     }
 
-    /// Tells whether a position belongs to this order.
+    /// Tells whether a position is one of this order, so that its values fit the compared columns.
     #[must_use]
     pub fn has(self, position: &CardPosition) -> bool {
         matches!(
@@ -107,7 +108,7 @@ impl CardOrder {
         )
     }
 
-    /// Returns the columns that are compared in this order.
+    /// Returns the columns that are compared in this order, and its direction.
     fn keyset(self, backend: DbBackend) -> Keyset {
         let id = Column::Id.into_simple_expr();
         let columns = match self.sort {
@@ -124,21 +125,22 @@ impl CardOrder {
         Keyset { columns, descending: self.descending }
     }
 
-    /// Returns a stand-in for the time of a card without a sitting. It comes after all real times.
+    /// Returns the stand-in time of a card without a sitting. In this order, it comes after all real times.
     fn no_time(self) -> DateTime<Utc> {
-        // The years 1970 and 9892. MariaDB's DATETIME reaches from 1000 to 9999.
+        // The stand-ins are in the years 1970 and 9892. MariaDB's DATETIME stores the years 1000 to 9999.
         let seconds = if self.descending { 0 } else { 250_000_000_000 };
         DateTime::from_timestamp(seconds, 0).unwrap_or_default()
     }
 
-    /// Returns a stand-in for the percentage of a card without a result. It comes after all real percentages.
+    /// Returns the stand-in percentage of a card without a result. In this order, it comes after all real percentages.
     fn no_percentage(self) -> i32 {
         if self.descending { i32::MIN } else { i32::MAX }
     }
 }
 
 impl CardPosition {
-    /// Tells whether the database can store the position's time. MariaDB's times end with the year 9999.
+    /// Tells whether the time of a position is in the years 1970 to 9999, which all databases can store. True for
+    /// positions without a time.
     #[must_use]
     pub fn is_possible(&self) -> bool {
         match self {
@@ -152,7 +154,7 @@ fn or_else(column: Column, value: SimpleExpr) -> SimpleExpr {
     Expr::expr(column.into_simple_expr()).if_null(value)
 }
 
-/// Returns a position as values for the columns of its order.
+/// Returns the values of a position for the columns of its order.
 fn position_values(position: CardPosition) -> Vec<Value> {
     match position {
         CardPosition::Number(subject, number, id) => vec![subject.into(), number.into(), id.into()],
@@ -161,7 +163,7 @@ fn position_values(position: CardPosition) -> Vec<Value> {
     }
 }
 
-/// Selects the cards of a user that a filter leaves.
+/// Selects the cards of a user that match a filter.
 fn select(owner: UserId, filter: CardFilter) -> Select<Entity> {
     let mut select = Entity::of(owner);
     if let Some(subjects) = filter.subjects {
@@ -184,7 +186,7 @@ fn select(owner: UserId, filter: CardFilter) -> Select<Entity> {
     select
 }
 
-/// Selects the entitlement that gave a card, if it meets a condition.
+/// Returns a subquery for the entitlement that gave a card, if the entitlement meets a condition.
 fn entitlement_that(condition: Condition) -> SelectStatement {
     let entitlement = |column| Expr::col((entitlement::Entity, column));
     Query::select()
@@ -196,7 +198,8 @@ fn entitlement_that(condition: Condition) -> SelectStatement {
         .take()
 }
 
-/// Reads a page of a user's cards in one statement. An order by results reads all columns.
+/// Reads a page of a user's cards that match a filter. If the order compares results of sittings, all columns are read,
+/// whatever `columns` says.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -219,7 +222,7 @@ pub async fn page(
     page::fetch_rows(services.database.reader(), select, &keyset, request, position_values, read).await
 }
 
-/// Counts the cards of a user that a filter leaves.
+/// Counts the cards of a user that match a filter.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -228,7 +231,7 @@ pub async fn count(services: &Services, owner: UserId, filter: CardFilter) -> Re
     select(owner, filter).count(services.database.reader()).await
 }
 
-/// Finds the cards with these ids, leaving out the cards of other users.
+/// Finds the cards with these ids. Leaves out cards of other users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -241,8 +244,9 @@ pub async fn by_ids(
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// Streams the cards of a user, or of one of their subjects, whenever they are created or change. The stream contains
-/// all changes that are committed after this function returns. It ends if the database keeps failing.
+/// Streams the cards of a user whenever they are created or change: all cards, or only those of `subject` if it is
+/// given. The stream reports all changes that are committed after this function returns. It ends with an error if the
+/// database fails for about a minute.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -267,25 +271,26 @@ pub async fn changes(
     }))
 }
 
-/// Maximum number of changed cards in one read.
+/// Maximum number of changed cards that one statement reads.
 const CARDS_PER_READ: u32 = 100;
 
-/// A stream of changed cards.
+/// The state of a stream of changed cards.
 struct CardChanges {
     watch: Watch,
     services: Services,
     owner: UserId,
     subject: Option<SubjectId>,
-    /// The changes whose cards were not read yet. Purchases come first.
+    /// The changes whose cards were not read yet. Changes of purchases come first.
     changed: BTreeSet<WatchedChange>,
-    /// The position of the last card that was read of the first purchase in `changed`.
+    /// The position of the last card that was read of the first purchase in `changed`. None if none of its cards was
+    /// read.
     after: Option<CardPosition>,
-    /// Cards that were read and not returned yet.
+    /// Changed cards that were read, and that the stream has not returned yet.
     cards: VecDeque<Model>,
 }
 
 impl CardChanges {
-    /// Waits for the next changed card.
+    /// Returns the next changed card. Waits until there is one.
     async fn next(&mut self) -> Result<Model, DbErr> {
         loop {
             if let Some(card) = self.cards.pop_front() {
@@ -299,7 +304,8 @@ impl CardChanges {
         }
     }
 
-    /// Reads the next page of a purchase's cards.
+    /// Reads the next page of the cards of a changed purchase. After the last page, removes the purchase from
+    /// `changed`.
     async fn read_purchase(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {
         let order = CardOrder::default();
         let read = || {
@@ -324,7 +330,7 @@ impl CardChanges {
         Ok(())
     }
 
-    /// Reads the changed cards in `changed`, which has no purchases left.
+    /// Reads the next cards in `changed`, and removes them from it. `changed` must not contain purchases.
     async fn read_cards(&mut self) -> Result<(), DbErr> {
         let most = usize::try_from(CARDS_PER_READ).unwrap_or(usize::MAX);
         let next: Vec<_> = self.changed.iter().copied().take(most).collect();

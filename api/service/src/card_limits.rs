@@ -1,6 +1,6 @@
-//! The greatest values that a card can have.
+//! The greatest values that support can grant to a card.
 
-/// Maximum extra time of a card's sittings: a day.
+/// Maximum extra time of each sitting of a card, in seconds: a day.
 pub const MAX_EXTRA_SECONDS: i32 = 86_400;
 /// Maximum number of attempts of a card.
 pub const MAX_ATTEMPTS_PER_CARD: i32 = 1_000;

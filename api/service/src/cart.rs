@@ -1,4 +1,4 @@
-//! The cart. The server keeps it, so it survives a reload and its owner sees it on every device.
+//! The cart of a user. It is stored in the database, so its owner sees the same cart on every device.
 
 use std::collections::BTreeMap;
 
@@ -24,29 +24,29 @@ pub const MAX_CART_SUBJECTS: u64 = 500;
 /// A reason to refuse a change of the cart. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum CartRefusal {
-    /// The account is gone or deactivated.
-    #[error("This account has no cart.")]
+    /// The account of the owner does not exist, was deleted or is not active.
+    #[error("This account is not active, so it has no cart. Contact support.")]
     OwnerNotActive,
     /// These subjects do not exist.
     #[error("There is no such subject.")]
     SubjectsNotFound(Vec<SubjectId>),
     /// These subjects or their course are archived.
-    #[error("This subject is no longer sold.")]
+    #[error("This subject is no longer sold. Choose another subject.")]
     SubjectsArchived(Vec<SubjectId>),
-    /// The owner has live entitlements to these subjects.
-    #[error("You already own this subject.")]
+    /// The owner of the cart has live entitlements to these subjects.
+    #[error("You already own this subject, so it need not be bought.")]
     SubjectsOwned(Vec<SubjectId>),
-    /// The cart would hold more than [`MAX_CART_SUBJECTS`] subjects.
-    #[error("A cart holds at most {MAX_CART_SUBJECTS} subjects. Purchase or remove some first.")]
+    /// The cart would contain more than [`MAX_CART_SUBJECTS`] subjects.
+    #[error("A cart has room for {MAX_CART_SUBJECTS} subjects. Purchase or remove some subjects first.")]
     Full,
-    /// The request names too many subjects.
+    /// The request has more than [`MAX_SUBJECTS_PER_REQUEST`] subjects.
     #[error("Give at most {MAX_SUBJECTS_PER_REQUEST} subjects at once; {0} were given.")]
     TooMany(usize),
 }
 
 impl Refusal for CartRefusal {}
 
-/// The subjects to put in a cart, or to take out of it.
+/// The subjects to put into a cart, or to take out of it.
 struct CartUpdate {
     owner: UserId,
     subjects: Vec<SubjectId>,
@@ -62,8 +62,8 @@ impl CartUpdate {
     }
 }
 
-/// Puts subjects in the cart: all of them, or none if there is an error. Subjects that are already in it stay as they
-/// are.
+/// Puts subjects into the cart: all of them, or none if one of them is refused. Subjects that are in the cart already
+/// stay as they are.
 ///
 /// # Errors
 /// See [`CartRefusal`].
@@ -106,8 +106,8 @@ async fn insert(transaction: &DatabaseTransaction, change: &CartUpdate) -> Resul
     Ok(())
 }
 
-/// Checks that the subjects exist, that they are not archived and that the owner does not own them. Returns the price of
-/// each subject alone.
+/// Checks that the subjects exist, that neither they nor their courses are archived, and that the owner of the cart
+/// does not own them. Returns the price of each subject alone, in minor units.
 async fn check_can_be_bought(
     transaction: &DatabaseTransaction,
     change: &CartUpdate,
@@ -154,7 +154,7 @@ async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result
         .await
 }
 
-/// Takes subjects out of the cart. Ignores subjects that are not in it.
+/// Takes subjects out of the cart. Ignores subjects that are not in the cart.
 ///
 /// # Errors
 /// See [`CartRefusal`].
@@ -209,8 +209,8 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     cart_item::Entity::of(owner).count(services.database.reader()).await
 }
 
-/// Quotes the present price of the cart, course by course. Leaves out subjects that were archived after they were
-/// added.
+/// Quotes the present price of the subjects in the cart, with one quote for each course. Leaves out subjects that are
+/// no longer sold.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -234,7 +234,7 @@ pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fa
         let selection = Selection { course_id, purchase_type, subject_ids };
         match super::purchase::quote(services, Some(owner), &selection).await {
             Ok(quote) => quotes.push(quote),
-            // A subject or its course was archived a moment ago.
+            // A subject or its course was archived after the snapshot was read, so this course is left out.
             Err(Error::Refused(_)) => {}
             Err(Error::Failed(fault)) => return Err(fault),
         }

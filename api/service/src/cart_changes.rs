@@ -1,4 +1,4 @@
-//! The changes of the subjects in a cart since they were added.
+//! Finds the subjects in a cart that have changed since they were added.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use crate::error::Fault;
 /// A way in which a subject in a cart has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CartChangeKind {
-    /// The owner of the cart owns the subject now.
+    /// The owner of the cart owns this subject now.
     Owned,
-    /// The subject is no longer sold.
+    /// The subject or its course is no longer sold.
     Archived,
-    /// The subject has another price now.
+    /// The price of the subject alone is not the price when it was added.
     PriceChanged,
 }
 
@@ -27,10 +27,10 @@ pub enum CartChangeKind {
 pub struct CartChange {
     /// The subject.
     pub subject_id: SubjectId,
-    /// The way in which the subject has changed. An owned subject is not reported as archived. Neither an
-    /// owned nor an archived one is reported for its price.
+    /// The way in which the subject has changed. A subject is reported once: as owned, otherwise as archived, otherwise
+    /// for its price.
     pub kind: CartChangeKind,
-    /// The price of the subject alone when it was added. None if the cart did not record prices then.
+    /// The price of the subject alone when it was added. None if it was added before carts recorded prices.
     pub price_when_added: Option<i64>,
     /// The price of the subject alone now.
     pub price: i64,

@@ -1,7 +1,7 @@
 //! Enrols many users for the operator: makes accounts, and grants subjects to them.
 //!
-//! Each row is one transaction: its account and all its grants are stored, or nothing is. Enrolling the same row again
-//! changes nothing, because the account exists and owns its subjects.
+//! Each user is enrolled in one transaction, which stores the account and all its grants, or nothing. Enrolling the
+//! same user again changes nothing, because the account exists and owns its subjects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,19 +28,19 @@ use crate::auth::Passwords;
 use crate::database::{Database, QueueKey, WritePolicy};
 use crate::error::{Error, Refusal};
 
-/// Number of random bytes of a password that nobody chose.
+/// Number of random bytes in a generated password.
 const PASSWORD_BYTES: usize = 15;
 
 /// A user to enrol.
 #[derive(Clone, Debug)]
 pub struct Enrolment {
-    /// The name of a new account.
+    /// The name of a new account. An existing account keeps its name.
     pub name: String,
-    /// The e-mail address.
+    /// The e-mail address, which identifies the account.
     pub email: String,
-    /// The role. None means learner for a new account, and any role for an existing one.
+    /// The role. None makes a new account a learner, and accepts every role of an existing account.
     pub role: Option<Role>,
-    /// The password of a new account. None makes a random one.
+    /// The password of a new account. None generates a random password. An existing account keeps its password.
     pub password: Option<String>,
     /// The subjects to grant.
     pub grants: Vec<SubjectGrant>,
@@ -53,7 +53,7 @@ pub struct Enrolment {
 pub struct SubjectGrant {
     /// The code of the course.
     pub course: String,
-    /// The code of a subject. None means all subjects of the course that are on sale.
+    /// The code of a subject. None means all subjects of the course that are not archived.
     pub subject: Option<String>,
 }
 
@@ -62,58 +62,58 @@ pub struct SubjectGrant {
 pub struct Enrolled {
     /// Whether the account is new.
     pub is_new: bool,
-    /// Number of purchases that were granted.
+    /// Number of complimentary purchases that were made. It is 0 if the user owned all subjects.
     pub purchases: usize,
     /// Number of test cards that were created.
     pub test_cards: i64,
-    /// The password of a new account, if nobody chose it.
+    /// The generated password of a new account. None if the account is not new, or if its password was given.
     pub password: Option<String>,
 }
 
 /// A reason not to enrol a user. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolmentRefusal {
-    /// Some fields of the account are not valid.
+    /// A field of the account is not valid.
     #[error(transparent)]
     Account(#[from] RegisterRefusal),
-    /// The account has another role.
+    /// The account exists and has another role.
     #[error("The account has the role {0}. Change it with `jishu user set-role`, or leave the role out.")]
     OtherRole(&'static str),
-    /// The account is deactivated.
+    /// The account is deactivated, and subjects were to be granted.
     #[error("The account is deactivated, so it gets no subjects. Activate it first.")]
     Deactivated,
     /// There is no course with this code.
-    #[error("There is no course with the code {0}.")]
+    #[error("There is no course with the code {0}. Correct the code.")]
     CourseNotFound(String),
     /// The course has no subject with this code.
-    #[error("The course {0} has no subject with the code {1}.")]
+    #[error("The course {0} has no subject with the code {1}. Correct the code.")]
     SubjectNotFound(String, String),
-    /// The course has no subjects that can be granted.
+    /// The course has no subject that is not archived.
     #[error("The course {0} has no subjects on sale.")]
     CourseEmpty(String),
     /// The subjects cannot be granted.
     #[error(transparent)]
     Grant(#[from] GrantRefusal),
-    /// The account was removed while this ran.
+    /// The account was deleted, or got another e-mail address, while the user was being enrolled.
     #[error("The account was changed at the same time. Run the import again.")]
     Changed,
-    /// The transaction was a dry run, and is rolled back.
+    /// A dry run ended. It is a refusal, so that the transaction is rolled back. [`enrol`] converts it to a success.
     #[error("nothing was written")]
     DryRun(Enrolled),
 }
 
 impl Refusal for EnrolmentRefusal {}
 
-/// The resources for enrolling users.
+/// The resources and options for enrolling users.
 #[derive(Clone, Copy)]
 pub struct EnrolmentResources<'a> {
     /// The database.
     pub database: &'a Database,
-    /// Hashes the passwords.
+    /// Hashes the passwords of new accounts.
     pub passwords: &'a Passwords,
     /// The time of the enrolment.
     pub now: DateTime<Utc>,
-    /// Whether to roll everything back.
+    /// Whether to roll the transaction back, so that nothing is stored.
     pub is_dry_run: bool,
 }
 
@@ -121,16 +121,17 @@ struct EnrolCommand {
     enrolment: Enrolment,
     email: String,
     selections: Vec<Selection>,
-    /// The row of a new account. None if the account exists.
+    /// The row of the account to insert. None if the account existed before the transaction.
     new: Option<user::ActiveModel>,
     password: Option<String>,
-    /// Scores the open sittings of entitlements whose term is over.
+    /// The papers, for scoring open sittings of entitlements whose term is over.
     papers: Arc<Papers>,
     is_dry_run: bool,
     now: DateTime<Utc>,
 }
 
-/// Enrols a user, or tells in a dry run what enrolling would do.
+/// Enrols a user: makes the account if it does not exist, and grants the subjects. A dry run returns the same result,
+/// and stores nothing.
 ///
 /// # Errors
 /// See [`EnrolmentRefusal`]. A refusal means that nothing was written.
@@ -159,11 +160,11 @@ pub async fn enrol(
             id: NotSet,
             name: Set(name),
             email: Set(email.clone()),
-            // A dry run stores nothing, and hashing takes most of the time.
+            // A dry run stores no hash, and hashing would take most of its time.
             password_hash: Set(if is_dry_run { String::new() } else { passwords.hash(password).await? }),
             role: Set(registration.role),
             status: Set(UserStatus::Active),
-            // The operator vouches for the addresses in the file.
+            // The operator is responsible for the addresses in the file, so they count as verified.
             email_verified_at: Set(Some(now)),
             created_at: Set(now),
             birth_year: Set(None),
@@ -189,8 +190,8 @@ async fn run(
     command: &EnrolCommand,
 ) -> Result<Enrolled, Error<EnrolmentRefusal>> {
     let found = account::by_email(transaction, &command.email).await?;
-    // If the response to COMMIT was lost, a retry finds the account of the first run. Its hash has a random salt, so no
-    // other account has it.
+    // If the response to COMMIT was lost, a retry finds the account of the first run. The random salt makes its
+    // password hash unique, so an equal hash shows that it is the same account.
     let is_own = |user: &user::Model| matches!(&command.new, Some(new) if new.password_hash.try_as_ref() == Some(&user.password_hash));
     let is_new = found.as_ref().is_none_or(|user| !user.password_hash.is_empty() && is_own(user));
     let user = match (found, &command.new) {
@@ -216,7 +217,7 @@ async fn run(
     if command.is_dry_run { Err(EnrolmentRefusal::DryRun(enrolled).into()) } else { Ok(enrolled) }
 }
 
-/// Grants the subjects. Returns the numbers of purchases and test cards that are new.
+/// Grants the subjects to the user. Returns the numbers of new purchases and new test cards.
 async fn grant(
     transaction: &DatabaseTransaction,
     command: &EnrolCommand,
@@ -230,7 +231,7 @@ async fn grant(
             reason: command.enrolment.reason.clone(),
             idempotency_key: None,
         };
-        // The price is 0, and so is the tax, whatever its rate.
+        // The price is 0, so the tax is 0 at every rate.
         let (tax, papers) = (Arc::new(TaxPolicy::default()), Arc::clone(&command.papers));
         let receipt = grant_through(transaction, request, tax, papers, command.now)
             .await
@@ -243,7 +244,7 @@ async fn grant(
     Ok((purchases, cards))
 }
 
-/// Turns codes into one selection for each course.
+/// Finds the subjects with these codes, and makes one selection for each course.
 async fn selections(
     database: &Database,
     grants: &[SubjectGrant],

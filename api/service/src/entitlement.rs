@@ -1,4 +1,4 @@
-//! Reads what a user owns.
+//! Reads the live entitlements of users.
 
 use jishu_entity::entitlement::{Column, Entity, Model};
 use jishu_entity::{SubjectId, UserId};
@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
 use super::Services;
 
-/// Finds the live entitlements of a user to some subjects.
+/// Finds the entitlements of a user to these subjects that are live now.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,4 +1,4 @@
-//! The errors of an operation: a refusal by the rules, or a fault.
+//! The errors of service operations: a refusal by the rules, or a fault.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,32 +10,33 @@ use crate::auth::{OneTimePasswordError, PasswordError, RefreshTokenError, TokenE
 /// The error of an operation: it was refused, or it failed.
 #[derive(Debug)]
 pub enum Error<R> {
-    /// The rules do not allow it, and nothing was written. The caller can read why, and change the request.
+    /// The rules do not allow the operation, and nothing was written. The refusal says why, so that the caller can
+    /// change the request.
     Refused(R),
     /// The operation could not be carried out, although the request may be correct. If the connection was lost
     /// during COMMIT, the operation may still have been committed.
     Failed(Fault),
 }
 
-/// A reason to refuse an operation: a variant of the enum that belongs to the operation.
+/// A reason to refuse an operation. Each operation has an enum of its reasons.
 ///
-/// Only types with this trait convert into [`Error::Refused`], so `?` works on them and on database errors alike.
+/// Only types with this trait convert into [`Error::Refused`], so `?` works on refusals and on database errors alike.
 pub trait Refusal: std::error::Error {}
 
-/// Marks an operation that no rule refuses.
+/// The refusal of an operation that no rule can refuse.
 impl Refusal for Infallible {}
 
-/// A failure that the caller cannot fix by changing the request.
+/// A failure that the caller cannot prevent by changing the request.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// A statement failed. [`crate::database::Unavailable::of`] recognises temporary causes.
+    /// A statement of the database failed. [`crate::database::Unavailable::of`] recognises temporary causes.
     #[error(transparent)]
     Database(#[from] DbErr),
-    /// Too many passwords are being hashed at this moment.
+    /// Too many passwords are being hashed at this moment, so another password cannot be hashed or verified.
     #[error("too many passwords are being hashed")]
     Busy,
-    /// Another transaction held the rows for too long.
-    #[error("the rows were held by another transaction for too long")]
+    /// Another transaction had locks on the rows for too long.
+    #[error("another transaction had locks on the rows for too long")]
     Held,
     /// Stored rows contradict each other, or a library failed unexpectedly. The text is for the log.
     #[error("{0}")]
@@ -93,7 +94,7 @@ impl<R> Error<R> {
         }
     }
 
-    /// Turns the refusal of an inner operation into one of an outer operation.
+    /// Converts the refusal of an inner operation to that of an outer operation. Keeps a fault as it is.
     pub fn map<S>(self, map: impl FnOnce(R) -> S) -> Error<S> {
         match self {
             Self::Refused(refusal) => Error::Refused(map(refusal)),

@@ -1,8 +1,8 @@
-//! Boundaries between the statements of a transaction, at which tests end the process to simulate a crash.
+//! Boundaries between steps of the services, at which tests end the process to simulate a crash.
 //!
-//! `JISHU_ABORT_AT=NAME` ends the process at the boundary of that name, as `kill -9` would. `JISHU_ABORT_FILE=PATH` names a
-//! file with the name of a boundary, which a test can write while the server runs. Without the feature `failpoints`, the
-//! boundaries compile to nothing.
+//! `JISHU_ABORT_AT=NAME` ends the process at the boundary of this name, as `kill -9` would. `JISHU_ABORT_FILE=PATH`
+//! does the same for the name that the file contains, which a test can write while the server runs. Without the feature
+//! `failpoints`, the boundaries do nothing.
 
 /// The boundaries between the statements of a purchase, in order.
 pub const PURCHASE_BOUNDARIES: [&str; 8] = [
@@ -60,7 +60,7 @@ pub const SECOND_FACTOR_ON_BOUNDARIES: [&str; 3] =
 pub const SECOND_FACTOR_LOGIN_BOUNDARIES: [&str; 3] =
     ["second-factor.counted", "second-factor.proved", "second-factor.signed-in"];
 
-/// The boundaries between the statements that make, pay and grant an order, in order.
+/// The boundaries between the steps that make, pay and grant an order. Some are passed several times.
 pub const ORDER_BOUNDARIES: [&str; 13] = [
     "checkout.locked",
     "checkout.inserted",
@@ -86,7 +86,7 @@ pub const ORDER_REFUND_BOUNDARIES: [&str; 5] = [
     "order.refund-settled",
 ];
 
-/// Ends the process if `JISHU_ABORT_AT`, or the file `JISHU_ABORT_FILE`, names this boundary.
+/// Ends the process if `JISHU_ABORT_AT`, or the content of the file `JISHU_ABORT_FILE`, is the name of this boundary.
 #[cfg(feature = "failpoints")]
 pub(crate) fn boundary(name: &str) {
     let is_in_file = |path| std::fs::read_to_string(path).is_ok_and(|at| at == name);
@@ -97,6 +97,6 @@ pub(crate) fn boundary(name: &str) {
     }
 }
 
-/// Does nothing.
+/// Does nothing, because the feature `failpoints` is off.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) const fn boundary(_: &str) {}

@@ -1,7 +1,7 @@
 //! The rules of jishu and its transactions.
 //!
 //! A service function takes ids and values, and returns values and its own error enum. This crate depends neither on
-//! async-graphql nor on axum, so no rule can know how it is reached.
+//! async-graphql nor on axum, so no rule can depend on the interface that calls it.
 
 pub mod account;
 pub mod adopt;
@@ -89,17 +89,17 @@ use tax::TaxPolicy;
 pub struct Services {
     /// The database.
     pub database: Database,
-    /// Counts what happens on this node.
+    /// The metrics of this node.
     pub metrics: Metrics,
     /// The source of the current time.
     pub clock: Arc<dyn Clock>,
-    /// The courses and subjects, kept in memory.
+    /// The courses and subjects, in memory.
     pub catalog: Arc<Catalog>,
     /// Delivers changes to the subscribers of this node.
     pub events: Arc<Events>,
-    /// The papers of tests, kept in memory.
+    /// The papers of tests, in memory.
     pub papers: Arc<Papers>,
-    /// The rules of sittings, and the caches for running ones.
+    /// The rules of sittings, and the caches for open sittings.
     pub sittings: Arc<SittingState>,
     /// Hashes and verifies passwords.
     pub passwords: Arc<Passwords>,
@@ -109,25 +109,25 @@ pub struct Services {
     pub deactivated: Arc<DeactivatedAccounts>,
     /// The sessions whose access tokens are refused.
     pub ended_sessions: Arc<EndedSessions>,
-    /// The budgets of clients.
+    /// The budgets that limit the requests of users and addresses.
     pub limits: Arc<ClientLimits>,
-    /// Computes codes that only the nodes of this deployment can compute.
+    /// Computes secret codes and encrypts texts, with keys that only the nodes of this deployment have.
     pub secrets: Arc<Secrets>,
-    /// The time for which a used refresh token can be exchanged again for the same successor. Zero disables this.
+    /// The time for which a used refresh token can be exchanged again for the same new token. Zero disables this.
     pub refresh_reuse: chrono::Duration,
     /// The time for which a refresh token is valid.
     pub refresh_token_ttl: chrono::Duration,
     /// The time zone of the platform, for reports by day and month.
     pub time_zone: chrono_tz::Tz,
-    /// The messages that other systems get.
+    /// The outbox of this node, for messages to other systems.
     pub outbox: Arc<Outbox>,
-    /// The queue of requests about accounts, which are carried out after the response.
+    /// The queue of requests about accounts, which are carried out after their responses were sent.
     pub account_requests: Arc<AccountRequests>,
     /// Whether an account must verify its e-mail address before it can sign in.
     pub requires_verified_email: bool,
     /// The rule that says which users need the consent of a guardian.
     pub consent: ConsentRule,
-    /// Whether staff must have a second factor to use their powers.
+    /// Whether staff must have a second factor to use their permissions.
     pub requires_staff_second_factor: bool,
     /// The name of the platform in authenticator apps.
     pub second_factor_name: Arc<str>,
@@ -135,7 +135,7 @@ pub struct Services {
     pub oidc: Option<Arc<OidcProvider>>,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
-    /// The way in which buyers pay. None if payments are outside of the server.
+    /// The way in which buyers pay. None if payments are made outside of the server.
     pub payments: Option<Arc<order::Payments>>,
     /// Computes the addresses of pictures in questions.
     pub pictures: Arc<PictureAddresses>,

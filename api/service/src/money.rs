@@ -1,5 +1,5 @@
-//! Money. The service computes in whole minor units; clients see exact decimals. [`crate::tax`] has the rule of taxes
-//! and of their rounding.
+//! Money. The service computes in whole minor units, and clients see exact decimals in major units. The rule for taxes
+//! and their rounding is in [`crate::tax`].
 
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -14,7 +14,7 @@ pub struct Money {
 }
 
 impl Money {
-    /// Returns an amount from its minor units.
+    /// Makes an amount from its minor units.
     #[must_use]
     pub fn new(minor: i64, currency: impl Into<String>) -> Self {
         Self { minor, currency: currency.into() }
@@ -26,28 +26,29 @@ impl Money {
         Decimal::new(self.minor, decimal_places(&self.currency))
     }
 
-    /// Tells whether this is exactly an amount in major units.
+    /// Tells whether this amount equals `amount`, which is in major units. Trailing zeros do not matter.
     #[must_use]
     pub fn is(&self, amount: Decimal) -> bool {
         self.amount() == amount
     }
 }
 
-/// Converts an amount in major units to minor units. Returns None if it has more decimal places than the currency, or if
-/// it is too large.
+/// Converts an amount in major units to minor units. Returns None if the amount has more decimal places than the
+/// currency, or if it is too large.
 #[must_use]
 pub(crate) fn minor_units(amount: Decimal, currency: &str) -> Option<i64> {
     let scaled = amount.checked_mul(Decimal::from(10_i64.pow(decimal_places(currency))))?;
     if scaled.is_integer() { i64::try_from(scaled).ok() } else { None }
 }
 
-/// Tells whether ISO 4217 lists the currency.
+/// Tells whether ISO 4217 lists a currency with this code.
 #[must_use]
 pub fn is_known(currency: &str) -> bool {
     Currency::from_code(currency).is_some()
 }
 
-/// Returns the exponent of a currency in ISO 4217, or 2 if it has none, such as XAU or a currency that is not listed.
+/// Returns the number of decimal places of a currency in ISO 4217. Returns 2 if ISO 4217 gives no number, as for XAU,
+/// or does not list the currency.
 pub(crate) fn decimal_places(currency: &str) -> u32 {
     Currency::from_code(currency).and_then(Currency::exponent).map_or(2, u32::from)
 }

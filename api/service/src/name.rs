@@ -1,16 +1,16 @@
-//! Rules for names of people and things, in any script.
+//! Rules for the characters in names of people and things, in any script.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
-/// Returns whether people can read this as a name: it has a visible character, and no character that changes the
+/// Returns whether people can read a text as a name: it has a visible character, and no character that changes the
 /// display of the text around it.
 ///
-/// Refuses control characters, line separators, controls of the writing direction, and invisible or unassigned
-/// characters. Allows zero-width joiners and variation selectors after a visible character: words in Persian,
-/// Malayalam and other languages need them, and so do emoji.
+/// Returns false if the text has a control character, a line separator, a control of the writing direction, or an
+/// invisible or unassigned character. Allows zero-width joiners and variation selectors after a visible character,
+/// because words in Persian, Malayalam and other languages and emoji need them.
 #[must_use]
 pub fn is_readable(name: &str) -> bool {
     let mut follows_seen = false;
@@ -37,7 +37,7 @@ pub fn is_readable(name: &str) -> bool {
     is_seen
 }
 
-/// Returns whether a text has a visible character.
+/// Returns whether a text has a visible character. Spaces and combining marks do not count.
 #[must_use]
 pub fn has_visible(text: &str) -> bool {
     text.chars().any(|char| {
@@ -59,9 +59,10 @@ fn is_refused(char: char) -> bool {
         | GeneralCategory::ParagraphSeparator
         | GeneralCategory::PrivateUse
         | GeneralCategory::Surrogate
-        // Noncharacters have this category too.
+        // The noncharacters of Unicode have the category `Unassigned`, too.
         | GeneralCategory::Unassigned => true,
-        // The only visible characters of this category are the signs around numbers in Arabic, Syriac and Kaithi.
+        // The only visible characters of the category `Format` are the signs around numbers in Arabic, Syriac and
+        // Kaithi.
         GeneralCategory::Format => !matches!(
             char,
             '\u{600}'
@@ -108,7 +109,7 @@ mod tests {
             "Ada Lovelace",
             "علی‌رضا",
             "شریف‌زاده احمدی",
-            // Malayalam from before Unicode 5.1 ends words with a joiner.
+            // In the encoding of Malayalam before Unicode 5.1, words can end with a zero-width joiner.
             "അനില്‍",
             "ක්‍රිෂාන්",
             "রহিম উদ্‌দিন",
@@ -168,7 +169,7 @@ mod tests {
             .chain(('\u{fffe}'..=char::MAX).filter(|char| u32::from(*char) & 0xfffe == 0xfffe));
         let noncharacters: Vec<char> = noncharacters.collect();
         assert_eq!(noncharacters.len(), 66);
-        // Two unassigned characters, and the object replacement character.
+        // Two unassigned characters and the object replacement character are tested, too.
         for char in noncharacters.into_iter().chain(['\u{378}', '\u{2065}', '\u{fffc}']) {
             for name in [char.to_string(), format!("Asha{char}Rao")] {
                 assert!(!is_readable(&name), "{name:?}");

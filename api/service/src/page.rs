@@ -1,4 +1,4 @@
-//! Keyset pagination for every list. A page costs the same at the start and at the end of a list. Rows that are
+//! Keyset pagination for every list. Reading a page costs the same at the start and at the end of a list. Rows that are
 //! inserted between two requests neither repeat nor hide other rows.
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order, SimpleExpr};
@@ -10,52 +10,54 @@ use sea_orm::{
 /// The direction in which a page is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageDirection {
-    /// From the start of the list, or from the key `after`.
+    /// The page is read from the start of the list, or from the position `after`.
     Forward,
-    /// From the end of the list, or from the key `before`.
+    /// The page is read from the end of the list, or from the position `before`.
     Backward,
 }
 
-/// A request for one page of a list. `K` is the key of a row in the list's order.
+/// A request for one page of a list. `K` is the position of a row in the list's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest<K> {
-    /// Maximum number of rows.
+    /// Maximum number of rows of the page.
     pub limit: u32,
     /// The direction of reading.
     pub direction: PageDirection,
-    /// Only rows after this key.
+    /// The page contains only rows after this position.
     pub after: Option<K>,
-    /// Only rows before this key.
+    /// The page contains only rows before this position.
     pub before: Option<K>,
-    /// Whether to find out if there are rows before the page. That costs a statement if `after` is given.
+    /// Whether to find out if the list has rows before the page. This can cost one more statement if `after` is given.
     pub finds_previous: bool,
-    /// Whether to find out if there are rows after the page. That costs a statement if `before` is given.
+    /// Whether to find out if the list has rows after the page. This can cost one more statement if `before` is given.
     pub finds_next: bool,
 }
 
 /// One page of a list, in the list's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows.
+    /// The rows of the page.
     pub rows: Vec<T>,
-    /// Whether the list has rows before the first row of the page. May be wrong if the request did not ask.
+    /// Whether the list has rows before the first row of the page. If the request did not ask for this, it can be false
+    /// although there are such rows.
     pub has_previous: bool,
-    /// Whether the list has rows after the last row of the page. May be wrong if the request did not ask.
+    /// Whether the list has rows after the last row of the page. If the request did not ask for this, it can be false
+    /// although there are such rows.
     pub has_next: bool,
 }
 
 /// The order of a list: columns that are unique together, all in one direction.
 #[derive(Clone, Debug)]
 pub struct Keyset {
-    /// The columns, most significant first. None of them may be null.
+    /// The columns, the most significant column first. Their values must not be null.
     pub columns: Vec<SimpleExpr>,
-    /// Whether the greatest key comes first.
+    /// Whether the row with the greatest values comes first.
     pub descending: bool,
 }
 
 impl Keyset {
-    /// Builds the condition for the rows on one side of `key`. The key has one value for each column. If `inclusive`,
-    /// the row at `key` matches too.
+    /// Returns the condition for the rows after the position `key` (forward) or before it (backward). `key` has one
+    /// value for each column. If `inclusive`, the row at the position matches, too.
     fn beyond(
         &self,
         backend: DbBackend,
@@ -85,10 +87,11 @@ fn compare(left: SimpleExpr, right: SimpleExpr, greater: bool, inclusive: bool) 
     }
 }
 
-/// Writes `(a, b) > (x, y)` as `a >= x AND (a > x OR (a = x AND b > y))`.
+/// Returns the comparison of columns with values, such as `(a, b) > (x, y)`, as `a >= x AND (a > x OR (a = x AND b >
+/// y))`.
 ///
-/// MariaDB and MySQL do not use an index to compare rows. The first part looks redundant, but it lets them scan a
-/// range of the index.
+/// MariaDB and MySQL do not use an index to compare rows. The condition `a >= x` looks redundant, but it lets these
+/// databases scan a range of the index.
 fn spelled_out(columns: &[SimpleExpr], key: Vec<Value>, greater: bool, inclusive: bool) -> Condition {
     let pairs: Vec<(SimpleExpr, SimpleExpr)> =
         columns.iter().cloned().zip(key.into_iter().map(Expr::value)).collect();
@@ -103,7 +106,8 @@ fn spelled_out(columns: &[SimpleExpr], key: Vec<Value>, greater: bool, inclusive
     Condition::all().add_option(range).add(any)
 }
 
-/// Reads one page of `select`. `key_values` turns a key into values, in the order of the keyset's columns.
+/// Reads one page of `select` in the order of `keyset`. `key_values` converts a position to values, in the order of the
+/// keyset's columns.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -122,7 +126,7 @@ where
     fetch_rows(connection, select, keyset, request, key_values, read).await
 }
 
-/// Reads one page like [`fetch`], and turns each row into an item with `read`.
+/// Reads one page as [`fetch`] does, and converts each row to an item with `read`.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -150,7 +154,7 @@ where
     for column in &keyset.columns {
         page = page.order_by(column.clone(), keyset.order(request.direction));
     }
-    // Reads one row more than requested, to find out whether there are more.
+    // One row more than requested is read, to find out whether there are more rows.
     let limit = request.limit as usize;
     let found = connection.query_all(page.limit(u64::from(request.limit) + 1).as_query()).await?;
     let more = found.len() > limit;

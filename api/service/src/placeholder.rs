@@ -1,6 +1,6 @@
-//! Placeholders for unreadable courses and subjects, so that their owners still see everything else they own.
+//! Placeholders for courses and subjects whose rows cannot be read, so that their owners still see what they own.
 //!
-//! A placeholder has the value of every readable column, and a default for each unreadable one. It is never sold.
+//! A placeholder has the value of every readable column, and a default for each unreadable column. It is never sold.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::subject::{GradingMethod, ReviewPolicy};
@@ -52,7 +52,8 @@ pub(super) fn subject(row: &Unreadable) -> Option<subject::Model> {
         questions_per_test: row.column(Column::QuestionsPerTest).unwrap_or(45),
         time_limit_seconds: row.column(Column::TimeLimitSeconds).unwrap_or(3_600),
         grading_method: row.column(Column::GradingMethod).unwrap_or(GradingMethod::Highest),
-        // Stricter than the column's default: an answer key that was shown once cannot be hidden again.
+        // This policy is stricter than the default of the column, because an answer key that was shown once cannot be
+        // hidden again.
         review_policy: row.column(Column::ReviewPolicy).unwrap_or(ReviewPolicy::Never),
         version: row.column(Column::Version).unwrap_or(1),
         archived_at: archived_at(row.column(Column::ArchivedAt), created_at),
@@ -60,8 +61,8 @@ pub(super) fn subject(row: &Unreadable) -> Option<subject::Model> {
     })
 }
 
-/// Returns the time at which a placeholder was archived. Every placeholder is archived, so that clients do not
-/// offer it for sale.
+/// Returns the time since which a placeholder is archived: the stored time, or the creation if there is none. Every
+/// placeholder is archived, so that clients do not offer it for sale.
 fn archived_at(stored: Option<Option<DateTime<Utc>>>, created_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Some(stored.flatten().unwrap_or(created_at))
 }

@@ -1,6 +1,8 @@
-//! Computes the price of a selection. Quotes and purchases use the same function, which reads nothing but its input.
+//! Computes the price of a selection. Quotes and purchases use the same function, [`quote`], whose result depends only
+//! on its arguments.
 //!
-//! The price of a bundle is divided over its subjects in the same way as the tax over the lines: see [`crate::tax`].
+//! The price of a bundle is divided over its subjects in the same way as the tax over the lines: [`crate::tax`]
+//! describes it.
 
 use std::sync::Arc;
 
@@ -10,14 +12,14 @@ use jishu_entity::{CourseId, SubjectId, course, subject};
 use super::apportion::apportion;
 use super::tax::{TaxPolicy, TaxedPrice};
 
-/// The price of one subject in a selection.
+/// The price of one subject of a quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuoteLine {
     /// The subject.
     pub subject_id: SubjectId,
-    /// The price in the catalogue without offers, in minor units.
+    /// The list price of the subject in the catalogue, in minor units.
     pub list_price: i64,
-    /// The amount that is charged for the subject, in minor units. It includes the tax.
+    /// The amount to pay for the subject, in minor units. It includes the tax.
     pub price: i64,
     /// The part of `price` that is tax, in minor units.
     pub tax: i64,
@@ -25,18 +27,18 @@ pub struct QuoteLine {
     pub test_cards: i32,
 }
 
-/// The present price of a selection. Amounts are in minor units of `currency`.
+/// The price of a selection at one time. Amounts are in minor units of `currency`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// The course of all subjects in it.
+    /// The course of all subjects of the selection.
     pub course_id: CourseId,
     /// The ISO 4217 code of the currency.
     pub currency: String,
-    /// The subjects that would be bought, by subject id.
+    /// The subjects that the buyer does not own yet, with their prices, by subject id.
     pub lines: Vec<QuoteLine>,
     /// The subjects of the selection that the buyer already owns, by subject id.
     pub already_owned: Vec<SubjectId>,
-    /// The sum of the list prices.
+    /// The sum of the list prices of the lines.
     pub subtotal: i64,
     /// The reduction by offers and the bundle. See [`discount`].
     pub discount: i64,
@@ -44,7 +46,7 @@ pub struct Quote {
     pub tax: i64,
     /// The tax policy by which the tax was computed.
     pub tax_policy: Arc<TaxPolicy>,
-    /// The amount that is charged. It includes the tax.
+    /// The amount to pay. It includes the tax.
     pub total: i64,
 }
 
@@ -56,15 +58,15 @@ impl Quote {
     }
 }
 
-/// Returns the reduction by offers and a bundle: the list prices minus the prices, both as the catalogue has them. So
-/// the tax counts as part of the total only if the prices of the catalogue include it.
+/// Returns the reduction by offers and a bundle: the sum of the list prices minus the sum of the prices. Both sums are
+/// as in the catalogue, so tax that is added to the prices is taken out of the total first.
 #[must_use]
 pub fn discount(subtotal: i64, total: i64, tax: i64, is_tax_included: bool) -> i64 {
     subtotal - if is_tax_included { total } else { total - tax }
 }
 
-/// Returns the price of a single subject at `now`: the offer price while the offer lasts, and never more than the list
-/// price.
+/// Returns the price of a single subject at `now`, without added tax: the offer price during the offer, and otherwise
+/// the list price. An offer price above the list price does not count.
 #[must_use]
 pub fn price_of(subject: &subject::Model, now: DateTime<Utc>) -> i64 {
     match subject.offer_price {
@@ -73,7 +75,7 @@ pub fn price_of(subject: &subject::Model, now: DateTime<Utc>) -> i64 {
     }
 }
 
-/// Tells whether `now` is within the time of the subject's offer. The start is included, the end is not.
+/// Tells whether `now` is within the time of the subject's offer. The start belongs to this time, and the end does not.
 fn is_offered(subject: &subject::Model, now: DateTime<Utc>) -> bool {
     subject.offer_starts_at.is_none_or(|start| now >= start)
         && subject.offer_ends_at.is_none_or(|end| now < end)
@@ -82,16 +84,17 @@ fn is_offered(subject: &subject::Model, now: DateTime<Utc>) -> bool {
 /// The way in which the price of each subject is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tariff {
-    /// Each subject has its own price.
+    /// Each subject has the price at which it is sold alone.
     Separate,
     /// Each subject has a share of this bundle price, in minor units.
     Bundle(i64),
 }
 
-/// Prices the wanted subjects, leaving out those that the buyer owns.
+/// Computes the quote for the wanted subjects at the time `now`. Subjects that the buyer owns are not charged.
 ///
-/// Each subject of a bundle gets a share of the bundle's price, in proportion to its own price. So a buyer who owns
-/// some of the subjects pays only the shares of the others. A bundle never costs more than its subjects together.
+/// Each subject of a bundle gets a share of the bundle's price, in proportion to its price alone. So a buyer who owns
+/// some of the subjects pays only the shares of the other subjects. A bundle never costs more than its subjects cost
+/// separately.
 #[must_use]
 pub fn quote(
     course: &course::Model,

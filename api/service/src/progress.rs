@@ -1,8 +1,8 @@
-//! The progress of a learner: totals over all their scored sittings.
+//! Reads the progress of a learner: totals over all scored sittings of the learner.
 //!
-//! Each function reads the rows of one learner in one statement. Sums stay whole numbers, in hundredths. They are
-//! rounded once, when an average is read. A sitting counts for ever: also after its entitlement has ended, and after
-//! the subject was bought again.
+//! Each function reads the rows of one learner in one statement. Sums are whole numbers, in hundredths. They are
+//! rounded only when an average is computed. A sitting always counts, even after its entitlement has ended or the
+//! subject was bought again.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::database::{inserted, sql, whole_number_type};
 pub struct ProgressScope {
     /// The learner.
     pub owner: UserId,
-    /// Only this subject. None selects all subjects.
+    /// The subject to which the progress is limited. None selects all subjects.
     pub subject: Option<SubjectId>,
 }
 
@@ -36,20 +36,20 @@ pub struct SittingTotals {
     pub taken: i64,
     /// The sum of the percentages, in hundredths of a per cent.
     pub percentages: i64,
-    /// The best percentage, in hundredths; None without a sitting.
+    /// The best percentage, in hundredths of a per cent. None if there is no scored sitting.
     pub best: Option<i32>,
     /// The sum of the durations, in seconds.
     pub seconds: i64,
 }
 
 impl SittingTotals {
-    /// Returns the average percentage in hundredths, or None without a sitting.
+    /// Returns the average percentage in hundredths of a per cent. None if there is no scored sitting.
     #[must_use]
     pub fn average(&self) -> Option<i64> {
         scoring::average(self.percentages, self.taken)
     }
 
-    /// Adds the totals of other sittings.
+    /// Returns these totals together with the totals of other sittings.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
         Self {
@@ -61,51 +61,56 @@ impl SittingTotals {
     }
 }
 
-/// The first and the latest results of cards that were scored at least twice. Both sums are over the same cards, so
-/// they compare the same tests.
+/// The first and the latest results of cards that were scored at least twice. Both sums are over the same cards, so a
+/// comparison is fair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
 pub struct Repeated {
-    /// The number of these cards.
+    /// The number of cards that were scored at least twice.
     pub cards: i64,
-    /// The sum of the percentages of the first scored sittings, in hundredths; None without a card.
+    /// The sum of the percentages of the first scored sittings, in hundredths of a per cent. None if there is no such
+    /// card.
     pub first: Option<i64>,
-    /// The sum of the percentages of the latest scored sittings, in hundredths; None without a card.
+    /// The sum of the percentages of the latest scored sittings, in hundredths of a per cent. None if there is no such
+    /// card.
     pub latest: Option<i64>,
 }
 
 impl Repeated {
-    /// Returns the average percentage of the first sittings, in hundredths.
+    /// Returns the average percentage of the first scored sittings, in hundredths of a per cent. None if there is no
+    /// card.
     #[must_use]
     pub fn first_average(&self) -> Option<i64> {
         scoring::average(self.first?, self.cards)
     }
 
-    /// Returns the average percentage of the latest sittings, in hundredths.
+    /// Returns the average percentage of the latest scored sittings, in hundredths of a per cent. None if there is no
+    /// card.
     #[must_use]
     pub fn latest_average(&self) -> Option<i64> {
         scoring::average(self.latest?, self.cards)
     }
 
-    /// Returns the rise of the average, in hundredths of a percentage point. It is rounded on its own, so it can differ
-    /// by 1 from the difference of the two rounded averages.
+    /// Returns the rise of the average percentage from the first to the latest sittings, in hundredths of a percentage
+    /// point. None if there is no card. It is rounded separately, so it can differ by 1 from the difference of the two
+    /// rounded averages.
     #[must_use]
     pub fn improvement(&self) -> Option<i64> {
         scoring::average(self.latest? - self.first?, self.cards)
     }
 }
 
-/// The number of cards of each status.
+/// The numbers of cards by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cards {
-    /// Cards without a sitting, whose entitlement is live.
+    /// The number of cards without a sitting whose entitlement is live.
     pub available: i64,
-    /// Cards without a sitting, whose entitlement has ended. They can no longer be sat.
+    /// The number of cards without a sitting whose entitlement has ended or expired. They can no longer be sat.
     pub lost: i64,
-    /// Cards with an open sitting.
+    /// The number of cards with an open sitting.
     pub in_progress: i64,
-    /// Cards that were sat and have attempts left.
+    /// The number of cards that were sat and have attempts left, even if their entitlement has ended.
     pub completed: i64,
-    /// Cards without attempts left.
+    /// The number of cards without attempts left.
     pub exhausted: i64,
 }
 
@@ -116,7 +121,7 @@ impl Cards {
         self.available + self.lost + self.in_progress + self.completed + self.exhausted
     }
 
-    /// Returns the counter of a status.
+    /// Returns the counter for cards of this status. `is_entitled` tells whether their entitlement is live.
     fn counter(&mut self, status: CardStatus, is_entitled: bool) -> &mut i64 {
         match status {
             CardStatus::Available if is_entitled => &mut self.available,
@@ -128,16 +133,16 @@ impl Cards {
     }
 }
 
-/// Totals of the answers to the questions of a topic.
+/// Totals of a learner's answers to the questions of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSum {
     /// The name of the topic.
     pub name: String,
-    /// The totals. The maximum score is not stored, so it is 0 here.
+    /// The totals of the topic. The maximum score is not stored, so `max_score` is 0 here.
     pub tally: Tally,
 }
 
-/// Reads the totals of the scored sittings, by subject. Leaves out subjects without one.
+/// Reads the totals of the scored sittings, by subject. Leaves out subjects without a scored sitting.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -183,7 +188,7 @@ impl From<OfSubject> for SittingTotals {
     }
 }
 
-/// Reads the results of the cards that were scored at least twice.
+/// Reads the sums of the first and the latest results of the cards that were scored at least twice.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -192,7 +197,8 @@ pub async fn repeated(services: &Services, scope: ProgressScope) -> Result<Repea
     let backend = services.database.backend();
     let whole = whole_number_type(backend);
     let of_subject = if scope.subject.is_some() { "AND subject_id = ? " } else { "" };
-    // Only one sitting of a card is open at a time, so its attempts ended in the order of their numbers.
+    // Only one sitting of a card is open at a time, so the sittings of a card ended in the order of their attempt
+    // numbers.
     let text = format!(
         "SELECT COUNT(*) AS cards, CAST(SUM(early.percentage) AS {whole}) AS first, \
          CAST(SUM(late.percentage) AS {whole}) AS latest \
@@ -210,7 +216,7 @@ pub async fn repeated(services: &Services, scope: ProgressScope) -> Result<Repea
 
 type Moment = Option<DateTime<Utc>>;
 
-/// Counts the cards of every subject that the learner owns or has owned, over all purchases.
+/// Counts the cards of the learner by subject, over all purchases, including refunded and expired ones.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -222,7 +228,8 @@ pub async fn cards(services: &Services, scope: ProgressScope) -> Result<BTreeMap
     if let Some(subject) = scope.subject {
         select = select.filter(Column::SubjectId.eq(subject));
     }
-    // The present time is compared below and not in the statement, so the statement's text never changes.
+    // The present time is compared in the loop below and not in the statement, so the text of the statement never
+    // changes.
     let entitlement: RelationDef = Entity::belongs_to(entitlement::Entity)
         .from((Column::PurchaseId, Column::SubjectId))
         .to((entitlement::Column::PurchaseId, entitlement::Column::SubjectId))
@@ -249,7 +256,7 @@ pub async fn cards(services: &Services, scope: ProgressScope) -> Result<BTreeMap
     Ok(cards)
 }
 
-/// Reads the totals of the topics that the learner was asked about, by subject, in the order of the topics' ids.
+/// Reads the learner's totals by topic. The result has the topics by subject, in the order of the topics' ids.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -283,7 +290,7 @@ pub async fn topics(
     Ok(topics)
 }
 
-/// Reads the latest scored sittings, at most `last`, in the order in which they ended.
+/// Reads the latest scored sittings, at most `last` of them, in the order in which they ended.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -303,7 +310,7 @@ pub async fn trend(
     Ok(latest)
 }
 
-/// Selects the scored sittings of a scope.
+/// Selects the scored sittings of the learner and the subject of a scope.
 fn scored(scope: ProgressScope) -> Select<test_session::Entity> {
     let mut select = test_session::Entity::of(scope.owner).filter(test_session::Column::Score.is_not_null());
     if let Some(subject) = scope.subject {
@@ -312,14 +319,15 @@ fn scored(scope: ProgressScope) -> Select<test_session::Entity> {
     select
 }
 
-/// Returns the sum of a column as a whole number, which not every database gives for a sum.
+/// Returns the sum of a column, cast to a whole number. Some databases return another type for a sum.
 fn sum(backend: DbBackend, column: test_session::Column) -> SimpleExpr {
     column.sum().cast_as(whole_number_type(backend))
 }
 
-/// Adds the topics of a sitting to the learner's totals, in one statement. `topics` has each topic once.
+/// Adds the tallies of a sitting's topics to the learner's stored totals, in one statement. `topics` must contain each
+/// topic at most once.
 ///
-/// The caller is the transaction that closes the sitting, and holds the lock on the learner's row.
+/// Must be called in the transaction that closes the sitting, after it has locked the learner's row.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,8 +1,8 @@
-//! Percentiles: the position of a sitting among all learners who sat the same paper.
+//! Percentiles: the rank of a sitting among all learners who sat the same paper.
 //!
-//! Each learner counts once, by their first scored sitting of a paper, so learners who practise a lot do not count more
-//! often than others. The number of learners with each score is updated when a sitting ends ([`rank`]). So a percentile
-//! adds up a few hundred rows, however many learners sat the paper.
+//! Each learner counts once, by the first scored sitting of a paper, so learners who practise a lot do not count more
+//! often. The number of learners with each score is updated when a sitting ends ([`rank`]). So computing a percentile
+//! reads a few hundred rows, however many learners sat the paper.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,11 @@ use sea_orm::{
 use super::{Services, scoring};
 use crate::database::{sql, whole_number_type};
 
-/// Counts a learner among those who sat a paper, unless they are counted already. Returns true if they were counted
-/// now. The caller must then mark the sitting of this score as `ranked`, in the same transaction.
+/// Counts a learner with a score among those who sat a paper, unless the learner is counted already. Returns true if
+/// this call counted the learner. Then the caller must mark the sitting with this score as `ranked`, in the same
+/// transaction.
 ///
-/// The caller is the transaction that closes the sitting, and holds the lock on the learner's row.
+/// Must be called in the transaction that closes the sitting, after it has locked the learner's row.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -54,8 +55,9 @@ pub async fn rank(
     Ok(true)
 }
 
-/// Reads the percentiles of these sittings in one statement, as [`scoring::percentile`] defines them. Leaves out open
-/// sittings and those of other users. A later sitting is ranked as if it had been the learner's first one.
+/// Computes the percentiles of these sittings from one statement, as [`scoring::percentile`] defines them. Leaves out
+/// sittings without a score and those of other users. A later sitting is ranked as if it had been the learner's first
+/// one.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -89,7 +91,7 @@ pub async fn percentiles(
     for row in rows {
         let (score, first): (i32, Option<i32>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         let (at_or_below, all): (i64, i64) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
-        // Take the learner's first sitting out, and count this one in its place.
+        // The learner's counted sitting is taken out of the numbers, and this sitting is counted in its place.
         let others = all - i64::from(first.is_some());
         let others_at_or_below = at_or_below - i64::from(first.is_some_and(|first| first <= score));
         if let Some(percentile) = scoring::percentile(others_at_or_below + 1, others + 1) {

@@ -1,12 +1,12 @@
-//! Reasons that staff give for what they do.
+//! Checks the reasons that staff give for their actions.
 
 use crate::name::has_visible;
 
-/// Maximum number of characters of a reason.
+/// Maximum number of characters in a reason.
 pub const MAX_REASON_CHARS: usize = 1_000;
 
-/// Trims a reason for storage. Returns None if it is blank, too long, or contains control characters other than line
-/// breaks and tabs.
+/// Returns a reason without the space around it. Returns None if it has no visible character, is longer than
+/// [`MAX_REASON_CHARS`], or contains control characters other than line feeds and tabs.
 pub(crate) fn trimmed(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');

@@ -1,6 +1,7 @@
-//! Computes marks, percentages and grades. Every way to end a sitting uses the same function, [`score`].
+//! Computes marks, percentages, grades and percentiles. All sittings are scored by the same function, [`score`],
+//! whether the learner submits or the server closes them.
 //!
-//! Marks are in hundredths of a mark and percentages in hundredths of a per cent, so sums are exact. Rounding is half
+//! Marks are in hundredths of a mark and percentages in hundredths of a per cent, so sums are exact. Halves are rounded
 //! away from zero, as people do it on paper.
 
 use std::cmp::Ordering;
@@ -10,10 +11,11 @@ use jishu_entity::{TopicId, paper, subject};
 use question_formats::typed_text::TextPattern;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-/// Maximum number of characters of a text that a learner types, and of a text that is accepted.
+/// Maximum number of characters in a text that a learner types, and in a text that a key accepts.
 pub const MAX_ANSWER_CHARS: usize = 500;
 
-/// The marks of one answer, in hundredths of a mark. NEET UG and JEE Main give +4, -1 and 0.
+/// The marks for one question, in hundredths of a mark. NEET UG and JEE Main give +4 marks for a correct answer, -1 for
+/// a wrong answer and 0 for no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
     /// The marks of a correct answer.
@@ -32,7 +34,7 @@ impl Marks {
         self.correct > 0 && self.correct > self.wrong && self.correct > self.unanswered
     }
 
-    /// Returns the most marks that a question can earn.
+    /// Returns the greatest of the three marks, in hundredths of a mark.
     #[must_use]
     pub fn highest(self) -> i64 {
         self.correct.max(self.wrong).max(self.unanswered).into()
@@ -55,23 +57,24 @@ impl From<&subject::Model> for Marks {
     }
 }
 
-/// The correct answer to a question.
+/// The key of a question: the answers that count as correct.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerKey {
-    /// Exactly these options, as bits: bit n is the option at the author's position n.
+    /// The learner must choose exactly these options. They are bits: bit n, counted from 0 for the lowest bit, is the
+    /// option at the author's position n, counted from 0.
     Options(i64),
-    /// A number within a tolerance.
+    /// The learner must give a number within a tolerance.
     Number {
-        /// The number.
+        /// The correct number.
         value: Decimal,
-        /// The largest allowed distance of an answer from the number, inclusive.
+        /// The largest distance from the number at which an answer is still correct.
         tolerance: Decimal,
     },
-    /// One of several texts.
+    /// The learner must type one of several texts.
     Texts(TextKey),
 }
 
-/// The accepted texts of a short answer.
+/// The texts that are accepted as the answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextKey {
     texts: Vec<String>,
@@ -80,7 +83,7 @@ pub struct TextKey {
 }
 
 impl TextKey {
-    /// Prepares accepted texts, in which `*` stands for any characters.
+    /// Prepares the accepted texts for comparisons. A `*` in a text matches any characters.
     #[must_use]
     pub fn new(texts: Vec<String>, is_case_sensitive: bool) -> Self {
         let patterns = texts.iter().map(|text| TextPattern::new(text, is_case_sensitive)).collect();
@@ -93,7 +96,7 @@ impl TextKey {
         &self.texts
     }
 
-    /// Tells whether capital and small letters differ.
+    /// Tells whether a learner must type capital and small letters as in the accepted text.
     #[must_use]
     pub fn is_case_sensitive(&self) -> bool {
         self.is_case_sensitive
@@ -111,33 +114,33 @@ impl TextKey {
 pub struct LearnerAnswer {
     /// The chosen options, as bits like those of [`AnswerKey::Options`].
     pub options: i64,
-    /// The number that the learner gave.
+    /// The number that the learner gave. None if the learner gave no number.
     pub number: Option<Decimal>,
-    /// The text that the learner typed.
+    /// The text that the learner typed. None if the learner typed no text.
     pub text: Option<String>,
 }
 
 impl LearnerAnswer {
-    /// Tells whether the learner answered.
+    /// Tells whether the learner gave an answer: at least one chosen option, a number or a text.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.options != 0 || self.number.is_some() || self.text.is_some()
     }
 }
 
-/// The judgement of an answer.
+/// The judgement of the answer to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The answer is correct.
     Correct,
     /// The answer is wrong.
     Wrong,
-    /// There is no answer.
+    /// The learner gave no answer.
     Unanswered,
 }
 
-/// Judges one answer. If several options are correct, the learner must choose all of them and no other: there are no
-/// partial marks.
+/// Judges the answer to one question. If several options are correct, the learner must choose all of them and no other
+/// option: there are no partial marks.
 #[must_use]
 pub fn judge(key: &AnswerKey, answer: &LearnerAnswer) -> Verdict {
     if !answer.is_given() {
@@ -146,7 +149,7 @@ pub fn judge(key: &AnswerKey, answer: &LearnerAnswer) -> Verdict {
     let is_correct = match key {
         AnswerKey::Options(correct) => answer.options == *correct,
         AnswerKey::Number { value, tolerance } => answer.number.is_some_and(|number| {
-            // If the subtraction overflows, the numbers are too far apart.
+            // If the subtraction overflows, the numbers are too far apart, so the answer is wrong.
             number.checked_sub(*value).is_some_and(|distance| distance.abs() <= *tolerance)
         }),
         AnswerKey::Texts(key) => answer.text.as_deref().is_some_and(|typed| key.accepts(typed)),
@@ -155,7 +158,7 @@ pub fn judge(key: &AnswerKey, answer: &LearnerAnswer) -> Verdict {
 }
 
 impl Marks {
-    /// Returns the marks of a verdict.
+    /// Returns the marks for a verdict, in hundredths of a mark.
     #[must_use]
     pub fn of(self, verdict: Verdict) -> i32 {
         match verdict {
@@ -166,12 +169,12 @@ impl Marks {
     }
 }
 
-/// Totals of answers.
+/// Totals over the answers to several questions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// The marks, in hundredths.
+    /// The sum of the marks, in hundredths of a mark.
     pub score: i64,
-    /// The most marks that were possible, in hundredths.
+    /// The maximum of the sum of the marks, in hundredths of a mark.
     pub max_score: i64,
     /// The number of correct answers.
     pub correct: i32,
@@ -182,7 +185,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts an answer.
+    /// Adds one question with its verdict to the totals.
     pub fn add(&mut self, marks: Marks, verdict: Verdict) {
         self.score += i64::from(marks.of(verdict));
         self.max_score += marks.highest();
@@ -193,24 +196,25 @@ impl Tally {
         }
     }
 
-    /// Returns the score in per cent of the maximum, in hundredths. A negative score has a negative percentage. The
-    /// percentage is 0 if the maximum is 0.
+    /// Returns the score as a percentage of the maximum score, in hundredths of a per cent. A negative score has a
+    /// negative percentage. Returns 0 if the maximum score is 0.
     #[must_use]
     pub fn percentage(&self) -> i32 {
         percentage(self.score, self.max_score)
     }
 }
 
-/// The tally of a whole sitting, and of each of its topics in the order of their ids.
+/// The tally of a whole sitting, and the tallies of its topics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Score {
     /// The tally of all questions.
     pub total: Tally,
-    /// The tally of each topic.
+    /// The tally of each topic of the sitting, by topic id.
     pub topics: Vec<(TopicId, Tally)>,
 }
 
-/// Scores a sitting. `questions` has each question once, with the last saved answer.
+/// Scores a sitting. `questions` has each question of the paper once, with its topic, its key and the last saved
+/// answer. The answer is empty if the learner saved no answer to the question.
 #[must_use]
 pub fn score<'q>(
     marks: Marks,
@@ -232,7 +236,8 @@ pub fn score<'q>(
     score
 }
 
-/// Returns `part` in per cent of `whole`, in hundredths of a per cent. Returns 0 if `whole` is 0.
+/// Returns `part` as a percentage of `whole`, in hundredths of a per cent, with halves rounded away from zero. Returns
+/// 0 if `whole` is 0.
 #[must_use]
 pub fn percentage(part: i64, whole: i64) -> i32 {
     if whole == 0 {
@@ -246,7 +251,8 @@ pub fn percentage(part: i64, whole: i64) -> i32 {
     })
 }
 
-/// Returns an average as a whole number, rounded half away from zero. Returns None if `count` is 0.
+/// Returns `sum` divided by `count` as a whole number, with halves rounded away from zero. Returns None if `count` is
+/// 0.
 #[must_use]
 pub fn average(sum: i64, count: i64) -> Option<i64> {
     if count == 0 {
@@ -255,7 +261,7 @@ pub fn average(sum: i64, count: i64) -> Option<i64> {
     i64::try_from(divide(i128::from(sum), i128::from(count))).ok()
 }
 
-/// Divides, rounding half away from zero. `by` must not be zero.
+/// Divides two numbers, with halves rounded away from zero. `by` must not be zero.
 fn divide(number: i128, by: i128) -> i128 {
     let (quotient, rest) = (number / by, number % by);
     match (2 * rest.abs()).cmp(&by.abs()) {
@@ -264,7 +270,8 @@ fn divide(number: i128, by: i128) -> i128 {
     }
 }
 
-/// Returns the grade of a card from the scores of its sittings, which are in order. Returns None without a score.
+/// Returns the grade of a card from the scores of its sittings, which must be in the order of the sittings. Returns
+/// None if there are no scores.
 #[must_use]
 pub fn grade(method: GradingMethod, scores: &[i32]) -> Option<i32> {
     match method {
@@ -279,9 +286,9 @@ pub fn grade(method: GradingMethod, scores: &[i32]) -> Option<i32> {
     }
 }
 
-/// Returns the percentile of a score: 100 times the number of learners with the same score or a lower one, the learner
-/// included, divided by the number of all learners. Has 7 decimal places, so few percentiles are equal. Returns None if
-/// `all` is 0.
+/// Returns the percentile of a score: 100 times the number of learners with the same score or a lower score, divided by
+/// the number of all learners. The learner is included in both numbers. The percentile has 7 decimal places, so few
+/// learners have the same percentile. Returns None if `all` is 0.
 ///
 /// This is the percentile score of the National Testing Agency for one session of JEE (Main), from its "Normalization
 /// procedure based on Percentile Score" (information bulletin, <https://jeemain.nta.nic.in/>): 100 x number of

@@ -1,7 +1,7 @@
-//! Log lines about possible attacks. Each line has the client's address, and never an e-mail address.
+//! Writes log lines about possible attacks. Each line has the client's address, and never an e-mail address.
 //!
-//! The messages and the field `client` must not change: the documented fail2ban filter matches them, and a test
-//! compares both. The lines contain no text from clients, only numbers and addresses.
+//! The messages and the field `client` must not change, because the documented fail2ban filter matches them. A test
+//! compares the filter with the lines. The lines contain no text from clients, only numbers, addresses and fixed words.
 
 use crate::limit::address::ClientAddress;
 use crate::limit::bucket::RetryAfter;
@@ -19,7 +19,7 @@ pub fn sign_in_failed(client: ClientAddress, reason: &'static str, user: Option<
     event!(warn, "sign-in failed", client, reason, user = user.map(|user| user.0));
 }
 
-/// Logs that a sign-in was refused because the account had too many failures.
+/// Logs that a sign-in was refused because the account had too many failed sign-ins.
 pub fn account_locked(client: ClientAddress, wait: RetryAfter) {
     event!(warn, "account locked", client, retry_after_seconds = wait.seconds());
 }
@@ -49,7 +49,7 @@ pub fn session_ended(client: ClientAddress) {
     event!(info, "access token of an ended session refused", client, reason = "session ended");
 }
 
-/// Logs that a request, or one field of a request, was refused because a budget was spent.
+/// Logs that a request, or one field of a request, was refused because the named budget was spent.
 pub fn too_many_requests(client: ClientAddress, budget: &'static str, wait: RetryAfter) {
     event!(warn, "too many requests", client, budget, retry_after_seconds = wait.seconds());
 }

@@ -1,4 +1,4 @@
-//! The settings of a subject's tests: questions, time, marks, attempts and review.
+//! Checks and stores the settings of a subject's tests: questions, time, marks, attempts and review.
 
 mod blueprint;
 
@@ -22,67 +22,67 @@ pub(crate) use blueprint::count_questions;
 use blueprint::questions_of;
 pub use blueprint::{BlueprintPart, blueprint};
 
-/// Maximum number of questions of a test.
+/// Maximum number of questions in a test.
 pub const MAX_QUESTIONS_PER_TEST: i32 = 200;
-/// Maximum number of parts of a blueprint.
+/// Maximum number of parts in a blueprint.
 pub const MAX_BLUEPRINT_PARTS: i32 = 50;
-/// Maximum of the marks of a question, in hundredths. Negative marks have the same limit.
+/// Maximum of the marks for a question, in hundredths of a mark. The minimum is the same number with a minus sign.
 const MAX_MARKS_HUNDREDTHS: i32 = 1_000_00;
-/// The allowed durations of a sitting.
+/// The allowed time limits of a sitting, in seconds.
 const TIME_LIMIT_SECONDS: std::ops::RangeInclusive<i32> = 10..=86_400;
 
-/// New values of settings. A setting of None keeps its value.
+/// New values for the settings of a subject's tests. None leaves a setting as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TestSettingsChange {
-    /// Marks for a correct answer.
+    /// The marks for a correct answer, with at most two decimal places.
     pub correct: Option<Decimal>,
-    /// Marks for a wrong answer.
+    /// The marks for a wrong answer, with at most two decimal places.
     pub wrong: Option<Decimal>,
-    /// Marks for no answer.
+    /// The marks for no answer, with at most two decimal places.
     pub unanswered: Option<Decimal>,
-    /// The number of questions of a test.
+    /// The number of questions in a test.
     pub questions_per_test: Option<i32>,
-    /// The duration of a sitting, in seconds.
+    /// The time limit of a sitting, in seconds.
     pub time_limit_seconds: Option<i32>,
-    /// The number of attempts of each card that is bought later.
+    /// The maximum number of attempts of cards that are bought after the change.
     pub max_attempts: Option<i32>,
-    /// The way in which the sittings of a card give its grade.
+    /// The way in which the grade of a card is computed from its sittings.
     pub grading_method: Option<GradingMethod>,
-    /// The time from which learners see the key.
+    /// The rule about when learners see the keys after a sitting.
     pub review_policy: Option<ReviewPolicy>,
-    /// The blueprint of a test. An empty one removes the blueprint.
+    /// The blueprint of the tests. An empty list removes the blueprint.
     pub blueprint: Option<Vec<BlueprintPart>>,
 }
 
-/// A reason not to change the settings.
+/// A reason not to change the settings. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     NotFound,
     /// The request changes no setting.
-    #[error("Give something to change.")]
+    #[error("The request changes no setting. Give at least one setting.")]
     NothingChanged,
     /// The marks are out of range, or have more than two decimal places.
     #[error("The setting \"{0}\" must be -1000.00 to 1000.00, with at most two decimal places.")]
     Marks(Setting),
-    /// A wrong answer or no answer would earn as much as a right one.
+    /// A correct answer would earn no marks, or not more than a wrong answer or no answer.
     #[error(
         "A correct answer must earn more than 0 marks, more than a wrong answer and more than no answer. These \
          settings give {correct} for a correct answer, {wrong} for a wrong answer and {unanswered} for no answer."
     )]
     Scheme {
-        /// Marks for a correct answer.
+        /// The marks for a correct answer that the change would lead to.
         correct: Decimal,
-        /// Marks for a wrong answer.
+        /// The marks for a wrong answer that the change would lead to.
         wrong: Decimal,
-        /// Marks for no answer.
+        /// The marks for no answer that the change would lead to.
         unanswered: Decimal,
     },
     /// A number is out of range.
     #[error("The setting \"{setting}\" must be {least} to {most}; {given} was given.")]
     Range {
-        /// The setting.
+        /// The setting that is out of range.
         setting: Setting,
         /// The minimum.
         least: i32,
@@ -91,40 +91,40 @@ pub enum SettingsRefusal {
         /// The number that was given.
         given: i64,
     },
-    /// The blueprint and the number of questions disagree.
+    /// The sum of the questions in the blueprint is not the number of questions in a test.
     #[error(
         "The parts of the blueprint have {parts} questions together, but the number of questions of a test is {given}. \
-         Give only one of the two."
+         Give equal numbers, or only one of the two settings."
     )]
     Disagreement {
-        /// The sum of the parts.
+        /// The sum of the questions of all parts of the blueprint.
         parts: i64,
-        /// The number of questions of a test.
+        /// The number of questions in a test.
         given: i32,
     },
     /// The subject has no such topic.
-    #[error("The subject has no topic \"{0}\". Topics come with the questions that are imported.")]
+    #[error("The subject has no topic \"{0}\". Correct its name, or import questions with this topic first.")]
     NoSuchTopic(String),
 }
 
 /// A setting of the tests of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// Marks for a correct answer.
+    /// The marks for a correct answer.
     Correct,
-    /// Marks for a wrong answer.
+    /// The marks for a wrong answer.
     Wrong,
-    /// Marks for no answer.
+    /// The marks for no answer.
     Unanswered,
-    /// The number of questions of a test.
+    /// The number of questions in a test.
     QuestionsPerTest,
-    /// The duration of a sitting, in seconds.
+    /// The time limit of a sitting, in seconds.
     TimeLimit,
-    /// The number of sittings of a card.
+    /// The maximum number of attempts of a card.
     MaxAttempts,
     /// The number of parts of the blueprint, or the sum of their questions.
     Blueprint,
-    /// The number of questions of one part of the blueprint.
+    /// The number of questions in one part of the blueprint.
     BlueprintQuestions,
 }
 
@@ -152,7 +152,8 @@ struct UpdateCommand {
     now: DateTime<Utc>,
 }
 
-/// Changes the settings of a subject's tests. Papers that exist keep their settings.
+/// Changes the settings of a subject's tests, and reads the catalogue again. Papers that were made before keep their
+/// settings.
 ///
 /// # Errors
 /// See [`SettingsRefusal`].
@@ -173,14 +174,16 @@ pub async fn update(
         .database
         .write_for(subject, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
-    // The settings are stored, so a failure here is no error. The catalogue is read again a few seconds later.
+    // The settings are stored, so the update succeeds even if reading the catalogue fails. The catalogue is read again
+    // a few seconds later.
     if let Err(error) = services.catalog.reload().await {
         tracing::warn!(%error, "the catalogue could not be read after test settings were changed; it is read again soon");
     }
     Ok(())
 }
 
-/// Checks all settings except the marks, which [`scheme`] checks together with the stored ones.
+/// Checks the numbers of a change and the size of its blueprint, but not its marks. [`scheme`] checks the marks
+/// together with the stored marks.
 pub(crate) fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> {
     let range = |setting, value: Option<i32>, least, most| match value {
         Some(given) if !(least..=most).contains(&given) => {
@@ -227,7 +230,7 @@ pub(crate) fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> 
     }
 }
 
-/// Converts marks to hundredths, or returns the stored ones if none are given.
+/// Converts marks to hundredths of a mark, and checks them. Returns the stored marks `before` if none are given.
 fn hundredths(setting: Setting, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsRefusal> {
     let Some(marks) = marks else { return Ok(before) };
     let hundredths =
@@ -238,7 +241,8 @@ fn hundredths(setting: Setting, marks: Option<Decimal>, before: i32) -> Result<i
         .ok_or(SettingsRefusal::Marks(setting))
 }
 
-/// Combines the new marks with the stored ones, and checks the resulting marking scheme.
+/// Returns the marks after a change: the new marks, and the stored marks `before` where the change has none. Refuses
+/// marks that are out of range or do not favour correct answers.
 pub(crate) fn scheme(change: &TestSettingsChange, before: &subject::Model) -> Result<Marks, SettingsRefusal> {
     let marks = Marks {
         correct: hundredths(Setting::Correct, change.correct, before.marks_correct)?,
@@ -256,7 +260,9 @@ pub(crate) fn scheme(change: &TestSettingsChange, before: &subject::Model) -> Re
     })
 }
 
-/// Stores the new settings and an audit event.
+/// Stores the new settings, adds 1 to the version of the subject, and appends an audit event. A blueprint with parts
+/// also sets the number of questions of a test. Refuses a new number of questions that disagrees with the stored
+/// blueprint.
 async fn run(
     transaction: &DatabaseTransaction,
     command: &UpdateCommand,
@@ -301,7 +307,7 @@ async fn run(
     Ok(())
 }
 
-/// Returns the settings as a JSON object, for the audit trail.
+/// Returns the settings of a subject's tests as a JSON object, for the audit trail.
 fn settings(subject: &subject::Model, blueprint: &[BlueprintPart]) -> serde_json::Value {
     serde_json::json!({
         "marksCorrect": subject.marks_correct,

@@ -1,7 +1,7 @@
-//! Traces: which work begins one, and how their context is passed on in the header `traceparent` of W3C.
+//! Traces: makes their spans, and passes their context on in the header `traceparent` of W3C.
 //! <https://www.w3.org/TR/trace-context/>
 //!
-//! The server sets up the tracer if it traces. This crate does not know how a trace is sent.
+//! The server installs a tracer with [`switch_on`], if it traces. This crate does not know how a trace is sent.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,57 +10,58 @@ use tracing::Span;
 
 use crate::metrics::StatementName;
 
-/// The name of the header.
+/// The name of the header that contains the context of a trace.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// The target of the spans that are part of traces.
+/// The tracing target of all spans that are part of traces.
 pub const TRACE_TARGET: &str = "jishu::trace";
 
-/// A statement that has ended.
+/// A statement of the database that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedStatement<'s> {
-    /// Its verb and its first table.
+    /// The verb of the statement and its first table.
     pub name: StatementName,
-    /// Its text, without the values of its parameters.
+    /// The text of the statement, without the values of its parameters.
     pub text: &'s str,
-    /// How long it took.
+    /// The time that the statement took.
     pub elapsed: Duration,
-    /// Whether it failed.
+    /// Whether the statement failed.
     pub failed: bool,
 }
 
-/// How this process traces.
+/// The functions and the sampling ratio with which this process traces.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceHooks {
-    /// Returns the header for the current span.
+    /// Returns the value of the header `traceparent` for the current span. None if the span is not part of a trace.
     pub traceparent: fn() -> Option<String>,
-    /// The share of traces that are sampled: 0 to 1.
+    /// The share of possible traces that are recorded, from 0 to 1.
     pub ratio: f64,
-    /// Adds a statement to the trace of the current span. Does nothing if the span is not part of a trace.
+    /// Adds a statement of the database to the trace of the current span. Does nothing if the span is not part of a
+    /// trace.
     pub add_statement: fn(EndedStatement<'_>),
 }
 
 static HOOKS: OnceLock<TraceHooks> = OnceLock::new();
 
-/// Switches traces on for this process. Only the first call has an effect.
+/// Switches traces on for this process. A second call has no effect.
 pub fn switch_on(hooks: TraceHooks) {
     let _ = HOOKS.set(hooks);
 }
 
-/// Returns whether the server traces.
+/// Returns whether traces are switched on for this process.
 #[must_use]
 pub fn is_on() -> bool {
     HOOKS.get().is_some()
 }
 
-/// Makes the first span of a new trace if the trace is sampled. Otherwise returns a disabled span, so that work that is not
-/// sampled costs no spans.
+/// Makes the first span of a new trace if chance selects this work for a trace. Otherwise returns a disabled span, so
+/// that other work costs no spans.
 pub fn first_span(make: impl FnOnce() -> Span) -> Span {
     let is_sampled = HOOKS.get().is_some_and(|hooks| rand::random::<f64>() < hooks.ratio);
     if is_sampled { make() } else { Span::none() }
 }
 
-/// Makes a span of the current trace. Returns a disabled span if the current span is not part of a trace.
+/// Makes a span in the current trace. Returns a disabled span if the current span is not part of a trace.
 pub fn span(make: impl FnOnce() -> Span) -> Span {
     if is_on() && is_in_trace() { make() } else { Span::none() }
 }
@@ -79,7 +80,8 @@ pub(crate) fn add_statement(statement: EndedStatement<'_>) {
     }
 }
 
-/// Returns the header for a request that is sent now. None if the current work is not part of a trace.
+/// Returns the value of the header `traceparent` for a request that the server sends now. None if the current work is
+/// not part of a trace.
 #[must_use]
 pub fn traceparent() -> Option<String> {
     HOOKS.get().and_then(|hooks| (hooks.traceparent)())

@@ -1,4 +1,5 @@
-//! The server of the kill harness, which can be ended at the boundaries of `jishu_service::fault`.
+//! The server for the kill tests. It is the same as `jishu`, but a test can end its process at the boundaries of
+//! `jishu_service::failpoint`.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The commands `jishu backup`, `jishu verify-backup` and `jishu restore`: make a backup, check one, and put one in
-//! place of a database.
+//! The commands `jishu backup`, `jishu verify-backup` and `jishu restore`: make a backup of a database, check a backup,
+//! and put a backup in place of a database.
 
 use std::path::{Path, PathBuf};
 
@@ -24,15 +24,15 @@ pub(super) struct BackupArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct VerifyBackupArgs {
-    /// The file that `jishu backup`, `pg_dump` or `mariadb-dump` made, or the URL of a database that was restored from a
-    /// backup. A URL is only read. Other users can see arguments: give a URL with a password in the variable, or leave the
-    /// password to the file of PGPASSFILE.
+    /// The file that `jishu backup`, `pg_dump` or `mariadb-dump` made, or the URL of a database that was restored from
+    /// a backup. The command only reads that database. Other users can see the arguments of a command: give a URL with
+    /// a password in the environment variable, or leave the password to the file of PGPASSFILE.
     #[arg(env = "JISHU_BACKUP_TO_VERIFY", value_name = "FILE_OR_URL", hide_env_values = true)]
     backup: String,
 
-    /// The URL of a database server, for the file of `pg_dump` or `mariadb-dump`. The file is restored into a new database
-    /// there, which is dropped afterwards. Do not give the server of your users. Other users can see arguments: give a URL
-    /// with a password in the variable.
+    /// The URL of a database server, for the file of `pg_dump` or `mariadb-dump`. The file is restored into a new
+    /// database on this server, which is dropped afterwards. Do not give the server that your users use. Other users
+    /// can see the arguments of a command: give a URL with a password in the environment variable.
     #[arg(long, env = "JISHU_SCRATCH_URL", value_name = "URL", hide_env_values = true)]
     scratch_url: Option<String>,
 }
@@ -42,11 +42,13 @@ pub(super) struct RestoreArgs {
     /// The file that `jishu backup` made.
     file: PathBuf,
 
-    /// Replace an existing database. The old one is kept beside it, under a name with the time.
+    /// Replace an existing database. Its old file is kept in the same folder, under a name with the time of the
+    /// restore.
     #[arg(long, visible_alias = "yes")]
     replace: bool,
 
-    /// Restore a backup even if some rows are wrong. The command reports them. It always refuses a damaged file.
+    /// Restore a backup even if some of its rows are wrong. The command reports these rows. It always refuses a damaged
+    /// file.
     #[arg(long)]
     accept_problems: bool,
 
@@ -66,7 +68,8 @@ struct DatabaseFiles {
 }
 
 impl DatabaseFiles {
-    /// Returns the file of the database. For a server, the error names its own tools.
+    /// Returns the path of the SQLite file. For a database server, returns an error that names the tools of that
+    /// server. A database in memory is an error, too.
     fn file(&self) -> Result<PathBuf, String> {
         let url = &self.config.database_url;
         let instead = match url.split(':').next().unwrap_or_default() {
@@ -134,7 +137,7 @@ pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
     judge(&file.display().to_string(), &report)
 }
 
-/// Prints the findings, and fails if there are faults.
+/// Prints the findings of a verification. Returns an error if the backup has faults.
 fn judge(name: &str, report: &BackupReport) -> CommandResult {
     print_findings(report);
     if report.faults().is_empty() {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{CommandResult, values};
 use crate::config::DatabaseConfig;
 
-/// The exit code if the check itself failed. Problems that it found have the exit code 1.
+/// The exit code if the check itself failed. If the check found problems, the exit code is 1.
 const EXIT_CODE_CHECK_FAILED: i32 = 2;
 
 #[derive(Args, Debug)]
@@ -25,10 +25,10 @@ pub(super) struct CheckArgs {
 /// The format of a report on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// For machines: one JSON object.
+    /// One JSON object for programs.
     Json,
 }
 
@@ -56,8 +56,8 @@ pub(super) async fn run(args: CheckArgs) -> CommandResult {
             }
             match report.problems.len() {
                 0 => values::outcome(&bad),
-                1 => Err("1 kind of problem was found".into()),
-                kinds => Err(format!("{kinds} kinds of problems were found").into()),
+                1 => Err("1 kind of problem was found: see the report".into()),
+                kinds => Err(format!("{kinds} kinds of problems were found: see the report").into()),
             }
         }
         Err(error) => {

@@ -1,5 +1,5 @@
-//! The command `jishu health`: asks a running server whether it is ready. Some images have
-//! no other client of HTTP.
+//! The command `jishu health`: asks a running server whether it is ready. Some container images have no other HTTP
+//! client.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use clap::Args;
 use super::CommandResult;
 use crate::config::ListenAddress;
 
-/// The time that the server may take to respond. Its check takes at most two seconds.
+/// Maximum time until the server responds. The server's own check of its readiness takes at most two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Args, Debug)]
 pub(super) struct HealthArgs {
-    /// The address of the check. By default it is /health/ready at the address of --listen on this machine.
+    /// The URL of the readiness check. By default it is /health/ready at the address of --listen.
     #[arg(value_name = "URL")]
     url: Option<String>,
 
@@ -22,8 +22,8 @@ pub(super) struct HealthArgs {
     listen: ListenAddress,
 }
 
-/// Returns the URL of the check of a server that listens on this address. One that listens on all addresses is asked over
-/// loopback.
+/// Returns the URL of the readiness check of a server that listens on this address. If the server listens on all
+/// addresses, the URL has the loopback address.
 fn check_of(listen: &str) -> String {
     let (host, port) = listen.rsplit_once(':').unwrap_or((listen, "8080"));
     let host = match host {

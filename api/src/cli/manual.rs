@@ -1,5 +1,5 @@
 //! The commands `jishu completions` and `jishu man`: print completions for a shell, and the manual. Both come from the
-//! same definitions as `--help`.
+//! definitions that `--help` shows.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -12,13 +12,14 @@ use super::{Cli, CommandResult};
 
 #[derive(Args, Debug)]
 pub(super) struct CompletionsArgs {
-    /// The shell.
+    /// The shell for which the script is printed.
     shell: Shell,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct ManArgs {
-    /// A folder for one page per command, such as jishu-serve.1. Without it, the page of `jishu` goes to standard output.
+    /// A folder to which one page per command is written, such as jishu-serve.1. Without it, the page of `jishu` goes
+    /// to standard output.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }

@@ -1,14 +1,14 @@
-//! The command line. Each subcommand has a file.
+//! The command line: the subcommands, and what they share.
 
-/// Prints like the macro of the standard library. If the reader of a pipe has gone, as in `jishu check | head`, it
-/// drops the output and the command continues. Any other failure ends the process with a message.
+/// Prints text on standard output. If the reader of a pipe has ended, as in `jishu check | head`, it drops the output
+/// and the command continues. After any other failure it prints a message and ends the process with exit code 1.
 macro_rules! print {
     ($($argument:tt)*) => {
         $crate::cli::print_text(::std::format_args!($($argument)*))
     };
 }
 
-/// Prints a line, as [`print!`] does.
+/// Prints text and a line break on standard output, with the same handling of failures as [`print!`].
 macro_rules! println {
     ($($argument:tt)*) => {
         $crate::cli::print_text(::std::format_args!("{}\n", ::std::format_args!($($argument)*)))
@@ -53,7 +53,7 @@ use jishu_service::database::{Database, DatabaseOptions};
 #[derive(Debug, Parser)]
 #[command(name = "jishu", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// The subcommand. Without one, `serve` runs.
+    /// The subcommand. If none is given, `serve` runs.
     #[command(subcommand)]
     command: Option<CliCommand>,
 
@@ -79,37 +79,37 @@ enum CliCommand {
     Serve(Box<ServeConfig>),
     /// Change the schema of the database, or list its migrations.
     Migrate(migrate::MigrateArgs),
-    /// Report on the unique keys and the cards of a database, and on values that cannot be read or are not
-    /// allowed. Exits with 1 if something is wrong, and with 2 if the check failed.
+    /// Report problems with the unique keys and the cards of a database, and values that cannot be read or are not
+    /// allowed. Exits with 1 if there are problems, and with 2 if the check failed.
     Check(check::CheckArgs),
-    /// Repair a database of the old system: its unique keys, and cards that were made twice. Prints its plan;
-    /// --apply carries it out, and --undo undoes the latest repair.
+    /// Repair a database of the old system: its unique keys, and cards that exist twice. Without a flag, prints the
+    /// plan of the repair. --apply carries out the plan, and --undo undoes the latest repair.
     Repair(repair::RepairArgs),
-    /// Adopt a database of the old system: fill an empty database from it. Only reads the old one. If the command is
-    /// interrupted, the same command goes on.
+    /// Adopt a database of the old system: fill an empty database from it. The old database is only read. If the
+    /// command is interrupted, run it again to continue the adoption.
     Adopt(Box<adopt::AdoptArgs>),
-    /// Copy an SQLite database into a file, with its signing keys beside it. A server may run on the database. The
-    /// copy is verified before it gets its name.
+    /// Copy an SQLite database into a file, with its signing keys beside it. A server may run on the database. The copy
+    /// is written under another name, verified, and then renamed.
     Backup(backup::BackupArgs),
     /// Check whether a backup is complete and consistent. Exits with 1 if it is not.
     VerifyBackup(backup::VerifyBackupArgs),
     /// Restore a backup in place of an SQLite database. No server may run on the database.
     Restore(backup::RestoreArgs),
-    /// Apply a file with all courses and subjects, or export one.
+    /// Apply a file with all courses and subjects, or export them into such a file.
     Catalogue(catalogue::CatalogueArgs),
     /// Import data from other systems.
     Import(import::ImportArgs),
     /// Export data for other systems.
     Export(export::ExportArgs),
-    /// Correct the key of a question, archive it, or restore it.
+    /// Correct the key of a question, archive a question, or restore an archived one.
     Question(question::QuestionArgs),
-    /// Read the audit trail.
+    /// Export the audit trail.
     Audit(audit::AuditArgs),
-    /// Print reports.
+    /// Print what was sold and refunded.
     Report(report::ReportArgs),
-    /// List orders, or show one with all that is known about its money.
+    /// List orders, or show one order with the events of its payments and refunds.
     Orders(orders::OrdersArgs),
-    /// List the messages that wait to be delivered, such as mails, or deliver dead ones after all.
+    /// List messages that were not delivered, such as mails, or retry dead messages.
     Outbox(outbox::OutboxArgs),
     /// Print the GraphQL schema.
     Schema,
@@ -125,7 +125,7 @@ enum CliCommand {
 
 /// Reads the command line and runs its command.
 ///
-/// The function is not async. Otherwise each binary would compile the code of all commands again.
+/// The function is not async. If it were, each binary that calls it would compile the code of all commands again.
 pub fn main() -> ExitCode {
     let run = || -> CommandResult { Runtime::new()?.block_on(Cli::parse().run()) };
     match run() {
@@ -150,7 +150,7 @@ fn print_text(text: Arguments<'_>) {
 /// The result of a command. The error is shown to the person who ran it.
 type CommandResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Prints the entries of a list: each as one JSON object a line, or as `print_entry` does.
+/// Prints each entry of a list: as one JSON object per line if `as_json` is true, and with `print_entry` otherwise.
 fn print_entries<T: Serialize>(entries: &[T], as_json: bool, print_entry: impl Fn(&T)) -> CommandResult {
     for entry in entries {
         if as_json {
@@ -176,8 +176,9 @@ async fn with_database<T>(
     Ok(value)
 }
 
-/// Does the same as [`with_database`] for an existing database with all migrations. Migrates an embedded one
-/// first.
+/// Runs the work as [`with_database`] does, but only in an existing database with all migrations. Migrates an embedded
+/// database (SQLite) first. Refuses a database server with pending migrations, and a database with an unfinished
+/// adoption.
 async fn with_current_database<T>(
     config: &DatabaseConfig,
     work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,

@@ -1,4 +1,4 @@
-//! The command `jishu orders`: lists orders, or shows one with all that is known about its money.
+//! The command `jishu orders`: lists orders, or shows one order with the events of its payments and refunds.
 
 use clap::{Args, Subcommand, ValueEnum};
 use jishu_entity::order::OrderState;
@@ -15,25 +15,25 @@ pub(super) struct OrdersArgs {
 
 #[derive(Debug, Subcommand)]
 enum OrdersCommand {
-    /// List orders, newest first: by default those in which something is still to happen.
+    /// List orders, newest first: by default those that are pending, paid, refunding or in need of attention.
     List {
         /// The states to list. Can be given several times.
         #[arg(long, value_enum)]
         state: Vec<OrderStateArg>,
-        /// Maximum number of orders.
+        /// Maximum number of orders to list.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
         limit: u64,
-        /// Print one JSON object a line.
+        /// Print one JSON object per line.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Show an order, and all that is known about its money.
+    /// Show an order, and the events of its payments and refunds.
     Show {
         /// The id of the order, or the number of its receipt.
         order: String,
-        /// Print one JSON object a line: the order, then its events.
+        /// Print one JSON object per line: the order, then its events.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -80,7 +80,7 @@ pub(super) async fn run(args: OrdersArgs) -> CommandResult {
         OrdersCommand::Show { order, json, database } => {
             with_current_database(&database, async |database| {
                 let Some((entry, events)) = order::operator_show(database, &order).await? else {
-                    return Err(format!("there is no order {order}").into());
+                    return Err(format!("there is no order {order}. `jishu orders list` lists orders").into());
                 };
                 print_entries(&[entry], json, print_entry)?;
                 print_entries(&events, json, print_event)

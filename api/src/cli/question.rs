@@ -1,4 +1,4 @@
-//! The command `jishu question`: corrects the key of a question, archives the question, or restores it.
+//! The command `jishu question`: corrects the key of a question, archives a question, or restores an archived one.
 
 use std::error::Error;
 
@@ -24,7 +24,7 @@ enum QuestionCommand {
     /// Correct the key of a question. New tests and new sittings of fixed tests use the corrected version. Open and
     /// finished sittings keep the key that they started with.
     Correct(Box<CorrectQuestionArgs>),
-    /// Archive a question. New tests leave it out. Fixed tests keep it.
+    /// Archive a question. New tests leave the question out. Fixed tests keep it.
     Archive(QuestionSelector),
     /// Restore an archived question.
     Restore(QuestionSelector),
@@ -49,11 +49,12 @@ struct CorrectQuestionArgs {
     #[command(flatten)]
     question: QuestionSelector,
 
-    /// The letters of all correct options, in the order of the author, such as B or A,C.
+    /// The letters of all correct options, such as B or A,C. A is the first option in the order in which the author
+    /// wrote them.
     #[arg(long, value_delimiter = ',', value_name = "LETTERS", required_unless_present_any = ["value", "text"])]
     key: Vec<char>,
 
-    /// The correct number.
+    /// The correct number of a numeric question.
     #[arg(long, conflicts_with = "key", allow_negative_numbers = true)]
     value: Option<Decimal>,
 
@@ -65,7 +66,7 @@ struct CorrectQuestionArgs {
     #[arg(long, conflicts_with_all = ["key", "value"])]
     text: Vec<String>,
 
-    /// Whether capital and small letters of a short answer differ. Unchanged if not given.
+    /// Whether capital and small letters count as different in a short answer. Unchanged if not given.
     #[arg(long, requires = "text", value_name = "BOOL")]
     case_sensitive: Option<bool>,
 

@@ -15,9 +15,9 @@ use super::CommandResult;
 use super::check::ReportFormat;
 use crate::config::DatabaseConfig;
 
-/// Maximum number of merged groups that are printed one by one.
+/// Maximum number of groups of merged cards that are printed one by one.
 const MAX_PRINTED_GROUPS: usize = 20;
-/// Minimum time between two lines of progress of the same step.
+/// Minimum time between two printed lines of progress of the same step.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Args, Debug)]
@@ -32,9 +32,9 @@ pub(super) struct RepairArgs {
     #[arg(long)]
     apply: bool,
 
-    /// Undo the latest repair, and restore its cards, sittings, questions and keys.
+    /// Undo the latest repair, and restore the cards, sittings, questions and keys that it changed.
     ///
-    /// If rows have changed since the repair, the command refuses and changes nothing.
+    /// If the rows have changed since the repair, the command refuses and changes nothing.
     #[arg(long, conflicts_with = "apply")]
     undo: bool,
 
@@ -48,7 +48,7 @@ pub(super) struct RepairArgs {
     wait: u64,
 }
 
-/// Runs `jishu repair`. The exit code is 0 if the plan was printed or carried out.
+/// Runs `jishu repair`. Returns an error if the repair or its undoing failed, or if the printed plan has blockers.
 pub(super) async fn run(args: RepairArgs) -> CommandResult {
     let session = RepairSession::open(&args.database.database_url).await?;
     let session = session.with_lock_wait(Duration::from_secs(args.wait));
@@ -69,7 +69,8 @@ pub(super) async fn run(args: RepairArgs) -> CommandResult {
     print_outcome(&result?, args.format)
 }
 
-/// Closes the session. An error of closing is only logged, because the command's own result matters more.
+/// Closes the session. An error of closing is only logged, because the result of the repair matters more to its
+/// operator.
 async fn close(session: RepairSession) {
     if let Err(error) = session.close().await {
         tracing::debug!(%error, "the connection could not be closed");
@@ -90,7 +91,9 @@ fn print_undone(undone: &UndoOutcome, format: ReportFormat) -> CommandResult {
         println!("{values} values of `{table}` were restored.");
     }
     if *runs_left > 0 {
-        println!("{runs_left} earlier repairs are still logged. `jishu repair --undo` undoes the next one.");
+        println!(
+            "{runs_left} earlier repairs are still logged. `jishu repair --undo` undoes the latest of them."
+        );
     }
     Ok(())
 }
@@ -156,7 +159,8 @@ fn print_if_ok(report: &InspectionReport) {
     }
 }
 
-/// Prints progress on standard error. It prints at most one line per second of a repeated event.
+/// Prints the progress of a repair on standard error. Of events that are repeated, such as waiting for a lock, it
+/// prints at most one line per second.
 #[derive(Default)]
 struct ProgressPrinter {
     last_line: Option<Instant>,

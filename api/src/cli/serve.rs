@@ -25,30 +25,32 @@ use jishu_service::demo::{self, DemoAccount};
 /// The time for which the token that `--demo` prints is valid.
 const DEMO_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// The maximum number of connections that wait to be accepted. The system may allow fewer.
+/// The maximum number of connections of clients that wait to be accepted. The operating system may allow fewer.
 const LISTEN_BACKLOG: u32 = 1_024;
 
-/// The time that connections of Prometheus may take to close.
+/// The maximum number of connections of Prometheus that wait to be accepted.
 const METRICS_BACKLOG: u32 = 16;
 
-/// The time that the connections to the database may take to close.
+/// Maximum time that the connections to the database may take to close when the server ends.
 const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
-    // From now on, a signal stops the server in an orderly way, even while it starts.
+    // From now on, a signal stops the server in an orderly way, even while the server starts.
     let stop = logged_stop_signal()?.boxed().shared();
-    // The port and the manifest come first, because their failure leaves nothing behind.
+    // Binding the ports and reading the configuration come before the database. If one of them fails, nothing has been
+    // changed.
     let listener = bind(&config.listen, "--listen", LISTEN_BACKLOG).await?;
     let metrics_listener = metrics_listener(&config).await?;
     let engine = config.graphql.engine()?;
     let channels = server::channels(&config)?;
     let options = config.database_options();
-    // From now on the metrics show how the start goes, too. They end with this function.
+    // From now on, Prometheus can read metrics of the start, too. The task that serves metrics ends with this function.
     let mut metrics = JoinSet::new();
     if let Some(listener) = metrics_listener {
         metrics.spawn(server::serve_metrics(listener, options.metrics.clone()));
     }
-    // Migrations may take long, so load balancers are told that the node starts.
+    // Migrations may take long. Meanwhile this server responds to health checks of load balancers that the node is
+    // starting.
     let starting = server::StartingServer::start(&listener, &config.edge)?;
     let database = tokio::select! {
         database = Database::connect(&options) => database?,
@@ -78,7 +80,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     Ok(())
 }
 
-/// Binds a port and listens. `flag` names the setting of the address.
+/// Binds a port and listens. `flag` is the flag of the address, which the error names.
 async fn bind(listen: &ListenAddress, flag: &str, backlog: u32) -> Result<TcpListener, String> {
     let bound = async {
         let address = listen.resolve().await?;
@@ -91,24 +93,26 @@ async fn bind(listen: &ListenAddress, flag: &str, backlog: u32) -> Result<TcpLis
     bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another {flag}"))
 }
 
-/// Starts to listen for Prometheus, if the operator wants that.
+/// Starts to listen for Prometheus. Returns None if `--metrics-listen` is not given.
 async fn metrics_listener(config: &ServeConfig) -> Result<Option<TcpListener>, String> {
     let Some(listen) = &config.observe.metrics_listen else { return Ok(None) };
     let listener = bind(listen, "--metrics-listen", METRICS_BACKLOG).await?;
-    let address =
-        listener.local_addr().map_err(|error| format!("the address of --metrics-listen: {error}"))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| format!("the address of --metrics-listen cannot be read: {error}"))?;
     tracing::info!(metrics = %address, "metrics are served under /metrics");
     Ok(Some(listener))
 }
 
-/// Prepares the database and builds the services.
+/// Checks and migrates the database, builds the services, and ends the server that responded during the start. Then it
+/// prints the demo, if there is one.
 async fn start(
     config: &ServeConfig,
     database: Database,
     listener: TcpListener,
     starting: server::StartingServer,
 ) -> Result<(Services, TcpListener), Box<dyn Error + Send + Sync>> {
-    // If the catalogue's tables exist, the demo can be refused before anything is written.
+    // If the tables of the catalogue exist, the demo can be refused before anything is written.
     database.refuse_newer().await?;
     let has_catalogue = database.migrations().await?.iter().filter(|state| state.applied).count() >= 2;
     if config.demo && has_catalogue {
@@ -128,8 +132,8 @@ async fn start(
     starting.end().await;
     if !http::is_self_hosted() {
         tracing::warn!(
-            "this build does not embed GraphiQL, so its page loads it from cdn.jsdelivr.net; install npm and build \
-             again to embed it"
+            "this build does not embed GraphiQL, so the page of GraphiQL loads its code from cdn.jsdelivr.net; install npm \
+             and build again to embed it"
         );
     }
     if config.mail.smtp_url.is_none() && config.mail.mail_folder.is_none() {
@@ -149,7 +153,8 @@ async fn start(
     Ok((services, listener))
 }
 
-/// Refuses a database whose schema is older or newer than this version needs.
+/// Refuses a database of the old system, a database with pending migrations, and a database that a newer version has
+/// migrated. Accepts migrations of a newer version that only add.
 pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
     database.refuse_newer().await?;
     database.refuse_old_system().await?;
@@ -201,8 +206,8 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
     Ok(())
 }
 
-/// Returns a future that completes at SIGTERM or Ctrl-C, and logs it. The signals are caught from this call on, even before
-/// the future is polled.
+/// Returns a future that completes at SIGTERM or Ctrl-C, and logs that the server is stopping. The signals are caught
+/// from this call on, even before the future is polled.
 fn logged_stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let received = stop_signal()?;
     Ok(async {

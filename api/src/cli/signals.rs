@@ -1,4 +1,4 @@
-//! The signals with which an operator or the system ends a command.
+//! The signals with which an operator or the operating system ends a command.
 
 use std::future::pending;
 use std::io;
@@ -28,12 +28,12 @@ pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'sta
     Ok(received)
 }
 
-/// Waits for SIGTERM or Ctrl-C. The signals end the process as usual until this future is polled, so a command can be
-/// interrupted before it has anything to clean up.
+/// Waits for SIGTERM or Ctrl-C. Until this future is polled, these signals end the process as usual. So a command can
+/// be interrupted before it has anything to clean up.
 pub(super) async fn interruption() {
     match stop_signal() {
         Ok(received) => received.await,
-        // The signals then end the process as usual.
+        // If the signals cannot be caught, they end the process as usual, so this future never completes.
         Err(error) => {
             tracing::debug!(%error, "the signals cannot be caught");
             pending::<()>().await;

@@ -1,4 +1,5 @@
-//! Configures the limits that protect the server from attackers and from overload.
+//! Configures the limits that protect the server from attackers and from overload, the trusted proxies and the allowed
+//! origins.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -39,15 +40,15 @@ pub struct EdgeConfig {
           value_parser = value_parser!(u64).range(1..=600))]
     pub body_seconds: u64,
 
-    /// Seconds after which an idle connection is closed, and a connection whose client receives nothing of a response.
-    /// A client that receives less than 10 kB a second has this time in addition to the time for its bytes at that
-    /// rate. Choose a longer time than the load balancer in front of the server keeps idle connections.
+    /// Seconds after which a connection without a request is closed, and a connection whose client receives nothing of
+    /// a response. A response may take this time, and in addition one second for each 10 kB. Choose a longer time than
+    /// the load balancer in front of the server keeps idle connections.
     #[arg(long, env = "JISHU_IDLE_SECONDS", default_value_t = 75, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=3_600))]
     pub idle_seconds: u64,
 
     /// Seconds that a GraphQL request may take after its body has arrived. Then it fails with status 504. A database
-    /// statement may take half of this time, and at most 15 seconds. Subscriptions have no such limit.
+    /// statement may take half of this time, but at most 15 seconds. Subscriptions have no such limit.
     #[arg(long, env = "JISHU_REQUEST_SECONDS", default_value_t = 30, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=600))]
     pub request_seconds: u64,
@@ -78,17 +79,18 @@ pub struct EdgeConfig {
     pub registrations_per_hour: u32,
 
     /// Maximum number of attempts to sign in or to register from one address (a /64 network of IPv6) per minute on this
-    /// node. A failed attempt counts as five. 0 means no limit.
+    /// node. A failed attempt counts as five attempts. 0 means no limit.
     #[arg(long, env = "JISHU_SIGN_INS_PER_MINUTE", default_value_t = 300, value_name = "COUNT")]
     pub sign_ins_per_minute: u32,
 
     /// Maximum number of failed attempts to sign in to one account per hour on this node, from all addresses together.
-    /// An address that has signed in to the account before has a count of its own. 0 means no limit.
+    /// Failed attempts from an address that has signed in to the account before are counted separately. 0 means no
+    /// limit.
     #[arg(long, env = "JISHU_SIGN_IN_FAILURES_PER_HOUR", default_value_t = 20, value_name = "COUNT")]
     pub sign_in_failures_per_hour: u32,
 
-    /// Maximum number of mails to one e-mail address per hour on this node that requests can cause, such as requests for
-    /// a new password. 0 means no limit.
+    /// Maximum number of mails to one e-mail address per hour on this node that requests can cause, such as requests
+    /// for a new password. 0 means no limit.
     #[arg(long, env = "JISHU_MAILS_PER_RECEIVER_PER_HOUR", default_value_t = 6, value_name = "COUNT")]
     pub mails_per_receiver_per_hour: u32,
 
@@ -98,22 +100,23 @@ pub struct EdgeConfig {
     pub mail_requests_per_hour: u32,
 
     /// The networks of proxies that are trusted to name the address of the client, such as 10.0.0.0/8,fd00::/8. Without
-    /// this, the address of a client is that of its connection.
+    /// trusted proxies, the address of a client is the address of its connection.
     #[arg(long, env = "JISHU_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS",
           value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// The header in which trusted proxies name the client. They must overwrite or extend the value that clients send.
+    /// The header in which trusted proxies name the address of the client. Each trusted proxy must overwrite or extend
+    /// the value of the header that it receives.
     #[arg(long, env = "JISHU_FORWARDED_HEADER", value_enum, default_value_t, value_name = "HEADER")]
     pub forwarded_header: ForwardedHeader,
 
-    /// The other origins whose pages may use the API from a browser, such as
+    /// The origins besides the server's own whose pages may use the API from a browser, such as
     /// https://app.example.com,https://admin.example.com.
     #[arg(long, env = "JISHU_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", value_parser = origin)]
     pub cors_origins: Vec<String>,
 
-    /// Compress responses of more bytes than this with gzip, if the client accepts that. 0 switches compression off. Responses
-    /// with tokens and streams of events are never compressed.
+    /// Compress a response with gzip if it has more bytes than this and the client accepts gzip. 0 switches compression
+    /// off. Responses with tokens and streams of events are never compressed.
     #[arg(long, env = "JISHU_COMPRESS_ABOVE_BYTES", default_value_t = 1_400, value_name = "BYTES")]
     pub compress_above_bytes: u32,
 
@@ -136,7 +139,7 @@ impl EdgeConfig {
         Duration::from_secs(self.request_seconds)
     }
 
-    /// Returns the options for the limits of clients.
+    /// Returns the options for the budgets of users and addresses.
     #[must_use]
     pub fn limits(&self) -> LimitOptions {
         LimitOptions {
@@ -162,7 +165,7 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// Reads a network, or one address.
+/// Reads a network. A single address is read as the network of only this address.
 fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {

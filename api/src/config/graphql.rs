@@ -10,8 +10,8 @@ use graphql_engine::{DocumentLimits, EngineOptions, ManifestError, TrustedDocume
 /// The values of an environment variable that turn a switch on.
 const TRUE_VALUES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
 
-/// The rules for GraphQL documents. The limits are far above the needs of frontends. A refusal names the limit and its
-/// value.
+/// The rules for GraphQL documents. The limits are far above the needs of frontends. The error of a refused document
+/// names the limit and its value.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "GraphQL documents")]
 pub struct GraphqlConfig {
@@ -20,8 +20,8 @@ pub struct GraphqlConfig {
           value_name = "BOOL", value_parser = switch(true))]
     pub introspection: bool,
 
-    /// The manifest of trusted documents that relay-compiler or graphql-codegen writes with sha256. Requests name a
-    /// document by `documentId`.
+    /// The manifest of trusted documents, as relay-compiler or graphql-codegen writes it with SHA-256 hashes. Requests
+    /// name a trusted document in `documentId`.
     #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS", value_name = "FILE")]
     pub trusted_documents: Option<PathBuf>,
 
@@ -39,20 +39,20 @@ pub struct GraphqlConfig {
     #[arg(long, env = "JISHU_MAX_TOKENS", default_value_t = DocumentLimits::DEFAULT.tokens, value_name = "COUNT", value_parser = count())]
     pub max_tokens: u32,
 
-    /// Maximum depth of nested fields.
+    /// Maximum depth of nested fields in a document.
     #[arg(long, env = "JISHU_MAX_DEPTH", default_value_t = DocumentLimits::DEFAULT.depth, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     pub max_depth: u32,
 
-    /// Maximum number of fields and fragments. A fragment counts each time that it is used.
+    /// Maximum number of fields and fragments in a document. A fragment counts each time that it is used.
     #[arg(long, env = "JISHU_MAX_SELECTIONS", default_value_t = DocumentLimits::DEFAULT.selections, value_name = "COUNT", value_parser = count())]
     pub max_selections: u32,
 
-    /// Maximum number of fields with an alias.
+    /// Maximum number of fields with an alias in a document.
     #[arg(long, env = "JISHU_MAX_ALIASES", default_value_t = DocumentLimits::DEFAULT.aliases, value_name = "COUNT", value_parser = count())]
     pub max_aliases: u32,
 
-    /// Maximum number of directives.
+    /// Maximum number of directives in a document.
     #[arg(long, env = "JISHU_MAX_DIRECTIVES", default_value_t = DocumentLimits::DEFAULT.directives, value_name = "COUNT", value_parser = count())]
     pub max_directives: u32,
 
@@ -79,7 +79,7 @@ fn count() -> clap::builder::RangedI64ValueParser<u32> {
 }
 
 impl GraphqlConfig {
-    /// Returns the options for the GraphQL engine.
+    /// Returns the options for the GraphQL engine. Reads the manifest of trusted documents, if there is one.
     ///
     /// # Errors
     /// Fails if the manifest of trusted documents cannot be read.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// An address or a name, with a port.
+/// An IP address or a host name, with a port. A server listens on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
     address: String,
@@ -32,7 +32,8 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Resolves a name. Prefers IPv4, which other programs usually connect to.
+    /// Returns the address and port. Resolves a host name, and prefers an IPv4 address, because other programs usually
+    /// connect to that.
     ///
     /// # Errors
     /// Fails if the name does not resolve to an address.

@@ -18,7 +18,7 @@ pub struct LiveConfig {
     #[arg(long, env = "JISHU_LIVE_SUBSCRIPTIONS_PER_USER", default_value_t = 100, value_name = "COUNT")]
     pub live_subscriptions_per_user: u32,
 
-    /// Seconds that a WebSocket client has to send `connection_init`.
+    /// Seconds that a WebSocket client has to send `connection_init`. Then the WebSocket is closed.
     #[arg(long, env = "JISHU_LIVE_INIT_SECONDS", default_value_t = 10, value_name = "SECONDS", value_parser = seconds())]
     pub live_init_seconds: u64,
 
@@ -27,7 +27,8 @@ pub struct LiveConfig {
     #[arg(long, env = "JISHU_LIVE_PING_SECONDS", default_value_t = 20, value_name = "SECONDS", value_parser = seconds())]
     pub live_ping_seconds: u64,
 
-    /// Seconds that a client may receive nothing of what is sent to it. Then its WebSocket or event stream is closed.
+    /// Seconds for which a client may receive nothing of what the server sends. Then its WebSocket or event stream is
+    /// closed.
     #[arg(long, env = "JISHU_LIVE_STALL_SECONDS", default_value_t = 30, value_name = "SECONDS", value_parser = seconds())]
     pub live_stall_seconds: u64,
 }
@@ -49,13 +50,13 @@ impl LiveConfig {
         Duration::from_secs(self.live_init_seconds)
     }
 
-    /// Returns the interval between pings.
+    /// Returns the interval between pings on a WebSocket, and between comments on an idle event stream.
     #[must_use]
     pub fn ping(&self) -> Duration {
         Duration::from_secs(self.live_ping_seconds)
     }
 
-    /// Returns how long a client may receive nothing.
+    /// Returns for how long a client may receive nothing of what the server sends, before its connection is closed.
     #[must_use]
     pub fn stall(&self) -> Duration {
         Duration::from_secs(self.live_stall_seconds)

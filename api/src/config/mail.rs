@@ -1,4 +1,4 @@
-//! Configures mails.
+//! Configures how mails are made and sent.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,16 +20,17 @@ pub struct MailConfig {
     #[arg(long, env = "JISHU_SMTP_URL", value_name = "URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
 
-    /// A PEM file with a certificate to trust for the mail server, besides the public ones.
+    /// A PEM file with a certificate to trust for the mail server, in addition to the public certificates.
     #[arg(long, env = "JISHU_SMTP_CA", value_name = "FILE")]
     pub smtp_ca: Option<PathBuf>,
 
-    /// A folder that gets each mail as a file, instead of a mail server. The files contain working links. Without a mail
-    /// server and a folder, mails are not sent, and the log says only that there was one.
+    /// A folder into which each mail is written as a file, instead of being sent. The files contain working links. If
+    /// neither a mail server nor a folder is given, mails are not sent, and a log line without their content reports
+    /// each mail.
     #[arg(long, env = "JISHU_MAIL_FOLDER", value_name = "FOLDER", conflicts_with = "smtp_url")]
     pub mail_folder: Option<PathBuf>,
 
-    /// The sender of mails. Every node needs the same.
+    /// The sender of mails. Every node needs the same value.
     #[arg(long, env = "JISHU_MAIL_FROM", default_value = "jishu <no-reply@localhost>", value_name = "SENDER",
           value_parser = sender)]
     pub mail_from: Mailbox,
@@ -44,14 +45,14 @@ pub struct MailConfig {
     #[arg(long, env = "JISHU_MAIL_TEMPLATES", value_name = "FOLDER")]
     pub mail_templates: Option<PathBuf>,
 
-    /// Seconds that the delivery of one mail may take. Then it is stopped and repeated later. If a node dies, another
-    /// repeats its deliveries after three times as long.
+    /// Seconds that the delivery of one mail may take. Then it is stopped and retried later. If a node dies during a
+    /// delivery, another node retries the delivery after three times as long.
     #[arg(long, env = "JISHU_MAIL_SECONDS", default_value_t = 20, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=300))]
     pub mail_seconds: u64,
 
-    /// Let nobody sign in who has not verified their e-mail address. Then `register` signs nobody in, and gives the same
-    /// response for every address.
+    /// Refuse sign-ins to accounts whose e-mail address is not verified. Then `register` does not sign in, and gives
+    /// the same response for every address.
     #[arg(long, env = "JISHU_REQUIRE_VERIFIED_EMAIL", value_parser = switch(false))]
     pub require_verified_email: bool,
 }
@@ -63,7 +64,7 @@ impl MailConfig {
         Duration::from_secs(self.mail_seconds)
     }
 
-    /// Returns the options of mails.
+    /// Returns the options for making and sending mails.
     ///
     /// # Errors
     /// Fails if the URL of the mail server or its certificate cannot be used.

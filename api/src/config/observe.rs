@@ -15,27 +15,30 @@ use jishu_service::metrics::Metrics;
 #[command(next_help_heading = "Metrics and traces")]
 pub struct ObserveConfig {
     /// The address and port of a second listener, which serves metrics for Prometheus under /metrics. It has no access
-    /// control, so other machines must not reach it without a firewall. Without it, nothing is counted.
+    /// control, so protect it with a firewall if other machines can reach it. Without this address, there are no
+    /// metrics.
     #[arg(long, env = "JISHU_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     pub metrics_listen: Option<ListenAddress>,
 
-    /// The URL of a collector of OpenTelemetry, such as http://127.0.0.1:4318. Traces are sent to its path /v1/traces with
-    /// OTLP over HTTP. Without it, nothing is traced.
+    /// The URL of a collector of OpenTelemetry, such as http://127.0.0.1:4318. Traces are sent to the path /v1/traces
+    /// below it, with OTLP over HTTP. Without this URL, nothing is traced.
     #[arg(long, env = "JISHU_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
     pub otlp_endpoint: Option<Url>,
 
-    /// Headers of the requests to the collector, such as authorization=Bearer abc. Other programs can read the command line,
-    /// so use the variable.
+    /// Headers of the requests to the collector, such as authorization=Bearer abc. Other programs can read the command
+    /// line, so set headers with secrets in the environment variable.
     #[arg(long, env = "JISHU_OTLP_HEADERS", value_name = "NAME=VALUE", hide_env_values = true, value_delimiter = ',',
           value_parser = header)]
     pub otlp_headers: Vec<CollectorHeader>,
 
-    /// Seconds that a request to the collector may take, and that the server waits at its end for the last traces: 1 to 60.
+    /// Seconds that a request to the collector may take, and that a stopping server waits until the last traces are
+    /// sent: 1 to 60.
     #[arg(long, env = "JISHU_OTLP_SECONDS", default_value_t = 5, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=60))]
     pub otlp_seconds: u64,
 
-    /// The share of requests that are traced: 0 to 1. If a trusted proxy sends `traceparent`, its decision counts instead.
+    /// The share of requests that are traced: 0 to 1. If a trusted proxy sends the header `traceparent`, that header
+    /// decides whether the request is traced.
     #[arg(long, env = "JISHU_TRACE_RATIO", default_value_t = 0.1, value_name = "RATIO", value_parser = ratio)]
     pub trace_ratio: f64,
 
@@ -45,7 +48,7 @@ pub struct ObserveConfig {
 }
 
 impl ObserveConfig {
-    /// Makes the metrics of a node.
+    /// Returns new metrics for a node. They are off without `--metrics-listen`.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         if self.metrics_listen.is_some() { Metrics::on() } else { Metrics::off() }
@@ -58,12 +61,12 @@ impl ObserveConfig {
     }
 }
 
-/// A header of the requests to the collector. It may have a token, so it is not printed.
+/// A header of the requests to the collector. Its value may be a token, so the debug output leaves the value out.
 #[derive(Clone)]
 pub struct CollectorHeader {
     /// The name of the header.
     pub name: String,
-    /// Its value.
+    /// The value of the header.
     pub value: String,
 }
 

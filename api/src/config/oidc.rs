@@ -12,8 +12,8 @@ use jishu_service::oidc::{OidcOptions, OidcProvider, OidcSetUpError};
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Single sign-on")]
 pub struct OidcConfig {
-    /// The issuer of OpenID Connect with which people can sign in, exactly as it names itself, such as
-    /// https://id.example.com.
+    /// The URL of the issuer of OpenID Connect with which people can sign in, exactly as the issuer names itself, such
+    /// as https://id.example.com.
     #[arg(long, env = "JISHU_OIDC_ISSUER", value_name = "URL", requires_all = ["oidc_client_id", "oidc_redirect_uris"])]
     pub oidc_issuer: Option<String>,
 
@@ -21,11 +21,11 @@ pub struct OidcConfig {
     #[arg(long, env = "JISHU_OIDC_CLIENT_ID", value_name = "ID")]
     pub oidc_client_id: Option<String>,
 
-    /// The client secret of this platform at the issuer. Without a secret it is a public client.
+    /// The client secret of this platform at the issuer. Without a secret, the platform is a public client.
     #[arg(long, env = "JISHU_OIDC_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub oidc_client_secret: Option<String>,
 
-    /// A file with the client secret, instead of the secret itself.
+    /// A file with the client secret, as an alternative to giving the secret itself.
     #[arg(
         long,
         env = "JISHU_OIDC_CLIENT_SECRET_FILE",
@@ -49,18 +49,18 @@ pub struct OidcConfig {
     pub oidc_redirect_uris: Vec<String>,
 }
 
-/// A reason why the issuer cannot be set up.
+/// The reason why the issuer of OpenID Connect cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcConfigError {
-    /// The file with the secret cannot be read.
-    #[error("--oidc-client-secret-file {}: {error}", .path.display())]
+    /// The file with the client secret cannot be read.
+    #[error("the file {} of --oidc-client-secret-file cannot be read: {error}", .path.display())]
     Secret {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The error of the system.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// The issuer cannot be used.
+    /// The URL of the issuer is wrong, or the HTTP client for the issuer cannot be built.
     #[error(transparent)]
     SetUp(#[from] OidcSetUpError),
 }
@@ -72,7 +72,7 @@ impl std::fmt::Debug for OidcConfig {
 }
 
 impl OidcConfig {
-    /// Sets the issuer up. Returns None if there is none.
+    /// Sets up the issuer of OpenID Connect. Returns None if no issuer is configured.
     ///
     /// # Errors
     /// See [`OidcConfigError`].

@@ -1,4 +1,4 @@
-//! Configures payments.
+//! Configures the payment provider and the times of orders.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,39 +21,40 @@ pub enum PaymentMode {
     Razorpay,
     /// Buyers pay at Stripe.
     Stripe,
-    /// In cash or by transfers, which support confirms.
+    /// Buyers pay in cash or by transfers, and support confirms each payment.
     Manual,
 }
 
-/// The payment provider, its keys, and the times of orders.
+/// The payment provider, its keys, and the time in which an order can be paid.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Payments")]
 pub struct PaymentConfig {
-    /// How buyers pay. Without it, purchases are made at once, and payments are outside of the server. Every node needs
-    /// the same.
+    /// How buyers pay. Without this option, purchases are made at once, and the server does not handle payments. Every
+    /// node needs the same value.
     #[arg(long, env = "JISHU_PAYMENTS", value_name = "PROVIDER")]
     pub payments: Option<PaymentMode>,
 
-    /// The public key: rzp_live_… or rzp_test_… of Razorpay, pk_live_… or pk_test_… of Stripe. Buyers get it.
+    /// The public key: rzp_live_… or rzp_test_… of Razorpay, pk_live_… or pk_test_… of Stripe. The browser of each
+    /// buyer gets it.
     #[arg(long, env = "JISHU_PAYMENT_KEY", value_name = "KEY")]
     pub payment_key: Option<String>,
 
-    /// The secret key: the key secret of Razorpay, or sk_… or rk_… of Stripe. Other programs can read the command line, so
-    /// use the variable or the file.
+    /// The secret key: the key secret of Razorpay, or sk_… or rk_… of Stripe. Other programs can read the command line,
+    /// so use the environment variable or --payment-secret-file.
     #[arg(long, env = "JISHU_PAYMENT_SECRET", value_name = "SECRET", hide_env_values = true, value_parser = secret)]
     pub payment_secret: Option<SecretString>,
 
-    /// A file with the secret key.
+    /// A file with the secret key of the provider.
     #[arg(long, env = "JISHU_PAYMENT_SECRET_FILE", value_name = "FILE", conflicts_with = "payment_secret")]
     pub payment_secret_file: Option<PathBuf>,
 
-    /// The secret of webhooks. While it is rotated, give two, separated by a comma. Without it, webhooks are refused, and
-    /// the server learns of payments only by asking.
+    /// The secret of webhooks. While it is rotated, give two, separated by a comma. Without a secret, webhooks are
+    /// refused, and the server learns of payments only by asking the provider.
     #[arg(long, env = "JISHU_PAYMENT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true,
           value_delimiter = ',', value_parser = secret)]
     pub payment_webhook_secret: Vec<SecretString>,
 
-    /// A file with the secret of webhooks. Give two files, separated by a comma, while it is rotated.
+    /// A file with the secret of webhooks. Give two files, separated by a comma, while the secret is rotated.
     #[arg(
         long,
         env = "JISHU_PAYMENT_WEBHOOK_SECRET_FILE",
@@ -63,11 +64,11 @@ pub struct PaymentConfig {
     )]
     pub payment_webhook_secret_file: Vec<PathBuf>,
 
-    /// The id of the account at the provider (acc_… or acct_…). With it, webhooks of other accounts are refused.
+    /// The id of the account at the provider (acc_… or acct_…). With this id, webhooks of other accounts are refused.
     #[arg(long, env = "JISHU_PAYMENT_ACCOUNT", value_name = "ID")]
     pub payment_account: Option<String>,
 
-    /// The address of the provider's API, for tests against another one.
+    /// The URL of the provider's API. Tests set it to use another server than the provider's.
     #[arg(long, env = "JISHU_PAYMENT_URL", value_name = "URL")]
     pub payment_url: Option<Url>,
 
@@ -76,7 +77,7 @@ pub struct PaymentConfig {
           value_parser = value_parser!(i64).range(5..=20_160))]
     pub order_minutes: i64,
 
-    /// The address that gets a mail about each order that needs attention.
+    /// The e-mail address that gets a mail about each order that needs attention.
     #[arg(long, env = "JISHU_ORDER_ALERTS", value_name = "ADDRESS", value_parser = address)]
     pub order_alerts: Option<String>,
 }
@@ -84,21 +85,22 @@ pub struct PaymentConfig {
 /// The reason why the payment provider cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentConfigError {
-    /// A flag is missing.
+    /// A flag that the provider needs is missing.
     #[error("--payments {mode} needs {flag}")]
     Missing {
-        /// The provider.
+        /// The provider, as `--payments` names it.
         mode: &'static str,
-        /// The flag.
+        /// The missing flag, or two flags of which one is needed.
         flag: &'static str,
     },
-    /// The provider refuses the configuration.
+    /// A key, a secret or an address of the configuration is wrong.
     #[error("the payment provider cannot be set up: {0}")]
     Wrong(#[from] ConfigError),
 }
 
 impl PaymentConfig {
-    /// Sets up the payment provider. Returns None if payments are outside of the server.
+    /// Sets up the payment provider. Returns None if the server does not handle payments. Logs a warning if there is a
+    /// provider without a secret of webhooks.
     ///
     /// # Errors
     /// Fails if a key is missing or has a wrong form.

@@ -1,14 +1,15 @@
-//! Configures second factors.
+//! Configures the second factors of sign-ins.
 
 use clap::Args;
 
 use super::switch;
 
-/// Second factors.
+/// The rules for second factors.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Second factors")]
 pub struct SignInConfig {
-    /// Refuse every staff field to accounts without a second factor. Such staff can sign in, and set up the factor.
+    /// Refuse all fields for staff to accounts without a second factor. Staff without a second factor can still sign in
+    /// and set one up.
     #[arg(long, env = "JISHU_REQUIRE_STAFF_SECOND_FACTOR", value_parser = switch(false))]
     pub require_staff_second_factor: bool,
 

@@ -22,7 +22,7 @@ pub struct SittingsConfig {
 }
 
 impl SittingsConfig {
-    /// Returns the rules for the services.
+    /// Returns the rules for sittings, which contain the grace time for answers.
     #[must_use]
     pub fn rules(&self) -> SittingRules {
         SittingRules { grace: chrono::TimeDelta::seconds(i64::from(self.answer_grace_seconds)) }

@@ -18,13 +18,14 @@ pub struct TaxConfig {
     #[arg(long, env = "JISHU_TAX_LABEL", default_value = "Tax", value_name = "NAME", value_parser = label)]
     pub tax_label: String,
 
-    /// The prices of the catalogue are without tax, and a purchase adds it. Otherwise they include it.
+    /// Treat the prices of the catalogue as prices without tax, so that a purchase adds the tax. Otherwise the prices
+    /// include the tax.
     #[arg(long, env = "JISHU_PRICES_EXCLUDE_TAX", value_parser = switch(false))]
     pub prices_exclude_tax: bool,
 }
 
 impl TaxConfig {
-    /// Returns the policy for the services.
+    /// Returns the policy by which the services compute taxes.
     #[must_use]
     pub fn policy(&self) -> TaxPolicy {
         TaxPolicy {

@@ -1,12 +1,13 @@
-//! Configures the time zone of the platform.
+//! Configures the time zone of reports.
 
 use chrono_tz::Tz;
 use clap::Args;
 
-/// The time zone of the platform.
+/// The time zone of reports, and of the year in which a user reaches the age without consent.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct TimeZoneConfig {
-    /// The time zone of the days and months in reports, as a name of the IANA database, such as Asia/Kolkata.
+    /// The time zone of the days and months in reports, and of the year in which a user reaches the age without
+    /// consent, as a name of the IANA database, such as Asia/Kolkata.
     #[arg(long, env = "JISHU_TIME_ZONE", default_value = "UTC", value_name = "NAME", value_parser = time_zone)]
     pub time_zone: Tz,
 }

@@ -1,4 +1,5 @@
-//! Access to the data of one account: its owner reads it freely, and a look of staff is recorded.
+//! Access to the data of one account. The owner reads the data freely. If staff read it, the audit trail records the
+//! look.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -13,17 +14,18 @@ use super::permission::Permission;
 use jishu_service::account::Support;
 use jishu_service::people::{self, Look};
 
-/// The accounts whose data a request may read.
+/// The accounts that one request has opened: by signing in, or by a recorded look of staff.
 #[derive(Debug, Default)]
 pub struct RequestAccess {
-    /// The accounts to which the request itself signs in.
+    /// The accounts to which the request itself has signed in.
     signed_in: Mutex<HashSet<UserId>>,
-    /// The accounts of others at which the viewer has looked. A look is recorded once in a request.
+    /// The accounts of other users at which the viewer has looked in this request. Each look is recorded once in a
+    /// request.
     looked_at: tokio::sync::Mutex<HashSet<UserId>>,
 }
 
-/// Tells whether an account belongs to the viewer, or the request signs in to it. A sign-in does not need to send an
-/// access token.
+/// Tells whether an account belongs to the viewer, or the request has signed in to it. A request that signs in sends no
+/// access token, so it has no viewer.
 pub(super) fn is_own(ctx: &Context<'_>, user: UserId) -> bool {
     if ctx.viewer().is_some_and(|viewer| viewer.user_id == user) {
         return true;
@@ -32,15 +34,16 @@ pub(super) fn is_own(ctx: &Context<'_>, user: UserId) -> bool {
     access.signed_in.lock().unwrap_or_else(PoisonError::into_inner).contains(&user)
 }
 
-/// Makes an account readable for the rest of the request, because the request signed in to it.
+/// Makes an account readable for the later fields of the request, because the request has signed in to it.
 pub(super) fn sign_in(ctx: &Context<'_>, user: UserId) {
     if let Some(access) = ctx.data_opt::<RequestAccess>() {
         access.signed_in.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
     }
 }
 
-/// Allows the viewer to read the data of an account: its cart, purchases, cards, sittings and progress. Others than its
-/// owner need the permission of support, and the look is recorded.
+/// Checks that the viewer may read the data of an account, such as its cart, purchases, cards, sittings and progress. A
+/// viewer who is not the owner needs the permission of support, and the look is recorded in the audit trail. Fails
+/// without this permission.
 pub(super) async fn open_account(ctx: &Context<'_>, user: UserId) -> ApiResult<()> {
     if is_own(ctx, user) {
         return Ok(());
@@ -48,8 +51,9 @@ pub(super) async fn open_account(ctx: &Context<'_>, user: UserId) -> ApiResult<(
     record_look(ctx, Support::check(ctx).await?, user).await
 }
 
-/// Finds rows that the viewer may see: their own, and all for support, whose looks at the accounts of others are recorded.
-/// `find_own` gets the viewer, and `find_all` the permission of support.
+/// Finds the rows with these ids that the viewer may see. `find_own` finds the rows of the viewer. If the viewer has
+/// the permission of support, `find_all` finds the other rows, and a look at the owner of each row is recorded. Leaves
+/// out all rows that the viewer may not see.
 pub(super) async fn visible_rows<Id, Row, E>(
     ctx: &Context<'_>,
     ids: Vec<Id>,
@@ -82,13 +86,14 @@ where
     Ok(rows)
 }
 
-/// Records that a member of support looks at an account, unless this request recorded it before.
+/// Records in the audit trail that a member of support looks at an account, unless this request has recorded the look
+/// before.
 pub(super) async fn record_look(ctx: &Context<'_>, by: Support, user: UserId) -> ApiResult<()> {
     let services = ctx.services()?;
     let Some(access) = ctx.data_opt::<RequestAccess>() else {
         return Ok(people::record(services, by, Look::Account(user)).await?);
     };
-    // The lock is held during the write, so that fields that run at the same time record one look.
+    // The lock is held during the write, so that fields that run at the same time record only one look at the account.
     let mut looked_at = access.looked_at.lock().await;
     if !looked_at.contains(&user) {
         people::record(services, by, Look::Account(user)).await?;

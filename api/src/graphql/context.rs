@@ -10,18 +10,18 @@ use jishu_service::account::SignInClient;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
-/// Typed access to the context. Missing data is an internal error.
+/// Typed access to the data in the context of a resolver. Data that is missing by mistake is an internal error.
 pub(super) trait ContextExt {
     fn services(&self) -> ApiResult<&Services>;
     fn loaders(&self) -> ApiResult<&AllLoaders>;
     fn rendered_papers(&self) -> ApiResult<&RenderedPapers>;
-    /// Returns the signed-in user, or `None`.
+    /// Returns the signed-in user, or `None` if nobody is signed in.
     fn viewer(&self) -> Option<Viewer>;
-    /// Returns the signed-in user, or the error `UNAUTHENTICATED`.
+    /// Returns the signed-in user, or the error `UNAUTHENTICATED` if nobody is signed in.
     fn require_viewer(&self) -> ApiResult<Viewer>;
     /// Returns the network address of the client.
     fn client(&self) -> ApiResult<ClientAddress>;
-    /// Returns the client as a session records it.
+    /// Returns the client with its address and the name of its program, as a new session records them.
     fn sign_in_client(&self) -> ApiResult<SignInClient>;
 }
 

@@ -1,11 +1,11 @@
 //! Cursors: the texts of positions in lists.
 //!
-//! A cursor is some 16 characters of base64. They stand for these bytes: the format, a tag of the list and its order, the
-//! numbers of the position, and a check byte. A position only says where a page of the caller's own list begins, so a cursor
-//! needs no signature: a forged one shows nothing that the list does not show.
+//! A cursor has about 16 characters of base64. They encode these bytes: the format, a tag of the list and its order,
+//! the numbers of the position, and a check byte. A cursor only says where a page of a list begins that the client may
+//! read anyway. So it needs no signature: a forged cursor shows nothing that the list does not show.
 //!
-//! Older versions of the server wrote the list and the position as JSON in base64. Clients may have kept such cursors, so
-//! they are still read.
+//! Older versions of the server wrote the name of the list and the position as JSON in base64. Clients may have kept
+//! such cursors, so the server still reads them.
 
 use std::borrow::Cow;
 
@@ -23,17 +23,18 @@ use jishu_service::card::CardPosition;
 
 /// The first byte of a cursor in the present format.
 const FORMAT: u8 = 1;
-/// The number of bytes before the numbers: the format and the tag of the list.
+/// The number of bytes before the numbers of the position: one for the format, and two for the tag of the list.
 const HEAD_BYTES: usize = 3;
-/// The longest numbers that a position has: five of at most ten bytes each.
+/// The maximum number of bytes of a cursor: the bytes before the numbers, room for five numbers of ten bytes each, and
+/// the check byte.
 const MAX_BYTES: usize = HEAD_BYTES + 5 * 10 + 1;
 const MAX_TEXT_BYTES: usize = MAX_BYTES.div_ceil(3) * 4;
 
-/// The position of a row in a list, as numbers.
+/// The position of a row in a list, which can be written as a few numbers.
 pub(super) trait CursorKey: DeserializeOwned {
-    /// Appends the numbers of the position.
+    /// Appends the numbers of the position to a cursor.
     fn write(&self, cursor: &mut Cursor);
-    /// Reads the position from all of its numbers.
+    /// Makes the position from all of its numbers. Returns None if they do not form such a position.
     fn read(numbers: &[i64]) -> Option<Self>;
 }
 
@@ -58,7 +59,8 @@ impl CursorKey for CardPosition {
             }
             Self::Time(at, id) => {
                 cursor.push_numbers(&[1, at.timestamp_micros(), id]);
-                // The server writes whole microseconds, but SQLite would store more.
+                // The server writes times with whole microseconds. SQLite can store finer times, such as times that
+                // somebody wrote with SQL.
                 let nanoseconds = at.timestamp_subsec_nanos() % 1_000;
                 if nanoseconds > 0 {
                     cursor.push_number(nanoseconds.into());
@@ -85,12 +87,12 @@ fn time(microseconds: i64, nanoseconds: i64) -> Option<DateTime<Utc>> {
     whole.checked_add_signed(chrono::TimeDelta::nanoseconds(nanoseconds))
 }
 
-/// The beginning of all cursors of one list in one order.
+/// The bytes with which all cursors of one list in one order begin.
 #[derive(Clone, Copy)]
 pub(super) struct CursorHead(Cursor);
 
 impl CursorHead {
-    /// Makes the beginning of the cursors of a list. `list` names the list and its order.
+    /// Makes the bytes with which the cursors of a list begin. `list` names the list and its order.
     pub(super) fn of(list: &str) -> Self {
         let mut cursor = Cursor { bytes: [0; MAX_BYTES], length: 0 };
         cursor.push(FORMAT);
@@ -112,7 +114,8 @@ impl CursorHead {
 
 /// The opaque text of a position in a list.
 ///
-/// It becomes a text only when it is written. A page has a cursor for each item, and often nobody selects them.
+/// It is encoded as text only when it is written to a response. A page has a cursor for each item, and often the client
+/// does not select the cursors.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
     bytes: [u8; MAX_BYTES],
@@ -120,8 +123,8 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Reads the position of a cursor that a client sent. `argument` names the argument, and `list` the list and its order. A
-    /// cursor of another list or order is refused.
+    /// Reads the position of a cursor that a client sent. `argument` names the argument, and `list` the list and its
+    /// order. Fails with `BAD_USER_INPUT` for a cursor of another list or order, and for a damaged cursor.
     pub(super) fn parse<K: CursorKey>(sent: &str, argument: &str, list: &str) -> ApiResult<K> {
         let foreign = || {
             ApiError::bad_input(format!(
@@ -130,8 +133,8 @@ impl Cursor {
         };
         let other_list = || {
             ApiError::bad_input(format!(
-                "`{argument}` is a cursor of another list or order. Use a cursor only with the `orderBy` it \
-                 came from."
+                "`{argument}` is a cursor of another list or order. Use a cursor only in the list, and with the \
+                 `orderBy`, from which you got it."
             ))
         };
         let bytes = URL_SAFE_NO_PAD.decode(sent).map_err(|_| foreign())?;
@@ -174,8 +177,8 @@ impl Cursor {
         }
     }
 
-    /// Appends a number in groups of seven bits, the lowest first. The sign comes as the lowest bit, so that numbers near zero
-    /// are short.
+    /// Appends a number in groups of seven bits, the lowest bits first. The sign is moved to the lowest bit, so that
+    /// numbers near zero take few bytes.
     fn push_number(&mut self, number: i64) {
         let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
         loop {
@@ -188,7 +191,7 @@ impl Cursor {
         }
     }
 
-    /// Calls `write` with the text.
+    /// Encodes the cursor as text, and calls `write` with the text.
     fn with_text<T>(&self, write: impl FnOnce(&str) -> T) -> T {
         let mut text = [0; MAX_TEXT_BYTES];
         // The buffer has room for the longest cursor, and base64 has only ASCII.
@@ -197,7 +200,7 @@ impl Cursor {
     }
 }
 
-/// Reads numbers that [`Cursor::push_number`] wrote.
+/// Reads all numbers that [`Cursor::push_number`] wrote. Returns None if the bytes are not a sequence of such numbers.
 fn read_numbers(mut bytes: &[u8]) -> Option<Vec<i64>> {
     let mut numbers = Vec::with_capacity(4);
     while !bytes.is_empty() {
@@ -214,19 +217,19 @@ fn read_numbers(mut bytes: &[u8]) -> Option<Vec<i64>> {
     Some(numbers)
 }
 
-/// Returns the tag of a list.
+/// Returns the tag of a list in an order: the first two bytes of the hash of its name.
 fn tag(list: &str) -> [u8; HEAD_BYTES - 1] {
     let [first, second, ..] = hash(list.as_bytes()).to_le_bytes();
     [first, second]
 }
 
-/// Returns the check byte, which shows that a cursor was cut or changed by accident.
+/// Returns the check byte of the bytes before it. The check byte shows whether a cursor was cut or changed by accident.
 fn check(bytes: &[u8]) -> u8 {
     // A change of one byte always changes the lowest byte of the hash.
     hash(bytes).to_le_bytes()[0]
 }
 
-/// Returns the FNV-1a hash. It must never change, because clients keep cursors.
+/// Returns the FNV-1a hash of some bytes. The hash function must never change, because clients keep cursors.
 fn hash(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
@@ -237,7 +240,7 @@ impl From<Cursor> for String {
     }
 }
 
-/// A cursor is a `String` of the schema.
+/// In the schema, a cursor has the type `String`.
 impl OutputType for Cursor {
     fn type_name() -> Cow<'static, str> {
         <String as OutputType>::type_name()
@@ -309,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_short() {
-        // Clients keep cursors, so the texts stay.
+        // Clients keep cursors, so these texts must never change.
         assert_eq!(
             text("MockTestAttempt.SubjectTestNumber.asc", &CardPosition::Number(12, 50, 2_070_000)),
             "AWy6ABhk4Nf8AZg"
@@ -348,7 +351,7 @@ mod tests {
             changed[index] ^= flipped;
             assert_eq!(error(&URL_SAFE_NO_PAD.encode(changed)), not_a_cursor, "{index} {flipped}");
         }
-        // The kinds of positions have different counts of numbers.
+        // This cursor has one number, but the position of a card has more.
         assert_eq!(error(&text("List", &1_i64)), not_a_cursor);
     }
 }

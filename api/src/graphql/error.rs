@@ -11,12 +11,12 @@ use jishu_service::Fault;
 use jishu_service::database::Unavailable;
 use jishu_service::limit::RetryAfter;
 
-/// The id of a request, for the log and for the response to an internal error.
+/// The id of an HTTP request. Log lines and internal errors in responses contain it.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Arc<str>);
 
 impl RequestId {
-    /// Makes a random id.
+    /// Makes a random id for a request.
     #[must_use]
     pub fn random() -> Self {
         Self::from(&*Uuid::new_v4().hyphenated().encode_lower(&mut Uuid::encode_buffer()))
@@ -29,41 +29,42 @@ impl From<&str> for RequestId {
     }
 }
 
-/// The message of every internal error. The cause goes to the log only.
+/// The message of every internal error. The cause of the error goes only to the log.
 const INTERNAL: &str =
     "Something went wrong on our side. Try again. If it happens again, report the request id.";
 
 /// An error of a resolver.
 ///
-/// It does not implement `Display` on purpose. async-graphql converts any type with `Display` into an error with
-/// that text, and so would show the cause to the client.
+/// It does not implement `Display` on purpose. async-graphql converts any type with `Display` into an error with the
+/// displayed text, so it would show the cause of an internal error to the client.
 #[derive(Clone, Debug)]
 pub(super) enum ApiError {
-    /// The viewer is not signed in.
+    /// The field needs a signed-in user, but nobody is signed in.
     Unauthenticated,
-    /// The viewer lacks the role for this. The message says which role it takes.
+    /// The viewer does not have a role that the field requires. The message says which role is required.
     Forbidden(&'static str),
-    /// Staff must have a second factor, and the viewer has none.
+    /// The operator requires that staff have a second factor, and the viewer has no second factor.
     SecondFactorRequired,
-    /// An argument that no correct client sends. The message says what to change.
+    /// The client sent an argument that no correct client sends. The message says what to change.
     BadUserInput(String),
-    /// The server is at its limit, or the database is not available.
+    /// The server is at its limit, the rows are locked, or the database is not available. The message says what
+    /// happened.
     Overloaded(&'static str),
-    /// The database took too long.
+    /// The database took too long, or another transaction held the rows for too long.
     TimedOut,
     /// The client exceeded a rate limit.
     RateLimited(RetryAfter),
-    /// A fault of the server.
+    /// A fault of the server, whose cause only the log shows.
     Internal(InternalError),
 }
 
 pub(super) type ApiResult<T> = Result<T, ApiError>;
 
-/// The result of a nullable field that can fail. With `Result<Option<T>>`, async-graphql would null the parent on
-/// an error. The GraphQL specification nulls only the field.
+/// The result of a nullable field that can fail. If a field returns `Result<Option<T>>` and fails, async-graphql nulls
+/// the parent object. The GraphQL specification nulls only the field, and so does this type.
 pub(super) type Nullable<T> = Option<ApiResult<T>>;
 
-/// The cause of an internal error. It is logged with the response and never shown to the client.
+/// The cause of an internal error. [`finish_errors`] logs it, and the client never sees it.
 #[derive(Clone, Debug)]
 pub(super) struct InternalError(Arc<str>);
 
@@ -120,7 +121,8 @@ impl From<Arc<Fault>> for ApiError {
     }
 }
 
-/// Separates a refusal, which the payload of a mutation shows, from a fault, which fails the field.
+/// Separates the error of a service function: a refusal, which the payload of a mutation shows, becomes the inner
+/// error. A fault, which fails the whole field, becomes the outer error.
 pub(super) fn refused_or<T, R>(result: Result<T, jishu_service::Error<R>>) -> ApiResult<Result<T, R>> {
     match result {
         Ok(value) => Ok(Ok(value)),
@@ -189,20 +191,22 @@ impl From<ApiError> for async_graphql::Error {
     }
 }
 
-/// Gives every error of a response a code, and logs the cause of an internal error.
+/// Gives each error of a response a code in `extensions.code`, if it has none. Logs the cause of an internal error, and
+/// adds the id of the request to it.
 pub fn finish_errors(errors: &mut [ServerError], RequestId(id): &RequestId) {
     for error in errors {
         if let Some(InternalError(cause)) = error.source::<InternalError>() {
             tracing::error!(request_id = &**id, path = ?error.path, cause = &**cause, "a resolver failed");
             error.extensions.get_or_insert_default().set("requestId", &**id);
         } else if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
-            // Only errors of async-graphql lack a code. They concern the value of an argument.
+            // Only errors that async-graphql itself makes have no code. They concern the value of an argument.
             error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
         }
     }
 }
 
-/// Makes the error for an operation that panicked. The panic is logged where it happened.
+/// Makes the error for an operation that panicked, with the code `INTERNAL` and the id of the request. Does not log the
+/// panic.
 #[must_use]
 pub fn panic_error(RequestId(id): &RequestId) -> ServerError {
     let mut error = ServerError::new(INTERNAL, None);

@@ -1,4 +1,5 @@
-//! The GraphQL API. A resolver translates the input, calls one service function, and translates the result.
+//! The GraphQL API. The resolver of a mutation translates the input, calls one function of `jishu-service`, and
+//! translates the result.
 
 mod access;
 mod context;

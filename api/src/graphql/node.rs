@@ -14,12 +14,12 @@ use super::types::{
     User,
 };
 
-/// An object with an id that is unique among all objects.
+/// An object with a global id, which no other object has.
 #[derive(Interface)]
 #[graphql(field(
     name = "id",
     ty = "ID",
-    desc = "The global id, for `node` and for arguments. It is opaque: do not parse it."
+    desc = "The global id of the object, for `node` and for arguments. It is opaque: do not parse it."
 ))]
 pub(super) enum Node {
     User(User),
@@ -36,16 +36,16 @@ pub(super) enum Node {
 
 macro_rules! global_ids {
     ($($name:ident($id:ident)),+ $(,)?) => {
-        /// A parsed global id: the type and the id of the row.
+        /// A parsed global id: the GraphQL type and the id of the row.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum GlobalId { $($name($id)),+ }
 
         impl GlobalId {
-            /// The names of the types that have global ids.
+            /// The names of the GraphQL types whose objects have global ids.
             #[cfg(test)]
             pub(super) const TYPES: &'static [&'static str] = &[$(stringify!($name)),+];
 
-            /// Parses a global id. Returns `None` for any text that this server did not make.
+            /// Parses a global id. Returns `None` if the text does not have the form of a global id.
             pub(super) fn parse(id: &str) -> Option<Self> {
                 let bytes = URL_SAFE_NO_PAD.decode(id).ok()?;
                 let text = std::str::from_utf8(&bytes).ok()?;
@@ -92,22 +92,22 @@ global_ids! {
     AuditEvent(AuditEventId),
 }
 
-/// The id of a row that has a global id.
+/// The id of a row whose GraphQL object has a global id.
 pub(super) trait GlobalKey: Copy {
-    /// The name of the GraphQL type.
+    /// The name of the GraphQL type of the row.
     const TYPE: &'static str;
-    /// Returns the primary key.
+    /// Returns the primary key of the row as a number.
     fn row(self) -> i64;
-    /// Returns the id of the row if the global id has this type.
+    /// Returns the id of the row from a parsed global id. Returns `None` if the global id has another type.
     fn of(id: GlobalId) -> Option<Self>;
 
-    /// Makes the global id.
+    /// Makes the global id of the row.
     fn global(self) -> ID {
         ID(URL_SAFE_NO_PAD.encode(format!("{}:{}", Self::TYPE, self.row())))
     }
 
-    /// Parses a global id of this type. Returns `None` for ids of other types and for any text that this server did
-    /// not make.
+    /// Parses a global id of this type. Returns `None` for an id of another type, and if the text does not have the
+    /// form of a global id.
     fn parse(id: &ID) -> Option<Self> {
         GlobalId::parse(id).and_then(Self::of)
     }

@@ -1,4 +1,5 @@
-//! Relay connections: opaque keyset cursors, and pages of 50 items by default and at most 100.
+//! Relay connections. A cursor is the opaque text of a position in a list. A page has 50 items by default, and at most
+//! 100.
 //! <https://relay.dev/graphql/connections.htm>
 
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ pub(super) const MAX_PAGE_SIZE: u32 = 100;
 
 /// A type that can be the item of a list.
 pub(super) trait ListNode: OutputType + PlainOutput + 'static {
-    /// The name of the type: `X` in `XConnection` and `XEdge`.
+    /// The name of the GraphQL type of the item, such as `Order`. `OrderConnection` and `OrderEdge` are named after it.
     const NAME: &'static str;
 }
 
@@ -27,7 +28,7 @@ pub(super) trait ListNode: OutputType + PlainOutput + 'static {
 pub(super) struct Connection<Node: ListNode, Total: ObjectType> {
     /// The items of the page, each with its cursor.
     edges: Plain<Vec<Edge<Node>>>,
-    /// The position of the page in the list.
+    /// Whether the list has items before and after the page, and the cursors for reading them.
     page_info: PageInfo,
     #[graphql(flatten)]
     total: Total,
@@ -39,16 +40,17 @@ impl<Node: ListNode, Total: ObjectType> TypeName for Connection<Node, Total> {
     }
 }
 
-/// The position of a page in its list, for reading the page before or after it.
+/// The position of a page in its list, for reading the page before or after this page.
 #[derive(PlainObject, SimpleObject)]
 pub(super) struct PageInfo {
-    /// Whether there are items before this page.
+    /// Whether the list has items before this page.
     has_previous_page: bool,
-    /// Whether there are items after this page.
+    /// Whether the list has items after this page.
     has_next_page: bool,
-    /// The cursor of the first item, to read backwards with `before`. Null if the page is empty.
+    /// The cursor of the first item on the page. Send it as `before` to read the page before. Null if the page is
+    /// empty.
     start_cursor: Option<Cursor>,
-    /// The cursor of the last item, to read forwards with `after`. Null if the page is empty.
+    /// The cursor of the last item on the page. Send it as `after` to read the page after. Null if the page is empty.
     end_cursor: Option<Cursor>,
 }
 
@@ -56,9 +58,9 @@ pub(super) struct PageInfo {
 #[derive(PlainObject, SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct Edge<Node: ListNode> {
-    /// The position of the item in the list, for `after` and `before`.
+    /// The cursor of the item: its position in the list, for `after` and `before`.
     cursor: Cursor,
-    /// The item.
+    /// The item of the list.
     node: Node,
 }
 
@@ -68,7 +70,7 @@ impl<Node: ListNode> TypeName for Edge<Node> {
     }
 }
 
-/// The four arguments of a connection, as the client sent them.
+/// The arguments `first`, `after`, `last` and `before` of a connection, as the client sent them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PageArgs {
     pub(super) first: Option<i32>,
@@ -87,8 +89,9 @@ impl PageArgs {
         Self { first, after, last, before }
     }
 
-    /// Checks the arguments and parses the cursors. `list` names the list and its order. A cursor of another list
-    /// or order is refused.
+    /// Checks the arguments of a connection and parses the cursors. `list` names the list and its order. Fails with
+    /// `BAD_USER_INPUT` if a page size is out of range, `first` and `last` are both given, or a cursor belongs to
+    /// another list or order.
     pub(super) fn request<K: CursorKey>(self, ctx: &Context<'_>, list: &str) -> ApiResult<PageRequest<K>> {
         let (limit, direction) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
@@ -112,7 +115,8 @@ impl PageArgs {
     }
 }
 
-/// Checks an argument that gives a number of items.
+/// Checks a page size that a client sent. `name` is the name of the argument. Fails with `BAD_USER_INPUT` if the number
+/// is not 1 to 100.
 pub(super) fn page_size(name: &str, value: i32) -> ApiResult<u32> {
     match u32::try_from(value) {
         Ok(value @ 1..=MAX_PAGE_SIZE) => Ok(value),
@@ -122,13 +126,15 @@ pub(super) fn page_size(name: &str, value: i32) -> ApiResult<u32> {
     }
 }
 
-/// Tells whether the client selected a field that needs the rows. `totalCount` does not.
+/// Tells whether the client selected `edges` or `pageInfo` of a connection, which need the rows of the page.
+/// `totalCount` does not need them.
 pub(super) fn wants_rows(ctx: &Context<'_>) -> bool {
     let ahead = ctx.look_ahead();
     ahead.field("edges").exists() || ahead.field("pageInfo").exists()
 }
 
-/// Turns a page into a connection.
+/// Makes a connection from a page of rows. `list` names the list and its order, `key` returns the position of a row,
+/// and `node` makes the item from a row.
 pub(super) fn connect<T, K, Node, Total>(
     list: &str,
     page: Page<T>,
@@ -153,7 +159,7 @@ where
     Connection { edges: Plain(edges), page_info, total }
 }
 
-/// Cuts a page out of a list in memory that is sorted by a unique key.
+/// Cuts a page out of a list in memory, which is sorted by the unique key that `key` returns.
 pub(super) fn slice<T: Clone, K: PartialOrd>(
     rows: &[T],
     key: impl Fn(&T) -> K,

@@ -30,14 +30,15 @@ use jishu_service::purchase::{Selection, SelectionRefusal};
 use jishu_service::question_bank::BankQuestion;
 use jishu_service::{card, people, purchase, question_bank, session};
 
-/// The maximum number of ids that `nodes` accepts.
+/// The maximum number of ids that the field `nodes` accepts.
 const MAX_NODES: usize = 100;
 
-/// The queries. They read data and change nothing, except that `learner` records its use.
+/// The queries. They read data and change nothing, except that the audit trail records when staff read data of other
+/// users.
 #[derive(Default, MergedObject)]
 pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery, PeopleQuery, OrderQuery);
 
-/// The queries of learners and authors, and those that need no account.
+/// The queries of learners and authors, the query `learner` of support, and the queries that need no account.
 #[derive(Default)]
 pub(super) struct CoreQuery;
 
@@ -45,8 +46,8 @@ pub(super) struct CoreQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl CoreQuery {
-    /// The object with this id. Null if there is none, or if the viewer may not see it. A look at the account of
-    /// another user is recorded.
+    /// The object with this id. Null if there is no such object, or if the viewer may not see it. If a member of staff
+    /// reads an account, an order or a refund of another user, the audit trail records that.
     async fn node(
         &self,
         ctx: &Context<'_>,
@@ -55,8 +56,9 @@ impl CoreQuery {
         nodes(ctx, &[id]).await.map(|mut nodes| nodes.pop().flatten()).transpose()
     }
 
-    /// The objects with these ids, in the same order. An item is null if there is no such object, or if the viewer
-    /// may not see it.
+    /// The objects with these ids, in the order of the ids. An item is null if there is no such object, or if the
+    /// viewer may not see it. If a member of staff reads an account, an order or a refund of another user, the audit
+    /// trail records that.
     async fn nodes(
         &self,
         ctx: &Context<'_>,
@@ -76,7 +78,7 @@ impl CoreQuery {
         ctx.viewer().map(|viewer| User::lazy(viewer.user_id))
     }
 
-    /// The courses that are sold, in the order in which they were added.
+    /// The courses that are sold, in the order in which they were created.
     async fn courses(
         &self,
         ctx: &Context<'_>,
@@ -88,8 +90,8 @@ impl CoreQuery {
         course_page(ctx, &snapshot, page, search.as_deref())
     }
 
-    /// The price of a purchase now, computed in the same way as by `purchase`. Signed-in users are not charged for
-    /// subjects that they own.
+    /// The price that a purchase would have now, computed in the same way as by `purchase` and `checkout`. For a
+    /// signed-in user, it leaves out subjects that the user already owns.
     async fn purchase_quote(
         &self,
         ctx: &Context<'_>,
@@ -106,8 +108,8 @@ impl CoreQuery {
         Ok(PurchaseQuotePayload { outcome })
     }
 
-    /// The account with this e-mail address, and its test cards. Null if there is none. Only for SUPPORT and ADMIN.
-    /// Each successful lookup is recorded.
+    /// The account with this e-mail address, and its test cards. Null if no account has the address. Only for SUPPORT
+    /// and ADMIN. The audit trail records each lookup that finds an account.
     async fn learner(
         &self,
         ctx: &Context<'_>,
@@ -117,7 +119,7 @@ impl CoreQuery {
         Learner::find(ctx, support, &email).await
     }
 
-    /// The questions of a subject's question bank with their keys, oldest first. Only for AUTHOR and ADMIN.
+    /// The questions in the question bank of a subject, with their keys, oldest first. Only for AUTHOR and ADMIN.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a search and a filter")]
     async fn questions(
         &self,
@@ -127,16 +129,17 @@ impl CoreQuery {
         #[page] page: PageArgs,
         #[graphql(
             desc = "Only questions whose text or external id contains this text. The case of the letters A to Z does not \
-                    matter."
+                    matter. For other letters it can matter."
         )]
         search: Option<String>,
-        #[graphql(desc = "True for archived questions, false for the others.", default)] archived: bool,
+        #[graphql(desc = "True for archived questions, false for all other questions.", default)]
+        archived: bool,
     ) -> ApiResult<AuthoredQuestionConnection> {
         question_page(ctx, author, &subject_id, page, search, archived).await
     }
 
-    /// The question bank of a subject as a document, with keys, oldest questions first. It contains the current
-    /// versions of the questions that are not archived. Each page is a complete document. Only for AUTHOR and
+    /// The question bank of a subject as a document with keys, oldest questions first. The document contains the
+    /// current versions of the questions that are not archived. Each page is a complete document. Only for AUTHOR and
     /// ADMIN.
     async fn export_questions(
         &self,
@@ -144,20 +147,21 @@ impl CoreQuery {
         #[guard] author: Author,
         #[graphql(desc = "The id of the subject.")] subject_id: ID,
         #[graphql(desc = "The format of the document.")] format: QuestionFormat,
-        #[graphql(desc = "The maximum number of questions: 1 to 500, default 500.")] first: Option<i32>,
-        #[graphql(desc = "Only questions after this cursor, from `endCursor` of the previous page.")]
+        #[graphql(desc = "The maximum number of questions on the page: 1 to 500, default 500.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only questions after this cursor, which is `endCursor` of the previous page.")]
         after: Option<String>,
     ) -> ApiResult<QuestionExport> {
         QuestionExport::load(ctx, author, &subject_id, format, first, after).await
     }
 }
 
-/// The choice of a buyer: subjects of one course, or its bundle.
+/// The subjects that a buyer chose: some subjects of one course, or the whole course as a bundle.
 #[derive(InputObject)]
 pub(super) struct PurchaseSelection {
-    /// The id of the course.
+    /// The id of the course to which the subjects belong.
     course_id: ID,
-    /// The way in which the subjects are chosen.
+    /// The way in which the buyer chooses the subjects.
     purchase_type: PurchaseType,
     /// The ids of the subjects: one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, and an empty list for
     /// FULL_BUNDLE. At most 500.
@@ -173,7 +177,7 @@ pub(super) struct PurchaseQuotePayload {
 /// The response to `purchaseQuote`.
 #[Object]
 impl PurchaseQuotePayload {
-    /// The price. Null if the selection cannot be bought.
+    /// The price of the selection now. Null if the selection cannot be bought.
     async fn quote(&self) -> Option<&PurchaseQuote> {
         self.outcome.as_ref().ok()
     }
@@ -184,7 +188,8 @@ impl PurchaseQuotePayload {
     }
 }
 
-/// Turns the choice of a buyer into a selection. `at` is the path of the choice.
+/// Turns the input of a client into a selection. `at` is the path of the input. Fails with a user error if an id does
+/// not have the form of a global id of its type.
 pub(super) fn selection_of(input: &PurchaseSelection, at: &[&str]) -> Result<Selection, UserError> {
     let course_id = CourseId::parse(&input.course_id)
         .ok_or_else(|| UserError::of_selection(SelectionRefusal::CourseNotFound, at))?;
@@ -192,7 +197,8 @@ pub(super) fn selection_of(input: &PurchaseSelection, at: &[&str]) -> Result<Sel
     Ok(Selection { course_id, purchase_type: input.purchase_type.into(), subject_ids })
 }
 
-/// Turns global ids into a selection. If some subject ids are not ids of subjects, the error lists them.
+/// Turns the separate arguments of a purchase into a selection. Fails with a user error if an id does not have the form
+/// of a global id of its type.
 pub(super) fn selection(
     course_id: &ID,
     purchase_type: PurchaseType,
@@ -203,7 +209,9 @@ pub(super) fn selection(
     Ok(Selection { course_id, purchase_type: purchase_type.into(), subject_ids })
 }
 
-/// Reads the objects with these ids, with one statement for each type.
+/// Reads the objects with these ids that the viewer may see, with one or two statements for each type of object. An
+/// item of the result is None if there is no such object, or the viewer may not see it. Records looks of staff at the
+/// accounts of other users.
 pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let services = ctx.services()?;
     let parsed: Vec<_> = ids.iter().map(|id| GlobalId::parse(id)).collect();
@@ -265,8 +273,8 @@ pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option
     Ok(parsed.into_iter().map(node).collect())
 }
 
-/// Reads the accounts of others with these ids, and records the look at each. Returns none unless the viewer is a member
-/// of support or an admin.
+/// Reads the accounts with these ids, without the account of the viewer, and records a look at each account. Returns no
+/// accounts unless the viewer has the permission of support.
 async fn users_of_staff(ctx: &Context<'_>, mut ids: Vec<UserId>) -> ApiResult<HashMap<UserId, user::Model>> {
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     ids.retain(|id| viewer != Some(*id));

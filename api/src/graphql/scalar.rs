@@ -1,4 +1,4 @@
-//! The custom scalars.
+//! The custom scalars of the schema: `DateTime`, `Decimal` and `UUID`.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::SecondsFormat;
@@ -6,7 +6,8 @@ use rust_decimal::Decimal as Exact;
 
 pub(super) struct DateTime(pub(super) chrono::DateTime<chrono::Utc>);
 
-/// A point in time in RFC 3339, always in UTC: "2026-11-23T09:30:00.000000Z".
+/// A point in time in the format of RFC 3339. The server sends it in UTC with microseconds, such as
+/// "2026-11-23T09:30:00.000000Z". Input can have any offset.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -23,7 +24,7 @@ impl ScalarType for DateTime {
 
 pub(super) struct Decimal(pub(super) Exact);
 
-/// An exact decimal number, as a string and never as a float: "199.00".
+/// An exact decimal number as a string, such as "199.00". It has at most 28 digits and no exponent.
 #[Scalar(name = "Decimal")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -44,7 +45,7 @@ impl ScalarType for Decimal {
 
 pub(super) struct Uuid(pub(super) uuid::Uuid);
 
-/// A UUID in its canonical form: "123e4567-e89b-12d3-a456-426614174000".
+/// A UUID in its canonical form, such as "123e4567-e89b-12d3-a456-426614174000".
 #[Scalar(name = "UUID", specified_by_url = "https://www.rfc-editor.org/rfc/rfc9562")]
 impl ScalarType for Uuid {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -62,13 +63,14 @@ impl ScalarType for Uuid {
 
 graphql_engine::plain_scalar!(DateTime, Decimal, Uuid);
 
-/// Converts hundredths of a mark or of a percentage, as the database stores them.
+/// Converts a number of hundredths, in which the database stores marks and percentages, to a decimal number. None stays
+/// None.
 pub(super) fn hundredths(value: Option<impl Into<i64>>) -> Option<Decimal> {
     value.map(Decimal::of_hundredths)
 }
 
 impl Decimal {
-    /// Converts hundredths, like [`hundredths`], if the value is always present.
+    /// Converts a number of hundredths to a decimal number, as [`hundredths`] does for an optional value.
     pub(super) fn of_hundredths(value: impl Into<i64>) -> Self {
         Self(Exact::new(value.into(), 2))
     }

@@ -1,4 +1,4 @@
-//! The executable schema and its SDL.
+//! The executable schema, and its text in the schema definition language (SDL).
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::types::{MAX_SALES_ROWS, RenderedPapers};
 use jishu_service::Services;
 use jishu_service::test_settings::MAX_QUESTIONS_PER_TEST;
 
-/// The assumed length of a short list, for the cost of a document.
+/// The number of items that the cost of a document assumes for a short list.
 const SHORT_LIST: ListLength = ListLength::Items(10);
 
-/// The assumed lengths of the lists that are not connections, for the cost of a document.
+/// The numbers of items that the cost of a document assumes for lists of objects that are not pages.
 const LISTS: ListLengths = &[
     ("AllowancePayload.userErrors", SHORT_LIST),
     ("AuthPayload.userErrors", SHORT_LIST),
@@ -75,7 +75,7 @@ const LISTS: ListLengths = &[
     ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),
     ("SubjectPayload.userErrors", SHORT_LIST),
     ("SubjectProgress.byTopic", SHORT_LIST),
-    // The maximum number of questions in a test, since each comes with its texts.
+    // Not a short list: the maximum number of questions in a test, because each question has long texts.
     ("TestSession.questions", ListLength::Items(MAX_QUESTIONS_PER_TEST.unsigned_abs())),
     ("TestSessionPayload.userErrors", SHORT_LIST),
     ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),
@@ -84,8 +84,8 @@ const LISTS: ListLengths = &[
     ("UserPayload.userErrors", SHORT_LIST),
 ];
 
-/// The fields with secrets: tokens, addresses with tokens in them, and the keys and secrets of sign-ins, second factors and
-/// payments. Responses with them are not compressed.
+/// The names of the fields with secrets: tokens, addresses that contain tokens, and the keys and secrets of sign-ins,
+/// second factors and payments. The server does not compress responses with these fields.
 pub const SECRET_FIELDS: &[&str] = &[
     "accessToken",
     "authorizationUrl",
@@ -104,7 +104,7 @@ pub type JishuSchema = Schema<Query, Mutation, Subscription>;
 /// The engine that checks and runs operations on the schema.
 pub type JishuEngine = Engine<JishuSchema>;
 
-/// Makes the schema over these services, without the engine.
+/// Begins to build the schema with these services, without the engine.
 #[must_use]
 pub fn builder(services: Services) -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
@@ -112,12 +112,12 @@ pub fn builder(services: Services) -> SchemaBuilder<Query, Mutation, Subscriptio
         .data(RenderedPapers::default())
 }
 
-/// Makes the engine over these services.
+/// Makes the engine with a schema that uses these services.
 ///
 /// # Errors
-/// Returns an error if the schema is not valid.
+/// Fails if the schema is not valid, or if the constant `LISTS` does not fit the lists of the schema.
 pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngine>, SchemaError> {
-    // The engine validates a document before it reaches the schema.
+    // The engine validates each document before async-graphql gets it, so the schema does not need to repeat that.
     let schema = builder(services).validation_mode(ValidationMode::Fast).finish();
     let scalars =
         CustomScalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
@@ -127,7 +127,7 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     Engine::new(schema, &sdl(), options).map(Arc::new)
 }
 
-/// Prints the schema in the definition language, as in `schema.graphql`. Needs no database.
+/// Returns the schema in the schema definition language, with the content of `schema.graphql`. Needs no database.
 #[must_use]
 pub fn sdl() -> String {
     let options = SDLExportOptions::new().sorted_enum_items().sorted_arguments().include_specified_by();

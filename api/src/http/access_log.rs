@@ -1,4 +1,4 @@
-//! The access log: one line for each request, written after its response was sent or abandoned.
+//! The access log: one line for each request, written after the response was sent or abandoned.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,13 +14,14 @@ use crate::graphql::RequestId;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
-/// The user to whom a response belongs. It is among the extensions of the response.
+/// The user to whom a response belongs. The response has it among its extensions.
 #[derive(Clone, Copy)]
 pub(super) struct ResponseViewer {
     pub(super) viewer: Viewer,
 }
 
-/// A line of the access log. It is written when this is dropped, even if the client leaves before the response.
+/// A line of the access log. The line is written when this value is dropped, even if the client leaves before the
+/// response.
 pub(super) struct AccessLogLine {
     started: Instant,
     method: Method,
@@ -47,7 +48,8 @@ impl AccessLogLine {
         }
     }
 
-    /// Writes the line when the response has been sent or dropped.
+    /// Adds the status and the user of the response to the line. The line is written when the response has been sent or
+    /// dropped.
     pub(super) fn follow(mut self, response: Response) -> Response {
         self.status = Some(response.status());
         self.user = response.extensions().get().map(|ResponseViewer { viewer }| *viewer);
@@ -73,7 +75,7 @@ impl Drop for AccessLogLine {
     }
 }
 
-/// A response body that counts its bytes as they are sent.
+/// A response body that counts its bytes for the access log as they are sent.
 struct CountedBody {
     body: Body,
     line: AccessLogLine,

@@ -1,7 +1,7 @@
-//! Admits requests to GraphQL: reads the whole body, takes a permit, and limits the time.
+//! Admits requests to GraphQL, data exports and pictures: reads the whole body, takes a permit, and limits the time.
 //!
 //! The order matters. The body comes first, so that a client that sends slowly holds no permit. A request that finds no
-//! permit is refused at once. The time limit ends when a response starts, so a subscription can stream for longer.
+//! free permit is refused at once. The time limit ends when a response starts, so a subscription can stream for longer.
 
 use std::net::Ipv4Addr;
 use std::pin::pin;
@@ -28,19 +28,20 @@ use jishu_service::limit::{ClientAddress, RetryAfter};
 use jishu_service::metrics::{Metrics, OperationOutcome, OperationTransport};
 use jishu_service::trace;
 
-/// Maximum number of bytes of a refused body that are read and dropped before its connection closes.
+/// Maximum number of bytes that are read and dropped of a body that is too large.
 const MAX_DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time after which a client should retry if the server is busy or stopping.
 const BUSY_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(1) };
 
-/// Tells an operation whether the time of its request is over. It is among the extensions of requests that are observed.
+/// Whether the time of a request is over. Requests have it among their extensions if metrics or traces are on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TimeLimit(Arc<AtomicBool>);
 
 impl TimeLimit {
-    /// Returns whether the time is over. Then the operation is dropped without a response.
+    /// Returns whether the time is over. Then the operation of the request is dropped, and the client gets the error
+    /// `TIMEOUT`.
     pub(super) fn is_over(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -50,7 +51,7 @@ impl TimeLimit {
     }
 }
 
-/// Limits how many operations run at once, and for how long. HTTP requests and WebSocket messages share the limit.
+/// Limits how many operations run at once, and for how long. HTTP requests and WebSocket messages share the permits.
 #[derive(Clone)]
 pub(super) struct OperationPermits {
     free: Arc<Semaphore>,
@@ -62,19 +63,21 @@ impl OperationPermits {
         Self { free: Arc::new(Semaphore::new(edge.max_requests as usize)), timeout: edge.request_timeout() }
     }
 
-    /// Runs an operation with a permit. Refuses it if no permit is free, or if it takes too long.
+    /// Runs an operation with a permit. Returns a refusal if no permit is free, or if the operation takes too long.
     pub(super) async fn run<T>(&self, operation: impl Future<Output = T>) -> Result<T, RequestRefusal> {
         self.run_within(None, operation).await
     }
 
-    /// Runs an operation with a permit, and tells it through `limit` if its time is over.
+    /// Runs an operation with a permit, as [`Self::run`] does. If its time is over, sets `limit` before the operation
+    /// is dropped.
     async fn run_within<T>(
         &self,
         limit: Option<&TimeLimit>,
         operation: impl Future<Output = T>,
     ) -> Result<T, RequestRefusal> {
         let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded()) };
-        // The pin keeps the operation alive until this function returns. So `limit.end()` runs before it is dropped.
+        // The pin keeps the operation alive until this function returns. So `limit.end()` runs before the operation is
+        // dropped.
         let mut operation = pin!(operation);
         match timeout(self.timeout, operation.as_mut()).await {
             Ok(ended) => Ok(ended),
@@ -89,14 +92,15 @@ impl OperationPermits {
     }
 }
 
-/// The state of the admission, shared by all requests.
+/// The limits that admit requests. All requests share them.
 #[derive(Clone)]
 pub(super) struct Admission {
     permits: OperationPermits,
     memory: BodyMemory,
     body_timeout: Duration,
     shutdown: ShutdownSignal,
-    /// Counts refusals as operations. Off for a route without operations.
+    /// The metrics that count refused requests as operations. They are off for routes without operations, such as
+    /// pictures.
     metrics: Metrics,
 }
 
@@ -125,14 +129,16 @@ impl Admission {
         requests.error(refusal.code());
     }
 
-    /// Reads a whole body into memory that it reserves.
+    /// Reads a whole body, and reserves memory for it. Refuses a body that is too large or too slow, or for which there
+    /// is no memory. Also refuses a body that has not arrived one second after the server began to drain.
     async fn read(&self, body: Body, reservation: &mut BodyReservation) -> Result<Bytes, RequestRefusal> {
         let shutdown = async {
             self.shutdown.draining().await;
             sleep(REQUEST_GRACE).await;
         };
         tokio::select! {
-            // Most bodies arrive with their head. Then no timer is set.
+            // Most bodies arrive together with the head of their request. They are read first, so that no timer is set
+            // for them.
             biased;
             read = collect(body, reservation) => read,
             () = sleep(self.body_timeout) => Err(body_too_slow(self.body_timeout)),
@@ -179,7 +185,7 @@ pub(super) async fn admit(State(admission): State<Admission>, request: Request, 
     }
     let response = admission.permits.run_within(limit.as_ref(), next.run(request)).await;
     response.unwrap_or_else(|refusal| {
-        // An operation whose time is over counts itself when it is dropped.
+        // An operation whose time is over counts itself when it is dropped, so it is not counted here.
         if !limit.is_some_and(|limit| limit.is_over()) {
             admission.count(transport, &refusal);
         }
@@ -187,8 +193,9 @@ pub(super) async fn admit(State(admission): State<Admission>, request: Request, 
     })
 }
 
-/// Replaces the body of a POST request by one that has arrived completely. Other methods have no body that is read. A
-/// request that becomes a WebSocket must not be changed.
+/// Reads the whole body of a POST request. Returns the request with the body, and with the reservation of its memory.
+/// Returns requests with other methods unchanged: the server does not read their bodies, and a request that becomes a
+/// WebSocket must not be changed.
 async fn read_whole(
     admission: &Admission,
     request: Request,
@@ -244,8 +251,8 @@ fn body_too_slow(limit: Duration) -> RequestRefusal {
     RequestRefusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", message).and_close()
 }
 
-/// Refuses a body that is too large. Reads and drops the rest of it for a while: a client that is still sending when
-/// its connection closes may never see the response.
+/// Refuses a body that is too large. A task reads and drops the rest of the body for at most two seconds: a client that
+/// is still sending when its connection closes may never see the response.
 fn too_large(mut rest: BodyDataStream) -> RequestRefusal {
     tokio::spawn(timeout(DISCARD_TIMEOUT, async move {
         let mut remaining = MAX_DISCARDED_BYTES;
@@ -263,7 +270,7 @@ fn too_large(mut rest: BodyDataStream) -> RequestRefusal {
 mod tests {
     use super::*;
 
-    /// Notes at its end whether its time was over.
+    /// When it is dropped, stores in `noted` whether the time was over.
     struct Noting {
         limit: TimeLimit,
         noted: Arc<AtomicBool>,
@@ -288,7 +295,7 @@ mod tests {
         let refusal = permits.run_within(Some(&limit), operation).await.unwrap_err();
         assert_eq!((refusal.code(), refusal.is_of_server()), ("TIMEOUT", true));
         assert!(noted.load(Ordering::Relaxed));
-        // The permit is free again, and an operation that ends in time learns nothing.
+        // The permit is free again. For an operation that ends in time, `limit` is not set.
         let limit = TimeLimit::default();
         assert_eq!(permits.run_within(Some(&limit), async { 7 }).await.unwrap(), 7);
         assert!(!limit.is_over());

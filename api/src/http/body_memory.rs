@@ -1,4 +1,4 @@
-//! Limits the memory for request bodies: of all clients together, and of each client.
+//! Limits the memory for request bodies: a maximum for all clients together, and a maximum for each client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,11 +10,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::EdgeConfig;
 use jishu_service::limit::ClientAddress;
 
-/// The maximum memory for the bodies of all unfinished requests. Further large requests are refused, so that the
-/// server does not run out of memory.
+/// The maximum memory for the bodies of all unfinished requests. If it is used up, the next bodies are refused, so that
+/// the server does not run out of memory.
 const MAX_TOTAL_BYTES: usize = 256 * 1024 * 1024;
 
-/// The maximum memory for the bodies of one client, so that a client that sends slowly cannot lock out all others.
+/// The maximum memory for the bodies of the unfinished requests of one client, so that a client that sends slowly
+/// cannot lock out all others.
 const MAX_CLIENT_BYTES: usize = MAX_TOTAL_BYTES / 4;
 
 /// Tracks the memory that request bodies use.
@@ -23,13 +24,14 @@ pub(super) struct BodyMemory {
     /// One permit for each free byte.
     free: Arc<Semaphore>,
     used_by_client: Arc<BytesByNetwork>,
-    /// Networks of trusted proxies. A proxy sends for many clients, so it has no limit of its own.
+    /// The networks of trusted proxies. A proxy sends for many clients, so the maximum for one client does not apply to
+    /// it.
     proxies: Arc<[IpNet]>,
 }
 
 type BytesByNetwork = Mutex<HashMap<IpAddr, usize>>;
 
-/// The memory that one request uses. Dropping it frees the memory.
+/// The memory that is reserved for the body of one request. Dropping the reservation frees the memory.
 pub(super) struct BodyReservation {
     memory: BodyMemory,
     /// The network of the client, or None if the client is a trusted proxy.
@@ -38,7 +40,7 @@ pub(super) struct BodyReservation {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// The server or the client has used all memory for request bodies.
+/// The error if the server or the client has used all memory that is allowed for request bodies.
 #[derive(Debug)]
 pub(super) struct BodyMemoryExhausted;
 
@@ -64,7 +66,7 @@ impl BodyMemory {
 }
 
 impl BodyReservation {
-    /// Adds bytes to the reservation.
+    /// Adds bytes to the reservation. Fails if the memory of the server or of the client is used up.
     pub(super) fn add(&mut self, bytes: usize) -> Result<(), BodyMemoryExhausted> {
         if bytes == 0 {
             return Ok(());
@@ -123,7 +125,7 @@ mod tests {
         ClientAddress::new(address.parse().unwrap())
     }
 
-    /// Reserves megabytes for a client until that fails.
+    /// Makes reservations of one megabyte for a client until one fails. Returns those that succeeded.
     fn fill(memory: &BodyMemory, address: &str) -> Vec<BodyReservation> {
         let mut reservations = Vec::new();
         loop {

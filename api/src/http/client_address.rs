@@ -1,4 +1,4 @@
-//! Finds the address of the client, also behind proxies.
+//! Finds the address of the client, also if the client is behind proxies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -34,8 +34,9 @@ impl TrustedProxies {
         self.trusts(peer_of(request).to_canonical())
     }
 
-    /// Returns the address of the client. It goes through the addresses from the connection back to the client, and
-    /// stops at the first that is not a trusted proxy. Anyone may have written the addresses before that one.
+    /// Returns the address of the client. It begins with the address of the connection, and then reads the addresses in
+    /// the header from the right to the left. It stops at the first address that is not a trusted proxy. Anyone may
+    /// have written the addresses to the left of that one.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
         if !self.trusts(client) {
@@ -48,7 +49,7 @@ impl TrustedProxies {
         let lines: Vec<_> = headers.get_all(name).iter().collect();
         let hops = lines.into_iter().rev().flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
         for hop in hops {
-            // If an address cannot be read, the ones before it cannot be trusted.
+            // If an address cannot be read, the addresses to its left cannot be trusted.
             let Some(address) = read(hop.trim()) else { break };
             client = address.to_canonical();
             if !self.trusts(client) {
@@ -63,13 +64,13 @@ impl TrustedProxies {
     }
 }
 
-/// Returns the address at the other end of the connection of a request.
+/// Returns the address at the other end of the connection of a request, or 0.0.0.0 if it is unknown.
 fn peer_of(request: &Request) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
 }
 
-/// Marks a request that a trusted proxy has sent. It is among the extensions of the request.
+/// Marks a request that a trusted proxy has sent. The request has it among its extensions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TrustedPeer;
 

@@ -1,8 +1,8 @@
 //! Compresses responses with gzip for clients that accept it.
 //!
-//! A response is complete in memory, so it is compressed at once and keeps its length. A layer around the handler would send
-//! it in chunks. tower-http's layer also turns a response into 406 if it can send none of the encodings in the request, and
-//! that after a mutation was executed.
+//! A response is complete in memory, so its body is compressed at once, and the length of the body is known before it
+//! is sent. A layer around the handler would send the body in chunks. tower-http's layer also turns a response into 406
+//! if it can send none of the encodings in the request, even after a mutation was executed.
 
 use std::io::Write;
 
@@ -26,12 +26,13 @@ impl Compression {
         Self { above: Some(above).filter(|above| *above > 0) }
     }
 
-    /// Compresses the body of a response to a request with these headers. Returns None if the body stays as it is.
+    /// Compresses the body of a response to a request with these headers. Returns None if the body is too small, or if
+    /// the client does not prefer gzip.
     pub(super) fn compress(self, headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
         if self.above.is_none_or(|above| body.len() <= above) || !accepts_gzip(headers) {
             return None;
         }
-        // The fastest level makes JSON nearly as small as the default one, in less time.
+        // The fastest level makes JSON nearly as small as the default level does, in less time.
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Level::fast());
         // Writing to a vector cannot fail.
         encoder.write_all(body).ok()?;

@@ -1,6 +1,7 @@
-//! `GET /me/export`: everything that the tables hold of the signed-in user, as a JSON file.
+//! `GET /me/export`: everything that the database stores about the signed-in user, as a JSON file.
 //!
-//! It is no field of the schema, because an account with thousands of sittings does not fit into one response in memory.
+//! The export is not a field of the schema, because an account with thousands of sittings does not fit into one
+//! response in memory.
 
 use std::io;
 use std::sync::Arc;
@@ -22,19 +23,20 @@ use jishu_service::auth::AuthenticatedViewer;
 use jishu_service::data_export::{self, ExportPermit, ExportPermits, ExportPieces, ExportSource};
 use jishu_service::limit::RetryAfter;
 
-/// The cost of an export, as that of an operation: about the number of objects that an ordinary account has.
+/// The cost that an export takes from the budgets, like the cost of an operation. It is about the number of objects
+/// that an ordinary account has.
 const EXPORT_COST: u32 = 1_000;
 /// The time after which a client should retry while another export of the same account runs.
 const RUNNING_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(10) };
 /// Maximum number of exports of one account that run at once on a node.
 const MAX_EXPORTS_PER_USER: u32 = 1;
 
-/// Returns the permits of a node.
+/// Makes the permits for the exports of a node.
 pub(super) fn permits() -> ExportPermits {
     ExportPermits::new(MAX_EXPORTS_PER_USER)
 }
 
-/// Sends the export of the signed-in user.
+/// Sends the export of the signed-in user. Refuses a request without a valid access token.
 pub(super) async fn get(State(state): State<AppState>, context: RequestContext) -> Response {
     let media_type = MediaType::Json;
     let identity = match authenticate(&state, context.client, &context.headers) {
@@ -73,12 +75,12 @@ async fn export(
         clock: Arc::clone(&state.services.clock),
     };
     let pieces = data_export::begin(source, user).await.map_err(|error| {
-        tracing::warn!(%error, "an export could not begin; the client was told to retry");
+        tracing::warn!(%error, "an export could not begin; the response asks the client to retry");
         let message = "The server is busy, so the export did not begin. Try again in a few seconds.";
         RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message)
     })?;
     let Some(pieces) = pieces else {
-        // An access token can outlive its account.
+        // An access token can still be valid after its account was deleted.
         return Err(RequestRefusal::unauthenticated("This account was deleted."));
     };
     let headers = [
@@ -89,8 +91,8 @@ async fn export(
     Ok((headers, body(state, identity, pieces, permit)).into_response())
 }
 
-/// Returns a body that sends the pieces. If the export fails, or the account is deactivated meanwhile, the connection is cut
-/// off, so that nobody takes a part for the whole.
+/// Returns a body that sends the pieces of the export. If the export fails, or the access token is no longer valid, the
+/// connection is cut off, so that nobody takes a part of the export for the whole.
 fn body(state: &AppState, identity: AuthenticatedViewer, pieces: ExportPieces, permit: ExportPermit) -> Body {
     let end_of_token = end_of_token(state, Some(&identity));
     let parts = Some((pieces, end_of_token, permit));

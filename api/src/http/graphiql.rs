@@ -1,6 +1,6 @@
 //! Serves GraphiQL, the page on which a person tries the API.
 //!
-//! `build.rs` bundles the page, and the binary contains the bundle: the page loads nothing from any other host. A
+//! `build.rs` bundles the page, and the binary contains the bundle, so the page loads nothing from any other host. A
 //! binary that was built without the bundle serves a page that loads GraphiQL from a CDN and checks its hashes.
 
 use std::io::{self, Read as _};
@@ -18,7 +18,8 @@ use super::negotiation;
 
 include!(concat!(env!("OUT_DIR"), "/graphiql/assets.rs"));
 
-/// The content security policy of the bundled page. The editor positions and colours its lines with inline styles.
+/// The content security policy of the bundled page. It allows inline styles, because the editor positions and colours
+/// its lines with them.
 const BUNDLED_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     worker-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
@@ -31,8 +32,8 @@ const FALLBACK_POLICY: &str = "default-src 'none'; script-src 'self' \
     https://cdn.jsdelivr.net/npm/graphiql@3.8.2/graphiql.min.css; connect-src 'self'; img-src 'self' data:; \
     font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The content security policy of all other files. The editor's workers take theirs from their own script, and they
-/// load nothing.
+/// The content security policy of the files that the page loads. The editor's workers get this policy with their own
+/// script, and they load nothing.
 const ASSET_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Returns true if the binary contains GraphiQL. Otherwise browsers load it from cdn.jsdelivr.net.
@@ -55,7 +56,7 @@ async fn page(headers: HeaderMap) -> Response {
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    // The name of a bundled file contains the hash of its content.
+    // The name of a bundled file contains the hash of its content, so browsers may keep the file.
     let caching = if SELF_HOSTED { "public, max-age=31536000, immutable" } else { "no-cache" };
     match ASSETS.iter().find(|asset| asset.name == name) {
         Some(asset) => asset.respond(&headers, caching, ASSET_POLICY),
@@ -63,14 +64,14 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     }
 }
 
-/// One file of the page.
+/// The page of GraphiQL, or a file that the page loads.
 struct Asset {
     name: &'static str,
     content_type: &'static str,
     etag: &'static str,
     /// The content: compressed with gzip if the page is bundled, plain otherwise.
     stored: &'static [u8],
-    /// The plain content, decompressed when the first client needs it.
+    /// The plain content of a bundled file, decompressed when the first client needs it.
     inflated: OnceLock<Vec<u8>>,
 }
 
@@ -99,7 +100,8 @@ impl Asset {
         }
 
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
-        // A request without the header accepts every encoding. But its client may not be able to read gzip.
+        // Without `Accept-Encoding`, a request accepts every encoding, but its client may not be able to read gzip. So
+        // it gets the plain file.
         let gzip = request.contains_key(header::ACCEPT_ENCODING)
             && negotiation::best(request, &header::ACCEPT_ENCODING, &["gzip"]).is_some();
         if SELF_HOSTED && gzip {
@@ -125,7 +127,7 @@ impl Asset {
             .any(|tag| tag.trim() == self.etag)
     }
 
-    /// Returns the plain content.
+    /// Returns the plain content. Decompresses it at the first call if the page is bundled.
     fn plain(&'static self) -> io::Result<&'static [u8]> {
         if !SELF_HOSTED {
             return Ok(self.stored);

@@ -48,7 +48,8 @@ impl SecurityHeaders {
     }
 }
 
-/// Forbids caches to store a response. GraphQL responses belong to one user.
+/// Forbids caches to store a response, unless its handler has set `Cache-Control`. GraphQL responses belong to one
+/// user.
 pub(super) async fn forbid_caching(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -1,4 +1,4 @@
-//! Health checks for orchestrators, and the public keys for other services.
+//! Health checks for orchestrators and load balancers, and the public keys for other services.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{AppState, ShutdownSignal};
 use jishu_service::database::{Readiness, Replica, WriteRefusal};
 use jishu_service::{Services, outbox};
 
-/// How long the check of the outbox may take. The check of the database before it takes at most 1.5 seconds.
+/// Maximum time of the check of the outbox. The check of the database before it takes at most 1.5 seconds.
 const OUTBOX_CHECK_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Shows that the process responds.
@@ -21,15 +21,16 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// The state of a node, for load balancers and orchestrators. The response begins with its name.
+/// The state of a node, for load balancers and orchestrators. The response begins with a word for the state.
 enum NodeState {
-    /// The node serves everything.
+    /// The node serves all requests.
     Ready,
-    /// The node serves requests, but something of all nodes needs attention, for these reasons. It stays in use.
+    /// The node serves requests and stays in use, but something that concerns all nodes needs attention. The texts are
+    /// the reasons.
     Impaired(Vec<String>),
-    /// The node cannot change anything.
+    /// The node cannot change anything, because the database accepts no writes. The text is the reason.
     Degraded(String),
-    /// The node cannot serve requests.
+    /// The node cannot serve requests, because the database does not respond. The text is the reason.
     Unavailable(&'static str),
     /// The node is about to stop.
     Draining,
@@ -40,7 +41,7 @@ impl IntoResponse for NodeState {
         let refused = StatusCode::SERVICE_UNAVAILABLE;
         let (status, text) = match self {
             Self::Ready => (StatusCode::OK, "ready\n".to_owned()),
-            Self::Impaired(reasons) => (StatusCode::OK, format!("degraded: {}\n", reasons.join("; "))),
+            Self::Impaired(reasons) => (StatusCode::OK, format!("impaired: {}\n", reasons.join("; "))),
             Self::Degraded(reason) => (refused, format!("degraded: {reason}\n")),
             Self::Unavailable(reason) => (refused, format!("unavailable: {reason}\n")),
             Self::Draining => (refused, "draining: the node is stopping\n".to_owned()),
@@ -49,7 +50,7 @@ impl IntoResponse for NodeState {
     }
 }
 
-/// Tells whether the node is ready, draining, degraded or unavailable. Takes at most two seconds, whatever the database does.
+/// Responds with the state of the node. Takes at most two seconds, even if the database does not respond.
 pub(super) async fn ready(
     State(state): State<AppState>,
     Extension(shutdown): Extension<ShutdownSignal>,
@@ -82,7 +83,10 @@ async fn check(services: &Services) -> NodeState {
         }
         Readiness::LateReplica(replica) => {
             let lag_seconds = replica.lag.map(|lag| lag.as_secs());
-            tracing::warn!(lag_seconds, "the database is a replica that is behind, and stays in use");
+            tracing::warn!(
+                lag_seconds,
+                "the database is a replica that is behind its primary; the node stays in use"
+            );
             reasons.push(format!("the database is a replica, {}", distance(replica)));
         }
         Readiness::NoResponse => {
@@ -94,7 +98,8 @@ async fn check(services: &Services) -> NodeState {
             return NodeState::Unavailable("the database does not respond");
         }
     }
-    // A busy pool or a slow query is no reason to take the node out of use.
+    // If the check of the outbox fails or takes too long, the node stays in use: a busy pool or a slow query is no
+    // reason to stop sending requests to it.
     let is_stuck = outbox::is_stuck(&services.database, services.clock.now());
     if let Ok(Ok(true)) = timeout(OUTBOX_CHECK_TIMEOUT, is_stuck).await {
         reasons.push("messages have waited in the outbox for 15 minutes or longer".to_owned());
@@ -102,7 +107,7 @@ async fn check(services: &Services) -> NodeState {
     if reasons.is_empty() { NodeState::Ready } else { NodeState::Impaired(reasons) }
 }
 
-/// Says how far a replica is behind its primary.
+/// Describes how far a replica is behind its primary.
 fn distance(replica: Replica) -> String {
     match replica.lag.map(|lag| lag.as_secs()) {
         None => "behind its primary by an unknown time".to_owned(),
@@ -111,7 +116,8 @@ fn distance(replica: Replica) -> String {
     }
 }
 
-/// Responds to load balancers while the server starts, and refuses everything else.
+/// Makes the routes of a server that is starting. They respond to health checks, and refuse all other requests with
+/// status 503.
 pub(crate) fn starting_routes() -> Router {
     let starting = async || (StatusCode::SERVICE_UNAVAILABLE, "starting: the node is not ready yet\n");
     let refuse = async || {

@@ -9,8 +9,8 @@ use axum::response::Response;
 use super::refusal::RequestRefusal;
 use super::response::MediaType;
 
-/// Refuses a request that does not name one valid host. Returns None for any other. The header is optional in HTTP/1.0, and
-/// in HTTP/2, which names the host in another way.
+/// Returns the refusal of a request that does not name one valid host, and None for any other request. The header
+/// `Host` is optional in HTTP/1.0, and in HTTP/2, which names the host in another way.
 pub(super) fn refusal(request: &Request) -> Option<Response> {
     let message = host_error(request.version(), request.headers())?;
     let media_type = MediaType::for_refusal(request.headers());
@@ -32,7 +32,7 @@ fn host_error(version: Version, headers: &HeaderMap) -> Option<&'static str> {
     }
 }
 
-/// Returns whether the value is a valid host. It may be empty: a client sends that if its URL has no host.
+/// Returns whether the value is a valid host. An empty value is valid: a client sends it if its URL has no host.
 fn is_host(value: &HeaderValue) -> bool {
     let host = value.as_bytes();
     host.is_empty() || (!host.contains(&b'@') && Authority::try_from(host).is_ok())

@@ -1,5 +1,5 @@
-//! Pictures in questions. An address has a key that nobody can guess, so whoever knows it may see the picture: `<img>`
-//! sends no access token.
+//! Serves the pictures in questions. The address of a picture contains a key that nobody can guess. Whoever has the
+//! address may see the picture, because `<img>` sends no access token.
 
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
@@ -14,11 +14,11 @@ use super::response::MediaType;
 use jishu_service::limit::ClientAddress;
 use jishu_service::picture::{self, AddressKey};
 
-/// A picture never changes: another one has another address. Shared caches must not keep it, because a learner's right
-/// to a question can end.
+/// The value of `Cache-Control` for a picture. The content at an address never changes, so browsers may keep it. Shared
+/// caches must not keep it, because a learner's right to a question can end.
 const CACHE_CONTROL: &str = "private, max-age=31536000, immutable";
 
-/// Sends a picture. A key that is not known and a key that cannot be one get the same response, after the same work.
+/// Sends a picture. An unknown key and a malformed key get the same response, after the same work.
 pub(super) async fn get(
     State(state): State<AppState>,
     Extension(client): Extension<ClientAddress>,
@@ -34,7 +34,7 @@ pub(super) async fn get(
         }
     };
     let Some(found) = found else {
-        // Only guesses cost, so a class behind one address can load its pictures.
+        // Only requests with a wrong key are charged, so a class behind one address can load its pictures.
         return match state.services.limits.take_for_request(client, false) {
             Ok(()) => (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, "no-store")]).into_response(),
             Err(wait) => {
@@ -55,7 +55,7 @@ pub(super) async fn get(
     (common, own, found.bytes).into_response()
 }
 
-/// Returns whether the client has the picture already, by its tag.
+/// Returns whether the client has the picture already, because the request names its tag in `If-None-Match`.
 fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
     let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = tags.flat_map(|value| value.split(','));

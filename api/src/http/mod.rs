@@ -55,10 +55,11 @@ pub use origin::AllowedOrigins;
 pub use shutdown::ShutdownSignal;
 pub(crate) use shutdown::{REQUEST_GRACE, ShutdownPhase, ShutdownTrigger, shutdown_channel};
 
-/// The maximum size of the body of a request, in bytes.
+/// The maximum size of the body of a request, in bytes. Webhooks have a smaller maximum.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The state that all handlers share. A router copies it several times for each request, so a copy is only a pointer.
+/// The state that all handlers share. A router copies the state several times for each request, so a copy is only a
+/// pointer.
 #[derive(Clone)]
 struct AppState(Arc<SharedState>);
 
@@ -83,7 +84,7 @@ impl Deref for AppState {
 }
 
 impl SharedState {
-    /// Adds the user to the extensions of a response, for the access log.
+    /// Adds the user to the extensions of a response, if there is an access log, which reads the user there.
     fn with_viewer(&self, mut response: Response, identity: Option<&AuthenticatedViewer>) -> Response {
         if let Some(identity) = identity.filter(|_| self.has_access_log) {
             response.extensions_mut().insert(access_log::ResponseViewer { viewer: identity.viewer });
@@ -155,8 +156,8 @@ pub(crate) fn preferred<'o>(headers: &HeaderMap, offered: &[&'o str]) -> Option<
     negotiation::best(headers, &header::ACCEPT, offered)
 }
 
-/// Adds what every request and every response passes through. A handler finds [`ShutdownSignal`], [`AllowedOrigins`], the
-/// address of the client and the id of the request among the extensions.
+/// Adds the checks and headers of all requests and responses to the routes. A handler finds [`ShutdownSignal`],
+/// [`AllowedOrigins`], the address of the client and the id of the request among the extensions of the request.
 pub fn protect(routes: Router, edge: &EdgeConfig, shutdown: ShutdownSignal) -> Router {
     let origins = AllowedOrigins::new(edge);
     let cors = (!origins.is_empty()).then(|| (origins.cors_layer(), from_fn(protection::catch_panic)));

@@ -7,18 +7,18 @@ pub(super) fn best<'o>(headers: &HeaderMap, header: &HeaderName, offered: &[&'o 
     Accepted::by(headers, header).best(offered)
 }
 
-/// The entries of a header that names what a client accepts.
+/// The entries of a header in which a client names what it accepts, such as `Accept`.
 pub(super) struct Accepted<'h>(Vec<MediaRange<'h>>);
 
 impl<'h> Accepted<'h> {
-    /// Reads a header.
+    /// Reads the entries of a header.
     pub(super) fn by(headers: &'h HeaderMap, header: &HeaderName) -> Self {
         Self(ranges(headers, header))
     }
 
-    /// Returns the offer that the header ranks highest, or None if the header accepts no offer. If several offers have the
-    /// same rank, returns the one that the header names first. Without the header, or with only `*/*`, returns the first
-    /// offer.
+    /// Returns the offer that the header ranks highest, or None if the header accepts no offer. If several offers have
+    /// the same rank, returns the one that the header names first. Without the header, or with only `*/*`, returns the
+    /// first offer.
     pub(super) fn best<'o>(&self, offered: &[&'o str]) -> Option<&'o str> {
         let Self(ranges) = self;
         if ranges.is_empty() {
@@ -28,7 +28,7 @@ impl<'h> Accepted<'h> {
             let matching = ranges.iter().enumerate().filter_map(|(position, range)| {
                 range.specificity(offer).map(|specificity| (specificity, position, range.quality))
             });
-            // The most specific range decides.
+            // Of the entries that match an offer, the most specific one decides.
             let (specificity, position, quality) = matching.max_by_key(|(specificity, ..)| *specificity)?;
             let position = if specificity == Specificity::Anything { usize::MAX } else { position };
             (quality > 0).then_some((offer, (std::cmp::Reverse(quality), position, order)))
@@ -36,7 +36,7 @@ impl<'h> Accepted<'h> {
         ranked.min_by_key(|(_, rank)| *rank).map(|(offer, _)| *offer)
     }
 
-    /// Returns whether the header accepts this representation by its full name. A wildcard does not count.
+    /// Returns whether the header accepts this representation by its full name. A match with a wildcard does not count.
     pub(super) fn accepts_by_name(&self, offer: &str) -> bool {
         self.0.iter().any(|range| range.quality > 0 && range.specificity(offer) == Some(Specificity::Exact))
     }

@@ -1,4 +1,4 @@
-//! Measures each request, and makes it the first span of a trace or a part of its caller's.
+//! Counts and times each request, and makes it the first span of a trace or a part of the trace of its caller.
 
 use std::time::Instant;
 
@@ -16,12 +16,12 @@ use crate::telemetry::context;
 use jishu_service::metrics::{HttpRoute, Metrics, PanicPlace};
 use jishu_service::trace::{self, TRACE_TARGET};
 
-/// The span around the log lines of a request. A traced request has it among its extensions. A WebSocket lasts longer than
-/// its request, so its work runs in this span and not in the span of the trace.
+/// The span around the log lines of a request. A traced request has this span among its extensions. A WebSocket lasts
+/// longer than its request, so its work runs in this span and not in the span of the trace.
 #[derive(Clone, Debug)]
 pub(super) struct LogSpan(pub(super) Span);
 
-/// Observes a request until the head of its response is ready. A panic counts as the response that it leads to.
+/// Counts and times a request until the head of its response is ready. A panic counts as a response with status 500.
 pub(super) async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let (route, started) = (route(&request), Instant::now());
     let span = if trace::is_on() { span(&request, route) } else { Span::none() };
@@ -49,7 +49,8 @@ fn record_status(span: &Span, status: StatusCode) {
     }
 }
 
-/// Makes the span of a request. Returns a disabled span if the request is not sampled, or is a check of a load balancer.
+/// Makes the span of a request. Returns a disabled span if the request is not sampled, or if its route is a health
+/// check, the public keys, or none of the routes with a name.
 fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
     if matches!(route, HttpRoute::Health | HttpRoute::Keys | HttpRoute::Other) {
         return Span::none();
@@ -63,7 +64,7 @@ fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
         Some(_) => Span::none(),
         None => trace::first_span(make),
     };
-    // The caller's id is in the log even if the caller decided against sampling.
+    // The id of the caller's trace is in the log even if the caller decided against sampling.
     let mut id = caller.as_ref().and_then(context::id_in);
     if !span.is_disabled() {
         match caller {
@@ -84,7 +85,7 @@ fn request_span(method: &Method, route: HttpRoute) -> Span {
         Method::POST => "POST",
         Method::OPTIONS => "OPTIONS",
         Method::HEAD => "HEAD",
-        // A client can send any word.
+        // A client can send any word as a method.
         _ => "_OTHER",
     };
     tracing::debug_span!(
@@ -99,7 +100,8 @@ fn request_span(method: &Method, route: HttpRoute) -> Span {
     )
 }
 
-/// Returns the route of a request. A path that the server does not know counts as other.
+/// Returns the route of a request. Paths without a name of their own, such as GraphiQL and unknown paths, count as
+/// other.
 fn route(request: &Request) -> HttpRoute {
     match request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) {
         Some("/graphql") => HttpRoute::Graphql,

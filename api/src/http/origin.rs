@@ -1,4 +1,4 @@
-//! Decides which origins may use the API from a browser.
+//! Decides which origins may use the API from a browser, and open WebSockets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::config::EdgeConfig;
 /// The time for which a browser may cache the response to a preflight request.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// The configured origins whose pages may use the API.
+/// The configured origins whose pages may use the API from a browser.
 #[derive(Clone, Debug)]
 pub struct AllowedOrigins {
     origins: Arc<[HeaderValue]>,
@@ -23,9 +23,9 @@ impl AllowedOrigins {
         Self { origins: origins.collect() }
     }
 
-    /// Returns whether the origin of a request may connect: the server's own origin, a configured one, or none (a
-    /// client that is not a browser). WebSockets need this check, because browsers open them across origins without a
-    /// preflight.
+    /// Returns whether a request may open a WebSocket, by its `Origin` header: the server's own origin, a configured
+    /// origin, or none (a client that is not a browser). The check is needed because browsers open WebSockets across
+    /// origins without a preflight request.
     #[must_use]
     pub fn admit(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
@@ -35,8 +35,8 @@ impl AllowedOrigins {
         is_own || self.origins.contains(origin)
     }
 
-    /// Returns the layer that responds to preflight requests and lets pages of these origins read responses. It does
-    /// not allow credentials: pages send tokens themselves, and the server uses no cookies.
+    /// Returns the layer that responds to preflight requests, and that lets pages of the configured origins read
+    /// responses. It does not allow cookies: pages send tokens themselves, and the server uses no cookies.
     pub(super) fn cors_layer(&self) -> CorsLayer {
         let request_id = HeaderName::from_static("x-request-id");
         CorsLayer::new()

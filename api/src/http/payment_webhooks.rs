@@ -1,4 +1,5 @@
-//! The webhooks of payment providers. They have an admission of their own, so a busy API does not keep money waiting.
+//! Receives the webhooks of payment providers. They have permits of their own, so a busy API does not delay the
+//! recording of payments.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,12 @@ use tokio::time::timeout;
 use super::AppState;
 use jishu_service::order::{self, WebhookResponse};
 
-/// The maximum size of a webhook, in bytes.
+/// The maximum size of the body of a webhook, in bytes.
 const MAX_WEBHOOK_BYTES: usize = 256 * 1024;
 /// The maximum number of webhooks that are handled at once.
 const MAX_WEBHOOKS: usize = 32;
-/// The time for a webhook. Providers wait for 5 seconds, then they send it again.
+/// Maximum time to receive and record a webhook. Providers wait for 5 seconds for the response, then they send the
+/// webhook again.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// One permit for each webhook that may be handled at once.

@@ -89,7 +89,7 @@ async fn run(settings: &Settings, id: &RequestId, mut request: Request, next: Ne
     }
 }
 
-/// Marks the response to a request whose handler panicked.
+/// Marks the response to a request whose handler panicked. The response has it among its extensions.
 #[derive(Clone)]
 pub(super) struct Panicked;
 
@@ -97,7 +97,7 @@ pub(super) struct Panicked;
 pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let negotiated = Negotiated::of(request.extensions());
-    // The unwind is safe: what the handler shares with other requests stays consistent after a panic.
+    // Catching the panic is safe: the state that the handler shares with other requests stays consistent after a panic.
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(cause) => {

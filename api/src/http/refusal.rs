@@ -1,4 +1,5 @@
-//! Refuses a whole request: it is not a GraphQL request, or the server has no time, permit or budget for it.
+//! Refusals of a whole request: it is not a GraphQL request, the server has no time or permit for it, or the client has
+//! no budget left.
 
 use async_graphql::ServerError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -49,25 +50,25 @@ impl RequestRefusal {
         Self::bad_request("The body of the request ended before it was complete. Send the request again.")
     }
 
-    /// Refuses a token that does not verify, with 401 and `UNAUTHENTICATED` (RFC 6750, section 3).
+    /// Refuses a request without a valid access token, with 401 and `UNAUTHENTICATED` (RFC 6750, section 3).
     pub(super) fn unauthenticated(message: impl Into<String>) -> Self {
         const CHALLENGE: &str = r#"Bearer realm="jishu", error="invalid_token""#;
         let refusal = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
         refusal.with_header(header::WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// Refuses a client that has used up its budget, with 429 and `RATE_LIMITED`.
+    /// Refuses a client that has used up its budget, with 429 and `RATE_LIMITED`. Writes it to the security log.
     pub(super) fn rate_limited(client: ClientAddress, wait: RetryAfter) -> Self {
         security::too_many_requests(client, "operations", wait);
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", rate_limit_message(wait)).retry_after(wait)
     }
 
-    /// Tells the client when to retry.
+    /// Adds the time after which the client should retry, as a header and in the error.
     pub(super) fn retry_after(self, wait: RetryAfter) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// Closes the connection after the response, because the rest of the request is not read.
+    /// Adds a header that closes the connection after the response, because the rest of the request is not read.
     pub(super) fn and_close(self) -> Self {
         self.with_header(header::CONNECTION, "close")
     }
@@ -77,12 +78,12 @@ impl RequestRefusal {
         self
     }
 
-    /// Returns the code of its error.
+    /// Returns the code of the refusal's error.
     pub(super) fn code(&self) -> &'static str {
         self.code
     }
 
-    /// Returns whether only the server could avoid it.
+    /// Returns whether only the server could avoid the refusal: its status is 500 or greater.
     pub(super) fn is_of_server(&self) -> bool {
         self.status.is_server_error()
     }

@@ -14,7 +14,7 @@ pub(super) fn of(headers: &HeaderMap) -> RequestId {
     given.filter(|id| is_plain(id)).map_or_else(RequestId::random, RequestId::from)
 }
 
-/// Adds the id of a request to its response.
+/// Adds the id of a request to its response, as the header `x-request-id`.
 pub(super) fn name(response: &mut Response, RequestId(id): &RequestId) {
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);

@@ -22,7 +22,8 @@ const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding, aut
 pub(super) enum MediaType {
     /// `application/graphql-response+json`: the status tells whether the operation was executed.
     GraphqlResponse,
-    /// `application/json`, for older clients: the status is 200 for every request that could be read.
+    /// `application/json`, for older clients: the status is 200 even if the document is refused, but 400 if the request
+    /// is malformed or exceeds a limit of documents.
     Json,
 }
 
@@ -50,12 +51,14 @@ impl ResponseFormat {
     }
 }
 
-/// The format that was negotiated for a request, among its extensions. None if the client accepts no format of this server.
+/// The response format that was negotiated for a request. The request has it among its extensions. None if the client
+/// accepts no format of this server.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Negotiated(pub(super) Option<ResponseFormat>);
 
 impl Negotiated {
-    /// Returns what was negotiated for a request, or the default if nothing was.
+    /// Returns the format that was negotiated for a request with these extensions. Contains None if none was
+    /// negotiated.
     pub(super) fn of(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or_default()
     }
@@ -65,7 +68,8 @@ impl Negotiated {
         self.0.map_or(MediaType::Json, |format| format.media_type)
     }
 
-    /// Returns the transport of an operation in a request with this method.
+    /// Returns the transport of an operation: an event stream if the client prefers one, and otherwise by the method of
+    /// the request.
     pub(super) fn transport(self, method: &Method) -> OperationTransport {
         match (self.0.is_some_and(|format| format.prefers_events), method) {
             (true, _) => OperationTransport::EventStream,
@@ -88,8 +92,8 @@ impl MediaType {
         })
     }
 
-    /// Returns the HTTP response for an executed operation. `compress` returns the compressed body, or None if the body stays
-    /// as it is.
+    /// Returns the HTTP response for an executed operation. `compress` returns the compressed body, or None if the body
+    /// is sent uncompressed. If a budget was used up for a resolver, the response has `Retry-After`.
     pub(super) fn executed(
         self,
         executed: ExecutedResponse,
@@ -99,7 +103,7 @@ impl MediaType {
         let json = executed.to_json();
         let compressed = compress(&json);
         let is_compressed = compressed.is_some();
-        // async-graphql-axum sets the headers that resolvers asked for. The engine has written the body.
+        // async-graphql-axum sets the headers that resolvers asked for. The body comes from the engine.
         let mut response = GraphQLResponse::from(executed.without_data()).into_response();
         *response.body_mut() = compressed.unwrap_or(json).into();
         let headers = response.headers_mut();
@@ -144,8 +148,8 @@ pub(super) struct ErrorResponse<'e> {
     pub(super) errors: &'e [ServerError],
 }
 
-/// Returns when to retry an operation of which a resolver was refused for lack of a budget (`RATE_LIMITED`), in
-/// seconds. Also returns the HTTP status: 429 if the response has no data.
+/// Returns the time after which an operation should be retried, in seconds, if a resolver was refused because a budget
+/// was used up (`RATE_LIMITED`). Also returns the HTTP status: 429 if the response has no data, and 200 otherwise.
 fn retry_after_of(response: &ExecutedResponse) -> Option<(u64, StatusCode)> {
     let waits = response.errors().iter().filter_map(|error| {
         match error.extensions.as_ref()?.get("retryAfterSeconds")? {

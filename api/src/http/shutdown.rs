@@ -9,29 +9,30 @@ use tokio::sync::watch;
 pub(crate) enum ShutdownPhase {
     /// The server runs normally.
     Running,
-    /// The server says that it is about to stop, so that load balancers send new requests elsewhere. It still serves all.
+    /// The server still serves all requests, but its health check responds that it will stop. So load balancers send
+    /// new requests elsewhere.
     Leaving,
-    /// Running requests may finish. New ones are refused.
+    /// The server accepts no new connections. Running requests may finish.
     Draining,
-    /// The drain time is over. Connections are closed.
+    /// The drain time is over. Open connections are closed.
     Aborting,
 }
 
-/// Moves the server from one shutdown phase to the next.
+/// Moves the server from one phase of its shutdown to the next.
 pub(crate) struct ShutdownTrigger {
     phase: watch::Sender<ShutdownPhase>,
 }
 
-/// Waits for the phases of a shutdown. A handler finds it among the extensions of its request.
+/// Waits for the phases of a shutdown. A request has it among its extensions.
 #[derive(Clone, Debug)]
 pub struct ShutdownSignal {
     phase: watch::Receiver<ShutdownPhase>,
 }
 
-/// The time that a client has to finish sending its request after the shutdown has started.
+/// The time that a client has to finish sending its request after the server began to drain.
 pub(crate) const REQUEST_GRACE: Duration = Duration::from_secs(1);
 
-/// Returns both ends of the channel between the server and its requests.
+/// Returns both ends of the channel through which the server reports the phase of its shutdown to its requests.
 pub(crate) fn shutdown_channel() -> (ShutdownTrigger, ShutdownSignal) {
     let (sender, receiver) = watch::channel(ShutdownPhase::Running);
     (ShutdownTrigger { phase: sender }, ShutdownSignal { phase: receiver })
@@ -44,18 +45,19 @@ impl ShutdownTrigger {
 }
 
 impl ShutdownSignal {
-    /// Returns whether the server was told to stop.
+    /// Returns whether the shutdown has begun.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         *self.phase.borrow() >= ShutdownPhase::Leaving
     }
 
-    /// Completes when the server stops accepting requests. Work without an end of its own, such as a subscription, must end then.
+    /// Completes when the server begins to drain. Work without an end of its own, such as a subscription, must end
+    /// then.
     pub async fn draining(&self) {
         self.wait_for(ShutdownPhase::Draining).await;
     }
 
-    /// Completes when the drain time is over and the connection is about to be closed.
+    /// Completes when the drain time is over. Then the open connections are closed.
     pub async fn aborting(&self) {
         self.wait_for(ShutdownPhase::Aborting).await;
     }

@@ -1,4 +1,4 @@
-//! Accepts connections until the server stops, then waits for the open ones to finish.
+//! Accepts connections until the server stops, then waits for the requests on open connections to finish.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +14,16 @@ use super::socket::Socket;
 use crate::config::{DrainTimes, EdgeConfig};
 use crate::http::{ShutdownPhase, ShutdownSignal, ShutdownTrigger};
 
-/// The pause after an error that the next attempt would probably meet again, such as too many open files.
+/// The pause after an error of accepting a connection, if the error would probably occur again at once, such as too
+/// many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// The time for connections to close after they were told that the drain time is over.
+/// Maximum time that the server waits for connections to close after the drain time is over.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves until `stopped` completes. Then announces the end for a while, and at last lets running requests finish. Returns
-/// whether they all finished.
+/// Serves until `stopped` completes. Then serves for the notice time, while health checks respond that the server will
+/// stop. At last accepts no new connections, and lets running requests finish. Returns whether all of them finished
+/// within the drain time.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -42,7 +44,7 @@ pub(super) async fn serve(
             () = tokio::time::sleep(times.notice) => {}
         }
     }
-    // From now on the system refuses new connections.
+    // From now on, the operating system refuses new connections.
     drop(listener);
     trigger.enter(ShutdownPhase::Draining);
     drop(service);
@@ -56,8 +58,9 @@ pub(super) async fn serve(
 
 /// Accepts connections and spawns a task for each.
 ///
-/// The server's permit is acquired before a connection is accepted, so excess connections wait in the system's queue.
-/// A connection of a client that has its maximum is closed at once, so that it does not delay other clients.
+/// A permit of the server is acquired before a connection is accepted, so excess connections wait in the system's
+/// queue. If the client of an accepted connection has its maximum number of connections, the connection is closed at
+/// once, so that it does not delay other clients.
 async fn accept_all(listener: &TcpListener, permits: &ConnectionPermits, service: &ConnectionService) {
     while let Some(permit) = permits.acquire().await {
         let (stream, peer) = accept(listener).await;
@@ -65,7 +68,7 @@ async fn accept_all(listener: &TcpListener, permits: &ConnectionPermits, service
             tracing::debug!(%peer, "closed a connection: its client has the maximum number of connections");
             continue;
         };
-        // Responses are written in large pieces. Waiting to fill a packet would only delay them.
+        // Responses are written in large pieces. Waiting until a packet is full would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was closed before it could be served");
             continue;
@@ -76,7 +79,7 @@ async fn accept_all(listener: &TcpListener, permits: &ConnectionPermits, service
     }
 }
 
-/// Accepts one connection. Retries after an error.
+/// Accepts one connection. Retries after an error, with a pause if the error concerns more than one connection.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         let error = match listener.accept().await {

@@ -4,10 +4,11 @@
 //! two requests as early as one whose client sends a request head slowly. So this module watches the socket instead,
 //! for HTTP/1 and HTTP/2 alike.
 //!
-//! Each response is watched as well, because of slow readers over HTTP/2. Such a client can refuse to receive a
-//! response while its connection looks healthy, and the server would hold the response for ever. hyper has no timeout
-//! for this. The listener has no TLS, so browsers do not use HTTP/2 here. But proxies do (`h2c`), and any client can
-//! start HTTP/2 without a negotiation. Serving only HTTP/1 would save this code, and would break those proxies.
+//! Each response is watched as well, because of clients that receive slowly over HTTP/2. Such a client can refuse to
+//! receive a response while its connection looks healthy, and the server would keep the response in memory for ever.
+//! hyper has no timeout for this. The listener has no TLS, so browsers do not use HTTP/2 here. But proxies do (`h2c`),
+//! and any client can start HTTP/2 without a negotiation. Serving only HTTP/1 would make this code unnecessary, but
+//! would break those proxies.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,15 +18,18 @@ use std::time::{Duration, Instant};
 
 use axum::http::Version;
 
-/// The slowest rate at which a client may receive. A response may take its size divided by this, plus the idle timeout.
+/// The slowest rate at which a client may receive. A response may take its size divided by this rate, plus the idle
+/// timeout.
 const MIN_BYTES_PER_SECOND: u64 = 10_000;
 
-/// The timeouts of a connection.
+/// The timeouts that apply to a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionTimeouts {
-    /// The time to receive the head of a request. It starts with the first byte, or with the connection itself.
+    /// Maximum time to receive the head of a request. It starts with the first byte of the head, and for the first
+    /// request with the connection.
     pub(super) head: Duration,
-    /// The time without a request. Also the time in which a client may receive nothing, or less than the minimum rate.
+    /// Maximum time without a request. Also the time for which a client may receive nothing, and which a response may
+    /// take in addition to the time for its bytes at the minimum rate.
     pub(super) idle: Duration,
 }
 
@@ -40,12 +44,13 @@ struct ActivityState {
     /// The responses that are not sent completely, by the number of their request.
     responses: HashMap<u64, ResponseProgress>,
     request_count: u64,
-    /// The time since which the head of a request is awaited or arriving.
+    /// The time since which the head of a request is awaited or arriving. None while a request runs or the connection
+    /// is idle.
     head_since: Option<Instant>,
-    /// The time since which the connection has had no request.
+    /// The time since which the connection has had no request. None while there is one, or its head is arriving.
     idle_since: Option<Instant>,
-    /// The time since which the socket accepts no bytes. Each accepted byte moves it forward by the time that the byte
-    /// takes at the minimum rate.
+    /// The time since which the socket accepts no bytes, or None if nothing waits to be written. If the socket accepts
+    /// some bytes, this time moves forward by the time that these bytes take at the minimum rate.
     stalled_since: Option<Instant>,
     /// Whether the connection uses HTTP/2, where some frames between requests do not start a request.
     is_http2: bool,
@@ -63,7 +68,8 @@ struct ResponseProgress {
 }
 
 impl ResponseProgress {
-    /// Returns the time at which the client is too slow, or None if nothing waits for the client.
+    /// Returns the time at which the client counts as too slow for this response. Returns None if the server does not
+    /// wait for the client.
     fn deadline(&self, timeouts: ConnectionTimeouts) -> Option<Instant> {
         let allowed = timeouts.idle + time_at_min_rate(self.bytes);
         self.waiting_since.map(|since| since + allowed.saturating_sub(self.waited))
@@ -82,9 +88,9 @@ pub(super) enum ActivityStatus {
     Healthy { check_again: Instant },
     /// The connection has had no request for the idle timeout.
     Idle,
-    /// The client does not receive one of its responses. It may still receive others.
+    /// The client does not receive one of its responses. It may still receive others on the same connection.
     ResponseStalled,
-    /// The client sends or receives too slowly.
+    /// The client sends the head of a request too slowly, or its socket accepts bytes too slowly.
     ClientTooSlow,
 }
 
@@ -132,7 +138,8 @@ impl Activity {
         RequestInFlight { activity: self.clone(), id, is_http2: state.is_http2 }
     }
 
-    /// Records that hyper has taken a whole response, or has dropped it.
+    /// Records that hyper has taken a whole response, or has dropped it. If no other request runs, the connection is
+    /// idle from now on.
     pub(super) fn response_ended(&self, id: u64, now: Instant) {
         let mut state = self.lock();
         state.responses.remove(&id);
@@ -170,7 +177,8 @@ impl Activity {
         let state = self.lock();
         let head = state.head_since.map(|since| since + timeouts.head);
         let stalled = state.stalled_since.map(|since| since + timeouts.idle);
-        // While the socket is stalled, the end of the last response may still be in its buffer.
+        // While the socket accepts no bytes, the end of the last response may still be in its buffer. So the connection
+        // is not idle.
         let idle = state.idle_since.filter(|_| stalled.is_none()).map(|since| since + timeouts.idle);
         let response = state.responses.values().filter_map(|progress| progress.deadline(timeouts)).min();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| now >= deadline);
@@ -183,14 +191,15 @@ impl Activity {
         if is_over(idle) {
             return ActivityStatus::Idle;
         }
-        // A wait that starts after this check lasts at least the shorter timeout. Only a response that waits again may end
-        // sooner. The next check finds it, late by at most that timeout.
+        // A wait that starts after this check lasts at least as long as the shorter timeout. Only a response that waits
+        // for its client again may reach its deadline sooner. The next check finds that, late by at most the shorter
+        // timeout.
         let deadlines = [Some(now + timeouts.head.min(timeouts.idle)), head, stalled, response, idle];
         ActivityStatus::Healthy { check_again: deadlines.into_iter().flatten().min().unwrap_or(now) }
     }
 
-    /// Returns whether a request is running, or a response is leaving to a client that still receives it. A client
-    /// that has received nothing for `stall_timeout` does not count.
+    /// Returns whether a request is running, or the client still receives a response. A client that has received
+    /// nothing for `stall_timeout` does not count.
     pub(super) fn is_busy(&self, stall_timeout: Duration, now: Instant) -> bool {
         let state = self.lock();
         let is_recent = |since: Option<Instant>| since.is_none_or(|since| now < since + stall_timeout);
@@ -200,18 +209,18 @@ impl Activity {
         }
     }
 
-    /// Records that the server closes the connection, whatever it is doing.
+    /// Records that the server closes the connection. It counts as aborted if a response was not sent completely.
     pub(super) fn abort(&self) {
         let mut state = self.lock();
         state.is_aborted = state.stalled_since.is_some() || !state.responses.is_empty();
     }
 
-    /// Returns whether the server closed the connection while a response was leaving.
+    /// Returns whether the server closed the connection before a response was sent completely.
     pub(super) fn is_aborted(&self) -> bool {
         self.lock().is_aborted
     }
 
-    /// Records that bytes arrived. They start the head of a request if the connection was idle.
+    /// Records that bytes arrived. If an HTTP/1 connection has no request, the bytes start the head of its next one.
     pub(super) fn bytes_received(&self) {
         let mut state = self.lock();
         if state.responses.is_empty() && state.head_since.is_none() && !state.is_http2 {
@@ -232,7 +241,8 @@ impl Activity {
         }
     }
 
-    /// Records that the socket has accepted everything that was written.
+    /// Records that the socket has accepted everything that was written. If the socket was stalled before, the idle
+    /// time starts now.
     pub(super) fn socket_flushed(&self) {
         let mut state = self.lock();
         if state.stalled_since.take().is_some() && state.responses.is_empty() && state.idle_since.is_some() {
@@ -326,7 +336,8 @@ mod tests {
         drop(activity.request_started(Version::HTTP_2));
         let _request = activity.request_started(Version::HTTP_2);
         let id = 2;
-        // The client receives 10 kB every 3 s. Each piece may take 1 s, so 39 pieces use up the idle timeout.
+        // The client receives 10 kB every 3 s. The minimum rate allows 1 s for each piece, so each piece uses up 2 s of
+        // the idle timeout, and 39 pieces use up all of it.
         let mut now = start;
         while matches!(activity.check(TIMEOUTS, now), ActivityStatus::Healthy { .. }) {
             now = after(now, 3);
@@ -335,7 +346,7 @@ mod tests {
         }
         assert_eq!(now, after(start, 3 * 39));
         assert_eq!(activity.check(TIMEOUTS, now), ActivityStatus::ResponseStalled);
-        // A stream without a new event does not wait for its client.
+        // A stream that has no new event does not wait for its client.
         activity.client_waits(id);
         assert!(matches!(activity.check(TIMEOUTS, after(now, 1_000)), ActivityStatus::Healthy { .. }));
         activity.piece_sent(id, 10, now);

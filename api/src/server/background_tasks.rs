@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 /// The pause before a task that panicked is started again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 
-/// The background tasks of a server. Dropping this stops them.
+/// The background tasks of a server. Dropping this value stops the tasks.
 pub(super) struct BackgroundTasks {
     running: JoinSet<()>,
-    /// Counts panics.
+    /// The metrics that count the panics of tasks.
     metrics: Metrics,
 }
 
@@ -22,15 +22,15 @@ impl BackgroundTasks {
         Self { running: JoinSet::new(), metrics }
     }
 
-    /// Starts a task. If it panics, logs the panic and starts it again: one bad value must not end the work for
-    /// everyone else.
+    /// Starts a task. If the task panics, logs and counts the panic, and starts the task again: one bad value must not
+    /// end the work for everyone else.
     pub(super) fn start<F>(&mut self, name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let metrics = self.metrics.clone();
         self.running.spawn(async move {
-            // The state that a task shares is behind locks, which stay usable after a panic.
+            // The state that a task shares with others is behind locks, which stay usable after a panic.
             while let Err(panic) = AssertUnwindSafe(task()).catch_unwind().await {
                 let cause = panic.downcast_ref::<String>().map(String::as_str);
                 let cause = cause.or_else(|| panic.downcast_ref().copied());

@@ -21,16 +21,16 @@ use super::socket::Socket;
 use crate::config::EdgeConfig;
 use crate::http::{REQUEST_GRACE, ShutdownSignal};
 
-/// The maximum number of concurrent requests on an HTTP/2 connection. Browsers open one connection.
+/// The maximum number of concurrent requests on an HTTP/2 connection. A client usually opens only one such connection.
 const MAX_HTTP2_STREAMS: u32 = 100;
 
-/// The maximum size of the head of a request.
+/// The maximum size of the head of a request, in bytes.
 const MAX_HEAD_BYTES: u32 = 64 * 1024;
 
 /// The interval of HTTP/2 pings, which find connections whose client is gone.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// During shutdown, the server waits for a client only if it received something within this time.
+/// During a shutdown, the server waits for a client only if the client received something within this time.
 const SHUTDOWN_STALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Serves the connections of one server.
@@ -65,7 +65,7 @@ impl ConnectionService {
         let mut connection = pin!(protocols.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let mut draining = pin!(shutdown.draining());
         let mut aborting = pin!(shutdown.aborting());
-        // Whether hyper was told to close the connection after the running requests.
+        // Whether hyper was asked to close the connection after the running requests.
         let mut is_closing = false;
         let mut is_draining = false;
         let mut next_check = tokio::time::Instant::now() + timeouts.head.min(timeouts.idle);
@@ -97,7 +97,7 @@ impl ConnectionService {
                     connection.as_mut().graceful_shutdown();
                     next_check = after_grace;
                 }
-                // The client had time to finish sending its request, and it does not wait for a response.
+                // The client had time to finish sending its request, and no response to it is being made or sent.
                 ActivityStatus::Healthy { .. }
                     if is_draining && !activity.is_busy(SHUTDOWN_STALL_TIMEOUT, now) =>
                 {
@@ -107,7 +107,7 @@ impl ConnectionService {
                 ActivityStatus::Healthy { check_again } => next_check = check_again.into(),
             }
         }
-        // Dropping the connection after this closes it.
+        // The connection is dropped after this call, which closes it.
         activity.abort();
     }
 }

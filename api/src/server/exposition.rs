@@ -17,13 +17,13 @@ use tower::ServiceExt;
 
 use jishu_service::metrics::{ExpositionFormat, Metrics};
 
-/// The time that a scraper may take for the head of its request.
+/// Maximum time that a scraper may take to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time for which a connection may stay open. A scraper opens another one.
+/// The time for which a connection may stay open. A scraper then opens another one.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
-/// Maximum number of open connections. Further ones wait in the queue of the system.
+/// Maximum number of open connections. Further connections wait in the queue of the system.
 const MAX_CONNECTIONS: usize = 16;
-/// The pause after an error that the next attempt would probably meet again.
+/// The pause after an error of accepting a connection. The error would probably occur again at once.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -75,7 +75,8 @@ async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> Response 
     }
 }
 
-/// Returns whether a scraper prefers OpenMetrics. Prometheus names it first, and the older format after it.
+/// Returns whether a scraper prefers OpenMetrics. Prometheus names OpenMetrics first in `Accept`, and the older text
+/// format after it.
 fn accepts_open_metrics(headers: &HeaderMap) -> bool {
     let best = crate::http::preferred(headers, &["text/plain", "application/openmetrics-text"]);
     best == Some("application/openmetrics-text")

@@ -1,4 +1,4 @@
-//! Builds the server and runs it until it is told to stop.
+//! Builds the server and runs it until it must stop.
 
 mod accept;
 mod activity;
@@ -76,12 +76,12 @@ pub enum ServerStartError {
         "the secret of pictures cannot be read: {0}. Run `jishu check`, or restore the table server_secrets"
     )]
     Pictures(#[from] Fault),
-    /// A database operation failed.
+    /// A database operation failed while the server started.
     #[error("a database operation failed at start: {0}")]
     Database(#[from] sea_orm::DbErr),
 }
 
-/// The channels of the outbox.
+/// The channels over which messages of the outbox leave the server, by their kind.
 pub type Channels = Arc<HashMap<OutboxChannel, Arc<dyn Channel>>>;
 
 /// Builds the services of a server. The future is boxed, so that its code is compiled once, in this crate.
@@ -155,7 +155,8 @@ async fn build_services(
     })
 }
 
-/// Builds the channels over which messages of the outbox leave the server.
+/// Builds the channels over which messages of the outbox leave the server. The channel for refunds is not among them,
+/// because it needs the services.
 ///
 /// # Errors
 /// Fails if the mail server or a template cannot be used.
@@ -179,8 +180,10 @@ pub(crate) fn key_file_beside(url: &str) -> Option<PathBuf> {
 }
 
 /// Serves the API until `stop` completes. Then lets running requests finish, for at most the configured drain time.
+/// Also runs the background tasks.
 ///
-/// The future is boxed. Otherwise each binary, test and benchmark that awaits it would compile the whole server again.
+/// The future is boxed. Otherwise each binary, test and benchmark that awaits the future would compile the whole server
+/// again.
 ///
 /// # Errors
 /// Fails if the engine rejects the schema.
@@ -265,7 +268,7 @@ pub async fn serve(
     serve_counted(listener, routes, edge, (times, Metrics::off()), stop).await;
 }
 
-/// Does the same as [`serve`], and counts connections.
+/// Serves routes as [`serve`] does, and counts connections in `metrics`.
 async fn serve_counted(
     listener: TcpListener,
     routes: impl FnOnce(ShutdownSignal) -> Router,

@@ -21,7 +21,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// a small last piece, the end of the body shows that the client accepted nearly all of it.
 const LAST_PIECE_BYTES: usize = 1024;
 
-/// Keeps a request in flight until hyper has taken the whole body of its response.
+/// Keeps a request in flight until hyper has taken the whole body of its response, or has dropped it.
 pub(super) fn keep_until_sent(request: RequestInFlight, response: Response<Body>) -> Response<Body> {
     if response.body().is_end_stream() {
         return response;

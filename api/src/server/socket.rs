@@ -15,7 +15,7 @@ use super::permits::ConnectionPermit;
 pub(super) struct Socket {
     stream: TcpStream,
     activity: Activity,
-    /// Held until the socket is dropped.
+    /// The permit of the connection. It is freed when the socket is dropped.
     _permit: ConnectionPermit,
 }
 
@@ -27,7 +27,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Without this the system would keep the unsent bytes for as long as the client wants.
+        // Without this, the operating system would keep the unsent bytes for as long as the client wants.
         if self.activity.is_aborted()
             && let Err(error) = self.stream.set_zero_linger()
         {

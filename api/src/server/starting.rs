@@ -11,17 +11,20 @@ use super::serve;
 use crate::config::{DrainTimes, EdgeConfig};
 use crate::http;
 
-/// The time that a running response may take when the server is ready. The real server waits for the response.
+/// Maximum time that the running responses of the starting server may take when the real server is ready. The real
+/// server waits for them.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A server that responds only to health checks, on the socket on which the real one will accept connections.
+/// A server that responds only to health checks, and refuses all other requests. It uses the socket on which the real
+/// server will accept connections.
 pub(crate) struct StartingServer {
     ready: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
 impl StartingServer {
-    /// Begins to accept connections. Those that it has not accepted at its end are accepted by the real server.
+    /// Begins to accept connections. The real server accepts the connections that this server has not accepted when it
+    /// ends.
     ///
     /// # Errors
     /// Returns the error of the system if the socket cannot be shared.
@@ -36,7 +39,7 @@ impl StartingServer {
         let serving = tokio::spawn(async move {
             let times = DrainTimes { notice: Duration::ZERO, drain: HAND_OVER_TIMEOUT };
             let stop = async {
-                // An error means that the start failed, so the server ends as well.
+                // An error means that the start of the real server failed, so this server ends as well.
                 let _ = is_ready.await;
             };
             serve(listener, |_| http::starting_routes(), &edge, times, stop).await;
@@ -44,7 +47,7 @@ impl StartingServer {
         Ok(Self { ready, serving })
     }
 
-    /// Stops. Afterwards only the real server accepts connections.
+    /// Stops this server. Afterwards only the real server accepts connections.
     pub(crate) async fn end(self) {
         let _ = self.ready.send(());
         let _ = self.serving.await;

@@ -1,4 +1,4 @@
-//! The context of a trace: taken from trusted callers, and passed on to other systems.
+//! The context of a trace: read from requests of trusted callers, and passed on to other systems.
 
 use axum::http::HeaderMap;
 use opentelemetry::Context;
@@ -12,7 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use jishu_service::trace::{TRACE_TARGET, TRACEPARENT};
 
-/// Reads only `traceparent`. The texts in `tracestate` and `baggage` may come from strangers.
+/// Reads only the header `traceparent`. The texts in `tracestate` and `baggage` may come from strangers.
 struct TraceparentOnly<'h>(&'h HeaderMap);
 
 impl Extractor for TraceparentOnly<'_> {
@@ -25,37 +25,38 @@ impl Extractor for TraceparentOnly<'_> {
     }
 }
 
-/// Returns the context of the trace that the headers of a request name. None if they name none.
+/// Returns the context of the trace that the headers of a request name. Returns None if they name no trace.
 pub(crate) fn context_of_caller(headers: &HeaderMap) -> Option<Context> {
     let context =
         TraceContextPropagator::new().extract_with_context(&Context::new(), &TraceparentOnly(headers));
     context.span().span_context().is_valid().then_some(context)
 }
 
-/// Makes a span part of the trace of a caller. Call this before the span is entered.
+/// Makes a span part of the trace of a caller. Call this function before the span is entered.
 pub(crate) fn continue_trace(span: &Span, caller: Context) {
-    // Fails only if the span is not part of any trace.
+    // This fails only if the span is not part of any trace.
     let _ = span.set_parent(caller);
 }
 
-/// Makes a span the first of a new trace. Call this before the span is entered.
+/// Makes a span the first span of a new trace. Call this function before the span is entered.
 pub(crate) fn begin_trace(span: &Span) {
     let _ = span.set_parent(Context::new());
 }
 
-/// Returns the id of the trace that a span belongs to. None if the span is not part of a trace.
+/// Returns the id of the trace that a span belongs to. Returns None if the span is not part of a trace.
 pub(crate) fn trace_id(span: &Span) -> Option<String> {
     id_in(&span.context())
 }
 
-/// Returns the id of the trace of a context.
+/// Returns the id of the trace of a context. Returns None if the context has no trace.
 pub(crate) fn id_in(context: &Context) -> Option<String> {
     let span = context.span();
     let context = span.span_context();
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
-/// Returns the context of the nearest span that is part of a trace. Spans of log lines may be between it and the current work.
+/// Returns the trace context of the current work: that of the nearest enclosing span of a trace. Spans of log lines in
+/// between are skipped. Returns None outside of a sampled trace.
 pub(super) fn current() -> Option<Context> {
     let found = Span::current().with_subscriber(|(id, dispatch)| {
         let registry = dispatch.downcast_ref::<Registry>()?;
@@ -65,7 +66,8 @@ pub(super) fn current() -> Option<Context> {
     found.flatten().filter(|context| context.span().span_context().is_sampled())
 }
 
-/// Returns the header `traceparent` for a request that is sent in the current span.
+/// Returns the value of the header `traceparent` for a request that is sent in the current span. Returns None outside
+/// of a sampled trace.
 pub(super) fn current_traceparent() -> Option<String> {
     let context = current()?;
     let span = context.span();

@@ -10,10 +10,11 @@ use url::Url;
 
 use crate::config::ObserveConfig;
 
-/// Maximum size of a response of the collector, in bytes. A correct one has a few.
+/// Maximum size of a response of the collector, in bytes. A correct response has only a few bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// Sends requests on the runtime of the server. The thread that exports has none of its own.
+/// Sends the requests of the exporter on the runtime of the server, because the thread that exports has no runtime of
+/// its own.
 #[derive(Debug)]
 struct CollectorClient {
     client: reqwest::Client,
@@ -24,7 +25,7 @@ struct CollectorClient {
 impl HttpClient for CollectorClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        // Fails if the runtime ends meanwhile.
+        // This fails if the runtime ends before the request does.
         self.runtime.spawn(send(client, request)).await?
     }
 }
@@ -46,10 +47,10 @@ async fn send(client: reqwest::Client, request: Request<Bytes>) -> Result<Respon
     Ok(response)
 }
 
-/// Makes the exporter. It connects when the first traces are sent.
+/// Makes the exporter of traces. It connects to the collector when the first traces are sent.
 ///
 /// # Errors
-/// Fails if the client cannot be built.
+/// Fails if the HTTP client or the exporter cannot be built.
 pub(super) fn exporter(config: &ObserveConfig, endpoint: &Url) -> Result<SpanExporter, String> {
     let unusable = |error: &dyn std::fmt::Display| format!("traces cannot be sent to {endpoint}: {error}");
     let timeout = config.otlp_timeout();

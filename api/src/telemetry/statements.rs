@@ -1,6 +1,7 @@
-//! Turns each statement that has ended into a span of its own.
+//! Turns each ended database statement into a span of a trace.
 //!
-//! A statement is reported after it has run, with its duration. So its span cannot be made by entering and leaving it.
+//! A statement is reported after it has run, with its duration. So its span cannot be made by entering it before the
+//! statement and leaving it afterwards.
 
 use std::sync::OnceLock;
 use std::time::SystemTime;
@@ -12,23 +13,25 @@ use opentelemetry_sdk::trace::SdkTracer;
 use super::context;
 use jishu_service::trace::EndedStatement;
 
-/// Maximum length of the text of a statement in a span, in bytes. A statement that writes many rows repeats itself.
+/// Maximum length of the text of a statement in a span, in bytes. The text of a statement that writes many rows repeats
+/// itself, so its end can be cut off.
 const MAX_TEXT_BYTES: usize = 1_000;
 
-/// The tracer that makes the spans. It is set if the server traces.
+/// The tracer that makes the spans of statements. It is set only if the server sends traces.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
-/// Sets the tracer that makes the spans. Only the first call has an effect.
+/// Sets the tracer that makes the spans of statements. Only the first call has an effect.
 pub(super) fn set_tracer(tracer: SdkTracer) {
     let _ = TRACER.set(tracer);
 }
 
-/// Adds a statement to the trace of the current span. Does nothing if the span is not part of a trace.
+/// Adds the span of a statement to the trace of the current span. Does nothing if the current span is not part of a
+/// trace.
 pub(super) fn add(statement: EndedStatement<'_>) {
     let Some(tracer) = TRACER.get() else { return };
     let Some(parent) = context::current() else { return };
     let (verb, table) = (statement.name.verb.as_str(), statement.name.table);
-    // OpenTelemetry takes the times of all other spans from the system, too.
+    // OpenTelemetry takes the times of all other spans from the system clock, too.
     let ended_at = SystemTime::now();
     let builder = tracer
         .span_builder(format!("{verb} {table}"))
@@ -46,8 +49,8 @@ pub(super) fn add(statement: EndedStatement<'_>) {
     span.end_with_timestamp(ended_at);
 }
 
-/// Replaces texts and numbers in a statement by `?`, and shortens it. Our statements pass values beside their text; this
-/// makes sure of it.
+/// Replaces texts and numbers in the text of a statement by `?`, and cuts off its end if it is too long. The server
+/// passes values as parameters and not in the text. This function makes sure that no other value gets into a trace.
 fn without_literals(sql: &str) -> String {
     let mut written = String::with_capacity(sql.len().min(MAX_TEXT_BYTES) + 8);
     let mut rest = sql.chars().peekable();
@@ -68,7 +71,7 @@ fn without_literals(sql: &str) -> String {
                 written.push('?');
             }
             char => {
-                // `$1` is a parameter, and a name may contain digits.
+                // The digits of `$1` belong to a parameter, and a name may contain digits. They stay.
                 is_in_word = char.is_alphanumeric() || matches!(char, '_' | '$');
                 written.push(char);
             }
@@ -77,7 +80,7 @@ fn without_literals(sql: &str) -> String {
     written
 }
 
-/// Skips a text in quotes. Two quotes stand for one.
+/// Skips the rest of a text in single quotes. Two quotes in a row stand for one quote in the text.
 fn skip_text(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while let Some(char) = rest.next() {
         if char == '\'' && rest.next_if_eq(&'\'').is_none() {

@@ -1,7 +1,8 @@
-//! Traces: which spans are part of them, which requests are traced, and how they end.
+//! The traces of a server: which spans are part of them, and how they are sent to the collector.
 //!
-//! Spans carry names that our code or our schema gives, and numbers. No value, no token and no text of a client is in a
-//! span. So the span that encloses the log lines of a request is not exported, because it has the path of the request.
+//! A span has names that the code or the schema of jishu gives, and numbers. It has no value, no token and no text of a
+//! client. So the span that encloses the log lines of a request is not part of a trace, because it has the path of the
+//! request.
 
 use std::time::Duration;
 
@@ -22,22 +23,23 @@ use super::statements;
 use crate::config::ObserveConfig;
 use jishu_service::trace::{self, TRACE_TARGET, TraceHooks};
 
-/// Interval between two requests to the collector.
+/// The interval between two requests to the collector.
 const EXPORT_INTERVAL: Duration = Duration::from_secs(2);
-/// Maximum number of spans that wait for the collector. Further ones are dropped, so that nothing waits for it.
+/// Maximum number of spans that wait for the collector. Further spans are dropped, so that no request waits for the
+/// collector.
 const MAX_WAITING_SPANS: usize = 8_192;
 /// Maximum number of spans in one request to the collector.
 const MAX_SPANS_PER_EXPORT: usize = 1_024;
 
-/// The traces of a server. They are sent in the background.
+/// The traces of a server. They are sent to the collector in the background.
 pub struct Traces {
     provider: SdkTracerProvider,
-    /// The time for which a server that stops waits for the collector.
+    /// Maximum time that a stopping server waits until the collector has taken the last spans.
     timeout: Duration,
 }
 
 impl Traces {
-    /// Prepares traces. Returns None if the operator has named no collector.
+    /// Prepares the traces, and switches tracing on. Returns None if the operator has named no collector.
     ///
     /// # Errors
     /// Fails if the client for the collector cannot be built.
@@ -75,7 +77,8 @@ impl Traces {
     {
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer("jishu"))
-            // Parents are found by the spans of tracing. The rest would cost time and say little.
+            // tracing's own spans are the parents of spans. The code location, the thread and the idle time would cost
+            // time and say little.
             .with_context_activation(false)
             .with_location(false)
             .with_threads(false)
@@ -84,7 +87,8 @@ impl Traces {
             .with_filter(only_traces())
     }
 
-    /// Sends the last spans. Gives up when the time for a request to the collector is over.
+    /// Sends the last spans to the collector. Stops waiting after the time for a request to the collector, and logs
+    /// that the spans are lost.
     pub async fn stop(self) {
         let Self { provider, timeout } = self;
         let stopped = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout)).await;
@@ -94,10 +98,11 @@ impl Traces {
     }
 }
 
-/// Lets through the spans of traces. They are made only in traces that are sampled.
+/// Makes the filter that lets through only the spans of traces. Such spans are made only in traces that are sampled.
 ///
-/// The filter is asked at each span, and its answer is not cached. Otherwise the lines of sqlx, which ask whether a line would be
-/// written, could hide the next span (<https://github.com/tokio-rs/tracing/issues/2519>).
+/// The filter is asked at each span, and its response is not cached. Otherwise sqlx, which asks whether one of its log
+/// lines would be written, could make the filter hide the next span
+/// (<https://github.com/tokio-rs/tracing/issues/2519>).
 fn only_traces<S>() -> impl Filter<S> {
     dynamic_filter_fn(|metadata: &Metadata<'_>, _: &LayerContext<'_, S>| is_of_trace(metadata))
         .with_callsite_filter(|metadata| match is_of_trace(metadata) {

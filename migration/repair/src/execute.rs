@@ -1,4 +1,4 @@
-//! Runs statements that change the structure, with short waits for locks and reports of their progress.
+//! Runs statements that change tables or indexes, with short waits for locks and reports of their progress.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::progress::{ProgressWatcher, RepairProgress, report_progress};
 use crate::session::RepairSession;
 use crate::sql::rows;
 
-/// Maximum number of short waits for a lock. Each wait blocks other sessions for as long as it lasts.
+/// Maximum number of short waits for a lock. During a wait, statements of other sessions on the table wait too.
 pub(crate) const MAX_LOCK_ATTEMPTS: u32 = 150;
 /// Maximum pause between two short waits.
 const MAX_LOCK_PAUSE: Duration = Duration::from_secs(2);
@@ -19,7 +19,8 @@ const LOCK_PAUSE_STEP: Duration = Duration::from_millis(100);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RepairSession {
-    /// Runs a statement that changes the structure. It waits for the lock only briefly, and retries.
+    /// Runs a statement that changes a table or an index. If it does not get its lock within a short wait, it is
+    /// retried after a pause, up to [`MAX_LOCK_ATTEMPTS`] times.
     pub(crate) async fn change_structure(
         &self,
         statement: &str,
@@ -47,13 +48,15 @@ impl RepairSession {
 
     /// Sets the maximum time that the next statement waits for a lock.
     ///
-    /// While an ALTER waits, all later statements wait behind it, even readers. So it waits only briefly. A
-    /// concurrent index build blocks nobody, so it may wait for old transactions without a limit.
+    /// While an ALTER waits for its lock, all later statements on the table wait behind it, even those that only read.
+    /// So an ALTER waits only briefly. A concurrent index build on PostgreSQL blocks no other statement, so it may wait
+    /// without a limit for older transactions to end.
     pub(crate) async fn set_lock_timeout(&self, statement: &str, attempt: u32) -> Result<(), RepairError> {
         let text = match self.connection.get_database_backend() {
             DbBackend::Postgres if statement.contains(" CONCURRENTLY ") => "SET lock_timeout = 0".to_owned(),
             DbBackend::Postgres => "SET lock_timeout = '900ms'".to_owned(),
-            // An online build needs the lock again at its end. Without the lock it loses its work.
+            // At its end an online index build needs the lock again, and loses its work if it does not get it. So the
+            // wait grows with each attempt, from 1 to 5 seconds.
             DbBackend::MySql => format!("SET SESSION lock_wait_timeout = {}", (1 + attempt / 10).min(5)),
             _ => return Ok(()),
         };
@@ -80,8 +83,8 @@ impl RepairSession {
         }
     }
 
-    /// Reads the phase and the percentage of the running statement, on the second connection. Each is `None` if the
-    /// server does not provide it.
+    /// Reads the phase of the statement that is running on the working connection, and its progress in percent. It uses
+    /// the second connection. Each value is `None` if the server does not provide it.
     async fn server_progress(&self) -> (Option<String>, Option<f64>) {
         let Some(observer) = &self.observer else { return (None, None) };
         let text = match observer.get_database_backend() {
@@ -100,13 +103,13 @@ impl RepairSession {
                 let percent: Option<f64> = row.try_get_by_index(1).ok();
                 (row.try_get_by_index(0).ok(), percent.filter(|percent| *percent > 0.0))
             }),
-            // MySQL has no column PROGRESS.
+            // This query fails on MySQL, which has no column PROGRESS.
             Err(_) => (None, None),
         }
     }
 }
 
-/// Returns the pause after a short wait.
+/// Returns the pause after the short wait with this number. The numbers count from 1.
 pub(crate) fn lock_pause(attempt: u32) -> Duration {
     (LOCK_PAUSE_STEP * attempt).min(MAX_LOCK_PAUSE)
 }

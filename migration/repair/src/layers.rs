@@ -10,7 +10,8 @@ const ORDER: [&str; 13] = [
     "apply", "undo",
 ];
 
-/// The code of each module, by its path such as `inspect::state`. Tests and comments are left out.
+/// Returns the code of each module, by its path such as `inspect::state`. Leaves out `lib.rs`, this file, tests and
+/// comments.
 fn modules() -> BTreeMap<String, String> {
     fn read(folder: &Path, prefix: &str, modules: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).expect("the folder exists") {
@@ -33,7 +34,8 @@ fn modules() -> BTreeMap<String, String> {
     modules
 }
 
-/// The paths after `prefix` in the code. Braces are expanded one level, so `a::{b, c}` becomes `a::b` and `a::c`.
+/// Returns the paths that follow `prefix` in the code. Braces are expanded one level: `a::{b, c}` becomes `a::b` and
+/// `a::c`.
 fn paths(code: &str, prefix: &str) -> BTreeSet<String> {
     let is_path = |letter: char| letter.is_alphanumeric() || "_:".contains(letter);
     let mut found = BTreeSet::new();
@@ -50,7 +52,8 @@ fn paths(code: &str, prefix: &str) -> BTreeSet<String> {
     found
 }
 
-/// The modules that each module uses. A path names the deepest module that exists.
+/// Returns the modules that each module uses. A path such as `inspect::state::TableState` is a use of the deepest
+/// module in it, here `inspect::state`.
 fn uses(modules: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
     let resolve = |path: &str| {
         let mut parts: Vec<&str> = path.split("::").collect();
@@ -69,7 +72,7 @@ fn uses(modules: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
         let from_parent = paths(code, "super::").into_iter().map(|path| format!("{parent}::{path}"));
         let mut used: BTreeSet<&str> =
             from_root.into_iter().chain(from_parent).filter_map(|path| resolve(&path)).collect();
-        // A folder's own file uses the files in the folder.
+        // The `mod.rs` of a folder counts as using all files in the folder.
         let prefix = format!("{name}::");
         used.extend(modules.keys().map(String::as_str).filter(|module| module.starts_with(&prefix)));
         uses.insert(name, used);
@@ -99,7 +102,10 @@ fn no_files_use_each_other_in_a_circle() {
     let modules = modules();
     let mut uses = uses(&modules);
     let count = |uses: &BTreeMap<&str, BTreeSet<&str>>| uses.values().map(BTreeSet::len).sum::<usize>();
-    assert!(count(&uses) > modules.len(), "the paths were not read");
+    assert!(
+        count(&uses) > modules.len(),
+        "too few uses of modules were found, so the code was not read correctly"
+    );
     // Remove the modules that use no remaining module, until only circles remain.
     while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(module, _)| *module) {
         uses.remove(free);

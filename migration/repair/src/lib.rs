@@ -5,29 +5,31 @@
 //! subject_id, test_number). The repair recognises a key by its columns, not by its name.
 //!
 //! [`RepairSession::inspect`] reads the schema and the rows. [`Inspection::report`] lists the problems, and [`plan`]
-//! computes the repair. [`RepairSession::apply`] carries it out, and [`RepairSession::undo`] undoes the latest run. A
-//! run that was interrupted is continued by the next one, which inspects the database again. All state is in the
-//! database.
+//! computes the repair. [`RepairSession::apply`] carries out the plan, and [`RepairSession::undo`] undoes the latest
+//! run of a repair. After an interruption, the next repair inspects the database again and continues the run. All state
+//! of a run is in the database.
 //!
 //! # Rules for duplicate cards
 //!
-//! Without either key, a test may have several cards. They are merged into one card, the survivor:
+//! If the table has neither the old key nor the new key, a test may have several cards. They are merged into one card,
+//! the survivor:
 //! - The survivor is the card with the most attempts used. Among equals it is the card with the lowest id.
-//! - Sittings move to the survivor and are numbered from 1 in order of time. A sitting without a time comes before
-//!   the next sitting of its card.
+//! - Sittings move to the survivor and are numbered from 1 in order of time. A sitting without a time gets the time of
+//!   the next sitting of its card that has one, or else of the previous one.
 //! - Only the latest open sitting stays open. The other open sittings are closed as abandoned.
-//! - The attempts used are added up, and are at least the number of completed sittings. If the sum is more than
-//!   `max_attempts`, then `max_attempts` rises to the sum. So no sitting is lost and no attempt is given back.
+//! - The attempts used of all cards are added up. Each card counts at least its completed sittings. If the sum is more
+//!   than `max_attempts`, then `max_attempts` rises to the sum. So no sitting is lost and no attempt is given back.
 //! - Status, latest score and first score come from the sittings. The latest sitting is the one that ended last. If
-//!   sittings were deleted long ago, the scores come from the card with the latest or earliest date.
+//!   sittings were deleted, and a card has a later latest date or an earlier first date than the remaining sittings,
+//!   the score comes from that card.
 //! - If nobody used a disabled card, it does not disable the survivor. It may have been disabled because it was a
 //!   duplicate, and the learner must keep the test.
 //! - The survivor keeps one set of questions: the set of the open sitting, or else the set that was used most. The
-//!   questions of other sets lose their card and stay in their table, so that answers still find them. If the column
-//!   cannot be null, all sets stay on the survivor and `jishu check` reports the card.
+//!   questions of other sets no longer refer to a card. They stay in their table, because answers refer to them. If the
+//!   column of the card cannot be null, all sets refer to the survivor, and `jishu check` reports this card.
 //! - Rows of other tables that refer to a merged card are changed to refer to the survivor.
-//! - The merged cards are kept in `mock_test_attempts_merged`. The survivors are kept, as they were, in
-//!   `jishu_repair_survivors`. Every changed value is in `jishu_repair_changes`.
+//! - The merged cards are kept in `mock_test_attempts_merged`. The survivors are kept in `jishu_repair_survivors` as
+//!   they were before the repair. `jishu_repair_changes` has the old and the new value of each change.
 //!
 //! Cards of several users or several courses are never merged. They stop the repair, because a person must decide.
 //!

@@ -4,7 +4,7 @@
 pub(crate) const CARD_TABLE: &str = "mock_test_attempts";
 /// The old system's table of sittings.
 pub(crate) const SITTING_TABLE: &str = "test_attempt_sessions";
-/// The old system's table of questions. A question may belong to one card.
+/// The old system's table of questions. A question refers to one card or to no card.
 pub(crate) const QUESTION_TABLE: &str = "exam_category_questions";
 /// The column of the tables of sittings and questions that refers to the card.
 pub(crate) const CARD_ID_COLUMN: &str = "mock_test_id";
@@ -27,7 +27,7 @@ pub(crate) const NEW_KEY_COLUMNS: [&str; 3] = ["purchase_id", "subject_id", "tes
 /// The columns of the old unique key.
 pub(crate) const OLD_KEY_COLUMNS: [&str; 2] = ["purchase_id", "test_number"];
 
-/// The columns that may hold the time of a sitting, in order of preference.
+/// The columns from which the time of a sitting may be read, in order of preference.
 pub(crate) const SITTING_TIME_COLUMNS: [&str; 8] = [
     "started_at",
     "start_time",
@@ -54,20 +54,21 @@ pub(crate) const DERIVED_CARD_COLUMNS: [&str; 11] = [
     "first_attempt_date",
 ];
 
-/// The status of a sitting that the repair closes.
+/// The status that the repair gives to an open sitting when it closes the sitting.
 pub(crate) const ABANDONED_STATUS: &str = "abandoned";
 
-/// Logged when a row moves because its card was merged.
+/// The log reason for a row that now refers to the survivor, because its card was merged.
 pub(crate) const REASON_CARD_MERGED: &str = "its card was merged";
-/// The log reason for a second set of questions of a card. The set is kept, but it no longer belongs to the card.
+/// The log reason for the questions of a second set of a card. They are kept, but no longer refer to a card.
 pub(crate) const REASON_SET_DETACHED: &str = "a second set of questions, kept aside";
-/// Logged when a card gets a second set of questions. `jishu check` searches for this text, so it must never change.
+/// The log reason for questions that move to a card with another set of questions. `jishu check` searches the log for
+/// this text, so it must never change.
 pub(crate) const REASON_SETS_TOGETHER: &str = "its card was merged, and has several sets of questions";
-/// Logged when an open sitting is closed.
+/// The log reason for an open sitting that is closed.
 pub(crate) const REASON_SITTING_CLOSED: &str = "open beside another sitting of its card";
-/// Logged when a sitting gets another attempt number.
+/// The log reason for a sitting that gets another attempt number.
 pub(crate) const REASON_SITTING_NUMBERED: &str = "numbered by time among the sittings of its card";
-/// Logged when a value of a card is computed again.
+/// The log reason for a value of a card that is computed again.
 pub(crate) const REASON_CARD_RECOMPUTED: &str = "computed again";
 
 /// Maximum number of examples that a report shows for each problem.

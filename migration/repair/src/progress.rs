@@ -10,20 +10,21 @@ use crate::plan::RepairStep;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RepairProgress<'p> {
-    /// Another repair holds the lock.
+    /// Another repair of this database is running, and this one waits for it.
     WaitingForOther,
     /// The next step begins.
     Step {
         /// The number of the step, from 1.
         number: usize,
-        /// The number of steps.
+        /// The number of steps in the plan.
         of: usize,
-        /// The step.
+        /// The step that begins.
         step: &'p RepairStep,
     },
     /// A statement is about to run.
     Statement(&'p str),
-    /// A lock was not available during a short wait. The statement is retried after a pause.
+    /// A statement did not get its lock within a short wait, or its transaction lost a deadlock. The statement or the
+    /// transaction is retried after a pause.
     Locked {
         /// The number of attempts so far.
         attempt: u32,
@@ -32,28 +33,30 @@ pub enum RepairProgress<'p> {
     Working {
         /// The time for which the statement has been running.
         elapsed: Duration,
-        /// The phase of the statement, as the server names it.
+        /// The phase of the statement, as the server names it. `None` if the server does not report it.
         phase: Option<String>,
-        /// The part of the phase that is done.
+        /// The part of the phase that is done, in percent. `None` if the server does not report it.
         percent: Option<f64>,
     },
-    /// A batch of groups was merged. Except on SQLite, its transaction was committed.
+    /// A batch of groups of cards was merged. Except on SQLite, the transaction of the batch was committed.
     Merged {
-        /// The number of groups that were merged in this round.
+        /// The number of groups that were merged in this round so far.
         groups: usize,
         /// The number of groups at the start of the round.
         of: usize,
     },
-    /// All changes are done, and the commit comes next. Only on SQLite.
+    /// All changes are made, and the single transaction of the repair is about to be committed. Only on SQLite.
     Committing,
-    /// The application inserted duplicates, or caused a deadlock. The repair starts again.
+    /// The repair begins another round, because an inspection found something left to do. For example, the application
+    /// inserted duplicates, or a statement lost a deadlock.
     NextRound {
-        /// The number of the round, from 1.
+        /// The number of the round. The first round has the number 1 and is not reported.
         round: u32,
     },
 }
 
-/// A callback that sees each event. It stops the repair by returning `Break`.
+/// A callback that is called with each event of a repair or an undo. It stops the repair or the undo by returning
+/// `Break`.
 pub type ProgressWatcher<'w> = &'w mut (dyn FnMut(RepairProgress<'_>) -> ControlFlow<()> + Send);
 
 /// Reports an event to the watcher.

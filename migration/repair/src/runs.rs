@@ -13,16 +13,17 @@ use crate::sql::{count, execute, rows};
 /// The state of the database when a run began. The log stores it as JSON, so the serialised names never change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct StateBefore {
-    /// The keys of the table of cards.
+    /// The indexes of the table of cards, with those of constraints.
     pub(crate) keys: Vec<TableKey>,
     /// The definition of the table of cards. Only on SQLite.
     #[serde(rename = "source")]
     pub(crate) definition: Option<SqliteDefinition>,
-    /// The highest id of each table whose rows refer to cards.
+    /// The highest key of each table whose rows refer to cards, by the name of the table. Only of tables whose rows
+    /// have an integer key.
     pub(crate) last_ids: BTreeMap<String, i64>,
 }
 
-/// Logs that a run begins, unless it has already begun.
+/// Logs that a run begins, with the state of the database before it. Does nothing if the run is already logged.
 pub(crate) async fn begin(
     connection: &impl ConnectionTrait,
     inspection: &Inspection,
@@ -74,7 +75,7 @@ pub(crate) async fn finish(
     Ok(())
 }
 
-/// Returns the latest run, with the state of the database before it.
+/// Returns the number of the latest logged run, with the state of the database before it. `None` if no run is logged.
 pub(crate) async fn latest(
     connection: &impl ConnectionTrait,
     state: &TableState,

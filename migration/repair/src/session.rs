@@ -1,4 +1,4 @@
-//! The single connection on which a repair runs, and the lock that it holds.
+//! The single connection on which a repair runs, and the lock that allows one repair of a database at a time.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,26 +20,28 @@ const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// An open database to check or repair.
 ///
-/// It has only one working connection, because the settings and the lock belong to one session of the server. It does
-/// not work through PgBouncer in transaction mode. Connect to the server directly.
+/// All statements that change the database run on one connection, because its settings and its lock belong to one
+/// session of the server. PgBouncer in transaction mode changes sessions, so the URL must name the server itself.
 #[derive(Debug)]
 pub struct RepairSession {
     /// The working connection.
     pub(crate) connection: DatabaseConnection,
-    /// A second connection. It reads the progress of a long statement on the working connection.
+    /// A second connection, which reads the progress of a long statement on the working connection. `None` on SQLite.
     pub(crate) observer: Option<DatabaseConnection>,
-    /// The server's id of the working connection.
+    /// The id that the server gave the working connection. 0 on SQLite.
     pub(crate) process: i64,
+    /// The number of times that the working connection was opened. Not counted on SQLite.
     connections_made: Arc<AtomicU32>,
     /// Maximum time to wait for another repair to end.
     lock_wait: Duration,
 }
 
 impl RepairSession {
-    /// Connects to a database. It never creates a file.
+    /// Connects to a database. A SQLite file must exist already.
     ///
     /// # Errors
-    /// Fails if the URL has another scheme, or the database does not respond.
+    /// Fails if the scheme of the URL is not that of SQLite, PostgreSQL, MariaDB or MySQL, or if the database does not
+    /// respond.
     pub async fn open(url: &str) -> Result<Self, RepairError> {
         let url = url.replacen("mariadb:", "mysql:", 1);
         match url.split(':').next().unwrap_or_default() {
@@ -59,10 +61,10 @@ impl RepairSession {
         Ok(session)
     }
 
-    /// Begins a transaction on SQLite that takes the writer's lock at once.
+    /// Begins a transaction on SQLite that takes the lock for writing at once.
     ///
     /// # Errors
-    /// Returns [`RepairError::Busy`] if another session writes, or the error of the database.
+    /// Returns [`RepairError::Busy`] if another session keeps that lock for 30 seconds, or the error of the database.
     pub(crate) async fn begin_immediate(&self) -> Result<DatabaseTransaction, RepairError> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -75,7 +77,7 @@ impl RepairSession {
         }
     }
 
-    /// Rolls back a transaction on SQLite, and resets the pragma that the rollback leaves as it is.
+    /// Rolls back a transaction on SQLite, and switches off `legacy_alter_table`, which a rollback does not reset.
     pub(crate) async fn roll_back(&self, transaction: DatabaseTransaction) -> Result<(), RepairError> {
         transaction.rollback().await?;
         self.connection.execute_unprepared("PRAGMA legacy_alter_table = OFF").await?;
@@ -100,7 +102,8 @@ impl RepairSession {
         self.connection.close().await
     }
 
-    /// Switches off the limits on running time, and sets short lock timeouts that protect the application.
+    /// Prepares the working connection. Statements may run without a time limit, but wait only briefly for locks, so
+    /// that the application is not blocked. Also reads the server's id of the connection. Does nothing on SQLite.
     async fn prepare(&mut self) -> Result<(), DbErr> {
         let connection = &self.connection;
         match connection.get_database_backend() {
@@ -108,7 +111,7 @@ impl RepairSession {
                 connection.execute_unprepared("SET statement_timeout = 0").await?;
                 connection.execute_unprepared("SET idle_in_transaction_session_timeout = 0").await?;
                 connection.execute_unprepared("SET lock_timeout = '900ms'").await?;
-                // PostgreSQL 14 and later stop a long index build when this client has gone.
+                // With this setting, PostgreSQL 14 and later end a long statement when this client has disconnected.
                 if sql::count(connection, "SELECT CAST(current_setting('server_version_num') AS bigint)")
                     .await?
                     >= 140_000
@@ -118,7 +121,7 @@ impl RepairSession {
                 self.process = sql::count(connection, "SELECT CAST(pg_backend_pid() AS bigint)").await?;
             }
             DbBackend::MySql => {
-                // Without NO_ZERO_DATE, so that rows can be logged unchanged.
+                // The mode leaves out NO_ZERO_DATE, so that rows with zero dates can be copied to the log unchanged.
                 connection
                     .execute_unprepared("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
                     .await?;
@@ -133,7 +136,7 @@ impl RepairSession {
         Ok(())
     }
 
-    /// Checks that this is still the connection that took the lock.
+    /// Fails if the working connection was opened again since the start, because the lock of the repair is then lost.
     pub(crate) fn assert_same_connection(&self) -> Result<(), RepairError> {
         if self.connections_made.load(Ordering::SeqCst) > 1 {
             return Err(RepairError::ConnectionLost);
@@ -142,10 +145,10 @@ impl RepairSession {
     }
 
     /// Takes the lock that allows one repair of a database at a time. `on_wait` is called before each pause, and can
-    /// stop the waiting.
+    /// stop the waiting. Does nothing on SQLite.
     ///
-    /// The working connection holds the lock, so that both are lost together. The lock does not belong to a
-    /// transaction, because a concurrent index build waits for all open transactions.
+    /// The lock belongs to the working connection, so that it is released when that connection is lost. It does not
+    /// belong to a transaction, because a concurrent index build waits for all open transactions.
     pub(crate) async fn lock(
         &self,
         mut on_wait: impl FnMut() -> ControlFlow<()> + Send,
@@ -175,7 +178,7 @@ impl RepairSession {
         }
     }
 
-    /// Releases the lock.
+    /// Releases the lock of the repair. Does nothing on SQLite.
     pub(crate) async fn unlock(&self) -> Result<(), RepairError> {
         let text = match self.connection.get_database_backend() {
             DbBackend::Postgres => {
@@ -192,7 +195,8 @@ impl RepairSession {
     }
 }
 
-/// Returns the options of a connection. `connections_made` counts how often the pool has connected.
+/// Returns the options of a pool with one connection. If `connections_made` is given, each new connection to
+/// PostgreSQL, MariaDB or MySQL adds 1 to it.
 fn options(url: &str, connections_made: Option<&Arc<AtomicU32>>) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
@@ -205,8 +209,8 @@ fn options(url: &str, connections_made: Option<&Arc<AtomicU32>>) -> ConnectOptio
         .sqlx_logging_level(log::LevelFilter::Debug)
         .sqlx_slow_statements_logging_settings(log::LevelFilter::Debug, Duration::from_secs(1))
         .record_stmt_in_spans(false)
-        // Foreign keys are off, so that a table can be rebuilt while others refer to it. The repair checks them
-        // before it commits.
+        // Foreign keys are off on SQLite, so that a table can be rebuilt while other tables refer to it. The repair
+        // checks the foreign keys before it commits.
         .map_sqlx_sqlite_opts(|options| {
             options.create_if_missing(false).foreign_keys(false).busy_timeout(Duration::from_secs(30))
         });

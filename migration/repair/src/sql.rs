@@ -28,7 +28,7 @@ impl Dialect {
         self.0 == DbBackend::Sqlite
     }
 
-    /// Returns the name of the database in reports.
+    /// Returns the name that reports use for this kind of database: `mysql`, `postgres` or `sqlite`.
     pub(crate) fn name(self) -> &'static str {
         match self.0 {
             DbBackend::MySql => "mysql",
@@ -57,7 +57,7 @@ impl Dialect {
         names.into_iter().map(|name| self.quote(name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// Quotes the name of a table, with its schema.
+    /// Quotes the name of a table, with its schema if it has one.
     pub(crate) fn table(self, table: &TableName) -> String {
         match &table.schema {
             Some(schema) => format!("{}.{}", self.quote(schema), self.quote(&table.name)),
@@ -76,8 +76,8 @@ impl Dialect {
         format!("'{}'", text.replace('\'', "''"))
     }
 
-    /// Converts a time to a form that sorts in order of time. SQLite stores times as texts, which have a `T` or a
-    /// space, and may have a fraction.
+    /// Returns an SQL expression that sorts in order of time, for the SQL expression of a time. Only SQLite needs it:
+    /// it stores times as texts, with a `T` or a space before the hour and with or without a fraction.
     pub(crate) fn moment(self, time: &str) -> String {
         if !self.is_sqlite() {
             return time.to_owned();
@@ -86,7 +86,8 @@ impl Dialect {
         format!("CASE WHEN {time} LIKE '%.%' THEN RTRIM(RTRIM({text}, '0'), '.') ELSE {text} END")
     }
 
-    /// Converts a time to its day. Days can be compared, and a number of days can be added to one.
+    /// Returns an SQL expression for the day of a time. Two days can be compared, and a number of days can be added to
+    /// a day.
     pub(crate) fn day(self, time: &str) -> String {
         match self.0 {
             DbBackend::MySql => format!("TO_DAYS({time})"),
@@ -95,12 +96,12 @@ impl Dialect {
         }
     }
 
-    /// Returns the current time, to the microsecond if the database supports that.
+    /// Returns the SQL expression for the current time: to the microsecond, or to the second on SQLite.
     pub(crate) fn now(self) -> &'static str {
         if self.is_mysql() { "CURRENT_TIMESTAMP(6)" } else { "CURRENT_TIMESTAMP" }
     }
 
-    /// Returns the condition that two values differ. Two nulls are equal.
+    /// Returns the SQL condition that two values differ. Two nulls do not differ.
     pub(crate) fn different(self, one: &str, other: &str) -> String {
         match self.0 {
             DbBackend::MySql => format!("NOT ({one} <=> {other})"),
@@ -109,7 +110,7 @@ impl Dialect {
         }
     }
 
-    /// Returns the condition that a text is exactly a logged text. Two nulls are equal.
+    /// Returns the SQL condition that a text equals a logged text byte by byte. Two nulls are equal.
     pub(crate) fn exactly(self, text: &str, logged: &str) -> String {
         match self.0 {
             DbBackend::MySql => format!("CAST({text} AS BINARY) <=> CAST({logged} AS BINARY)"),
@@ -118,7 +119,8 @@ impl Dialect {
         }
     }
 
-    /// Converts a text to the collation of the tables of the repair, so that the two can be compared.
+    /// Converts a text to the collation of the repair's own tables, so that it can be compared with their texts. Only
+    /// MariaDB and MySQL need this.
     pub(crate) fn same_kind(self, text: &str) -> String {
         if self.is_mysql() {
             format!("CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin")
@@ -161,9 +163,9 @@ pub(crate) async fn rows(
 
 /// Runs a statement and returns the number of affected rows.
 ///
-/// A statement without values is not prepared. A repair runs many with different texts, and each would evict
-/// another one from the cache of prepared statements. That costs MariaDB 40 ms, because the server does not
-/// respond to closing a statement.
+/// A statement without values is not prepared. A repair runs many such statements with different texts, and each would
+/// evict another one from the cache of prepared statements. Each eviction costs 40 ms on MariaDB, because the server
+/// sends no response when a statement is closed.
 pub(crate) async fn execute(
     connection: &impl ConnectionTrait,
     text: impl Into<String>,
@@ -177,7 +179,7 @@ pub(crate) async fn execute(
     Ok(connection.execute_raw(statement).await?.rows_affected())
 }
 
-/// Returns the single number that a query selects, or 0 for a null.
+/// Returns the single number that a query selects, or 0 for a null or no row.
 pub(crate) async fn count(connection: &impl ConnectionTrait, text: impl Into<String>) -> Result<i64, DbErr> {
     let found = rows(connection, text, []).await?;
     match found.first() {
@@ -186,7 +188,7 @@ pub(crate) async fn count(connection: &impl ConnectionTrait, text: impl Into<Str
     }
 }
 
-/// Returns whether two identifiers are the same.
+/// Returns whether two identifiers are equal, apart from the case of ASCII letters.
 pub(crate) fn same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }

@@ -1,8 +1,9 @@
 //! Measures the cost of saving answers. It sends batches of five answers to the real server over HTTP. The database's own
 //! tool runs the same statement on the same data, with the same durability, for comparison.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints batches a second, in turns, so that other
-//! work of the machine affects both. `TEST_DATABASES=postgres` in front of it measures PostgreSQL only.
+//! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints the batches per second of both. The server and the
+//! tool take turns, so that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command
+//! measures PostgreSQL only.
 
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -22,9 +23,9 @@ use sittings::Sitting;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Number of connections that save at once, to the server and from each tool.
+/// Number of connections that save answers at once, of the load and of each tool. (SQLite's tool has one.)
 const CONNECTIONS: usize = 16;
-/// Each connection saves answers of its own sittings only, because learners do not share a sitting either.
+/// Number of sittings for which each connection saves answers. No two connections save for the same sitting.
 const SITTINGS_PER_CONNECTION: usize = 13;
 const QUESTIONS_PER_SITTING: usize = 45;
 const ANSWERS_PER_BATCH: usize = 5;
@@ -46,12 +47,13 @@ async fn measure(backend: Backend) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut server_cpu, mut load_cpu) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        // The sequences rise from turn to turn, so every batch is written. They also exceed those of the first saves.
+        // A batch is written only if its sequence is greater than the stored one. So the sequences rise from turn to
+        // turn, and begin above those of the first saves.
         let base = i64::from(turn + 1) * 100_000;
         let load = load(&server, &sittings, base + 1).await;
         let rate = rival.run(load.batches, base + 50_000).await;
-        assert!(rival.wrote(base + 50_000).await, "the tool wrote nothing");
-        // The first turn warms up.
+        assert!(rival.wrote(base + 50_000).await, "the tool did not store its batches");
+        // The first turn only warms up, and is not counted.
         if turn > 0 {
             let batches = f64::from(load.batches);
             ours.push(batches / load.took.as_secs_f64());
@@ -82,7 +84,7 @@ struct Load {
     own_cpu: Duration,
 }
 
-/// Saves batches numbered from `first` for a turn.
+/// Saves batches on all connections for one turn. The sequences of each connection rise from `first`.
 async fn load(server: &ServerProcess, sittings: &[Sitting], first: i64) -> Load {
     let (server_cpu, own_cpu) = (server.cpu_time(), cpu_time("self"));
     let started = Instant::now();
@@ -115,5 +117,5 @@ async fn load(server: &ServerProcess, sittings: &[Sitting], first: i64) -> Load 
     }
 }
 
-/// The response to a batch of which every answer was saved.
+/// The response to a batch whose answers were all saved.
 const SAVED_RESPONSE: &str = r#"{"data":{"saveAnswers":{"superseded":[],"userErrors":[]}}}"#;

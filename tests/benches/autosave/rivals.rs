@@ -1,5 +1,5 @@
-//! Runs the tools that come with the databases. pgbench runs a prepared statement. mariadb-slap and the sqlite3 shell
-//! run files of statements.
+//! Saves answers with the tools that come with the databases. pgbench runs a prepared statement. mariadb-slap and the
+//! sqlite3 shell run files of statements.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl Rival<'_> {
     /// Saves batches with sequences above `base` and returns the batches per second. pgbench runs for one turn, the
     /// other tools save about `batches` batches.
     pub(crate) async fn run(&self, batches: u32, base: i64) -> f64 {
-        // The tool blocks this thread. The program has nothing else to do meanwhile.
+        // The tool blocks this thread, which has nothing else to do meanwhile.
         tokio::task::block_in_place(|| match self.backend {
             Backend::Postgres => self.pgbench(base),
             Backend::MariaDb => self.slap(batches, base),
@@ -58,7 +58,8 @@ impl Rival<'_> {
         })
     }
 
-    /// Returns whether the tool stored answers of batches with a sequence above `base`.
+    /// Returns whether the tool has stored more than five answers for each sitting on average, from batches with a
+    /// sequence above `base`.
     pub(crate) async fn wrote(&self, base: i64) -> bool {
         let connection = Database::connect(self.url).await.expect("the database answers");
         let count = format!("SELECT COUNT(*) FROM test_answers WHERE sequence > {base}");
@@ -72,7 +73,11 @@ impl Rival<'_> {
     fn pgbench(&self, base: i64) -> f64 {
         let (first, owner) = (self.sittings[0].row, self.sittings[0].owner);
         for (sitting, number) in self.sittings.iter().zip(0..) {
-            assert_eq!((sitting.row, sitting.owner), (first + number, owner + number), "the ids have gaps");
+            assert_eq!(
+                (sitting.row, sitting.owner),
+                (first + number, owner + number),
+                "the ids must be consecutive"
+            );
         }
         let groups = QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH - 1;
         let mut script = PgbenchScript::default();
@@ -84,7 +89,7 @@ impl Rival<'_> {
         script.set("group", format_args!("random(0, {groups})"));
         for place in 0..ANSWERS_PER_BATCH {
             script.set(&format!("slot{place}"), format_args!(":group * {ANSWERS_PER_BATCH} + {}", place + 1));
-            // One answer in five is a number.
+            // The last answer of a batch is a number, the others are options.
             let is_number = place + 1 == ANSWERS_PER_BATCH;
             script.set(&format!("chosen{place}"), if is_number { "0" } else { "1 << random(0, 3)" });
             script.set(&format!("number{place}"), "random(1, 99)");
@@ -103,7 +108,7 @@ impl Rival<'_> {
             let column: Vec<String> = (0..ANSWERS_PER_BATCH).map(value).collect();
             values.push(format!("ARRAY[{}]", column.join(", ")));
         }
-        // The sittings whose sequence is wanted: none.
+        // The last parameter lists the sittings whose sequence the statement returns. The list is empty.
         values.push("'{}'::bigint[]".to_owned());
         script.statement(&self.statement, &values);
         let arguments = ["-T".to_owned(), TURN_LENGTH.as_secs().to_string()];
@@ -113,8 +118,8 @@ impl Rival<'_> {
         script.run(self.url, self.folder, CONNECTIONS, &arguments)
     }
 
-    /// Starts one mariadb-slap for each connection. One program with many connections would run the same list in all of
-    /// them, and they would wait for each other's rows.
+    /// Starts one mariadb-slap for each connection. One program with many connections would run the same statements on
+    /// all of them, so the connections would wait for each other's row locks.
     fn slap(&self, batches: u32, base: i64) -> f64 {
         let each = usize::try_from(batches).expect("few") / CONNECTIONS;
         let (server, name) = self.url.rsplit_once('/').expect("a database");
@@ -152,7 +157,7 @@ impl Rival<'_> {
         per_second(each * CONNECTIONS, started)
     }
 
-    /// Runs one sqlite3 shell, because SQLite allows one writer.
+    /// Runs one sqlite3 shell, because SQLite allows only one writer at a time.
     fn shell(&self, batches: u32, base: i64) -> f64 {
         let path = self.url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
         let batches = usize::try_from(batches).expect("few");
@@ -175,7 +180,8 @@ impl Rival<'_> {
         per_second(batches, started)
     }
 
-    /// Writes a file of `batches` statements. Each saves a batch of one of the sittings.
+    /// Writes a file with `batches` statements and returns its path. Each statement saves a batch of answers for one of
+    /// the sittings, which is chosen at random.
     fn list(&self, number: usize, sittings: &[Sitting], batches: usize, base: i64, end: &str) -> PathBuf {
         let mut list = String::new();
         for sequence in (base + 1..).take(batches) {
@@ -188,7 +194,7 @@ impl Rival<'_> {
         file
     }
 
-    /// Returns the statement with values in place of its parameters.
+    /// Returns the statement that saves a batch, with values in place of its parameters.
     fn filled(&self, sitting: &Sitting, sequence: i64) -> String {
         let time = |at: chrono::DateTime<Utc>| match self.backend {
             Backend::MariaDb => format!("'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f")),
@@ -199,7 +205,7 @@ impl Rival<'_> {
         let mut values = vec![time(now)];
         let first = rand::random_range(0..QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH) * ANSWERS_PER_BATCH;
         for place in 1..=ANSWERS_PER_BATCH {
-            // One answer in five is a number.
+            // The last answer of a batch is a number, the others are options.
             let (chosen, number) = match place == ANSWERS_PER_BATCH {
                 true => (0, format!("'{}'", rand::random_range(1..99))),
                 false => (1 << rand::random_range(0..4), "NULL".to_owned()),
@@ -214,7 +220,7 @@ impl Rival<'_> {
                 slot.to_string(),
                 chosen.to_string(),
                 number,
-                // No text, not flagged, and no time.
+                // The answer has no text, no flag, and no time spent on it.
                 "NULL".to_owned(),
             ]);
             values.extend(["0", "NULL"].map(str::to_owned));

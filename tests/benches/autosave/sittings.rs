@@ -1,4 +1,4 @@
-//! Creates open sittings, each of its own learner, and the batches that are sent for them.
+//! Creates open sittings, each of a learner of its own, and the requests that save answers for them.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ pub(crate) struct Sitting {
     pub(crate) token: String,
     id: String,
     card: String,
-    /// A right and a wrong answer for each slot.
+    /// A right and a wrong answer for each slot, as JSON.
     answers: Vec<[String; 2]>,
 }
 
@@ -43,7 +43,8 @@ impl Sitting {
     }
 }
 
-/// Creates the sittings and saves all slots of each once. Also returns the SQL statement that saved a batch.
+/// Creates the sittings and saves an empty answer in each slot of each sitting. Also returns the SQL statement that
+/// saved the last batch.
 pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) {
     let texts = Arc::new(Mutex::new(String::new()));
     let log = Arc::clone(&texts);

@@ -1,20 +1,20 @@
-//! The recorded counts.
+//! Records counts in a file, and compares counts with the recorded ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A count that differs from the recorded one by more than this share fails.
+/// Maximum share by which a count may differ from the recorded one.
 const TOLERANCE: f64 = 0.05;
 
 const HEADER: &str = "\
-# Instructions of a request, by `UPDATE_INSTRUCTIONS=1 tests/benches/instructions`.
+# Instructions per request, recorded by `UPDATE_INSTRUCTIONS=1 tests/benches/instructions`.
 # A count that differs by more than 5 % fails the check. The counts depend on the version of the compiler and on the kind of
 # processor, so record them anew after a new compiler, before the change that you want to judge.
 ";
 
-/// The counts by kind of request, and the compiler of the program.
+/// The instructions per request by kind of request, and the compiler of the program.
 pub(crate) struct Counts {
     compiler: String,
     counts: BTreeMap<String, u64>,
@@ -25,7 +25,7 @@ fn file() -> PathBuf {
 }
 
 impl Counts {
-    /// Returns no counts yet.
+    /// Returns an empty set of counts, with the version of the installed compiler.
     pub(crate) fn of_this_compiler() -> Self {
         let version = Command::new("rustc").arg("--version").output().expect("rustc runs");
         let compiler = String::from_utf8_lossy(&version.stdout).trim().to_owned();
@@ -37,13 +37,14 @@ impl Counts {
         self.counts.insert(kind.to_owned(), instructions);
     }
 
-    /// Records the counts if `UPDATE_INSTRUCTIONS` is set, and compares them with the recorded ones.
+    /// Records the counts if `UPDATE_INSTRUCTIONS` is set. Then compares them with the recorded ones. Panics if a count
+    /// differs by more than [`TOLERANCE`].
     pub(crate) fn compare_or_record(&self) {
         if std::env::var_os("UPDATE_INSTRUCTIONS").is_some() {
             std::fs::write(file(), self.text()).expect("the file can be written");
         }
         let text = std::fs::read_to_string(file());
-        let text = text.expect("recorded counts: make them with UPDATE_INSTRUCTIONS=1");
+        let text = text.expect("no recorded counts: record them with UPDATE_INSTRUCTIONS=1");
         let recorded = Self::read(&text);
         if recorded.compiler != self.compiler {
             println!(
@@ -63,7 +64,7 @@ impl Counts {
         }
         assert!(
             differing.is_empty(),
-            "these need more or fewer instructions than recorded: {differing:?}. Find the reason, or record the counts with \
+            "more or fewer instructions than recorded for {differing:?}. Find the reason, or record the counts with \
              UPDATE_INSTRUCTIONS=1"
         );
     }

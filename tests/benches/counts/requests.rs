@@ -1,4 +1,5 @@
-//! The requests whose instructions are counted. They are the same in each run. Only the order of the options of a sitting is random.
+//! The requests whose instructions are counted. They are the same in each run, except for the random order of the
+//! options in a sitting.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ const START: &str = "mutation ($card: ID!) { startTestSession(input: { mockTestA
 const SAVE: &str =
     "mutation ($input: SaveAnswersInput!) { saveAnswers(input: $input) { superseded userErrors { code } } }";
 
-/// A kind of request.
+/// A kind of request whose instructions are counted.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     /// A page of 50 cards.
@@ -33,7 +34,7 @@ pub(crate) enum Kind {
     Purchase,
     /// The start of a sitting of 45 questions, with all of them in the response.
     Start,
-    /// A batch of five answers.
+    /// The save of a batch of five answers.
     Save,
 }
 
@@ -51,7 +52,7 @@ impl Kind {
     }
 }
 
-/// The learners, and the number of those who have purchased and started already.
+/// The learners, and the numbers of purchases, starts and saves so far.
 pub(crate) struct Requests {
     course: CourseId,
     to_buy: SubjectId,
@@ -64,7 +65,8 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Creates learners who own one subject and can buy another. `each` is the number of requests of a kind.
+    /// Creates learners who own one subject and can buy another, and starts a sitting of the first learner. `each` is
+    /// the number of requests of each kind.
     pub(crate) async fn prepare(url: &str, folder: &Path, each: usize) -> Self {
         let services = bench_services(url, folder, Arc::new(|_: &str| {})).await;
         let course = add_course(&services).await;
@@ -92,7 +94,8 @@ impl Requests {
         requests
     }
 
-    /// Starts the sitting of the first learner.
+    /// Starts the sitting of the first learner on a server. Returns the id of the sitting, and answers to five of its
+    /// questions.
     async fn start_first(&mut self, url: &str, folder: &Path) -> (Value, Value) {
         let mut server = ServerProcess::start(crate::ROLE, url, folder);
         let response = server.response(&self.next(Kind::Start)).await;
@@ -109,7 +112,7 @@ impl Requests {
         (session["id"].clone(), json!(answers))
     }
 
-    /// Returns the next request of a kind.
+    /// Returns the next request of a kind, as bytes.
     pub(crate) fn next(&mut self, kind: Kind) -> Vec<u8> {
         match kind {
             Kind::Page => page_request(&self.learners[0].0, 50, None, None),
@@ -143,7 +146,7 @@ fn post(token: &str, query: &str, variables: &Value) -> Vec<u8> {
     graphql_post(token, &json!({ "query": query, "variables": variables }).to_string())
 }
 
-/// Checks that a request was not refused.
+/// Panics if the response is neither a page of cards nor a payload without user errors.
 pub(crate) fn check(response: &[u8]) {
     let text = String::from_utf8_lossy(response);
     let is_page = text.contains("\"mockTestAttempts\":{\"edges\"");

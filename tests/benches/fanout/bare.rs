@@ -1,4 +1,5 @@
-//! The rival: a WebSocket server of axum that only sends the bytes.
+//! The server for comparison: a WebSocket server of axum that sends the same message to all sockets when a request asks
+//! for it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,19 +15,19 @@ use tokio::sync::broadcast;
 
 use crate::WATCHERS;
 
-/// The role of this server.
+/// The role of the process that runs this server.
 pub(crate) const ROLE: &str = "bare";
 
 fn file(folder: &Path) -> PathBuf {
     folder.join("message.json")
 }
 
-/// Keeps the message that the server shall send.
+/// Writes the message to a file in `folder`. The server reads it at its start and sends it to the sockets.
 pub(crate) fn keep_message(folder: &Path, message: &str) {
     std::fs::write(file(folder), message).expect("the file can be written");
 }
 
-/// Serves until the process is killed.
+/// Runs the server until the process is killed.
 pub(crate) fn serve(task: &ServerTask) {
     let message: Arc<str> = std::fs::read_to_string(file(&task.folder)).expect("the message").into();
     let (sender, _) = broadcast::channel::<()>(16);
@@ -57,7 +58,7 @@ async fn send_events(mut socket: WebSocket, message: Arc<str>, mut events: broad
     }
 }
 
-/// Opens the sockets.
+/// Opens 1,000 WebSockets to this server.
 pub(crate) async fn listen(port: u16) -> Vec<Socket> {
     let url = format!("http://127.0.0.1:{port}/graphql");
     let mut sockets = Vec::new();
@@ -67,7 +68,7 @@ pub(crate) async fn listen(port: u16) -> Vec<Socket> {
     sockets
 }
 
-/// Lets the server send one message to each socket.
+/// Makes the server send one message to each socket.
 pub(crate) async fn send_to_all(server: &ServerProcess) {
     let request = b"POST /send HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
     assert_eq!(server.response(request).await, b"sent");

@@ -1,13 +1,14 @@
-//! Measures the fan-out of events to subscriptions: 1,000 learners watch their cards over WebSockets, and each gets one event a
-//! round. A bare WebSocket server of axum sends the same bytes to as many sockets, for comparison.
+//! Measures the fan-out of events to subscriptions: 1,000 learners watch their cards over WebSockets, and each gets one
+//! event in each round. A bare WebSocket server of axum sends the same bytes to as many sockets, for comparison.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench fanout` prints a table for each database. Rounds of both servers take turns,
-//! so that other work of the machine affects both. `TEST_DATABASES=postgres` in front of it measures PostgreSQL only.
+//! `tests/run -- cargo bench -p jishu-tests --bench fanout` prints a table for each database. The servers take turns of
+//! ten rounds, so that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command
+//! measures PostgreSQL only.
 //!
-//! The events come from another node: this program appends them to the audit events, all in one transaction. So the server
-//! finds them when it reads the table, which it does twice a second.
+//! The events come from another node: this program appends them to the audit events, in one transaction for each round.
+//! So the server finds them when it reads the table, which it does twice a second.
 
-// The futures of a whole server are nested deeply.
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -40,14 +41,15 @@ fn main() {
     measure_each(measure);
 }
 
-/// The figures of one server.
+/// The figures of one server, with a value for each turn.
 #[derive(Default)]
 struct Measured {
-    /// The CPU time of the server for an event, in milliseconds.
+    /// The CPU time of the server per event, in milliseconds.
     server_ms: Vec<f64>,
-    /// The CPU time of PostgreSQL for an event, in milliseconds.
+    /// The CPU time of PostgreSQL per event, in milliseconds.
     database_ms: Vec<f64>,
-    /// The time from the commit, or from the request, until the last socket has its event.
+    /// The median time in milliseconds until the last socket has its event. It begins with the commit at jishu, and
+    /// with the request at the bare server.
     last_ms: Vec<f64>,
 }
 
@@ -74,7 +76,8 @@ async fn measure(backend: Backend) {
     let url = backend.create(folder.path()).await;
     let node = Node::prepare(&url, folder.path()).await;
     let database = DatabaseCpu::connect(backend, &url).await;
-    // All clients have one address. They do not respond to pings between rounds.
+    // All clients have the same address, so the limit of connections per address is off. The clients do not answer
+    // pings between rounds, so the server sends a ping only once an hour.
     let more = ["--max-connections-per-address=0", "--live-ping-seconds=3600"];
     let server = start_server(&url, folder.path(), &more);
     let mut watching = node.watch(server.port).await;
@@ -85,7 +88,7 @@ async fn measure(backend: Backend) {
     let mut listening = bare::listen(rival.port).await;
 
     let (mut ours, mut theirs) = (Measured::default(), Measured::default());
-    // The first turn warms up.
+    // The first turn only warms up, and is not counted.
     for turn in 0..=TURNS {
         let (mut took, before, database_before) = (Vec::new(), server.cpu_time(), database.read().await);
         for _ in 0..ROUNDS_PER_TURN {

@@ -1,4 +1,4 @@
-//! The learners who watch their cards, and the other node that changes them.
+//! The learners who watch their cards, and the other node that reports changes of these cards.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Node {
         sockets
     }
 
-    /// Appends one event for the card of each learner, as if support had extended it.
+    /// Appends one event for the card of each learner in one transaction, as if support had extended all cards.
     pub(crate) async fn append_events(&self) {
         let transaction = self.services.database.writer().begin().await.expect("a transaction");
         for (_, card) in &self.learners {
@@ -66,7 +66,7 @@ impl Node {
     }
 }
 
-/// Receives one message on each socket, and returns the text of the last one.
+/// Receives one message on each socket, and returns the text that the last socket received.
 pub(crate) async fn receive_all(sockets: &mut [Socket]) -> String {
     let messages = futures_util::future::join_all(sockets.iter_mut().map(Socket::hear_text)).await;
     messages.into_iter().next_back().expect("a socket")

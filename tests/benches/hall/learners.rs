@@ -1,4 +1,4 @@
-//! The learners of the hall, and their requests.
+//! The learners of the hall, and the requests that they send.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -23,8 +23,8 @@ const START: &str = "mutation ($card: ID!) { startTestSession(input: { mockTestA
 const SUBMIT: &str = "mutation ($input: SubmitTestSessionInput!) { submitTestSession(input: $input) { userErrors { code } \
     session { status result { score maxScore percentage } } } }";
 
-/// The cards, and the sittings that pgbench starts, have this number plus the id of their learner as ids. So pgbench can compute
-/// them.
+/// On PostgreSQL, the id of a card, and the id of a sitting that pgbench starts, is this number plus the id of the
+/// learner. So pgbench can compute these ids.
 pub(crate) const FIRST_NUMBER: i64 = 10_000_000;
 
 /// A learner with a card.
@@ -35,7 +35,7 @@ pub(crate) struct Learner {
     token: String,
 }
 
-/// The learners, and the statements with which a sitting is started and submitted.
+/// The learners, and the SQL statements that start and submit a sitting.
 pub(crate) struct Hall {
     pub(crate) learners: Vec<Learner>,
     pub(crate) start: Vec<String>,
@@ -45,8 +45,8 @@ pub(crate) struct Hall {
 }
 
 impl Hall {
-    /// Creates a test of 180 questions, and the learners who have bought it. One more learner sits it, to show the
-    /// statements.
+    /// Creates a test of 180 questions, and `count` learners who have bought it. Two more learners sit the test before.
+    /// The first start creates the paper, and the statements of the second learner are recorded.
     pub(crate) async fn open(url: &str, folder: &Path, count: usize) -> Self {
         let texts = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&texts);
@@ -58,7 +58,7 @@ impl Hall {
         fill_bank(connection, subject, QUESTIONS, services.clock.now()).await;
         lengthen_texts(connection).await;
         services.catalog.reload().await.expect("the catalogue can be read");
-        // One learner makes the paper, and one shows the statements.
+        // The paper is created for the first of two more learners. The statements of the second are recorded.
         let ids = add_learners(&services, count + 2).await;
         purchase_subject_for_all(&services, &ids, course, subject).await;
         if connection.get_database_backend() == DbBackend::Postgres {
@@ -93,7 +93,7 @@ impl Hall {
     }
 }
 
-/// Makes the texts as long as those of real questions: a response has some 130 KB.
+/// Makes the texts of questions and options as long as real ones, so that the response to a start has some 130 KB.
 async fn lengthen_texts(connection: &DatabaseConnection) {
     for (table, column, part, count) in [
         ("question_versions", "stem", " A body moves along a line.", 11),
@@ -119,6 +119,7 @@ pub(crate) fn starts(learners: &[Learner]) -> Vec<Vec<u8>> {
 }
 
 /// Returns the requests that submit the sittings in the responses to [`starts`], each with a batch of five answers.
+/// Leaves out learners whose start was refused.
 pub(crate) fn submissions(learners: &[Learner], responses: &[Option<Vec<u8>>]) -> Vec<Vec<u8>> {
     let submission = |(learner, body): (&Learner, &Option<Vec<u8>>)| {
         let body: Value = serde_json::from_slice(body.as_deref()?).expect("JSON");

@@ -1,13 +1,14 @@
 //! Measures a hall in which thousands of learners begin a test at once, and hand it in at once.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench hall` starts a burst of 5,000 sittings of 180 questions, each with all
-//! questions in its response, and then submits them with a last batch of five answers. `TEST_DATABASES=postgres` in front
-//! of it measures PostgreSQL only. `HALL_SITTINGS=500` makes the burst smaller. `JISHU_BENCH_SERVER=PATH` measures another build
-//! of the binary.
+//! `tests/run -- cargo bench -p jishu-tests --bench hall` starts a burst of 5,000 sittings of 180 questions, each with
+//! all questions in its response. Then it submits these sittings with a last batch of five answers.
+//! `TEST_DATABASES=postgres` in front of the command measures PostgreSQL only. `HALL_SITTINGS=500` makes the burst
+//! smaller. `JISHU_BENCH_SERVER=PATH` measures another build of the binary.
 //!
-//! On PostgreSQL, pgbench then runs the same statements on other sittings, in turns with the server: see `pgbench.rs`.
+//! On PostgreSQL, pgbench then runs the same SQL statements for other sittings, in turns with the server: see
+//! `turns.rs`.
 
-// The futures of a whole server are nested deeply.
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -25,13 +26,13 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Number of sittings in the burst, unless `HALL_SITTINGS` gives another one.
+/// Number of sittings in the burst, unless `HALL_SITTINGS` sets another number.
 const BURST: usize = 5_000;
 const QUESTIONS: i64 = 180;
-/// Number of connections that send at once. Each sends its next request when the last one has a response. It is below the
-/// number of requests that a server runs at once, which is 512.
+/// Number of connections that send at once. Each sends its next request when its last request has a response. The
+/// number is below 512, the number of requests that a server runs at once, so the server refuses none.
 const CONNECTIONS: usize = 400;
-/// Number of sittings before the burst, so that the paper is made and the statements are prepared.
+/// Number of sittings that start before the burst, so that the paper exists and the statements are prepared.
 const WARMING: usize = 200;
 
 fn main() {

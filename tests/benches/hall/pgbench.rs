@@ -1,4 +1,4 @@
-//! The statements of a start and of a submission in pgbench.
+//! Runs the SQL statements of a start and of a submission with pgbench.
 
 use std::path::Path;
 
@@ -6,13 +6,14 @@ use jishu_tests::pgbench::PgbenchScript;
 
 use crate::learners::{FIRST_NUMBER, Hall};
 
-/// Number of clients of pgbench, and of connections to the server in these turns.
+/// Number of clients of pgbench, and of connections to the server in the turns of `turns.rs`.
 pub(crate) const CLIENTS: usize = 16;
 
-/// Number of answers in the last batch.
+/// Number of answers in the last batch of a sitting.
 const ANSWERS: usize = 5;
 
-/// Starts the sittings of `count` learners whose ids follow each other. Returns the starts per second.
+/// Starts a sitting for each of `count` learners whose ids follow each other, from `first` on. Returns the starts per
+/// second.
 pub(crate) fn start(hall: &Hall, first: i64, count: usize, url: &str, folder: &Path) -> f64 {
     let mut script = script_of(first, count);
     let (read, in_transaction) = hall.start.split_first().expect("statements");
@@ -25,7 +26,8 @@ pub(crate) fn start(hall: &Hall, first: i64, count: usize, url: &str, folder: &P
     script.run(url, folder, CLIENTS, &arguments(count))
 }
 
-/// Submits the sittings of these learners. Returns the submissions per second.
+/// Submits the sittings of `count` learners whose ids follow each other, from `first` on. Returns the submissions per
+/// second.
 pub(crate) fn submit(hall: &Hall, first: i64, count: usize, url: &str, folder: &Path) -> f64 {
     let mut script = script_of(first, count);
     script.plain("BEGIN");
@@ -36,16 +38,17 @@ pub(crate) fn submit(hall: &Hall, first: i64, count: usize, url: &str, folder: &
     script.run(url, folder, CLIENTS, &arguments(count))
 }
 
-/// Returns the beginning of a script: each client has its own learners.
+/// Returns the beginning of a script, which sets the ids of the next learner. Each client has learners of its own.
 fn script_of(first: i64, count: usize) -> PgbenchScript {
     let mut script = PgbenchScript::default();
     let each = count / CLIENTS;
     script.set("number", ":number + 1");
     script.set("owner", format_args!("{first} + :client_id * {each} + :number"));
-    // The rows have these ids: see `Hall::open` and `turns`.
+    // The card and the sitting of a learner have these ids: see `Hall::open` and `turns::measure`.
     script.set("card", format_args!("{FIRST_NUMBER} + :owner"));
     script.set("session", format_args!("{FIRST_NUMBER} + :owner"));
-    // Learners with the same score wait for the same row of the ranking.
+    // The score is random, because submissions with the same score would wait for the lock of the same row of the
+    // ranking.
     script.set("score", "random(-20, 700)");
     script
 }
@@ -54,7 +57,7 @@ fn arguments(count: usize) -> Vec<String> {
     ["-t", &(count / CLIENTS).to_string(), "-D", "number=-1"].map(str::to_owned).to_vec()
 }
 
-/// Appends a statement with values for its parameters.
+/// Appends a recorded statement with values for its parameters.
 fn append(script: &mut PgbenchScript, statement: &str, hall: &Hall) {
     let values: Vec<String> = if statement.contains("unnest(") {
         answers()
@@ -91,8 +94,8 @@ fn answers() -> Vec<String> {
     ]
 }
 
-/// Returns the column of each parameter, in the order of the parameters, and the number of its row in an `INSERT`, or of its
-/// place in a list.
+/// Returns the column of each parameter, in the order of the parameters. The number is the row of an `INSERT`, or the
+/// place in a list of `IN`, from 0.
 fn columns(statement: &str) -> Vec<(String, usize)> {
     let last_word = |text: &str| {
         let text = text.trim_end().trim_end_matches('"');
@@ -126,7 +129,7 @@ fn columns(statement: &str) -> Vec<(String, usize)> {
     columns
 }
 
-/// Returns the value of a parameter.
+/// Returns the SQL expression that takes the place of a parameter.
 fn value(statement: &str, (column, row): &(String, usize), hall: &Hall) -> String {
     let big = |number: i64| format!("CAST({number} AS bigint)");
     let variable = |name: &str| format!("CAST(:{name} AS bigint)");
@@ -157,7 +160,7 @@ fn value(statement: &str, (column, row): &(String, usize), hall: &Hall) -> Strin
         "slot" => return (row + 1).to_string(),
         "seed" | "open_marker" | "attempt_number" | "attempts_used" | "paper_revision" | "limit" => "1",
         "actor_id" | "end_reason" | "state_before" | "state_after" => "NULL",
-        // The result.
+        // A sitting that begins has no result yet.
         _ if begins => "NULL",
         "score" | "latest_score" | "first_score" | "best_score" => ":score",
         "max_score" => "720",

@@ -1,4 +1,5 @@
-//! Starts and submissions in turns with pgbench, which runs the same statements on other sittings.
+//! Measures starts and submissions of the server in turns with pgbench, which runs the same statements for other
+//! sittings.
 
 use std::path::Path;
 
@@ -12,13 +13,13 @@ use crate::learners::{self, FIRST_NUMBER, Hall, Learner};
 use crate::pgbench::{self, CLIENTS};
 
 const TURNS: usize = 5;
-/// Number of sittings that the server, or pgbench, starts and submits in a turn.
+/// Number of sittings that the server starts and submits in a turn. pgbench starts and submits as many.
 const SITTINGS_PER_TURN: usize = 20 * CLIENTS;
 
-/// Number of learners that all turns need. The first turn warms up.
+/// Number of learners that all turns need, including the first turn, which only warms up.
 pub(crate) const LEARNERS: usize = 2 * (TURNS + 1) * SITTINGS_PER_TURN;
 
-/// The figures of starts or of submissions.
+/// The figures of starts or of submissions, with a value for each turn.
 #[derive(Default)]
 struct Measured {
     per_second: Vec<f64>,
@@ -39,7 +40,7 @@ impl Measured {
     }
 }
 
-/// Measures, and prints a table.
+/// Runs the turns, and prints a table with the medians.
 pub(crate) async fn measure(server: &ServerProcess, hall: &Hall, all: &[Learner], url: &str, folder: &Path) {
     let cpu = DatabaseCpu::connect(Backend::Postgres, url).await;
     let connection = Database::connect(url).await.expect("the database answers");
@@ -52,13 +53,13 @@ pub(crate) async fn measure(server: &ServerProcess, hall: &Hall, all: &[Learner]
         let submissions = learners::submissions(ours, &started.bodies);
         let submitted = Burst::send(server, CLIENTS, submissions).await;
         let after = cpu.read().await;
-        assert_eq!((started.refusals(), submitted.refusals()), (0, 0), "a request was refused");
+        assert_eq!((started.refusals(), submitted.refusals()), (0, 0), "the server refused requests");
 
         let first = theirs[0].id.0;
         for (learner, number) in theirs.iter().zip(0..) {
-            assert_eq!(learner.id.0, first + number, "the ids have gaps");
+            assert_eq!(learner.id.0, first + number, "the ids must be consecutive");
         }
-        // pgbench blocks this thread. The program has nothing else to do meanwhile.
+        // pgbench blocks this thread, which has nothing else to do meanwhile.
         let count = SITTINGS_PER_TURN;
         let pgbench_starts = tokio::task::block_in_place(|| pgbench::start(hall, first, count, url, folder));
         let last = first + i64::try_from(count).expect("few");

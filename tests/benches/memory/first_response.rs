@@ -1,4 +1,4 @@
-//! The time to the first response on an empty folder.
+//! Measures the time from the start of a server process on an empty folder to its first response.
 
 use std::time::Instant;
 
@@ -8,11 +8,11 @@ use jishu_tests::Backend;
 use jishu_tests::bench_server::{serve_config, serve_for_ever};
 use jishu_tests::load::{KeptConnection, ServerProcess, ServerTask, median};
 
-/// The role of a server that creates its database.
+/// The role of a server process that creates its database.
 pub(crate) const ROLE: &str = "fresh";
 const ROUNDS: usize = 9;
 
-/// Creates the database and serves, as `jishu serve` does with SQLite.
+/// Creates the database and runs the server, as `jishu serve` does with SQLite.
 pub(crate) fn serve() {
     let started = Instant::now();
     let task = ServerTask::of_this_process().expect("a task");
@@ -35,7 +35,7 @@ pub(crate) fn serve() {
     });
 }
 
-/// Starts servers on empty folders, and prints the time to the first response.
+/// Starts servers on empty folders, one after the other, and prints the median time to the first response.
 pub(crate) async fn measure() {
     let mut milliseconds = Vec::new();
     for _ in 0..ROUNDS {

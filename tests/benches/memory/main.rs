@@ -1,11 +1,13 @@
 //! Measures the memory of the server, and the time to its first response.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench memory` prints, for each database: the resident memory of the server after
-//! its start, and while 256 connections have read pages of cards. In a fresh server it then prints the memory for each standing
-//! subscription over a WebSocket of its own: the difference between 100 and 2,100 of them, divided by 2,000. For SQLite it also prints the time from the start of the process on an empty folder to its first response.
-//! `TEST_DATABASES=sqlite` in front of it measures SQLite only. `JISHU_BENCH_SERVER=PATH` measures another build of the binary.
+//! `tests/run -- cargo bench -p jishu-tests --bench memory` prints two figures of resident memory for each database:
+//! after the start of the server, and with 256 open connections that have read pages of cards. Then it starts a fresh
+//! server, and prints the memory of a subscription that stays open on a WebSocket of its own. This is the difference
+//! between 100 and 2,100 such subscriptions, divided by 2,000. For SQLite it also prints the time from the start of the
+//! process on an empty folder to the first response. `TEST_DATABASES=sqlite` in front of the command measures SQLite
+//! only. `JISHU_BENCH_SERVER=PATH` measures another build of the binary.
 
-// The futures of a whole server are nested deeply.
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -35,7 +37,8 @@ const READING: Duration = Duration::from_secs(6);
 /// Number of learners who read pages and watch their cards.
 const LEARNERS: usize = 500;
 const CARDS_PER_LEARNER: i32 = 50;
-/// The flags of the servers. All clients have one address. They read no pings.
+/// Flags of the servers. All clients have the same address, so the limits of connections are raised. The clients do not
+/// answer pings while they wait, so the server sends a ping only every ten minutes.
 const FLAGS: [&str; 3] =
     ["--max-connections-per-address=10000", "--max-connections=10000", "--live-ping-seconds=600"];
 
@@ -65,7 +68,7 @@ async fn measure(backend: Backend) {
     );
     drop(open);
     drop(server);
-    // Not in the same process: it would reuse pages that the 256 connections have left.
+    // The subscriptions need a new process, because the old one would reuse memory that the 256 connections have freed.
     let server = start_server(&url, folder.path(), &FLAGS);
     subscriptions::measure(&server, &tokens).await;
     drop(server);

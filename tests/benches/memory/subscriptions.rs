@@ -1,20 +1,20 @@
-//! The memory of standing subscriptions.
+//! Measures the memory of subscriptions that stay open.
 
 use std::time::Duration;
 
 use jishu_tests::Socket;
 use jishu_tests::load::{ServerProcess, resident_kilobytes};
 
-/// Number of subscriptions before the measurement, so that pools, plans and caches are filled.
+/// Number of subscriptions that are opened before the measurement, so that pools, plans and caches are filled.
 const WARMING_SUBSCRIPTIONS: usize = 100;
 /// Number of subscriptions that are measured, each over a WebSocket of its own.
 const SUBSCRIPTIONS: usize = 2_000;
 const WATCH_CARDS: &str =
     "subscription { mockTestAttemptChanged { id status attemptsUsed remainingAttempts } }";
-/// Time in which the allocator returns memory that the handshakes used.
+/// Time to wait until the allocator has returned the memory that the handshakes used.
 const SETTLING: Duration = Duration::from_secs(3);
 
-/// Opens the subscriptions on a server that has served nothing else, and prints the memory for each.
+/// Opens the subscriptions on a server that has served nothing else, and prints the memory per subscription.
 pub(crate) async fn measure(server: &ServerProcess, tokens: &[String]) {
     let mut sockets = Vec::new();
     let before = with_subscriptions(server, tokens, &mut sockets, WARMING_SUBSCRIPTIONS).await;
@@ -29,7 +29,7 @@ pub(crate) async fn measure(server: &ServerProcess, tokens: &[String]) {
     );
 }
 
-/// Opens subscriptions until there are this many, and returns the resident memory of the server in KB.
+/// Opens subscriptions until there are `count`, waits, and returns the resident memory of the server in KB.
 async fn with_subscriptions(
     server: &ServerProcess,
     tokens: &[String],

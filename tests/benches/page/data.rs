@@ -1,4 +1,4 @@
-//! The rows of the measurement: one learner with 501,000 cards.
+//! Creates the rows of the measurement: one learner with 501,000 cards.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use crate::CARDS_PER_PAGE;
 
 const CARDS_PER_SUBJECT: usize = 1_000;
 
-/// The learner, and what requests for their cards contain.
+/// The learner, and the values that requests for the learner's cards contain.
 pub(crate) struct World {
     /// An access token of the learner.
     pub(crate) token: String,
     owner: i64,
     /// The subjects, in the order of their ids.
     subjects: Vec<SubjectId>,
-    /// The id of the last card before the deep page.
+    /// The id of the last card before page 10,000.
     card_before: i64,
 }
 
 impl World {
     /// The number of cards before page 10,000.
     pub(crate) const DEPTH: usize = 9_999 * CARDS_PER_PAGE;
-    /// The number of subjects that have page 10,000.
+    /// The number of subjects of 1,000 cards that page 10,000 requires.
     pub(crate) const SUBJECTS: usize = Self::DEPTH / CARDS_PER_SUBJECT + 2;
 
-    /// Creates a course of many subjects, and a learner who buys all of them.
+    /// Creates a course with this number of subjects, and a learner who buys all of them.
     pub(crate) async fn create(url: &str, folder: &Path, subject_count: usize) -> Self {
         let services = bench_services(url, folder, Arc::new(|_: &str| {})).await;
         let course = add_course(&services).await;
@@ -55,14 +55,15 @@ impl World {
         Self { token, owner: owner.0, subjects, card_before }
     }
 
-    /// Returns the subject and the number of the last card before the deep page, or of some card if there are fewer.
+    /// Returns the subject and the test number of the last card before page 10,000. If there are fewer cards, returns
+    /// those of the last card.
     fn key_before(subjects: &[SubjectId]) -> (SubjectId, i32) {
         let index = (Self::DEPTH - 1).min(subjects.len() * CARDS_PER_SUBJECT - 1);
         let number = i32::try_from(index % CARDS_PER_SUBJECT + 1).expect("few");
         (subjects[index / CARDS_PER_SUBJECT], number)
     }
 
-    /// Returns a request to the REST handler for the page at this depth.
+    /// Returns a request to the REST handler: for the first page if `depth` is 0, otherwise for page 10,000.
     pub(crate) fn rest(&self, depth: usize) -> Vec<u8> {
         let (subject, number) = Self::key_before(&self.subjects);
         let after = match depth {
@@ -79,17 +80,17 @@ impl World {
 
     /// Returns a request to Mercurius for the first page.
     pub(crate) fn mercurius(&self) -> Vec<u8> {
-        // Its handler takes the learner from a header. It ignores the token.
+        // The handler of Mercurius takes the learner from the header `x-user`, and ignores the token.
         let user = format!("none\r\nx-user: {}", self.owner);
         page_request(&user, CARDS_PER_PAGE, None, None)
     }
 
-    /// Asks jishu for the cursor of the card before the deep page.
+    /// Returns the cursor of the last card before page 10,000, which it reads from jishu.
     pub(crate) async fn cursor_at_depth(&self, port: u16) -> String {
         let url = format!("http://127.0.0.1:{port}/graphql");
         let client = Client::new(reqwest::Client::new(), url, Some(self.token.clone()));
         let (subject, number) = Self::key_before(&self.subjects);
-        // All cards of the subject, 100 at a time, up to the one that is sought.
+        // Reads all cards of the subject, 100 at a time, up to the last card before page 10,000.
         let document = "query ($subject: ID!, $after: String) { viewer { mockTestAttempts(first: 100, after: $after,
             filter: { subjectId: $subject }) { edges { cursor node { testNumber } } pageInfo { endCursor } } } }";
         let mut after = json!(null);

@@ -1,13 +1,14 @@
-//! Measures a page of 50 cards with subject and course, read over HTTP from the whole server, against a hand-written REST
-//! handler and against Mercurius. Both rivals run one join on PostgreSQL. The REST handler also has a variant without sign-in.
+//! Measures a page of 50 cards with subject and course, which jishu returns over HTTP. Compares jishu with a
+//! hand-written REST handler and with Mercurius, which both run one join on PostgreSQL. A second REST handler does not
+//! verify tokens.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench page` prints a table for each database at the end. Each server has a process
-//! of its own. All servers on all databases take turns, so that other work of the machine affects all of them. `PAGE_TURNS`
-//! and `PAGE_TURN_SECONDS` change the number of turns and their length.
+//! `tests/run -- cargo bench -p jishu-tests --bench page` prints a table for each database at the end. Each server has
+//! a process of its own. All servers on all databases take turns, so that other work of the machine affects all of
+//! them. The environment variables `PAGE_TURNS` and `PAGE_TURN_SECONDS` change the number of turns and their length.
 //!
 //! Mercurius is left out unless its packages are installed: `npm ci --prefix tests/benches/page/mercurius`.
 
-// The futures of a whole server are nested deeply.
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -35,30 +36,30 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 const CONNECTIONS: usize = 32;
 const CARDS_PER_PAGE: usize = 50;
-/// The first bytes of anything that gzip has compressed.
+/// The first bytes of data that gzip has compressed.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 fn main() {
     serve_or_measure(async |task| serve(&task).await, measure);
 }
 
-/// Runs a server in the child process.
+/// Runs the server of this role in the child process.
 async fn serve(task: &ServerTask) {
     if task.role.starts_with("rest") {
         rest::serve(task).await;
         return;
     }
-    // The lines of the log cost what they cost in the binary.
+    // Sets up logging as the binary does, so that log lines cost the same.
     let _traces = telemetry::init(LogFormat::Text, None).expect("the log starts");
     serve_for_ever(&serve_config(&task.database_url, &task.folder, task.port, &[])).await;
 }
 
-/// Returns the folder of the program of Mercurius.
+/// Returns the folder of the JavaScript program that runs Mercurius.
 fn mercurius_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/page/mercurius")
 }
 
-/// Starts Mercurius. Returns None if its packages are not installed.
+/// Starts the server with Mercurius. Returns None if its npm packages are not installed.
 fn start_mercurius(url: &str, folder: &Path) -> Option<ServerProcess> {
     let program = mercurius_folder();
     if !program.join("node_modules/mercurius").exists() {
@@ -69,7 +70,7 @@ fn start_mercurius(url: &str, folder: &Path) -> Option<ServerProcess> {
     Some(ServerProcess::start_with(node, "mercurius", url, folder))
 }
 
-/// A request that is repeated, and its figures.
+/// A request that is repeated, its server, and the figures of each turn.
 struct Measured {
     name: &'static str,
     server: usize,
@@ -109,20 +110,20 @@ impl Measured {
         }
     }
 
-    /// Returns the CPU time of the server and the database for a request, in milliseconds.
+    /// Returns the CPU time of the server and the database per request, in milliseconds.
     fn all_ms(&self) -> f64 {
         median(&self.server_ms) + median(&self.database_ms)
     }
 }
 
-/// A database with its servers and their requests.
+/// A database with its servers, and the requests to these servers.
 struct Measurement {
     backend: Backend,
     url: String,
     cpu: DatabaseCpu,
     servers: Vec<ServerProcess>,
     all: Vec<Measured>,
-    /// Holds the file of SQLite, and the keys.
+    /// The folder with SQLite's file and the signing keys. It is deleted when this value is dropped.
     _folder: TempDir,
 }
 
@@ -176,7 +177,7 @@ async fn measure() {
     }
     for turn in 0..=turns {
         for measurement in &mut measurements {
-            // The first turn warms up.
+            // The first turn only warms up, and is not counted.
             measurement.turn(Duration::from_secs(seconds.into()), turn > 0).await;
         }
     }

@@ -1,4 +1,4 @@
-//! The rival: a REST handler as somebody would write it by hand for this one page.
+//! The server for comparison: a REST handler as somebody would write it by hand for this one page.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use sea_orm::sqlx::{self, PgPool};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-/// The number of connections with which jishu reads by default.
+/// The number of connections that jishu has for reading by default.
 const CONNECTIONS: u32 = 8;
 
 #[derive(Clone)]
@@ -71,7 +71,7 @@ struct Course {
     name: String,
 }
 
-/// Serves the handler until the process ends.
+/// Runs the server with the handler until the process is killed.
 pub(crate) async fn serve(task: &ServerTask) {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(&task.database_url).await;
     let config = serve_config(&task.database_url, &task.folder, task.port, &[]);

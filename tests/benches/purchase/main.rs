@@ -1,9 +1,10 @@
-//! Measures purchases against the same statements in pgbench, on PostgreSQL.
+//! Measures purchases through jishu, and compares them with the same SQL statements in pgbench, on PostgreSQL.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench purchase` prints purchases a second, in turns, so that other work of the
-//! machine affects both. It starts a PostgreSQL server of its own, which waits for its disk at each commit. Both rivals have
-//! 16 connections; the load and pgbench share the processor with the database.
-//! `JISHU_BENCH_SERVER=PATH` measures another build of the binary, whose statements may differ from those of pgbench.
+//! `tests/run -- cargo bench -p jishu-tests --bench purchase` prints the purchases per second. jishu and pgbench take
+//! turns, so that other work of the machine affects both. The bench starts a PostgreSQL server of its own, which waits
+//! for its disk at each commit. jishu gets its requests over 16 connections, and pgbench has 16 connections to the
+//! database. The load and pgbench share the processor with the database. `JISHU_BENCH_SERVER=PATH` measures another
+//! build of the binary, whose statements may differ from those of pgbench.
 
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -25,10 +26,10 @@ use shop::{Shop, Workload};
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Number of connections that purchase at once, to the server and from pgbench.
+/// Number of connections that purchase at once, to the server and of pgbench.
 const CONNECTIONS: usize = 16;
 const TURNS: usize = 5;
-/// A part of the response to a purchase that was made.
+/// A part of the response to a successful new purchase.
 const CREATED: &[u8] = br#""outcome":"CREATED""#;
 
 fn main() {
@@ -37,7 +38,7 @@ fn main() {
         return;
     }
     drop(runtime);
-    // One thread makes the load. More threads would wake each other, and take processor time from the server.
+    // One thread sends the requests. More threads would wake each other, and take processor time from the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(measure());
 }
@@ -45,11 +46,11 @@ fn main() {
 /// One turn of the server or of pgbench.
 struct Turn {
     purchases_per_second: f64,
-    /// The processor time of the database for a purchase, in milliseconds.
+    /// The processor time of the database per purchase, in milliseconds.
     database_ms: f64,
-    /// The processor time of the server for a purchase, in milliseconds. 0 for pgbench.
+    /// The processor time of the server per purchase, in milliseconds. 0 for pgbench.
     server_ms: f64,
-    /// The processor time of the load for a purchase, in milliseconds. pgbench is its own load.
+    /// The processor time of the load per purchase, in milliseconds. For pgbench, it is the time of pgbench.
     load_ms: f64,
 }
 
@@ -60,7 +61,7 @@ async fn measure() {
     let server = start_server(&database.url(), folder.path(), &[]);
     for workload in [Workload::Single, Workload::HotBuyer, Workload::Bundle] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        // The first turn warms up.
+        // The first turn only warms up, and is not counted.
         for turn in 0..=TURNS {
             let jishu = buy(&server, &database, &shop, workload, 2 * turn).await;
             let pgbench = pgbench::buy(&database, &shop, workload, 2 * turn + 1, folder.path());
@@ -86,7 +87,7 @@ async fn measure() {
     }
 }
 
-/// Purchases through the server.
+/// Makes all purchases of a turn through the server.
 async fn buy(
     server: &ServerProcess,
     database: &DatabaseProcess,
@@ -98,7 +99,8 @@ async fn buy(
     let mut first = KeptConnection::open(server.port).await;
     for number in workload.numbers(turn) {
         let [look, purchase] = shop.requests(workload, number);
-        // The server has verified the token of a buyer before the buyer decides.
+        // The buyer sends another request first, because usually the server has verified a buyer's token before the
+        // purchase.
         first.send(&look).await;
         requests.push(purchase);
     }
@@ -127,7 +129,8 @@ async fn buy(
 }
 
 impl Turn {
-    /// Makes a turn from its number of purchases, its length, and the processor time of the database, the server and the load.
+    /// Creates a turn from its number of purchases, its length, and the processor time of the database, the server and
+    /// the load.
     fn new(purchases: usize, took: Duration, [database, server, load]: [Duration; 3]) -> Self {
         let purchases = f64::from(u32::try_from(purchases).expect("few"));
         let ms = |time: Duration| time.as_secs_f64() * 1e3 / purchases;

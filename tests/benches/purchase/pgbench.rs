@@ -1,4 +1,4 @@
-//! The same statements in pgbench.
+//! Makes purchases with pgbench, with the SQL statements of the server.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use jishu_tests::process::DatabaseProcess;
 use crate::shop::{BUNDLE, BUNDLE_SUBJECTS, COURSE, HOT_BUYER, SUBJECT, Shop, Workload};
 use crate::{CONNECTIONS, Turn};
 
-/// Purchases with pgbench.
+/// Makes all purchases of a turn with pgbench.
 pub(crate) fn buy(
     database: &DatabaseProcess,
     shop: &Shop,
@@ -31,7 +31,7 @@ pub(crate) fn buy(
     Turn { purchases_per_second, ..turn }
 }
 
-/// Returns a script that makes one purchase.
+/// Returns a script that makes one purchase each time it runs.
 fn script(shop: &Shop, workload: Workload, turn: usize) -> PgbenchScript {
     let is_bundle = workload == Workload::Bundle;
     let first = workload.numbers(turn).start;
@@ -53,8 +53,8 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> PgbenchScript {
     let [lock, read, insert] = &(if is_bundle { bundle } else { single })[..] else {
         panic!("a purchase has three statements: {single:#?}");
     };
-    // Ids are variables, so that pgbench sends them as parameters. The database plans for any id then, as it does for the
-    // server.
+    // The ids are variables, so that pgbench sends them as parameters. Then the database makes a plan for any id, as it
+    // does for jishu.
     let big = |name: &str| format!("CAST(:{name} AS bigint)");
     let (buyer, subject, course, now) = (big("buyer"), big("subject"), big("course"), "now()".to_owned());
     let subjects =
@@ -62,7 +62,7 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> PgbenchScript {
     let key = "CAST(:key AS text)".to_owned();
 
     let held = if is_bundle { vec![course.clone(); 2] } else { vec![subject.clone()] };
-    // pgbench cannot retry a statement that fails because a row is locked. Without NOWAIT, its clients wait for the lock.
+    // jishu locks with NOWAIT and retries. pgbench cannot retry, so its clients wait for the lock.
     script.statement(&lock.replace(" NOWAIT", ""), &[held, vec![buyer.clone()]].concat());
     let mut values = vec![buyer.clone(); 5];
     values.extend([key.clone(), course.clone()]);
@@ -77,19 +77,19 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> PgbenchScript {
     let none = |kind: &str| format!("NULL::{kind}");
     let kind = if is_bundle { "full_bundle" } else { "single_subject" };
     let amount = |amount: i64| format!("{amount}::bigint");
-    // The purchase.
+    // The columns of the purchase.
     let mut values = vec![buyer.clone(), course, text(kind), amount(10_000), amount(10_000), amount(0)];
     values.extend([text("Tax"), "0".to_owned(), "true".to_owned(), text("INR"), text("active")]);
     values.extend([now.clone(), none("timestamptz")]);
-    // The entitlements.
+    // The columns of the entitlements, one array for each column.
     values.push(array("bigint", &|id| id.clone()));
     for amount in ["6667", "10000", "0"] {
         values.push(array("bigint", &|_| amount.to_owned()));
     }
     values.push(array("int", &|_| "50".to_owned()));
-    // The stored request.
+    // The columns of the stored request with its idempotency key.
     values.extend([buyer.clone(), key, text(&"a".repeat(64)), text("created"), now.clone()]);
-    // The audit event.
+    // The columns of the audit event.
     values.extend([now, buyer, text("purchase.created"), text("purchases"), none("text"), none("text")]);
     script.statement(insert, &values);
     script.plain("COMMIT");

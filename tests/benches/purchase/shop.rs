@@ -1,4 +1,4 @@
-//! The buyers, the subjects and the requests.
+//! The buyers, the subjects and the requests of the measurement.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,14 +18,14 @@ use uuid::Uuid;
 
 use crate::{CONNECTIONS, TURNS};
 
-/// Purchases that are alike.
+/// A kind of purchase that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
     /// Each buyer purchases a subject of 50 cards.
     Single,
-    /// One buyer purchases another subject of 50 cards each time, on all connections.
+    /// One buyer makes all purchases, on all connections. Each purchase is of another subject of 50 cards.
     HotBuyer,
-    /// Each buyer purchases a bundle of three subjects, of 150 cards.
+    /// Each buyer purchases a bundle of three subjects with 50 cards each.
     Bundle,
 }
 
@@ -33,14 +33,14 @@ pub(crate) enum Workload {
 pub(crate) const HOT_BUYER: i64 = 1;
 /// The course whose subjects are sold one by one.
 pub(crate) const COURSE: i64 = 1;
-/// The course that is sold as a bundle, and its subjects.
+/// The course that is sold as a bundle.
 pub(crate) const BUNDLE: i64 = 2;
 pub(crate) const BUNDLE_SUBJECTS: [i64; 3] = [1, 2, 3];
 /// The subject of [`Workload::Single`].
 pub(crate) const SUBJECT: i64 = 4;
 
 impl Workload {
-    /// Number of purchases in a turn.
+    /// Returns the number of purchases in a turn.
     pub(crate) const fn purchases(self) -> usize {
         let each = match self {
             Self::Single => 150,
@@ -50,40 +50,41 @@ impl Workload {
         each * CONNECTIONS
     }
 
-    /// Returns the numbers of the purchases of a turn. Each purchase has another number.
+    /// Returns the numbers of the purchases in a turn. No two turns of a workload share a number.
     pub(crate) fn numbers(self, turn: usize) -> Range<i64> {
         let purchases = i64::try_from(self.purchases()).expect("few");
         let first = i64::try_from(turn).expect("few") * purchases;
         first..first + purchases
     }
 
-    /// The number of purchases in all turns.
+    /// Returns the number of purchases in all turns of jishu and pgbench.
     fn all(self) -> i64 {
         self.numbers(2 * (TURNS + 1)).start
     }
 
-    /// Returns the buyer of the purchase with the number 0.
+    /// Returns the id of the buyer of purchase number 0.
     pub(crate) fn first_buyer(self) -> i64 {
         match self {
-            // The buyers 2 and 3 show the statements.
+            // Smaller ids are taken: buyer 1 is the hot buyer, and the purchases of the buyers 2 and 3 show the SQL
+            // statements.
             Self::Single => 10,
             Self::HotBuyer => HOT_BUYER,
             Self::Bundle => Self::Single.first_buyer() + Self::Single.all(),
         }
     }
 
-    /// Returns the subject that the hot buyer purchases with the number 0.
+    /// Returns the id of the subject in purchase number 0 of the hot buyer.
     pub(crate) const fn first_subject() -> i64 {
         SUBJECT + 1
     }
 }
 
-/// A catalogue, the buyers, and the statements of a purchase.
+/// The services, a buyer's token, and the SQL statements of a purchase.
 pub(crate) struct Shop {
     services: Services,
     /// The access token of the buyer of [`Workload::HotBuyer`].
     hot_token: String,
-    /// The statements of a purchase of a subject, and of a bundle.
+    /// The SQL statements of a purchase of one subject, and those of a purchase of a bundle.
     pub(crate) statements: [Vec<String>; 2],
 }
 
@@ -121,7 +122,7 @@ impl Shop {
         Self { services, hot_token, statements: [single, bundle] }
     }
 
-    /// Returns the bytes of two requests: one with which the buyer looks at the shop, and the purchase.
+    /// Returns the bytes of two requests of the same buyer: a query for `__typename`, and the purchase.
     pub(crate) fn requests(&self, workload: Workload, number: i64) -> [Vec<u8>; 2] {
         let token = match workload {
             Workload::HotBuyer => self.hot_token.clone(),
@@ -145,7 +146,7 @@ impl Shop {
     }
 }
 
-/// Returns an access token of a buyer.
+/// Returns an access token for a buyer.
 fn token(services: &Services, buyer: i64) -> String {
     let viewer = Viewer { user_id: UserId(buyer), role: Role::Learner, session_id: Uuid::new_v4() };
     services.tokens.issue(viewer, services.clock.now()).expect("a token").token

@@ -1,4 +1,5 @@
-// Sends the requests with which graphql-cop looks for weaknesses of a public server. None may be found.
+// Sends the requests with which graphql-cop looks for weaknesses of a public server. The server must have none of these
+// weaknesses.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,6 +1,7 @@
-// Requests that are built to be expensive. Each must be refused at once, and must not slow down other clients.
+// Sends requests that are built to be expensive. The server must refuse each at once, and still serve other clients
+// quickly.
 //
-// A debug build only has to refuse them within two seconds. To measure a release build:
+// A debug build must refuse each request within two seconds. These commands measure a release build:
 //
 //   cargo build --release && JISHU_BIN=$PWD/target/release REFUSED_WITHIN_MS=50 tests/clients/run sizes
 
@@ -28,7 +29,7 @@ const attacks = {
   "lists of 10,000 in lists": json(`{ node(id: ${"[".repeat(10_000)}) { id } }`),
 };
 
-/** Returns a document of this size, in which each fragment spreads the next one twice. */
+/** Returns a document with this number of bytes, in which each fragment spreads the next fragment twice. */
 function fan(bytes) {
   const last = (n) => `fragment f${n} on User{id}`;
   let [document, n] = ["{viewer{...f0}}", 0];
@@ -53,7 +54,7 @@ async function attack(server, name) {
   return { elapsed, message: answer.errors[0].message };
 }
 
-/** Posts a body. `fetch` would fail if the response came before the whole body was sent. */
+/** Posts a body without `fetch`, which would fail if the response came before the whole body was sent. */
 function send(url, body) {
   return new Promise((resolve, reject) => {
     let answered = false;

@@ -1,8 +1,8 @@
-// The form in which the documents of the comparison are written.
+// The notation in which the documents of the comparison are written.
 
 /**
- * The cases of a topic. An entry is a document, or a document with one or more sets of variables, or an object with
- * `document`, `variables` and `operationName`.
+ * Returns the cases of a topic. An entry is a document, or an array of a document and its sets of variables, or an
+ * object with `document`, `variables` and `operationName`.
  * @returns {{ document: string, variables?: object, operationName?: string }[]}
  */
 export const cases = (...entries) =>

@@ -12,7 +12,7 @@ import { program } from "../support/server.mjs";
 import { differenceOf } from "./difference.mjs";
 import { newContext, referenceSchema } from "./reference.mjs";
 
-/** The share of documents whose responses may differ: 1.5 per cent. */
+/** Maximum share of documents whose responses may differ: 1.5 per cent. */
 const MAX_SHARE_OF_DIFFERENCES = 3 / 200;
 
 test("documents are answered as graphql-js answers them", async (t) => {
@@ -46,7 +46,7 @@ test("documents are answered as graphql-js answers them", async (t) => {
   const gone = [...explained.keys()].filter((key) => !seen.has(key));
   assert.deepEqual(gone, [], "differences.json explains cases that no longer exist");
   assert.deepEqual(repeated, []);
-  t.diagnostic(`${seen.size} documents, ${differing} answered otherwise`);
+  t.diagnostic(`${seen.size} documents, ${differing} with a different response`);
   assert.ok(seen.size >= 300, `only ${seen.size} documents were found`);
   assert.ok(differing <= seen.size * MAX_SHARE_OF_DIFFERENCES, `${differing} of ${seen.size} documents differ`);
 });
@@ -86,7 +86,7 @@ async function askGraphqlJs(schema, { document, variables, operationName }) {
     operationName,
     contextValue: newContext(),
   });
-  // The response in the form that a client gets.
+  // Converts the response to the form in which a client gets it.
   return JSON.parse(JSON.stringify(answer));
 }
 

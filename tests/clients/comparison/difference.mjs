@@ -29,7 +29,7 @@ function text(data) {
 }
 const unordered = new Set(["possibleTypes", "directives", "types"]);
 
-/** Compares errors in any order, because fields run concurrently. */
+/** Returns whether the errors are the same in any order, because fields run concurrently. */
 function haveSameErrors(ours = [], theirs = []) {
   const left = [...ours];
   for (const { path, message } of theirs) {

@@ -2,7 +2,7 @@
 
 import { GraphQLError, buildSchema } from "graphql";
 
-/** An executable schema of graphql-js for the definitions that the Rust server prints. */
+/** Returns an executable schema of graphql-js for the SDL that the Rust server serves. */
 export function referenceSchema(sdl) {
   const schema = buildSchema(sdl);
   Object.assign(schema.getType("Day"), day);
@@ -13,7 +13,7 @@ export function referenceSchema(sdl) {
     }
   }
   for (const field of Object.values(schema.getQueryType().getFields())) {
-    // The arguments after coercion. An argument that was not given is missing.
+    // These fields return their arguments after coercion. An argument that was not given is missing.
     if (String(field.type) === "JSON!") field.resolve = (_, args) => args;
   }
   for (const name of ["Pet", "Being", "CatOrDog", "HumanOrCat"]) {

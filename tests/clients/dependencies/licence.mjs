@@ -1,6 +1,6 @@
-// SPDX expressions, such as `(MIT OR Apache-2.0) AND Unicode-3.0`.
+// Reads SPDX expressions, such as `(MIT OR Apache-2.0) AND Unicode-3.0`.
 
-/** The older spelling `MIT/Apache-2.0` means a choice. */
+/** Splits an expression into its tokens. The older spelling `MIT/Apache-2.0` means a choice. */
 const tokensOf = (expression) => expression.replaceAll("/", " OR ").match(/\(|\)|[^\s()]+/g) ?? [];
 
 /**

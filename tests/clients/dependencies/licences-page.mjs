@@ -19,10 +19,10 @@ export const PAGE = join(root, "api/docs/third-party-licences.md");
 
 const GRAPHIQL = join(root, "api/graphiql");
 
-/** Names of files that hold a licence or a notice that must be passed on. */
+/** Matches the names of files that contain a licence, or a notice that must be passed on. */
 const LICENCE_FILE = /^(licen[cs]e|copying|unlicense|notice|copyright)/i;
 
-/** For a chosen licence, the names of files that contain the text of another one. */
+/** For each licence, matches the names of files that contain the text of another licence. */
 const OTHER_LICENCES = {
   MIT: /apache|unlicense|bsl|boost|zlib|0bsd|bsd|isc|third/i,
   "Apache-2.0": /mit\b|unlicense|bsl|boost|zlib/i,
@@ -68,7 +68,7 @@ function byNameAndVersion(left, right) {
       : 1;
 }
 
-/** Reads the licence files of a folder, except those of licences that do not apply. */
+/** Reads the licence files of a folder, without those of other licences. If only such files exist, reads them. */
 async function readTexts(folder, licences) {
   const others = licences.length === 1 ? OTHER_LICENCES[licences[0]] : undefined;
   const files = (await readdir(folder, { withFileTypes: true }))
@@ -80,7 +80,7 @@ async function readTexts(folder, licences) {
   return texts.map((text) => text.replaceAll("\r", "").trim()).filter((text) => text !== "");
 }
 
-/** Splits the lines that name copyright holders from the text that many projects share. */
+/** Separates the lines that name copyright holders from the text that many projects share. */
 function split(text) {
   const lines = text.split("\n");
   const notices = lines.filter((line) => /^\s*(copyright\b|\(c\)|©)/i.test(line) && /\d{4}|\(c\)|©|authors|contributors/i.test(line));
@@ -91,7 +91,7 @@ function split(text) {
 
 const normal = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, " ").trim();
 
-/** Collects the licence texts. Each text is kept once. */
+/** Collects the licence texts. Keeps a text once, with all projects that use it. */
 class Texts {
   #texts = new Map();
 

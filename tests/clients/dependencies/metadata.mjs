@@ -1,4 +1,4 @@
-// The crates of the workspace, as `cargo metadata` lists them. It compiles nothing.
+// The crates of the workspace, as `cargo metadata` lists them. This command compiles nothing.
 
 import { execFileSync } from "node:child_process";
 
@@ -7,7 +7,7 @@ import { root } from "../support/server.mjs";
 /** The platform whose crates are listed, so that the lists are the same on every machine. */
 const PLATFORM = "x86_64-unknown-linux-gnu";
 
-/** Reads the crates that Cargo.lock names for the platform. Downloads those that are missing. */
+/** Reads the crates that Cargo.lock names for the platform. Downloads the crates that are missing. */
 export function readMetadata() {
   const output = execFileSync(
     process.env.CARGO ?? "cargo",
@@ -17,14 +17,14 @@ export function readMetadata() {
   return JSON.parse(output);
 }
 
-/** Returns all crates of others: their `source` names a registry. */
+/** Returns the third-party crates: those whose `source` names a registry. */
 export const thirdParty = (metadata) => metadata.packages.filter((crate) => crate.source !== null);
 
 /**
- * Returns the crates that a crate of the workspace needs, directly or through others.
+ * Returns the third-party crates that a crate of the workspace needs, directly or through other crates.
  * @param {string} name the crate of the workspace
- * @param {(string | null)[]} kinds the kinds of dependencies to follow: null is a normal one, `"build"` is one of a
- *   build script
+ * @param {(string | null)[]} kinds the kinds of dependencies to follow: null is a normal dependency, `"build"` is one
+ *   of a build script
  */
 export function cratesOf(metadata, name, kinds) {
   const crates = new Map(metadata.packages.map((crate) => [crate.id, crate]));

@@ -1,6 +1,8 @@
 // The rules for dependencies: allowed licences, and the crates that the build may contain in several versions.
 
-/** The licences that a crate may have. If a crate offers a choice, the one that comes first here applies. */
+/**
+ * The licences that a crate may have. If a crate offers a choice, the licence that comes first in this list applies.
+ */
 export const ALLOWED_LICENCES = [
   "MIT",
   "MIT-0",

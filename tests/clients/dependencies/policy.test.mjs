@@ -1,4 +1,4 @@
-// The licences of dependencies, and crates in several versions.
+// Checks the licences of dependencies, and which crates are built in several versions.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -55,13 +55,13 @@ test("api/docs/third-party-licences.md lists what is in the binary", async () =>
   const page = await readFile(PAGE, "utf8");
   for (const table of [tableOf(crateRows(metadata)), tableOf(await packageRows())]) {
     const missing = table.split("\n").filter((row) => !page.includes(`\n${row}\n`));
-    assert.deepEqual(missing, [], "the page lacks these: run node tests/clients/dependencies/licences-page.mjs");
+    assert.deepEqual(missing, [], "the page lacks these rows: run node tests/clients/dependencies/licences-page.mjs");
   }
   const rows = page.split("\n").filter((line) => /^\| \S+ \| \d/.test(line));
   assert.equal(
     rows.length,
     crateRows(metadata).length + (await packageRows()).length,
-    "the page lists what is no longer there: run node tests/clients/dependencies/licences-page.mjs",
+    "the page lists other crates or packages: run node tests/clients/dependencies/licences-page.mjs",
   );
 });
 

@@ -1,5 +1,5 @@
-// Nodes and database servers of a test's own, and a storm of learners who buy and sit tests. Everything is on loopback, in a
-// temporary folder, and ends with the test.
+// Nodes of jishu and database servers for one test, and a storm of learners who buy and sit tests. Everything is on
+// loopback, in a temporary folder, and ends with the test.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -15,10 +15,10 @@ import { password, program } from "../support/server.mjs";
 
 const isRoot = userInfo().uid === 0;
 
-/** Runs a program to its end, and returns what it printed. */
+/** Runs a program to its end, and returns its standard output and standard error. Rejects if the program fails. */
 export const run = promisify(execFile);
 
-/** The flags with which a storm meets no limits. */
+/** Flags that switch the limits off, and make access tokens valid for an hour. */
 const UNLIMITED = [
   ...["--user-cost-per-minute=0", "--address-cost-per-minute=0", "--address-users-cost-per-minute=0"],
   ...["--registrations-per-hour=0", "--sign-ins-per-minute=0", "--mails-per-receiver-per-hour=0"],
@@ -27,7 +27,7 @@ const UNLIMITED = [
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Waits until `check` returns something true, for at most a minute. */
+/** Waits until `check` returns a truthy value, and returns it. Fails after `milliseconds`, by default a minute. */
 export async function until(name, check, milliseconds = 60_000) {
   const end = Date.now() + milliseconds;
   for (;;) {
@@ -48,7 +48,7 @@ export async function freePort() {
   return port;
 }
 
-/** A temporary folder with processes. `end` stops the processes and deletes the folder. */
+/** A temporary folder, and the processes that a test starts. `end` stops the processes and deletes the folder. */
 export class Lab {
   static async make() {
     const lab = new Lab();
@@ -58,7 +58,10 @@ export class Lab {
     return lab;
   }
 
-  /** Starts a program. Its output is in `child.log`. */
+  /**
+   * Starts a program. If the tests run as root and `user` is given, it runs as this user. Its output is in
+   * `child.log`.
+   */
   start(command, args, { env = {}, user = undefined, cwd = this.folder } = {}) {
     const drop = isRoot && user ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"] : [];
     const [first, ...rest] = [...drop, command, ...args];
@@ -69,7 +72,7 @@ export class Lab {
     return child;
   }
 
-  /** Starts a node of jishu and waits until it is ready. */
+  /** Starts a node of jishu and waits until it is ready. By default the node migrates the database and has the demo. */
   async node({ url, port, args = [], hasDemo = true, binary = program("jishu") }) {
     port ??= await freePort();
     const flags = ["serve", ...(hasDemo ? ["--demo", "--migrate"] : []), "--listen", `127.0.0.1:${port}`, "--database-url", url];
@@ -91,7 +94,7 @@ export class Lab {
     return file;
   }
 
-  /** Tells a process to stop and returns its exit code. PostgreSQL waits for its clients unless it gets SIGINT. */
+  /** Stops a process and returns its exit code. PostgreSQL would wait for its clients, so it gets SIGINT. */
   async stop(child, signal = child.stopSignal ?? "SIGTERM") {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     child.kill(signal);
@@ -104,7 +107,7 @@ export class Lab {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** Makes a folder that belongs to the user of a database server. */
+  /** Creates a folder. If the tests run as root, the folder belongs to the user of a database server. */
   async folderOf(user, name) {
     const folder = join(this.folder, name);
     await mkdir(folder, { mode: 0o700 });
@@ -116,14 +119,14 @@ export class Lab {
     return folder;
   }
 
-  /** Runs a program as the user of a database server. */
+  /** Runs a program to its end. If the tests run as root, it runs as the user of a database server. */
   async runAs(user, command, args, options = {}) {
     const drop = isRoot ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"] : [];
     const [first, ...rest] = [...drop, command, ...args];
     return run(first, rest, { maxBuffer: 64 << 20, ...options });
   }
 
-  /** Starts PostgreSQL on a data folder, which is made if `data` is not given. */
+  /** Starts PostgreSQL on a data folder. Creates the folder if `data` is not given. */
   async postgres({ data, settings = [], port } = {}) {
     const bin = await postgresBin();
     if (!data) {
@@ -142,7 +145,7 @@ export class Lab {
     return { child, data, port, url: `postgres://jishu@127.0.0.1:${port}/postgres` };
   }
 
-  /** Starts MariaDB on a data folder, which is made if `data` is not given. */
+  /** Starts MariaDB on a data folder. Creates the folder if `data` is not given, and the database if it is missing. */
   async mariadb({ data, settings = [] } = {}) {
     if (!data) {
       data = await this.folderOf("mysql", `mariadb-${randomUUID()}`);
@@ -165,7 +168,7 @@ export class Lab {
   }
 }
 
-/** The programs of the newest PostgreSQL. */
+/** Returns the folder with the programs of the newest installed PostgreSQL. */
 export async function postgresBin() {
   const versions = (await readdir("/usr/lib/postgresql")).map(Number).filter(Number.isInteger);
   return `/usr/lib/postgresql/${Math.max(...versions)}/bin`;
@@ -181,11 +184,11 @@ const SUBMIT = `mutation ($input: SubmitTestSessionInput!) { submitTestSession(i
   session { status result { score } } userErrors { code } } }`;
 
 /**
- * Learners who register, buy a course by several requests at once, and sit a test. Every response that is neither data nor a
- * user error is a failure.
+ * Learners who register, buy a course with several requests at once, and sit a test. Every response that is neither
+ * data nor a user error is recorded as a failure.
  */
 export class Storm {
-  /** @param {() => string} origin the node, or the proxy, that the next learner uses */
+  /** @param {() => string} origin returns the origin of the node or proxy for the next requests */
   constructor(origin) {
     this.origin = origin;
     this.purchases = [];
@@ -256,7 +259,7 @@ export class Storm {
     if (submitted) this.sittings += 1;
   }
 
-  /** Sends a purchase again and returns the payload. */
+  /** Sends a purchase again with the same key, and returns the payload. */
   async repeat(origin, { input, token }) {
     return (await this.send(origin, PURCHASE, { input }, token))?.purchase;
   }
@@ -273,7 +276,7 @@ export async function assertSound(url, binary = program("jishu")) {
   return verified.stdout;
 }
 
-/** Runs a program of the lab, and ends the lab whatever happens. */
+/** Calls `work` with a new lab, and ends the lab even if `work` fails. */
 export async function inLab(work) {
   const lab = await Lab.make();
   try {

@@ -1,5 +1,5 @@
-// The files of api/deploy agree with the server, with systemd and with each other. `api/deploy/check` does more: it builds the
-// image and the package.
+// Checks that the files of api/deploy agree with the server, with systemd and with each other. `api/deploy/check` does
+// more: it builds the image and the package.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -14,13 +14,13 @@ import { freePort, until } from "./lab.mjs";
 
 const run = promisify(execFile);
 const MAX_EXPOSURE = 2.0;
-/** An id that no account of a system has, like those of `DynamicUser=`. */
+/** A user id that no account of the system has, like the ids that systemd gives with `DynamicUser=`. */
 const UNIT_USER = 61_999;
 
 const deployed = (name) => readFile(join(root, "api/deploy", name), "utf8");
 const exists = (command) => run("sh", ["-c", `command -v ${command}`]).then(() => true, () => false);
 
-/** Returns the values of a directive of the unit, in order. */
+/** Returns the values of a directive of jishu.service, in order. */
 async function unit(name) {
   const lines = (await deployed("jishu.service")).split("\n");
   return lines.filter((line) => line.startsWith(`${name}=`)).map((line) => line.slice(name.length + 1));
@@ -31,7 +31,7 @@ test("systemd accepts the unit and finds little exposure", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "jishu-unit-"));
   t.after(() => rm(folder, { recursive: true }));
   const file = join(folder, "jishu.service");
-  // The program is not installed here, and systemd looks for it.
+  // systemd looks for the program of the unit. The program is not installed here, so the unit names the built binary.
   const text = (await deployed("jishu.service")).replace("/usr/bin/jishu", program("jishu")).replace(/^Documentation=.*\n/m, "");
   await writeFile(file, text);
   const { stdout, stderr } = await run("systemd-analyze", ["verify", "--man=no", file]);
@@ -51,7 +51,8 @@ test("the command of the unit runs with the rights of the unit", async (t) => {
   const variables = [...(await unit("Environment")), `JISHU_LISTEN=127.0.0.1:${port}`];
   const folder = await mkdtemp(join(tmpdir(), "jishu-state-"));
   t.after(() => rm(folder, { recursive: true }));
-  // The state folder is the only place that can be written. The files are looked at from outside.
+  // The state folder is the only place where the server can write. It is also mounted at `folder`, where the test sees
+  // its files.
   const script = `set -e
     chown ${UNIT_USER}:${UNIT_USER} "$1"; chmod 700 "$1"
     mount -t tmpfs tmpfs /var/lib; mkdir "/var/lib/${state}"; mount --bind "$1" "/var/lib/${state}"
@@ -104,7 +105,7 @@ test("a node has enough time to stop everywhere", async () => {
   const { stdout: help } = await run(program("jishu"), ["serve", "--help"], { maxBuffer: 1 << 24 });
   const drain = Number(/env: JISHU_DRAIN_SECONDS[^\]]*\]\s*\[default: (\d+)\]/.exec(help)[1]);
   const otlp = Number(/env: JISHU_OTLP_SECONDS[^\]]*\]\s*\[default: (\d+)\]/.exec(help)[1]);
-  // To send the last traces, to abort requests, and to close the database.
+  // The seconds that a node needs to send the last traces, to abort requests, and to close the database.
   const rest = otlp + 6;
   const number = (text, pattern) => Number(pattern.exec(text)[1]);
   const compose = await deployed("compose.yaml");
@@ -116,7 +117,7 @@ test("a node has enough time to stop everywhere", async () => {
   ]) {
     assert.ok(limit >= notice + drain + rest, `${name}: ${limit} s for ${notice} + ${drain} + ${rest}`);
   }
-  // HAProxy takes a node out before its port closes.
+  // HAProxy must notice that a node stops before the port of the node closes.
   const haproxy = await deployed("haproxy.cfg");
   const noticed = number(haproxy, /inter (\d+)s/) * number(haproxy, /fall (\d+)/) + 1;
   assert.ok(number(compose, /NOTICE_SECONDS: "(\d+)"/) > noticed);

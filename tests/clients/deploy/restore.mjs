@@ -1,6 +1,6 @@
-// Drills of a restore, as api/docs/deploying.md describes them: PostgreSQL to a point in time, MariaDB with mariadb-backup,
-// SQLite with `jishu backup`. After each one the database is checked, and every purchase that was acknowledged is sent again,
-// as clients do. Nothing may be sold twice.
+// Drills of a restore, as api/docs/deploying.md describes them: PostgreSQL to a point in time, MariaDB with
+// mariadb-backup, SQLite with `jishu backup`. Each drill checks the restored database, and sends every acknowledged
+// purchase again, as clients do. Nothing may be sold twice.
 //
 //   node tests/clients/deploy/restore.mjs [postgres] [mariadb] [sqlite]
 
@@ -16,7 +16,7 @@ const LEARNERS = 4;
 const PURCHASES = 15;
 const EARLY_BUYERS = 10;
 
-/** Lets learners buy until there are `purchases` more acknowledged ones. */
+/** Lets learners buy until `purchases` more purchases are acknowledged. */
 async function buy(storm, purchases) {
   const wanted = storm.purchases.length + purchases;
   storm.isOver = false;
@@ -26,7 +26,9 @@ async function buy(storm, purchases) {
   assert.deepEqual(storm.failures, []);
 }
 
-/** Lets learners from before the backup buy another course, so that the restored database knows them, and not the purchase. */
+/**
+ * Lets learners buy another course after the backup. The restored database has their accounts, but not this purchase.
+ */
 async function buyAfterTheBackup(storm) {
   const early = storm.purchases.slice(0, EARLY_BUYERS);
   for (const { email, token } of early) {
@@ -37,7 +39,7 @@ async function buyAfterTheBackup(storm) {
   }
 }
 
-/** Checks the restored database, then sends all purchases again. `kept` of them are from before the backup. */
+/** Checks the restored database, then sends all purchases again. The first `kept` ones are from before the backup. */
 async function assertNothingIsSoldTwice(lab, storm, kept, url) {
   console.log(await assertSound(url));
   const node = await lab.node({ url });
@@ -46,13 +48,13 @@ async function assertNothingIsSoldTwice(lab, storm, kept, url) {
   for (const [number, purchase] of storm.purchases.entries()) {
     const first = await storm.repeat(node.origin, purchase);
     if (number < kept) {
-      // The response is stored under its key, so it is the same one.
+      // The response is stored with its key, so the repeated request gets the same response.
       assert.equal(first?.purchase?.id, purchase.id, `a purchase from before the backup was lost: ${JSON.stringify(first)}`);
       assert.equal(first.testCards.totalCount, purchase.cards);
       outcomes.same += 1;
       continue;
     }
-    // The account is gone with the purchase, or the purchase is made again, once.
+    // Either the account is gone, too, or the purchase is made again exactly once.
     if (!first?.purchase) {
       outcomes.gone += 1;
       continue;
@@ -68,7 +70,7 @@ async function assertNothingIsSoldTwice(lab, storm, kept, url) {
   await buy(storm, 5);
   await lab.stop(node.child);
   await assertSound(url);
-  console.log(`${outcomes.same} purchases from before the backup are there once; of the later ones ${outcomes.again} are there once now, and the accounts of ${outcomes.gone} are gone`);
+  console.log(`${outcomes.same} purchases from before the backup exist once. Of the later purchases, ${outcomes.again} exist once now, and the accounts of ${outcomes.gone} are gone`);
 }
 
 const drills = {

@@ -1,5 +1,6 @@
-// Restarts two nodes behind HAProxy, one after the other, while learners buy and sit tests. No request may fail, and each
-// WebSocket must be told to connect again. Needs Debian's haproxy, and PostgreSQL.
+// Restarts two nodes behind HAProxy, one after the other, while learners buy and sit tests. No request may fail, and
+// each WebSocket must be closed with the code that tells the client to connect again. Needs PostgreSQL, and Debian's
+// package haproxy.
 //
 //   ROUNDS=2 node tests/clients/deploy/rolling-restart.mjs
 
@@ -14,10 +15,12 @@ import { Storm, assertSound, freePort, inLab, pause, until } from "./lab.mjs";
 const ROUNDS = Number(process.env.ROUNDS ?? 1);
 const LEARNERS = 4;
 const SOCKETS = 10;
-/** Longer than HAProxy needs to notice that a node leaves: two checks, a second apart, and the time of a check. */
+/**
+ * The notice before a node stops. HAProxy needs less to see it: two checks, a second apart, and the time of a check.
+ */
 const NOTICE_SECONDS = 4;
 
-/** A WebSocket with a subscription, which connects again when the server says so. */
+/** A WebSocket with a subscription. When the server closes it, it records the code and connects again. */
 class Subscriber {
   constructor(origin, token) {
     Object.assign(this, { origin, token, codes: [], isOver: false, isConnected: false });
@@ -108,7 +111,7 @@ await inLab(async (lab) => {
   console.log(`${2 * ROUNDS} restarts, each stop in ${stops.map((stop) => (stop / 1000).toFixed(1)).join(", ")} s`);
   console.log(`${codes.length} WebSockets were closed and connected again; codes: ${[...new Set(codes)].join(", ")}`);
   assert.deepEqual(storm.failures, []);
-  assert.ok(storm.requests > 50, "there was load");
+  assert.ok(storm.requests > 50, "the storm sent too few requests");
   // Every WebSocket was on one of the nodes, so each was closed at least once in a round.
   assert.ok(subscribers.every((subscriber) => subscriber.codes.length >= ROUNDS), JSON.stringify(codes));
   assert.deepEqual([...new Set(codes)], [1001]);

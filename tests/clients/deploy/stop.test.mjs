@@ -1,4 +1,4 @@
-// A node tells load balancers when it starts and when it is about to stop.
+// Checks that a node tells load balancers when it starts, and when it is about to stop.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { WebSocket } from "ws";
 import { Lab, freePort, pause, until } from "./lab.mjs";
 import { program } from "../support/server.mjs";
 
-/** A lab that ends with the test. */
+/** Returns a lab that ends with the test. */
 async function labOf(t) {
   const lab = await Lab.make();
   t.after(() => lab.end());
@@ -23,7 +23,7 @@ const health = async (origin) => {
 
 test("a node that waits for its database is starting", async (t) => {
   const lab = await labOf(t);
-  // Accepts connections and never responds.
+  // This server takes the place of a database. It accepts connections and never responds.
   const sockets = [];
   const silent = createServer((socket) => sockets.push(socket)).listen(0, "127.0.0.1");
   await once(silent, "listening");

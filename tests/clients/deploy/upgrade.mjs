@@ -1,6 +1,7 @@
-// Migrates a database while nodes of this version and of the next one serve learners. The next version is this one with one
-// more migration, which adds columns, a check, an index and a table: `tests/clients/deploy/build-next` builds it.
-// To run two releases, put their binaries into a folder as `jishu` and `jishu-next`, and name it with JISHU_BIN.
+// Migrates a database while nodes of this version and of the next version serve learners. The next version is this
+// version with one more migration, which adds columns, a check, an index and a table: `tests/clients/deploy/build-next`
+// builds it. To run two releases, put their binaries into a folder as `jishu` and `jishu-next`, and set JISHU_BIN to
+// this folder.
 //
 //   SECONDS=600 node tests/clients/deploy/upgrade.mjs [postgres] [mariadb]
 
@@ -30,7 +31,7 @@ async function upgrade(lab, database) {
   console.log(`migrated in ${((Date.now() - began) / 1000).toFixed(1)} s, under load`);
   await pause(step);
 
-  // An old node that crashes must be able to come back.
+  // A node of this version must be able to start again after the migration.
   origins = [two.origin];
   await pause(1_000);
   assert.equal(await lab.stop(one.child), 0, one.child.log);
@@ -43,7 +44,7 @@ async function upgrade(lab, database) {
   assert.equal(await lab.stop(two.child), 0, two.child.log);
   const before = storm.purchases.length;
   await pause(2 * step);
-  assert.ok(storm.purchases.length > before, "both versions sold");
+  assert.ok(storm.purchases.length > before, "no purchase was made while both versions ran");
   await storm.end();
   for (const node of [again, newer]) {
     assert.equal(await lab.stop(node.child), 0, node.child.log);

@@ -1,7 +1,8 @@
-// The examples in the documents run as they are printed, against a server with the demo.
+// Runs the examples in the documents as they are printed, against a server with the demo.
 //
-// A page marks its examples with `js test` or `sh test` after the fence. They run in the order of the page, as one
-// program. In JavaScript a comment behind `console.log(…);` is the output. For a shell the next block is the output.
+// A page marks its examples with `js test` or `sh test` after the fence. The examples of a page run in their order, as
+// one program. In JavaScript, a comment after `console.log(…);` is the expected output. For a shell, the next block is
+// the expected output.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -17,12 +18,13 @@ import { WebSocket } from "ws";
 import { startServer } from "../support/server.mjs";
 import { codeBlocks, pages, readPage } from "./markdown.mjs";
 
-/** The address of a server in the documents. */
+/** The origin of the server in the examples. */
 const PRINTED_ORIGIN = "http://127.0.0.1:8080";
 const SCRIPTS = ["api/docs/frontend.md", "api/docs/sitting.md"];
 const SHELLS = ["README.md"];
 
-// Browsers have both. Node.js has `crypto` from version 19, and `WebSocket` from version 22.
+// The examples use these two globals of browsers. Node.js has `crypto` from version 19, and `WebSocket` from version
+// 22.
 globalThis.crypto ??= webcrypto;
 globalThis.WebSocket ??= WebSocket;
 
@@ -61,7 +63,7 @@ function forServer(script, server) {
   return script.replaceAll(PRINTED_ORIGIN, server.origin).replaceAll(PRINTED_ORIGIN.replace("http", "ws"), server.origin.replace("http", "ws"));
 }
 
-/** Runs a module, and returns what it printed, line by line. */
+/** Runs a module, and returns the lines that it printed. */
 async function outputOf(script) {
   const folder = await mkdtemp(join(tmpdir(), "jishu-snippets-"));
   const printed = [];

@@ -26,7 +26,7 @@ journey("Apollo Client", (server, session, subscriptions) => {
   const client = new ApolloClient({
     link: ApolloLink.split(
       ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
-      // The link calls one method, which both clients for subscriptions have.
+      // The link only calls `subscribe`, which the clients for WebSockets and for server-sent events both have.
       new GraphQLWsLink(subscriptions),
       ApolloLink.from([renewing, signed, new HttpLink({ uri: server.url })]),
     ),

@@ -15,13 +15,16 @@ const asha = { name: "Asha", email: "asha@example.com", password };
  * @param {string} library its name
  * @param {(server, session: Session, subscriptions) => Frontend} createFrontend
  *
- * A frontend puts the tokens of `register` and `login` into the session, sends the session's headers with its
- * requests, and renews an expired token. It has `register(input)`, `login(input)`, `purchase(input)` and
- * `viewer()`, which resolve to the value of the field; `cardsForward(size)` and `cardsBackward(size)`, which load
- * page after page and resolve to the test numbers that the client's cache then shows; `onCard(variables, listener)`,
- * which subscribes and returns how to end that; and `close()`. For sitting a test it has `firstCard(subjectId, cached)`,
- * `startTest(input)`, `saveAnswers(input)` and `submitTest(input)`; `onClock(sessionId, listener)`, whose listener gets
- * neither an error nor a clock at the end; and `cachedOptions()`, if the test can read the client's cache.
+ * A frontend puts the tokens of `register` and `login` into the session, sends the session's headers with its requests,
+ * and renews an expired token. It has these functions:
+ * - `register(input)`, `login(input)`, `purchase(input)` and `viewer()` resolve to the value of the field.
+ * - `cardsForward(size)` and `cardsBackward(size)` load page after page, and resolve to the test numbers that the
+ *   client's cache then shows.
+ * - `onCard(variables, listener)` subscribes, and returns a function that ends the subscription.
+ * - `firstCard(subjectId, cached)`, `startTest(input)`, `saveAnswers(input)` and `submitTest(input)` sit a test.
+ * - `onClock(sessionId, listener)` subscribes to the clock. At the end, its listener gets neither an error nor a clock.
+ * - `cachedOptions()` returns the options in the client's cache. It is missing if the test cannot read the cache.
+ * - `close()` closes the client.
  */
 export function journey(library, createFrontend) {
   const open = async (t, transport = transports[0]) => {
@@ -123,7 +126,7 @@ export function journey(library, createFrontend) {
   test(`${library} sits a test from start to result`, { timeout: 60_000 }, async (t) => {
     const { server, session, subscriptions, frontend } = await open(t);
     await frontend.register(asha);
-    // The second course also has numeric questions.
+    // The course JEE Main also has numeric questions.
     const course = (await server.courses()).find(({ name }) => name === "JEE Main");
     const [subject] = course.subjects;
     await frontend.purchase({ courseId: course.id, purchaseType: "SINGLE_SUBJECT", subjectIds: [subject.id] });

@@ -1,5 +1,5 @@
-// Documents that a client sends by their hash: trusted documents from the manifest of relay-compiler, and automatic
-// persisted queries of Apollo Client.
+// Clients send documents by their hash: trusted documents from the manifest of relay-compiler, and automatic persisted
+// queries of Apollo Client.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

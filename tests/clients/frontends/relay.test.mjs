@@ -92,7 +92,7 @@ journey("Relay", async (server, session, subscriptions) => {
     firstCard: async (subjectId, cached) => {
       const operation = createOperationDescriptor(documents.documentsFirstCardQuery, { subjectId });
       if (!cached) {
-        // Retained data stays in the store.
+        // The store keeps retained data.
         environment.retain(operation);
         await query(documents.documentsFirstCardQuery, { subjectId });
       }

@@ -7,9 +7,9 @@ import WebSocket from "ws";
 export const transports = ["WebSocket", "server-sent events"];
 
 /**
- * A client for subscriptions.
+ * Returns a client for subscriptions over this transport.
  * @returns {{ client: { subscribe(request, sink): () => void, dispose(): void }, subscribed(): Promise<void> }}
- *   `subscribed` waits until the server has begun the subscription. Later changes are sure to arrive.
+ *   `subscribed` waits until the server has begun the subscription, so that the client gets all later changes.
  */
 export function connect(transport, server, session) {
   return transport === "WebSocket" ? overSocket(server, session) : overEvents(server, session);

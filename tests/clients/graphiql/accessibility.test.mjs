@@ -1,4 +1,5 @@
-// The accessibility of the GraphiQL page, as axe checks it: on a desktop in light colours, on a phone in dark ones.
+// Checks the accessibility of the GraphiQL page with axe: on a desktop in light colours, and on a phone in dark
+// colours.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -21,7 +22,10 @@ const SCREENS = [
   [390, 844, "dark"],
 ];
 
-/** The states of the page, each reached from the one before. A state ends when its expression is true. */
+/**
+ * The states of the page: a name, the script that leads there from the state before, and an expression that is then
+ * true.
+ */
 const STATES = [
   ["a first visit", "", "document.querySelector('#access-token').value === ''"],
   [

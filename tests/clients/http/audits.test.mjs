@@ -1,4 +1,4 @@
-// The GraphQL over HTTP specification, as the audits of `graphql-http` read it.
+// Checks the server against the GraphQL over HTTP specification, with the audits of `graphql-http`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ test("the server passes every audit of GraphQL over HTTP", async (t) => {
   for (const audit of audits) {
     await t.test(`${audit.id} ${audit.name}`, async () => {
       const result = await audit.fn();
-      // "warn" and "notice" are breaches of SHOULD and MAY: they count as well.
+      // The statuses "warn" and "notice" are breaches of SHOULD and MAY. They fail the test, too.
       assert.equal(result.status, "ok", await reasonOf(result));
     });
   }

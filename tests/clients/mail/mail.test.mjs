@@ -1,4 +1,4 @@
-// Mails over SMTP with STARTTLS and authentication, as an independent mail server takes them.
+// Sends mails over SMTP with STARTTLS and authentication to an independent mail server.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -15,7 +15,7 @@ import { program, startServer } from "../support/server.mjs";
 const USER = "jishu@example.org";
 const PASSWORD = "a secret: @ and +";
 
-/** Makes a certificate for `localhost`, and returns its files. */
+/** Makes a certificate for `localhost`, and returns the paths of its key and of the certificate. */
 async function certificate(t) {
   const folder = await mkdtemp(join(tmpdir(), "jishu-mail-"));
   t.after(() => rm(folder, { recursive: true }));
@@ -31,7 +31,7 @@ async function certificate(t) {
   return { key, cert };
 }
 
-/** Starts a mail server that takes mails only over TLS and after authentication. */
+/** Starts a mail server that accepts mails only over TLS and after authentication. */
 async function startMailServer(t, { key, cert }) {
   const mails = [];
   const server = new SMTPServer({
@@ -59,13 +59,13 @@ async function startMailServer(t, { key, cert }) {
   return { mails, port: server.server.address().port };
 }
 
-/** Waits until `look` returns something, and returns it. */
+/** Waits until `look` returns a truthy value, and returns it. Fails after 30 seconds. */
 async function waitFor(look) {
   const end = Date.now() + 30_000;
   for (;;) {
     const found = look();
     if (found) return found;
-    assert.ok(Date.now() < end, "waited in vain");
+    assert.ok(Date.now() < end, "the awaited value did not come within 30 seconds");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

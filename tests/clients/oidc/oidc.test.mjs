@@ -1,4 +1,4 @@
-// Signing in with OpenID Connect at a real issuer.
+// Signs in with OpenID Connect at a real issuer.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ async function begin(server, redirectUri = REDIRECT_URI) {
   return beginOidcLogin;
 }
 
-/** Goes to the issuer and back, and returns the input of `completeOidcLogin`. */
+/** Signs in at the issuer as `account`, and returns the input of `completeOidcLogin`. */
 async function goAndReturn({ authorizationUrl, browserKey, userErrors }, account) {
   assert.deepEqual(userErrors, []);
   const { code, state } = await visit(authorizationUrl, account);
@@ -74,7 +74,7 @@ test("a first sign-in makes an account, and later ones find it", async (t) => {
   const { viewer } = await server.data("{ viewer { email linkedIdentities { issuer } } }", {}, first.tokens.accessToken);
   assert.deepEqual(viewer, { email: "asha@example.com", linkedIdentities: [{ issuer: issuer.url }] });
   assert.deepEqual((await signIn(server, "asha")).user, asha);
-  // The identity counts, and not the address.
+  // The server finds the account by the identity, and not by the e-mail address, which has changed.
   ACCOUNTS.asha.email = "rao@example.com";
   t.after(() => (ACCOUNTS.asha.email = "Asha@Example.com"));
   assert.deepEqual((await signIn(server, "asha")).user, asha);
@@ -90,7 +90,7 @@ test("a sign-in works once, in the browser that began it, at an allowed address"
   const server = await startServer(t, { args: issuer.flags });
   const input = await goAndReturn(await begin(server), "asha");
   const other = await begin(server);
-  // Somebody who has seen the address lacks the key of the browser, and does not use the sign-in up.
+  // A wrong browser key or a wrong state is refused, and does not use up the sign-in.
   for (const wrong of [{ browserKey: other.browserKey }, { browserKey: "x" }, { state: "x" }, { state: other.browserKey }]) {
     assert.equal(codeOf(await complete(server, { ...input, ...wrong })), "OIDC_LOGIN_INVALID");
   }
@@ -133,7 +133,7 @@ test("an ID token that does not verify signs nobody in", async (t) => {
   }
   issuer.alter = null;
   assert.equal((await signIn(server, "asha")).user.name, "Asha Rao");
-  // The issuer signs with a new key.
+  // The issuer publishes a new key, and signs with it.
   const key = newKey("second");
   const rotated = await startServer(t, { args: issuer.flags });
   assert.equal((await signIn(rotated, "asha")).user.name, "Asha Rao");
@@ -159,7 +159,8 @@ test("an issuer that misbehaves is not waited for", async (t) => {
   issuer.respond = (ctx) => ctx.path === "/token" && (ctx.status = 503);
   assert.equal(codeOf(await complete(server, input)), "OIDC_UNAVAILABLE");
   issuer.respond = null;
-  // Here the ID token has the address, and the user information is not needed.
+  // With these settings of the issuer, the ID token has the e-mail address, so the server does not request the user
+  // information.
   assert.equal((await signIn(server, "asha")).user.email, "asha@example.com");
 });
 
@@ -171,10 +172,10 @@ test("an address opens an account only if both sides have verified it", async (t
   // The demo's learner has verified the address.
   const learner = await signIn(server, "learner");
   assert.equal(learner.user.email, "learner@example.com");
-  // A stranger registers with the address of a victim, who then comes by the issuer.
+  // A stranger registers with the address of a victim. Then the victim signs in at the issuer.
   const stranger = await server.register("victim@example.com");
   assert.equal(codeOf(await signIn(server, "victim")), "OIDC_ACCOUNT_EXISTS");
-  // Nor does the stranger get a way to come back.
+  // The stranger cannot link an identity either.
   const begun = await beginLink(server, stranger.accessToken, password);
   const input = await goAndReturn(begun, "elsewhere");
   const { linkOidcIdentity } = await server.data(LINK, { input }, stranger.accessToken);
@@ -189,7 +190,7 @@ test("a signed-in user links and removes an identity", async (t) => {
   const wrong = await beginLink(server, token, "wrong horse");
   assert.deepEqual(wrong.userErrors, [{ code: "INVALID_CREDENTIALS", path: ["password"] }]);
   const input = await goAndReturn(await beginLink(server, token, null), "elsewhere");
-  // A link is no sign-in, and a sign-in is no link.
+  // A link that was begun cannot be completed as a sign-in, and a sign-in cannot be completed as a link.
   assert.equal(codeOf(await complete(server, input)), "OIDC_LOGIN_INVALID");
   const ofLogin = await goAndReturn(await begin(server), "elsewhere");
   const link = async (input, who = token) => (await server.data(LINK, { input }, who)).linkOidcIdentity;
@@ -197,7 +198,7 @@ test("a signed-in user links and removes an identity", async (t) => {
   const { identities, userErrors } = await link(input);
   assert.deepEqual([identities.length, userErrors], [1, []]);
   assert.equal((await signIn(server, "elsewhere")).user.email, "learner@example.com");
-  // Another account cannot take it.
+  // Another account cannot take the linked identity.
   const asha = (await signIn(server, "asha")).tokens.accessToken;
   const again = await goAndReturn(await beginLink(server, asha, null), "elsewhere");
   assert.deepEqual((await link(again, asha)).userErrors, [{ code: "OIDC_IDENTITY_TAKEN" }]);
@@ -212,7 +213,7 @@ test("the second factor is asked for after the issuer", async (t) => {
   const issuer = await startIssuer(t, ACCOUNTS);
   const server = await startServer(t, { args: issuer.flags });
   const token = (await signIn(server, "asha")).tokens.accessToken;
-  // Nobody knows the password of this account: the sign-in of a moment ago is enough.
+  // This account has no known password, so its recent sign-in is enough to set up a second factor.
   const { beginTwoFactor } = await server.data("mutation { beginTwoFactor { secret userErrors { code } } }", {}, token);
   const { confirmTwoFactor } = await server.data(
     "mutation ($code: String!) { confirmTwoFactor(code: $code) { recoveryCodes userErrors { code } } }",

@@ -1,5 +1,5 @@
-// Razorpay's own library as the judge: it verifies what the fake signs, the crate verifies what it signs, and its client gets
-// what it expects from the fake.
+// Checks the fake of Razorpay and the crate `payment-providers` with Razorpay's own library. The library verifies the
+// signatures of the fake, agrees with the crate on signatures, and its client works with the fake.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
@@ -13,7 +13,7 @@ import { startFakes } from "./fakes.mjs";
 const { validatePaymentVerification, validateWebhookSignature } = utils;
 const sign = (text, secret) => createHmac("sha256", secret).update(text).digest("hex");
 
-/** A client of the library that speaks to the fake. Its constructor takes no address, so its HTTP client is told. */
+/** Returns a client of the library for the fake. The constructor takes no address, so its HTTP client gets it here. */
 function client({ address, keyId, keySecret }) {
   const razorpay = new Razorpay({ key_id: keyId, key_secret: keySecret });
   razorpay.api.rq.defaults.baseURL = address;

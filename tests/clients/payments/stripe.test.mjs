@@ -1,5 +1,6 @@
-// Stripe's own library as the judge: it verifies what the fake signs, the crate verifies what it signs, its client gets what it
-// expects from the fake, and its types fit the fake's objects.
+// Checks the fake of Stripe and the crate `payment-providers` with Stripe's own library. The library verifies the
+// signatures of the fake, and agrees with the crate on signatures. The library's client works with the fake, and its
+// types fit the fake's objects.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,7 +13,7 @@ import typescript from "typescript";
 import { root } from "../support/server.mjs";
 import { startFakes } from "./fakes.mjs";
 
-/** A client of the library that speaks to the fake. */
+/** Returns a client of the library for the fake. */
 function client({ address, secretKey }) {
   const { hostname: host, port } = new URL(address);
   return new Stripe(secretKey, { protocol: "http", host, port, maxNetworkRetries: 0, telemetry: false });
@@ -53,7 +54,7 @@ test("the library's client creates, reads, captures, cancels and refunds at the 
   assert.equal((await stripe.paymentIntents.cancel(other.id)).status, "canceled");
 });
 
-/** Lets the fake send each kind of event that the crate reads. */
+/** Makes the fake create each kind of event that the crate reads, and returns the webhooks. */
 async function allEvents({ stripe: keys, run }) {
   const stripe = client(keys);
   const order = (await stripe.paymentIntents.create(parameters("order-1"))).id;
@@ -136,7 +137,7 @@ test("the fake's objects have the types of the library", async (t) => {
     const event = JSON.parse(body);
     const { object } = event.data.object;
     seen.add(object);
-    // A literal keeps its exact type, so a missing field, a wrong one and an unknown one are all found.
+    // TypeScript checks a literal exactly, so it finds missing, wrong and unknown fields.
     lines.push(`export const object${index}: ${types[object]} = ${JSON.stringify(event.data.object)};`);
     const { data, type, ...envelope } = event;
     lines.push(

@@ -16,7 +16,7 @@ const WORDS = [
   "\"said\"", "it's", "नदी", "Fluß", "é", "水", "::t::", "1/2", "(i)", "`code`", "[x]", "=", "->", "$5", "@", "&amp;",
 ];
 
-/** The sign of matching in GIFT. Accepted texts cannot have it, and gift-pegjs misreads it in the first option. */
+/** The sign of matching in GIFT. Accepted texts cannot contain it, and gift-pegjs misreads it in the first option. */
 const ARROW = /->/g;
 
 /**
@@ -67,7 +67,7 @@ export function moodleXml(questions) {
 function written(question) {
   const { id, kind, isHtml, stem, options = [], number, texts = [], isCaseSensitive } = question;
   const format = isHtml ? "html" : "plain_text";
-  // The text in XML is HTML, so it is escaped twice.
+  // A text that is HTML is escaped twice: as HTML, and then as XML.
   const shown = (text) => escape(isHtml ? `<p>${escape(text)}</p>` : text);
   const answer = (fraction, text, more = "") =>
     `<answer fraction="${fraction}" format="${format}"><text>${text}</text>${more}</answer>`;

@@ -1,4 +1,4 @@
-// Other readers than the server's own agree with it on the keys of an exported bank.
+// Checks that independent readers find the right keys in the exports of a bank.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -14,7 +14,7 @@ import { readAiken, readGift, readMoodleXml, readQti } from "./readers.mjs";
 
 const run = promisify(execFile);
 
-/** The number of generated questions. `QUESTIONS` changes it. */
+/** The number of generated questions. The environment variable `QUESTIONS` changes it. */
 const COUNT = Number(process.env.QUESTIONS ?? 600);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
@@ -27,7 +27,9 @@ const CATALOGUE = `courses:
     subjects: [{ code: s, name: Subject, listPrice: 100 }]
 `;
 
-/** Makes a database with a bank of these questions. Returns a function that exports the bank. */
+/**
+ * Imports the questions into a new database. Returns the report of the import, and a function that exports the bank.
+ */
 async function bank(t, questions) {
   const folder = await mkdtemp(join(tmpdir(), "jishu-questions-"));
   t.after(() => rm(folder, { recursive: true }));
@@ -48,7 +50,7 @@ async function bank(t, questions) {
   };
 }
 
-/** Returns what a question's key must be, in the form of the readers. */
+/** Returns the key that a question must have, in the form of the readers. */
 function expected(question) {
   const texts = (correct) => question.options.filter((option) => option.correct === correct).map((option) => option.text);
   const { id, number, texts: accepted, isCaseSensitive } = question;

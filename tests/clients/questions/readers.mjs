@@ -1,5 +1,5 @@
-// Readers of keys that share no code with the server. The reader of GIFT is the package `gift-pegjs`. The others read the XML with
-// `@rgrove/parse-xml`, and find keys as the standards describe them.
+// Readers of keys that share no code with the server. The reader of GIFT is the package `gift-pegjs`. The readers of
+// Moodle XML and QTI parse XML with `@rgrove/parse-xml`, and find keys as the standards describe them.
 
 import { parseXml } from "@rgrove/parse-xml";
 import gift from "gift-pegjs";
@@ -28,7 +28,7 @@ function visible(html) {
 const plain = (text) => text.replace(/\s+/g, " ").trim();
 const shown = (text, isHtml) => plain(isHtml ? visible(text) : text);
 
-/** Splits options into correct and wrong ones. */
+/** Returns the texts of the correct options and of the wrong options. */
 function split(options) {
   const texts = (correct) => options.filter((option) => option.correct === correct).map((option) => option.text);
   return { correct: texts(true), wrong: texts(false) };
@@ -127,7 +127,7 @@ export function readQti(text) {
     const values = elements(element(declaration, "qti-correct-response"), "qti-value").map((value) => value.text);
     if (declaration.attributes["base-type"] === "identifier") {
       const choices = all.filter((node) => node.name === "qti-simple-choice");
-      // An element in XML has no markup in its text.
+      // The parser has removed the markup, so the text is plain.
       const options = choices.map((node) => ({ text: plain(node.text), correct: values.includes(node.attributes.identifier) }));
       return { id, ...split(options) };
     }

@@ -1,4 +1,4 @@
-// A change of the schema must not break existing clients.
+// Checks that changes of the schema do not break existing clients.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { buildSchema, findDangerousChanges } from "graphql";
 
 import { breakingChanges, deprecations, removalDay, versions } from "./history.mjs";
 
-/** How long a deprecated field must stay, in days. */
+/** Minimum number of days from a deprecation to the removal. */
 const MIN_NOTICE_DAYS = 180;
 
 test("no version of the schema breaks clients of the one before it", async (t) => {
@@ -21,7 +21,7 @@ test("no version of the schema breaks clients of the one before it", async (t) =
     for (const change of breakingChanges(before, after)) changes.push({ change, version: after.name });
   }
   const refused = changes.filter(({ change }) => !accepted.some((entry) => entry.change === change));
-  assert.deepEqual(refused, [], "deprecate first, or give the reason in accepted-changes.json");
+  assert.deepEqual(refused, [], "these changes break clients: deprecate first, or give the reason in accepted-changes.json");
   const unknown = accepted.filter(({ change }) => !changes.some((found) => found.change === change));
   assert.deepEqual(unknown, [], "accepted-changes.json has changes that never happened");
   assert.ok(accepted.every(({ reason }) => reason?.length > 20), "an accepted change needs a reason");

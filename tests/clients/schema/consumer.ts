@@ -49,5 +49,5 @@ export const answers: SaveAnswersMutationVariables["input"]["answers"] = [
 // @ts-expect-error: a purchase type that does not exist does not compile.
 export const unknown: PurchaseMutationVariables["input"]["purchaseType"] = "HALF_BUNDLE";
 
-// @ts-expect-error: nor does a cost that is a number.
+// @ts-expect-error: a cost that is a number does not compile.
 export const float: PurchaseMutationVariables["input"]["cost"] = 499.0;

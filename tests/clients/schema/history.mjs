@@ -12,10 +12,10 @@ import { root } from "../support/server.mjs";
 const git = async (...args) => (await promisify(execFile)("git", ["-C", root, ...args], { maxBuffer: 1 << 26 })).stdout;
 
 /**
- * Returns every version on the main line, the oldest first. The last one is that of the working tree. Versions inside
- * merged branches are left out.
- * @returns {Promise<{ name: string, day: string, schema: import("graphql").GraphQLSchema }[]>} `day` is when it was
- *   committed, like 2026-11-24
+ * Returns every version of the schema on the main line, the oldest first. The last version is that of the working tree.
+ * Versions inside merged branches are left out.
+ * @returns {Promise<{ name: string, day: string, schema: import("graphql").GraphQLSchema }[]>} `day` is the day of the
+ *   commit, like 2026-11-24
  */
 export async function versions() {
   const log = await git("log", "--first-parent", "--reverse", "--format=%h %cs", "--", "schema.graphql");

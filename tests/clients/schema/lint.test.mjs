@@ -17,7 +17,7 @@ const { rules: relay } = graphqlPlugin.configs["flat/schema-relay"];
 
 /** Our settings in addition to the recommended ones, with the reasons. */
 const ours = {
-  // These types have no id: they are parts of an object that has one, or of one response.
+  // These types have no id: they are parts of an object that has an id, or parts of one response.
   "@graphql-eslint/strict-id-in-types": [
     "error",
     {
@@ -77,7 +77,7 @@ const ours = {
   "@graphql-eslint/require-nullable-fields-with-oneof": "error",
 };
 
-/** Messages to ignore, of rules that have no option for exceptions, and the reasons. */
+/** Messages that the test ignores, with the reasons. Their rules have no option for exceptions. */
 const excepted = new Set([
   // Frontends know this name from the system before jishu.
   'Field "purchaseType" starts with the name of the parent type "Purchase"',

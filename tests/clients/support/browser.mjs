@@ -46,7 +46,7 @@ export async function startBrowser(t) {
   return browser;
 }
 
-/** An open window. */
+/** An open window of Chromium. */
 export class Browser {
   #session;
 
@@ -58,7 +58,7 @@ export class Browser {
     const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"];
     const options = { args: [...args, "--disable-background-networking", `--user-data-dir=${profile}`] };
     const { sessionId } = await send("POST", `${driver}/session`, {
-      // axe may take longer than the 30 s that a script has otherwise, if other tests keep the machine busy.
+      // The default limit of a script is 30 s. axe may take longer if other tests keep the machine busy.
       capabilities: { alwaysMatch: { "goog:chromeOptions": options, timeouts: { script: 120_000 } } },
     });
     return new Browser(`${driver}/session/${sessionId}`);

@@ -6,10 +6,10 @@ import { createServer } from "node:http";
 
 import Provider from "oidc-provider";
 
-/** The address to which the issuer sends browsers back. Nobody serves it: a test reads the address. */
+/** The URL to which the issuer sends browsers back. No server listens there: a test reads the redirect. */
 export const REDIRECT_URI = "https://academy.example/signed-in";
 export const CLIENT_ID = "jishu";
-/** A secret that must be encoded in the header. */
+/** A client secret with characters that must be encoded in a header. */
 export const CLIENT_SECRET = "a secret: with + and / and %";
 
 /**
@@ -64,7 +64,7 @@ class Issuer {
     this.key = key;
   }
 
-  /** The flags of `jishu serve` for this issuer. */
+  /** Returns the flags of `jishu serve` for this issuer. */
   get flags() {
     return [
       ...["--oidc-issuer", this.url, "--oidc-client-id", CLIENT_ID],

@@ -20,12 +20,12 @@ export class Session {
     return this.tokens?.accessToken ?? null;
   }
 
-  /** The header of a request, or the parameters of a connection. */
+  /** Returns the headers of a request. A WebSocket connection sends them as its parameters. */
   get headers() {
     return this.tokens ? { authorization: `Bearer ${this.accessToken}` } : {};
   }
 
-  /** Exchanges the refresh token. Calls during the exchange share it, because a token works only once. */
+  /** Exchanges the refresh token. Calls during the exchange share its result, because a token works only once. */
   renew() {
     this.#renewing ??= this.#exchange().finally(() => (this.#renewing = null));
     return this.#renewing;
@@ -43,7 +43,7 @@ export class Session {
     this.renewals += 1;
   }
 
-  /** Replaces the access token by one that expired an hour earlier. The server's own key signs it. */
+  /** Replaces the access token by a token that expires an hour earlier, signed with the server's own key. */
   async expire() {
     const [header, claims] = this.accessToken.split(".");
     const { exp, nbf, iat, ...who } = JSON.parse(Buffer.from(claims, "base64url"));

@@ -1,18 +1,20 @@
 //! The fakes of Razorpay and Stripe, for tests in JavaScript and for developers of frontends.
 //!
-//! It prints one line of JSON with the addresses and the keys. Then it reads one command a line, and answers each with one
-//! line of JSON. It exits when standard input closes.
+//! This program prints one line of JSON with the addresses and the keys of the fakes. Then it reads one command a line,
+//! and answers each command with one line of JSON. It exits when standard input closes.
 //!
-//! | Command | Answer |
+//! | Command | Response |
 //! |---|---|
-//! | `{"do": "pay", "provider": "stripe", "order": "pi_…"}` | what Checkout of Razorpay gives to the page |
-//! | `{"do": "fail", …}`, `{"do": "payLate", …}` | the same for other endings of a payment |
-//! | `{"do": "refund", "payment": …, "amount": …}`, `{"do": "dispute", …}` | what staff and customers do elsewhere |
-//! | `{"do": "webhooks", "provider": …}` | the webhooks since the last time, with their headers and bodies |
-//! | `{"do": "verify", "provider": …, "secret": …, "headers": {…}, "body": "…", "now": 1700000000}` | what `payment-providers` says of a webhook |
-//! | `{"do": "verifyReturn", "order": …, "payment": …, "signature": …, "secret": …}` | what it says of returned parameters |
+//! | `{"do": "pay", "provider": "razorpay", "order": "order_…"}` | the parameters that Razorpay's Checkout gives to the page |
+//! | `{"do": "payLate", …}` | the same parameters, for a payment that is not captured yet |
+//! | `{"do": "fail", …}` | the id of the failed payment |
+//! | `pay`, `payLate` and `fail` with `"provider": "stripe"` and `"order": "pi_…"` | `{}` |
+//! | `{"do": "refund", "payment": …, "amount": …}`, `{"do": "dispute", …}` | the id of the new refund or dispute |
+//! | `{"do": "webhooks", "provider": …}` | the webhooks since the last such command, with their headers and bodies |
+//! | `{"do": "verify", "provider": …, "secret": …, "headers": {…}, "body": "…", "now": 1700000000}` | the event that `payment-providers` reads from a webhook, or its error |
+//! | `{"do": "verifyReturn", "order": …, "payment": …, "signature": …, "secret": …}` | the error of `payment-providers` about returned parameters, or null |
 
-#![expect(clippy::expect_used, reason = "a tool of the tests, which ends where it fails")]
+#![expect(clippy::expect_used, reason = "a tool of the tests may panic at the first failure")]
 
 use jishu_tests::payments::connect::{razorpay_config, stripe_config};
 use jishu_tests::payments::{FakeRazorpay, FakeStripe, Outbox};
@@ -141,7 +143,7 @@ async fn main() {
         },
     });
     println!("{start}");
-    // Blocks this thread only. The fakes run on the threads of the runtime.
+    // Reading standard input blocks only this thread. The fakes run on the other threads of the runtime.
     for line in std::io::stdin().lines() {
         let command =
             serde_json::from_str(&line.expect("standard input can be read")).expect("a command is JSON");

@@ -1,4 +1,4 @@
-//! Sets `payment-providers` up for a fake, with short times.
+//! Configures the crate `payment-providers` for the fakes, with short timeouts.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use payment_providers::{
 
 use super::{FakeRazorpay, FakeStripe};
 
-/// Options that wait for a few seconds at most, and never open the circuit.
+/// Returns HTTP options with timeouts of 5 seconds for an attempt and 15 seconds for all attempts. The circuit breaker
+/// never opens.
 #[must_use]
 pub fn quick_http() -> HttpOptions {
     HttpOptions {
@@ -23,10 +24,10 @@ pub fn quick_http() -> HttpOptions {
     }
 }
 
-/// Returns the configuration for a fake of Razorpay.
+/// Returns the configuration of a Razorpay client that uses this fake.
 ///
 /// # Panics
-/// Panics if the crate refuses it.
+/// Panics if `payment-providers` refuses the configuration.
 #[must_use]
 pub fn razorpay_config(fake: &FakeRazorpay) -> RazorpayConfig {
     let mut config =
@@ -38,10 +39,10 @@ pub fn razorpay_config(fake: &FakeRazorpay) -> RazorpayConfig {
     config
 }
 
-/// Returns the configuration for a fake of Stripe.
+/// Returns the configuration of a Stripe client that uses this fake.
 ///
 /// # Panics
-/// Panics if the crate refuses it.
+/// Panics if `payment-providers` refuses the configuration.
 #[must_use]
 pub fn stripe_config(fake: &FakeStripe) -> StripeConfig {
     let mut config = StripeConfig::new(FakeStripe::PUBLISHABLE_KEY, FakeStripe::SECRET_KEY.into())
@@ -52,19 +53,19 @@ pub fn stripe_config(fake: &FakeStripe) -> StripeConfig {
     config
 }
 
-/// Returns the provider for a fake of Razorpay.
+/// Returns a Razorpay client that uses this fake.
 ///
 /// # Panics
-/// Panics if the crate refuses the configuration.
+/// Panics if `payment-providers` refuses the configuration.
 #[must_use]
 pub fn razorpay(fake: &FakeRazorpay) -> Razorpay {
     Razorpay::new(razorpay_config(fake)).expect("a provider")
 }
 
-/// Returns the provider for a fake of Stripe.
+/// Returns a Stripe client that uses this fake.
 ///
 /// # Panics
-/// Panics if the crate refuses the configuration.
+/// Panics if `payment-providers` refuses the configuration.
 #[must_use]
 pub fn stripe(fake: &FakeStripe) -> Stripe {
     Stripe::new(stripe_config(fake)).expect("a provider")

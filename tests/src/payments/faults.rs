@@ -1,4 +1,4 @@
-//! Faults that a fake provider plays.
+//! Faults that a fake provider simulates.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -9,28 +9,28 @@ use rand::{RngExt, SeedableRng};
 
 use super::server::SeenRequest;
 
-/// A fault in the response to one request.
+/// A fault that the fake simulates for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Does nothing, and never answers.
+    /// The fake ignores the request, and never responds.
     Hang,
-    /// Does the work, and never answers.
+    /// The fake processes the request, and never responds.
     HangAfterWork,
-    /// Does nothing, and closes the connection.
+    /// The fake ignores the request, and closes the connection.
     CloseBeforeWork,
-    /// Does the work, and closes the connection: the response is lost.
+    /// The fake processes the request, and closes the connection without a response.
     LoseResponse,
-    /// Does nothing, and responds with this status.
+    /// The fake ignores the request, and responds with this status.
     Status(u16),
-    /// Does the work, and responds with this status.
+    /// The fake processes the request, and responds with this status.
     StatusAfterWork(u16),
-    /// Answers 429, with this many seconds in `Retry-After`.
+    /// The fake ignores the request, and responds with the status 429 and this number of seconds in `Retry-After`.
     TooManyRequests(u64),
-    /// Does the work, and responds with a success that is not JSON.
+    /// The fake processes the request, and responds with the status 200 and a body that is not JSON.
     Garbage,
-    /// Does the work, and responds with a success of this many bytes.
+    /// The fake processes the request, and responds with the status 200 and a body of this many bytes.
     Huge(usize),
-    /// Does the work, and answers after this time.
+    /// The fake processes the request, and responds after this time, but after 10 seconds at most.
     Slow(Duration),
 }
 
@@ -48,24 +48,26 @@ impl Fault {
     }
 }
 
-/// The rates of random faults. Each rate is a part of all requests, between 0 and 1. Their sum must not exceed 1.
+/// The rates of random faults. Each rate is a share of all requests, between 0 and 1. The sum of the rates must not
+/// exceed 1.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FaultRates {
-    /// [`Fault::LoseResponse`].
+    /// The rate of [`Fault::LoseResponse`].
     pub lost_responses: f64,
-    /// [`Fault::CloseBeforeWork`].
+    /// The rate of [`Fault::CloseBeforeWork`].
     pub closed: f64,
-    /// [`Fault::Status`] with 500 to 504.
+    /// The rate of [`Fault::Status`] with a status from 500 to 504.
     pub errors: f64,
-    /// [`Fault::StatusAfterWork`] with 500 to 504.
+    /// The rate of [`Fault::StatusAfterWork`] with a status from 500 to 504.
     pub errors_after_work: f64,
-    /// [`Fault::TooManyRequests`] with 0 seconds.
+    /// The rate of [`Fault::TooManyRequests`] with 0 seconds.
     pub limited: f64,
-    /// [`Fault::Slow`] with up to 50 milliseconds.
+    /// The rate of [`Fault::Slow`] with less than 50 milliseconds.
     pub slow: f64,
 }
 
-/// The faults that are planned. A planned fault is used up by the first request that fits. Random faults come after them.
+/// The planned faults and the random faults of a fake provider. The first request that fits a planned fault uses it up.
+/// A request that fits no planned fault may get a random fault.
 #[derive(Default)]
 pub struct Faults {
     plan: Mutex<Plan>,
@@ -87,25 +89,25 @@ impl Faults {
         self.plan().next.push_back((method.to_owned(), path.to_owned(), fault));
     }
 
-    /// Plans the same fault several times.
+    /// Plans the same fault for the next `count` requests with this method, and with this text in their path.
     pub fn times(&self, count: usize, method: &str, path: &str, fault: Fault) {
         for _ in 0..count {
             self.next(method, path, fault);
         }
     }
 
-    /// Returns the number of planned faults that no request has met yet.
+    /// Returns the number of planned faults that no request has used up yet.
     #[must_use]
     pub fn planned(&self) -> usize {
         self.plan().next.len()
     }
 
-    /// Plays faults at random, in an order that the seed fixes.
+    /// Starts random faults at these rates. The seed fixes their sequence.
     pub fn random(&self, seed: u64, rates: FaultRates) {
         self.plan().random = Some((StdRng::seed_from_u64(seed), rates));
     }
 
-    /// Forgets all faults.
+    /// Removes all planned faults, and stops the random faults.
     pub fn stop(&self) {
         *self.plan() = Plan::default();
     }

@@ -17,13 +17,13 @@ use super::server::{FakeServer, SeenRequest};
 use super::sign::hmac_hex;
 use super::webhooks::{Outbox, UnsentWebhook};
 
-/// A running fake of Razorpay. Dropping it stops it.
+/// A running fake of Razorpay. Dropping this value stops the fake.
 pub struct FakeRazorpay {
     account: Arc<Account>,
     server: FakeServer,
 }
 
-/// The account at the provider.
+/// The application's account at the fake of Razorpay.
 struct Account {
     books: Mutex<RazorpayBooks>,
     outbox: Outbox,
@@ -33,11 +33,11 @@ struct Account {
 }
 
 impl FakeRazorpay {
-    /// The public key.
+    /// The id of the API key, which is public.
     pub const KEY_ID: &str = "rzp_test_FakeKey0000001";
-    /// The secret of the key.
+    /// The secret of the API key.
     pub const KEY_SECRET: &str = "fake-razorpay-key-secret";
-    /// The secret of webhooks at the start.
+    /// The secret that signs webhooks, until [`Self::rotate_webhook_secret`] changes it.
     pub const WEBHOOK_SECRET: &str = "fake-razorpay-webhook-secret";
     /// The id of the account.
     pub const ACCOUNT: &str = "acc_FakeAccount001";
@@ -65,25 +65,25 @@ impl FakeRazorpay {
         Self { account, server }
     }
 
-    /// Returns the address of the API.
+    /// Returns the URL of the fake: `http://` with the address and port.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.server.address
     }
 
-    /// Returns the faults that are planned.
+    /// Returns the faults of the fake, to plan some.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.server.faults
     }
 
-    /// Returns the webhooks.
+    /// Returns the outbox with the webhooks of the fake.
     #[must_use]
     pub fn webhooks(&self) -> &Outbox {
         &self.account.outbox
     }
 
-    /// Returns all requests that arrived.
+    /// Returns all requests that arrived, oldest first. Empty after [`Self::forget_requests`].
     #[must_use]
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.server.seen()
@@ -95,12 +95,13 @@ impl FakeRazorpay {
         self.account.books().clone()
     }
 
-    /// Reads something from the books, without a copy of them.
+    /// Returns the result of `read`, which gets the books without a copy of them.
     pub fn read_books<T>(&self, read: impl FnOnce(&RazorpayBooks) -> T) -> T {
         read(&self.account.books())
     }
 
-    /// Keeps no more requests for [`Self::requests`]. A long storm would fill the memory with them.
+    /// Deletes the recorded requests, and records no more for [`Self::requests`]. Otherwise the requests of a long
+    /// storm would fill the memory.
     pub fn forget_requests(&self) {
         self.server.forget_requests();
     }
@@ -110,7 +111,7 @@ impl FakeRazorpay {
         secret.clone_into(&mut self.account.webhook_secret.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Leaves new refunds pending, until [`Self::settle_refund`] or [`Self::fail_refund`].
+    /// Leaves new refunds pending, until [`Self::settle_refund`] or [`Self::fail_refund`] is called.
     pub fn settle_refunds_later(&self) {
         *self.account.refunds_settle_later.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
@@ -121,12 +122,12 @@ impl Account {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes an id of the provider's form: a prefix, and 14 characters.
+    /// Makes an id in the form that Razorpay uses: a prefix, an underscore and 14 characters.
     fn id(&self, prefix: &str) -> String {
         format!("{prefix}_Fake{:010}", self.next_id.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// Puts an event with snapshots of its objects into the outbox.
+    /// Puts a webhook event with snapshots of these objects into the outbox.
     fn emit(&self, kind: &str, objects: &[(&str, Value)]) {
         let payload: serde_json::Map<String, Value> =
             objects.iter().map(|(name, object)| ((*name).to_owned(), json!({ "entity": object }))).collect();
@@ -146,7 +147,7 @@ impl Account {
     }
 }
 
-/// The present time, in seconds.
+/// Returns the present time, in seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs()
 }

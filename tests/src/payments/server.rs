@@ -1,4 +1,4 @@
-//! The server of a fake provider.
+//! The HTTP server of a fake provider.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,41 +17,41 @@ use url::form_urlencoded;
 
 use super::faults::{Fault, Faults};
 
-/// A request that arrived.
+/// A request that arrived at the fake.
 #[derive(Debug, Clone)]
 pub struct SeenRequest {
-    /// The method, in capital letters.
+    /// The HTTP method, in upper case.
     pub method: String,
     /// The path, without the query.
     pub path: String,
-    /// The query.
+    /// The parameters of the query.
     pub query: BTreeMap<String, String>,
-    /// The headers, with their names in small letters.
+    /// The headers, with their names in lower case.
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl SeenRequest {
-    /// Returns the value of a header, by its name in small letters.
+    /// Returns the value of a header. `name` must be in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// Returns the fields of a body that is a form.
+    /// Returns the fields of the body, read as a form.
     #[must_use]
     pub fn form(&self) -> BTreeMap<String, String> {
         form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
-    /// Returns a body that is JSON. Null if it is not.
+    /// Returns the body as JSON, or null if the body is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Returns the parts of the path below its version.
+    /// Returns the segments of the path after `/v1/`.
     pub(super) fn segments(&self) -> Vec<&str> {
         self.path.trim_start_matches("/v1/").trim_end_matches('/').split('/').collect()
     }
@@ -70,17 +70,17 @@ impl Reply {
     }
 }
 
-/// The way in which a fake provider treats requests.
+/// The endpoints of a fake provider.
 pub(super) trait Api: Send + Sync + 'static {
     fn answer(&self, request: &SeenRequest) -> Reply;
-    /// The body of an error with a status of 429 or 5xx.
+    /// Returns the body of an error response with the status 429 or 5xx.
     fn error(&self, status: u16) -> Value;
 }
 
-/// The requests that arrived, or none if they are not kept.
+/// The recorded requests, oldest first. None if requests are no longer recorded.
 type Seen = Arc<Mutex<Option<Vec<SeenRequest>>>>;
 
-/// A running server on loopback. Dropping it stops it, with all its connections.
+/// A running server on loopback. Dropping this value stops the server and closes its connections.
 pub(super) struct FakeServer {
     pub(super) address: String,
     pub(super) faults: Arc<Faults>,
@@ -94,7 +94,7 @@ impl Drop for FakeServer {
     }
 }
 
-/// The connection is closed without a response.
+/// The error with which the service makes hyper close the connection without a response.
 #[derive(Debug)]
 struct Closed;
 
@@ -126,7 +126,7 @@ impl FakeServer {
 }
 
 async fn serve(listener: TcpListener, api: Arc<dyn Api>, faults: Arc<Faults>, seen: Seen) {
-    // Ends with this task, so that a hanging request ends with the fake.
+    // The connections end when this task ends and drops the set. So a request with the fault `Hang` ends with the fake.
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -142,7 +142,7 @@ async fn serve(listener: TcpListener, api: Arc<dyn Api>, faults: Arc<Faults>, se
                     respond(api.as_ref(), &request, faults.take(&request)).await
                 }
             });
-            // An error here is a connection that was closed on purpose.
+            // The error is ignored, because a fault or the client closed the connection.
             let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
         while connections.try_join_next().is_some() {}

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 
-/// HMAC with SHA-256 of the parts, joined, in hexadecimal digits.
+/// Returns the HMAC-SHA256 of the joined parts, in hexadecimal digits.
 #[must_use]
 pub fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
     let tag = sign(&Key::new(HMAC_SHA256, secret.as_bytes()), &parts.concat());

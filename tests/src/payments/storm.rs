@@ -1,4 +1,4 @@
-//! Many buyers at once, each of whom does something else. A seed fixes what they do.
+//! Simulates a buyer of an order at a fake provider. Seeded random numbers decide what the buyer does.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -8,76 +8,79 @@ use super::razorpay::FakeRazorpay;
 use super::stripe::FakeStripe;
 use super::webhooks::Outbox;
 
-/// The rates at which buyers and staff do something. Each rate is a part of all buyers, between 0 and 1.
+/// The probabilities, from 0 to 1, of what buyers and staff do.
 #[derive(Debug, Clone, Copy)]
 pub struct StormRates {
-    /// Leaves without paying.
+    /// The buyer leaves without paying.
     pub abandons: f64,
-    /// Fails once before the payment.
+    /// A first payment fails, before the buyer leaves or pays.
     pub fails_first: f64,
-    /// Pays, but the provider captures nothing by itself, because the bank was late.
+    /// The buyer pays, but Razorpay does not capture the payment by itself, because the bank was late. A payment at
+    /// Stripe is processing first.
     pub late: f64,
-    /// Gets a part of the money back from staff at the provider's console.
+    /// Staff refund a part of the captured payment at the provider's console.
     pub refunded_at_console: f64,
-    /// Disputes the payment.
+    /// The buyer disputes the captured payment.
     pub disputes: f64,
 }
 
 impl StormRates {
-    /// A fifth leaves, and everything else happens to every tenth.
+    /// A fifth of the buyers leave, and the first payment of a fifth fails. A tenth pay late. Of the others, a tenth
+    /// get a refund, and a twentieth open a dispute.
     pub const ROUGH: Self =
         Self { abandons: 0.2, fails_first: 0.2, late: 0.1, refunded_at_console: 0.1, disputes: 0.05 };
 }
 
-/// The actions of a buyer.
+/// The state of an order after its buyer left the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuyerOutcome {
-    /// Paid, and the money is captured.
+    /// The buyer paid, and the payment is captured.
     Paid,
-    /// Paid, and the money waits for its capture.
+    /// The buyer paid, and the payment waits for its capture.
     Authorized,
-    /// Tried in vain, and left.
+    /// A payment failed, and the buyer left.
     Failed,
-    /// Left.
+    /// The buyer left without a payment.
     Abandoned,
 }
 
-/// One order in the provider's books, in the provider's units.
+/// One order in the provider's books, with amounts in the units that the provider uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BooksLine {
-    /// The provider's order.
+    /// The provider's id of the order.
     pub provider_order: String,
-    /// The application's id of the order.
+    /// The application's id of the order. `None` if the application sent no id.
     pub order_reference: Option<String>,
     /// The amount of the order.
     pub amount: i64,
     /// The currency, in capital letters.
     pub currency: String,
-    /// The captured amount, over all payments.
+    /// The sum of all captured payments of the order, before refunds.
     pub captured: i64,
-    /// The amount that waits for its capture.
+    /// The sum of the payments that wait for their capture.
     pub authorized: i64,
-    /// The refunds that did not fail.
+    /// The sum of the refunds that did not fail.
     pub refunded: i64,
-    /// The applications' ids of the refunds that did not fail. `None` for those at the console.
+    /// The application's ids of the refunds that did not fail. `None` for each refund that staff made at the provider's
+    /// console.
     pub refund_references: Vec<Option<String>>,
 }
 
-/// The operations of both fakes.
+/// The operations that the fakes of Razorpay and Stripe have in common.
 pub trait FakeProvider: Send + Sync {
-    /// Returns the address of the API.
+    /// Returns the URL of the fake: `http://` with the address and port.
     fn address(&self) -> &str;
-    /// Returns the faults that are planned.
+    /// Returns the faults of the fake, to plan some.
     fn faults(&self) -> &Faults;
-    /// Returns the webhooks.
+    /// Returns the outbox with the webhooks of the fake.
     fn webhooks(&self) -> &Outbox;
-    /// Plays one buyer of an order that nobody paid.
+    /// Simulates one buyer of an order that is not paid yet.
     fn play_buyer(&self, order: &str, rates: &StormRates, random: &mut StdRng) -> BuyerOutcome;
-    /// Returns the books, one line an order.
+    /// Returns a line for each order in the books, oldest first.
     fn lines(&self) -> Vec<BooksLine>;
 }
 
-/// A part of an amount, and at least 1.
+/// Returns a random part of an amount: at least 1, and at most the whole amount.
 fn part(amount: i64, random: &mut StdRng) -> i64 {
     random.random_range(1..=amount.max(1))
 }

@@ -1,8 +1,8 @@
 //! A fake of Stripe: <https://docs.stripe.com/api>.
 //!
-//! The PyPI package `localstripe` is no base for it: it refuses the parameters `automatic_payment_methods` and `description`,
-//! has no idempotency keys and no disputes, sends no events of refunds and cancellations, and waits a second before each
-//! webhook.
+//! The fake is not based on the PyPI package `localstripe`. That package refuses the parameters
+//! `automatic_payment_methods` and `description`, has no idempotency keys and no disputes, sends no events of refunds
+//! and cancellations, and waits a second before each webhook.
 
 mod api;
 mod books;
@@ -22,16 +22,16 @@ use super::server::{FakeServer, SeenRequest};
 use super::sign::hmac_hex;
 use super::webhooks::{Outbox, UnsentWebhook};
 
-/// Returns the present time, in seconds.
+/// A clock: a function that returns the time in seconds since 1970.
 type Seconds = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// A running fake of Stripe. Dropping it stops it.
+/// A running fake of Stripe. Dropping this value stops the fake.
 pub struct FakeStripe {
     account: Arc<Account>,
     server: FakeServer,
 }
 
-/// The account at the provider.
+/// The application's account at the fake of Stripe.
 struct Account {
     books: Mutex<StripeBooks>,
     outbox: Outbox,
@@ -39,11 +39,11 @@ struct Account {
     clock: Arc<Mutex<Seconds>>,
     next_id: AtomicUsize,
     refunds_settle_later: Mutex<bool>,
-    /// The outcomes by their idempotency keys.
+    /// The outcomes of requests by their idempotency keys.
     outcomes: Mutex<BTreeMap<String, Outcome>>,
 }
 
-/// The outcome of the first request with a key.
+/// The outcome of the first request with an idempotency key, with the path and the body of this request.
 #[derive(Clone)]
 struct Outcome {
     path: String,
@@ -57,11 +57,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl FakeStripe {
-    /// The public key.
+    /// The publishable key of the API.
     pub const PUBLISHABLE_KEY: &str = "pk_test_FakePublishableKey";
-    /// The secret key.
+    /// The secret key of the API.
     pub const SECRET_KEY: &str = "sk_test_FakeSecretKey";
-    /// The secret of webhooks at the start.
+    /// The secret that signs webhooks, until [`Self::sign_with`] changes it.
     pub const WEBHOOK_SECRET: &str = "whsec_fake_stripe_webhook_secret";
 
     /// Starts a fake with an empty account.
@@ -69,11 +69,11 @@ impl FakeStripe {
         let webhook_secrets = Arc::new(Mutex::new(vec![Self::WEBHOOK_SECRET.to_owned()]));
         let clock: Arc<Mutex<Seconds>> = Arc::new(Mutex::new(Arc::new(|| {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
-            i64::try_from(since.as_secs()).expect("a time before the end of the world")
+            i64::try_from(since.as_secs()).expect("a time that fits i64")
         })));
         let (secrets, time) = (webhook_secrets.clone(), clock.clone());
         let outbox = Outbox::new(Arc::new(move |event: &UnsentWebhook| {
-            // Each attempt is signed with its own time.
+            // Each attempt to send an event is signed with the time of that attempt.
             let at = lock(&time).clone()().to_string();
             let signatures: Vec<String> = lock(&secrets)
                 .iter()
@@ -100,25 +100,25 @@ impl FakeStripe {
         Self { account, server }
     }
 
-    /// Returns the address of the API.
+    /// Returns the URL of the fake: `http://` with the address and port.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.server.address
     }
 
-    /// Returns the faults that are planned.
+    /// Returns the faults of the fake, to plan some.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.server.faults
     }
 
-    /// Returns the webhooks.
+    /// Returns the outbox with the webhooks of the fake.
     #[must_use]
     pub fn webhooks(&self) -> &Outbox {
         &self.account.outbox
     }
 
-    /// Returns all requests that arrived.
+    /// Returns all requests that arrived, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.server.seen()
@@ -130,17 +130,17 @@ impl FakeStripe {
         self.account.books().clone()
     }
 
-    /// Signs webhooks with several secrets, as Stripe does for a day after a rotation.
+    /// Signs all further webhooks with each of these secrets, as Stripe does for a day after a rotation.
     pub fn sign_with(&self, secrets: &[&str]) {
         *lock(&self.account.webhook_secrets) = secrets.iter().map(|secret| (*secret).to_owned()).collect();
     }
 
-    /// Takes the time of signatures and objects from a clock of a test.
+    /// Takes the time of signatures and objects from a clock of a test, in seconds since 1970.
     pub fn use_clock(&self, seconds: impl Fn() -> i64 + Send + Sync + 'static) {
         *lock(&self.account.clock) = Arc::new(seconds);
     }
 
-    /// Leaves new refunds pending, until [`Self::settle_refund`] or [`Self::fail_refund`].
+    /// Leaves new refunds pending, until [`Self::settle_refund`] or [`Self::fail_refund`] is called.
     pub fn settle_refunds_later(&self) {
         *lock(&self.account.refunds_settle_later) = true;
     }
@@ -160,19 +160,19 @@ impl Account {
         lock(&self.clock).clone()()
     }
 
-    /// Makes an id: a prefix, and characters.
+    /// Makes an id: a prefix, an underscore and 21 characters.
     fn id(&self, prefix: &str) -> String {
         format!("{prefix}_3Fake{:016}", self.next_id.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// Puts an event with a snapshot of its object into the outbox.
+    /// Puts a webhook event with a snapshot of this object into the outbox.
     fn emit(&self, kind: &str, object: &Value) {
         let id = self.id("evt");
         let body = objects::event(&id, kind, object, self.now());
         self.outbox.put(UnsentWebhook {
             kind: kind.to_owned(),
             event_id: id,
-            // Stripe sends its JSON in lines.
+            // Stripe sends JSON with line breaks and indentation.
             body: serde_json::to_vec_pretty(&body).expect("JSON"),
         });
     }
@@ -189,7 +189,7 @@ impl Account {
     }
 }
 
-/// An error of the API.
+/// Returns the body of an error response of the API.
 fn error(kind: &str, code: Option<&str>, message: &str) -> Value {
     json!({ "error": { "type": kind, "code": code, "message": message, "doc_url": null, "param": null } })
 }

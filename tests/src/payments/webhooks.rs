@@ -1,4 +1,4 @@
-//! Sends webhooks, with the faults that providers announce: delay, loss, repetition and disorder.
+//! Sends webhooks with the faults that providers warn of: delay, loss, repetition and wrong order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ pub struct UnsentWebhook {
 }
 
 impl UnsentWebhook {
-    /// Returns the body.
+    /// Returns the body as JSON.
     ///
     /// # Panics
     /// Panics if the body is not JSON.
@@ -39,34 +39,35 @@ pub struct SentWebhook {
     pub kind: String,
     /// The id of the event.
     pub event_id: String,
-    /// The status of the answer. `None` if there was no answer.
+    /// The HTTP status of the response. `None` if there was no response.
     pub status: Option<u16>,
 }
 
 /// The way in which webhooks are sent.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryPlan {
-    /// The part of events that is never sent, between 0 and 1.
+    /// The share of the events that are never sent, between 0 and 1.
     pub lost: f64,
-    /// Maximum number of times that an event is sent although the receiver responded with success: 1 to 5.
+    /// Maximum number of times that an event is sent, even if the receiver responded with success: 1 to 5.
     pub repeated: u32,
-    /// Maximum delay of each sending. Events overtake each other if it is larger than the time between them.
+    /// Maximum delay before an event is sent. An event can overtake an earlier event that has a longer delay.
     pub delay: Duration,
-    /// Maximum number of further attempts after a response without success.
+    /// Maximum number of further attempts after an attempt without a successful response.
     pub retries: u32,
 }
 
 impl DeliveryPlan {
-    /// Sends each event once and at once, with three further attempts.
+    /// Sends each event once and without delay. If an event is not accepted, makes three further attempts.
     pub const PROMPT: Self = Self { lost: 0.0, repeated: 1, delay: Duration::ZERO, retries: 3 };
-    /// Loses every tenth event, sends the others up to five times, and in disorder.
+    /// Loses a tenth of the events. Sends each of the others one to five times, each time with a delay of up to 100
+    /// milliseconds, so that events overtake each other.
     pub const STORMY: Self = Self { lost: 0.1, repeated: 5, delay: Duration::from_millis(100), retries: 3 };
 }
 
 /// Makes the headers of a webhook at the moment when it is sent.
 pub(super) type Signer = Arc<dyn Fn(&UnsentWebhook) -> Vec<(String, String)> + Send + Sync>;
 
-/// The webhooks of a fake provider. Without a [`DeliveryPlan`] it keeps them until a test sends them.
+/// The webhooks of a fake provider. Without a [`DeliveryPlan`], the outbox keeps them until a test sends them.
 #[derive(Clone)]
 pub struct Outbox {
     inner: Arc<Inner>,
@@ -83,7 +84,7 @@ struct Inner {
     under_way: AtomicUsize,
 }
 
-/// The pause between two attempts.
+/// The pause after an attempt that was not accepted.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -109,39 +110,40 @@ impl Outbox {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Sets the address that webhooks are sent to. It must be on loopback.
+    /// Sets the URL that webhooks are sent to. It must be on 127.0.0.1.
     ///
     /// # Panics
-    /// Panics if the address is not on loopback.
+    /// Panics if the URL is not on 127.0.0.1.
     pub fn send_to(&self, url: impl Into<String>) {
         let url = url.into();
-        assert!(url.starts_with("http://127.0.0.1:"), "{url} is not on loopback");
+        assert!(url.starts_with("http://127.0.0.1:"), "{url} is not on 127.0.0.1");
         *lock(&self.inner.target) = Some(url);
     }
 
-    /// Sends all further events by itself, at random within the plan.
+    /// Makes the outbox send all further events by itself, as the plan says. The seed fixes the random choices.
     pub fn deliver_by(&self, plan: DeliveryPlan, seed: u64) {
         *lock(&self.inner.plan) = Some((plan, StdRng::seed_from_u64(seed)));
     }
 
-    /// Keeps all further events until a test sends them.
+    /// Makes the outbox keep all further events until a test sends them.
     pub fn hold(&self) {
         *lock(&self.inner.plan) = None;
     }
 
-    /// Takes the events that are kept, oldest first.
+    /// Removes the events that the outbox keeps, and returns them, oldest first.
     #[must_use]
     pub fn take(&self) -> Vec<UnsentWebhook> {
         std::mem::take(&mut *lock(&self.inner.held))
     }
 
-    /// Makes the headers of an event as they would be sent now.
+    /// Returns the headers that the event would have if it were sent now.
     #[must_use]
     pub fn headers(&self, event: &UnsentWebhook) -> Vec<(String, String)> {
         (self.inner.signer)(event)
     }
 
-    /// Sends an event once, and returns the status of the answer.
+    /// Sends an event once, and returns the HTTP status of the response. Returns `None` if there was no response, or if
+    /// [`Outbox::send_to`] has not been called.
     pub async fn send(&self, event: &UnsentWebhook) -> Option<u16> {
         let target = lock(&self.inner.target).clone()?;
         let mut request = self.inner.client.post(target).body(event.body.clone());
@@ -154,7 +156,7 @@ impl Outbox {
         status
     }
 
-    /// Sends all events that are kept, oldest first, once each. Returns the statuses.
+    /// Sends each event that the outbox keeps once, oldest first. Returns the HTTP status of each response.
     pub async fn send_all(&self) -> Vec<Option<u16>> {
         let mut statuses = Vec::new();
         for event in self.take() {
@@ -163,23 +165,24 @@ impl Outbox {
         statuses
     }
 
-    /// Returns all attempts so far.
+    /// Returns all attempts to send an event so far, oldest first.
     #[must_use]
     pub fn sent(&self) -> Vec<SentWebhook> {
         lock(&self.inner.sent).clone()
     }
 
-    /// Returns the number of events that were lost: on purpose, or because no attempt was accepted.
+    /// Returns the number of events that were lost: on purpose, or because no attempt was accepted. An event that is
+    /// sent several times can count several times.
     #[must_use]
     pub fn lost(&self) -> usize {
         lock(&self.inner.lost).len()
     }
 
-    /// Sends the lost events with one of these texts in their names, as staff does in the provider's dashboard. Returns their
-    /// number.
+    /// Sends the lost events that have one of these texts in their name, as staff do in the provider's dashboard.
+    /// Returns the number of these events.
     ///
     /// # Panics
-    /// Panics if the server does not accept one within a minute.
+    /// Panics if the server does not accept an event within a minute.
     pub async fn replay_lost(&self, kinds: &[&str]) -> usize {
         let is_chosen = |event: &UnsentWebhook| kinds.iter().any(|kind| event.kind.contains(kind));
         let lost: Vec<_> = lock(&self.inner.lost).iter().filter(|event| is_chosen(event)).cloned().collect();
@@ -189,7 +192,7 @@ impl Outbox {
         lost.len()
     }
 
-    /// Waits until no event is under way.
+    /// Waits until the outbox has made all attempts for all events that it sends by itself.
     pub async fn settled(&self) {
         wait_until("all webhooks are sent", async || self.inner.under_way.load(Ordering::SeqCst) == 0).await;
     }
@@ -204,7 +207,7 @@ impl Outbox {
             lock(&self.inner.lost).push(event);
             return;
         }
-        // Most events are sent once.
+        // Two thirds of the events are sent once. The others are sent 1 to `most` times.
         let most = plan.repeated.clamp(1, 5);
         let times = if random.random_ratio(2, 3) { 1 } else { random.random_range(1..=most) };
         for _ in 0..times {

@@ -22,31 +22,31 @@ pub const REFRESH: &str = "mutation ($token: String!) { refreshTokens(refreshTok
 /// The input of `register`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Registration {
-    /// The name.
+    /// The name of the user.
     pub name: String,
-    /// The e-mail address.
+    /// The e-mail address of the user.
     pub email: String,
-    /// The password.
+    /// The password of the user.
     pub password: String,
 }
 
 impl Registration {
-    /// Creates a registration. The fields may be invalid.
+    /// Creates the input of `register`. The values may be invalid.
     #[must_use]
     pub fn new(name: &str, email: &str, password: &str) -> Self {
         Self { name: name.to_owned(), email: email.to_owned(), password: password.to_owned() }
     }
 }
 
-/// A user.
+/// A user, as the payloads of these mutations contain it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
-    /// The global id.
+    /// The global id of the user.
     pub id: String,
-    /// The name.
+    /// The name of the user.
     pub name: String,
-    /// The e-mail address.
+    /// The e-mail address of the user.
     pub email: String,
     /// The role, such as `LEARNER`.
     pub role: String,
@@ -78,7 +78,7 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// Whether the request was refused.
+    /// Returns whether the request was refused.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         !self.user_errors.is_empty()
@@ -116,18 +116,18 @@ impl SignedIn {
         self.tokens.as_ref().unwrap_or_else(|| panic!("nobody is signed in: {self:#?}"))
     }
 
-    /// The errors. All other fields must be null.
+    /// Returns the user errors. The user and the tokens must be null.
     ///
     /// # Panics
-    /// Panics if the request was not refused.
+    /// Panics if the request was not refused, or if the payload has a user or tokens.
     #[must_use]
     pub fn errors(&self) -> &[UserError] {
         let is_empty = self.user.is_none() && self.tokens.is_none();
-        assert!(is_empty && self.is_refused(), "it was not refused: {self:#?}");
+        assert!(is_empty && self.is_refused(), "the request was not refused: {self:#?}");
         &self.user_errors
     }
 
-    /// The code of the first error. All other fields must be null.
+    /// Returns the code of the first user error. The user and the tokens must be null.
     #[must_use]
     pub fn refusal(&self) -> &str {
         &self.errors()[0].code
@@ -135,30 +135,30 @@ impl SignedIn {
 }
 
 impl Client {
-    /// Registers.
+    /// Registers an account.
     pub async fn register(&self, registration: &Registration) -> SignedIn {
         self.mutate(REGISTER, "register", &json!(registration)).await
     }
 
-    /// Signs in.
+    /// Signs in with an e-mail address and a password.
     pub async fn login(&self, email: &str, password: &str) -> SignedIn {
         self.mutate(LOGIN, "login", &json!({ "email": email, "password": password })).await
     }
 
-    /// Exchanges a refresh token.
+    /// Exchanges a refresh token for new tokens.
     pub async fn refresh(&self, token: &str) -> SignedIn {
         self.run_with(REFRESH, json!({ "token": token })).await.read("/refreshTokens")
     }
 }
 
 impl TestApp {
-    /// A client signed in as a new learner.
+    /// Registers a learner, and returns a client that is signed in as this learner.
     pub async fn learner(&self, name: &str) -> Client {
         let registration = Registration::new(name, &address(name), PASSWORD);
         self.with_token(self.anonymous().register(&registration).await.access_token())
     }
 
-    /// A client signed in as a learner who registered before.
+    /// Signs in as a learner whom [`TestApp::learner`] registered before, and returns the client.
     pub async fn learner_again(&self, name: &str) -> Client {
         self.with_token(self.anonymous().login(&address(name), PASSWORD).await.access_token())
     }

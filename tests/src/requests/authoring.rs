@@ -15,21 +15,21 @@ const SUBJECT: &str = "id code version name archived listPrice { amount currency
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthoredCourse {
-    /// The global id.
+    /// The global id of the course.
     pub id: String,
-    /// The code.
+    /// The code of the course.
     pub code: Option<String>,
-    /// The version.
+    /// The version of the course.
     pub version: i64,
-    /// The name.
+    /// The name of the course.
     pub name: String,
-    /// The description.
+    /// The description of the course.
     pub description: Option<String>,
-    /// Whether it is archived.
+    /// Whether the course is archived.
     pub archived: bool,
-    /// The validity of a purchase.
+    /// The number of days for which a purchase is valid.
     pub validity_days: Option<i64>,
-    /// The price of the whole course.
+    /// The bundle price of the course.
     pub bundle_price: Option<Amount>,
 }
 
@@ -37,25 +37,25 @@ pub struct AuthoredCourse {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthoredSubject {
-    /// The global id.
+    /// The global id of the subject.
     pub id: String,
-    /// The code.
+    /// The code of the subject.
     pub code: Option<String>,
-    /// The version.
+    /// The version of the subject.
     pub version: i64,
-    /// The name.
+    /// The name of the subject.
     pub name: String,
-    /// Whether it is archived.
+    /// Whether the subject is archived.
     pub archived: bool,
     /// The price without an offer.
     pub list_price: Amount,
     /// The price now.
     pub price: Amount,
-    /// The number of its cards.
+    /// The number of cards that a purchase of the subject makes.
     pub total_mock_tests: i64,
-    /// The offer.
+    /// The offer of the subject, or null.
     pub offer: Value,
-    /// The settings of its tests.
+    /// The settings of the subject's tests.
     pub marking_scheme: Value,
 }
 
@@ -71,7 +71,7 @@ pub struct Authored<T> {
 }
 
 impl<T> Authored<T> {
-    /// Returns the course or the subject.
+    /// Returns the course or the subject after the change.
     ///
     /// # Panics
     /// Panics if the change was refused.
@@ -79,7 +79,7 @@ impl<T> Authored<T> {
         self.row.unwrap_or_else(|| panic!("refused: {:#?}", self.user_errors))
     }
 
-    /// Returns the codes of the errors, each with the path of the argument.
+    /// Returns the code of each user error, with the path of the wrong input.
     #[must_use]
     pub fn refusals(&self) -> Vec<(&str, String)> {
         self.user_errors.iter().map(|error| (error.code.as_str(), error.path.join("."))).collect()

@@ -17,27 +17,27 @@ pub const REMOVE_FROM_CART: &str = "mutation ($ids: [ID!]!) { removeFromCart(sub
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cart {
-    /// Its subjects.
+    /// The subjects in the cart.
     pub subjects: Vec<Named>,
-    /// The number of its subjects.
+    /// The number of subjects in the cart.
     pub total_count: i64,
 }
 
 impl Cart {
-    /// The names of its subjects.
+    /// Returns the names of the subjects in the cart.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         self.subjects.iter().map(|subject| subject.name.as_str()).collect()
     }
 }
 
-/// The payload of both mutations.
+/// The payload of `addToCart` and `removeFromCart`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CartChange {
     /// The cart after the change.
     pub cart: Cart,
-    /// The reasons why nothing was changed.
+    /// The user errors. If there are any, the cart was not changed.
     pub user_errors: Vec<UserError>,
 }
 
@@ -52,7 +52,7 @@ impl Client {
         self.run_with(REMOVE_FROM_CART, json!({ "ids": subjects })).await.read("/removeFromCart")
     }
 
-    /// The cart.
+    /// Returns the cart of the viewer.
     pub async fn cart(&self) -> Cart {
         self.run("{ viewer { cart { subjects { name } totalCount } } }").await.read("/viewer/cart")
     }

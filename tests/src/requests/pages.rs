@@ -20,7 +20,7 @@ query ($first: Int, $after: String, $last: Int, $before: String, $filter: MockTe
   }
 }";
 
-/// A page of a list. A field that the request does not select is empty.
+/// A page of a list. If the request does not select `pageInfo` or `totalCount`, the field has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
@@ -29,14 +29,14 @@ pub struct Page<T> {
     /// The position of the page in the list.
     #[serde(default)]
     pub page_info: PageInfo,
-    /// The number of items in the list.
+    /// The number of items in the whole list. `None` if the request does not select it.
     pub total_count: Option<i64>,
 }
 
 /// An item of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Edge<T> {
-    /// Its cursor.
+    /// The cursor of the item. Empty if the request does not select it.
     #[serde(default)]
     pub cursor: String,
     /// The item.
@@ -47,26 +47,26 @@ pub struct Edge<T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageInfo {
-    /// Whether items follow.
+    /// Whether items follow the page.
     pub has_next_page: bool,
-    /// Whether items come before.
+    /// Whether items come before the page.
     pub has_previous_page: bool,
-    /// The cursor of the first item.
+    /// The cursor of the first item of the page.
     pub start_cursor: Option<String>,
-    /// The cursor of the last item.
+    /// The cursor of the last item of the page.
     pub end_cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// The items.
+    /// Returns the items of the page.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &T> {
         self.edges.iter().map(|edge| &edge.node)
     }
 
-    /// The number of items in the whole list.
+    /// Returns the number of items in the whole list.
     ///
     /// # Panics
-    /// Panics if the request did not select it.
+    /// Panics if the request did not select `totalCount`.
     #[must_use]
     pub fn total(&self) -> i64 {
         self.total_count.expect("the total count is selected")
@@ -90,7 +90,7 @@ impl<T> Page<T> {
         self.page_info.end_cursor.as_deref().expect("a page with items")
     }
 
-    /// Whether items come before the page, and whether items follow it.
+    /// Returns whether items come before the page, and whether items follow it.
     #[must_use]
     pub fn goes_on(&self) -> (bool, bool) {
         (self.page_info.has_previous_page, self.page_info.has_next_page)
@@ -101,34 +101,34 @@ impl<T> Page<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Card {
-    /// The global id.
+    /// The global id of the card.
     pub id: String,
     /// The number of the test within its subject.
     pub test_number: i64,
     /// The subject of the test.
     pub subject: Named,
-    /// The percentage of the latest sitting that is over.
+    /// The percentage of the latest sitting that has ended.
     pub latest_percentage: Option<String>,
     /// The time when the latest sitting began.
     pub latest_attempt_at: Option<String>,
 }
 
 impl Page<Card> {
-    /// The global ids of the cards.
+    /// Returns the global ids of the cards on the page.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
         self.nodes().map(|card| card.id.clone()).collect()
     }
 }
 
-/// A request for a page of the learner's cards. It is sent by `await`.
+/// A request for a page of the viewer's cards. It is sent when it is awaited.
 pub struct CardsRequest<'a> {
     client: &'a Client,
     variables: Value,
 }
 
 impl Client {
-    /// Asks for a page of the learner's cards.
+    /// Returns a request for a page of the viewer's cards.
     #[must_use]
     pub fn cards_page(&self) -> CardsRequest<'_> {
         CardsRequest { client: self, variables: json!({}) }
@@ -136,31 +136,31 @@ impl Client {
 }
 
 impl CardsRequest<'_> {
-    /// Asks for the first items.
+    /// Requests the first `count` items.
     #[must_use]
     pub fn first(self, count: i64) -> Self {
         self.with("first", count)
     }
 
-    /// Asks for the last items.
+    /// Requests the last `count` items.
     #[must_use]
     pub fn last(self, count: i64) -> Self {
         self.with("last", count)
     }
 
-    /// Asks for items after a cursor.
+    /// Requests items after this cursor.
     #[must_use]
     pub fn after(self, cursor: &str) -> Self {
         self.with("after", cursor)
     }
 
-    /// Asks for items before a cursor.
+    /// Requests items before this cursor.
     #[must_use]
     pub fn before(self, cursor: &str) -> Self {
         self.with("before", cursor)
     }
 
-    /// Narrows the list.
+    /// Sets the filter of the list.
     #[must_use]
     pub fn filter(self, filter: Value) -> Self {
         self.with("filter", filter)

@@ -26,20 +26,20 @@ mutation ($input: PurchaseInput!) {
 pub struct PurchaseInput(Value);
 
 impl TestCourse {
-    /// Asks for one subject, by its place in [`TestCourse::subjects`].
+    /// Returns the input that buys one subject, by its index in [`TestCourse::subjects`].
     #[must_use]
     pub fn subject(&self, place: usize) -> PurchaseInput {
         PurchaseInput::new(&self.id, "SINGLE_SUBJECT", &[&self.subjects[place]])
     }
 
-    /// Asks for several subjects, by their places in [`TestCourse::subjects`].
+    /// Returns the input that buys several subjects, by their indices in [`TestCourse::subjects`].
     #[must_use]
     pub fn several(&self, places: &[usize]) -> PurchaseInput {
         let subjects: Vec<&String> = places.iter().map(|place| &self.subjects[*place]).collect();
         PurchaseInput::new(&self.id, "MULTIPLE_SUBJECTS", &subjects)
     }
 
-    /// Asks for the whole course.
+    /// Returns the input that buys the whole course.
     #[must_use]
     pub fn whole(&self) -> PurchaseInput {
         PurchaseInput::new(&self.id, "FULL_BUNDLE", &[])
@@ -47,19 +47,19 @@ impl TestCourse {
 }
 
 impl PurchaseInput {
-    /// Asks for subjects by their global ids. The combination may be invalid.
+    /// Creates the input that buys subjects by their global ids. The type of the purchase need not fit the subjects.
     #[must_use]
     pub fn new(course: &str, purchase_type: &str, subjects: &[&String]) -> Self {
         Self(json!({ "courseId": course, "purchaseType": purchase_type, "subjectIds": subjects }))
     }
 
-    /// Names the price that the learner was shown.
+    /// Sets the price that the learner was shown.
     #[must_use]
     pub fn cost(self, cost: &str) -> Self {
         self.with("cost", cost)
     }
 
-    /// Gives the request an idempotency key.
+    /// Sets the idempotency key of the request.
     #[must_use]
     pub fn key(self, key: &str) -> Self {
         self.with("idempotencyKey", key)
@@ -70,7 +70,7 @@ impl PurchaseInput {
         self
     }
 
-    /// The input as JSON.
+    /// Returns the input as JSON.
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.0
@@ -97,17 +97,17 @@ pub struct Amount {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Purchase {
-    /// The global id.
+    /// The global id of the purchase.
     pub id: String,
-    /// The type, such as `FULL_BUNDLE`.
+    /// The type of the purchase, such as `FULL_BUNDLE`.
     pub purchase_type: String,
-    /// The status, such as `ACTIVE`.
+    /// The status of the purchase, such as `ACTIVE`.
     pub status: String,
     /// The price that was paid.
     pub cost: Amount,
     /// The subjects that were bought.
     pub subjects: Vec<Named>,
-    /// The course they belong to.
+    /// The course of the subjects.
     pub course: Named,
 }
 
@@ -115,15 +115,15 @@ pub struct Purchase {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
-    /// The global id.
+    /// The global id of the card.
     pub id: String,
     /// The number of the test within its subject.
     pub test_number: i64,
     /// The status of the card.
     pub status: String,
-    /// The number of times that the test may be taken.
+    /// The maximum number of attempts of the card.
     pub max_attempts: i64,
-    /// The number of times that it was taken.
+    /// The number of attempts that are used.
     pub attempts_used: i64,
     /// The subject of the test.
     pub subject: Named,
@@ -143,7 +143,7 @@ pub struct Purchased {
 }
 
 impl Client {
-    /// Buys.
+    /// Sends the mutation `purchase` with this input.
     pub async fn buy(&self, input: PurchaseInput) -> Purchased {
         self.mutate(PURCHASE, "purchase", input.json()).await
     }
@@ -154,7 +154,7 @@ impl Purchased {
         value.as_ref().unwrap_or_else(|| panic!("nothing was bought: {self:#?}"))
     }
 
-    /// The outcome, the number of cards that were created, and the number of cards that are listed.
+    /// Returns the outcome, the number of cards that were created, and the number of all cards of the list `testCards`.
     ///
     /// # Panics
     /// Panics if the purchase was refused.
@@ -164,7 +164,7 @@ impl Purchased {
         (self.have(&self.outcome).as_str(), *self.have(&self.test_cards_created), self.cards().total())
     }
 
-    /// The sentence for the learner.
+    /// Returns the sentence for the learner.
     ///
     /// # Panics
     /// Panics if the purchase was refused.
@@ -173,7 +173,7 @@ impl Purchased {
         self.have(&self.message).as_str()
     }
 
-    /// The purchase.
+    /// Returns the purchase.
     ///
     /// # Panics
     /// Panics if the purchase was refused.
@@ -182,13 +182,13 @@ impl Purchased {
         self.have(&self.purchase)
     }
 
-    /// The amount that was paid.
+    /// Returns the amount that was paid.
     #[must_use]
     pub fn cost(&self) -> &str {
         &self.purchase().cost.amount
     }
 
-    /// The first hundred cards of the subjects that were asked for.
+    /// Returns the first hundred cards of the subjects in the request.
     ///
     /// # Panics
     /// Panics if the purchase was refused.
@@ -197,26 +197,27 @@ impl Purchased {
         self.have(&self.test_cards)
     }
 
-    /// The names of the subjects that were owned before.
+    /// Returns the names of the subjects that the learner owned before.
     #[must_use]
     pub fn already_owned(&self) -> Vec<&str> {
         self.already_owned.iter().flatten().map(|subject| subject.name.as_str()).collect()
     }
 
-    /// The one error. All other fields must be null, and the message must be a sentence.
+    /// Returns the only user error. The outcome, the purchase and the cards must be null, and the message must end with
+    /// a period.
     ///
     /// # Panics
-    /// Panics if the purchase was not refused.
+    /// Panics if the purchase was not refused, or if the payload has other values or more than one error.
     #[must_use]
     pub fn refusal(&self) -> &UserError {
         let is_empty = self.outcome.is_none() && self.purchase.is_none() && self.test_cards.is_none();
-        assert!(is_empty, "it was not refused: {self:#?}");
+        assert!(is_empty, "the purchase was not refused: {self:#?}");
         let error = only_error(&self.user_errors);
         assert!(error.message.ends_with('.'), "{error:#?}");
         error
     }
 
-    /// The code of the one error, the input it names, and its type.
+    /// Returns the code of the only user error, the path of the wrong input, and the GraphQL type of the error.
     #[must_use]
     pub fn refused_as(&self) -> (&str, String, &str) {
         let error = self.refusal();

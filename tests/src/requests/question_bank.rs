@@ -22,9 +22,9 @@ pub const EXPORT: &str = "query ($subject: ID!, $format: QuestionFormat!, $first
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Remark {
-    /// The line of the file where the question begins.
+    /// The line of the file where the question begins. `None` if the remark has no line.
     pub line: Option<i64>,
-    /// The author's name of the question.
+    /// The external id of the question: the name that its author gave it.
     pub external_id: Option<String>,
     /// The sentence that says what was refused, lost or noticed.
     #[serde(alias = "reason", alias = "what")]
@@ -39,15 +39,15 @@ pub struct Imported {
     updated_count: usize,
     unchanged_count: usize,
     refused_count: usize,
-    /// The first questions that were refused.
+    /// The refusals: remarks about the first questions that were refused.
     pub refused: Vec<Remark>,
-    /// The first parts of questions that could not be kept.
+    /// The losses: remarks about the first parts of questions that could not be kept.
     pub losses: Vec<Remark>,
-    /// The number of losses.
+    /// The number of all losses.
     pub loss_count: i64,
     /// The first notices.
     pub notices: Vec<Remark>,
-    /// The number of notices.
+    /// The number of all notices.
     pub notice_count: i64,
     /// The number of keys that were corrected.
     pub corrected_count: i64,
@@ -55,7 +55,7 @@ pub struct Imported {
 }
 
 impl Imported {
-    /// The numbers of questions that are new, changed, unchanged and refused.
+    /// Returns the numbers of questions that are new, changed, unchanged and refused, in this order.
     ///
     /// # Panics
     /// Panics if the file was refused as a whole.
@@ -65,30 +65,30 @@ impl Imported {
         [self.created_count, self.updated_count, self.unchanged_count, self.refused_count]
     }
 
-    /// The reason for which the file was refused as a whole.
+    /// Returns the only user error: the reason for which the file was refused as a whole.
     ///
     /// # Panics
-    /// Panics if it was not refused.
+    /// Panics if the file was not refused, or if there are several user errors.
     #[must_use]
     pub fn refusal(&self) -> &UserError {
         only_error(&self.user_errors)
     }
 }
 
-/// A request to import a file of questions. It is sent by `await`.
+/// A request to import a file of questions. It is sent when it is awaited.
 pub struct ImportRequest<'a> {
     client: &'a Client,
     input: Value,
 }
 
 impl Client {
-    /// Imports a file of questions into a subject, by its global id.
+    /// Returns a request to import a file of questions into the subject with this global id.
     #[must_use]
     pub fn import(&self, subject: &str, text: &str) -> ImportRequest<'_> {
         ImportRequest { client: self, input: json!({ "subjectId": subject, "text": text }) }
     }
 
-    /// Exports the questions of a subject, by its global id.
+    /// Returns a request to export the questions of the subject with this global id.
     #[must_use]
     pub fn export(&self, subject: &str, format: &str) -> ExportRequest<'_> {
         ExportRequest { client: self, variables: json!({ "subject": subject, "format": format }) }
@@ -122,33 +122,33 @@ impl<'a> IntoFuture for ImportRequest<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Export {
-    /// The file.
+    /// The text of the file.
     pub text: String,
-    /// The number of questions in it.
+    /// The number of questions in the file.
     pub question_count: i64,
     /// The parts of questions that the format cannot hold.
     pub losses: Vec<Remark>,
-    /// The cursor of the last question.
+    /// The cursor of the last question in the file. `None` if there are no questions.
     pub end_cursor: Option<String>,
-    /// Whether questions follow.
+    /// Whether the subject has more questions after the last one in the file.
     pub has_next_page: bool,
 }
 
-/// A request to export questions. It is sent by `await`.
+/// A request to export questions. It is sent when it is awaited.
 pub struct ExportRequest<'a> {
     client: &'a Client,
     variables: Value,
 }
 
 impl ExportRequest<'_> {
-    /// Asks for the first questions.
+    /// Requests the first `count` questions.
     #[must_use]
     pub fn first(mut self, count: i64) -> Self {
         self.variables["first"] = count.into();
         self
     }
 
-    /// Asks for the questions after a cursor. Without a cursor, begins at the first question.
+    /// Requests the questions after a cursor. Without a cursor, requests questions from the first on.
     #[must_use]
     pub fn after(mut self, cursor: Option<&str>) -> Self {
         self.variables["after"] = cursor.into();

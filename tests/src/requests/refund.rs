@@ -25,7 +25,7 @@ pub struct RefundPayload {
     outcome: Option<String>,
     refund: Option<Value>,
     purchase: Option<Value>,
-    /// The reasons why nothing was refunded.
+    /// The user errors. If there are any, nothing was refunded.
     pub user_errors: Vec<UserError>,
 }
 
@@ -34,25 +34,25 @@ pub struct RefundPayload {
 pub struct RefundInput(Value);
 
 impl RefundInput {
-    /// Asks to refund a whole purchase.
+    /// Creates the input that refunds a whole purchase, with the reason "Wrong subject".
     #[must_use]
     pub fn whole(purchase: &str) -> Self {
         Self(json!({ "purchaseId": purchase, "reason": "Wrong subject" }))
     }
 
-    /// Asks to refund only these subjects.
+    /// Limits the refund to these subjects.
     #[must_use]
     pub fn subjects(self, subjects: &[&String]) -> Self {
         self.with("subjectIds", json!(subjects))
     }
 
-    /// Gives the request an idempotency key.
+    /// Sets the idempotency key of the request.
     #[must_use]
     pub fn key(self, key: &str) -> Self {
         self.with("idempotencyKey", json!(key))
     }
 
-    /// Gives the request another reason.
+    /// Changes the reason of the refund.
     #[must_use]
     pub fn reason(self, reason: &str) -> Self {
         self.with("reason", json!(reason))
@@ -63,7 +63,7 @@ impl RefundInput {
         self
     }
 
-    /// The input as JSON.
+    /// Returns the input as JSON.
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.0
@@ -71,14 +71,14 @@ impl RefundInput {
 }
 
 impl Client {
-    /// Refunds.
+    /// Sends the mutation `refundPurchase` with this input.
     pub async fn refund(&self, input: RefundInput) -> RefundPayload {
         self.mutate(REFUND, "refundPurchase", input.json()).await
     }
 }
 
 impl RefundPayload {
-    /// The outcome.
+    /// Returns the outcome of the request.
     ///
     /// # Panics
     /// Panics if nothing was refunded.
@@ -88,7 +88,7 @@ impl RefundPayload {
         self.outcome.as_deref().expect("an outcome")
     }
 
-    /// The refund.
+    /// Returns the refund.
     ///
     /// # Panics
     /// Panics if nothing was refunded.
@@ -97,32 +97,33 @@ impl RefundPayload {
         self.refund.as_ref().unwrap_or_else(|| panic!("nothing was refunded: {self:#?}"))
     }
 
-    /// The global id of the refund.
+    /// Returns the global id of the refund.
     #[must_use]
     pub fn id(&self) -> &str {
         self.refund()["id"].as_str().unwrap_or_default()
     }
 
-    /// The amount of the refund.
+    /// Returns the amount of the refund, such as `100.00`.
     #[must_use]
     pub fn amount(&self) -> &str {
         self.refund()["amount"]["amount"].as_str().unwrap_or_default()
     }
 
-    /// The status of the purchase after the refund.
+    /// Returns the status of the purchase after the refund.
     #[must_use]
     pub fn purchase_status(&self) -> &str {
         self.purchase.as_ref().and_then(|purchase| purchase["status"].as_str()).unwrap_or_default()
     }
 
-    /// The code of the one error, and the last part of its path. All other fields must be null.
+    /// Returns the code of the only user error, and the last part of its path. The outcome, the refund and the purchase
+    /// must be null, and the error's message must end with a period.
     ///
     /// # Panics
-    /// Panics if something was refunded.
+    /// Panics if something was refunded, or if there is not exactly one such error.
     #[must_use]
     pub fn refused_as(&self) -> (&str, &str) {
         let is_empty = self.outcome.is_none() && self.refund.is_none() && self.purchase.is_none();
-        assert!(is_empty, "it was not refused: {self:#?}");
+        assert!(is_empty, "the refund was not refused: {self:#?}");
         let error = only_error(&self.user_errors);
         assert!(error.message.ends_with('.'), "{error:#?}");
         (&error.code, error.path.last().map_or("", String::as_str))

@@ -8,7 +8,7 @@ use super::{UserError, only_error};
 use crate::Client;
 use crate::bank::{is_correct, kind};
 
-/// The selection of all three mutations.
+/// The fields that `startTestSession`, `saveAnswers` and `submitTestSession` select.
 pub const SESSION: &str = "session { id status attemptNumber startedAt expiresAt submittedAt answerSequence
     questions { slot kind stem options { id text } answer { optionIds numericValue text } flagged
                 correctOptionIds correctValue tolerance correctTexts caseSensitive explanation marks }
@@ -16,17 +16,17 @@ pub const SESSION: &str = "session { id status attemptNumber startedAt expiresAt
   resumed superseded userErrors { __typename code message path ... on AnswersError { slots }
                                   ... on AttemptsExhaustedError { maxAttempts } }";
 
-/// The payload of the three mutations.
+/// The payload of `startTestSession`, `saveAnswers` and `submitTestSession`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SittingPayload {
-    /// The sitting. `None` if it was not found.
+    /// The sitting. `None` if the server did not find it.
     pub session: Option<Session>,
-    /// Whether a start found the sitting open.
+    /// Whether `startTestSession` found an open sitting and resumed it.
     pub resumed: bool,
-    /// The slots that keep an answer of a later batch.
+    /// The slots of the batch that keep the answer of a batch with a greater sequence.
     pub superseded: Vec<i64>,
-    /// The reasons why the request was refused.
+    /// The user errors. If there are any, the request was refused.
     pub user_errors: Vec<UserError>,
 }
 
@@ -34,7 +34,7 @@ pub struct SittingPayload {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
-    /// The global id.
+    /// The global id of the sitting.
     pub id: String,
     /// The status, such as `IN_PROGRESS`.
     pub status: String,
@@ -42,15 +42,15 @@ pub struct Session {
     pub attempt_number: i64,
     /// The time when the sitting began.
     pub started_at: String,
-    /// Its deadline.
+    /// The deadline of the sitting.
     pub expires_at: String,
-    /// The time when the sitting ended.
+    /// The time when the sitting ended. `None` while it is open.
     pub submitted_at: Option<String>,
     /// The greatest sequence of a saved batch.
     pub answer_sequence: i64,
-    /// Its questions, by slot.
+    /// The questions of the sitting, in the order of their slots.
     pub questions: Vec<Question>,
-    /// Its result, once it is over.
+    /// The result of the sitting. `None` while it is open.
     pub result: Option<SessionResult>,
 }
 
@@ -62,36 +62,36 @@ pub struct Question {
     pub slot: i64,
     /// The kind, such as `NUMERIC`.
     pub kind: String,
-    /// The text.
+    /// The text of the question.
     pub stem: String,
     /// The options in the order that the learner sees.
     pub options: Vec<Choice>,
-    /// The saved answer.
+    /// The saved answer. `None` if no answer is saved.
     pub answer: Option<GivenAnswer>,
     /// Whether the learner flagged the question.
     pub flagged: bool,
-    /// The key, where it may be shown.
+    /// The global ids of the correct options. `None` if the learner may not see the key.
     pub correct_option_ids: Option<Vec<String>>,
-    /// The key, where it may be shown.
+    /// The correct number. `None` if the learner may not see the key.
     pub correct_value: Option<String>,
-    /// The tolerance of the key, where it may be shown.
+    /// The tolerance of the correct number. `None` if the learner may not see the key.
     pub tolerance: Option<String>,
-    /// The accepted texts, where they may be shown.
+    /// The accepted texts. `None` if the learner may not see the key.
     pub correct_texts: Option<Vec<String>>,
-    /// Whether case counts in the accepted texts, where they may be shown.
+    /// Whether case counts in the accepted texts. `None` if the learner may not see the key.
     pub case_sensitive: Option<bool>,
-    /// The explanation of the key, where it may be shown.
+    /// The explanation of the key. `None` if the learner may not see it.
     pub explanation: Option<String>,
-    /// The marks for the answer, where they may be shown.
+    /// The marks for the answer. `None` if the learner may not see them.
     pub marks: Option<String>,
 }
 
 /// An option of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Choice {
-    /// The global id.
+    /// The global id of the option.
     pub id: String,
-    /// The text.
+    /// The text of the option.
     pub text: String,
 }
 
@@ -111,11 +111,11 @@ pub struct GivenAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionResult {
-    /// The marks.
+    /// The sum of the marks.
     pub score: String,
-    /// The marks for a paper without a mistake.
+    /// The sum of the marks if all answers are correct.
     pub max_score: String,
-    /// The score as a percentage of the greatest score.
+    /// The score as a percentage of the maximum score.
     pub percentage: String,
     /// The number of correct answers.
     pub correct: i64,
@@ -123,42 +123,42 @@ pub struct SessionResult {
     pub wrong: i64,
     /// The number of questions without an answer.
     pub unanswered: i64,
-    /// The time from the start to the end.
+    /// The time from the start to the end of the sitting, in seconds.
     pub time_taken_seconds: i64,
 }
 
 impl SittingPayload {
-    /// The sitting.
+    /// Returns the sitting.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if the payload has no sitting.
     #[must_use]
     pub fn session(&self) -> &Session {
         self.session.as_ref().unwrap_or_else(|| panic!("no sitting: {self:#?}"))
     }
 
-    /// The global id of the sitting.
+    /// Returns the global id of the sitting.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.session().id
     }
 
-    /// The questions of the sitting.
+    /// Returns the questions of the sitting.
     #[must_use]
     pub fn questions(&self) -> &[Question] {
         &self.session().questions
     }
 
-    /// The result of the sitting.
+    /// Returns the result of the sitting.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if the payload has no sitting, or the sitting has no result.
     #[must_use]
     pub fn result(&self) -> &SessionResult {
         self.session().result.as_ref().unwrap_or_else(|| panic!("no result: {self:#?}"))
     }
 
-    /// The one error.
+    /// Returns the only user error.
     #[must_use]
     pub fn error(&self) -> &UserError {
         only_error(&self.user_errors)
@@ -182,7 +182,7 @@ impl Client {
         self.mutate(&document, "saveAnswers", &input).await
     }
 
-    /// Submits a sitting, perhaps with a last batch of answers.
+    /// Submits a sitting. `last` is the sequence and the answers of a last batch, if there is one.
     pub async fn submit_session(&self, session: &str, last: Option<(i64, Value)>) -> SittingPayload {
         let document = format!(
             "mutation ($input: SubmitTestSessionInput!) {{ submitTestSession(input: $input) {{ {SESSION} }} }}"
@@ -197,19 +197,19 @@ impl Client {
     }
 }
 
-/// The way in which a test answers a question.
+/// Whether a test gives a right or a wrong answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tries {
-    /// With the key.
+    /// A correct answer.
     Right,
-    /// With a wrong answer.
+    /// A wrong answer.
     Wrong,
 }
 
-/// Makes an answer to a question of [`TestApp::bank`](crate::TestApp::bank), as `AnswerInput`.
+/// Returns an answer to a question of [`TestApp::bank`](crate::TestApp::bank), as JSON of `AnswerInput`.
 ///
 /// # Panics
-/// Panics if the question is of another bank.
+/// Panics if the question is not from such a bank.
 #[must_use]
 pub fn answer(question: &Question, tries: Tries) -> Value {
     let number: i64 = question.stem.trim_start_matches("Question ").parse().expect("a question of the bank");
@@ -219,7 +219,7 @@ pub fn answer(question: &Question, tries: Tries) -> Value {
         return json!({ "slot": slot, "numericValue": value });
     }
     if kind(number) == QuestionKind::ShortAnswer {
-        // Nobody writes the number in this form, so a test can tell a response with the key from one with the answer.
+        // The unusual case and spaces let a test tell the learner's answer from the key in a response.
         let word = if tries == Tries::Right { " zEUGMA " } else { "zEUGM" };
         return json!({ "slot": slot, "text": format!("{word} {number}") });
     }
@@ -236,7 +236,7 @@ pub fn answer(question: &Question, tries: Tries) -> Value {
         .iter()
         .filter(|option| is_correct(number, position(option)) == (tries == Tries::Right));
     let ids: Vec<&String> = chosen.map(|option| &option.id).collect();
-    // A single choice takes one option. A wrong answer to a multiple choice is all the others.
+    // An answer to a single choice has one option. A wrong answer to a multiple choice has all incorrect options.
     let most = if kind(number) == QuestionKind::SingleChoice { 1 } else { ids.len() };
     json!({ "slot": slot, "optionIds": ids[..most] })
 }

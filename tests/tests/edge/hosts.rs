@@ -1,4 +1,4 @@
-//! Checks the host that a request names.
+//! Checks that a request over HTTP/1.1 must name exactly one valid host.
 
 use jishu_tests::{Backend, TestApp};
 use tokio::io::AsyncWriteExt;

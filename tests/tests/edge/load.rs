@@ -1,4 +1,4 @@
-//! More requests at once than the server accepts.
+//! Sends more requests at once than the server accepts.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ async fn of_300_requests_at_once_the_excess_is_refused_at_once() {
     let flags = &["--max-requests=32", "--database-connections=1"];
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let learner = app.learner("Asha").await;
-        // The only connection for reading is taken, so every admitted request waits.
+        // The test takes the only connection for reading, so every admitted request waits.
         let taken = app.services.database.reader().pool().begin().await.unwrap();
         let started = Instant::now();
         let requests = (0..300).map(|_| {
@@ -35,7 +35,8 @@ async fn of_300_requests_at_once_the_excess_is_refused_at_once() {
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Health checks are never refused. A busy pool does not make them report a dead database.
+        // The limit of requests does not apply to health checks. They report a healthy database even if its pool is
+        // busy.
         for path in ["/health/live", "/health/ready"] {
             assert_eq!(app.http().get(app.url(path)).send().await.unwrap().status(), 200);
         }

@@ -1,4 +1,4 @@
-//! Rows that somebody locked and forgot. Requests that do not need these rows must not wait for them.
+//! Somebody has locked rows and has not committed. Requests that do not need these rows must not wait for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,17 +9,17 @@ use jishu_tests::{Backend, Client, Session, TestApp, TestCourse, Tries, answer};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 
-/// A request that is faster than this counts as fast, because the machine runs other tests too. Before the fix, a
-/// request beside a lock took 5 to 10 seconds.
+/// A request that takes less time than this counts as fast. The limit is generous, because the machine runs other tests
+/// too. When requests waited for the locks of others, they took 5 to 10 seconds.
 const MAX_FAST_REQUEST_TIME: Duration = Duration::from_secs(1);
 
-/// Number of purchases that the client of the locked row sends at once.
+/// Number of purchases that are sent at once and wait for a locked row.
 const PURCHASES_AT_ONCE: usize = 40;
 
 const BUY: &str =
     "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated } }";
 
-/// A console with an uncommitted change of users.
+/// A connection to the database with an uncommitted change, as an operator may have at a console.
 struct Console(DatabaseConnection);
 
 impl Console {
@@ -27,7 +27,7 @@ impl Console {
         Self::run(app, &format!("UPDATE users SET status = 'active' {condition}")).await
     }
 
-    /// Runs a statement and does not commit.
+    /// Opens a connection, and runs a statement on it in a transaction that is not committed.
     async fn run(app: &TestApp, statement: &str) -> Self {
         let mut options = ConnectOptions::new(&app.database_url);
         options.max_connections(1).min_connections(1);
@@ -43,12 +43,13 @@ impl Console {
     }
 }
 
-/// A learner who owns a subject, has an open sitting in it, and can still buy the others.
+/// A learner whose requests need no locked row. The learner owns a subject, has an open sitting of it, and can buy more
+/// subjects.
 struct Undisturbed {
     client: Client,
     course: TestCourse,
     session: Session,
-    /// Numbers of subjects and batches that were used.
+    /// The number of subjects and batches that the measurements have used so far.
     used: usize,
 }
 
@@ -84,7 +85,8 @@ impl Undisturbed {
         assert_eq!(bought.text("/purchase/outcome"), "CREATED");
     }
 
-    /// Measures a read, a save and a purchase: each time is the median of three.
+    /// Measures a read, a save and a purchase three times. Returns the median of each. Without purchases, the last time
+    /// is zero.
     async fn times(&mut self, with_purchases: bool) -> [Duration; 3] {
         let mut times = [const { Vec::new() }; 3];
         for _ in 0..3 {
@@ -121,8 +123,8 @@ fn assert_undisturbed(before: [Duration; 3], during: [Duration; 3]) {
     }
 }
 
-/// Asserts that each failed request says "not now", and nothing else. A request that waited in several queues may also have
-/// exceeded its own time limit.
+/// Asserts that each response is the error `OVERLOADED` or `TIMEOUT`, which both mean "not now". A request that waits
+/// in several queues may exceed its own time limit first.
 fn assert_not_now(answers: &[Value]) {
     for answer in answers {
         let code = answer["errors"][0]["extensions"]["code"].as_str();
@@ -151,14 +153,15 @@ async fn a_locked_row_holds_up_nobody_else(app: Arc<TestApp>) {
     assert_eq!(buyer.run(cards).await.number("/viewer/mockTestAttempts/totalCount"), 5);
 }
 
-/// Purchases after the lock is gone. An earlier purchase may have finished although its client gave up, so the outcome
-/// may also be `EXISTING`.
+/// Purchases after the lock is released. An earlier purchase may have succeeded although its client got an error, so
+/// the outcome may be `EXISTING`.
 async fn buys(buyer: &Client, input: Value) {
     let bought = buyer.run_with(BUY, input).await;
     assert!(["CREATED", "EXISTING"].contains(&bought.text("/purchase/outcome")), "{:#}", bought.body);
 }
 
-/// Locks the rows of all users, like an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
+/// Locks the rows of all users, as an UPDATE without WHERE does. Nobody can buy meanwhile, but everybody can read and
+/// save.
 async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
     let mut other = Undisturbed::new(&app).await;
     let mut buyers = Vec::new();
@@ -180,8 +183,8 @@ async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
     buys(&buyers[0], input(&other.course, 0)).await;
 }
 
-/// Locks rows other than users: a subject that is bought or sat for the first time, and an e-mail address that is being
-/// registered.
+/// Locks other rows than those of users. First a subject that others buy, then a subject whose test others start for
+/// the first time, then an e-mail address that others register.
 async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     let mut other = Undisturbed::new(&app).await;
     app.bank(other.course.subject_rows[11], 4).await;
@@ -189,7 +192,7 @@ async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     for number in 0..PURCHASES_AT_ONCE {
         buyers.push(app.staff(&format!("Buyer{number}"), Role::Learner).await);
     }
-    // Each learner has a card of a test that nobody has started.
+    // Each buyer gets a card of a test that nobody has started.
     let mut cards = Vec::new();
     for buyer in &buyers {
         let document = "mutation ($input: PurchaseInput!) { purchase(input: $input) {
@@ -243,7 +246,7 @@ async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     buys(&buyers[0], input(&other.course, 10)).await;
 }
 
-/// A statement may take half of these seconds, so the purchases of the test give up soon.
+/// Flags of the server. A statement may take half of these 4 seconds, so the purchases of the test give up soon.
 const FLAGS: &[&str] = &["--request-seconds=4"];
 
 macro_rules! on_servers {

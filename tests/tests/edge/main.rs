@@ -1,6 +1,6 @@
-//! Attacks and faults over real sockets. They must not affect other clients of the server.
+//! Attacks and faults over real sockets. The tests check that other clients of the server are not affected.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic at the first failure")]
 
 mod browsers;
 mod hosts;

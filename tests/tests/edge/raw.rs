@@ -1,4 +1,4 @@
-//! Connections to which a test writes byte by byte.
+//! TCP connections to which a test writes bytes as it likes.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ pub(crate) async fn connect(address: &str) -> TcpStream {
     TcpStream::connect(address).await.expect("the server listens")
 }
 
-/// Sends `fast` at once. Then repeats `slow` at one byte each 50 ms until the server closes the connection. Returns the
-/// text that the server sent, and the time until it closed.
+/// Sends `fast` at once. Then sends `slow` again and again, one byte each 50 ms, until the server closes the
+/// connection. The task returns the text that the server sent, and the time until the server closed the connection.
 pub(crate) async fn trickle(address: &str, fast: &str, slow: &'static str) -> JoinHandle<(String, Duration)> {
     let started = Instant::now();
     let (mut reader, mut writer) = connect(address).await.into_split();
@@ -23,7 +23,7 @@ pub(crate) async fn trickle(address: &str, fast: &str, slow: &'static str) -> Jo
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 writer.write_all(&[byte]).await?;
             }
-            // With nothing to send, the connection stays open until the other side closes it.
+            // If `slow` is empty, the connection stays open until the server closes it.
             std::future::pending::<io::Result<()>>().await
         });
         let said = read_to_close(&mut reader).await;
@@ -32,7 +32,7 @@ pub(crate) async fn trickle(address: &str, fast: &str, slow: &'static str) -> Jo
     })
 }
 
-/// Reads until the server closes the connection. A reset counts as a close.
+/// Reads until the server closes the connection, and returns the text. A reset counts as a close.
 pub(crate) async fn read_to_close(reader: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut said = Vec::new();
     let mut buffer = [0; 4_096];
@@ -44,7 +44,7 @@ pub(crate) async fn read_to_close(reader: &mut (impl AsyncReadExt + Unpin)) -> S
     }
 }
 
-/// Asks for the health of the server and returns the head and the body of the response. The connection stays open.
+/// Sends a health check, and returns the head and the body of the response. The connection stays open.
 pub(crate) async fn ask(stream: &mut TcpStream) -> io::Result<String> {
     stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n").await?;
     let mut said = Vec::new();

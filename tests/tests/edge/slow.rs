@@ -1,4 +1,4 @@
-//! Clients that send slowly, read slowly, or do not leave.
+//! Clients that send slowly, read slowly, or keep their connections open.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use crate::raw::{ask, connect, read_to_close, trickle};
 
 const HEAD: &str = "POST /graphql HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
 
-/// Opens 60 connections: 20 trickle the head of a request, 20 trickle its body, and 20 send nothing.
+/// Opens 60 connections: 20 send the head of a request byte by byte, 20 send its body byte by byte, and 20 send
+/// nothing. Each task returns the response, and the time until the server closed the connection.
 async fn sixty_slow_ones(app: &TestApp) -> Vec<JoinHandle<(String, Duration)>> {
     let body = format!("{HEAD}content-length: 100000\r\n\r\n");
     let mut all = Vec::new();
@@ -109,7 +110,7 @@ async fn excess_connections_wait_for_a_permit() {
     .await;
 }
 
-/// The other client uses 127.0.0.2, which is another address of this machine.
+/// The second client of the test uses 127.0.0.2, which is another address of this machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_cannot_take_all_permits() {
     let flags = &["--max-connections=10", "--max-connections-per-address=4"];
@@ -131,7 +132,10 @@ async fn one_client_cannot_take_all_permits() {
         drop(mine.pop());
         let started = Instant::now();
         while ask(&mut connect(app.address()).await).await.is_err() {
-            assert!(started.elapsed() < Duration::from_secs(5), "the permit did not become free");
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "the closed connection did not free its permit"
+            );
         }
     })
     .await;
@@ -147,7 +151,7 @@ async fn http2_is_served_and_closed_when_idle() {
             assert_eq!((answer.version(), answer.status().as_u16()), (reqwest::Version::HTTP_2, 200));
             tokio::time::sleep(Duration::from_millis(1_200)).await;
         }
-        // Sends a preface, settings and pings, but never a request.
+        // This client sends a preface, settings and pings, but never a request.
         let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
         let ping = "\0\0\u{8}\u{6}\0\0\0\0\0abcdefgh";
         let (_, after) = trickle(app.address(), preface, ping).await.await.unwrap();
@@ -156,7 +160,7 @@ async fn http2_is_served_and_closed_when_idle() {
     .await;
 }
 
-/// A client sends 64 MB of bodies that all lack their last byte.
+/// A client sends 64 bodies of 1 MiB, each without its last byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_cannot_take_all_memory_for_bodies() {
     const BYTES: usize = 1_048_576;
@@ -173,7 +177,7 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
         for _ in 0..64 {
             unfinished.push(unfinished_body().await);
         }
-        // A body of half a megabyte fits as soon as one of the unfinished bodies is missing.
+        // A body of half a megabyte fits into the client's share of the memory only if an unfinished body is gone.
         let query = format!("{{\"query\":\"{{__typename}}\"}}{}", " ".repeat(BYTES / 2));
         let asked = format!("{HEAD}connection: close\r\ncontent-length: {}\r\n\r\n{query}", query.len());
         let ask_from = async |from: &str| {
@@ -183,7 +187,7 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
             let _ = stream.write_all(asked.as_bytes()).await;
             read_to_close(&mut stream).await
         };
-        // The server may not have read all bodies yet, so the request may find room and succeed. Then the test sends
+        // The server may not have read all bodies yet, so there may be memory for the request. Then the test sends
         // another unfinished body and waits longer.
         let mut pause = Duration::from_millis(50);
         loop {
@@ -200,7 +204,10 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
         drop(unfinished);
         let started = Instant::now();
         while !ask_from("127.0.0.1").await.starts_with("HTTP/1.1 200 ") {
-            assert!(started.elapsed() < Duration::from_secs(40), "the memory did not become free");
+            assert!(
+                started.elapsed() < Duration::from_secs(40),
+                "the closed connections did not free their memory"
+            );
         }
     })
     .await;

@@ -11,13 +11,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::raw::{connect, read_to_close};
 use crate::routes::serve;
 
-/// Sends a request over HTTP/2 and waits for the head of the response. The client accepts `window` bytes of its body.
+/// Sends a request over HTTP/2 and waits for the head of the response. The client accepts `window` bytes of the
+/// response's body.
 async fn ask_over_http2(address: &str, window: u8) -> TcpStream {
     let path = b"/graphql?query=%7B__schema%7Btypes%7Bname%7D%7D%7D";
     let mut asked = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    // SETTINGS_INITIAL_WINDOW_SIZE.
+    // A frame SETTINGS with SETTINGS_INITIAL_WINDOW_SIZE.
     asked.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, window]);
-    // HEADERS of stream 1, with END_STREAM and END_HEADERS: GET, http, a path and an authority.
+    // A frame HEADERS of stream 1, with END_STREAM and END_HEADERS: GET, http, a path and an authority.
     let length = u8::try_from(path.len()).unwrap();
     asked.extend([0, 0, length + 8, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 4, length]);
     asked.extend(path);
@@ -55,7 +56,7 @@ async fn a_stop_does_not_wait_for_them() {
     assert!(stopped < Duration::from_secs(6), "the drain deadline is 60 s, and it took {stopped:?}");
 }
 
-/// The client reads about 3 kB a second. Each read is progress, but it is too slow.
+/// The client reads about 3 kB a second. Each read is progress, but the rate is below the minimum.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_reads_a_little_at_a_time_is_too_slow() {
     // The body is larger than the system's buffers for a socket.
@@ -98,6 +99,9 @@ async fn a_client_that_reads_steadily_is_fast_enough() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let head = stream.read_to_end(&mut taken).await.unwrap();
-    assert!((100..2_000).contains(&head), "the rest is not as long as a head: {head}");
+    assert!(
+        (100..2_000).contains(&head),
+        "the response must have 100 to 2,000 bytes besides its body, not {head}"
+    );
     server.stop().await;
 }

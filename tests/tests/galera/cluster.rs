@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jishu_tests::process::{as_user, give_folders, run};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
 
-/// Debian's package `galera-4`, which `mariadb-server` depends on.
+/// The library of Galera, from Debian's package `galera-4`. Debian's `mariadb-server` depends on this package.
 const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
 const USER: &str = "mysql";
 
@@ -24,16 +24,17 @@ pub(crate) struct Node {
     child: Child,
 }
 
-/// The counters of a node since its start.
+/// The counters of conflicts with other nodes, since the start of a node.
 pub(crate) struct Conflicts {
     /// Number of this node's transactions that failed at COMMIT, because another node had changed the same rows first.
     pub(crate) certification_failures: i64,
-    /// Number of this node's transactions that were aborted before COMMIT, because another node's needed their locks.
+    /// Number of this node's transactions that were aborted before COMMIT, because a transaction of another node needed
+    /// their locks.
     pub(crate) brute_force_aborts: i64,
 }
 
 impl Cluster {
-    /// Starts the first node. The others then join one by one, and each copies its data.
+    /// Starts the first node. The other nodes then join one by one, and each copies the data of the cluster.
     pub(crate) async fn start(size: usize, folder: &Path) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
         for number in 0..size {
@@ -114,7 +115,7 @@ impl Node {
         }
     }
 
-    /// The URL of the database that all nodes share.
+    /// Returns the URL of the database `jishu` on this node. All nodes share its data.
     pub(crate) fn url(&self) -> String {
         format!("mysql://root@127.0.0.1:{}/jishu", self.ports.client)
     }
@@ -160,9 +161,9 @@ struct Ports {
     client: u16,
     /// The port for the traffic between the nodes.
     group: u16,
-    /// The port that sends the missed writes to a node that rejoins.
+    /// The port at which a node that rejoins receives the writes that it missed.
     missed: u16,
-    /// The port through which a new node copies all data.
+    /// The port at which a new node receives a copy of all data.
     copy: u16,
 }
 

@@ -1,11 +1,11 @@
-//! Starts a Galera cluster of three nodes, and a server on each node. Learners purchase through all three servers at
-//! once.
+//! Tests with a Galera cluster of three nodes, and a jishu server on each node. Learners purchase and sit tests through
+//! all three servers at once.
 //!
-//! The test command skips these tests, because they need the distribution's MariaDB with Galera. To run them:
-//! `TEST_DATABASES=mariadb tests/run --test galera -- --ignored --nocapture --test-threads 1`.
-//! `GALERA_ROUNDS` sets how many learners each storm has (30).
+//! `tests/run` skips these tests, because they need the distribution's MariaDB with Galera. This command runs them:
+//! `TEST_DATABASES=mariadb tests/run --test galera -- --ignored --nocapture --test-threads 1`. `GALERA_ROUNDS` sets the
+//! number of rounds of each test. The default is 30.
 
-#![expect(clippy::expect_used, reason = "a test ends where it fails")]
+#![expect(clippy::expect_used, reason = "a test may panic at the first failure")]
 
 mod cluster;
 mod sittings;

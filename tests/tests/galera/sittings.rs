@@ -27,8 +27,8 @@ fn id(payload: &SittingPayload) -> String {
     payload.id().to_owned()
 }
 
-/// Starts one card on all nodes at once, and checks that one sitting opens. Then two nodes save batches while the third
-/// ends the sitting, and all acknowledged batches must be scored.
+/// In each round, starts a sitting of one card on all nodes at once, and checks that exactly one sitting opens. Then
+/// two nodes save batches while the third node ends the sitting. All acknowledged batches must be scored.
 pub(crate) async fn acknowledged(world: &World) {
     let (mut taken, mut refused, mut lost) = (0, 0, Vec::new());
     let learner = world.learner("Sitter", 0).await;
@@ -42,7 +42,7 @@ pub(crate) async fn acknowledged(world: &World) {
             started.iter().map(|it| (id(it), it.session().attempt_number, it.resumed)).collect();
         assert_eq!(sessions.len(), 1, "the starts made several sittings: {told:?}");
         let starts = told.iter().filter(|(_, _, resumed)| !resumed).count();
-        assert_eq!(starts, 1, "not exactly one request started the sitting: {told:?}");
+        assert_eq!(starts, 1, "exactly one request must start the sitting: {told:?}");
 
         let session = sessions.first().expect("one");
         let questions = started[0].questions();
@@ -66,6 +66,6 @@ pub(crate) async fn acknowledged(world: &World) {
         refused += saved.len() - acknowledged;
     }
     world.assert_sittings_right().await;
-    eprintln!("{} sittings: {taken} batches were taken, {refused} came too late", rounds());
+    eprintln!("{} sittings: {taken} batches were saved, {refused} came too late", rounds());
     assert_eq!(lost, [], "acknowledged answers were not scored (round, acknowledged, scored)");
 }

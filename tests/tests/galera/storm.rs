@@ -1,4 +1,4 @@
-//! The same learners purchase through all nodes.
+//! Purchases of the same learners through all nodes at once.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn rounds() -> usize {
     std::env::var("GALERA_ROUNDS").map_or(30, |rounds| rounds.parse().expect("a number"))
 }
 
-/// All callers buy the same subjects.
+/// In each round, 64 calls of one learner buy the same two subjects at once, spread over all nodes.
 pub(crate) async fn identical(world: &World) {
     let mut longest = Duration::ZERO;
     for round in 0..rounds() {
@@ -29,7 +29,7 @@ pub(crate) async fn identical(world: &World) {
     eprintln!("{} rounds of {CALLERS} identical purchases, slowest call {longest:?}", rounds());
 }
 
-/// Each caller buys some of the same three subjects.
+/// In each round, 64 calls of one learner buy different selections of the same three subjects, spread over all nodes.
 pub(crate) async fn overlapping(world: &World) {
     let mut longest = Duration::ZERO;
     for round in 0..rounds() {
@@ -37,12 +37,13 @@ pub(crate) async fn overlapping(world: &World) {
         let inputs = (0..CALLERS).map(|caller| selection(world, caller + round)).collect();
         let calls = all_at_once(&learner, inputs).await;
         longest = longest.max(slowest(&calls));
-        assert_eq!(created(&calls), 150, "not every card was created for exactly one caller");
+        assert_eq!(created(&calls), 150, "each card must be created by exactly one call");
     }
     eprintln!("{} rounds of {CALLERS} overlapping purchases, slowest call {longest:?}", rounds());
 }
 
-/// Sends requests with the same idempotency keys to all nodes at once. All requests of one key must get one response.
+/// Sends requests with the same idempotency keys to all nodes at once, and then once more. All requests with the same
+/// key must get the same response.
 pub(crate) async fn keyed(world: &World) {
     const REQUESTS: usize = 8;
     let mut longest = Duration::ZERO;
@@ -73,7 +74,8 @@ pub(crate) async fn keyed(world: &World) {
     eprintln!("{} rounds of {CALLERS} purchases under {REQUESTS} keys, slowest call {longest:?}", rounds());
 }
 
-/// Checks that the next node shows what one node has acknowledged, although the next node is behind with many other rows.
+/// Each learner buys on one node after the other. Checks that the next node shows what a node has acknowledged,
+/// although the next node is behind with many other rows.
 pub(crate) async fn one_after_the_other(world: &World) {
     let (bulk, stop) = world.keep_the_others_behind();
     let learners = (0..4).map(async |learner| {

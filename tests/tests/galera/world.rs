@@ -1,4 +1,4 @@
-//! The cluster, a server on each node and a catalogue. Also checks what must be true afterwards.
+//! The cluster, a server on each node and a catalogue. Also checks the rows of all nodes after a storm.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ pub(crate) const NODES: usize = 3;
 pub(crate) const QUESTIONS: i64 = 24;
 
 pub(crate) struct World {
-    /// Global ids.
+    /// The global id of the course. `subjects` has the global ids of its subjects.
     pub(crate) course: String,
     pub(crate) subjects: Vec<String>,
     servers: Vec<ServerProcess>,
@@ -33,7 +33,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts all three servers at once. Each of them runs the migrations.
+    /// Starts the cluster, then all three servers at once, each of which runs the migrations. Writes the catalogue.
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cluster = Cluster::start(NODES, folder.path()).await;
@@ -95,7 +95,8 @@ impl World {
         connection.close().await.expect("closing");
     }
 
-    /// Connects to the database of a node, without its server. Reads see everything that the cluster has committed.
+    /// Connects to the database of a node directly. Each read waits until the node has applied everything that the
+    /// cluster has committed.
     async fn connect(&self, node: usize) -> DatabaseConnection {
         let connection = self.cluster.nodes[node].connect("jishu").await.expect("the node answers");
         connection.execute_unprepared("SET SESSION wsrep_sync_wait = 1").await.expect("a variable of Galera");
@@ -118,8 +119,8 @@ impl World {
         (0..NODES).map(|node| client(node, Some(token.to_owned()))).collect()
     }
 
-    /// Inserts rows by the thousand on one node until told to stop. The other nodes apply them slowly, and later commits
-    /// must wait behind them. The task returns the number of inserts.
+    /// Starts a task that inserts rows by the thousand on one node until the returned flag is set. The other nodes
+    /// apply these rows slowly, and later commits must wait behind them. The task returns the number of inserts.
     pub(crate) fn keep_the_others_behind(&self) -> (JoinHandle<usize>, Arc<AtomicBool>) {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, connecting) = (Arc::clone(&stop), self.cluster.nodes[0].url());
@@ -139,14 +140,15 @@ impl World {
         (bulk, stop)
     }
 
-    /// Checks on each node that no purchase is duplicated or incomplete, and that all nodes have the same rows.
+    /// Checks on each node that no purchase is duplicated or incomplete, and that all nodes have the same purchases and
+    /// cards.
     pub(crate) async fn assert_right(&self) {
         let mut all = Vec::new();
         for node in 0..NODES {
             let connection = self.connect(node).await;
             for (rule, violations) in [
                 (
-                    "a card twice",
+                    "a card that exists twice",
                     "SELECT COUNT(*) FROM (SELECT 1 FROM mock_test_attempts c JOIN entitlements e ON \
                      e.purchase_id = c.purchase_id AND e.subject_id = c.subject_id WHERE e.ended_at IS NULL \
                      GROUP BY c.user_id, c.subject_id, c.test_number HAVING COUNT(*) > 1) twice",
@@ -157,18 +159,18 @@ impl World {
                      subject_id HAVING COUNT(*) > 1) twice",
                 ),
                 (
-                    "an entitlement without exactly its cards",
+                    "an entitlement with another number of cards than it granted",
                     "SELECT COUNT(*) FROM entitlements e WHERE e.test_cards <> (SELECT COUNT(*) FROM \
                      mock_test_attempts c WHERE c.purchase_id = e.purchase_id AND c.subject_id = e.subject_id \
                      AND c.user_id = e.user_id)",
                 ),
                 (
-                    "a purchase that does not cost what its subjects cost",
+                    "a purchase with a cost that is not the sum of its subjects' prices",
                     "SELECT COUNT(*) FROM purchases p WHERE p.cost <> COALESCE((SELECT SUM(e.price_paid) FROM \
                      entitlements e WHERE e.purchase_id = p.id), -1)",
                 ),
                 (
-                    "a purchase without its one audit event",
+                    "a purchase without exactly one audit event",
                     "SELECT COUNT(*) FROM purchases p WHERE 1 <> (SELECT COUNT(*) FROM audit_events a WHERE \
                      a.target_type = 'purchases' AND a.target_id = p.id)",
                 ),
@@ -202,24 +204,25 @@ impl World {
         );
     }
 
-    /// Checks on each node that every attempt has one sitting, that all sittings are over, and that each is counted.
+    /// Checks on each node that each card has as many sittings as used attempts, and that all sittings have ended. Each
+    /// start and each end must have an audit event, and the topic totals must add up to the scores.
     pub(crate) async fn assert_sittings_right(&self) {
         for node in 0..NODES {
             let connection = self.connect(node).await;
             for (rule, violations) in [
                 (
-                    "a card whose attempts are not its sittings",
+                    "a card with another number of sittings than used attempts",
                     "SELECT COUNT(*) FROM mock_test_attempts c WHERE c.attempts_used <> (SELECT COUNT(*) FROM \
                      test_sessions s WHERE s.mock_test_attempt_id = c.id)",
                 ),
                 ("a sitting that is open", "SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1"),
                 (
-                    "a start or an end without its one event",
+                    "a start or an end without exactly one audit event",
                     "SELECT COUNT(*) FROM mock_test_attempts c WHERE 2 * c.attempts_used <> (SELECT COUNT(*) FROM \
                      audit_events a WHERE a.target_type = 'mock_test_attempts' AND a.target_id = c.id)",
                 ),
                 (
-                    "marks that are not those of the topics",
+                    "scores with another sum than the topic totals",
                     "SELECT COUNT(*) FROM (SELECT (SELECT COALESCE(SUM(score), 0) FROM test_sessions) <> (SELECT \
                      COALESCE(SUM(score), 0) FROM topic_totals) AS differ) sums WHERE differ",
                 ),
@@ -239,8 +242,8 @@ impl World {
         }
     }
 
-    /// Prints the conflicts between the nodes, the retries they caused, and how many transactions the cluster aborted
-    /// without an error message.
+    /// Prints the conflicts between the nodes, the retries that they caused, and how many transactions the cluster
+    /// aborted without an error message. Panics if the log of a server contains an error.
     pub(crate) async fn tell_conflicts(&self) {
         for (number, (node, server)) in self.cluster.nodes.iter().zip(&self.servers).enumerate() {
             let log = server.log();
@@ -249,7 +252,7 @@ impl World {
             let Conflicts { certification_failures, brute_force_aborts } = node.conflicts().await;
             eprintln!(
                 "node {number}: {certification_failures} certification failures, {brute_force_aborts} brute-force \
-                 aborts, {retries} transactions run again, {silent} of them ended in silence"
+                 aborts, {retries} retries, {silent} transactions aborted without an error"
             );
             assert!(!log.contains("ERROR"), "{log}");
         }

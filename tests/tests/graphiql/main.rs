@@ -1,9 +1,9 @@
 //! Tests of the GraphiQL page in a browser.
 //!
-//! They need Chromium and its chromedriver. Without them, or if the server was built without the page, a test says so
-//! and passes. With `JISHU_BROWSER_TESTS=required` it fails instead.
+//! The tests need Chromium and its chromedriver. If one of them is missing, or the server was built without the page, a
+//! test says so and passes. With `JISHU_BROWSER_TESTS=required` it fails instead.
 
-// A walk through all tabs is one future, and its type is deep.
+// A test that opens all tabs is one deeply nested future, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
@@ -83,7 +83,7 @@ async fn cards_bought_in_one_window_arrive_at_the_subscription_of_another() {
             page.response_line("\"CREATED\"").await;
             page.assert_no_complaints().await;
 
-            // GraphiQL shows the latest card only.
+            // GraphiQL shows only the latest event of a subscription, here the card with the number 50.
             page.client.switch_to_window(watching).await.unwrap();
             page.response_line("\"Physics\"").await;
             page.response_line("50").await;

@@ -1,7 +1,7 @@
-//! The code for frontends in `payments.md`, in a browser. It is taken from the document and runs unchanged.
+//! Runs the code for frontends from `api/docs/payments.md` in a browser, unchanged.
 //!
-//! The scripts of the providers live at the providers, and a test loads nothing from there. So a stand-in plays the form: it
-//! takes what the provider's script takes, lets the fake be paid, and gives back what the provider's script gives back.
+//! A test loads no scripts from the providers. A stand-in takes the place of the provider's script: it takes the same
+//! arguments, pays at the fake provider, and returns the same values.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use super::browser::{Browser, Page};
 
 const DOCUMENT: &str = include_str!("../../../api/docs/payments.md");
 
-/// A page of a platform.
+/// The HTML of a frontend's page.
 const PAGE: &str = r#"<!DOCTYPE html><title>Shop</title><link rel="icon" href="data:,"><div id="payment"></div><button id="pay">Pay</button>
 <script>STAND_IN</script><script type="module" src="/page.js"></script>"#;
 
-/// What the script of the page has around the code of the document. It is a file of its own, because a comment of the code
-/// names an element that would end it in a page.
+/// The script of the page, with the code of the document in place of `CODE`. The script is a file of its own, because a
+/// comment in the code contains a script element, whose end would end a script inside the page.
 const SCRIPT: &str = r#"
 window.told = [];
 async function graphql(query, variables) {
@@ -47,7 +47,8 @@ window.pay = pay;
 window.told.push("loaded");
 "#;
 
-/// Plays `checkout.js`. The buyer closes the form, or fails once and then pays.
+/// The stand-in for Razorpay's `checkout.js`. With `window.closesForm`, the buyer closes the form. Otherwise the first
+/// payment fails, and the second succeeds.
 const RAZORPAY_FORM: &str = r#"
 window.Razorpay = class {
   #options; #listeners = {};
@@ -63,7 +64,8 @@ window.Razorpay = class {
   }
 };"#;
 
-/// Plays Stripe.js. The first card is declined. With `window.leaves`, the bank's page sends the buyer back.
+/// The stand-in for Stripe.js. The first payment is declined, unless `window.declined` is set. With `window.leaves`,
+/// the bank's page sends the buyer to the page with the URL `return_url`.
 const STRIPE_FORM: &str = r#"
 window.Stripe = (key) => ({
   elements: ({ clientSecret }) => ({
@@ -84,18 +86,18 @@ window.Stripe = (key) => ({
   },
 });"#;
 
-/// Returns the first example of a section of the document.
+/// Returns the first example in JavaScript from a section of the document.
 fn example(section: &str) -> &'static str {
     let (_, section) = DOCUMENT.split_once(&format!("\n## {section}\n")).unwrap();
     let (_, code) = section.split_once("```js\n").unwrap();
     code.split_once("\n```").unwrap().0
 }
 
-/// The action of the buyer in the form: `pay` or `fail`, with the key and the order that the form got. Returns what the
-/// form gives back, or None if the provider would not open it.
+/// A function that carries out what the buyer does in the form. Its arguments are `pay` or `fail`, the key of the
+/// provider, and the order. Returns what the form returns, or None if the provider would refuse the key or the order.
 type Form = Arc<dyn Fn(&str, &str, &str) -> Option<Value> + Send + Sync>;
 
-/// A frontend at an origin of its own.
+/// The server of a frontend, with another origin than jishu.
 struct Frontend {
     listener: TcpListener,
     origin: String,
@@ -108,7 +110,7 @@ impl Frontend {
         Self { listener, origin }
     }
 
-    /// Serves the page, and what the form asks for.
+    /// Serves the page, its script, and the requests of the form.
     fn serve(self, stand_in: &str, script: String, form: Form) {
         let html = PAGE.replace("STAND_IN", stand_in);
         let page = get(|| async move { Html(html) });
@@ -137,7 +139,7 @@ fn script(app: &TestApp, learner: &Client, code: &str) -> String {
     SCRIPT.replace("API", &app.url("/graphql")).replace("TOKEN", learner.token()).replace("CODE", code)
 }
 
-/// Calls `pay` of the document. Returns the messages that the page received, once there are this many.
+/// Calls the function `pay` of the document. Waits until `window.told` has `told` entries, and returns them.
 async fn pay(page: &Page, course: &jishu_tests::TestCourse, subject: usize, key: &str, told: usize) -> Value {
     page.until("window.told?.includes('loaded')").await;
     let selection = course.subject(subject).json().clone();
@@ -146,7 +148,7 @@ async fn pay(page: &Page, course: &jishu_tests::TestCourse, subject: usize, key:
     page.script("return window.told").await
 }
 
-/// Reads an order, until it has this status.
+/// Reads an order again and again until it has this status.
 async fn until_status(learner: &Client, order: &str, status: &str) {
     let document = "query ($id: ID!) { node(id: $id) { ... on Order { status } } }";
     wait_for(status, async || {
@@ -232,11 +234,12 @@ async fn the_code_for_razorpay_checkout_pays_an_order() {
             let closed = pay(page, &course, 0, KEY, 2).await;
             let order = closed[1].as_str().unwrap().to_owned();
             until_status(&learner, &order, "PENDING").await;
-            // After a reload, the same key finds the same order. No webhook tells of the payment.
+            // After a reload, the same key finds the same order. No webhook is sent, so only the page reports the
+            // payment.
             page.client.goto(&url).await.unwrap();
             assert_eq!(pay(page, &course, 0, KEY, 2).await, json!(["loaded", order]));
             until_status(&learner, &order, "GRANTED").await;
-            // Whoever pays again has nothing to pay.
+            // A further call with the same key returns the granted order, and opens no form.
             assert_eq!(pay(page, &course, 0, KEY, 3).await, json!(["loaded", order, order]));
             page.assert_no_complaints().await;
         })
@@ -263,7 +266,7 @@ async fn the_code_for_stripe_elements_pays_an_order() {
     fake.use_clock(move || clock.now().timestamp());
     fake.webhooks().send_to(app.url("/webhooks/payments/stripe"));
     fake.webhooks().deliver_by(DeliveryPlan::PROMPT, 1);
-    // The second example goes on where the first one has defined the documents.
+    // The code for Stripe uses the documents that the first example defines.
     let (documents, _) = example("Razorpay Checkout").split_once("async function pay(").unwrap();
     let code = format!("{documents}\n{}", example("Stripe Elements"));
     let (url, provider) = (frontend.origin.clone(), Arc::clone(&fake));
@@ -296,7 +299,8 @@ async fn the_code_for_stripe_elements_pays_an_order() {
             let order = page.script("return window.told[2]").await.as_str().unwrap().to_owned();
             until_status(&learner, &order, "GRANTED").await;
 
-            // The bank's page sends the buyer back to another page, which tells the server.
+            // The bank's page sends the buyer to the page of the order. No webhook is sent, so only that page reports
+            // the payment.
             fake.webhooks().hold();
             page.client.goto(&url).await.unwrap();
             page.script("window.declined = window.leaves = true; return null").await;

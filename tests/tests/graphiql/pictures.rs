@@ -1,4 +1,4 @@
-//! A sitting with pictures, on a page of another origin than the server.
+//! Shows the pictures of a sitting on a page of another origin than the server.
 
 use axum::Router;
 use axum::response::Html;
@@ -9,14 +9,16 @@ use tokio::net::TcpListener;
 
 use super::browser::Browser;
 
-/// The Content-Security-Policy that a frontend needs: pictures of the API, and no script in the text of a question.
+/// The start of a page with the Content-Security-Policy that a frontend needs. It allows pictures of the API, and no
+/// script in the text of a question.
 const PAGE: &str = "<!DOCTYPE html><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src API\">";
 
 /// Serves a page with this body at an origin of its own. Returns its URL.
 async fn page(api: &str, body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    // A frontend of another origin gets absolute addresses with --public-url, which here has no fixed port.
+    // A server with `--public-url` writes absolute addresses of pictures. This server has no fixed port, so the test
+    // makes the addresses absolute.
     let body = body.replace("\"/media/", &format!("\"{api}/media/"));
     let html = format!("{}{body}", PAGE.replace("API", api));
     let routes = Router::new().route("/", get(|| async move { Html(html) }));

@@ -1,4 +1,4 @@
-//! The page on small screens, and without a mouse.
+//! Checks the GraphiQL page on small screens, and without a mouse.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::browser::{Browser, Page};
 
 const PHONES: [(u32, u32); 2] = [(390, 844), (360, 640)];
 
-/// The panes from top to bottom, with the least height at which a person can use each.
+/// The panes from top to bottom, each with the minimum height in pixels at which a person can use it.
 const PANES: &str = "[['.graphiql-query-editor', 220], ['.graphiql-editor-tools', 30], \
     ['.graphiql-editor-tool', 120], ['.graphiql-response', 200]]";
 
@@ -30,7 +30,7 @@ const TABS: [(&str, &str); 12] = [
     ("query", "MyProgress"),
 ];
 
-/// Opens the page on each phone in turn.
+/// Opens the page on each phone, one after the other.
 async fn on_each_phone(walk: impl AsyncFn(&Page)) {
     let app = TestApp::start().await;
     let base = app.url("/");
@@ -81,7 +81,7 @@ async fn on_a_phone_the_panes_stand_below_each_other() {
 #[tokio::test]
 async fn on_a_phone_a_finger_reaches_every_button() {
     on_each_phone(async |page| {
-        // The close buttons of the other tabs appear when their tab is open.
+        // Skips hidden elements, such as the close buttons of tabs that are not open.
         let covered = "const covered = []; \
             for (const element of document.querySelectorAll('button, input, .graphiql-logo-link')) { \
               if (!element.checkVisibility({ visibilityProperty: true })) continue; \
@@ -106,7 +106,8 @@ async fn on_a_phone_a_finger_reaches_every_button() {
     .await;
 }
 
-/// Returns a script that tells whether the first element of a selector, scrolled into view, is whole on the screen.
+/// Returns a script that scrolls the first element of a selector into view, and returns whether the element is
+/// completely on the screen.
 fn is_whole(selector: &str) -> String {
     format!(
         "const element = document.querySelector({selector:?}); element.scrollIntoView({{ block: 'center' }}); \
@@ -129,17 +130,17 @@ async fn on_a_phone_a_finger_scrolls_the_tabs_and_opens_each() {
         page.client.perform_actions(swipe).await.unwrap();
         page.until("document.querySelector('.graphiql-tabs').scrollLeft > 0").await;
 
-        // The first tab is open already, so it comes last.
+        // The first tab is already open, so the test opens it last.
         for (kind, name) in TABS.into_iter().cycle().skip(1).take(TABS.len()) {
             page.choose_tab(kind, name).await;
-            // The row shows the open tab whole, left of its fading edge.
+            // The row of tabs shows the open tab completely, left of the row's fading edge.
             page.until(
                 "(() => { const row = document.querySelector('.graphiql-tabs').getBoundingClientRect(); \
                  const tab = document.querySelector('.graphiql-tab-active').getBoundingClientRect(); \
                  return tab.left >= row.left && tab.right <= row.right - 30 })()",
             )
             .await;
-            // A comment that did not fit would go on in a line without `#`.
+            // A comment that is wider than the editor continues in a line without `#`.
             let broken = "const lines = [...document.querySelectorAll('.graphiql-query-editor .view-line')] \
                 .map((line) => [parseFloat(line.style.top), line.textContent]).sort(([a], [b]) => a - b); \
                 const end = lines.findIndex(([, text]) => !text.startsWith('#')); \

@@ -1,4 +1,4 @@
-//! A test of the demo, sat with the tabs that a newcomer finds.
+//! A learner buys, sits and submits a test of the demo with the tabs of the page.
 
 use jishu_service::demo;
 use jishu_tests::TestApp;
@@ -63,7 +63,7 @@ async fn the_tabs_lead_from_the_catalogue_to_the_result_of_a_test() {
             page.assert_no_complaints().await;
         })
         .await;
-    // The database agrees with the pages.
+    // The database has one submitted sitting, with nine unanswered questions.
     let taken = "SELECT COUNT(*) FROM test_sessions WHERE status = 'submitted' AND unanswered = 9";
     assert_eq!(app.number(taken).await, 1);
 }

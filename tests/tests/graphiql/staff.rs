@@ -1,4 +1,4 @@
-//! The tabs of authors, of support and of admins.
+//! The tabs of the page for authors, for support and for admins.
 
 use jishu_entity::user::Role;
 use jishu_service::demo;
@@ -10,7 +10,7 @@ use super::browser::Browser;
 const OF_AUTHORS: [&str; 4] = ["EditSubject", "QuestionBank", "ImportQuestions", "TestSettings"];
 const OF_SUPPORT: [&str; 3] = ["People", "Learner", "GrantExtraTime"];
 const OF_ADMINS: [&str; 3] = ["Sales", "AuditTrail", "SetUserRole"];
-/// The tabs that follow those of a role.
+/// The tabs that follow the tabs of each role.
 const OF_EVERYBODY: [&str; 2] = ["Catalogue", "SignIn"];
 
 #[tokio::test]
@@ -65,6 +65,6 @@ async fn the_link_of_each_account_of_staff_opens_its_tabs() {
             })
             .await;
     }
-    // The author's file was only tried.
+    // The tab ImportQuestions only checks the file, so no question was stored.
     assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE external_id = 'capital-1'").await, 0);
 }

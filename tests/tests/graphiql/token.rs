@@ -1,4 +1,4 @@
-//! The token field at the top of the page.
+//! The field for the access token at the top of the page.
 
 use jishu_tests::TestApp;
 
@@ -52,12 +52,15 @@ async fn text_that_is_no_token_is_named_and_not_sent() {
             assert_eq!(page.find("#access-token-state").await.text().await.unwrap(), sentence);
             page.find("#access-token[aria-invalid=true]").await;
 
-            // The server would refuse a request with such a token.
+            // The server would refuse a request with this text as its token, so the page must send none.
             page.execute().await;
             page.response_line("\"viewer\"").await;
             assert!(!page.response().await.contains("\"errors\""));
             let stored = page.script("return JSON.stringify({ ...sessionStorage })").await;
-            assert!(!stored.as_str().unwrap().contains("battery"), "it may be a password: {stored}");
+            assert!(
+                !stored.as_str().unwrap().contains("battery"),
+                "the page stored a text that may be a password: {stored}"
+            );
 
             page.find(".token-bar button").await.click().await.unwrap();
             page.find("#access-token").await.send_keys(&format!("Bearer {token}")).await.unwrap();

@@ -1,4 +1,4 @@
-//! The bugs that the harness must catch. Each is a patch in `tests/faults`, and `JISHU_PLANT` switches it on.
+//! The bugs that the kill harness must catch. Each bug is a patch in `tests/faults`, and `JISHU_PLANT` switches it on.
 
 /// A bug, by the name of its patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// [`Self::Unlocked`] is the last, because its test drops a unique key.
+    /// [`Self::Unlocked`] must be the last, because its test drops a unique key.
     pub(crate) const OF_PURCHASES: [Self; 5] =
         [Self::Split, Self::Swallowed, Self::KeyNotCompared, Self::Miscounted, Self::Unlocked];
 
@@ -48,7 +48,7 @@ impl Fault {
         Self::GrantedAgain,
     ];
 
-    /// The name of its patch, and its value in `JISHU_PLANT`.
+    /// Returns the name of the bug's patch, which is also its value in `JISHU_PLANT`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Split => "split",
@@ -78,11 +78,12 @@ impl Fault {
     /// Returns whether a violation is a sign of this bug. The bug can cause other violations too.
     pub(crate) fn shows_in(self, violation: &str) -> bool {
         let signs: &[&str] = match self {
-            Self::Split | Self::Miscounted => &["without exactly its cards"],
+            Self::Split | Self::Miscounted => &["another number of cards"],
             Self::Unlocked => &["owned twice"],
-            // PostgreSQL undoes the whole purchase. The other databases keep the statements before the last one.
-            Self::Swallowed => &["without its audit event", "is lost", ": first Answered"],
-            Self::KeyNotCompared => &["another body was answered"],
+            // The bug ignores an error of the last statement. PostgreSQL then undoes the whole purchase, and the other
+            // databases keep the earlier statements.
+            Self::Swallowed => &["without exactly one audit event", "is lost", ": first PurchaseResponse"],
+            Self::KeyNotCompared => &["another body was acknowledged"],
             Self::Unstored => &["is lost in slot"],
             // The server shows an answer that was saved after the end of the sitting, but did not score it.
             Self::NotHeld => {
@@ -98,9 +99,9 @@ impl Fault {
             | Self::EachSourceCounts
             | Self::SecondPaymentDropped
             | Self::LateMoneyKept
-            | Self::RefundNotListed => &["is granted, and the money is not (the provider's)"],
+            | Self::RefundNotListed => &["the provider's books: captured is not"],
             Self::GrantOutside | Self::GrantedAgain => &["no order made it"],
-            Self::ScoredAgain => &["submitted again", "changed its result", "events that a sitting was"],
+            Self::ScoredAgain => &["submitted again", "changed its result", "differ in number"],
         };
         signs.iter().any(|sign| violation.contains(sign))
     }

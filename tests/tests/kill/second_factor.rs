@@ -1,4 +1,5 @@
-//! Second factors, while the server is aborted at each boundary: a change is made as a whole, or not at all.
+//! Aborts the server at each boundary of the changes of second factors. A change must be made completely, or not at
+//! all.
 
 use chrono::Utc;
 use jishu_service::failpoint::{SECOND_FACTOR_LOGIN_BOUNDARIES, SECOND_FACTOR_ON_BOUNDARIES};
@@ -12,7 +13,7 @@ const CONFIRM: &str = "mutation ($code: String!) { confirmTwoFactor(code: $code)
     recoveryCodes userErrors { code message } } }";
 
 fn client(world: &World, token: Option<&str>) -> Client {
-    // A client of its own for each server, because an aborted server closes its connections.
+    // Each call makes a new HTTP client, because an aborted server closes its connections.
     Client::new(
         loopback_client().build().expect("a client"),
         world.server.endpoint(),
@@ -20,7 +21,7 @@ fn client(world: &World, token: Option<&str>) -> Client {
     )
 }
 
-/// Sends a document that must abort the server at a boundary.
+/// Sends a document that must make the server abort at this boundary. Then restarts the server.
 async fn send_and_abort(
     world: &mut World,
     boundary: &str,
@@ -37,8 +38,8 @@ async fn send_and_abort(
     assert!(world.revive(), "{boundary}");
 }
 
-/// Counts the rows that a change writes: the factors that count, the codes, the used codes, the counted attempts, the sessions, the audit
-/// events, and the mails.
+/// Returns the numbers of rows that a change writes: confirmed factors, recovery codes, used recovery codes, used
+/// challenges, sessions, audit events and mails.
 async fn state(world: &World) -> Vec<i64> {
     let connection = world.connect().await;
     let mut numbers = Vec::new();
@@ -57,8 +58,8 @@ async fn state(world: &World) -> Vec<i64> {
     numbers
 }
 
-/// Cuts the change that switches a factor on, and the sign-in with a recovery code, at each boundary. Returns the number of
-/// boundaries.
+/// Aborts the server at each boundary of switching a factor on, and of a sign-in with a recovery code. Returns the
+/// number of boundaries.
 pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
     for (boundary, number) in SECOND_FACTOR_ON_BOUNDARIES.into_iter().zip(0..) {
         let email = format!("factor{number}@example.com");

@@ -1,4 +1,4 @@
-//! An application that keeps running while its database is repaired.
+//! The old application, which keeps running while its database is repaired.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::old_database::{OldDatabase, connect};
 /// The number of cards that each purchase creates.
 const CARDS_PER_PURCHASE: i64 = 5;
 
-/// A running application: a task that reads cards and a task that makes purchases, each on its own connection.
+/// The running application: a task that reads cards and a task that makes purchases, each on its own connection.
 pub(crate) struct Application {
     stop: Arc<AtomicBool>,
     reader: JoinHandle<(Duration, i64)>,

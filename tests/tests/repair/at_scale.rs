@@ -1,4 +1,4 @@
-//! Repairs of large tables by the real binary. The repair is killed several times while the application keeps
+//! Repairs large tables with the binary `jishu`. The repair is killed several times while the application keeps
 //! running.
 //!
 //! `REPAIR_CARDS` sets the number of cards of each database, by default 5,000. `REPAIR_SEED` repeats the moments of
@@ -141,7 +141,7 @@ async fn kill_and_repair(
     assert_eq!(
         old.accepts_second_subject().await,
         !bug,
-        "(1, 2, 1) beside (1, 1, 1) was accepted or refused against the initial keys"
+        "the initial keys must refuse a second subject of a purchase only if the old key exists"
     );
     if !bug {
         old.run("DELETE FROM mock_test_attempts WHERE purchase_id = 1 AND subject_id = 2").await;
@@ -151,7 +151,8 @@ async fn kill_and_repair(
     let cards = u32::try_from(made.cards).unwrap();
     let mut killed_after = Vec::new();
     while killed_after.len() < MAX_KILLS {
-        // A moment within the time of the longest repair, and usually early, because some repairs only inspect.
+        // The repair is killed at a random moment within the time of the longest repair. Early moments are more likely,
+        // because some repairs only inspect.
         let of_a_card = Duration::from_micros(if start == InitialKeys::Duplicates { 25 } else { 4 });
         let longest = Duration::from_millis(60) + of_a_card * cards;
         let moment = Duration::from_millis(5) + longest.mul_f64(moments.random::<f64>().powi(3));
@@ -209,7 +210,7 @@ impl RepairProcess {
 
 impl Drop for RepairProcess {
     fn drop(&mut self) {
-        // A failed test must not leave a process.
+        // A failed test must not leave the process running.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -240,8 +241,8 @@ impl OldDatabase {
             );
             assert_eq!(self.rows(&orphans).await[0][0], "0", "{child}.{column}");
         }
-        assert!(self.accepts_second_subject().await, "(1, 2, 1) was refused beside (1, 1, 1)");
-        assert!(!self.accepts_second_subject().await, "(1, 2, 1) was accepted twice");
+        assert!(self.accepts_second_subject().await, "a second subject of a purchase was refused");
+        assert!(!self.accepts_second_subject().await, "a duplicate card was accepted");
         assert!(
             self.add_card(1, 1, 99, 1, 0, "available").await.is_err(),
             "a card of an unknown subject was accepted"

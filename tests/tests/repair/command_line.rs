@@ -1,4 +1,4 @@
-//! The real binary, run as an operator runs it.
+//! Runs `jishu check` and `jishu repair` as an operator does.
 
 use std::process::{Command, Output};
 
@@ -28,7 +28,7 @@ async fn check_and_repair_return_exit_codes_and_json(backend: Backend) {
         let run = |command: &str, options: &[&str]| {
             jishu(&[&[command, "--database-url", &old.url], options].concat())
         };
-        // On SQLite the file exists, because the test has connected.
+        // On SQLite the file of the database exists, because the test has connected to it.
         let (code, stdout, stderr) = run("check", &["--format", "json"]);
         assert_eq!((code, json(&stdout)["ok"].clone()), (Some(2), false.into()), "{stderr}");
         assert!(stderr.contains("no table `mock_test_attempts`"), "{stderr}");
@@ -84,7 +84,7 @@ async fn a_repair_is_undone_from_the_command_line(backend: Backend) {
         assert_eq!(old.dump().await, dump);
 
         assert_eq!(run(&["--apply"]).0, Some(0));
-        // MariaDB would set the column automatically.
+        // The statement keeps `updated_at`, which MariaDB would set automatically.
         let kept = if backend == Backend::MariaDb { ", updated_at = updated_at" } else { "" };
         old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 1{kept} WHERE id = 11")).await;
         let (code, _, stderr) = run(&["--undo"]);

@@ -1,6 +1,6 @@
 //! Tests of `jishu check`, `jishu repair` and `jishu adopt` on databases of the old system.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic at the first failure")]
 
 mod adopt;
 mod application;

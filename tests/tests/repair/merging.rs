@@ -222,7 +222,7 @@ async fn check_finds_each_problem_and_repair_corrects_it(backend: Backend) {
             .await,
             [["1", "501"], ["2", "502"], ["3", "503"]]
         );
-        // No rule decides which set stays.
+        // The card has several question sets, and no rule decides which set stays.
         for id in [21, 31] {
             old.two_cards_questions(id, 51, None).await;
         }
@@ -232,7 +232,8 @@ async fn check_finds_each_problem_and_repair_corrects_it(backend: Backend) {
 }
 
 impl OldDatabase {
-    /// Checks that these problems are found, and that a repair corrects all problems.
+    /// Checks that these problems are found, or no problem without codes. Then repairs the database, and checks that no
+    /// problem is left.
     async fn assert_only(&self, codes: &[&str]) {
         let report = self.report().await;
         let found: Vec<_> = report.problems.iter().map(|problem| problem.code).collect();
@@ -251,11 +252,11 @@ async fn differences_that_deleted_sittings_explain_are_notes(backend: Backend) {
         old.two_cards_card(1, 1, columns, "3, 'completed', 3, 1").await;
         old.two_cards_sitting(2, 1, 2, "2", "completed", [Some(1), Some(2)]).await;
         old.two_cards_sitting(4, 1, 4, "NULL", "abandoned", [Some(3), None]).await;
-        // No score was ever computed.
+        // No score of card 2 was ever computed.
         old.two_cards_card(2, 2, columns, "NULL, NULL, NULL, NULL").await;
         old.two_cards_sitting(5, 2, 1, "2", "completed", [None, None]).await;
         old.two_cards_questions(1, 2, None).await;
-        // If the application counts attempts when they end, abandoned ones do not count.
+        // If the application counts attempts when they end, an abandoned sitting does not count.
         old.two_cards_card(3, 3, columns, "0, 'available', NULL, NULL").await;
         old.two_cards_sitting(6, 3, 1, "NULL", "abandoned", [Some(1), None]).await;
         let before = old.dump().await;
@@ -280,8 +281,8 @@ async fn check_reports_merges_of_an_earlier_version(backend: Backend) {
         }
         old.two_cards_questions(1, 11, None).await;
         old.two_cards_questions(3, 11, None).await;
-        // The log of the earlier version has no run numbers. A row without a foreign key still refers to the merged
-        // card.
+        // The log of an earlier version of the repair has no run numbers. A row without a foreign key still refers to
+        // the merged card.
         old.run(
             "CREATE TABLE mock_test_attempts_merged (merge_id INTEGER PRIMARY KEY, id INTEGER, survivor_id BIGINT NOT \
              NULL)",

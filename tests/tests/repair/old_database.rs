@@ -7,7 +7,7 @@ use jishu_tests::{Backend, rows, structure};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tempfile::TempDir;
 
-/// The keys that the table of cards has before the repair.
+/// The unique keys that the table of cards has before the repair. `Duplicates` has none, and duplicate cards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InitialKeys {
     OldOnly,
@@ -30,7 +30,7 @@ impl InitialKeys {
     }
 }
 
-/// A database of the old system, with the application's connection.
+/// A database of the old system, with a connection as the application has it.
 pub(crate) struct OldDatabase {
     pub(crate) backend: Backend,
     pub(crate) url: String,
@@ -48,7 +48,8 @@ pub(crate) async fn connect(url: &str) -> DatabaseConnection {
 }
 
 impl OldDatabase {
-    /// Runs a test on its own empty database.
+    /// Runs a test on an empty database of its own. Skips the test if `TEST_DATABASES` leaves out this kind of
+    /// database.
     pub(crate) async fn on(backend: Backend, test: impl AsyncFn(&Self)) {
         if !backend.is_selected() {
             return;
@@ -61,7 +62,7 @@ impl OldDatabase {
         backend.remove(&old.url).await;
     }
 
-    /// Runs a test on its own database, with tables and rows.
+    /// Runs a test on a database of its own with these keys and with rows.
     pub(crate) async fn starting(backend: Backend, start: InitialKeys, test: impl AsyncFn(&Self)) {
         Self::on(backend, async |old| {
             old.create(start).await;
@@ -203,7 +204,7 @@ impl OldDatabase {
         .await;
     }
 
-    /// Returns the rows of a query, each value as text.
+    /// Returns the rows of a query, with each value as text.
     pub(crate) async fn rows(&self, text: &str) -> Vec<Vec<String>> {
         rows(&self.connection, text).await
     }
@@ -212,7 +213,7 @@ impl OldDatabase {
         self.rows(&format!("SELECT COUNT(*) FROM {table}")).await[0][0].parse().unwrap()
     }
 
-    /// Returns the whole structure, as the database describes it.
+    /// Returns the tables, columns, indexes and constraints of the database, as the database itself describes them.
     pub(crate) async fn structure(&self) -> Vec<Vec<String>> {
         structure(&self.connection).await
     }
@@ -236,7 +237,7 @@ impl OldDatabase {
         self.repair_until(|_| false).await.unwrap()
     }
 
-    /// Repairs until `stop` returns true.
+    /// Repairs the database, and interrupts the repair when `stop` returns true.
     pub(crate) async fn repair_until(
         &self,
         mut stop: impl FnMut(&RepairProgress<'_>) -> bool + Send,
@@ -250,7 +251,8 @@ impl OldDatabase {
         result
     }
 
-    /// Checks a repaired database that [`OldDatabase::fill`] filled.
+    /// Checks a repaired database that [`OldDatabase::starting`] filled: it has no problem, no lost row, and the new
+    /// key.
     pub(crate) async fn assert_right(&self, start: InitialKeys) {
         let codes = self.codes().await;
         assert!(codes.is_empty(), "{start:?}: {codes:?}");
@@ -294,7 +296,7 @@ impl OldDatabase {
     }
 }
 
-/// Defines a test of each function for each database.
+/// Makes three tests of each function, one for each database.
 macro_rules! on_each {
     ($($name:ident),+ $(,)?) => {
         crate::old_database::on_each!(@ sqlite, Sqlite, $($name),+);

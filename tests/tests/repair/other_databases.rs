@@ -1,4 +1,4 @@
-//! Databases with other schemas, locks or problems.
+//! Checks and repairs databases with other schemas, with locks, or with problems that no repair corrects.
 
 use jishu_migration::{Migrator, MigratorTrait};
 use jishu_repair::{RepairError, RepairProgress, RepairSession};
@@ -68,7 +68,7 @@ async fn the_new_schema_has_no_problems_and_missing_cards_are_found(backend: Bac
 
 async fn problems_without_a_repair_are_reported(backend: Backend) {
     OldDatabase::starting(backend, InitialKeys::NewOnly, async |old| {
-        // Two cards without a purchase, a gap in the numbers, and a subject bought twice.
+        // These rows are two cards without a purchase, a gap in the numbers, and a subject that was bought twice.
         for _ in 0..2 {
             old.run(
                 "INSERT INTO mock_test_attempts (user_id, course_id, subject_id, test_number) VALUES (1, \
@@ -123,7 +123,7 @@ async fn other_schemas_keep_their_keys_and_their_references_move(backend: Backen
 #[tokio::test]
 async fn postgres_an_invalid_index_is_replaced() {
     OldDatabase::starting(Backend::Postgres, InitialKeys::Duplicates, async |old| {
-        // The build fails because of duplicates, and leaves an index that does not work.
+        // Creating the index fails because of duplicates, and leaves an invalid index.
         let text = "CREATE UNIQUE INDEX CONCURRENTLY unique_test_per_purchase_subject \
                     ON mock_test_attempts (purchase_id, subject_id, test_number)";
         assert!(old.try_run(text).await.is_err());
@@ -140,7 +140,7 @@ async fn postgres_an_invalid_index_is_replaced() {
 
 async fn the_repair_waits_briefly_for_an_open_transaction(backend: Backend) {
     if backend == Backend::Sqlite {
-        // On SQLite the repair waits like any other writer.
+        // On SQLite the repair waits for a lock like any other writer.
         return;
     }
     OldDatabase::starting(backend, InitialKeys::OldOnly, async |old| {

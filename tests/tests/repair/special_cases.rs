@@ -64,7 +64,7 @@ async fn cards_of_two_users_are_never_merged(backend: Backend) {
             assert_eq!(old.dump().await, dump);
             old.run(&format!("UPDATE mock_test_attempts SET {column} = {column} - 1 WHERE id = 2")).await;
         }
-        // This simulates an earlier merge that moved the sitting to another user's card.
+        // After the repair, a sitting gets another user, as if an earlier merge had moved it to another user's card.
         old.repair().await;
         assert_eq!(old.codes().await, [""; 0]);
         old.run("UPDATE test_attempt_sessions SET user_id = 8 WHERE id = 3").await;
@@ -146,13 +146,13 @@ async fn check_finds_values_that_contradict_the_sittings(backend: Backend) {
     OldDatabase::on(backend, async |old| {
         old.create_two_cards(SchemaAge::Newer).await;
         if backend == Backend::MariaDb {
-            // The column would show when the test changed a card.
+            // Without this, `updated_at` would show when the test changed a card.
             old.run("ALTER TABLE mock_test_attempts DROP COLUMN updated_at").await;
         }
         let values = format!("3, 1, 'completed', 3, TRUE, 3, 100, 1, {0}, 3, {0}", at(2));
         old.two_cards_card(1, 1, ALL, &values).await;
         old.two_cards_sitting(1, 1, 1, "3", "completed", [Some(1), Some(2)]).await;
-        // A correct card in progress.
+        // Card 2 is correct: it is in progress, and has an open sitting.
         let values = "3, 1, 'in_progress', 3, TRUE, NULL, NULL, NULL, NULL, NULL, NULL";
         old.two_cards_card(2, 2, ALL, values).await;
         old.two_cards_sitting(2, 2, 1, "NULL", "in_progress", [Some(1), None]).await;
@@ -177,11 +177,11 @@ async fn check_finds_values_that_contradict_the_sittings(backend: Backend) {
             assert!(outcome.report.ok, "{change}: {}", outcome.report);
             assert_eq!(old.dump().await[1..], dump[1..], "{change}");
         }
-        // A server in another time zone may have written this date.
+        // A server in another time zone may have written this date, so it is no problem.
         old.run("UPDATE mock_test_attempts SET latest_attempt_date = '2024-05-01 20:30:00' WHERE id = 1")
             .await;
         assert_eq!(old.codes().await, [""; 0]);
-        // The second sitting may have been deleted.
+        // The second sitting of card 1 may have been deleted, so the status is no problem.
         old.run("UPDATE mock_test_attempts SET status = 'in_progress', attempts_used = 2 WHERE id = 1").await;
         assert_eq!(old.codes().await, [""; 0]);
     })
@@ -192,10 +192,10 @@ async fn a_merged_card_without_an_open_sitting_is_available(backend: Backend) {
     OldDatabase::on(backend, async |old| {
         old.create_two_cards(SchemaAge::Newer).await;
         for (id, test, status) in [
-            // Neither card has a sitting.
+            // Neither card of test 1 has a sitting.
             (11, 1, "in_progress"),
             (12, 1, "in_progress"),
-            // The first card was disabled because it was the duplicate.
+            // The first card of test 2 was disabled because it was the duplicate.
             (21, 2, "disabled"),
             (22, 2, "available"),
             // Both cards of test 3 were disabled. In test 4 a card with a sitting was disabled.
@@ -272,7 +272,7 @@ async fn two_question_sets_that_need_a_card_are_reported(backend: Backend) {
         for (id, test) in [(11, 1), (12, 1), (21, 2), (22, 2)] {
             old.two_cards_card(id, test, "attempts_used, status", "0, 'available'").await;
         }
-        // Test 1 has two sets, and test 2 has one.
+        // Test 1 has two question sets, and test 2 has one.
         for (first, card) in [(1, 11), (3, 12), (5, 22)] {
             old.two_cards_questions(first, card, None).await;
         }
@@ -292,7 +292,7 @@ async fn two_question_sets_that_need_a_card_are_reported(backend: Backend) {
         old.run("DELETE FROM exam_category_questions WHERE id > 6").await;
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);
-        // A person deletes one of the sets.
+        // After another repair, a person deletes one of the two question sets.
         old.repair().await;
         old.run("DELETE FROM exam_category_questions WHERE id < 3").await;
         assert_eq!(old.codes().await, [""; 0]);
@@ -311,7 +311,7 @@ async fn a_repair_of_keys_alone_can_be_undone(backend: Backend) {
         })
         .await;
     }
-    // Undo leaves the earlier run.
+    // Undo undoes only the latest of two repairs.
     OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         old.repair().await;
         let repaired = old.dump().await;

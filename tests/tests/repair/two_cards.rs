@@ -92,7 +92,7 @@ impl OldDatabase {
         .await;
     }
 
-    /// Inserts a sitting. `hours` are the hours of its start and its end.
+    /// Inserts a sitting. `hours` are the hours of its start and its end. Its time taken is its id in seconds.
     pub(crate) async fn two_cards_sitting(
         &self,
         id: i32,
@@ -113,7 +113,8 @@ impl OldDatabase {
         .await;
     }
 
-    /// Inserts two questions for a card. The first gets an answer in the sitting.
+    /// Inserts two questions for a card, with the ids `first` and `first + 1`. The first question gets an answer in
+    /// `sitting`, if that is given.
     pub(crate) async fn two_cards_questions(&self, first: i32, card: i32, sitting: Option<i32>) {
         for id in [first, first + 1] {
             self.run(&format!(
@@ -130,7 +131,8 @@ impl OldDatabase {
         }
     }
 
-    /// Inserts tests 1 to 6 of one purchase. Test 1 has the cards 11, 12 and 13, test 2 has 21 and 22, and so on.
+    /// Inserts the cards of tests 1 to 6 of one purchase. Test 1 has the cards 11, 12 and 13, test 2 has 21 and 22, and
+    /// so on.
     pub(crate) async fn fill_two_cards(&self) {
         let all = "max_attempts, attempts_used, status, total_questions, questions_generated, latest_score, \
                    latest_percentage, latest_time_taken, latest_attempt_date, first_attempt_score, first_attempt_date";
@@ -256,7 +258,7 @@ impl OldDatabase {
         self.rows(&text).await.into_iter().map(|mut row| row.remove(0)).collect()
     }
 
-    /// Returns an expression that selects a column with all its digits.
+    /// Returns an SQL expression that selects a column as text, with all digits of a number.
     pub(crate) fn as_text(&self, column: &str) -> String {
         match self.backend {
             Backend::Sqlite => format!("quote({column})"),

@@ -1,4 +1,4 @@
-//! The command `jishu repair --undo`: undoes the latest repair.
+//! Undoes the latest repair, as the command `jishu repair --undo` does.
 
 use std::cell::Cell;
 
@@ -60,7 +60,7 @@ async fn undo_restores_all_rows_and_keys(backend: Backend) {
         assert_eq!(old.dump().await, dump);
     })
     .await;
-    // These tables have a unique key over card and attempt number, and a check of the number.
+    // The tables of the second database have a unique key over card and attempt number, and a check of the number.
     OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         let dump = old.dump().await;
         old.repair().await;
@@ -169,7 +169,7 @@ async fn undo_is_refused_if_rows_have_changed(backend: Backend) {
                 "1 rows of `exam_category_questions` were deleted, or their `mock_test_id` was changed",
             ),
             (question, "DELETE FROM exam_category_questions WHERE id = 99", "1 rows of `exam_category_questions` were \
-              added to the merged cards (99)"),
+              added to the surviving cards (99)"),
         ] {
             old.run(change).await;
             let dump = old.dump().await;

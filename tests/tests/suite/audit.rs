@@ -73,7 +73,7 @@ async fn an_admin_reads_who_did_what_newest_first(app: Arc<TestApp>) {
     let now = app.clock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
     assert_eq!(events[0]["at"], now);
 
-    // An event has a global id, and only an admin finds it.
+    // An audit event has a global id. The query `node` returns the event to an admin, and null to everybody else.
     let node =
         "query ($id: ID!) { node(id: $id) { ... on AuditEvent { action actor { name } target { id } } } }";
     let id = json!({ "id": events[1]["id"] });
@@ -83,7 +83,7 @@ async fn an_admin_reads_who_did_what_newest_first(app: Arc<TestApp>) {
     for other in [&support, &world.learner, &app.anonymous()] {
         assert_eq!(*other.run_with(node, id.clone()).await.at("/node"), Value::Null);
     }
-    // A repetition changes nothing, so it is not recorded.
+    // The same grant of extra time changes nothing the second time, so no event is recorded.
     support.run_with(GRANT, json!({ "input": granted })).await;
     assert_eq!(self::events(&admin, Value::Null).await.len(), told.len());
 }
@@ -115,7 +115,7 @@ async fn filters_choose_by_actor_target_action_and_time(app: Arc<TestApp>) {
         (json!({ "targetId": purchase }), &[1]),
         (json!({ "action": "purchase.created" }), &[1, 2]),
         (json!({ "action": "purchase." }), &[1, 2]),
-        // Neither is a pattern.
+        // `_` and `%` in a filter are ordinary characters, not wildcards.
         (json!({ "action": "purchase_." }), &[]),
         (json!({ "action": "%." }), &[]),
         (json!({ "action": "purchase" }), &[]),
@@ -131,7 +131,7 @@ async fn filters_choose_by_actor_target_action_and_time(app: Arc<TestApp>) {
         let expected: Vec<_> = expected.iter().map(|place| everything[*place].clone()).collect();
         assert_eq!(found, expected, "{filter}");
     }
-    // A row without a type in the API has an id as well, which can be a filter.
+    // An event about a row without a type in the API still has a `targetId`, and a filter accepts this id.
     let opaque = &everything[0];
     assert_eq!((&opaque["actor"], &opaque["target"]), (&Value::Null, &Value::Null));
     assert_eq!(events(&admin, json!({ "targetId": opaque["targetId"] })).await, everything[..1]);
@@ -155,7 +155,7 @@ async fn pages_of_the_trail_cost_the_same_number_of_statements(app: Arc<TestApp>
     loop {
         let _ = app.take_statements();
         let page = admin.run_with(EVENTS, json!({ "first": 5, "after": after })).await;
-        // The server reads the catalogue from time to time.
+        // Counts only statements on these tables, because the server also reads the catalogue from time to time.
         let of_page = ["audit_events", "users", "purchases"];
         let statements = app.take_statements();
         counts.push(statements.iter().filter(|sql| of_page.iter().any(|table| sql.contains(table))).count());
@@ -166,12 +166,12 @@ async fn pages_of_the_trail_cost_the_same_number_of_statements(app: Arc<TestApp>
         }
     }
     assert_eq!(read, whole);
-    // The role, the page, the accounts, the total, the purchases that the viewer owns, and whether there is a page
-    // before.
+    // At most six statements read: the viewer's role, the page, the actors, the total count, the viewer's purchases
+    // among the targets, and whether an earlier page exists.
     assert!(counts.iter().all(|count| *count <= 6), "{counts:?}");
 }
 
-/// Sends each mutation that changes something, with texts that must not be in the trail.
+/// Runs mutations that the trail records, with names, addresses, tokens and texts that must not be in the trail.
 async fn the_trail_holds_no_secret_and_nothing_personal(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let staff = app.staff("Sigrid", Role::Admin).await;
@@ -244,8 +244,8 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// Only one file makes events. No code changes or deletes them, but for the deletion of a person, which erases a text of staff.
-/// A restore is no exception, because it replaces the whole database.
+/// Checks that only `service/src/audit.rs` inserts audit events, and that no code deletes them. Only the deletion of an
+/// account updates them: it erases a text that staff wrote. A restore of a backup replaces the whole database instead.
 #[test]
 fn nothing_changes_or_deletes_an_event() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -266,7 +266,7 @@ fn nothing_changes_or_deletes_an_event() {
             "TRUNCATE audit_events",
             "TRUNCATE TABLE",
         ] {
-            // The deletion of a person erases what staff wrote about an order of this person, and nothing else.
+            // The deletion of an account erases what staff wrote about an order of this account, and nothing else.
             let erases = file.ends_with("account/deletion/orders.rs") && forbidden.ends_with("update");
             let appends = file.ends_with("service/src/audit.rs") && forbidden.ends_with("insert");
             let written = flat.matches(forbidden).count();
@@ -293,7 +293,7 @@ async fn the_export_is_json_lines_and_can_be_continued() {
         let support = app.staff("Sam", Role::Support).await;
         let granted = json!({ "mockTestAttemptId": world.card, "extraSeconds": 600 });
         support.run_with(GRANT, json!({ "input": granted })).await;
-        // Events that were made long ago, more than one statement reads.
+        // Adds 2500 old events: the export reads 1000 events with one statement.
         app.execute(
             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
              INSERT INTO audit_events (at, action, target_type, target_id) \
@@ -327,7 +327,8 @@ async fn the_export_is_json_lines_and_can_be_continued() {
         assert_eq!(of_action.len(), 1);
         let (old, told) = export(&["--until", "2021-01-01T00:00:00Z"]);
         assert_eq!(old.len(), 2500);
-        // All of these are old, so no earlier event can still appear.
+        // All of these events are old, so no transaction can still add an event with a smaller id. The export can be
+        // continued after the last of them.
         let last = &old.last().unwrap()["id"];
         assert!(told.ends_with(&format!("to continue later: --after {last}\n")), "{told}");
         let (new, told) = export(&["--since", "2021-01-01T00:00:00Z"]);

@@ -1,4 +1,5 @@
-//! `jishu check` and `jishu verify-backup` name refunds and purchases that contradict each other.
+//! The check of `jishu check` and `jishu verify-backup` names purchases, refunds and sittings that contradict each
+//! other.
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ async fn rows_that_contradict_each_other_are_named(app: Arc<TestApp>) {
         (
             "UPDATE purchases SET status = 'refunded'",
             "UPDATE purchases SET status = 'active'",
-            "purchases, id 1: status is not what its refunded subjects say",
+            "purchases, id 1: status is not the status that follows from its refunded subjects",
         ),
         (
             "UPDATE refunds SET amount = 1",
@@ -46,12 +47,12 @@ async fn rows_that_contradict_each_other_are_named(app: Arc<TestApp>) {
         (
             "UPDATE entitlements SET ended_at = NULL WHERE end_reason = 'refunded'",
             "UPDATE entitlements SET ended_at = granted_at WHERE end_reason = 'refunded'",
-            "refunds, id 1: purchase_id is that of a subject whose entitlement has not ended, or that cost another amount",
+            "refunds, id 1: purchase_id is that of a refunded subject whose entitlement has not ended, or whose price is not the refunded amount",
         ),
         (
             &format!("UPDATE entitlements SET ended_at = granted_at WHERE subject_id = {first}"),
             &format!("UPDATE entitlements SET ended_at = NULL WHERE subject_id = {first}"),
-            "test_sessions, id 1: status is open, and the entitlement to the card has ended",
+            "test_sessions, id 1: status is open, although the entitlement to the card has ended",
         ),
     ] {
         app.execute(spoil).await;

@@ -25,7 +25,7 @@ async fn the_cart_tells_what_changed_since_a_subject_was_added(app: Arc<TestApp>
     let edit = json!({ "id": course.subjects[0], "version": 1, "offer": { "price": "80" } });
     author.update_subject(edit).await.done();
     author.set_subject_archived(&course.subjects[1], true).await.done();
-    // Somebody else's purchase of a subject changes nothing. This one takes the subject out of the cart.
+    // Binod's purchase of History does not change Asha's cart. Her own purchase of Biology removes it from her cart.
     app.learner("Binod").await.buy(course.subject(3)).await;
     asha.buy(course.subject(2)).await;
     let amount = |amount: &str| json!({ "amount": amount });
@@ -36,7 +36,7 @@ async fn the_cart_tells_what_changed_since_a_subject_was_added(app: Arc<TestApp>
                            "price": in_rupees("100.00") });
     assert_eq!(changes(&asha).await, json!([cheaper, archived]));
 
-    // A subject that was bought meanwhile, for instance as a gift, is still in the cart.
+    // Puts Biology, which Asha owns, into her cart again, as if staff had given her the subject meanwhile.
     app.execute(&format!(
         "INSERT INTO cart_items (user_id, subject_id, added_at, price) SELECT user_id, {}, created_at, 10000 FROM purchases \
          WHERE user_id = (SELECT id FROM users WHERE name = 'Asha')",
@@ -49,13 +49,14 @@ async fn the_cart_tells_what_changed_since_a_subject_was_added(app: Arc<TestApp>
     assert_eq!(kinds.iter().filter(|kind| **kind == "OWNED").count(), 1);
     assert_eq!(kinds.len(), 3);
 
-    // Adding again what is in the cart keeps the old price. Removing and adding it accepts the new one.
+    // Adding a subject that is already in the cart keeps its old price. Removing and adding the subject accepts the
+    // new price.
     asha.add_to_cart(&[&course.subjects[0]]).await;
     assert_eq!(changes(&asha).await.as_array().unwrap().len(), 3);
     asha.remove_from_cart(&[&course.subjects[0], &course.subjects[2]]).await;
     asha.add_to_cart(&[&course.subjects[0]]).await;
     assert_eq!(changes(&asha).await, json!([archived]));
-    // All subjects of an archived course are no longer sold.
+    // The subjects of an archived course are no longer sold, so all three that are left in the cart are reported.
     author.set_course_archived(&course.id, true).await.done();
     assert_eq!(changes(&asha).await.as_array().unwrap().len(), 3);
 }

@@ -1,4 +1,4 @@
-//! Courses and subjects.
+//! The catalogue as learners read it: courses, subjects and their prices.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ async fn courses_are_listed_with_their_subjects(app: Arc<TestApp>) {
             } }],
         })
     );
-    // An owner still finds an archived subject.
+    // An archived subject is not listed, but `node` still returns it to everybody.
     let node = app
         .anonymous()
         .run_with(
@@ -101,7 +101,7 @@ async fn a_change_by_sql_is_seen_soon(app: Arc<TestApp>) {
 }
 
 async fn a_new_row_of_the_catalogue_is_found_at_once(app: Arc<TestApp>) {
-    // Another node or an SQL statement has created a course that this node has not read yet.
+    // The statement adds a subject that this node has not yet read into memory, as another node could do.
     let known = app.course(&["Physics"]).create(&app).await;
     let asha = app.learner("Asha").await;
     app.execute(&format!(

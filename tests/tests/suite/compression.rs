@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 /// The response that a client received.
 struct Received {
     is_compressed: bool,
-    /// The text, uncompressed.
+    /// The body as text, after decompression.
     text: String,
-    /// The number of bytes that were sent.
+    /// Number of bytes of the body as it was sent.
     sent: usize,
 }
 
@@ -93,7 +93,7 @@ async fn a_response_with_tokens_is_never_compressed() {
     TestApp::run(Backend::Sqlite, async |app| {
         let asha = Registration::new("Asha", "asha@example.com", "correct horse battery");
         app.anonymous().register(&asha).await;
-        // The fields repeat under other names, so that the response is large.
+        // Repeats a field under 90 aliases, so that the response is large enough for compression.
         let repeated = |field: &str| {
             (0..90).map(|number| format!("f{number}: {field}")).collect::<Vec<_>>().join(" ")
         };
@@ -116,7 +116,7 @@ async fn a_response_with_tokens_is_never_compressed() {
         body["query"] = json!(format!("{} {fragment}", body["query"].as_str().unwrap()).replacen("mutation", "mutation M", 1));
         body["operationName"] = json!("M");
         assert!(!send(&body).await.is_compressed);
-        // The same mutation without a token in its response.
+        // The response to the same mutation is compressed if it contains no token.
         let without = send(&login(&format!("user {{ {} }}", repeated("email")))).await;
         assert!(without.is_compressed, "{}", without.text);
     })
@@ -133,7 +133,7 @@ async fn compression_can_be_switched_off() {
     .await;
 }
 
-/// Words in the names and descriptions of fields that hold secrets.
+/// Words in the name or the description of a field which suggest that the field returns a secret.
 const SUSPICIOUS: [&str; 7] =
     ["token", "secret", "challenge", "recovery code", "otpauth", "authorization", "browserkey"];
 

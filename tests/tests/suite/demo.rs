@@ -16,7 +16,7 @@ on_each_database!(
     every_card_of_the_demo_can_be_sat,
 );
 
-/// Returns all rows that the demo writes, in order.
+/// Returns the main columns of the rows that the demo writes, table by table in a fixed order.
 async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     let mut all = Vec::new();
     for query in [
@@ -44,7 +44,7 @@ async fn adding_the_demo_again_changes_nothing(app: Arc<TestApp>) {
     assert_eq!(demo::seed(&app.services).await.unwrap().id, learner.id);
     assert!(everything(&app).await == first, "the second start changed something");
 
-    // Starting the demo again does not undo an author's change either.
+    // Starting the demo again does not undo an author's changes.
     app.execute("UPDATE questions SET current_version = 2 WHERE external_id = 'physics-1'").await;
     app.execute("UPDATE subjects SET questions_per_test = 45 WHERE code = 'botany'").await;
     let edited = everything(&app).await;
@@ -63,11 +63,12 @@ async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
     {
         app.execute(&format!("DELETE FROM {table}")).await;
     }
-    // These are the settings that the demo had before it had questions. Somebody has also changed the marks of one subject.
+    // Sets the test settings of an older demo, which had no questions. An author has changed the marks of Botany, so
+    // the settings of Botany must stay.
     app.execute("UPDATE subjects SET questions_per_test = 45, time_limit_seconds = 3600, marks_correct = 400, marks_wrong = -100")
         .await;
     app.execute("UPDATE subjects SET marks_correct = 300 WHERE code = 'botany'").await;
-    // Two nodes start at once.
+    // Two nodes add the demo at once.
     let node = app.second_node().await;
     for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
         seeded.unwrap();
@@ -84,7 +85,7 @@ async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
             "botany" => ["300", "-100", "45", "3600"],
             "general-test" | "economics" => ["500", "-100", "10", "900"],
             "reasoning" | "quantitative-aptitude" | "general-awareness" => ["200", "-50", "10", "900"],
-            // Two courses have a subject with this code.
+            // Two courses have a subject with the code `english`, with different marks.
             "english" if correct == "200" => ["200", "-50", "10", "900"],
             "english" => ["500", "-100", "10", "900"],
             _ => ["400", "-100", "10", "900"],
@@ -93,7 +94,7 @@ async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
     }
 }
 
-/// A client signed in as the demo's learner.
+/// Signs in as the learner of the demo, and returns the client.
 async fn learner(app: &TestApp) -> Client {
     let login = "mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }";
     let input = json!({ "input": { "email": demo::LEARNER_EMAIL, "password": demo::LEARNER_PASSWORD } });
@@ -102,7 +103,7 @@ async fn learner(app: &TestApp) -> Client {
 }
 
 async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
-    // Two nodes start at once on an empty database.
+    // Two nodes add the demo at once to an empty database.
     let node = app.second_node().await;
     for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
         seeded.unwrap();
@@ -151,7 +152,8 @@ async fn each_account_of_the_demo_has_its_role() {
     .await;
 }
 
-/// Imports each file of the demo without refusals or losses. Each bank has more questions than a test needs.
+/// Each file of the demo is imported without refusals or losses. Each file except those for JEE has at least 16
+/// questions, more than the 10 of a test.
 #[tokio::test]
 async fn the_files_are_read_whole() {
     TestApp::run(Backend::Sqlite, async |app| {

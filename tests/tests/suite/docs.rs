@@ -1,4 +1,4 @@
-//! The documents agree with the code.
+//! Compares `api/docs/operating.md` with the flags of the command line.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,8 @@ use clap::{Arg, ArgAction, Command, CommandFactory as _};
 const BEGIN: &str = "<!-- flags: begin -->\n";
 const END: &str = "<!-- flags: end -->";
 
-/// Compares the tables with the flags. With `UPDATE_DOCS=1`, writes the tables again instead.
+/// Fails if the tables of flags in `operating.md` differ from the command line. With `UPDATE_DOCS=1`, rewrites the
+/// tables instead.
 #[test]
 fn operating_md_lists_every_flag() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../api/docs/operating.md");
@@ -27,7 +28,7 @@ fn operating_md_lists_every_flag() {
     );
 }
 
-/// Prints the tables of `serve`, and of every other command that has arguments of its own.
+/// Returns the tables of `serve`, and of every other command that has arguments of its own.
 fn flag_tables(root: &Command) -> String {
     let serve = root.find_subcommand("serve").expect("the command is there");
     let mut shared: Vec<&Arg> = arguments(root).filter(|argument| argument.is_global_set()).collect();
@@ -72,7 +73,7 @@ fn about(command: &Command) -> String {
     format!("{}{end}", on_one_line(&about))
 }
 
-/// Prints a table for each heading of `--help`.
+/// Appends one table for each heading of `--help`. A row of a table describes one argument.
 fn write_tables(tables: &mut String, arguments: &[&Arg]) {
     let mut headings: Vec<Option<&str>> = Vec::new();
     for argument in arguments {

@@ -1,4 +1,4 @@
-//! Migrations that only add: nodes of the version before keep working on the schema of the next one.
+//! Migrations that only add to the schema. Nodes of the previous version keep working after such a migration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,15 +14,17 @@ on_each_database!(
     an_older_version_works_on_an_expanded_schema,
 );
 
-/// The last migration from before this rule. Later ones have `_expand_` or `_contract_` in their names.
+/// The last migration whose name does not have to contain `_expand_` (it only adds) or `_contract_` (it removes
+/// something). The name of each later migration does.
 const LAST_WITHOUT_RULE: &str = "m20261129_000015_orders";
 
-/// The schema that a version relies on: the columns of the tables, and the values that the database demands of new rows.
+/// The parts of a schema that a version of jishu relies on: the columns of the tables, and what the database demands of
+/// new rows.
 #[derive(Debug, PartialEq)]
 struct Shape {
-    /// Whether an insert must name the column, for each column by table and name, with its type.
+    /// The type of each column, and whether an insert must give it a value. The key is the table and the column.
     columns: BTreeMap<(String, String), (String, bool)>,
-    /// The unique keys and the conditions, with their tables.
+    /// The table and the definition of each unique key and each condition that the database checks.
     demands: BTreeSet<(String, String)>,
 }
 
@@ -59,7 +61,7 @@ async fn shape(connection: &DatabaseConnection) -> Shape {
     Shape { columns: columns.collect(), demands: demands.collect() }
 }
 
-/// Describes what would break a version that knows only the shape from before.
+/// Describes each difference that breaks a version of jishu that was built for the shape `before`. Empty if none does.
 fn harm(before: &Shape, after: &Shape) -> Vec<String> {
     let mut harm = Vec::new();
     let old_tables: BTreeSet<&String> = before.columns.keys().map(|(table, _)| table).collect();
@@ -81,7 +83,8 @@ fn harm(before: &Shape, after: &Shape) -> Vec<String> {
     for (table, demand) in
         after.demands.difference(&before.demands).filter(|(table, _)| old_tables.contains(table))
     {
-        // A condition on a new column is met by its default.
+        // A new condition that names a new column is allowed. Older versions do not write the column, so it gets its
+        // default, which meets the condition.
         let names_new = after
             .columns
             .keys()
@@ -109,7 +112,10 @@ async fn migrations_that_expand_break_no_older_version(app: Arc<TestApp>) {
     let connection = sea_orm::Database::connect(&url).await.unwrap();
     Migrator::up(&connection, Some(u32::try_from(first).unwrap())).await.unwrap();
     let mut before = shape(&connection).await;
-    assert!(before.columns.len() > 200 && before.demands.len() > 20, "the shape was not read");
+    assert!(
+        before.columns.len() > 200 && before.demands.len() > 20,
+        "the columns and the demands of the schema were not read"
+    );
     for name in &all[first..] {
         Migrator::up(&connection, Some(1)).await.unwrap();
         let after = shape(&connection).await;
@@ -122,7 +128,8 @@ async fn migrations_that_expand_break_no_older_version(app: Arc<TestApp>) {
     app.backend.remove(&url).await;
 }
 
-/// `jishu migrate plan` shows the statements that go through `step(manager)`, so no other may be sent.
+/// `jishu migrate plan` shows only the statements that go through `step(manager)`, so a migration must not send any
+/// statement with `execute_unprepared`.
 #[test]
 fn migrations_send_every_statement_through_steps() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migration/src");
@@ -132,7 +139,11 @@ fn migrations_send_every_statement_through_steps() {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("a file of Rust");
-        assert!(!text.contains("execute_unprepared"), "{}: use `step(manager).execute(…)`", path.display());
+        assert!(
+            !text.contains("execute_unprepared"),
+            "{}: use `step(manager).execute(…)`, because `migrate plan` does not show other statements",
+            path.display()
+        );
     }
 }
 
@@ -151,7 +162,7 @@ async fn harm_to_older_versions_is_found(app: Arc<TestApp>) {
         ("DROP TABLE test_answers", Some("test_answers.slot is gone")),
     ];
     if !is_sqlite {
-        // SQLite refuses the first by itself, and has no ALTER for the second.
+        // SQLite itself refuses a new column that must be given, and it cannot add a condition to a table.
         cases.push((
             "ALTER TABLE courses ADD COLUMN rank_now BIGINT NOT NULL",
             Some("courses.rank_now must be given"),
@@ -195,7 +206,8 @@ async fn an_older_version_works_on_an_expanded_schema(app: Arc<TestApp>) {
     learner.buy(course.subject(1)).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM purchases WHERE next_number = 7").await, 2);
 
-    // Such a node can also start again, and finds nothing to migrate. It never reverts.
+    // A node of this version can also start on the newer schema, where it finds nothing to migrate. It refuses to
+    // revert, because it does not know the newer migration.
     let database = Database::connect(&DatabaseOptions::new(&app.database_url)).await.unwrap();
     database.refuse_newer().await.expect("the migration only adds");
     database.migrate_up().await.expect("nothing to do");

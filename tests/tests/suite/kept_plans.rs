@@ -1,4 +1,5 @@
-//! Plans that PostgreSQL keeps, after a vacuum of empty tables. See `api/docs/decisions/kept-plans.md`.
+//! Query plans that PostgreSQL made for empty tables, and keeps after the tables have grown. See
+//! `api/docs/decisions/kept-plans.md`.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ const HOT_TABLES: [&str; 8] = [
     "cart_items",
     "audit_events",
 ];
-/// The number of purchases that are restored, each with a card and a sitting of ten answers.
+/// Number of purchases that [`restore`] inserts, each with a card and a sitting of ten answers.
 const RESTORED: i64 = 5_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,7 +38,7 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     for name in learners {
         app.learner(name).await;
     }
-    // The tasks of the server would renew the statistics at some time. Here the test says when.
+    // Stops the server, because its tasks would renew the statistics of the tables. The test renews them itself later.
     app.stop_serving().await;
     let app = Arc::new(app);
     for table in HOT_TABLES {
@@ -45,7 +46,7 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     }
     app.execute("VACUUM ANALYZE").await;
 
-    // One connection for writing and one for reading keep the plans.
+    // One connection writes and one reads, so each statement meets the plan that its connection keeps.
     let options = DatabaseOptions { max_connections: Some(2), ..DatabaseOptions::new(&app.database_url) };
     let database = Database::connect(&options).await.unwrap();
     let services = Services { database, ..app.services.clone() };
@@ -55,7 +56,10 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     let before = rows_scanned(&app, &services).await;
     buy_and_sit(&app, &services, &course, "Binod").await;
     let trapped = rows_scanned(&app, &services).await - before;
-    assert!(trapped > RESTORED, "the plans for empty tables read whole tables: {trapped} rows");
+    assert!(
+        trapped > RESTORED,
+        "the plans for empty tables did not read whole tables, but only {trapped} rows"
+    );
 
     let grown = services.database.renew_statistics().await.unwrap();
     assert!(grown.renewed.iter().any(|table| table == "mock_test_attempts"), "{grown:?}");
@@ -75,7 +79,7 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     Arc::into_inner(app).unwrap().stop().await;
 }
 
-/// Checks that a table is not reported as renewed while another node renews it.
+/// Checks that the statistics of a table are not renewed while another node renews them, and are renewed afterwards.
 async fn renews_only_what_nobody_else_renews(app: &TestApp, services: &Services) {
     app.execute("UPDATE pg_class SET relpages = 1 WHERE relname = 'cart_items'").await;
     let other = app.connection().begin().await.unwrap();
@@ -86,7 +90,7 @@ async fn renews_only_what_nobody_else_renews(app: &TestApp, services: &Services)
     assert_eq!(services.database.renew_statistics().await.unwrap().renewed, ["cart_items"]);
 }
 
-/// The number of subjects of the course that makes the average large.
+/// Number of subjects of a large course, which raises the number of subjects that PostgreSQL expects in any course.
 const SUBJECTS_OF_LARGE_COURSE: i64 = 3_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +128,7 @@ async fn a_bundle_beside_a_large_course_reads_its_own_subjects() {
     app.stop().await;
 }
 
-/// Counts the rows of subjects that were read so far, with and without an index.
+/// Returns how many rows of the table `subjects` PostgreSQL has read so far, with and without an index.
 async fn subjects_read(app: &TestApp, services: &Services) -> i64 {
     report_statistics(services.database.writer()).await;
     app.number(
@@ -133,7 +137,7 @@ async fn subjects_read(app: &TestApp, services: &Services) -> i64 {
     .await
 }
 
-/// Buys the subject, and sits its test, with all hot statements.
+/// Buys the first subject of a course, starts a sitting, saves an answer and submits, as the user with this name.
 async fn buy_and_sit(app: &TestApp, services: &Services, course: &TestCourse, name: &str) {
     let owner = UserId(app.number(&format!("SELECT id FROM users WHERE name = '{name}'")).await);
     let selection = Selection {
@@ -151,7 +155,7 @@ async fn buy_and_sit(app: &TestApp, services: &Services, course: &TestCourse, na
     session::submit(services, owner, started, None).await.unwrap();
 }
 
-/// Inserts the purchases, sittings and answers of many other learners.
+/// Inserts [`RESTORED`] other learners with their purchases, sittings, answers and carts, as a restored dump would.
 async fn restore(app: &TestApp, course: &TestCourse) {
     let (course_row, subject) = (course.row, course.subject_rows[0]);
     let numbers = format!("generate_series(1, {RESTORED}) AS n");
@@ -181,7 +185,7 @@ async fn restore(app: &TestApp, course: &TestCourse) {
 
 /// Counts the rows of the hot tables that were read without an index so far.
 async fn rows_scanned(app: &TestApp, services: &Services) -> i64 {
-    // A connection reports its numbers late, unless it is told to.
+    // PostgreSQL reports the counts of a connection with a delay, so each connection is asked to report them now.
     for connection in [services.database.writer(), services.database.reader().pool()] {
         report_statistics(connection).await;
     }

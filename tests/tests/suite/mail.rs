@@ -1,4 +1,5 @@
-//! Mails: what a mail server gets from the server, and what becomes of a mail without one.
+//! Mails: what jishu sends to a mail server or writes into a folder, and what happens to a mail if neither is
+//! configured.
 
 use std::sync::Arc;
 
@@ -6,7 +7,8 @@ use jishu_tests::{Backend, MailServer, Registration, TestApp, wait_until};
 
 use crate::command_line::{fail, jishu};
 
-/// The subjects of the built-in templates.
+/// The subject line of the mail that verifies an address. Each constant below is the subject line of another built-in
+/// template.
 pub(crate) const VERIFY: &str = "Confirm your e-mail address";
 pub(crate) const RESET: &str = "Choose a new password";
 pub(crate) const CHANGE: &str = "Confirm your new e-mail address";
@@ -19,7 +21,7 @@ pub(crate) const ACCOUNT_DELETED: &str = "Your account was deleted";
 pub(crate) const GUARDIAN_CONSENT: &str = "Your consent is asked for";
 pub(crate) const GUARDIAN_CONSENTED: &str = "You have consented";
 
-/// Makes a test of each function for each database. Each gets a server with these flags and a mail server.
+/// Makes a test of each function on each database. Each test gets a server that runs with `$flags`, and a mail server.
 macro_rules! with_mail_server {
     ($flags:expr; $($name:ident),+ $(,)?) => {
         crate::mail::with_mail_server!(@ sqlite, Sqlite, $flags, $($name),+);
@@ -39,7 +41,7 @@ macro_rules! with_mail_server {
 }
 pub(crate) use with_mail_server;
 
-/// Runs a test on a server that sends its mails to a mail server.
+/// Starts a mail server, and a server with these flags that sends its mails there. Runs the test with both.
 pub(crate) async fn run(
     backend: Backend,
     flags: &[&str],
@@ -52,12 +54,12 @@ pub(crate) async fn run(
     TestApp::run_with(backend, &[&common, flags].concat(), async |app| test(app, mail).await).await;
 }
 
-/// Counts the messages in a state.
+/// Counts the messages of the outbox in a state, such as `sent`.
 pub(crate) async fn count(app: &TestApp, state: &str) -> i64 {
     app.number(&format!("SELECT COUNT(*) FROM outbox WHERE state = '{state}'")).await
 }
 
-/// Registers somebody and returns the response.
+/// Registers a user named Asha with this address and the password `correct horse`. Returns the response.
 pub(crate) async fn register(app: &TestApp, email: &str) -> jishu_tests::SignedIn {
     app.anonymous().register(&Registration::new("Asha", email, "correct horse")).await
 }
@@ -73,7 +75,8 @@ async fn a_mail_has_a_sender_a_link_and_two_texts(app: Arc<TestApp>, mail: Arc<M
     for part in ["text/plain", "text/html", "https://academy.example/verify-email#token=jlt_", "48 hours"] {
         assert!(caught.text.contains(part), "{part}: {}", caught.text);
     }
-    // A stranger chooses the name, and could send a text of their own to any address.
+    // The mail does not contain the name, because a stranger could register any address with an advertisement as the
+    // name.
     assert!(!caught.text.contains("Asha"), "{}", caught.text);
     wait_until("the outcome is recorded", async || count(&app, "sent").await == 1).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM outbox WHERE payload IS NOT NULL").await, 0);

@@ -1,4 +1,4 @@
-//! The tests of the server through its public interface: GraphQL over HTTP.
+//! Tests of jishu through its public interfaces: GraphQL over HTTP, and the command line.
 
 // Some tests call services directly, and the types of their futures are nested deeply.
 #![recursion_limit = "256"]

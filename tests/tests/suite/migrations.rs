@@ -36,15 +36,15 @@ async fn eight_nodes_migrate_at_once(app: &TestApp) {
     futures_util::future::join_all(nodes).await;
 }
 
-/// Returns the number of statements between two cuts. MariaDB keeps the statements that ran before a cut, so the cuts
-/// there are closer. The others keep none. `MIGRATION_CUTS=1` cuts after each statement.
+/// Returns the number of statements between two cuts: 8 on MariaDB, otherwise 16, or the variable `MIGRATION_CUTS`.
+/// MariaDB keeps the statements before a cut, so it is cut more often. Other databases roll all of them back.
 fn stride(backend: Backend) -> usize {
     let by_default = if backend == Backend::MariaDb { 8 } else { 16 };
     std::env::var("MIGRATION_CUTS").map_or(by_default, |stride| stride.parse().expect("a number"))
 }
 
-/// Cuts migrations off, and lets the next run finish them. Begins at a random statement, so that several runs together cut
-/// after each statement.
+/// Cuts migrations off after some statement, and lets the next run finish them. The first cut is random, so that
+/// repeated runs of this test cut after every statement.
 async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestApp>) {
     let whole = structure(app.connection()).await;
     let all = u32::try_from(app.services.database.migrations().await.unwrap().len()).unwrap();
@@ -76,7 +76,8 @@ async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestAp
     }
 }
 
-/// Runs a migration and cuts it off after `cut_after` statements that change something. Returns whether it ended earlier.
+/// Runs migrations, and cuts them off by a panic after `cut_after` statements that change the database. Returns true if
+/// the migrations ended before that.
 async fn cut_off<M>(url: &str, cut_after: usize, migrate: impl FnOnce(Database) -> M) -> bool
 where
     M: Future<Output = Result<(), MigrateError>> + Send + 'static,
@@ -105,7 +106,7 @@ where
     }
 }
 
-/// The old system had tables of the same names.
+/// A table that jishu did not make, such as one of the old system, stops the migration and is not changed.
 async fn a_table_that_is_not_ours_stops_a_migration(app: Arc<TestApp>) {
     let folder = tempfile::tempdir().unwrap();
     let url = app.backend.create(folder.path()).await;
@@ -136,7 +137,7 @@ async fn the_status_of_an_empty_database_writes_nothing(app: Arc<TestApp>) {
     app.backend.remove(&url).await;
 }
 
-/// Writes rows directly, without the server's rules.
+/// Writes rows by SQL, without the server's rules, and checks that constraints refuse rows that contradict each other.
 async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
     app.learner("Asha").await;
@@ -176,7 +177,7 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
         card(101, physics, 1),
         card(101, chemistry, 1),
         card(101, physics, 2),
-        // The table may hold an ended entitlement besides a live one.
+        // A subject of a user may have an ended entitlement beside a live one.
         "UPDATE entitlements SET ended_at = granted_at WHERE purchase_id = 101".to_owned(),
         entitlement(102, physics),
     ] {

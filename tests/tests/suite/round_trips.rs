@@ -14,19 +14,19 @@ use jishu_tests::{Backend, RoundTripCounter, TestApp, TestCourse, on_each_databa
 
 on_each_database!(a_purchase_takes_few_round_trips, a_sitting_takes_few_round_trips,);
 
-/// Number of times that an operation is measured. The fewest round trips count: a connection that was idle for long is
-/// tested before its next use.
+/// Number of times that an operation is measured. The fewest round trips count, because a connection that was idle for
+/// long is tested before its next use.
 const TRIES: usize = 3;
 
-/// Services over one connection for writing and one for reading, whose round trips are counted. No task of a server uses
-/// these connections.
+/// Services over one connection for writing and one for reading, whose round trips are counted. No task of a server
+/// uses these connections.
 struct Counted {
     services: Services,
     counter: Counter,
 }
 
 enum Counter {
-    /// Of a database server.
+    /// Counts the round trips between the services and a database server.
     RoundTrips(RoundTripCounter),
     /// SQLite has no round trips, so its statements are counted. BEGIN and COMMIT are not among them.
     Statements(Arc<Mutex<usize>>),
@@ -86,13 +86,13 @@ async fn a_purchase_takes_few_round_trips(app: Arc<TestApp>) {
     let counted = Counted::new(&app).await;
     for subjects in [1, 3] {
         let mut counts = Vec::new();
-        // The first purchase prepares the statements.
+        // The first purchase also prepares the statements, so it is not compared.
         for number in 0..=TRIES {
             let buyer = learner(&app, &format!("Buyer{subjects}x{number}")).await;
             counts.push(buy(&counted, buyer, &course, subjects).await);
         }
-        // Begin, lock, read, insert the purchase with all that belongs to it, commit. Without one statement for five tables
-        // there are four more. SQLite counts neither begin nor commit.
+        // PostgreSQL begins, locks, reads, inserts all rows of five tables with one statement, and commits. The other
+        // databases need a statement for each table, so four more. On SQLite, begin and commit are not counted.
         let expected = match app.backend {
             Backend::Postgres => 5,
             Backend::MariaDb => 9,
@@ -129,9 +129,10 @@ async fn a_sitting_takes_few_round_trips(app: Arc<TestApp>) {
         counts.push([start, save, since()]);
     }
     let fewest = |place: usize| counts[1..].iter().map(|counts| counts[place]).min().unwrap();
-    // A start reads the card, begins, locks, reads the card again, shares the subject, reads the terms, inserts the sitting,
-    // updates the card, audits and commits. The first save of a sitting reads it. PostgreSQL returns the sequence of a batch
-    // from the statement that saves it; the others read it, and MariaDB reads new answers once more.
+    // A start reads the card, begins, locks the learner's row, reads the card again, takes a shared lock of the
+    // subject's row, reads the terms, inserts the sitting, updates the card, appends the audit event, and commits. The
+    // first save of a sitting also reads the sitting. PostgreSQL returns the sequence from the statement that saves a
+    // batch. SQLite and MariaDB read it, and MariaDB also reads new answers again.
     let expected = match app.backend {
         Backend::Postgres => [10, 2, 12],
         Backend::MariaDb => [10, 4, 12],

@@ -5,7 +5,7 @@ use jishu_tests::{Backend, TestApp};
 
 use graphql_parser::schema::{Definition, TypeDefinition, parse_schema};
 
-/// Compares the file with the schema. With `UPDATE_SCHEMA=1`, writes the file first.
+/// Compares `schema.graphql` with the schema of the code. With `UPDATE_SCHEMA=1`, writes the file first.
 #[test]
 fn schema_graphql_is_the_schema() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql");
@@ -70,7 +70,7 @@ fn every_type_field_and_argument_is_described() {
         }
     }
     assert!(fields > 80, "the schema was not read: it has {fields} fields");
-    assert!(bare.is_empty(), "without a description: {bare:#?}");
+    assert!(bare.is_empty(), "describe these parts of the schema, which have no description: {bare:#?}");
 }
 
 /// Reads the example queries in a file of GraphiQL.
@@ -90,7 +90,7 @@ async fn the_queries_of_graphiql_for_staff_are_valid() {
         for document in documents {
             let answer = admin.send(&document, serde_json::Value::Null).await;
             let code = &answer.body["errors"][0]["extensions"]["code"];
-            // An empty id belongs to no subject.
+            // A query with an empty id may be refused, because this id belongs to no subject.
             assert!(code.is_null() || code == "BAD_USER_INPUT", "{document}\n{:#}", answer.body);
             let message = answer.body["errors"][0]["message"].as_str().unwrap_or_default();
             assert!(message.is_empty() || message.contains("no such subject"), "{document}\n{message}");

@@ -10,11 +10,11 @@ on_each_database!(
     a_bundle_passes_by_a_locked_subject_of_another_course
 );
 
-/// A grant locks the row of its subject. If a purchase locked only the entries of an index, the two would not notice each
-/// other, and the new cards would lack what the grant gives.
+/// A grant of attempts locks the row of its subject. If a purchase locked only index entries, neither would wait for
+/// the other, and the new cards would lack the granted attempts.
 async fn a_purchase_holds_the_rows_of_its_subjects(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
-        // SQLite has one writer.
+        // SQLite has one writer, so it has no locks of rows.
         return;
     }
     // With few rows and with many, the database chooses different indexes.
@@ -57,7 +57,7 @@ async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {
         let statements = app.take_statements();
         let lock =
             statements.iter().find(|sql| sql.contains("SELECT COUNT(max_attempts)")).expect("the lock");
-        // On PostgreSQL, the statement for a course names it twice.
+        // On PostgreSQL, the lock statement for a whole course has the id of the course as two parameters.
         let selections = if lock.contains("BETWEEN") { 2 } else { 1 };
         let mut values = vec![SqlValue::from(selected); selections];
         values.push(SqlValue::from(user));

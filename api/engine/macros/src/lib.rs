@@ -11,23 +11,23 @@ use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, LitInt, Pat, PatType, Token, pa
 
 /// Gives fields the four arguments of a Relay connection: `first`, `after`, `last` and `before`.
 ///
-/// Put it above `#[Object]` or `#[ComplexObject]`, and mark one parameter of each field that returns a connection with
-/// `#[page]`. The type of this parameter needs a function `new` with the parameters `Option<i32>`, `Option<String>`,
-/// `Option<i32>` and `Option<String>`, in the order of the arguments.
+/// Put the macro above `#[Object]` or `#[ComplexObject]`, and mark one parameter of each field that returns a
+/// connection with `#[page]`. The type of this parameter needs a function `new` with the parameters `Option<i32>`,
+/// `Option<String>`, `Option<i32>` and `Option<String>`, in the order of the arguments.
 ///
 /// ```ignore
 /// #[page_arguments]
 /// #[Object]
 /// impl Shop {
-///     /// Books, the newest first.
+///     /// The books of the shop, the newest first.
 ///     async fn books(&self, #[page] page: PageArgs) -> BookConnection {
 ///         self.page_of_books(page)
 ///     }
 /// }
 /// ```
 ///
-/// The descriptions of the arguments name the page sizes 50 and 100. `#[page_arguments(default = 20, max = 40)]` names
-/// others.
+/// The descriptions of the arguments name the default page size 50 and the maximum 100. With `#[page_arguments(default
+/// = 20, max = 40)]`, they name these sizes instead.
 #[proc_macro_attribute]
 pub fn page_arguments(
     options: proc_macro::TokenStream,
@@ -37,23 +37,25 @@ pub fn page_arguments(
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Makes fields check who asks, before they do anything else, and says in the schema who may use them.
+/// Makes fields check a permission before they do anything else, and shows the permission in the schema with a
+/// directive.
 ///
-/// Give it the path of a type directive with one argument. Put it above `#[Object]`, and mark one parameter of each
-/// restricted field with `#[guard]`. The type of this parameter stands for a permission, and needs two functions,
-/// which may come from a trait:
+/// Give the macro the path of a type directive with one argument. Put the macro above `#[Object]`, and mark one
+/// parameter of each restricted field with `#[guard]`. The type of this parameter is a permission, and needs two
+/// functions, which may come from a trait:
 ///
-/// - `async fn check(ctx: &Context<'_>) -> Result<Self, E>` checks the permission. On an error, the field returns it.
+/// - `async fn check(ctx: &Context<'_>) -> Result<Self, E>` checks the permission. If it fails, the field returns its
+///   error.
 /// - `fn directive_argument() -> T` returns the argument of the directive that the field gets in the schema.
 ///
-/// So the directive and the check come from one type, and cannot differ. The field must have a parameter `ctx`, and
-/// return a `Result` or an `Option<Result>`.
+/// So the directive and the check come from the same type, and cannot contradict each other. The field must have a
+/// parameter `ctx`, and return a `Result` or an `Option<Result>`.
 ///
 /// ```ignore
 /// #[guarded_fields(requires_role)]
 /// #[Object]
 /// impl Shop {
-///     /// Orders of all customers.
+///     /// The orders of all customers.
 ///     async fn orders(&self, ctx: &Context<'_>, #[guard] clerk: Clerk) -> Result<Vec<Order>> {
 ///         clerk.orders()
 ///     }
@@ -69,27 +71,28 @@ pub fn guarded_fields(
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Declares the plain fields of an object: those that take only `&self` and do not wait. A [`Plain`] value writes them at
-/// once.
+/// Declares the plain fields of an object: the fields that take only `&self` and do not `await` anything. A [`Plain`]
+/// value writes plain fields as JSON at once.
 ///
-/// Put it above `#[Object]`, and below the other macros of this crate. Mark a field with `#[resolved]` if async-graphql
-/// shall always resolve it. Mark a field that takes a context with `#[at_hand(method)]` if the object often has its value
-/// already: the method takes `&self` and returns an option of a reference. If it returns None, async-graphql resolves the
-/// field. Use `#[shared(method)]` if many objects have the same value: the method then returns an option of a reference to an
+/// Put the macro above `#[Object]`, and below the other macros of this crate. Mark a field with `#[resolved]` if
+/// async-graphql shall always resolve the field. Mark a field that takes a context with `#[at_hand(method)]` if the
+/// object often has the value of the field already. The method takes `&self`, and returns an option of a reference to
+/// the value. If the method returns None for one object, async-graphql resolves the whole `Plain` value. Use
+/// `#[shared(method)]` if many objects have the same value. The method then returns an option of a reference to an
 /// `Arc`, and the JSON of the value is made once.
 ///
 /// ```ignore
 /// #[plain_fields]
 /// #[Object]
 /// impl Book {
-///     /// Its title.
+///     /// The title of the book.
 ///     async fn title(&self) -> &str {
 ///         &self.title
 ///     }
 /// }
 /// ```
 ///
-/// The types of plain fields implement `PlainOutput`.
+/// The return type of each plain field must implement `PlainOutput`.
 #[proc_macro_attribute]
 pub fn plain_fields(
     _options: proc_macro::TokenStream,
@@ -99,20 +102,20 @@ pub fn plain_fields(
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Declares that all fields of a `SimpleObject` are plain, except those that are marked with `#[resolved]`.
+/// Declares that all fields of a `SimpleObject` are plain, except fields that are marked with `#[resolved]`.
 #[proc_macro_derive(PlainObject, attributes(graphql, resolved))]
 pub fn plain_object(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let expanded = syn::parse(item).and_then(|input| plain::expand_derive(&input));
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Lets plain fields return an enum that derives `Enum` of async-graphql.
+/// Lets plain fields return this enum, which must also derive `Enum` of async-graphql.
 #[proc_macro_derive(PlainEnum)]
 pub fn plain_enum(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     syn::parse(item).map_or_else(syn::Error::into_compile_error, |input| plain::expand_enum(&input)).into()
 }
 
-/// The page sizes that the descriptions name.
+/// The page sizes that the descriptions of the page arguments name.
 struct PageSizes {
     default: u32,
     max: u32,
@@ -144,7 +147,8 @@ fn expand(sizes: &PageSizes, mut item: ItemImpl) -> syn::Result<TokenStream> {
     Ok(quote!(#item))
 }
 
-/// Replaces the parameter that is marked with `#[page]`, and begins the body of the method with a variable of its name.
+/// Replaces the parameter that is marked with `#[page]` by the four arguments of a connection. Begins the body of the
+/// method with a variable of the same name, which is made from the four arguments.
 fn expand_method(sizes: &PageSizes, method: &mut ImplItemFn) -> syn::Result<()> {
     let mut parameters = Punctuated::<FnArg, Token![,]>::new();
     for parameter in std::mem::take(&mut method.sig.inputs) {

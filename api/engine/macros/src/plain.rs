@@ -10,31 +10,36 @@ use syn::{
 
 /// A plain field of an object.
 struct PlainField {
-    /// The name in the schema. None for a flattened field, whose own fields belong to the object.
+    /// The name of the field in the schema. None for a flattened field: the fields of its value belong to the object
+    /// itself.
     name: Option<String>,
     value: FieldValue,
 }
 
 /// The way in which the value of a plain field is read.
 enum FieldValue {
-    /// The value can always be read without `await`. It has this type, and this expression reads it from `object`.
+    /// The value can always be read without `await`. The first part is the type of the value. The second is an
+    /// expression that reads the value from the variable `object`.
     Present(Box<Type>, TokenStream),
-    /// This method returns the value if the object has it at hand.
+    /// The method with this name returns the value if the object has the value at hand.
     AtHand(Ident),
-    /// This method returns the value, which other objects share, if the object has it at hand.
+    /// The method with this name returns the value if the object has the value at hand. Other objects can share the
+    /// value.
     Shared(Ident),
 }
 
-/// The options of a field in its attribute `#[graphql(…)]`.
+/// The options of a field in its attributes `#[graphql(…)]`.
 #[derive(Default)]
 struct FieldOptions {
     name: Option<String>,
     is_flattened: bool,
-    /// The field is not in the schema, or has options that only async-graphql applies.
+    /// Whether only async-graphql can handle the field: it is not in the schema, or has options that only async-graphql
+    /// applies.
     is_resolved: bool,
 }
 
-/// Expands `#[plain_fields]`: gives each plain field a function that is not async.
+/// Expands `#[plain_fields]`: moves the body of each plain field into a function that is not async, and implements the
+/// traits of plain objects.
 pub(super) fn expand_impl(mut item: ItemImpl) -> syn::Result<TokenStream> {
     let mut fields = Vec::new();
     let mut readers = Vec::new();
@@ -61,7 +66,8 @@ pub(super) fn expand_impl(mut item: ItemImpl) -> syn::Result<TokenStream> {
     })
 }
 
-/// Reads the mark `#[at_hand(method)]` or `#[shared(method)]` of a field.
+/// Reads the mark `#[at_hand(method)]` or `#[shared(method)]` of a field, and removes it. Returns None if the field has
+/// no such mark.
 fn field_at_hand(method: &mut ImplItemFn) -> syn::Result<Option<PlainField>> {
     let is_mark =
         |attribute: &Attribute| attribute.path().is_ident("at_hand") || attribute.path().is_ident("shared");
@@ -74,7 +80,8 @@ fn field_at_hand(method: &mut ImplItemFn) -> syn::Result<Option<PlainField>> {
     Ok(Some(PlainField { name, value }))
 }
 
-/// Moves the body of a plain field into a function that is not async. Returns None if the field is not plain.
+/// Moves the body of a plain field into a new function that is not async. Returns the field and this function, or None
+/// if the field is not plain. Removes the mark `#[resolved]`.
 fn plain_method(method: &mut ImplItemFn) -> syn::Result<Option<(PlainField, ImplItemFn)>> {
     let is_marked = method.attrs.iter().any(|attribute| attribute.path().is_ident("resolved"));
     method.attrs.retain(|attribute| !attribute.path().is_ident("resolved"));
@@ -111,7 +118,8 @@ fn has_await(tokens: TokenStream) -> bool {
     })
 }
 
-/// Expands `#[derive(PlainObject)]`: all fields of the struct are plain.
+/// Expands `#[derive(PlainObject)]`: all fields of the struct are plain, except fields that only async-graphql can
+/// handle or that are marked with `#[resolved]`.
 pub(super) fn expand_derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
         return Err(Error::new_spanned(input, "`PlainObject` needs a struct"));
@@ -147,7 +155,7 @@ pub(super) fn expand_derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     Ok(implement(&generics, &parse_quote!(#name #parameters), &fields))
 }
 
-/// Expands `#[derive(PlainEnum)]`.
+/// Expands `#[derive(PlainEnum)]`: implements `PlainOutput` for an enum.
 pub(super) fn expand_enum(input: &DeriveInput) -> TokenStream {
     let name = &input.ident;
     quote! {
@@ -170,7 +178,7 @@ pub(super) fn expand_enum(input: &DeriveInput) -> TokenStream {
     }
 }
 
-/// Implements the two traits of plain objects.
+/// Implements `PlainObject` and `PlainOutput` for a type with these plain fields.
 fn implement(generics: &Generics, object: &Type, fields: &[PlainField]) -> TokenStream {
     let (of, _, bounds) = generics.split_for_impl();
     let named = fields.iter().filter_map(|field| {
@@ -257,7 +265,8 @@ impl FieldOptions {
                 } else if is("flatten") {
                     options.is_flattened = true;
                 } else {
-                    // A description changes nothing. Skipped and guarded fields, directives and all else do.
+                    // A description or a deprecation does not change the value of the field. Every other option can
+                    // change it, such as `skip`, `guard` and `directive`.
                     let only_described = is("desc") || is("deprecation");
                     options.is_resolved |= !only_described;
                     skip_value(&option)?;
@@ -278,7 +287,7 @@ impl FieldOptions {
     }
 }
 
-/// Reads over the value of an option.
+/// Reads the value of an option from the input, and ignores it.
 fn skip_value(option: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<()> {
     if option.input.peek(syn::token::Paren) {
         let content;
@@ -290,7 +299,7 @@ fn skip_value(option: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<()> {
     Ok(())
 }
 
-/// Converts a name of Rust like async-graphql does: `latest_score` becomes `latestScore`.
+/// Converts a name in Rust to a name in the schema, as async-graphql does: `latest_score` becomes `latestScore`.
 fn camel_case(name: &str) -> String {
     let mut words = name.split('_').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default().to_owned();

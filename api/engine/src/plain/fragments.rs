@@ -1,26 +1,27 @@
-//! The parts of a response that are JSON already.
+//! The parts of a response that plain fields have written as JSON already.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::Value;
 use bytes::Bytes;
 
-/// The parts of the present response that are JSON already. async-graphql carries each as a `Value::Binary`.
+/// The parts of the current response that are JSON already. In the response of async-graphql, a `Value::Binary` stands
+/// for each part.
 ///
-/// Clones share the parts. The parts keep their memory until the response is written, so no other value can have the same
-/// address.
+/// Clones share the parts. The memory of each part stays allocated until the response is written, so no other value of
+/// the response can have the same address.
 #[derive(Clone, Default)]
 pub(crate) struct Fragments(Arc<Mutex<Vec<Bytes>>>);
 
 impl Fragments {
-    /// Adds a part, and returns the value that stands for it.
+    /// Adds a part, and returns the value that stands for the part in the response.
     pub(super) fn keep(&self, json: Vec<u8>) -> Value {
         let json = Bytes::from(json);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(json.clone());
         Value::Binary(json)
     }
 
-    /// Takes the parts of a response that is complete. The next response of a subscription begins without any.
+    /// Takes all parts out, after a response is complete. The next response of a subscription begins without parts.
     pub(crate) fn take(&self) -> TakenFragments {
         let mut parts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         parts.sort_unstable_by_key(address);
@@ -33,7 +34,7 @@ impl Fragments {
 pub(crate) struct TakenFragments(Vec<Bytes>);
 
 impl TakenFragments {
-    /// Tells whether a binary value stands for JSON. Any other binary value comes from a resolver.
+    /// Tells whether a binary value is one of these parts. Any other binary value comes from a resolver.
     pub(crate) fn contains(&self, value: &Bytes) -> bool {
         self.0.binary_search_by_key(&address(value), address).is_ok()
     }

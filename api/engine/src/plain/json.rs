@@ -1,35 +1,38 @@
-//! The JSON that plain fields append to.
+//! The JSON to which plain fields append their values.
 
 use std::any::Any;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
-/// Maximum number of shared objects whose JSON is copied. A page refers to a few.
+/// Maximum number of shared objects whose JSON is remembered for copies. The items of a page usually refer to only a
+/// few.
 const MAX_SHARED: usize = 32;
 
-/// The JSON that plain fields append to. It is a vector of bytes, which remembers where shared objects stand in it.
+/// The JSON to which plain fields append their values: a vector of bytes that also remembers where the JSON of shared
+/// objects is.
 #[derive(Default)]
 pub struct PlainJson {
     bytes: Vec<u8>,
     shared: Vec<Shared>,
 }
 
-/// An object that was written before, and that others may share.
+/// An object that was written before, and whose JSON can be copied if another object refers to it too.
 struct Shared {
-    /// The object. As long as it is kept, no other object can have its address.
+    /// The written object. As long as this reference to it exists, no other object can have its address.
     object: Arc<dyn Any + Send + Sync>,
-    /// The address of the selection with which it was written.
+    /// The address of the compiled selection with which the object was written.
     selection: usize,
     json: Range<usize>,
 }
 
 impl PlainJson {
-    /// Returns the bytes.
+    /// Returns the bytes of the JSON.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// Copies the JSON of an object, if it was written with the same selection before.
+    /// Appends a copy of the JSON of an object, if the object was written with the same selection before. Returns
+    /// whether it was.
     pub(super) fn copy_shared<T, S>(&mut self, object: &Arc<T>, selection: &S) -> bool {
         let (object, selection) = (Arc::as_ptr(object).addr(), std::ptr::from_ref(selection).addr());
         let is_same = |it: &&Shared| Arc::as_ptr(&it.object).addr() == object && it.selection == selection;
@@ -38,7 +41,8 @@ impl PlainJson {
         true
     }
 
-    /// Remembers the JSON of an object, which begins at `start` and has just been written.
+    /// Remembers the JSON of an object, which has just been written and begins at `start`. Does nothing if `MAX_SHARED`
+    /// objects are remembered already.
     pub(super) fn keep_shared<T, S>(&mut self, object: &Arc<T>, selection: &S, start: usize)
     where
         T: Any + Send + Sync,
@@ -76,7 +80,8 @@ mod tests {
         json.extend_from_slice(first.as_bytes());
         json.keep_shared(&first, &selections[0], 0);
         assert!(!json.copy_shared(&first, &selections[1]));
-        // Without the copies that are kept, an object could get the address of one that is gone.
+        // The JSON keeps a reference to each remembered object. Without it, a new object could get the address of a
+        // dropped one.
         for number in 0..3 * MAX_SHARED {
             let other = Arc::new(number.to_string());
             assert!(!json.copy_shared(&other, &selections[0]));

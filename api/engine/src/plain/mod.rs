@@ -1,9 +1,10 @@
 //! Writes objects as JSON at once, if their fields need nothing but the object itself.
 //!
-//! async-graphql makes a future, a path and an entry of a map for each field of each object. A field that only reads a
-//! column needs none of them. [`Plain`] marks a value of which such fields are selected often, usually a list. If a
-//! document selects only plain fields below it, the selection is compiled once, and each object is written straight into
-//! the JSON of the response. Any other selection is resolved by async-graphql, and has the same result.
+//! async-graphql makes a future, a path and a map entry for each field of each object. A field that only reads a value
+//! of its object needs none of the three. Such a field is plain. [`Plain`] marks a value, usually a list, whose plain
+//! fields are selected often. If a document selects only plain fields below the value, the selection is compiled once,
+//! and each object is written directly into the JSON of the response. async-graphql resolves any other selection, with
+//! the same result.
 //!
 //! A type declares its plain fields with [`plain_fields`](crate::plain_fields) above `#[Object]`, or with
 //! `#[derive(PlainObject)]` beside `#[derive(SimpleObject)]`.
@@ -29,10 +30,10 @@ pub use self::rendered::RenderedText;
 #[doc(hidden)]
 pub use self::scalar::{write_enum, write_scalar};
 
-/// A value that is written at once if only plain fields of it are selected.
+/// A value that is written as JSON at once if a document selects only plain fields below it.
 ///
-/// In the schema it is the same as the value itself. Wrap a whole list, so that the selection is compiled once for all of
-/// its items: `Plain<Vec<Edge>>`.
+/// In the schema, `Plain<T>` is the same type as `T`. Wrap a whole list, so that the selection is compiled once for all
+/// items of the list: `Plain<Vec<Edge>>`.
 #[derive(Clone, Debug, Default)]
 pub struct Plain<T>(pub T);
 
@@ -60,7 +61,8 @@ impl<T: OutputType + PlainOutput> OutputType for Plain<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        // Without the engine, or if its options switch this off, there are no fragments.
+        // The context has no fragments if the schema runs without the engine, or if the options switch plain fields
+        // off.
         if let Some(fragments) = ctx.data_opt::<Fragments>()
             && let Some(selection) = T::compile(&ctx.item.node)
         {

@@ -1,4 +1,4 @@
-//! Compiled selections of objects.
+//! Compiled selections of the fields of objects.
 
 use std::sync::Arc;
 
@@ -9,25 +9,28 @@ use super::json::PlainJson;
 use super::output::{NotAtHand, PlainOutput};
 use crate::json::write_json;
 
-/// An object type with plain fields. The macros implement it.
+/// An object type with plain fields. `#[plain_fields]` and `#[derive(PlainObject)]` implement this trait.
 pub trait PlainObject: OutputType + Sized {
-    /// Compiles a field by its name in the schema, with its own selection. Returns None if the field is not plain.
+    /// Compiles the field with this name in the schema. `selection` is the selection below the field. Returns None if
+    /// the field is not plain, or if the selection has a field that is not plain.
     fn compile_field(name: &str, selection: &SelectionSet) -> Option<FieldWriter<Self>>;
 }
 
-/// Appends the value of a field to the JSON.
+/// A function that appends the value of a field of an object to the JSON. Fails if the object does not have the value
+/// at hand.
 type WriteField<T> = dyn Fn(&T, &mut PlainJson) -> Result<(), NotAtHand> + Send + Sync;
 
 /// Writes the value of one field of an object.
 pub struct FieldWriter<T>(Box<WriteField<T>>);
 
 impl<T> FieldWriter<T> {
-    /// Makes a writer from a function that appends the value to the JSON.
+    /// Makes a writer from a function that appends the value of the field to the JSON.
     pub fn new(write: impl Fn(&T, &mut PlainJson) -> Result<(), NotAtHand> + Send + Sync + 'static) -> Self {
         Self(Box::new(write))
     }
 
-    /// Makes a writer of a value that an object may have at hand.
+    /// Makes a writer of a value that `read` returns if the object has the value at hand. Returns None if the selection
+    /// has a field that is not plain.
     pub fn at_hand<V: PlainOutput + 'static>(
         read: for<'t> fn(&'t T) -> Option<&'t V>,
         selection: &SelectionSet,
@@ -39,7 +42,8 @@ impl<T> FieldWriter<T> {
         Some(Self::new(move |object, json| read(object).ok_or(NotAtHand)?.write(&below, json)))
     }
 
-    /// Makes a writer of an object that others share. Its JSON is made once, and copied for the others.
+    /// Makes a writer of a value that several objects share. The JSON of each value is usually made once, and copied
+    /// when another object refers to the same value. Returns None if the selection has a field that is not plain.
     pub fn shared<V: PlainOutput + Send + Sync + 'static>(
         read: for<'t> fn(&'t T) -> Option<&'t Arc<V>>,
         selection: &SelectionSet,
@@ -58,23 +62,24 @@ impl<T> FieldWriter<T> {
         }))
     }
 
-    /// Calls the function.
+    /// Appends the value of the field to the JSON.
     ///
     /// # Errors
-    /// Fails if the object does not have the value at hand.
+    /// Fails if the object does not have the value of the field at hand.
     pub fn write(&self, object: &T, json: &mut PlainJson) -> Result<(), NotAtHand> {
         (self.0)(object, json)
     }
 }
 
-/// The selected fields of an object type, in the order of the document.
+/// The selected fields of an object type, compiled, in the order of the document.
 pub struct ObjectSelection<T> {
-    /// Each field, with the bytes that come before its value: a brace or a comma, and the response key.
+    /// Each field, with the bytes that come before its value: a brace or a comma, the response key and a colon.
     fields: Vec<(Vec<u8>, FieldWriter<T>)>,
 }
 
 impl<T: PlainObject> ObjectSelection<T> {
-    /// Compiles a selection of a plan. A plan has no named fragments, no repeated response keys and no directives.
+    /// Compiles a selection of a plan, which has no named fragments, no repeated response keys and no directives.
+    /// Returns None if the selection has a field that is not plain.
     pub fn compile(selection: &SelectionSet) -> Option<Self> {
         let mut compiled = Self { fields: Vec::with_capacity(selection.items.len()) };
         compiled.add(selection)?;
@@ -96,7 +101,8 @@ impl<T: PlainObject> ObjectSelection<T> {
                     prefix.push(b':');
                     self.fields.push((prefix, writer));
                 }
-                // The planner makes one inline fragment for each object type that an abstract type can be.
+                // For a selection on an abstract type, the planner makes one inline fragment for each possible object
+                // type.
                 Selection::InlineFragment(inline) if inline.node.directives.is_empty() => {
                     let condition = inline.node.type_condition.as_ref();
                     if condition.is_none_or(|condition| condition.node.on.node.as_str() == T::type_name()) {
@@ -109,10 +115,10 @@ impl<T: PlainObject> ObjectSelection<T> {
         Some(())
     }
 
-    /// Writes the selected fields of an object.
+    /// Appends an object with the selected fields to the JSON.
     ///
     /// # Errors
-    /// Fails if the object does not have a value at hand.
+    /// Fails if the object does not have the value of a selected field at hand.
     pub fn write(&self, object: &T, json: &mut PlainJson) -> Result<(), NotAtHand> {
         if self.fields.is_empty() {
             json.push(b'{');

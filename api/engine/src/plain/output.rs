@@ -12,31 +12,33 @@ use crate::json::write_json;
 
 /// A value that can be written as JSON without a context.
 ///
-/// [`plain_fields`](crate::plain_fields) and `#[derive(PlainObject)]` implement it for objects, `#[derive(PlainEnum)]` for
-/// enums, and [`plain_scalar!`](crate::plain_scalar) for custom scalars.
+/// [`plain_fields`](crate::plain_fields) and `#[derive(PlainObject)]` implement this trait for objects,
+/// `#[derive(PlainEnum)]` for enums, and [`plain_scalar!`](crate::plain_scalar) for custom scalars.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be written as plain JSON",
     note = "mark the field with `#[resolved]`, or use `plain_fields`, `PlainObject`, `PlainEnum` or `plain_scalar!` for its type"
 )]
 pub trait PlainOutput {
-    /// A compiled selection of fields. Scalars have none.
+    /// A compiled selection of fields. For scalars and enums, it is the empty type `()`.
     type Selection: Send + Sync + 'static;
 
-    /// Compiles a selection of fields. Returns None if the selection has a field that is not plain.
+    /// Compiles the selection below a value of this type. Returns None if the selection has a field that is not plain.
     fn compile(selection: &SelectionSet) -> Option<Self::Selection>;
 
-    /// Writes the selected fields. The result has the same bytes as if async-graphql had resolved them.
+    /// Appends the value with the selected fields to the JSON. The bytes are the same as if async-graphql had resolved
+    /// the fields.
     ///
     /// # Errors
-    /// Fails if the object does not have a value at hand. Then async-graphql resolves the whole [`Plain`](super::Plain).
+    /// Fails if an object does not have the value of a selected field at hand. async-graphql then resolves the whole
+    /// [`Plain`](super::Plain) value.
     fn write(&self, selection: &Self::Selection, json: &mut PlainJson) -> Result<(), NotAtHand>;
 }
 
-/// The error that an object does not have a value at hand, so that its field must be resolved.
+/// The error that an object does not have the value of a field at hand, so that async-graphql must resolve the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAtHand;
 
-/// Writes a number that has no fraction.
+/// Implements [`PlainOutput`] for integer types.
 macro_rules! integers {
     ($($integer:ty),*) => {$(
         impl PlainOutput for $integer {
@@ -56,7 +58,7 @@ macro_rules! integers {
 
 integers!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 
-/// Implements [`PlainOutput`] for a type that has no fields.
+/// Implements [`PlainOutput`] for a type without fields. `$write` appends the value `$value` to `$json`.
 macro_rules! leaf {
     ($leaf:ty, $value:ident, $json:ident, $write:expr) => {
         impl PlainOutput for $leaf {
@@ -83,7 +85,7 @@ leaf!(bool, value, json, json.extend_from_slice(if *value { b"true" } else { b"f
 leaf!(f64, value, json, write_float(*value, json));
 leaf!(f32, value, json, write_float(f64::from(*value), json));
 
-/// Writes a float, and null if it is infinite or not a number, as async-graphql does.
+/// Appends a float, or null if the float is infinite or not a number, as async-graphql does.
 fn write_float(value: f64, json: &mut Vec<u8>) {
     match Number::from_f64(value) {
         Some(number) => write_json(&number, json),
@@ -91,7 +93,7 @@ fn write_float(value: f64, json: &mut Vec<u8>) {
     }
 }
 
-/// Implements [`PlainOutput`] for a pointer, like for its target.
+/// Implements [`PlainOutput`] for pointer types, which write the value that they point to.
 macro_rules! pointer {
     ($($pointer:ty),*) => {$(
         impl<T: PlainOutput + ?Sized> PlainOutput for $pointer {

@@ -11,14 +11,14 @@ use super::{NotAtHand, PlainJson, PlainOutput};
 use crate::json::write_json;
 
 /// A text that is kept as finished JSON, because many responses contain it. A plain field (see
-/// [`plain_fields`](crate::plain_fields)) copies its bytes. Clones share them.
+/// [`plain_fields`](crate::plain_fields)) only copies the bytes of the JSON. Clones share the bytes.
 ///
-/// In the schema it is a `String`.
+/// In the schema, its type is `String`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderedText(Bytes);
 
 impl RenderedText {
-    /// Writes the JSON of a text.
+    /// Makes the finished JSON of a text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut json = Vec::with_capacity(text.len() + 2);
@@ -27,7 +27,7 @@ impl RenderedText {
         Self(json.into())
     }
 
-    /// Returns the number of bytes of the JSON.
+    /// Returns the number of bytes that the JSON of the text has.
     #[must_use]
     pub fn json_bytes(&self) -> usize {
         self.0.len()
@@ -57,7 +57,7 @@ impl OutputType for RenderedText {
     }
 
     async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
-        // The bytes are the JSON of a text, so this cannot fail.
+        // The bytes are the JSON of a text, so reading them cannot fail.
         Ok(Value::String(serde_json::from_slice(&self.0).unwrap_or_default()))
     }
 }

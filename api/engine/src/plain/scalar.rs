@@ -1,4 +1,4 @@
-//! Enums and custom scalars of a schema.
+//! Enums and custom scalars of a schema, as values of plain fields.
 
 use async_graphql::ScalarType;
 use async_graphql::resolver_utils::EnumType;
@@ -6,7 +6,7 @@ use async_graphql::resolver_utils::EnumType;
 use crate::json::{write_json, write_value};
 use crate::plain::fragments::TakenFragments;
 
-/// Lets plain fields return these custom scalars, which implement `async_graphql::ScalarType`.
+/// Lets plain fields return these custom scalars. Each of the types must implement `async_graphql::ScalarType`.
 #[macro_export]
 macro_rules! plain_scalar {
     ($($name:ty),+ $(,)?) => {$(
@@ -25,7 +25,7 @@ macro_rules! plain_scalar {
     )+};
 }
 
-/// Writes the name of an enum's value in the schema.
+/// Appends the name that the value of an enum has in the schema.
 #[doc(hidden)]
 pub fn write_enum<T: EnumType>(value: &T, json: &mut Vec<u8>) {
     match T::items().iter().find(|item| item.value == *value) {
@@ -35,7 +35,7 @@ pub fn write_enum<T: EnumType>(value: &T, json: &mut Vec<u8>) {
     }
 }
 
-/// Writes a custom scalar.
+/// Appends the value of a custom scalar as JSON.
 #[doc(hidden)]
 pub fn write_scalar<T: ScalarType>(value: &T, json: &mut Vec<u8>) {
     write_value(&value.to_value(), &TakenFragments::default(), json);

@@ -1,4 +1,5 @@
-//! Fields with `#[guard]`: the check runs before the field, and the directive names who passes it.
+//! Tests of fields with `#[guard]`: the check of the permission runs before the field, and the directive names the
+//! people who pass the check.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -12,10 +13,10 @@ use crate::{guarded_fields, page_arguments};
 #[TypeDirective(name = "onlyFor", location = "FieldDefinition")]
 fn only_for(people: Vec<String>) {}
 
-/// The person who asks.
+/// The person who sends a request.
 struct Person(&'static str);
 
-/// The permission of clerks, with the name of the clerk.
+/// The permission of a clerk, with the name of the clerk. Only Ada and Bo are clerks.
 struct Clerk(&'static str);
 
 impl Clerk {
@@ -39,7 +40,7 @@ impl PageArgs {
     }
 }
 
-/// Counts how often the body of a field ran.
+/// The query root, which counts how often the body of one of its fields ran.
 struct Query(AtomicI32);
 
 impl Query {
@@ -137,6 +138,6 @@ fn the_schema_names_who_may_use_a_guarded_field() {
     assert!(line("nullableAndOld").contains("@deprecated"), "{sdl}");
     assert_eq!(line("open"), "open: Int!");
     assert!(sdl.contains("directive @onlyFor(people: [String!]!) on FIELD_DEFINITION"), "{sdl}");
-    // The permission is no argument.
+    // The parameter with the permission is not an argument in the schema.
     assert!(!sdl.contains("clerk"), "{sdl}");
 }

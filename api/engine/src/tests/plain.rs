@@ -1,4 +1,5 @@
-//! Documents with plain fields have the same bytes, whether their fields are written at once or resolved.
+//! Tests of plain fields: a response has the same bytes, whether its plain fields are written at once or resolved by
+//! async-graphql.
 
 mod documents;
 
@@ -40,7 +41,8 @@ impl ScalarType for Day {
     }
 
     fn to_value(&self) -> Value {
-        // A resolver's own binary value stays a list of numbers, as async-graphql writes it.
+        // A binary value that a resolver returns is written as a list of numbers, as async-graphql writes it, and not
+        // as JSON.
         if self.0 == 0 {
             Value::Binary(Bytes::from_static(b"\x01\xff"))
         } else {
@@ -175,12 +177,12 @@ impl Book {
 }
 
 impl Book {
-    /// Returns the first author, which a book with the number 2 does not have at hand.
+    /// Returns the first author of the book. A book with the number 2 does not have the author at hand.
     fn known_first(&self) -> Option<&Author> {
         self.authors.first().filter(|_| self.number != 2)
     }
 
-    /// Returns the editor, whom books with the numbers 0 and 1 share.
+    /// Returns the editor of the book. Books with the numbers 0 and 1 share one editor.
     fn known_editor(&self) -> Option<&Arc<Author>> {
         Some(&self.editor)
     }
@@ -242,7 +244,7 @@ fn book(number: i32) -> Book {
         let address = Address { city: None, postal_code_2: "1".to_owned() };
         Arc::new(Author { name: "Shared".to_owned(), birth: None, _hidden: 0, address })
     });
-    // Other editors are made anew for each book, and may get the address of one that is gone.
+    // The editor of any other book is a new object, which may get the address of an editor that was dropped.
     let editor = Author { name: format!("Editor {number}"), ..author(None) };
     let editor = if number < 2 { Arc::clone(&EDITOR) } else { Arc::new(editor) };
     Book { number, authors: vec![author(Some(1815)), author(None)], editor, stock: Stock { count: number } }
@@ -266,7 +268,8 @@ impl Subscriptions {
     }
 }
 
-/// Makes an engine that writes plain fields at once, or resolves them.
+/// Makes an engine that writes plain fields at once if `plain_fields` is true, and otherwise lets async-graphql resolve
+/// them.
 fn engine(plain_fields: bool) -> Arc<Engine<PlainSchema>> {
     let schema = Schema::build(Query, EmptyMutation, Subscriptions)
         .register_output_type::<Named>()
@@ -336,7 +339,7 @@ async fn a_selection_of_plain_fields_is_written_at_once() {
         ("authors { name yearOfBirth city postalCode2 } firstAuthor { __typename }", true),
         ("inStock sequels { sequels { big } }", true),
         ("id stockFor", false),
-        // The third book does not have the value at hand.
+        // The third book, with the number 2, does not have its first author at hand.
         ("firstIfKnown { name }", false),
         ("id short(length: 2)", false),
         ("id waits", false),

@@ -1,4 +1,4 @@
-//! The schema of the tests.
+//! The schema of the tests of the whole engine.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 

@@ -17,7 +17,7 @@ struct Event {
     created_at: Option<i64>,
 }
 
-/// The objects in an event.
+/// The objects in an event of Razorpay. An event contains only some of them.
 #[derive(Deserialize)]
 struct Payload {
     payment: Option<Holder<Payment>>,
@@ -32,7 +32,8 @@ struct Holder<T> {
 }
 
 impl Razorpay {
-    /// Verifies a webhook and reads it.
+    /// Verifies the signature of a webhook, and reads its body. Returns the event `Ignored` if this crate does not read
+    /// its kind.
     pub(super) fn read_webhook(
         &self,
         headers: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -63,7 +64,11 @@ impl Razorpay {
 }
 
 fn unreadable(error: &serde_json::Error) -> WebhookError {
-    WebhookError::Unreadable(format!("line {}, column {}", error.line(), error.column()))
+    WebhookError::Unreadable(format!(
+        "its JSON is not as expected at line {}, column {}",
+        error.line(),
+        error.column()
+    ))
 }
 
 fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
@@ -80,7 +85,9 @@ fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
     }
 
     let payload: Payload = serde_json::from_value(event.payload).map_err(|error| unreadable(&error))?;
-    let missing = || WebhookError::Unreadable(format!("{kind} lacks its object"));
+    let missing = || {
+        WebhookError::Unreadable(format!("the event {kind} does not contain the object that it reports on"))
+    };
     if is_refund {
         let refund = payload.refund.ok_or_else(missing)?.entity;
         return refund.report(account).map(WebhookEvent::Refund).map_err(WebhookError::Unreadable);
@@ -90,7 +97,8 @@ fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
         return dispute.report(account).map(WebhookEvent::Dispute).map_err(WebhookError::Unreadable);
     }
     let payment = payload.payment.ok_or_else(missing)?.entity;
-    // A payment link or a payment page of the same account: it has no order of ours.
+    // A payment without an order was made with a payment link or a payment page of the same account. It has no order of
+    // the application.
     if !payment.has_order() {
         return Ok(WebhookEvent::Ignored(kind));
     }

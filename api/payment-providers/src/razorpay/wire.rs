@@ -1,4 +1,4 @@
-//! The objects of Razorpay's API, as far as they are read.
+//! The parts of the objects of Razorpay's API that this crate reads.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,19 @@ use crate::{
     RefundState, money,
 };
 
-/// The note of an order that holds the application's id of it. The receipt holds the same.
+/// The name of the note with the application's id of an order. The receipt of the order has the same id.
 pub(super) const ORDER_NOTE: &str = "order_reference";
-/// The note of a refund that has the application's id of the refund. The receipt has the same id.
+/// The name of the note with the application's id of a refund. The receipt of the refund has the same id.
 pub(super) const REFUND_NOTE: &str = "refund_reference";
 
-/// A page of a list.
+/// One page of a list in a response of Razorpay.
 #[derive(Deserialize)]
 pub(super) struct Collection<T> {
     pub(super) items: Vec<T>,
 }
 
-/// Notes are a map, but an empty array if there are none.
+/// Reads the notes of an object. Razorpay sends a map, or an empty array if there are no notes. Anything that is not a
+/// map is read as no notes.
 fn notes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<String, Value>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -50,7 +51,7 @@ fn time(seconds: Option<i64>) -> Option<DateTime<Utc>> {
 
 fn money_of(amount: i64, currency: &str) -> Result<Amount, String> {
     money::from_provider(ProviderName::Razorpay, amount, currency)
-        .ok_or_else(|| format!("the amount {amount} {currency} is unknown"))
+        .ok_or_else(|| format!("the amount {amount} {currency} cannot be converted into minor units"))
 }
 
 #[derive(Deserialize)]
@@ -91,7 +92,7 @@ pub(super) struct Payment {
 }
 
 impl Payment {
-    /// Whether the payment belongs to an order. Those of other products of Razorpay do not.
+    /// Whether the payment belongs to an order. Payments of other products of Razorpay, such as payment links, do not.
     pub(super) fn has_order(&self) -> bool {
         self.order_id.as_ref().is_some_and(|id| !id.is_empty())
     }
@@ -99,7 +100,8 @@ impl Payment {
     pub(super) fn is_captured(&self) -> bool {
         match self.status.as_str() {
             "captured" => true,
-            // An authorized payment that nobody captured in time is given back. Its status is the same as that of a refund.
+            // If nobody captures an authorized payment in time, Razorpay gives the money back. Its status is then
+            // `refunded`, but `captured` is false.
             "refunded" => self.captured != Some(false),
             _ => false,
         }
@@ -109,7 +111,7 @@ impl Payment {
         let state = match self.status.as_str() {
             "created" => PaymentState::Pending,
             "authorized" => PaymentState::Authorized,
-            // A refund does not undo a capture: it is a report of its own.
+            // A refund does not undo a capture: it has a report of its own.
             "captured" | "refunded" if self.is_captured() => PaymentState::Captured,
             "captured" | "refunded" => PaymentState::Cancelled,
             "failed" => PaymentState::Failed,
@@ -185,7 +187,7 @@ impl Dispute {
             "won" => DisputeState::Won,
             "lost" => DisputeState::Lost,
             "closed" => DisputeState::Closed,
-            // `open`, `under_review`, and whatever may come between them and the end.
+            // `open`, `under_review`, and any status that Razorpay may add before the end of a dispute.
             _ => DisputeState::Open,
         };
         Ok(DisputeReport {
@@ -200,7 +202,8 @@ impl Dispute {
     }
 }
 
-/// Reads the code and the message of an error.
+/// Reads the code and the message of an error from the body of a response. The code is `UNREADABLE` if the body is not
+/// an error of Razorpay, and `UNKNOWN` if the error has no code.
 pub(super) fn explain(body: &[u8]) -> (String, String) {
     #[derive(Deserialize)]
     struct Body {
@@ -214,7 +217,10 @@ pub(super) fn explain(body: &[u8]) -> (String, String) {
         field: Option<String>,
     }
     let Ok(Body { error }) = serde_json::from_slice(body) else {
-        return ("UNREADABLE".to_owned(), "the body of the refusal is not JSON of Razorpay".to_owned());
+        return (
+            "UNREADABLE".to_owned(),
+            "the body of the refusal is not an error in Razorpay's JSON format".to_owned(),
+        );
     };
     let mut message = error.description.unwrap_or_default();
     for (name, value) in [("field", error.field), ("reason", error.reason)] {

@@ -17,13 +17,14 @@ use crate::{
     signature,
 };
 
-/// Maximum number of pages of refunds that are read.
+/// Maximum number of pages of refunds that are read, with 100 refunds each.
 const MAX_PAGES: usize = 10;
-/// The code of a refusal because the payment is in another state than the request needs.
+/// Stripe's code for a request that is refused because the payment is not in the state that the request needs.
 const UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";
 
 impl Stripe {
-    /// A call that writes. With its key, repeating it within a day gives the first outcome again.
+    /// Makes a call that writes, with an idempotency key. If the call is repeated within a day, Stripe returns the
+    /// outcome of the first request again.
     fn post(path: &str, key: String, form: &[(&str, &str)]) -> Call {
         Call::post(path.to_owned(), Repeat::Harmless).header("Idempotency-Key", key).form(form)
     }
@@ -34,7 +35,7 @@ impl Stripe {
         self.http.call(call).await
     }
 
-    /// The parameters for the frontend. `None` if the provider sent no secret, which it does for public keys only.
+    /// Returns the parameters for the frontend. Returns `None` if Stripe sent no client secret.
     fn parameters(&self, intent: &PaymentIntent) -> Option<ClientParameters> {
         let client_secret = intent.client_secret.clone()?;
         Some(ClientParameters::Stripe { publishable_key: self.publishable_key.clone(), client_secret })
@@ -75,8 +76,9 @@ impl PaymentProvider for Stripe {
     }
 
     async fn create_again(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError> {
-        // The key finds the first one, and stands for a new one after a day. Nobody has the client secret of a lost one, so
-        // nobody can pay it.
+        // The idempotency key makes Stripe return the payment of the earlier call. After a day, Stripe creates a new
+        // payment instead. Then the earlier payment is lost, and nobody can pay it, because nobody has its client
+        // secret.
         self.post_intent(new).await
     }
 
@@ -94,7 +96,8 @@ impl PaymentProvider for Stripe {
         let amount = money::to_provider(ProviderName::Stripe, money)?.to_string();
         let path = format!("/v1/payment_intents/{}/capture", check_id(payment)?);
         let form = [("amount_to_capture", amount.as_str()), ("expand[]", "latest_charge")];
-        // A second capture is refused, so no key is needed between calls. It would only keep an early refusal for a day.
+        // Stripe refuses a second capture of a payment, so two calls do not need the same idempotency key. With the
+        // same key, Stripe would repeat an early refusal for a day.
         match self.http.call::<PaymentIntent>(Self::post(&path, signature::fresh_key(), &form)).await {
             Ok(intent) => intent.report(None).map_err(unreadable_write),
             Err(refusal @ ProviderError::Refused { .. }) if has_code(&refusal, UNEXPECTED_STATE) => {
@@ -116,7 +119,7 @@ impl PaymentProvider for Stripe {
                 match present.status.as_str() {
                     "canceled" => Ok(CancelOutcome::Cancelled),
                     "succeeded" => Ok(CancelOutcome::TooLate),
-                    // The bank is working. It may still succeed.
+                    // The bank is still working on the payment, which may still succeed.
                     "processing" => Ok(CancelOutcome::StaysPayable),
                     _ => Err(refusal),
                 }
@@ -161,7 +164,7 @@ impl PaymentProvider for Stripe {
                 reports.extend(refund.report(None).map_err(unreadable)?);
             }
             if !page.has_more {
-                // Stripe lists the newest first.
+                // Stripe lists the newest refund first.
                 reports.reverse();
                 return Ok(reports);
             }

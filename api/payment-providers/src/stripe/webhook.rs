@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{Webhook, WebhookError, WebhookEvent, signature};
 
-/// Maximum distance between the time of a signature and now, in seconds. It limits how long a recorded webhook can be replayed.
+/// Maximum difference between the time of a signature and the server's time, in seconds. It limits how long a recorded
+/// webhook can be replayed.
 const TOLERANCE_SECONDS: i64 = 300;
-/// Maximum number of signatures in a header that are compared.
+/// Maximum number of signatures in the header of a webhook that are compared. The rest are ignored.
 const MAX_SIGNATURES: usize = 10;
 
 #[derive(Deserialize)]
@@ -31,7 +32,7 @@ struct Data {
     object: Value,
 }
 
-/// The header `Stripe-Signature`: `t=1614556800,v1=5257a8…,v1=b3c2…,v0=…`.
+/// The contents of the header `Stripe-Signature`, such as `t=1614556800,v1=5257a8…,v1=b3c2…,v0=…`.
 struct SignatureHeader<'a> {
     time: &'a str,
     signatures: Vec<&'a str>,
@@ -45,7 +46,7 @@ impl<'a> SignatureHeader<'a> {
             match part.trim().split_once('=') {
                 Some(("t", value)) => time = Some(value),
                 Some(("v1", value)) if signatures.len() < MAX_SIGNATURES => signatures.push(value),
-                // `v0` is of no use: Stripe makes it only for tests.
+                // A signature `v0` is ignored, because Stripe makes it only for tests.
                 _ => {}
             }
         }
@@ -54,7 +55,8 @@ impl<'a> SignatureHeader<'a> {
 }
 
 impl Stripe {
-    /// Verifies a webhook and reads it.
+    /// Verifies the signature and the account of a webhook, and reads its body. Returns the event `Ignored` if this
+    /// crate does not read its kind.
     pub(super) fn read_webhook(
         &self,
         headers: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -97,7 +99,7 @@ impl Stripe {
             return Err(WebhookError::OtherAccount(mode.to_owned()));
         }
         match &event.account {
-            // Only events of connected accounts name their account.
+            // Only an event of a connected account names an account.
             Some(account) if self.account_id.as_ref() != Some(account) => {
                 Err(WebhookError::OtherAccount(account.clone()))
             }
@@ -107,12 +109,17 @@ impl Stripe {
 }
 
 fn unreadable(error: &serde_json::Error) -> WebhookError {
-    WebhookError::Unreadable(format!("line {}, column {}", error.line(), error.column()))
+    WebhookError::Unreadable(format!(
+        "its JSON is not as expected at line {}, column {}",
+        error.line(),
+        error.column()
+    ))
 }
 
 fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
     let Event { kind, account, data, .. } = event;
-    // `charge.refund.updated` and `refund.updated` hold a refund, `charge.refunded` a charge, and so on: the object tells.
+    // The name of an event does not say which kind of object it contains: `charge.refund.updated` and `refund.updated`
+    // contain a refund, but `charge.refunded` contains a charge. So the kind of the object is read, too.
     let object_kind = data.object.get("object").and_then(Value::as_str).unwrap_or_default().to_owned();
     let read = match (kind.as_str(), object_kind.as_str()) {
         (name, "payment_intent") if name.starts_with("payment_intent.") => {

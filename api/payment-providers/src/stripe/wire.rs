@@ -1,4 +1,4 @@
-//! The objects of Stripe's API, as far as they are read.
+//! The parts of the objects of Stripe's API that this crate reads.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use crate::{
     RefundState, money,
 };
 
-/// The metadata of a payment that holds the application's id of the order.
+/// The key of the application's id of the order in the metadata of a payment.
 pub(super) const ORDER_KEY: &str = "order_reference";
-/// The metadata of a refund that holds the application's id of it.
+/// The key of the application's id of the refund in the metadata of a refund.
 pub(super) const REFUND_KEY: &str = "refund_reference";
 
 type Metadata = Option<HashMap<String, String>>;
@@ -27,10 +27,10 @@ fn time(seconds: Option<i64>) -> Option<DateTime<Utc>> {
 
 fn money_of(amount: i64, currency: &str) -> Result<Amount, String> {
     money::from_provider(ProviderName::Stripe, amount, currency)
-        .ok_or_else(|| format!("the amount {amount} {currency} is unknown"))
+        .ok_or_else(|| format!("the amount {amount} {currency} cannot be converted into minor units"))
 }
 
-/// An object, or only its id.
+/// An object of Stripe's API that a response contains as a whole, or only by its id.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Expandable<T> {
@@ -38,7 +38,7 @@ pub(super) enum Expandable<T> {
     Object(Box<T>),
 }
 
-/// An object of which only the id matters.
+/// An object of Stripe's API of which this crate reads only the id.
 #[derive(Deserialize)]
 pub(super) struct Identified {
     id: String,
@@ -51,7 +51,7 @@ fn id_of(object: Option<Expandable<Identified>>) -> Option<String> {
     })
 }
 
-/// A page of a list.
+/// One page of a list in a response of Stripe.
 #[derive(Deserialize)]
 pub(super) struct List<T> {
     pub(super) data: Vec<T>,
@@ -102,7 +102,7 @@ struct MethodDetails {
 impl PaymentIntent {
     pub(super) fn report(self, account: Option<String>) -> Result<PaymentReport, String> {
         let state = match self.status.as_str() {
-            // After a failed attempt the payment waits for another method. The buyer may still pay.
+            // After a failed attempt, the payment waits for another payment method, so the buyer can still pay it.
             "requires_payment_method" if self.last_payment_error.is_some() => PaymentState::Failed,
             "requires_payment_method" | "requires_confirmation" | "requires_action" | "processing" => {
                 PaymentState::Pending
@@ -136,7 +136,8 @@ impl PaymentIntent {
 }
 
 impl Charge {
-    /// Reads a captured charge of a PaymentIntent. `None` if the charge is not captured, or was made without a PaymentIntent.
+    /// Makes the report of the payment to which a captured charge belongs. Returns `None` if the charge is not
+    /// captured, or was made without a PaymentIntent.
     pub(super) fn report(self, account: Option<String>) -> Result<Option<PaymentReport>, String> {
         let Some(intent) = id_of(self.payment_intent) else {
             return Ok(None);
@@ -173,7 +174,7 @@ pub(super) struct Refund {
 }
 
 impl Refund {
-    /// Reads a refund. `None` if the charge was made without a PaymentIntent.
+    /// Makes the report of a refund. Returns `None` if the refunded charge was made without a PaymentIntent.
     pub(super) fn report(self, account: Option<String>) -> Result<Option<RefundReport>, String> {
         let Some(payment) = id_of(self.payment_intent) else {
             return Ok(None);
@@ -214,7 +215,7 @@ struct EvidenceDetails {
 }
 
 impl Dispute {
-    /// Reads a dispute. `None` if the charge was made without a PaymentIntent.
+    /// Makes the report of a dispute. Returns `None` if the disputed charge was made without a PaymentIntent.
     pub(super) fn report(self, account: Option<String>) -> Result<Option<DisputeReport>, String> {
         let Some(payment) = id_of(self.payment_intent) else {
             return Ok(None);
@@ -223,7 +224,7 @@ impl Dispute {
             "won" => DisputeState::Won,
             "lost" => DisputeState::Lost,
             "warning_closed" | "prevented" => DisputeState::Closed,
-            // The bank waits for a response, or reviews the dispute or an appeal, or warns of such a step.
+            // The bank waits for a response, or reviews the dispute or an appeal, or warns that a dispute may come.
             _ => DisputeState::Open,
         };
         Ok(Some(DisputeReport {
@@ -238,7 +239,8 @@ impl Dispute {
     }
 }
 
-/// Reads the code and the message of an error.
+/// Reads the code and the message of an error from the body of a response. The code is `UNREADABLE` if the body is not
+/// an error of Stripe, and `UNKNOWN` if the error has no code and no type.
 pub(super) fn explain(body: &[u8]) -> (String, String) {
     #[derive(Deserialize)]
     struct Body {
@@ -252,7 +254,10 @@ pub(super) fn explain(body: &[u8]) -> (String, String) {
         message: Option<String>,
     }
     let Ok(Body { error }) = serde_json::from_slice(body) else {
-        return ("UNREADABLE".to_owned(), "the body of the refusal is not JSON of Stripe".to_owned());
+        return (
+            "UNREADABLE".to_owned(),
+            "the body of the refusal is not an error in Stripe's JSON format".to_owned(),
+        );
     };
     (error.code.or(error.kind).unwrap_or_else(|| "UNKNOWN".to_owned()), error.message.unwrap_or_default())
 }

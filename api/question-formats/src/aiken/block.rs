@@ -1,4 +1,4 @@
-//! The lines of one question, and their kinds.
+//! Reads the lines of one entry of a file in Aiken as a question.
 
 use crate::assemble::finish_plain;
 use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
@@ -12,14 +12,14 @@ use super::lists::{announces_options, is_list_intro, is_second_list};
 use super::notes::Notes;
 use super::paragraphs::{begins_part, continues_below, has_question_mark, is_heading, is_list_header};
 
-/// The lines of one entry: up to `ANSWER:`, or up to a blank line if it has no key.
+/// The lines of one entry of a file, up to the line with `ANSWER:`. An entry without a key ends at a blank line.
 pub(super) struct Block<'t> {
     lines: &'t [&'t str],
     /// The indexes of the lines that are not blank, without the key. There is at least one.
     filled: Vec<usize>,
     /// The index of the line with `ANSWER:`, or of a line that looks like it.
     key: Option<usize>,
-    /// Whether a blank line divides text that belongs together.
+    /// Whether a blank line divides lines that seem to be the text of one question.
     is_apart: bool,
     /// The kind of the line above the block.
     above: Above,
@@ -32,12 +32,12 @@ pub(super) enum Above {
     Blank,
     /// The key of another question, or a note below that key.
     Question,
-    /// A key without options above it. The block may be the rest of the same question.
+    /// A key that has no options above it. The block may be the rest of the question with that key.
     Unsplit,
 }
 
 impl<'t> Block<'t> {
-    /// Finds the block that begins in this line.
+    /// Finds the block that begins in the line `start`. `above` is the kind of the line above it.
     pub(super) fn find(lines: &'t [&'t str], start: usize, above: Above) -> Self {
         let mut block = Self { lines, filled: vec![start], key: None, is_apart: false, above };
         for at in start + 1..lines.len() {
@@ -62,7 +62,8 @@ impl<'t> Block<'t> {
         block
     }
 
-    /// Returns whether this line has the next option. A stem can begin with A, too: `A. Assertion: …`.
+    /// Returns whether the line `at` is the next option after `run` options. The first line of a stem can look like
+    /// option A, too: `A. Assertion: …`. So a line with A counts only if B, a key or nothing follows it.
     fn goes_on_with_option(&self, at: usize, run: usize) -> bool {
         let letter = |at: &usize| line::letter(self.lines[*at]);
         if letter(&at) != letter_after(run) {
@@ -74,7 +75,7 @@ impl<'t> Block<'t> {
                 .is_none_or(|next| letter(&next) == Some('B') || line::key(self.lines[next], true).is_some())
     }
 
-    /// Returns whether lines below the first are options, or look like options.
+    /// Returns whether a line below the first line is an option, or looks like an option.
     fn has_options(&self) -> bool {
         let mut lines = self.filled[1..].iter().map(|at| self.lines[*at]);
         lines.any(|line| line::option(line).is_some() || line::like_option(line).is_some())
@@ -85,7 +86,7 @@ impl<'t> Block<'t> {
         self.run_at_end() == 0 && !self.has_options_from_a()
     }
 
-    /// Returns whether there are notes below the options. They belong to a question whose key is missing.
+    /// Returns whether the block has notes, such as `Explanation:`, directly below an option. Then its key is missing.
     fn ends_in_notes(&self) -> bool {
         let note = (1..self.filled.len()).find(|at| labels::is_note(self.text(*at)));
         note.is_some_and(|note| line::option(self.text(note - 1)).is_some())
@@ -96,7 +97,7 @@ impl<'t> Block<'t> {
             || self.looks_like_option().is_some()
     }
 
-    /// Returns whether the block ends with `ANSWER:`.
+    /// Returns whether the block ends with `ANSWER:`, or with a line that looks like it.
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()
     }
@@ -106,7 +107,7 @@ impl<'t> Block<'t> {
         self.key.or(self.filled.last().copied()).map_or(0, |at| at + 1)
     }
 
-    /// Returns the reason why a block without a key is refused.
+    /// Returns the reason why this block, which has no key, is refused.
     pub(super) fn lacks(&self) -> String {
         let first = self.text(0);
         if labels::is_note(first) {
@@ -128,7 +129,7 @@ impl<'t> Block<'t> {
         }
     }
 
-    /// Reads the question, with the lines below its key.
+    /// Reads the block as a question, with the notes below its key. Returns the reason if the block is refused.
     pub(super) fn question(&self, notes: Notes) -> Result<ParsedQuestion, String> {
         if let Some(key) = self.looks_like_key() {
             let reasons: Vec<String> = self.looks_like_option().into_iter().chain(Some(key)).collect();
@@ -192,7 +193,8 @@ impl<'t> Block<'t> {
         self.filled.len() > 1 && line::option(self.text(self.filled.len() - 1)).is_some()
     }
 
-    /// Counts the lines at the end of the block that are options from A on. The first line is always text.
+    /// Counts the options at the end of the block that are lettered from A on. Returns 0 if there are none. The first
+    /// line is always text.
     fn run_at_end(&self) -> usize {
         let mut at = self.filled.len();
         let last = if self.ends_in_option() { line::letter(self.text(at - 1)) } else { None };
@@ -206,7 +208,7 @@ impl<'t> Block<'t> {
         self.filled.len() - at
     }
 
-    /// Returns the index of the first option among the lines.
+    /// Returns the index of the first option among the filled lines, or the reason why the block has no valid options.
     fn first_option(&self) -> Result<usize, String> {
         let run = self.run_at_end();
         if run > 0 {
@@ -249,8 +251,9 @@ impl<'t> Block<'t> {
         }
     }
 
-    /// Checks that the text above the options is one text. Another list from A on may belong to another question,
-    /// whose key is missing. It belongs to this question if a second list goes with it.
+    /// Checks that the lines above the options are the text of this question only. Lines from A on in this text can be
+    /// the options of another question whose key is missing. They are a list of this question only if a second list or
+    /// a line that announces the options follows them.
     fn check_text(&self, first: usize) -> Result<(), String> {
         if self.above == Above::Unsplit {
             return Err("It begins directly below a key that has no options above it, so it may be the end of the text above. \
@@ -302,7 +305,8 @@ impl<'t> Block<'t> {
             }
             let next = (at..first).find(|at| line::letter(self.text(*at)) == Some('A')).unwrap_or(first);
             let between: Vec<&str> = (at..next).map(|at| self.text(at)).collect();
-            // A text with a question, with statements or with a list of its own has options below it, and no list.
+            // If the text above the list has a question mark, statements or another list, the list is probably the
+            // options of that text.
             let is_text = |at: usize| {
                 let text = self.text(at);
                 has_question_mark(text)
@@ -325,7 +329,8 @@ impl<'t> Block<'t> {
         Ok(())
     }
 
-    /// Checks that there are several options, and that the last has no other option in its line.
+    /// Checks that the question has more than one option, and that the line of the last option contains no other
+    /// option.
     fn check_options(&self, first: usize) -> Result<(), String> {
         let last = self.filled.len() - 1;
         match next_inside(self.text(last)) {
@@ -341,7 +346,7 @@ impl<'t> Block<'t> {
         let found = self.filled[1..].iter().find_map(|at| {
             line::like_option(self.lines[*at]).map(|advice| (at + 1, self.lines[*at], advice))
         });
-        // Small letters may be a list beside proper options.
+        // Lines with small letters can be a list in the text, if proper options are below them.
         let has_options = self.run_at_end() > 0;
         found.filter(|_| !has_options).map(|(number, text, advice)| {
             format!("Line {number}, \"{}\", only looks like an option. {advice}.", excerpt(text))
@@ -355,12 +360,13 @@ impl<'t> Block<'t> {
     }
 }
 
-/// Returns the letter of the option that follows this many options.
+/// Returns the letter of the option that follows this many options, or `None` after Z.
 fn letter_after(options: usize) -> Option<char> {
     ('A'..='Z').nth(options)
 }
 
-/// Returns the letter of the next option if it is inside of the line of an option: `A. x  B. y`.
+/// Returns the letter of the next option if it is in the same line as an option: `A. x  B. y`. Otherwise, returns
+/// `None`.
 fn next_inside(line: &str) -> Option<char> {
     let (letter, text) = line::option(line)?;
     let next = letter_after(usize::try_from(u32::from(letter) - u32::from('A')).ok()? + 1)?;

@@ -1,8 +1,9 @@
-//! The key of a question, which is the text after `ANSWER:`.
+//! Reads the key of a question, which is the text after `ANSWER:`.
 
 use crate::labels::excerpt;
 
-/// Returns the index of the correct option. A key has the letter of the option, with or without the text of the option.
+/// Returns the index of the correct option, or the reason why the key is refused. A key is the letter of an option,
+/// with or without the text of this option.
 pub(super) fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
     let not_one = || {
         format!(
@@ -35,14 +36,15 @@ pub(super) fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
             "The key is {letter}, but the text after it is that of option {other}. Write only the letter."
         ));
     }
-    // Moodle ignores the text after the first letter. A second letter in it is refused here.
+    // Moodle ignores the text after the first letter. This reader refuses the key if that text names a second letter or
+    // is not marked by `.` or `)`.
     let names_another =
         text.split(|char: char| !char.is_alphanumeric()).any(|word| word.len() == 1 && word != "a");
     let is_joined = ["and ", "or ", "&", ",", "/", "+"].iter().any(|join| text.starts_with(join));
     if marked.is_none() || is_joined || names_another { Err(not_one()) } else { Ok(at) }
 }
 
-/// Compares two texts without regard to case, white space and a full stop.
+/// Returns whether two texts are equal without regard to case, white space and a full stop at the end.
 fn is_same_text(one: &str, other: &str) -> bool {
     let words = |text: &str| text.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     words(one.trim_end_matches('.')) == words(other.trim_end_matches('.'))

@@ -1,6 +1,6 @@
 //! The labels of lines below `ANSWER:`, such as `Explanation:`.
 
-/// The kind of a note, which its label tells.
+/// The kind of a note below `ANSWER:`, by its label.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Explanation,
@@ -9,7 +9,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Words that may precede a colon below `ANSWER:`.
+/// The words before a colon that are labels of notes below `ANSWER:`.
 const LABELS: [(&str, Kind); 22] = [
     ("explanation", Kind::Explanation),
     ("feedback", Kind::Explanation),
@@ -35,7 +35,8 @@ const LABELS: [(&str, Kind); 22] = [
     ("comment", Kind::Other),
 ];
 
-/// Reads the kind and the text of a labelled line, such as `Explanation: so it is`.
+/// Reads the kind and the text of a labelled line, such as `Explanation: so it is`. Returns `None` for a line without a
+/// label.
 pub(super) fn labelled(line: &str) -> Option<(Kind, &str)> {
     let (word, text) = line.split_once([':', '：'])?;
     let word = word.trim().to_ascii_lowercase();

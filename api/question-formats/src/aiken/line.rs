@@ -1,11 +1,12 @@
-//! The kinds of lines that Aiken has, and lines that only look like them.
+//! Recognises the kinds of lines that Aiken has, and lines that only look like them.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 const KEY: &str = "ANSWER:";
 
-/// Reads the letter and the text of an option: `A. text`, `A) text` or, like Moodle, `A)text`.
+/// Reads the letter and the text of an option: `A. text`, `A) text` or, like Moodle, `A)text`. Returns `None` for any
+/// other line.
 pub(super) fn option(line: &str) -> Option<(char, &str)> {
     let mut chars = line.chars();
     let letter = chars.next().filter(char::is_ascii_uppercase)?;
@@ -13,20 +14,20 @@ pub(super) fn option(line: &str) -> Option<(char, &str)> {
     Some((letter, chars.as_str().trim()))
 }
 
-/// Reads the letter of an option.
+/// Returns the letter of an option, or `None` if the line is not an option.
 pub(super) fn letter(line: &str) -> Option<char> {
     option(line).map(|(letter, _)| letter)
 }
 
-/// Returns the text after `ANSWER:`, if the line begins with it. Small letters count only if the line is below an
-/// option, or if the text is one letter.
+/// Returns the text after `ANSWER:`, or `None` if the line does not begin with it. If `ANSWER:` is not in capital
+/// letters, it counts only in a line below an option or before a single letter.
 pub(super) fn key(line: &str, is_below_option: bool) -> Option<&str> {
     let (word, key) = line.trim().split_at_checked(KEY.len())?;
     let is_meant = word == KEY || is_below_option || key.trim().len() == 1;
     (is_meant && word.eq_ignore_ascii_case(KEY)).then(|| key.trim())
 }
 
-/// Returns whether a text has a line with a key in the form of Aiken. Answers in braces, as in GIFT, do not count.
+/// Returns whether a text has a line with a key in the form of Aiken. Braces after `ANSWER:`, as in GIFT, do not count.
 pub(crate) fn looks_like(text: &str) -> bool {
     let mut is_below_option = false;
     let mut lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
@@ -38,7 +39,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
     })
 }
 
-/// Returns whether a text has a line that only looks like a key: `答案：B`.
+/// Returns whether a text has a line that looks like a key without being in the form of Aiken: `答案：B`.
 pub(crate) fn looks_nearly_like(text: &str) -> bool {
     text.split(['\n', '\r']).any(|line| like_key(line.trim()))
 }
@@ -74,7 +75,8 @@ pub(super) fn like_key(line: &str) -> bool {
         && words.all(|word| word.chars().count() == 1 || word == "and")
 }
 
-/// Returns how to write a line that only looks like an option.
+/// Returns advice on how to write a line that only looks like an option. Returns `None` if the line is an option or
+/// does not look like one.
 pub(super) fn like_option(line: &str) -> Option<&'static str> {
     const CAPITAL: &str = "Write its letter as a capital, such as A)";
     const BARE: &str = "Write A) and not (A)";
@@ -117,7 +119,8 @@ const ROMAN: [&str; 15] =
     ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV"];
 
 impl Label {
-    /// Reads the label of a line: `I. text`, `I) text`, `I: text` or `(I) text`.
+    /// Reads the label of a line in a list: `I. text`, `I) text`, `I: text` or `(I) text`. Returns `None` for a line
+    /// without a label.
     pub(super) fn of(line: &str) -> Option<Self> {
         let mut chars = line.chars().peekable();
         let is_bracketed = chars.next_if(|char| matches!(char, '(' | '[')).is_some();
@@ -150,7 +153,7 @@ impl Label {
         }
     }
 
-    /// Returns whether this is the first label of a list.
+    /// Returns whether a list can begin with this label: I, i, 1, P, a or p.
     pub(super) fn begins(self) -> bool {
         match self {
             Self::Roman(number) | Self::SmallRoman(number) | Self::Number(number) => number == 1,
@@ -172,7 +175,8 @@ impl Label {
         }
     }
 
-    /// Returns whether the label is a number. A number can begin a question as well as an entry of a list.
+    /// Returns whether the label is a number. A number can be the number of a question as well as the label of an
+    /// entry.
     pub(super) fn is_number(self) -> bool {
         matches!(self, Self::Number(_))
     }

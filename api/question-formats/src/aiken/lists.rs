@@ -11,16 +11,17 @@ pub(super) fn is_list_intro(line: &str) -> bool {
         && (line.contains("statement") || line.contains("following"))
 }
 
-/// Returns whether the lines between a list and the options announce the options.
+/// Returns whether the lines between a list and the options are one line that announces the options.
 pub(super) fn announces_options(between: &[&str]) -> bool {
     let [line] = between else { return false };
     let line = line.to_lowercase();
     ["given below", "options below", "code below", "codes below"].iter().any(|phrase| line.contains(phrase))
 }
 
-/// Returns whether the lines below a list from A on are a second list of the same question.
+/// Returns whether the lines below a list that is lettered from A on are a second list of the same question. `first` is
+/// the number of entries of the first list.
 ///
-/// Examples are I, II below A, B in lists that are matched, or R below A in an assertion and its reason.
+/// Examples are entries I and II below A and B in lists that are matched, or a reason R below an assertion A.
 pub(super) fn is_second_list(first: usize, below: &[&str]) -> bool {
     let below = match below {
         [header, rest @ ..] if is_list_header(header) => rest,

@@ -2,8 +2,9 @@
 //! option.
 //! <https://docs.moodle.org/en/Aiken_format>
 //!
-//! Two rules go beyond Moodle. A question may have several lines, even a list that looks like options. Lines below
-//! `ANSWER:` belong to the question above them. A block that could be read in two ways is refused as a whole.
+//! Two rules go beyond those of Moodle. The text of a question may have several lines, even a list that looks like
+//! options. Lines below `ANSWER:` belong to the question above them. A block that could be read in two ways is refused
+//! as a whole.
 
 mod block;
 mod key;
@@ -24,7 +25,7 @@ use crate::parsed::ParsedFile;
 use block::{Above, Block};
 use notes::Notes;
 
-/// Reads a whole file. Blocks that are not questions are refused one by one.
+/// Reads a file with all its questions. Refuses blocks that are not questions one by one.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_glued = notes::is_glued(&lines);
@@ -38,7 +39,7 @@ pub(crate) fn read(text: &str) -> ParsedFile {
         let block = Block::find(&lines, at, above);
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
         let question = if block.has_key() {
-            // The lines below the key of a refused question belong to that question, too.
+            // Notes below the key of a refused question belong to that question, so they are skipped with it.
             let notes = Notes::read(&lines, block.end(), is_glued);
             at = notes.end;
             block.question(notes)

@@ -1,4 +1,5 @@
-//! Notes, which are the lines below `ANSWER:`: an explanation, a difficulty, a topic, and lines that a draft cannot keep.
+//! Reads notes, which are the lines below `ANSWER:`: an explanation, a difficulty, a topic, and lines that a draft
+//! cannot hold.
 
 use crate::draft::DraftDifficulty;
 use crate::labels::{difficulty, excerpt};
@@ -15,15 +16,15 @@ pub(super) struct Notes {
     pub(super) difficulty: Option<DraftDifficulty>,
     /// Sentences that say which lines are left out.
     pub(super) losses: Vec<String>,
-    /// The index of the line with a second `ANSWER:`.
+    /// The index of the line with a second `ANSWER:`; `None` if there is none.
     pub(super) second_key: Option<usize>,
     /// The index of the first line that does not belong to the question.
     pub(super) end: usize,
 }
 
 impl Notes {
-    /// Reads the notes from this line on, which is the line below `ANSWER:`. In a glued text, a line without a label may
-    /// begin another question.
+    /// Reads the notes from the line `start`, which is the line below `ANSWER:`. If the file is glued (see
+    /// [`is_glued`]), a line without a label may begin another question.
     pub(super) fn read(lines: &[&str], start: usize, is_glued: bool) -> Self {
         let (end, has_question) = extent(lines, start, is_glued);
         let mut notes = Self::default();
@@ -33,7 +34,7 @@ impl Notes {
         while at < end {
             match (labelled(lines[at]), texts.last_mut()) {
                 (Some((kind, text)), _) => texts.push((Some(kind), vec![text])),
-                // If another question follows, a note ends before the text of that question.
+                // If another question follows without a blank line, a note ends before the text of that question.
                 (None, Some((Some(_), text))) if has_question && at < text_start => text.push(lines[at]),
                 (None, _) if has_question => break,
                 (None, Some((_, text))) => text.push(lines[at]),
@@ -78,8 +79,8 @@ impl Notes {
     }
 }
 
-/// Returns the end of the notes, which is a blank line or the key of another question. Also returns whether another
-/// question begins before this end.
+/// Returns the index of the blank line below the notes, or of the line after the key of another question, whichever
+/// comes first. Also returns whether another question begins before this end.
 fn extent(lines: &[&str], start: usize, is_glued: bool) -> (usize, bool) {
     let mut run = 0;
     for at in start..lines.len() {
@@ -96,7 +97,8 @@ fn extent(lines: &[&str], start: usize, is_glued: bool) -> (usize, bool) {
     (lines.len(), begins_question(lines, start, lines.len(), is_glued))
 }
 
-/// Returns whether a question begins in lines above a blank line: it has options, or it continues below the blank line.
+/// Returns whether a question begins in the lines from `start` to the blank line `end`: it has options there, or it
+/// continues below the blank line.
 fn begins_question(lines: &[&str], start: usize, end: usize, is_glued: bool) -> bool {
     let text = unlabelled(&lines[start..end]);
     if text.is_empty() {
@@ -116,7 +118,8 @@ fn begins_question(lines: &[&str], start: usize, end: usize, is_glued: bool) -> 
     is_glued || (text.len() == 1 && letters == [Some('A'), Some('B')]) || is_unfinished(text, &below)
 }
 
-/// Returns whether a text is glued: it has two keys in one paragraph, so it has no blank lines between questions.
+/// Returns whether a file is glued: it has two keys in one paragraph, so its questions have no blank lines between
+/// them.
 pub(super) fn is_glued(lines: &[&str]) -> bool {
     let mut paragraphs = lines.split(|line| line.is_empty());
     paragraphs.any(|lines| {
@@ -127,7 +130,7 @@ pub(super) fn is_glued(lines: &[&str]) -> bool {
     })
 }
 
-/// Returns the lines from the first one that belongs to no label. A list directly below a label belongs to the label.
+/// Returns the lines from the first line that belongs to no label. A list directly below a label belongs to this label.
 fn unlabelled<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
     let mut at = 0;
     while at < lines.len() {

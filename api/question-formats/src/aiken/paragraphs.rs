@@ -1,4 +1,4 @@
-//! Signs that the text of a question continues below a blank line.
+//! Finds out whether the text of a question continues below a blank line.
 
 use super::labels;
 use super::line::{self, Label};
@@ -31,13 +31,13 @@ const PARTS: [&str; 24] = [
     "गद्यांश",
 ];
 
-/// The words that a heading begins with.
+/// The words at the beginning of headings.
 const HEADINGS: [&str; 12] = [
     "section", "chapter", "part", "unit", "topic", "exercise", "set", "paper", "module", "lesson", "test",
     "level",
 ];
 
-/// Phrases that refer to text above them.
+/// Phrases that refer to a text above the question.
 const BACKWARD: [&str; 17] = [
     "the above",
     "given above",
@@ -63,7 +63,8 @@ pub(super) fn has_question_mark(text: &str) -> bool {
     text.contains(['?', '？', '؟'])
 }
 
-/// Returns whether a line begins a part of a question, such as `Statement I:`, `Assertion (A):`, `List-I:` or `- a bullet`.
+/// Returns whether a line begins a part of a question, such as `Statement I:`, `Assertion (A):`, `List-I:` or `- a
+/// bullet`.
 pub(super) fn begins_part(line: &str) -> bool {
     let is_bullet = line.strip_prefix(['-', '–', '—', '*', '•', '●', '▪', '◦', '‣', '➢', '→']);
     if is_bullet.is_some_and(|text| text.starts_with(char::is_whitespace))
@@ -96,7 +97,8 @@ pub(super) fn is_list_header(line: &str) -> bool {
     LISTS.contains(&word.as_str()) && !has_question_mark(line)
 }
 
-/// Returns whether a line is a heading: it is short, has no question mark and does not end like a sentence.
+/// Returns whether a line is a heading. A heading has at most four words, no question mark and no blank to fill, and
+/// does not end like a sentence. A line without a letter or digit, such as a ruler, is a heading as well.
 pub(super) fn is_heading(line: &str) -> bool {
     let is_short = line.split_whitespace().count() <= 4;
     if !line.contains('_') && !line.contains(char::is_alphanumeric) {
@@ -115,7 +117,7 @@ fn is_named_heading(line: &str) -> bool {
     is_heading(line.trim_end_matches([':', '.'])) && HEADINGS.contains(&word.as_str())
 }
 
-/// Returns whether a text refers to text above it: it names statements or options, and has no list of its own.
+/// Returns whether a text refers to a text above it: it has a phrase such as "the above", and no list of its own.
 fn points_back(text: &[&str]) -> bool {
     let has_list = text.iter().any(|line| Label::of(line).is_some() || begins_part(line));
     !has_list
@@ -137,8 +139,8 @@ fn stem<'t>(lines: &[&'t str]) -> Vec<&'t str> {
 
 /// Returns whether the text above a blank line continues below it.
 ///
-/// Headings and explanations do not continue. Unfinished sentences, lists and parts of questions continue, and so does a
-/// text to which the text below refers. `run` is the number of options at the end of the text above.
+/// Headings and explanations do not continue. Unfinished sentences, lists and parts of questions continue, and so does
+/// a text to which the text below the blank line refers. `run` is the number of options at the end of `above`.
 pub(super) fn continues_below(above: &[&str], run: usize, below: &[&str]) -> bool {
     let [first, ..] = above else { return false };
     let text = &above[..above.len() - run];
@@ -150,7 +152,7 @@ pub(super) fn continues_below(above: &[&str], run: usize, below: &[&str]) -> boo
         return false;
     }
     if run > 1 {
-        // This is either a question without its key, or a list to which the question below refers.
+        // `above` is either a question without its key, or a list to which the question below refers.
         let is_list = begins_list(below) || text.iter().any(|line| begins_part(line) || announces_list(line));
         let has_key = below.iter().any(|line| line::key(line, true).is_some());
         return points_back(&below_text)
@@ -167,7 +169,8 @@ fn announces_list(line: &str) -> bool {
     line.ends_with([':', '：']) || words.contains("statements") || words.contains("match ")
 }
 
-/// Returns whether a text continues below a blank line, by signs that explanations and headings never have.
+/// Returns whether a text continues below a blank line. Checks only for signs that explanations and headings never
+/// have.
 pub(super) fn is_unfinished(text: &[&str], below: &[&str]) -> bool {
     let [first, others @ ..] = text else { return false };
     let below = stem(below);

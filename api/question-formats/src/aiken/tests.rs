@@ -24,7 +24,8 @@ fn questions(text: &str) -> Vec<String> {
     parsed.questions.iter().map(shown).collect()
 }
 
-/// Asserts that one block is refused, in this line and with this text in its reason, and that the others are read.
+/// Asserts that exactly one block is refused: in the line `line`, and for a reason that contains `named`. Also asserts
+/// that the questions in `others` are read.
 fn expect_refusal(text: &str, line: u32, named: &str, others: &[&str]) {
     for text in [text.to_owned(), text.trim_end().to_owned(), text.replace('\n', "\r\n")] {
         let found = reasons(&text);
@@ -112,7 +113,7 @@ fn lines_below_a_key_belong_to_the_question_above() {
     assert_eq!(third.explanation.as_deref(), Some("In all of them:\nA. plants, and\nB. animals."));
     assert!(third.losses.len() == 1 && third.losses[0].contains("\"2\""), "{:?}", third.losses);
     assert_eq!((last.explanation.as_deref(), last.losses.len()), (None, 0));
-    // The label is on a line of its own.
+    // The label `Explanation:` is on a line of its own.
     let text = "Q?\nA. x\nB. y\nANSWER: A\nExplanation:\nso it is\nNext?\nA. x\nB. y\nANSWER: B\n";
     assert_eq!(questions(text), ["Q? [x] y", "Next? x [y]"]);
     assert_eq!(read(text).questions[0].explanation.as_deref(), Some("so it is"));
@@ -121,7 +122,7 @@ fn lines_below_a_key_belong_to_the_question_above() {
     assert_eq!(questions(text), ["Q? [x] y", "Next? x [y]"]);
     let losses: Vec<String> = read(text).questions.into_iter().flat_map(|found| found.losses).collect();
     assert!(losses[0].contains("Because it is.") && losses[1].contains("\"5\""), "{losses:?}");
-    // Questions without blank lines.
+    // Questions need no blank lines between them.
     let text = "Q?\nA. x\nB. y\nANSWER: A\nNext?\n\nA. x\nB. y\n\nANSWER: B\nLast?\nA. x\nB. y\nANSWER: A";
     assert_eq!(questions(text), ["Q? [x] y", "Next? x [y]", "Last? [x] y"]);
 }
@@ -203,7 +204,7 @@ fn no_line_of_a_refused_question_is_read() {
     ] {
         expect_refusal(&format!("{text}{after}"), 1, named, &read);
     }
-    // This is another question, without a key.
+    // The first question has no key. The question below it is read.
     expect_refusal("Q?\nA. x\nB. y\n\nAfter?\nA. x\nB. y\nANSWER: B", 1, "no key", &read);
 }
 
@@ -227,7 +228,7 @@ fn a_question_with_a_blank_line_in_its_text_is_refused_as_a_whole() {
         "Match the following\n\nP. volt\nQ. ohm",
     ] {
         expect_refusal(&format!("{text}\n{options}"), 1, "blank line", &["After? x [y]"]);
-        // Here the text is directly below another question.
+        // The same text is refused if it is directly below another question.
         let below = format!("Q?\nA. x\nB. y\nANSWER: A\nExplanation: so.\n{text}\n{options}");
         expect_refusal(&below, 6, "line", &["Q? [x] y", "After? x [y]"]);
         assert_eq!(read(&below).questions[0].explanation.as_deref(), Some("so."), "{below}");

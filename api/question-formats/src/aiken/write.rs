@@ -1,14 +1,15 @@
 //! Writes Aiken.
 //!
-//! Explanations are not written, although this module would read them: Moodle reads a line below `ANSWER:` as the
-//! beginning of another question.
+//! Explanations are not written, although the reader of this crate would read them. Moodle reads a line below `ANSWER:`
+//! as the beginning of another question.
 
 use std::collections::HashSet;
 
 use crate::draft::{DraftAnswer, DraftQuestion, DraftTextFormat};
 use crate::order;
 
-/// Appends a question, and returns which parts of it cannot be written.
+/// Appends a question to a file, and returns sentences that say what Aiken cannot hold. If Aiken cannot hold the
+/// question, appends nothing.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let DraftAnswer::Single(options) = &question.answer else {
         return vec!["This question is left out: Aiken has only single choices.".to_owned()];

@@ -1,4 +1,4 @@
-//! The answers of a question in GIFT, which stand between braces.
+//! Reads the answers of a question in GIFT, which are between braces.
 
 use crate::draft::DraftTextFormat;
 use crate::{number, weights};
@@ -9,34 +9,36 @@ use crate::key::ParsedKey;
 use crate::markup::FormattedText;
 use crate::short_answer::{self, ListedText};
 
-/// The answers of a question.
+/// The key and the options that the answers of a question give.
 pub(super) struct Answers {
     pub(super) key: ParsedKey,
     /// The texts of the options, if the question is a choice.
     pub(super) options: Vec<FormattedText>,
 }
 
-/// One of several answers.
+/// One answer between the braces.
 struct ListedAnswer<'a> {
     /// The sign that begins the answer: `=` or `~`.
     sign: u8,
-    /// The weight in per cent.
+    /// The marks that the answer gives, in per cent; `None` if it states none.
     weight: Option<f64>,
     text: &'a str,
     feedback: Option<&'a str>,
 }
 
-/// The parts of a question that are known before its answers are read.
+/// The facts about a question that are known before its answers are read.
 pub(super) struct Surroundings {
-    /// The format that the stem declares.
+    /// The format that the stem declares; `None` if it declares none.
     pub(super) stem_format: Option<DraftTextFormat>,
-    /// Whether the braces stand apart from the text before them, so that they are not part of a formula or of code.
+    /// Whether the stem is empty or ends with white space before the braces. Otherwise, the braces can be part of a
+    /// formula or of code.
     pub(super) stands_apart: bool,
     /// Whether capital and small letters differ in a short answer.
     pub(super) is_case_sensitive: bool,
 }
 
-/// Reads the text between the braces without the general feedback.
+/// Reads the answers of a question. `text` is the text between the braces, without the general feedback after `####`.
+/// Returns a message for the author if the answers cannot be read.
 pub(super) fn read(
     text: &str,
     surroundings: &Surroundings,
@@ -66,15 +68,15 @@ pub(super) fn read(
                 );
             }
             (Some(_), None) => read_texts(&split(text)?, surroundings, losses)?,
-            // Like Moodle, a single text needs no sign.
+            // As in Moodle, a single accepted text needs no sign.
             _ if surroundings.stands_apart && is_single_text(text) => {
                 let only = ListedAnswer { sign: b'=', weight: None, text, feedback: None };
                 read_texts(&[only], surroundings, losses)?
             }
             _ => {
                 return Err(
-                    "Its answers begin with neither = nor ~ nor #. Mark the correct one with = and the \
-                            others with ~."
+                    "Its answers begin with neither = nor ~ nor #. Mark the correct answer with = and \
+                            each wrong answer with ~."
                         .to_owned(),
                 );
             }
@@ -93,7 +95,7 @@ pub(super) fn read(
     Ok(Answers { key: ParsedKey::Choice { is_multiple, correct: key.correct }, options })
 }
 
-/// Reads the accepted texts of a short answer. They are plain texts, whatever the format of the stem.
+/// Reads the accepted texts of a short answer. They are plain texts, whatever format the stem has.
 fn read_texts(
     answers: &[ListedAnswer<'_>],
     surroundings: &Surroundings,
@@ -110,12 +112,13 @@ fn read_texts(
     short_answer::key(&listed, surroundings.is_case_sensitive, losses)
 }
 
-/// Returns whether text without a sign is an accepted text, and not code or a forgotten formula.
+/// Returns whether a text without a sign can be an accepted text. Otherwise, it is probably code or a formula.
 fn is_single_text(text: &str) -> bool {
     text.chars().any(char::is_alphanumeric) && !text.contains(['\n', ';', '#']) && find(text, "->").is_none()
 }
 
-/// Reads `T`, `TRUE`, `F` or `FALSE`, with or without feedback.
+/// Reads the answer of a true or false question: `T`, `TRUE`, `F` or `FALSE`, with or without feedback. Adds a loss for
+/// the feedback. Returns `None` for any other text.
 fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
     let (word, feedback) = match find(text, "#") {
         Some(at) => (&text[..at], Some(&text[at..])),
@@ -146,7 +149,8 @@ fn has_text(feedback: &str) -> bool {
     !feedback.trim_matches(['#', '~', ' ', '\t', '\n']).is_empty()
 }
 
-/// Splits a text into answers, each of which begins with `=` or `~`.
+/// Splits the text between the braces into answers, each of which begins with `=` or `~`. Refuses other text before the
+/// first answer.
 fn split(text: &str) -> Result<Vec<ListedAnswer<'_>>, String> {
     let mut starts = Vec::new();
     let mut escaped = false;
@@ -163,7 +167,7 @@ fn split(text: &str) -> Result<Vec<ListedAnswer<'_>>, String> {
         return Err("Text stands before its first answer. Begin each answer with = or ~.".to_owned());
     }
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    // Authors also mark the key with `~=`. Its `~` begins no answer of its own.
+    // Some authors mark the key with `~=`. The `~` before the `=` does not begin an answer.
     let is_mark = |(start, end): &(usize, usize)| {
         let between = text[start + 1..*end].chars().all(|char| matches!(char, ' ' | '\t'));
         text[*start..].starts_with('~') && text[*end..].starts_with('=') && between
@@ -181,7 +185,8 @@ fn split(text: &str) -> Result<Vec<ListedAnswer<'_>>, String> {
     answers.collect()
 }
 
-/// Reads a weight such as `%50%` or `%-33.33333%`, and returns the text after it.
+/// Reads a weight such as `%50%` or `%-33.33333%` at the beginning of an answer. Returns the weight, if there is one,
+/// and the text after it.
 fn weighted(text: &str) -> Result<(Option<f64>, &str), String> {
     let text = text.trim_start();
     let Some((weight, rest)) = text.strip_prefix('%').and_then(|rest| rest.split_once('%')) else {
@@ -233,7 +238,7 @@ fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<ParsedKey, Strin
     value
 }
 
-/// Reads a number with its tolerance: `5`, `5:0.1` or `4.9..5.1`.
+/// Reads a number, with a tolerance if it has one: `5`, `5:0.1` or `4.9..5.1`.
 fn range(text: &str) -> Result<ParsedKey, String> {
     let read = |text: &str| {
         number::exact(text).ok_or_else(|| {

@@ -1,10 +1,10 @@
-//! The blocks of a file in GIFT, with the comments before each question.
+//! Splits a file in GIFT into blocks: categories and questions with the comments above them.
 
 use crate::fence;
 
-/// A part of a file.
+/// A block of a file: a line with a category, or the lines of a question.
 pub(super) enum GiftBlock {
-    /// The path of the category of the questions below it.
+    /// The path of the category, which applies to the questions below it.
     Category(String),
     /// Lines that should be a question.
     Question(QuestionBlock),
@@ -14,26 +14,26 @@ pub(super) enum GiftBlock {
 pub(super) struct QuestionBlock {
     /// The line of the file on which the block begins, counted from 1.
     pub(super) line: u32,
-    /// The line of the file for each line of `text`. Comments can stand between them.
+    /// For each line of `text`, its line in the file. Comments between the lines are not in `text`.
     lines: Vec<u32>,
-    /// The lines without comments.
+    /// The lines of the question, without comments.
     pub(super) text: String,
-    /// The id in `[id:…]` of its comments.
+    /// The last id in `[id:…]` of the comments above or in the question; `None` if there is none.
     pub(super) id: Option<String>,
-    /// The tags in `[tag:…]` of its comments.
+    /// The tags in `[tag:…]` of the comments above or in the question.
     pub(super) tags: Vec<String>,
-    /// Whether a code fence above the question was left out.
+    /// Whether a code fence was left out since the previous question.
     pub(super) had_fence: bool,
 }
 
-/// Splits a file into blocks.
+/// An iterator over the blocks of a file.
 pub(super) struct Blocks<'a> {
     lines: Vec<&'a str>,
     /// The index of the next line.
     at: usize,
-    /// Whether the next line is inside of a code fence around questions.
+    /// Whether the next line is inside a code fence around questions.
     is_fenced: bool,
-    /// Whether a code fence was left out since the last question.
+    /// Whether a code fence was left out since the last block with a question.
     had_fence: bool,
 }
 
@@ -52,8 +52,8 @@ impl<'a> Blocks<'a> {
         Self { lines: text.lines().collect(), at: 0, is_fenced: false, had_fence: false }
     }
 
-    /// Returns whether the next line is a code fence (```` ``` ````) around questions, as chats write it, and not around
-    /// code in the text of a question. `text` is the text of the block so far.
+    /// Returns whether the next line is a code fence (```` ``` ````) around questions, as chat programs write it, and
+    /// not a fence around code in a question. `text` is the text of the current block so far.
     fn is_outer_fence(&self, text: &str) -> bool {
         let Some(language) = fence::language(self.lines[self.at]) else { return false };
         if self.is_fenced {
@@ -66,7 +66,8 @@ impl<'a> Blocks<'a> {
         if language.eq_ignore_ascii_case("gift") || below.clone().next().is_some_and(begins_question) {
             return true;
         }
-        // A fence around code ends before the answers.
+        // A fence around code in a question ends before the answers. Then the next line that is a fence comes before
+        // the next line with a brace.
         let next = below.find(|line| line.contains('{') || fence::language(line).is_some());
         text.is_empty() && next.is_some_and(|line| fence::language(line).is_none())
     }
@@ -140,7 +141,8 @@ fn marked(comment: &str) -> (Vec<String>, Vec<String>) {
     (ids, tags)
 }
 
-/// Returns the text before the closing bracket without its escapes, and the position after the bracket.
+/// Returns the text before the closing bracket without its escapes, and the position after the bracket. Returns `None`
+/// if the bracket does not close.
 fn bracketed(text: &str) -> Option<(String, usize)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

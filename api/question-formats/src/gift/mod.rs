@@ -1,7 +1,8 @@
 //! GIFT, the text format of Moodle. <https://docs.moodle.org/en/GIFT_format>
 //!
-//! Blank lines separate questions of the form `::title:: stem { answers }`. Comments after `//` can have an id and tags,
-//! `[id:…]` and `[tag:…]`. Answers in the middle of a sentence leave a blank in it. A line with `$CATEGORY:` gives the topic of the questions below it.
+//! Blank lines separate questions of the form `::title:: stem { answers }`. Comments after `//` can have an id in
+//! `[id:…]` and tags in `[tag:…]`. If the answers are in the middle of a sentence, the stem has a blank in their place.
+//! A line with `$CATEGORY:` gives the topic of the questions below it.
 
 mod answers;
 mod blocks;
@@ -27,8 +28,8 @@ use text::{declared, find, find_brace, formatted, unescape};
 
 const HOW_TO_ESCAPE: &str = "End the answers with }, and write braces in texts as \\{ and \\}.";
 
-/// Returns whether a text has a title, a category, or answers in braces as GIFT has them. Braces alone do not count: other
-/// files have them, too.
+/// Returns whether a text looks like GIFT: it has a title, a category, or braces with the signs of answers. Other
+/// braces do not count, because files in other formats have them as well.
 pub(crate) fn looks_like(text: &str) -> bool {
     let is_marked = |line: &str| {
         let line = line.trim_start();
@@ -40,7 +41,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
     let mut rest = text;
     while let Some(open) = find(rest, "{") {
         rest = &rest[open + 1..];
-        // Text in braces without any sign of answers can be long.
+        // Skip text in braces without the signs of answers, which can be long.
         let inside = find_brace(rest).map_or(rest, |end| &rest[..end]);
         let word = inside.split('#').next().unwrap_or_default().trim().to_ascii_uppercase();
         let has_sign = inside.trim_start().starts_with(['=', '~', '#']) || find(inside, "~").is_some();
@@ -52,7 +53,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
     false
 }
 
-/// Reads a whole file. Blocks that are not questions are refused one by one.
+/// Reads a file with all its questions. Refuses blocks that are not questions one by one.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let mut parsed = ParsedFile::default();
     let mut category = Category::default();
@@ -75,7 +76,8 @@ pub(crate) fn read(text: &str) -> ParsedFile {
     parsed
 }
 
-/// Reads a question. Sets the title as soon as it is read, so that a refusal can name the question.
+/// Reads a question, or returns the reason why it is refused. Sets `title` before the rest is read, so that a refusal
+/// can name the question.
 fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result<ParsedQuestion, String> {
     let mut rest = block.text.trim();
     if let Some(after) = rest.strip_prefix("::") {
@@ -84,7 +86,7 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
         rest = &after[end + 2..];
     }
     let line = |at: usize| block.line_of(block.text.trim_end().len() - rest.len() + at);
-    // Moodle ends the answers at the first brace, too.
+    // Like Moodle, take the first brace that is not escaped.
     let open = find_brace(rest).ok_or(
         "It has no answers in braces, so it is a description. Add the answers in { }, or remove it.",
     )?;
@@ -113,13 +115,13 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     check_titles(&rest[..open], line(0))?;
     check_below(&rest[..open], after)?;
     let mut losses = Vec::new();
-    // GIFT has comments only on lines of their own, but authors also write them behind the answers.
+    // In GIFT, a comment has a line of its own, but some authors also write a comment behind the answers.
     let is_comment = after.trim_start_matches([' ', '\t']).starts_with("//");
     let (comment, after) =
         if is_comment { after.split_once('\n').unwrap_or((after, "")) } else { ("", after) };
     losses.extend((!comment.is_empty()).then(|| COMMENTS_LOSS.to_owned()));
     let (before, stem_format) = declared(&rest[..open], None);
-    // In Markdown, a blank at the start of a line could be a horizontal rule.
+    // In Markdown, the blank `_____` at the start of a line could be a horizontal rule, so escape it.
     let is_at_start = before.is_empty() || rest[..open].ends_with('\n');
     let escape = if is_at_start && stem_format == Some(DraftTextFormat::Markdown) { "\\" } else { "" };
     let stem = match after.trim().is_empty() {
@@ -167,8 +169,8 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     })
 }
 
-/// Refuses a stem in which a line below other text begins with a title. Most likely, the text above is no part of the
-/// question. `line` is the first line of the stem.
+/// Refuses a stem in which a title is in a line below other text. Most likely, the text above the title does not belong
+/// to the question. `line` is the line of the file in which the stem begins.
 fn check_titles(stem: &str, line: u32) -> Result<(), String> {
     let is_title =
         |text: &str| text.trim_start().strip_prefix("::").is_some_and(|rest| find(rest, "::").is_some());
@@ -182,7 +184,8 @@ fn check_titles(stem: &str, line: u32) -> Result<(), String> {
     })
 }
 
-/// Refuses text in a line below the answers, unless it goes on with the sentence in which they stand.
+/// Refuses text in a line below the answers, unless it continues the sentence with the answers. Also refuses feedback
+/// behind the closing brace.
 fn check_below(stem: &str, after: &str) -> Result<(), String> {
     if after.trim_start().starts_with('#') {
         return Err(

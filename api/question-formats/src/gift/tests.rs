@@ -273,7 +273,7 @@ fn a_tilde_before_an_equals_sign_marks_the_key() {
         assert_eq!(options(&found), ocean, "{text}");
         assert!(found.losses.iter().any(|loss| loss.starts_with(left)), "{text} {:?}", found.losses);
     }
-    // The blank option is the key, or only one option would remain.
+    // A blank option stays if it is correct, or if only one option would remain without it.
     for text in ["Which? {~Atlantic = ~Indian}", "Which? {=Pacific ~}", "Which? {~%50% ~%50%a ~b}"] {
         assert!(only(text).answer.options().iter().any(|option| option.text.is_empty()), "{text}");
     }
@@ -301,7 +301,7 @@ fn a_code_fence_around_questions_is_left_out() {
     assert_eq!((chat.questions.len(), chat.refused.len()), (2, 2));
     let lines: Vec<_> = chat.questions.iter().map(|found| found.line).collect();
     assert_eq!(lines, [3, 8]);
-    // A fence around code in a text stays.
+    // A code fence around code in the text of a question stays.
     let code = "[markdown]What does this print?\n```python\nprint(\\{1\\})\n``` {=1 ~2}";
     assert!(only(code).stem.contains("```python"));
     let code = "```\nprint(1)\n```\nWhat does it print? {=1 ~2}";
@@ -386,7 +386,7 @@ fn short_answers_are_read() {
     let found = only("[html]<b>Write</b> it. {=a\\=b\\{c\\} =2\\*3 =col*r =[plain]%5% ####So <i>it</i> is.}");
     assert_eq!(texts(&found), (vec!["a=b{c}", "2\\*3", "col*r", "%5%"], false));
     assert_eq!(found.explanation.as_deref(), Some("So <i>it</i> is."));
-    // A single text needs no sign.
+    // A single accepted text needs no sign.
     assert_eq!(texts(&only("Who is buried in Grant's tomb? {Grant}")), (vec!["Grant"], false));
     assert_eq!(texts(&only("Two plus {2} equals four.")), (vec!["2"], false));
 }

@@ -1,16 +1,16 @@
-//! QuestionTexts in GIFT: escapes with a backslash, and formats such as `[html]`.
+//! Texts in GIFT: escapes with a backslash, and formats such as `[html]`.
 
 use crate::draft::DraftTextFormat;
 
 use crate::markup::{self, FormattedText};
 
-/// Returns the position of the first brace that is not escaped.
+/// Returns the position of the first brace that is not escaped, or `None` if there is none.
 pub(super) fn find_brace(text: &str) -> Option<usize> {
     let (open, close) = (find(text, "{"), find(text, "}"));
     open.into_iter().chain(close).min()
 }
 
-/// Returns the first position of `pattern` that is not escaped.
+/// Returns the first position of `pattern` that is not escaped, or `None` if there is none.
 pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
     let mut at = 0;
     while at < text.len() {
@@ -26,7 +26,8 @@ pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
     None
 }
 
-/// Removes the escapes of a text. A backslash before any other character stays.
+/// Removes the escapes of a text: a backslash before one of `\ ~ = # { } :`, and `\n` for a line break. A backslash
+/// before any other character stays.
 pub(super) fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -45,7 +46,7 @@ pub(super) fn unescape(text: &str) -> String {
     plain
 }
 
-/// Escapes a text, so that it can stand anywhere on one line.
+/// Escapes a text, so that it can be anywhere in a question and needs only one line.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
@@ -69,7 +70,8 @@ pub(super) fn formatted(text: &str, stem_format: Option<DraftTextFormat>) -> For
     }
 }
 
-/// Splits a text from the format that it declares. Without one, returns the format of the stem.
+/// Returns a text without the format that it declares, and this format. If the text declares no format, returns the
+/// format of the stem. The format is `None` if neither declares one, or if the text declares `[moodle]`.
 pub(super) fn declared(text: &str, stem_format: Option<DraftTextFormat>) -> (&str, Option<DraftTextFormat>) {
     let text = text.trim();
     match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

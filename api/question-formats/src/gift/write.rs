@@ -1,4 +1,4 @@
-//! Writes GIFT that Moodle reads too.
+//! Writes GIFT that Moodle can read as well.
 
 use crate::draft::{DraftAnswer, DraftQuestion, DraftTextFormat};
 use crate::labels::{CASE_TAG, difficulty_name, order_tag};
@@ -6,7 +6,8 @@ use crate::{category, order, weights};
 
 use super::text::escape;
 
-/// Appends a question. Returns sentences that say what GIFT cannot store.
+/// Appends a question to a file, and before it the category of its topic if `is_new_topic` is true. Returns sentences
+/// that say what GIFT cannot hold. If GIFT cannot hold the question, appends no question.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bool) -> Vec<String> {
     let mut losses = Vec::new();
     if is_new_topic {
@@ -18,7 +19,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         if *is_case_sensitive {
             case = format!(" [tag:{CASE_TAG}]");
         }
-        // There is no escape for an arrow.
+        // GIFT has no escape for an arrow, so such a question cannot be written.
         if texts.iter().any(|text| text.contains("->")) {
             losses.push(
                 "This question is left out: GIFT reads -> in an accepted text as the arrow of a matching question."
@@ -42,7 +43,8 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         DraftTextFormat::Markdown => "[markdown]",
         DraftTextFormat::Html => "[html]",
     };
-    // With a format before it, a text that begins with a bracket or a per cent sign is not read as a format or weight.
+    // A text that begins with a bracket or a per cent sign gets its format before it. So it is not read as a format or
+    // a weight.
     let text = |text: &str| match text.starts_with(['[', '%']) {
         true => format!("{format}{}", escape(text)),
         false => escape(text),

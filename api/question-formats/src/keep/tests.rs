@@ -7,7 +7,7 @@ use crate::{Format, read, read_with, write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Returns bytes that begin as a PNG does.
+/// Returns bytes that begin like a PNG file and have `content` after the header.
 fn png(content: &str) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", content.as_bytes()].concat()
 }
@@ -99,7 +99,7 @@ fn the_picture_of_an_old_moodle_stands_below_the_text() {
     assert!(
         found.losses[0].starts_with("The file \"circuit.png\" is left out: the file of questions does not")
     );
-    // Its picture is all that a question asks.
+    // If the stem shows nothing but a file that is not kept, the picture below it is enough.
     let found =
         only(Format::MoodleXml, &old("a.png", &base64(&a)).replace("Which lamp?", "&lt;img src=\"x.png\">"));
     assert_eq!((found.losses.len(), found.pictures.len()), (1, 1));
@@ -146,11 +146,11 @@ fn what_is_not_kept_is_told_with_its_name_and_the_reason() {
         b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
     let mp3 = b"ID3\x03\0\0\0\0\0\0\0\0\0\0";
     for (content, reason) in [
-        (base64(html), "no PNG, JPEG, GIF, WebP or AVIF, but text/html"),
+        (base64(html), "not a PNG, JPEG, GIF, WebP or AVIF picture, but text/html"),
         (base64(svg), "SVG"),
         (base64(mp3), "audio or video"),
         (base64(b"%PDF-1.7"), "application/pdf"),
-        (base64(&[0, 0, 0]), "no PNG"),
+        (base64(&[0, 0, 0]), "not a PNG"),
         ("%%%".to_owned(), "damaged"),
         (String::new(), "damaged"),
         (base64(&large), "more than 1 MiB"),
@@ -168,7 +168,7 @@ fn what_is_not_kept_is_told_with_its_name_and_the_reason() {
             loss.starts_with("The file \"key-is-B.png\" is left out: ") && loss.contains(reason),
             "{loss}"
         );
-        // The name could tell the key.
+        // The address is replaced, because the name of the file could reveal the key.
         assert_eq!(found.stem, "Which? <img src=\"data:,\">");
     }
     let text = format!(
@@ -178,7 +178,7 @@ fn what_is_not_kept_is_told_with_its_name_and_the_reason() {
     let found = only(Format::Gift, &text);
     assert_eq!(found.stem, "Which? <img src=\"data:,\">");
     assert!(found.losses[0].starts_with("The file \"data:image/svg+xml;base64\" is left out: it is an SVG"));
-    // Many small pictures are too much together.
+    // Five pictures of one megabyte each are too much for one question.
     let many: String = (0..5)
         .map(|at| {
             format!(
@@ -216,7 +216,7 @@ fn a_question_with_nothing_but_a_dead_picture_is_refused() {
     ] {
         assert!(refused(Format::Gift, text).contains("only a picture"), "{text}");
     }
-    // An explanation is not needed to answer.
+    // Learners do not need the explanation to answer, so the question is kept.
     let found = only(Format::Gift, "[html]Which? {=a ~b ####<img src\\=\"a.png\">}");
     assert_eq!(found.losses.len(), 1);
 }
@@ -226,7 +226,7 @@ fn a_text_from_outside_names_no_picture_by_its_hash() {
     let text = format!("[html]Which? <img src\\=\"{}\"> {{=a ~b}}", address(b"x").replace(':', "\\:"));
     let found = only(Format::Gift, &text);
     assert_eq!((picture_hashes(&found.stem).count(), found.losses.len()), (0, 1), "{}", found.stem);
-    // But the application knows its own addresses.
+    // The application recognises the addresses of its own pictures.
     let hash = hash_of_picture(b"x");
     let known = |address: &str| (address == "/media/1").then(|| hash.clone());
     let text = "[html]Which? <img src\\=\"/media/1\"> {=<img src\\=\"/media/2\"> a ~b}";
@@ -244,7 +244,7 @@ fn ids_do_not_depend_on_what_is_kept() {
         );
         only(Format::MoodleXml, &moodle(&stem, &[(100, "<text>a</text>"), (0, "<text>b</text>")], ""))
     };
-    // An older version derived this id.
+    // An older version of this crate derived this id, which must stay the same.
     assert_eq!(ask("AAAA").derived_id, "auto-3ace307e1536ffa66edbe0be3f8e7d81");
     let ids = [ask("AAAA"), ask("BBBB"), ask(&base64(&png("a"))), ask(&base64(&png("b")))]
         .map(|found| found.derived_id);

@@ -1,7 +1,7 @@
 //! Moodle XML. <https://docs.moodle.org/en/Moodle_XML_format>
 //!
-//! A `<quiz>` has elements `<question type="…">`. A question of the type `category` gives the topic of the questions
-//! below it.
+//! A document is a `<quiz>` with elements `<question type="…">`. A question of the type `category` gives the topic of
+//! the questions below it.
 
 mod write;
 
@@ -29,7 +29,7 @@ use crate::xml_source::prepare;
 const FEEDBACK_LOSS: &str =
     "The feedback of single answers is left out: a question has one explanation, its general feedback.";
 
-/// Reads a whole document. Elements that are not questions are refused one by one.
+/// Reads a document with all its questions. Refuses elements that are not questions one by one.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
     let xml = Xml::parse(&source)?;
@@ -74,7 +74,8 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     }
     let mut losses = Vec::new();
     let stem = child(node, "questiontext");
-    // As in Moodle, a stem without a format is HTML, and the other texts have the format of the stem.
+    // As in Moodle, a stem that declares no format is HTML, and any other text that declares none has the format of the
+    // stem.
     let default = Some(DraftTextFormat::Html);
     let stem_format = stem.map_or(default, |stem| declared(stem, default));
     let all_options = || children(node, "answer").map(|answer| formatted(answer, stem_format)).collect();
@@ -123,7 +124,7 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     })
 }
 
-/// Returns the reason why a type of question is refused.
+/// Returns the reason why questions of a type are refused, with advice for the author.
 fn unsupported(kind: &str) -> String {
     let name = match kind {
         "essay" => "an essay",
@@ -142,7 +143,8 @@ fn unsupported(kind: &str) -> String {
     format!("It is {name}, which cannot be stored. Make it a choice, a short answer or a number.")
 }
 
-/// Reads the text and the format of an element such as `<questiontext format="html"><text>…`.
+/// Reads the text and the format of an element such as `<questiontext format="html"><text>…`. Guesses the format from
+/// the text if it is Moodle's own mixture of plain text and HTML.
 fn formatted(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> FormattedText {
     let text = child(node, "text").map(text).unwrap_or_default();
     match declared(node, default) {
@@ -151,8 +153,8 @@ fn formatted(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> FormattedT
     }
 }
 
-/// Returns the format that an element declares, or the default. `None` stands for Moodle's own mixture of plain text
-/// and HTML.
+/// Returns the format that an element declares, or `default` if it declares none. `None` means Moodle's own mixture of
+/// plain text and HTML.
 fn declared(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> Option<DraftTextFormat> {
     match node.attribute("format") {
         Some("html") => Some(DraftTextFormat::Html),
@@ -163,13 +165,13 @@ fn declared(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> Option<Draf
     }
 }
 
-/// Returns whether an element of a question stands for false.
+/// Returns whether the child element `name` of a question has the text `false` or `0`.
 fn is_false(node: Node<'_, '_>, name: &'static str) -> bool {
     child(node, name)
         .is_some_and(|child| matches!(text(child).trim().to_ascii_lowercase().as_str(), "false" | "0"))
 }
 
-/// Reads the key of a choice.
+/// Reads the key of a question of the type `multichoice`.
 fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let is_multiple = is_false(node, "single");
     let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
@@ -178,8 +180,8 @@ fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, St
     Ok(ParsedKey::Choice { is_multiple, correct: key.correct })
 }
 
-/// Reads the key of a choice of several options. In these types, each correct option has the fraction 100, and their
-/// fractions do not add up.
+/// Reads the key of a question of the type `multichoiceset` or `oumultiresponse`. Each correct option has the fraction
+/// 100, so the fractions do not add up to 100.
 fn several_choices(node: Node<'_, '_>, kind: &str, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
     if kind == "oumultiresponse" {
@@ -189,8 +191,8 @@ fn several_choices(node: Node<'_, '_>, kind: &str, losses: &mut Vec<String>) -> 
     Ok(ParsedKey::Choice { is_multiple: true, correct })
 }
 
-/// Reads whether the options are shuffled. If a question does not say, Moodle keeps the order in `multichoice`, but not in
-/// the other types.
+/// Reads whether the options are shuffled. If a question does not say it, Moodle keeps the order of options in the type
+/// `multichoice`. For other types, the result is then `None`.
 fn stated_order(node: Node<'_, '_>, kind: &str) -> Option<OptionOrder> {
     let says = child(node, "shuffleanswers").map(text).filter(|said| !said.trim().is_empty());
     match says {
@@ -200,7 +202,8 @@ fn stated_order(node: Node<'_, '_>, kind: &str) -> Option<OptionOrder> {
     }
 }
 
-/// Reads the fraction of the marks that an answer gives, in per cent.
+/// Reads the fraction of the marks that an answer gives, in per cent. An answer without a fraction gives 0. Returns a
+/// message for the author if the fraction is not a number.
 fn weight(answer: Node<'_, '_>) -> Result<f64, String> {
     let fraction = answer.attribute("fraction").unwrap_or("0");
     let weight = fraction.trim().parse::<f64>().ok().filter(|weight| weight.is_finite());
@@ -212,7 +215,8 @@ fn weight(answer: Node<'_, '_>) -> Result<f64, String> {
     })
 }
 
-/// Reads the key and the options of a true or false question. Its answers can be words of another language.
+/// Reads the key and the options of a true or false question. The two answers can be words of another language than
+/// English.
 fn truth(
     node: Node<'_, '_>,
     stem_format: Option<DraftTextFormat>,
@@ -243,8 +247,8 @@ fn truth(
     }
 }
 
-/// Reads the accepted texts of a short answer. They are plain texts, whatever their format: Moodle compares them as they
-/// are.
+/// Reads the accepted texts of a short answer. They are plain texts whatever format they declare, because Moodle
+/// compares them without regard to it.
 fn texts(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let listed = children(node, "answer").map(|answer| {
         let text = child(answer, "text").map(text).unwrap_or_default();
@@ -296,8 +300,9 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, St
     Ok(ParsedKey::Number { value, tolerance })
 }
 
-/// Reads the files, in base64, of the stem, the options and the explanation. Old versions of Moodle wrote the picture of
-/// a question into `image_base64`, and its name into `image`.
+/// Reads the embedded files, in Base64, of the stem, the options and the explanation. Also reads the pictures of old
+/// versions of Moodle: `image_base64` has the content and `image` the name, and Moodle shows such a picture below the
+/// stem.
 fn embedded(node: Node<'_, '_>) -> Vec<EmbeddedFile> {
     let stem = children(node, "questiontext").map(|stem| (0, stem));
     let explanation = children(node, "generalfeedback").map(|explanation| (EXPLANATION_PART, explanation));
@@ -334,7 +339,7 @@ fn embedded(node: Node<'_, '_>) -> Vec<EmbeddedFile> {
     found
 }
 
-/// Adds losses for the other elements that a question of Moodle can have.
+/// Adds losses for elements of a question that are left out, such as the feedback of answers, hints and marks.
 fn add_other_losses(node: Node<'_, '_>, losses: &mut Vec<String>) {
     let has_text = |node: Node<'_, '_>| !text(node).trim().is_empty();
     if children(node, "answer").any(|answer| child(answer, "feedback").is_some_and(has_text)) {

@@ -150,14 +150,14 @@ fn a_refusal_names_its_question() {
     assert_eq!(refused.external_id.as_deref(), Some("Mine"));
 }
 
-/// Reads the only question of a document.
+/// Reads a document with this question only.
 fn only(question: &str) -> ParsedQuestion {
     let parsed = read(&format!("<quiz>{question}</quiz>")).expect("a document");
     assert_eq!(parsed.refused, [], "{question}");
     parsed.questions.into_iter().next().expect("a question")
 }
 
-/// Returns a choice of this type. Each answer has a fraction and a text.
+/// Returns the XML of a choice question of the type `kind`. `answers` are the fractions and texts of its answers.
 fn choice(kind: &str, inside: &str, answers: &[(&str, &str)]) -> String {
     let answer = |(fraction, text): &(&str, &str)| {
         format!("<answer fraction=\"{fraction}\"><text>{text}</text></answer>")
@@ -347,7 +347,7 @@ fn short_answers_are_read() {
     }
 }
 
-/// Reads the only question of a document, and keeps its pictures.
+/// Reads a document with this question only, and keeps its pictures.
 fn whole(question: &str) -> ParsedQuestion {
     let text = format!("<quiz>{question}</quiz>");
     crate::read(crate::Format::MoodleXml, &text).expect("a document").questions.remove(0)

@@ -11,7 +11,8 @@ use crate::xml::escape;
 pub(crate) const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<quiz>\n";
 pub(crate) const END: &str = "</quiz>\n";
 
-/// Appends a question. Returns sentences that say what Moodle XML cannot store.
+/// Appends a question to a document, and before it the category of its topic if `is_new_topic` is true. Returns
+/// sentences that say what Moodle XML cannot hold.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bool) -> Vec<String> {
     let mut losses = Vec::new();
     if is_new_topic {
@@ -43,7 +44,8 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
          <questiontext {stem}</questiontext>\n    <generalfeedback {explanation}</generalfeedback>\n    \
          <defaultgrade>1</defaultgrade>\n    <idnumber>{id}</idnumber>\n"
     ));
-    // Moodle cannot fix single options. Rather than shuffle all, it keeps all, and a tag has the fixed ones.
+    // Moodle cannot keep the positions of single options. If some options keep theirs, Moodle must keep the order of
+    // all options, and a tag names the fixed options for the next import.
     let order = &question.option_order;
     let shuffles = order.shuffled && order.fixed.is_empty();
     let order_tag = match order.fixed.is_empty() || question.answer.options().is_empty() {
@@ -85,7 +87,8 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
     losses
 }
 
-/// Returns a text with the addresses of Moodle for its pictures, and the elements with the files.
+/// Returns a text in which the names of pictures are replaced by Moodle's addresses of files, and the `<file>` elements
+/// with these pictures.
 fn with_files(text: &str, pictures: &[Picture]) -> (String, String) {
     let mut files = String::new();
     let mut written = Vec::new();
@@ -102,7 +105,7 @@ fn with_files(text: &str, pictures: &[Picture]) -> (String, String) {
     (text.into_owned(), files)
 }
 
-/// Appends the options as answers. A correct option has the fraction `correct`, the others have `wrong`.
+/// Appends the options as answers. A correct option gets the fraction `correct`, and a wrong option gets `wrong`.
 fn answers(
     out: &mut String,
     options: &[DraftOption],

@@ -1,21 +1,23 @@
-//! Words by which options point at others. They stand in strings, because a list of words has a line for each.
+//! Words by which options point at other options. Each list is one string, because rustfmt would put each element of a
+//! list on a line of its own.
 
-/// Words that begin an English option which points at all others. Some need other words behind them.
+/// Words at the beginning of an English option that points at all other options. Some of them need other words behind
+/// them.
 pub(super) const QUANTIFIERS: &str = "\
     all none both neither any either some each everything nothing more no";
 
-/// Words by which an English option points at others.
+/// Words by which an English option points at other options.
 pub(super) const POINTERS: &str = "\
     above these those them below preceding previous foregoing options option choices alternatives \
     answers answer responses others other";
 
-/// Words that an English option which points at others may also have.
+/// Words that an English option that points at other options may also have.
 pub(super) const FILLERS: &str = "\
     of the than one two three given mentioned listed stated said here is are was were correct true right \
     wrong incorrect false possible apply applies statements statement except but may can be and provided \
     follow follows following";
 
-/// Words beside the letters of an option such as "Both B and C are correct".
+/// Words that can be beside the letters of an option such as "Both B and C are correct".
 pub(super) const LABEL_FILLERS: &str = "\
     and or nor both only either neither all is are correct true right wrong false incorrect but not also \
     equally of the except option options opt answer answers choice choices as well together और व तथा एवं \
@@ -23,11 +25,11 @@ pub(super) const LABEL_FILLERS: &str = "\
     ambos son são correctas correctos verdaderas corretas sólo solo apenas las opciones les réponses \
     sont correctes beide sind richtig nur dan atau и или 和 与 與 及 或 都";
 
-/// Words beside which one letter is enough to point at an option.
+/// Words that must be beside a single letter, so that it points at an option.
 pub(super) const SINGLE_LABEL_WORDS: &str = "\
     except only option options opt answer answers choice केवल सिर्फ विकल्प";
 
-/// Words beside which numbers and Roman numbers stand for options.
+/// Words beside which numbers and Roman numerals stand for options.
 pub(super) const NUMBER_WORDS: &str = "\
     both neither either option options answers choices दोनों विकल्प beide";
 
@@ -45,7 +47,7 @@ pub(super) const PHRASES: &str = "\
     hiçbiri | перечисленно | все ответы | все варианты | ما سبق | 以上都 | 以上皆 | 以上均 | 以上全 | 以上所有 | \
     以上选项 | 以上選項 | 以上各 | 上述 | 上記 | すべて正しい | どれでもない";
 
-/// Returns whether a list has a word.
+/// Returns whether a list of words, separated by spaces, has a word.
 pub(super) fn has(list: &str, word: &str) -> bool {
     list.split(' ').any(|listed| listed == word)
 }

@@ -1,4 +1,4 @@
-//! The texts of an item: stem, options and explanation.
+//! Reads the texts of an item: stem, options and explanation.
 
 use crate::draft::DraftTextFormat;
 use crate::labels::excerpt;
@@ -13,7 +13,7 @@ use crate::xml::{child, children};
 const VISIBLE_ELEMENTS: [&str; 10] =
     ["img", "math", "svg", "object", "audio", "video", "iframe", "embed", "canvas", "picture"];
 
-/// The content of an item.
+/// The texts of an item, and its `data-` attributes.
 pub(super) struct ItemTexts {
     pub(super) texts: UnifiedTexts,
     pub(super) data: DataAttributes,
@@ -60,7 +60,7 @@ pub(super) fn read(
         (Some(only), None) => {
             if !processing::is_for_all(item, only) {
                 losses.push(
-                    "Its feedback was for some answers only. As its explanation, all learners see it."
+                    "Its feedback was for some answers only. It is stored as the explanation, which all learners see."
                         .to_owned(),
                 );
             }
@@ -82,7 +82,7 @@ pub(super) fn read(
     Ok(ItemTexts { texts, data })
 }
 
-/// Refuses an item that declares the element of its text and shows more than this element.
+/// Refuses an item that declares the element `div` as its text, but shows more than this element and the interaction.
 fn check_outside(body: Node<'_, '_>, div: Node<'_, '_>, interaction: Node<'_, '_>) -> Result<(), String> {
     let is_in = |node: &Node<'_, '_>, other: Node<'_, '_>| {
         other.range().start <= node.range().start && node.range().start < other.range().end
@@ -109,13 +109,13 @@ fn is_blank(node: Node<'_, '_>) -> bool {
     node.text().is_none_or(|text| text.trim().is_empty())
 }
 
-/// Collapses white space as HTML does, where it only lays out the file.
+/// Makes each run of white space one space, as browsers show HTML.
 fn collapse_whitespace(text: &str) -> String {
     text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the content of an element in the format that the item declares for all of its texts. If it declares none, the
-/// content decides.
+/// Returns the content of an element in the format that the item declares for all of its texts. If the item declares
+/// none, the content is HTML if it has elements, and plain text otherwise.
 fn content_text(node: Node<'_, '_>, content: &mut Content<'_>, declared: Option<&str>) -> FormattedText {
     let html = content.html(node);
     match declared {
@@ -126,8 +126,8 @@ fn content_text(node: Node<'_, '_>, content: &mut Content<'_>, declared: Option<
     }
 }
 
-/// Returns the content of an element as HTML if it has elements. Otherwise returns its plain text, also from within the
-/// only paragraph.
+/// Returns the content of an element as HTML if it has elements. If it has no elements, or only one paragraph without
+/// elements, returns its plain text.
 fn text_or_html(node: Node<'_, '_>, html: &str) -> FormattedText {
     match elements(node).collect::<Vec<_>>().as_slice() {
         [] => FormattedText::new(collapse_whitespace(&text(node)), DraftTextFormat::Plain),
@@ -142,7 +142,8 @@ fn text_or_html(node: Node<'_, '_>, html: &str) -> FormattedText {
     }
 }
 
-/// Combines the stem from the content around the interaction and its prompt.
+/// Combines the stem from the content `around` the interaction and the prompt of the interaction. An interaction in the
+/// middle of a text leaves a blank in the stem.
 fn stem(
     body: Node<'_, '_>,
     interaction: Node<'_, '_>,
@@ -180,7 +181,8 @@ fn stem(
     }
 }
 
-/// Returns the text of the only paragraph beside the interaction, if there is nothing else.
+/// Returns the text of the only paragraph beside the interaction. Returns `None` if the body has anything else, or if
+/// the paragraph has elements.
 fn only_paragraph(body: Node<'_, '_>, interaction: Node<'_, '_>) -> Option<String> {
     if interaction.parent() != Some(body) {
         return None;

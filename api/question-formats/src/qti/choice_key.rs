@@ -1,4 +1,4 @@
-//! The key of a choice: the options that score the most marks.
+//! Finds the key of a choice: the options that score the most marks.
 
 use std::collections::HashSet;
 
@@ -12,15 +12,15 @@ use crate::key::ParsedKey;
 use crate::labels::excerpt;
 use crate::xml::text;
 
-/// The maximum number of options of which each combination is scored.
+/// The maximum number of options of a multiple choice for which every combination is scored.
 const MAX_COMBINED_OPTIONS: usize = 8;
 /// The maximum number of options of a multiple choice.
 const MAX_OPTIONS: usize = 50;
 
-/// A set of options, with a bit for each.
+/// A set of options, with one bit for each option.
 type OptionSet = u64;
 
-/// Reads the key of a choice.
+/// Finds the key of a choice, or returns the reason why the item is refused.
 pub(super) fn read(
     declarations: &Declarations<'_, '_>,
     interaction: Node<'_, '_>,
@@ -64,10 +64,12 @@ pub(super) fn read(
     Ok(ParsedKey::Choice { is_multiple, correct: ids.iter().map(is_correct).collect() })
 }
 
-/// Finds the only option with the most marks. Returns `None` if nothing scores the answer.
+/// Finds the option that alone scores the most marks. Returns `None` if the item does not score answers, or if it has
+/// fewer than two options. Refuses an item in which several options score the most.
 fn single<'a>(declarations: &Declarations<'_, '_>, ids: &[&'a str]) -> Result<Option<Vec<&'a str>>, String> {
     let answers: Vec<Value> = ids.iter().map(|id| Value::Text((*id).to_owned())).collect();
-    // With one option, no other answer scores less. The application decides how many options a question needs.
+    // With one option, no other answer could score less, so scoring tells nothing. The application decides how many
+    // options a question needs.
     if answers.len() < 2 {
         return Ok(None);
     }
@@ -84,8 +86,9 @@ fn single<'a>(declarations: &Declarations<'_, '_>, ids: &[&'a str]) -> Result<Op
     }
 }
 
-/// Finds the options that score the most marks together. Wrong options beside them can score as much, because many mappings
-/// take no marks away. So the smallest combination is the key. Returns `None` if nothing scores the answer.
+/// Finds the options that score the most marks together. If wrong options are chosen beside them, the score can be the
+/// same, because many mappings take no marks away. So the smallest combination with the most marks is the key. Returns
+/// `None` if the item does not score answers.
 fn multiple<'a>(
     declarations: &Declarations<'_, '_>,
     interaction: Node<'_, '_>,
@@ -97,7 +100,7 @@ fn multiple<'a>(
     }
     let declared = (0..ids.len()).filter(|index| correct.contains(ids[*index])).map(|index| 1 << index).sum();
     let centre = if declared == 0 { named(declarations, ids) } else { declared };
-    // A limit of one on several answers is a mistake of many authors.
+    // Ignore a limit of one choice: many authors set it by mistake for a question with several correct options.
     let limit = interaction.attribute("max-choices").and_then(|limit| limit.trim().parse::<u32>().ok());
     let limit = limit.filter(|limit| *limit > 1 && *limit >= OptionSet::count_ones(declared));
     let sets: Vec<OptionSet> = combinations(ids.len(), centre)
@@ -129,8 +132,8 @@ fn multiple<'a>(
     Ok(Some(chosen(common).map(|index| ids[index]).collect()))
 }
 
-/// Returns the options that the rules name, without those that must not be chosen. They are probably the key, if an item
-/// has no correct response.
+/// Returns the options that the rules name, except those in a `qti-not`. If an item has no correct response, these
+/// options are probably the key.
 fn named(declarations: &Declarations<'_, '_>, ids: &[&str]) -> OptionSet {
     let is_wanted = |node: &Node<'_, '_>| {
         let above = node.ancestors().filter(|node| node.tag_name().name() == "qti-not");
@@ -143,7 +146,8 @@ fn named(declarations: &Declarations<'_, '_>, ids: &[&str]) -> OptionSet {
     })
 }
 
-/// Returns the combinations of options to score: all, or around a probable key if there are too many.
+/// Returns the combinations of `count` options to score. If there are too many options for all combinations, returns
+/// combinations that differ little from the probable key, and a few simple ones.
 fn combinations(count: usize, probable: OptionSet) -> Vec<OptionSet> {
     if count <= MAX_COMBINED_OPTIONS {
         return (0..1 << count).collect();

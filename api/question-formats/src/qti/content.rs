@@ -1,5 +1,5 @@
-//! The content of an item that learners see. An item also has content for others, such as instructions for scorers,
-//! feedback and comments, and these often give the key away.
+//! Reads the content of an item that learners see. An item also has content for other people, such as instructions for
+//! scorers, feedback and comments, and this content often reveals the key.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,28 +11,30 @@ use crate::html;
 use crate::markup::{self, COMMENTS_LOSS};
 use crate::xml::{inner_range, start_tag};
 
-/// Reads the content that is for learners, and collects what is left out.
+/// A reader of the content for learners. It collects a loss for each kind of content that it leaves out.
 pub(super) struct Content<'s> {
     source: &'s str,
     pub(super) losses: Vec<&'static str>,
-    /// The first element whose meaning is unknown, so that it is unknown what learners should see.
+    /// The first element or text whose meaning is unknown, so that it is unknown whether learners should see it. `None`
+    /// if everything is understood.
     pub(super) unknown: Option<String>,
 }
 
-/// A range of the source, and its replacement.
+/// A range of the source, and the text that replaces it.
 type SourceEdit = (Range<usize>, Cow<'static, str>);
 
-/// The namespaces whose elements browsers know without a prefix.
+/// The namespaces whose elements browsers recognise without a prefix.
 const NAMESPACES: [&str; 3] =
     ["http://www.w3.org/1998/Math/MathML", "http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"];
 
-/// Returns whether a namespace is one of QTI, which have the elements of HTML, too. That of APIP is longer than the others.
+/// Returns whether a namespace belongs to QTI, or to APIP, a variant of QTI. Elements of HTML in an item have the namespace
+/// of QTI as well. Also returns true for other namespaces of IMS that begin with `ims`.
 pub(super) fn is_of_qti(namespace: &str) -> bool {
     let name = namespace.strip_prefix("http://www.imsglobal.org/xsd/").unwrap_or_default();
     name.starts_with("ims") || name.starts_with("apip/") && name.contains("/imsqti")
 }
 
-/// The treatment of a node.
+/// The treatment of a node of an item.
 enum Treatment {
     Kept,
     /// The content is kept between these two texts, and the element itself is dropped.
@@ -109,7 +111,8 @@ impl<'s> Content<'s> {
         }
     }
 
-    /// Looks for children of an interaction that are neither its prompt nor a choice.
+    /// Checks the children of an interaction. Records the loss for a child that is left out. Records the first child
+    /// that is neither a prompt nor a choice as unknown.
     pub(super) fn check_interaction(&mut self, interaction: Node<'_, '_>) {
         let mut has_prompt = false;
         for node in interaction.children() {
@@ -137,7 +140,7 @@ impl<'s> Content<'s> {
         self.copy(inner_range(node, self.source), &changes)
     }
 
-    /// Returns the content of a node before and after another node in it, as HTML.
+    /// Returns the content of `node` before and after the node `other` in it, as HTML.
     pub(super) fn around(&mut self, node: Node<'_, '_>, other: Node<'_, '_>) -> [String; 2] {
         let changes = self.changes(node, Some(other));
         let (whole, cut) = (inner_range(node, self.source), other.range());
@@ -146,7 +149,8 @@ impl<'s> Content<'s> {
         [self.copy(whole.start..cut.start, before), self.copy(cut.end..whole.end, after)]
     }
 
-    /// Collects the changes that make the content of a node HTML for learners. Skips the node `except`.
+    /// Returns the changes that make the content of a node HTML for learners, in the order of the source. Skips the
+    /// node `except`.
     fn changes(&mut self, node: Node<'_, '_>, except: Option<Node<'_, '_>>) -> Vec<SourceEdit> {
         let mut changes = Vec::new();
         let mut done = 0;
@@ -184,13 +188,13 @@ impl<'s> Content<'s> {
                 }
             }
         }
-        // The change of an end tag was collected before the changes inside of the element.
+        // Sort the changes, because the change of an end tag was collected before the changes inside the element.
         changes.sort_by_key(|(range, _)| range.start);
         changes
     }
 
-    /// Collects the changes of a tag that browsers would misread. They know no prefixes, and in HTML only void elements may
-    /// end with `/>`.
+    /// Adds the changes of a tag that browsers would misread. Browsers recognise no prefixes, and in HTML only elements
+    /// without content may end with `/>`.
     fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<SourceEdit>) {
         let (range, tag) = (node.range(), start_tag(node, self.source));
         let is_known_name = |name: &str| NAMESPACES.contains(&name) || is_of_qti(name);
@@ -224,7 +228,7 @@ impl<'s> Content<'s> {
     }
 }
 
-/// Appends XML as HTML. The text in CDATA sections is escaped, because browsers take such a section for a comment.
+/// Appends XML as HTML. Escapes the text in CDATA sections, because browsers read such a section as a comment.
 fn push_html(html: &mut String, xml: &str) {
     let mut rest = xml;
     while let Some((before, after)) = rest.split_once("<![CDATA[") {

@@ -12,10 +12,10 @@ use super::value::{HOW_TO_SCORE, Value};
 use crate::labels::excerpt;
 use crate::xml::{child, children, text};
 
-/// The maximum number of steps in which an item is scored with all answers.
+/// The maximum number of steps that scoring an item with all answers together may take.
 const MAX_STEPS: usize = 300_000;
 
-/// The scoring of the standard that the name of a template stands for, in this version and in older ones.
+/// A scoring that the standard defines under the name of a template, in QTI 2.0 to 3.0.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Template {
     /// The answer must be the correct response.
@@ -26,7 +26,7 @@ pub(super) enum Template {
 
 /// The declarations of an item with one response.
 pub(super) struct Declarations<'a, 'i> {
-    /// The element with the rules.
+    /// The element with the rules of the response processing; `None` if the item has no rules.
     pub(super) rules: Option<Node<'a, 'i>>,
     pub(super) template: Option<Template>,
     /// The declaration of the response.
@@ -35,14 +35,14 @@ pub(super) struct Declarations<'a, 'i> {
     pub(super) responses: HashMap<&'a str, Node<'a, 'i>>,
     pub(super) outcomes: HashMap<&'a str, Node<'a, 'i>>,
     steps_left: Cell<usize>,
-    /// The numbers at which a comparison can change.
+    /// The numbers with which rules compared the answer. The score can change at them.
     pub(super) boundaries: RefCell<BTreeSet<Decimal>>,
-    /// Whether an answer scored a number other than 1 or 0.
+    /// Whether an answer has scored a number other than 1 or 0.
     pub(super) has_own_marks: Cell<bool>,
 }
 
 impl<'a, 'i> Declarations<'a, 'i> {
-    /// Finds the declarations of an item. Refuses a template that is not known.
+    /// Finds the declarations of an item. Refuses an unknown template if the item has no rules.
     pub(super) fn new(item: Node<'a, 'i>, declaration: Node<'a, 'i>) -> Result<Self, String> {
         let named = |name| {
             let declarations = children(item, name).collect::<Vec<_>>().into_iter().rev();
@@ -63,25 +63,25 @@ impl<'a, 'i> Declarations<'a, 'i> {
         let is_without_key =
             child(declaration, "qti-correct-response").is_none() && declarations.rules.is_none();
         declarations.template = match rules.and_then(|rules| rules.attribute("template")) {
-            // A known template replaces the rules beside its name. They replace an unknown one.
+            // A known template applies instead of the rules. If the template is unknown, the rules apply.
             Some(name) => match (template(name), declarations.rules) {
                 (Err(_), Some(_)) => None,
                 (known, _) => Some(known?),
             },
-            // A mapping can only be there to give the marks.
+            // The item has a mapping, but no key and no rules. So the mapping must give the marks.
             _ if is_without_key && tables::mapping(declaration).is_some() => Some(Template::MapResponse),
             _ => None,
         };
         Ok(declarations)
     }
 
-    /// Returns the correct value of a response.
+    /// Returns the correct value of a response, or `Null` if none is declared.
     pub(super) fn correct(&self, identifier: &str) -> Value {
         let Some(declaration) = self.responses.get(identifier) else { return Value::Null };
         self.values_of(*declaration, "qti-correct-response")
     }
 
-    /// Returns the default value of a response or an outcome.
+    /// Returns the default value of a response or an outcome, or `Null` if none is declared.
     pub(super) fn default_of(&self, identifier: &str) -> Value {
         let declaration = self.outcomes.get(identifier).or_else(|| self.responses.get(identifier));
         declaration.map_or(Value::Null, |declaration| self.values_of(*declaration, "qti-default-value"))
@@ -102,7 +102,7 @@ impl<'a, 'i> Declarations<'a, 'i> {
         left > 0
     }
 
-    /// Returns the numbers at which a comparison changed in the runs so far.
+    /// Returns the numbers with which rules compared the answer in all runs so far.
     pub(super) fn boundaries(&self) -> BTreeSet<Decimal> {
         self.boundaries.borrow().clone()
     }
@@ -115,12 +115,13 @@ impl<'a, 'i> Declarations<'a, 'i> {
         self.template == Some(Template::MapResponse) || self.rules.is_some_and(uses_mapping)
     }
 
-    /// Returns the name of that which gives the marks, for the reason of a refusal.
+    /// Returns the name of the part of the item that gives the marks, for the reason of a refusal.
     pub(super) fn scorer(&self) -> &'static str {
         if self.is_by_mapping() { "mapping" } else { "response processing" }
     }
 
-    /// Returns whether an answer can score a number other than 1 or 0. The answers must have been scored before.
+    /// Returns whether an answer can score a number other than 1 or 0. The result is complete only after all answers
+    /// were scored.
     pub(super) fn has_own_marks(&self) -> bool {
         let is_own = |(name, outcome): (&&str, &Node<'_, '_>)| {
             let is_score = ["SCORE", "MAXSCORE"].iter().any(|score| score.eq_ignore_ascii_case(name));
@@ -131,13 +132,13 @@ impl<'a, 'i> Declarations<'a, 'i> {
         self.has_own_marks.get() || self.outcomes.iter().any(is_own)
     }
 
-    /// Returns the elements of the rules in their order.
+    /// Returns all nodes of the rules in the order of the document.
     pub(super) fn rules_within(&self) -> impl Iterator<Item = Node<'a, 'i>> {
         self.rules.into_iter().flat_map(|rules| rules.descendants())
     }
 }
 
-/// Returns the scoring that the address of a template stands for.
+/// Returns the template with this address. Refuses an unknown template.
 fn template(address: &str) -> Result<Template, String> {
     let name = address.trim().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     match name.trim_end_matches(".xml") {

@@ -1,4 +1,4 @@
-//! Expressions of response processing, such as `qti-match` and `qti-sum`.
+//! Computes expressions of response processing, such as `qti-match` and `qti-sum`.
 
 use roxmltree::Node;
 use rust_decimal::Decimal;
@@ -7,7 +7,7 @@ use super::scope::Scope;
 use super::value::{HOW_TO_SCORE, Value, is_true, read_number};
 use crate::number;
 
-/// The maximum number of expressions within each other.
+/// The maximum depth of nested expressions.
 const MAX_DEPTH: usize = 64;
 
 /// Returns the child elements of a node.
@@ -15,7 +15,8 @@ pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<
     node.children().filter(Node::is_element)
 }
 
-/// Computes the value of an expression.
+/// Computes the value of an expression. The value is [`Value::Unknown`] if the expression is not understood, is nested
+/// too deeply, or if no step is left.
 pub(super) fn value(node: Node<'_, '_>, scope: &dyn Scope, depth: usize) -> Value {
     if depth > MAX_DEPTH || !scope.take_step() {
         return Value::unknown(format!(
@@ -76,7 +77,8 @@ pub(super) fn value(node: Node<'_, '_>, scope: &dyn Scope, depth: usize) -> Valu
     }
 }
 
-/// Computes an expression of truth values. It can be known although one of its operands is not.
+/// Computes an expression of truth values, such as `qti-and`. Its value can be known although an operand is unknown.
+/// Returns `None` for any other expression.
 fn logical(name: &str, node: Node<'_, '_>, operands: &[Value]) -> Option<Value> {
     let unknown = || operands.iter().find(|operand| matches!(operand, Value::Unknown(_)));
     let has = |value: bool| operands.contains(&Value::Boolean(value));
@@ -104,7 +106,7 @@ fn logical(name: &str, node: Node<'_, '_>, operands: &[Value]) -> Option<Value> 
     }
 }
 
-/// Returns whether two values match, of which one may be the response.
+/// Returns whether two values are equal, and records the numbers among them as boundaries.
 fn compared(scope: &dyn Scope, one: &Value, other: &Value) -> Value {
     scope.tell_boundary(one);
     scope.tell_boundary(other);
@@ -115,14 +117,15 @@ fn is_case_sensitive(node: Node<'_, '_>) -> bool {
     node.attribute("case-sensitive").is_none_or(|value| is_true(Some(value)))
 }
 
-/// Returns whether two texts are the same, or whether the second is a part of the first.
+/// Returns whether two texts are the same. If `can_be_part` is true, returns whether the second text is contained in
+/// the first.
 pub(super) fn texts_match(whole: &str, part: &str, is_case_sensitive: bool, can_be_part: bool) -> bool {
     let folded = |text: &str| if is_case_sensitive { text.to_owned() } else { text.to_lowercase() };
     let (whole, part) = (folded(whole), folded(part));
     if can_be_part { whole.contains(&part) } else { whole == part }
 }
 
-/// Returns all operands as numbers. The numbers in a container count one by one.
+/// Returns all operands as numbers, or `None` if one is not a number. Each number in a container counts as an operand.
 fn numbers(operands: &[Value]) -> Option<Vec<Decimal>> {
     let parts = operands.iter().flat_map(Value::parts);
     let number = |part: &Value| match part {
@@ -162,7 +165,8 @@ fn of_numbers(node: Node<'_, '_>, scope: &dyn Scope, numbers: &[Decimal]) -> Val
     }
 }
 
-/// Compares two numbers with a tolerance around the number that the learner did not give.
+/// Compares two numbers. The tolerance is around the number that is not the learner's answer. Records this number and
+/// the ends of the range as boundaries.
 fn equal(node: Node<'_, '_>, scope: &dyn Scope, one: Decimal, other: Decimal) -> Value {
     let is_response = |number: Decimal| *scope.answer() == Value::Number(number);
     let (answer, key) = if is_response(other) && !is_response(one) { (other, one) } else { (one, other) };
@@ -177,7 +181,8 @@ fn equal(node: Node<'_, '_>, scope: &dyn Scope, one: Decimal, other: Decimal) ->
     Value::Boolean(least <= answer && answer <= most)
 }
 
-/// Reads how far a number may be below and above the key.
+/// Reads the tolerance of a comparison: the allowed distances below and above the key. Refuses distances that differ,
+/// and bounds that are excluded.
 fn tolerance(node: Node<'_, '_>, key: Decimal) -> Result<(Decimal, Decimal), String> {
     let mode = node.attribute("tolerance-mode").map(str::trim);
     let is_relative = match mode {
@@ -188,25 +193,25 @@ fn tolerance(node: Node<'_, '_>, key: Decimal) -> Result<(Decimal, Decimal), Str
     };
     let excludes = |bound| matches!(node.attribute(bound).map(str::trim), Some("false" | "0"));
     if excludes("include-lower-bound") || excludes("include-upper-bound") {
-        return Err("Its tolerance excludes its bounds, but here the bounds are correct, too. Make the tolerance smaller.".to_owned());
+        return Err("Its tolerance excludes its bounds, but a stored tolerance includes them. Make the tolerance smaller.".to_owned());
     }
     let values = node.attribute("tolerance").unwrap_or("0").split_whitespace();
     let values = values.map(read_number).collect::<Result<Vec<_>, _>>()?;
     let both = match values.as_slice() {
         [both] => *both,
         [below, above] if below == above => *below,
-        _ => return Err("Its tolerance differs below and above. Make both the same.".to_owned()),
+        _ => return Err("Its tolerance differs below and above. Make the two distances the same.".to_owned()),
     };
     let distance = match is_relative {
         false => Some(both),
         true => key.abs().checked_mul(both).and_then(|part| part.checked_div(Decimal::ONE_HUNDRED)),
     };
     let distance = distance.filter(|distance| *distance >= Decimal::ZERO);
-    let distance = distance.ok_or("Its tolerance is not a number from 0 on. Write a number such as 0.25.")?;
+    let distance = distance.ok_or("Its tolerance is negative or too large. Write a number such as 0.25.")?;
     Ok((distance.normalize(), distance.normalize()))
 }
 
-/// Writes equal numbers alike. Other values stay as they are.
+/// Returns a number in its shortest form, so that equal numbers have the same text. Returns any other value trimmed.
 pub(super) fn as_number(value: &str) -> String {
     number::exact(value).map_or_else(|| value.trim().to_owned(), |number| number.normalize().to_string())
 }

@@ -1,4 +1,4 @@
-//! The key of an item, from the answers that score the most marks and from its response declaration.
+//! Finds the key of an item, from the answers that score the most marks and from its response declaration.
 
 use std::collections::HashSet;
 
@@ -10,17 +10,18 @@ use super::value::HOW_TO_SCORE;
 use crate::draft::OptionOrder;
 use crate::xml::{child, children, text};
 
-/// The elements of choices.
+/// The names of the elements of choices.
 pub(super) const CHOICES: [&str; 2] = ["qti-simple-choice", "qti-inline-choice"];
 
 pub(super) const NO_KEY_REASON: &str = "It has no correct response. Declare it in qti-correct-response.";
 
-/// Returns the choices of an interaction, which can stand in a sentence.
+/// Returns the choices of an interaction, also of an interaction in a sentence.
 pub(super) fn choices<'a, 'i>(interaction: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     interaction.children().filter(|child| CHOICES.contains(&child.tag_name().name()))
 }
 
-/// Reads which options of a choice are shuffled. The standard shuffles only if `shuffle` says so.
+/// Reads which options of a choice are shuffled. The standard says that options are shuffled only if the attribute
+/// `shuffle` is true.
 pub(super) fn order(interaction: Node<'_, '_>) -> OptionOrder {
     let is_true = |node: Node<'_, '_>, name| {
         node.attribute(name).is_some_and(|value: &str| matches!(value.trim(), "true" | "1"))
@@ -42,21 +43,22 @@ pub(super) fn correct_values<'a>(declaration: Node<'a, '_>) -> impl Iterator<Ite
     values.into_iter()
 }
 
-/// Returns whether an answer is a text.
+/// Returns whether a response is declared as a text.
 pub(super) fn is_text(declaration: Node<'_, '_>) -> bool {
     declaration.attribute("base-type") == Some("string")
 }
 
-/// The reason to refuse texts that are compared in different ways.
+/// The reason to refuse an item in which case counts for some accepted texts and not for others.
 pub(super) const MIXED_CASE_REASON: &str =
-    "Capital letters matter in some of its texts and not in others. Make it the same for all.";
+    "Capital letters matter in some of its texts and not in others. Let them matter in all texts or in none.";
 
-/// Returns which answers score the most marks. There must be marks, and another answer must score fewer.
+/// Returns for each answer whether it scores the most marks. Refuses an item in which no answer has more than 0 marks,
+/// or all answers have the same marks.
 pub(super) fn best(declarations: &Declarations<'_, '_>, scores: &[Decimal]) -> Result<Vec<bool>, String> {
     let most = scores.iter().max().copied().unwrap_or_default();
     let is_best: Vec<bool> = scores.iter().map(|score| *score == most).collect();
     if most <= Decimal::ZERO || !is_best.contains(&false) {
-        // A comparison with a correct response that is missing gives no marks.
+        // If the correct response is missing, comparing an answer with it gives no marks.
         if most.is_zero() && correct_values(declarations.declaration).next().is_none() {
             return Err(NO_KEY_REASON.to_owned());
         }
@@ -66,7 +68,7 @@ pub(super) fn best(declarations: &Declarations<'_, '_>, scores: &[Decimal]) -> R
     Ok(is_best)
 }
 
-/// Refuses a key that the correct response contradicts.
+/// Refuses an item whose key differs from its correct response. An item without a correct response is accepted.
 pub(super) fn check_correct_response(
     declarations: &Declarations<'_, '_>,
     correct: &HashSet<String>,
@@ -79,11 +81,11 @@ pub(super) fn check_correct_response(
     Err(contradiction(declarations))
 }
 
-/// The reason to refuse an item of which the scoring and the correct response differ.
+/// Returns the reason to refuse an item whose scoring contradicts its correct response.
 pub(super) fn contradiction(declarations: &Declarations<'_, '_>) -> String {
     format!(
-        "Its {} gives the most marks to something else than its correct response. Make both the same, or score it by \
-         match_correct.",
+        "Its {} gives the most marks to something else than its correct response. Make the two agree, or score the \
+         item by match_correct.",
         declarations.scorer()
     )
 }

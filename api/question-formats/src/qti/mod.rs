@@ -1,17 +1,20 @@
-//! QTI 1.2 to 3.0, as far as a draft has a place for it.
-//! <https://www.imsglobal.org/spec/qti/v3p0/impl>, <https://www.imsglobal.org/sites/default/files/spec/qti/v3/info/index.html>
+//! Reads QTI 1.2 to 3.0, as far as a draft can hold it, and writes QTI 3.0.
+//! <https://www.imsglobal.org/spec/qti/v3p0/impl>,
+//! <https://www.imsglobal.org/sites/default/files/spec/qti/v3/info/index.html>
 //!
-//! A `qti-assessment-item` is a document of its own. The standard combines several only in packages, so several items are
-//! written into an element of ours, `question-bank`.
+//! In the standard, a `qti-assessment-item` is a document of its own, and only packages combine several items. This
+//! crate writes several items into an element of its own, `question-bank`.
 //!
-//! The reader takes `qti-choice-interaction` and `qti-inline-choice-interaction` with one or several correct identifiers, and `qti-text-entry-interaction` with
-//! one number or with accepted texts. The tolerance of the number is that of the `qti-equal` in the response processing. The only modal feedback
-//! is the explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if
-//! learners do not need them, and refused if it is not known what they mean.
+//! The reader accepts `qti-choice-interaction` and `qti-inline-choice-interaction` with one or several correct
+//! identifiers, and `qti-text-entry-interaction` with one number or with accepted texts. The tolerance of a number
+//! comes from the comparisons in the response processing. If there is only one modal feedback, it becomes the
+//! explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if learners
+//! do not need them, and refused if their meaning is not known.
 //!
-//! QTI 2.0 to 2.2 has the same model with other names. It is rewritten as QTI 3.0 and then read. QTI 1.2 has a model of its own.
+//! QTI 2.0 to 2.2 has the same model with other names. The reader rewrites it as QTI 3.0. QTI 1.2 has a model of its
+//! own.
 //!
-//! The id, the topic and the difficulty stand in `data-` attributes, which the standard leaves to everyone.
+//! The writer puts the id, the topic and the difficulty into `data-` attributes, which the standard allows for any use.
 
 mod body;
 mod choice_key;
@@ -48,14 +51,14 @@ use declarations::Declarations;
 
 const ITEM: &str = "qti-assessment-item";
 
-/// The namespace of elements that stand for the content of another file.
+/// The namespace of elements that include the content of another file.
 const INCLUDES: &str = "http://www.w3.org/2001/XInclude";
 
-/// The reason to refuse the manifest of a package.
+/// The reason to refuse a file that is only the manifest of a package.
 pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package (<manifest>), which names the files of the questions. Import the whole package \
      as a ZIP file, or the files of the items.";
 
-/// Reads a whole document. Items that are not questions are refused one by one.
+/// Reads a document with all its items. Refuses items that are not questions one by one.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
     if xml::root_name(&source) == Some(first::ROOT) {
@@ -73,7 +76,7 @@ fn read_items(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let xml = Xml::parse(source)?;
     let root = xml.document.root_element();
     let mut end = 0;
-    // An item inside of another item does not count.
+    // Skip an item inside another item.
     let items = xml.document.descendants().filter(|node| {
         let is_item = node.tag_name().name() == ITEM && node.range().start >= end;
         if is_item {
@@ -151,7 +154,8 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     })
 }
 
-/// Finds the interaction of a body, which must be the only one.
+/// Finds the interaction of a body. Refuses a body with no interaction, with several interactions, or with an
+/// interaction of another kind than a choice or a text entry.
 fn interaction<'a, 'i>(body: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
     let mut found = content::shown(body).filter(|node| is_interaction(node.tag_name().name()));
     let interaction = found
@@ -165,7 +169,7 @@ fn interaction<'a, 'i>(body: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
             Ok(interaction)
         }
         name => Err(format!(
-            "It has a {name}, which cannot be stored. Make it a choice, a short answer or a number."
+            "Its interaction {name} cannot be stored. Make it a choice, a short answer or a number."
         )),
     }
 }
@@ -174,7 +178,8 @@ fn is_interaction(name: &str) -> bool {
     name.starts_with("qti-") && name.ends_with("-interaction")
 }
 
-/// Checks the parts of an item beside its question. Refuses a part without which the question cannot be understood.
+/// Checks the parts of an item beside its question. Refuses a part without which the question cannot be understood, and
+/// adds losses for parts that are left out.
 fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), String> {
     if matches!(item.attribute("adaptive"), Some("true" | "1")) {
         return Err(
@@ -201,7 +206,10 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
             | "qti-catalog-info"
             | "qti-companion-materials-info" => has_supports = true,
             name if name.starts_with("qti-") => {
-                return Err(format!("It has a <{}>, which is not understood. Remove it.", excerpt(name)));
+                return Err(format!(
+                    "It has the element <{}>, which is not understood. Remove it.",
+                    excerpt(name)
+                ));
             }
             _ => {}
         }
@@ -209,7 +217,7 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
     if item.descendants().any(|node| node.tag_name().namespace() == Some(INCLUDES)) {
         return Err("It includes another file. Copy the content of that file into its text.".to_owned());
     }
-    // The text names the place of a stimulus, so the question is of no use without the stimulus.
+    // The text has a place for a stimulus, so learners need the stimulus to understand the question.
     if item.descendants().any(|node| node.has_attribute("data-stimulus-idref")) {
         return Err(
             "It shows a stimulus, which is in another file. Copy the stimulus into its text.".to_owned()

@@ -1,4 +1,4 @@
-//! The key of a number: the range of numbers that score the most marks.
+//! Finds the key of a question with a number: the range of numbers that score the most marks.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,14 +11,15 @@ use super::processing;
 use super::value::{Value, read_number};
 use crate::key::ParsedKey;
 
-/// The maximum number of numbers at which comparisons change.
+/// The maximum number of boundaries, which are the numbers with which the scoring compares the answer.
 const MAX_BOUNDARIES: usize = 100;
-/// The maximum number of times that new boundaries are looked for.
+/// The maximum number of rounds of scoring in which new boundaries are found.
 const MAX_ROUNDS: usize = 10;
 
 const SEVERAL_REASON: &str = "It has several correct numbers. Keep one, and give it a tolerance.";
 
-/// Reads the key of a number.
+/// Finds the key of a question with a number, or returns the reason why the item is refused. Adds a loss if the number
+/// or the tolerance is stored in another form than in the file.
 pub(super) fn read(
     declarations: &Declarations<'_, '_>,
     losses: &mut Vec<String>,
@@ -74,9 +75,10 @@ fn is_relative(declarations: &Declarations<'_, '_>) -> bool {
 /// Numbers in ascending order, and the marks that each gets.
 type ScoredPoints = (Vec<Decimal>, Vec<Decimal>);
 
-/// Scores numbers at all boundaries, between them, and outside of them. Scoring finds the boundaries.
+/// Scores numbers at all boundaries, between them and outside them. Each round of scoring can find new boundaries, so
+/// the rounds end when no new one is found.
 ///
-/// Returns `None` if nothing scores the answer.
+/// Returns `None` if the item does not score answers. Refuses an item with too many boundaries.
 fn scored_points(
     declarations: &Declarations<'_, '_>,
     correct: &[Decimal],
@@ -103,9 +105,10 @@ fn scored_points(
         .to_owned())
 }
 
-/// Returns numbers at all boundaries, between them and outside of them, in ascending order.
+/// Returns numbers at all boundaries, between them and outside them, in ascending order.
 fn points_around(boundaries: &BTreeSet<Decimal>, is_integer: bool) -> Vec<Decimal> {
-    // A number is no boundary for itself, so there are two from the start.
+    // If no boundary is known yet, begin with two numbers. The scoring of one number alone does not record that number
+    // as a boundary.
     let mut points: BTreeSet<Decimal> =
         [Decimal::ZERO, Decimal::ONE].into_iter().filter(|_| boundaries.is_empty()).collect();
     for boundary in boundaries {
@@ -117,7 +120,7 @@ fn points_around(boundaries: &BTreeSet<Decimal>, is_integer: bool) -> Vec<Decima
         );
     }
     if !is_integer {
-        // Boundaries can be closer to each other than one.
+        // Two boundaries can be less than one apart, so add the middle between each two.
         let between = boundaries.iter().zip(boundaries.iter().skip(1));
         let middle = |(one, other): (&Decimal, &Decimal)| {
             other.checked_sub(*one)?.checked_div(Decimal::TWO)?.checked_add(*one)
@@ -127,7 +130,8 @@ fn points_around(boundaries: &BTreeSet<Decimal>, is_integer: bool) -> Vec<Decima
     points.into_iter().collect()
 }
 
-/// Returns the range of the best numbers, with both of its ends.
+/// Returns the first and the last of the numbers that score the most marks. Refuses several ranges, an open range, and
+/// a range that excludes its ends.
 fn range(
     declarations: &Declarations<'_, '_>,
     points: &[Decimal],
@@ -144,28 +148,28 @@ fn range(
     }
     if first == 0 || last + 1 == points.len() {
         return Err(format!(
-            "Its {scorer} accepts all numbers above or below one. Give both ends of the range."
+            "Its {scorer} accepts all numbers above or below a certain number. Give both ends of the range."
         ));
     }
     let boundaries = declarations.boundaries();
     let is_boundary = |point: &Decimal| is_integer || boundaries.contains(point);
     if !is_boundary(&points[first]) || !is_boundary(&points[last]) {
         return Err(format!(
-            "Its {scorer} excludes the ends of its range, but here they are correct, too. Make the range smaller."
+            "Its {scorer} excludes the ends of its range, but a stored range includes them. Make the range smaller."
         ));
     }
     Ok((points[first], points[last]))
 }
 
-/// Returns an expression that computes with the answer. Then the numbers in the rules are not those at which the score
-/// changes.
+/// Returns an expression that computes a number from the answer, or `None` if there is none. With such an expression,
+/// the score changes at other numbers than those in the rules.
 fn computes_with_the_answer<'a, 'i>(declarations: &Declarations<'a, 'i>) -> Option<Node<'a, 'i>> {
     let mut variables: HashSet<&str> = declarations.declaration.attribute("identifier").into_iter().collect();
     let uses = |node: Node<'_, '_>, variables: &HashSet<&str>| {
         let mut used = node.descendants().filter(|node| node.tag_name().name() == "qti-variable");
         used.any(|node| node.attribute("identifier").is_some_and(|name| variables.contains(name)))
     };
-    // Outcomes can be copies of the answer, and copies of copies.
+    // Outcomes can be set to the answer, and other outcomes to these outcomes.
     for _ in 0..MAX_ROUNDS {
         let setters =
             declarations.rules_within().filter(|node| node.tag_name().name() == "qti-set-outcome-value");

@@ -1,5 +1,5 @@
-//! QTI 2.0, 2.1 and 2.2: the model of QTI 3.0 with other names. `simpleChoice` is `qti-simple-choice`, and the attribute
-//! `maxChoices` is `max-choices`.
+//! Rewrites QTI 2.0, 2.1 and 2.2 as QTI 3.0. These versions have the model of QTI 3.0 with other names: `simpleChoice`
+//! is `qti-simple-choice`, and the attribute `maxChoices` is `max-choices`.
 
 use std::ops::Range;
 
@@ -9,7 +9,8 @@ use super::content;
 use crate::parsed::{ParsedFile, UnreadableFile};
 use crate::xml::{Xml, inner_range, start_tag};
 
-/// Elements of QTI 2 whose names have no capital letter. All others have one, and elements of HTML have none.
+/// Elements of QTI 2 whose names have no capital letter. All other elements of QTI 2 have a capital letter in their
+/// names, and elements of HTML have none.
 const SMALL_NAMES: [&str; 32] = [
     "value",
     "mapping",
@@ -45,10 +46,11 @@ const SMALL_NAMES: [&str; 32] = [
     "divide",
 ];
 
-/// Rewrites a document of QTI 2 with the names of QTI 3.0. Line numbers stay the same. Returns `None` for other documents.
+/// Rewrites a document of QTI 2 with the names of QTI 3.0. Line numbers stay the same. Returns `None` if the document
+/// is not QTI 2.
 ///
 /// # Errors
-/// Returns the line in which the document is not well-formed.
+/// Returns an error with the line in which the document is not well-formed.
 pub(super) fn as_qti3(source: &str) -> Result<Option<String>, UnreadableFile> {
     if !source.contains("assessmentItem") && !source.contains("assessmentTest") {
         return Ok(None);
@@ -106,7 +108,7 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-/// Returns the refusals and losses of a file with the names of QTI 2.
+/// Replaces names of QTI 3.0 with those of QTI 2 in the refusals and losses of a file.
 pub(super) fn with_older_names(mut parsed: ParsedFile) -> ParsedFile {
     parsed.refused.iter_mut().for_each(|refused| refused.reason = older_names(&refused.reason));
     for question in &mut parsed.questions {

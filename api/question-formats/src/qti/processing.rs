@@ -1,8 +1,8 @@
-//! The response processing of an item, which scores an answer.
+//! Runs the response processing of an item, which scores an answer.
 //!
-//! Authors write the same scoring in many ways. So the rules are not compared with known ones: they are run with the
-//! answers that learners can give, and the scores tell the key. Anything that is not understood makes the score unknown,
-//! and the item is refused, because a wrong key would give learners wrong results.
+//! Authors write the same scoring in many ways. So the rules are not compared with known ones. They are run with the
+//! answers that learners can give, and the scores reveal the key. A rule that is not understood makes the score
+//! unknown. Then the item is refused, because a wrong key would give learners wrong results.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,9 @@ use super::run::{Run, is_setter};
 use super::value::{HOW_TO_SCORE, Value};
 use crate::xml::{child, children, text};
 
-/// Scores answers. Returns `None` if nothing scores them, so that the correct response alone is the key.
+/// Returns the scores of these answers. Returns `None` if the item does not score answers, so that its correct response
+/// alone is the key. Refuses an item whose score cannot be computed. Records in `declarations` whether a score is
+/// neither 0 nor 1.
 pub(super) fn scores(
     declarations: &Declarations<'_, '_>,
     answers: &[Value],
@@ -33,7 +35,8 @@ pub(super) fn scores(
     Ok(Some(scores))
 }
 
-/// Finds the outcome that is the score: SCORE, or else the only number that the answer decides.
+/// Finds the outcome that is the score: SCORE, or else the only number that depends on the answer. Returns `None` if no
+/// outcome depends on the answer. Refuses an item without SCORE in which several outcomes do.
 fn score_outcome<'a>(
     declarations: &Declarations<'a, '_>,
     runs: &[Run<'_, 'a, '_>],
@@ -61,7 +64,7 @@ fn score_outcome<'a>(
     }
 }
 
-/// Returns whether feedback is shown after any answer, because its outcome is set outside of all conditions.
+/// Returns whether the rules show a feedback after any answer, because they set its outcome outside all conditions.
 pub(super) fn is_for_all(item: Node<'_, '_>, feedback: Node<'_, '_>) -> bool {
     let processing = child(item, "qti-response-processing");
     let rules = processing.into_iter().flat_map(|processing| children(processing, "qti-set-outcome-value"));

@@ -1,4 +1,4 @@
-//! A run of the rules of response processing with one answer.
+//! Runs the rules of response processing with one answer.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,12 +20,12 @@ pub(super) struct Run<'r, 'a, 'i> {
     /// The outcomes that were set so far.
     outcomes: HashMap<&'a str, Value>,
     has_exited: bool,
-    /// The reason why no outcome is known.
+    /// The reason why no outcome is known, if a rule was not understood.
     lost: Option<Rc<str>>,
 }
 
 impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
-    /// Runs the rules, or the template, with an answer. Refuses rules after which no outcome is known.
+    /// Runs the rules or the template with an answer. Refuses the item if no outcome is known after that.
     pub(super) fn of(declarations: &'r Declarations<'a, 'i>, answer: &'r Value) -> Result<Self, String> {
         let mut run = Self { declarations, answer, outcomes: HashMap::new(), has_exited: false, lost: None };
         let score = match declarations.template {
@@ -96,7 +96,7 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
         }
     }
 
-    /// Makes all unknown that a condition can set, because it is unknown which branch runs.
+    /// Makes every outcome unknown that a condition can set, because it is unknown which branch of the condition runs.
     fn any_branch(&mut self, condition: Node<'a, 'i>, reason: &Rc<str>) {
         for node in condition.descendants() {
             match node.tag_name().name() {
@@ -111,7 +111,7 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
         self.outcomes.insert(rule.attribute("identifier").unwrap_or_default(), value);
     }
 
-    /// Ends the run at a rule that is not understood.
+    /// Ends the run at a rule that is not understood. Then no outcome is known.
     fn lose(&mut self, rule: Node<'_, '_>) {
         if let Value::Unknown(reason) = Value::not_recognised(rule) {
             self.lost = Some(reason);
@@ -119,7 +119,8 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
         }
     }
 
-    /// Returns the value of an outcome, which need not be declared.
+    /// Returns the value of an outcome that was set, or else the default of a declared outcome. Returns `Null` if the
+    /// outcome was neither set nor declared.
     pub(super) fn outcome(&self, name: &str) -> Value {
         match self.outcomes.get(name) {
             Some(set) => set.clone(),
@@ -128,7 +129,8 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
         }
     }
 
-    /// Returns 1 if the answer is the correct response, and otherwise 0.
+    /// Returns the number 1 if the answer is the correct response, and 0 otherwise. Returns an unknown value if the
+    /// correct response cannot be read.
     fn matched(&self) -> Value {
         let correct = self.declarations.correct(self.declarations.response);
         if let Value::Unknown(_) = correct {
@@ -139,7 +141,8 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
         Value::Number(if is_correct { Decimal::ONE } else { Decimal::ZERO })
     }
 
-    /// Returns the score, once all rules have run.
+    /// Returns the value of the outcome that is the score, after all rules have run. `Null` counts as 0, and a truth
+    /// value as 1 or 0. Refuses any other value that is not a number.
     pub(super) fn score(&self, outcome: &str) -> Result<Decimal, String> {
         match self.variable(outcome) {
             Value::Number(score) => Ok(score),
@@ -171,7 +174,7 @@ impl Scope for Run<'_, '_, '_> {
     }
 
     fn tell_boundary(&self, value: &Value) {
-        // The rules compare the answer with each boundary. The answer itself is not a boundary.
+        // Record only numbers with which the rules compare the answer, not the answer itself.
         if let Value::Number(number) = value
             && value != self.answer
         {
@@ -189,7 +192,7 @@ impl Scope for Run<'_, '_, '_> {
         }
         let begins =
             |begin: &str| identifier.get(..begin.len()).is_some_and(|name| name.eq_ignore_ascii_case(begin));
-        // Parts of the score have bounds of their own, such as MAXSCORE_1.
+        // Also recognise the bounds of parts of the score, such as MAXSCORE_1.
         let usual = match () {
             () if begins("MAXSCORE") => Some(Decimal::ONE),
             () if begins("MINSCORE") || identifier.eq_ignore_ascii_case("SCORE") => Some(Decimal::ZERO),
@@ -200,14 +203,14 @@ impl Scope for Run<'_, '_, '_> {
             let usual = usual.or(is_number.then_some(Decimal::ZERO));
             return match declarations.values_of(*declaration, "qti-default-value") {
                 Value::Null => usual.map_or(Value::Null, Value::Number),
-                // Some outcomes are declared without a type.
+                // Some authors declare an outcome without a type, so read its text as a number.
                 Value::Text(text) if usual.is_some() => Value::read(&text, Some("float")),
                 default => default,
             };
         }
         match usual {
             Some(usual) => Value::Number(usual),
-            // An item with one interaction has no answer to other responses.
+            // The item has one interaction, so there is no answer to another response.
             None if declarations.responses.contains_key(identifier) => Value::Null,
             None if identifier == "numAttempts" => Value::Number(Decimal::ONE),
             None if identifier == "completionStatus" => Value::Text("not_attempted".to_owned()),

@@ -1,4 +1,4 @@
-//! The values that an expression can read while rules run with an answer.
+//! The values that an expression can read while the rules run with an answer.
 
 use super::value::Value;
 
@@ -12,10 +12,11 @@ pub(super) trait Scope {
     fn correct(&self, identifier: &str) -> Value;
     /// Returns the default value of a response or an outcome.
     fn default_of(&self, identifier: &str) -> Value;
-    /// Returns the marks that the mapping of a response gives. Without a mapping, only the correct response has marks.
+    /// Returns the marks that the mapping of a response gives the answer. Without a mapping, the correct response has
+    /// the mark 1, and any other answer has 0.
     fn mapped(&self, identifier: &str) -> Value;
-    /// Takes one of the steps in which an item may be scored. Returns false if no step is left.
+    /// Uses one of the steps that scoring an item may take. Returns false if no step is left.
     fn take_step(&self) -> bool;
-    /// Notes a number at which a comparison can change.
+    /// Records a number at which a comparison can change. Ignores other values, and the answer itself.
     fn tell_boundary(&self, value: &Value);
 }

@@ -1,4 +1,4 @@
-//! Tables of an item that turn values into numbers: the mapping of a response, and the tables of outcomes.
+//! Tables of an item that convert values to numbers: the mapping of a response, and the tables of outcomes.
 
 use roxmltree::Node;
 use rust_decimal::Decimal;
@@ -10,12 +10,13 @@ use crate::labels::excerpt;
 use crate::number;
 use crate::xml::{child, children};
 
-/// Returns the mapping of a response, if it has entries.
+/// Returns the mapping of a response, or `None` if it has none with entries.
 pub(super) fn mapping<'a, 'i>(declaration: Node<'a, 'i>) -> Option<Node<'a, 'i>> {
     child(declaration, "qti-mapping").filter(|mapping| child(*mapping, "qti-map-entry").is_some())
 }
 
-/// Reads a number of marks in a mapping or in one of its entries.
+/// Reads the attribute `name` of a mapping or of an entry as marks. Returns `None` if the attribute is missing, and an
+/// unknown value as the error if it is not a number.
 fn marks_in(node: Node<'_, '_>, name: &str) -> Result<Option<Decimal>, Value> {
     let Some(written) = node.attribute(name) else { return Ok(None) };
     number::exact(written).map(Some).ok_or_else(|| {
@@ -24,7 +25,8 @@ fn marks_in(node: Node<'_, '_>, name: &str) -> Result<Option<Decimal>, Value> {
     })
 }
 
-/// Returns the marks that a mapping gives the answer of a run.
+/// Returns the marks that a mapping gives the answer of a run, as a number. The value is unknown if a number in the
+/// mapping cannot be read.
 pub(super) fn mapped(mapping: Node<'_, '_>, scope: &dyn Scope) -> Value {
     marks(mapping, scope).unwrap_or_else(|unknown| unknown)
 }
@@ -36,11 +38,12 @@ fn marks(mapping: Node<'_, '_>, scope: &dyn Scope) -> Result<Value, Value> {
         let mut found = None;
         for entry in children(mapping, "qti-map-entry").take_while(|_| scope.take_step()) {
             let key = entry.attribute("map-key").unwrap_or_default().trim();
-            // Each entry is read, so that an invalid number is found with any answer.
+            // Read the marks of each entry, so that an invalid number is found with any answer.
             let marks = marks_in(entry, "mapped-value")?.unwrap_or_default();
             let is_same = match part {
                 Value::Text(text) => {
-                    // The standard has no default for version 3.0. Version 2.1 and its reference implementation say true.
+                    // QTI 3.0 defines no default for `case-sensitive`. In QTI 2.1 and its reference implementation, the
+                    // default is true.
                     let sensitive = entry.attribute("case-sensitive");
                     texts_match(text, key, sensitive.is_none_or(|value| is_true(Some(value))), false)
                 }
@@ -62,7 +65,8 @@ fn marks(mapping: Node<'_, '_>, scope: &dyn Scope) -> Result<Value, Value> {
     Ok(Value::of_number(bounded.map(|sum| least.map_or(sum, |least| sum.max(least)))))
 }
 
-/// Looks a number up in the table of an outcome. Returns `None` if there is no table.
+/// Looks up a number in the table of an outcome. Returns `None` if the outcome has no table, or if the source or an
+/// entry is not a number.
 pub(super) fn lookup(declaration: Node<'_, '_>, source: &Value, scope: &dyn Scope) -> Option<Value> {
     let (table, is_exact) = match child(declaration, "qti-match-table") {
         Some(table) => (table, true),

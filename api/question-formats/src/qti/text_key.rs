@@ -1,4 +1,4 @@
-//! The accepted texts of an item: those that score the most marks.
+//! Finds the accepted texts of an item: the texts that score the most marks.
 
 use std::collections::HashSet;
 
@@ -16,13 +16,13 @@ use crate::short_answer::{self, ListedText};
 use crate::typed_text::literal;
 use crate::xml::{children, text};
 
-/// The maximum number of texts that the scoring names.
+/// The maximum number of different texts that the scoring of an item may name.
 const MAX_TEXTS: usize = 500;
 
-/// A text that no file names, to find out whether any text is accepted.
+/// A text that no file names. If it scores the most marks, the item accepts any text.
 const OTHER_TEXT: &str = "\u{29d7}other\u{29d7}";
 
-/// Reads the accepted texts.
+/// Finds the accepted texts of an item, or returns the reason why the item is refused.
 pub(super) fn read(
     declarations: &Declarations<'_, '_>,
     losses: &mut Vec<String>,
@@ -69,7 +69,7 @@ pub(super) fn read(
         text: literal(text),
         percent: match score.checked_div(most) {
             Some(part) if part == Decimal::ONE => 100.0,
-            // Parts of the marks are left out, so only their sign matters.
+            // Texts that score only a part of the marks are left out later, so 50 stands for any part.
             Some(part) if part > Decimal::ZERO => 50.0,
             _ => 0.0,
         },
@@ -77,7 +77,8 @@ pub(super) fn read(
     short_answer::key(&listed.collect::<Vec<_>>(), is_case_sensitive, losses)
 }
 
-/// Returns the texts that the scoring names, in the order of the file, without duplicates.
+/// Returns the texts that the scoring and the correct response name, in the order of the file, without duplicates.
+/// Returns at most one text more than [`MAX_TEXTS`].
 fn named_texts(declarations: &Declarations<'_, '_>, correct: &[String]) -> Vec<String> {
     let mapping = tables::mapping(declarations.declaration).filter(|_| declarations.is_by_mapping());
     let keys = mapping.into_iter().flat_map(|mapping| children(mapping, "qti-map-entry"));
@@ -92,14 +93,15 @@ fn named_texts(declarations: &Declarations<'_, '_>, correct: &[String]) -> Vec<S
     all.filter(|text| !text.is_empty() && seen.insert(text.clone())).take(MAX_TEXTS + 1).collect()
 }
 
-/// Returns a text in other cases, as far as the scoring does not name them.
+/// Returns a text in lower case, in upper case and with each case inverted. Leaves out variants that the scoring names
+/// itself.
 fn variants(text: &str, named: &[String]) -> Vec<String> {
     let other = |char: char| {
         let mut cased: Vec<char> = char.to_lowercase().collect();
         if cased == [char] {
             cased = char.to_uppercase().collect();
         }
-        // Some letters become several in the other case.
+        // A letter that becomes several letters in the other case stays as it is.
         if let [single] = cased.as_slice() { *single } else { char }
     };
     let upper = |char: char| if char.is_lowercase() { other(char) } else { char };
@@ -117,7 +119,8 @@ fn within_another(text: &str) -> String {
     format!("{OTHER_TEXT}{text}{OTHER_TEXT}")
 }
 
-/// Finds out whether case counts: a text in another case is then not accepted.
+/// Returns whether case counts: an accepted text in another case is then not accepted. Refuses an item in which case
+/// counts for some texts only.
 fn is_case_sensitive(
     declarations: &Declarations<'_, '_>,
     named: &[String],
@@ -134,7 +137,7 @@ fn is_case_sensitive(
     }
     match (sensitive, insensitive) {
         (true, true) => Err(MIXED_CASE_REASON.to_owned()),
-        // No text has letters that differ in case.
+        // No accepted text has another case, so the attributes `case-sensitive` decide.
         (false, false) => {
             let entries = declarations.declaration.descendants().chain(declarations.rules_within());
             let ignores = |node: Node<'_, '_>| {

@@ -1,4 +1,4 @@
-//! Values of response processing.
+//! The values with which response processing computes.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use crate::labels::excerpt;
 use crate::number;
 use crate::xml::text;
 
-/// The advice at the end of each refusal of a scoring.
+/// The advice at the end of each refusal that is about scoring.
 pub(super) const HOW_TO_SCORE: &str = "Give the score 1 if qti-match, or qti-equal with a tolerance, finds the response equal to the \
                    correct one, and 0 otherwise.";
 
@@ -23,7 +23,7 @@ pub(super) enum Value {
     Number(Decimal),
     /// A text or an identifier.
     Text(String),
-    /// The values of a container, whose order means nothing.
+    /// The values of a container, whose order does not matter.
     Container(Vec<Value>),
 }
 
@@ -32,15 +32,15 @@ impl Value {
         Self::Unknown(reason.into())
     }
 
-    /// Returns the value of an expression that is not understood.
+    /// Returns the unknown value of an expression that is not understood.
     pub(super) fn not_recognised(node: Node<'_, '_>) -> Self {
         Self::unknown(format!(
-            "Its response processing has a {} that is not recognised. {HOW_TO_SCORE}",
+            "Its response processing has the element {}, which is not recognised. {HOW_TO_SCORE}",
             excerpt(node.tag_name().name())
         ))
     }
 
-    /// Returns the reason why a value is unknown.
+    /// Returns the reason why a value is unknown, or an empty text for a known value.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Unknown(reason) => reason.to_string(),
@@ -56,7 +56,7 @@ impl Value {
         )
     }
 
-    /// Reads a value that a file states as text.
+    /// Reads a value that a file states as text. The value is unknown if it should be a number and is not.
     pub(super) fn read(written: &str, base_type: Option<&str>) -> Self {
         let written = written.trim();
         match base_type {
@@ -66,12 +66,12 @@ impl Value {
         }
     }
 
-    /// Reads the value of a node, which has its text.
+    /// Reads the text of a node as a value.
     pub(super) fn of_node(node: Node<'_, '_>, base_type: Option<&str>) -> Self {
         Self::read(&text(node), base_type)
     }
 
-    /// Combines values into one value of this cardinality.
+    /// Combines values into one value of this cardinality. The result is `Null` if there are no values.
     pub(super) fn of_cardinality(mut values: Vec<Self>, cardinality: Option<&str>) -> Self {
         match (values.len(), cardinality) {
             (0, _) => Self::Null,
@@ -80,7 +80,8 @@ impl Value {
         }
     }
 
-    /// Returns the values of a container. Another value counts as a container of one.
+    /// Returns the values of a container. A single value counts as a container of one value, and `Null` as an empty
+    /// container.
     pub(super) fn parts(&self) -> &[Self] {
         match self {
             Self::Null => &[],
@@ -89,7 +90,8 @@ impl Value {
         }
     }
 
-    /// Returns whether two values are equal. A number equals its text: authors confuse the two types.
+    /// Returns whether two values are equal. The order in containers does not matter. A number equals its text, because
+    /// some authors confuse the two types.
     pub(super) fn equals(&self, other: &Self) -> bool {
         let same = |one: &Self, other: &Self| match (one, other) {
             (Self::Number(number), Self::Text(text)) | (Self::Text(text), Self::Number(number)) => {
@@ -103,12 +105,12 @@ impl Value {
     }
 }
 
-/// Returns whether an attribute of the type boolean is true.
+/// Returns whether an attribute with a truth value is true.
 pub(super) fn is_true(attribute: Option<&str>) -> bool {
     matches!(attribute.map(str::trim), Some("true" | "1"))
 }
 
-/// Reads a number.
+/// Reads a number, or returns a message for the author.
 pub(super) fn read_number(text: &str) -> Result<Decimal, String> {
     number::exact(text).ok_or_else(|| {
         format!(

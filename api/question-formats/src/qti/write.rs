@@ -12,7 +12,8 @@ use crate::xml::escape;
 pub(crate) const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<question-bank>\n";
 pub(crate) const END: &str = "</question-bank>\n";
 
-/// Appends a question. Returns sentences that say what changes when it is written.
+/// Appends a question to a document. Returns sentences that say what changes when the question is written. If QTI
+/// cannot hold the question, appends nothing.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let mut losses = Vec::new();
     if let DraftAnswer::ShortAnswer { texts, .. } = &question.answer
@@ -63,7 +64,8 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     losses
 }
 
-/// Returns the name of the format of the texts, and the stem, the options and the explanation as XML.
+/// Returns the name of the format of the texts, and the stem, the options and the explanation as XML, in this order.
+/// HTML that cannot be XML becomes plain text, and a loss says so.
 fn texts<'a>(question: &'a DraftQuestion, losses: &mut Vec<String>) -> (&'static str, Vec<Cow<'a, str>>) {
     let options = question.answer.options().iter().map(|option| option.text.as_str());
     let texts = [question.stem.as_str()].into_iter().chain(options).chain(question.explanation.as_deref());
@@ -91,7 +93,8 @@ fn texts<'a>(question: &'a DraftQuestion, losses: &mut Vec<String>) -> (&'static
     }
 }
 
-/// Returns the id if the standard allows it as an identifier. Otherwise derives an identifier from the content.
+/// Returns the external id if the standard allows it as an identifier. Otherwise, derives an identifier from the
+/// content of the question.
 fn identifier(question: &DraftQuestion) -> String {
     let id = &question.external_id;
     let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
@@ -100,7 +103,7 @@ fn identifier(question: &DraftQuestion) -> String {
     if is_identifier { id.clone() } else { format!("q-{}", &question.content_hash()[..32]) }
 }
 
-/// Returns the values of the correct response.
+/// Returns the values of the correct response as XML. For a short answer, this is only the first accepted text.
 fn key(answer: &DraftAnswer) -> Vec<String> {
     let letters = |options: &[DraftOption]| {
         let correct = options.iter().zip('A'..='Z').filter(|(option, _)| option.correct);
@@ -113,12 +116,13 @@ fn key(answer: &DraftAnswer) -> Vec<String> {
     }
 }
 
-/// Returns accepted texts without the escapes of asterisks.
+/// Returns accepted texts without the escapes of asterisks. Leaves out texts with wildcards.
 fn literals(texts: &[String]) -> impl Iterator<Item = String> {
     texts.iter().filter_map(|text| as_literal(text))
 }
 
-/// Writes the mapping that gives full marks to each accepted text. Other answers have none.
+/// Returns the mapping that gives full marks to each accepted text of a short answer. Returns an empty text for other
+/// kinds of answers.
 fn mapping(answer: &DraftAnswer) -> String {
     let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = answer else { return String::new() };
     let entries: String = literals(texts)
@@ -132,7 +136,7 @@ fn mapping(answer: &DraftAnswer) -> String {
     format!("    <qti-mapping default-value=\"0\">{entries}</qti-mapping>\n")
 }
 
-/// Writes the interaction with its choices.
+/// Writes the interaction, with the choices if the question has options.
 fn interaction(out: &mut String, question: &DraftQuestion, texts: &[Cow<'_, str>]) {
     let most = match question.answer {
         DraftAnswer::Single(_) => "1",

@@ -1,4 +1,4 @@
-//! Random questions, as a bank stores them.
+//! Makes random questions that are complete and trimmed, as a bank stores them.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::draft::{
 use crate::typed_text::{TextPattern, literal, single_spaced};
 use crate::visible::is_blank;
 
-/// Fragments of text that have a meaning in some format.
+/// Fragments of random texts. Most have a meaning in some format.
 const FRAGMENTS: [&str; 54] = [
     "a",
     "word",
@@ -71,7 +71,8 @@ const FRAGMENTS: [&str; 54] = [
     "\n[//]: # (x)",
 ];
 
-/// Returns a random text as a bank stores it in this format.
+/// Returns a random text of 1 to `most` fragments, without comments and trimmed, as a bank stores it. The text is not
+/// blank in `format`.
 fn text(rng: &mut StdRng, most: usize, format: DraftTextFormat) -> String {
     loop {
         let count = rng.random_range(1..=most);
@@ -97,7 +98,7 @@ fn any_order(rng: &mut StdRng, count: usize) -> OptionOrder {
     }
 }
 
-/// Returns a random name of one line.
+/// Returns a random name, which has one line.
 fn name(rng: &mut StdRng) -> String {
     loop {
         let name = clean(&text(rng, 8, DraftTextFormat::Plain).replace(['\n', '\t'], " "));
@@ -107,7 +108,7 @@ fn name(rng: &mut StdRng) -> String {
     }
 }
 
-/// Returns a short answer as a bank stores it.
+/// Returns a random short answer, as a bank stores it.
 fn accepted_texts(rng: &mut StdRng) -> DraftAnswer {
     let is_case_sensitive = rng.random();
     let count = rng.random_range(1..=6);

@@ -9,14 +9,15 @@ use syn::{
     ReturnType, TypeBareFn, TypeReference, parse_macro_input, parse_quote,
 };
 
-/// Makes an async function a call of the service, which returns a boxed future. With a name, such as
+/// Turns an async function of the service into a function that returns a boxed future. With a name, such as
 /// `#[service_call("purchase.quote")]`, the future runs in a span of this name, if it is part of a trace.
 ///
-/// The compiler compiles the body of an async function where the future is awaited. So all rules and statements of the service
-/// were compiled again in each crate that called them. The future in a box is compiled here, once. The box also keeps the futures
-/// of resolvers small: the future of a GraphQL object has room for the largest future of its fields.
+/// The compiler compiles the body of an async function in each crate that awaits its future. Without this attribute,
+/// each crate that calls the service would compile the service's rules and statements again. A boxed future is compiled
+/// once, in the service crate. The box also keeps the futures of resolvers small: the future of a GraphQL object has
+/// room for the largest future of its fields.
 ///
-/// The function cannot be a method, and cannot have named lifetimes or type parameters.
+/// The function must be async. It cannot be a method, and cannot have named lifetimes or type parameters.
 #[proc_macro_attribute]
 pub fn service_call(name: TokenStream, item: TokenStream) -> TokenStream {
     let name = parse_macro_input!(name as Option<LitStr>);
@@ -29,11 +30,11 @@ fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::To
     if body_signature.asyncness.is_none() {
         return Err(syn::Error::new(
             body_signature.ident.span(),
-            "`#[service_call]` works only on async functions",
+            "`#[service_call]` works only on async functions: make this function async",
         ));
     }
     if !body_signature.generics.params.is_empty() {
-        let message = "`#[service_call]` works only on functions without named lifetimes and type parameters";
+        let message = "`#[service_call]` works only on functions without named lifetimes and type parameters: remove them";
         return Err(syn::Error::new(body_signature.ident.span(), message));
     }
     let mut signature = body_signature.clone();
@@ -64,7 +65,7 @@ fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::To
     let body = &body_signature.ident;
     let mut future = quote!(#body(#(#arguments),*));
     if let Some(name) = name {
-        // The span is made when the future runs, in the trace that runs it.
+        // The span is made when the future first runs, so that it belongs to the trace in which the future runs.
         future = quote!(async move {
             let span = crate::trace::span(|| ::tracing::debug_span!(target: crate::trace::TRACE_TARGET, #name));
             ::tracing::Instrument::instrument(#future, span).await
@@ -79,7 +80,7 @@ fn boxed(name: Option<&LitStr>, function: ItemFn) -> syn::Result<proc_macro2::To
     })
 }
 
-/// Returns the name of an argument. An argument with a pattern gets a new name.
+/// Returns the name of an argument. An argument that is a pattern, such as a tuple, gets a new name.
 fn argument_name(pattern: &Pat, index: usize) -> Ident {
     match pattern {
         Pat::Ident(pattern) => pattern.ident.clone(),
@@ -87,7 +88,7 @@ fn argument_name(pattern: &Pat, index: usize) -> Ident {
     }
 }
 
-/// Names the lifetimes that a type leaves out.
+/// Gives the lifetime `'call` to each reference and each `'_` in a type whose lifetime has no name.
 struct NamedLifetimes {
     call: Lifetime,
 }
@@ -98,10 +99,10 @@ impl VisitMut for NamedLifetimes {
         visit_mut::visit_type_reference_mut(self, reference);
     }
 
-    /// The lifetimes in `Fn(&str)` are those of each call of the closure.
+    /// Leaves the lifetimes in `Fn(&str)` unnamed, because each call of the closure has its own.
     fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {}
 
-    /// The lifetimes in `fn(&str)` are those of each call of the function.
+    /// Leaves the lifetimes in `fn(&str)` unnamed, because each call of the function pointer has its own.
     fn visit_type_bare_fn_mut(&mut self, _: &mut TypeBareFn) {}
 
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {

@@ -1,5 +1,5 @@
-//! Erases rows that are stored for a limited time: successors of refresh tokens, networks of sign-ins, links in mails,
-//! and sign-ins that wait.
+//! Erases data that is stored for a limited time: successors of refresh tokens, networks of sign-ins, links in mails,
+//! and sign-ins that wait for a second factor or for an issuer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,13 +16,14 @@ use crate::error::{Error, Fault};
 
 /// Interval between two searches for rows to erase.
 const CLEANING_INTERVAL: Duration = Duration::from_secs(30);
-/// Number of searches for rows after which the hashes of the old system are searched for. That search reads all
-/// users.
+/// Number of rounds of cleaning from one search for password hashes of the old system to the next. The search is
+/// rare, because it reads all users.
 const CLEANINGS_PER_HASH_SEARCH: u32 = 20;
-/// Maximum number of rows that one transaction erases.
+/// Maximum number of rows of each kind that one transaction erases.
 const MAX_ROWS_PER_TRANSACTION: usize = 1_000;
 
-/// Erases old rows again and again until the task is dropped.
+/// Erases old rows every 30 seconds until the task is dropped. Also encrypts second factors of older signing keys
+/// anew, and measures the methods of stored password hashes of the old system.
 #[service_call]
 pub async fn keep_clean(services: Services) {
     let mut ticks = tokio::time::interval(CLEANING_INTERVAL);
@@ -30,14 +31,15 @@ pub async fn keep_clean(services: Services) {
     for cleaning in 0_u32.. {
         ticks.tick().await;
         if let Err(error) = erase_old(&services).await {
-            tracing::warn!(%error, "old refresh tokens and sign-in networks could not be erased; the server will retry");
+            tracing::warn!(%error, "old data of sessions, sign-ins and links could not be erased; the server will retry");
         }
         if let Err(error) =
             second_factor::reseal_second_factors(&services, MAX_ROWS_PER_TRANSACTION as u64).await
         {
             tracing::warn!(%error, "second factors could not be encrypted anew; the server will retry");
         }
-        // Includes the first round: the server is already listening then, so a slow method does not delay its start.
+        // The first round searches for hashes too. The server is listening by then, so measuring a slow method does
+        // not delay its start.
         if cleaning % CLEANINGS_PER_HASH_SEARCH == 0
             && let Ok(methods) = hashes::password_methods(&services.database).await
         {
@@ -46,9 +48,9 @@ pub async fn keep_clean(services: Services) {
     }
 }
 
-/// Erases the successors that can no longer be returned, and the networks from which the account has not signed in for
-/// a long time, the links that stopped working, and the sign-ins that waited too long for a second factor or for an
-/// issuer. Returns the number of rows.
+/// Erases data that is no longer used, and returns the number of erased items. These are successors of refresh tokens
+/// that can no longer be returned, and networks from which the account was not used for 90 days. They are also links
+/// that expired at least a day ago, and expired sign-ins that waited for a second factor or for an issuer.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -7,30 +7,33 @@ use crate::limit::ClientAddress;
 /// The client that begins or continues a session.
 #[derive(Clone, Copy, Debug)]
 pub struct SignInClient {
-    /// Its network address.
+    /// The network address of the client.
     pub address: ClientAddress,
-    /// The program, as far as its `User-Agent` header tells.
+    /// The program, as the `User-Agent` header names it. None if the header is missing or names no known program and
+    /// no known system.
     pub program: Option<ClientProgram>,
 }
 
 impl From<ClientAddress> for SignInClient {
-    /// Makes a client whose program is not known.
+    /// Makes a client whose program is unknown.
     fn from(address: ClientAddress) -> Self {
         Self { address, program: None }
     }
 }
 
-/// A program and its system, as its `User-Agent` header names them: enough for people to recognise their devices.
+/// A program and its operating system, recognised from a `User-Agent` header. People recognise their devices by it.
 ///
-/// The whole header is never stored: it can identify a person, and a client can write anything into it. The libraries for
-/// these headers bring a thousand regular expressions, for models and versions that nobody needs here.
+/// The whole header is never stored: it can identify a person, and a client can write anything into it. No library
+/// parses the header, because such libraries have a thousand regular expressions, for models and versions that nobody
+/// needs here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientProgram {
     program: Option<&'static str>,
     system: Option<&'static str>,
 }
 
-/// The programs, each with a part of its header. The order matters: the header of nearly every browser also names others.
+/// The known programs, each with a part of its `User-Agent` header and a name for people. The first match counts: the
+/// header of nearly every browser also names other browsers.
 const PROGRAMS: [(&str, &str); 15] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -49,7 +52,8 @@ const PROGRAMS: [(&str, &str); 15] = [
     ("curl/", "curl"),
 ];
 
-/// The systems, each with a part of the header. An Android header also names Linux, and that of an iPhone Mac OS X.
+/// The known systems, each with a part of the `User-Agent` header and a name for people. The first match counts: an
+/// Android header also names Linux, and the header of an iPhone names Mac OS X.
 const SYSTEMS: [(&str, &str); 8] = [
     ("Android", "Android"),
     ("iPhone", "iPhone"),
@@ -62,7 +66,7 @@ const SYSTEMS: [(&str, &str); 8] = [
 ];
 
 impl ClientProgram {
-    /// Recognises the program of a `User-Agent` header. Returns None if neither the program nor the system is known.
+    /// Recognises the program and the system of a `User-Agent` header. Returns None if it recognises neither.
     #[must_use]
     pub fn of_user_agent(header: &str) -> Option<Self> {
         let find = |table: &[(&str, &'static str)]| {

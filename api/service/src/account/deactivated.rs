@@ -1,8 +1,8 @@
-//! The accounts that were deactivated or deleted while access tokens of theirs may still be valid.
+//! The accounts that were deactivated or deleted while their access tokens may still be valid.
 //!
-//! An access token is not looked up in the database. So each node keeps the accounts that were deactivated within the
-//! longest lifetime of a token in memory, and refuses their tokens. It reads them anew every few seconds. The node that
-//! deactivates an account reads them at once.
+//! The server does not look up access tokens in the database. So each node has the accounts in memory that were
+//! deactivated or deleted within the last 70 minutes, and refuses their tokens. Each node reads these accounts again
+//! every few seconds. The node that deactivates or deletes an account reads them at once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ use super::deletion::DELETED;
 use crate::clock::Clock;
 use crate::database::Database;
 
-/// Time between two reads.
+/// Time between two reads of the deactivated accounts.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The age up to which a deactivation is read. It is the longest lifetime of an access token, which is an hour, and some
-/// time for clocks of nodes that differ.
+/// Maximum age of a deactivation, a deletion or an end of a session that nodes still read. It is the longest lifetime
+/// of an access token, one hour, and ten minutes for differences between the clocks of nodes.
 pub(super) const MAX_AGE: TimeDelta = TimeDelta::minutes(70);
 
-/// The accounts whose access tokens this node refuses.
+/// The deactivated and deleted accounts whose access tokens this node refuses.
 pub struct DeactivatedAccounts {
     database: Database,
     clock: Arc<dyn Clock>,
     ids: watch::Sender<HashSet<UserId>>,
-    /// Orders the reads, so that an older one never replaces a newer one.
+    /// Lets one read run at a time, so that the result of an older read never replaces that of a newer one.
     reading: tokio::sync::Mutex<()>,
 }
 
 impl DeactivatedAccounts {
-    /// Reads the accounts that were deactivated lately.
+    /// Reads the accounts that were deactivated or deleted within the last 70 minutes.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -47,34 +47,37 @@ impl DeactivatedAccounts {
         Ok(accounts)
     }
 
-    /// Tells whether the access tokens of an account must be refused.
+    /// Returns whether the access tokens of an account must be refused, because the account was deactivated or
+    /// deleted.
     #[must_use]
     pub fn contains(&self, id: UserId) -> bool {
         self.ids.borrow().contains(&id)
     }
 
-    /// Waits until an account is deactivated.
+    /// Waits until this node has read that the account was deactivated or deleted.
     pub fn wait_for(&self, id: UserId) -> impl Future<Output = ()> + Send + use<> {
         let mut ids = self.ids.subscribe();
         async move {
             if ids.wait_for(|ids| ids.contains(&id)).await.is_err() {
-                // The server stops, which ends the connection as well.
+                // The sender is gone, because the server stops. That ends the connection as well, so this never
+                // completes.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Reads the accounts again every few seconds, until the task is dropped.
+    /// Reads the deactivated accounts again every few seconds, until the task is dropped.
     pub async fn keep_fresh(&self) {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
             if let Err(error) = self.refresh().await {
-                tracing::warn!(%error, "the deactivated accounts could not be read; the read is retried");
+                tracing::warn!(%error, "the deactivated accounts could not be read; the next read is in a few seconds");
             }
         }
     }
 
-    /// Reads the accounts again.
+    /// Reads the deactivated accounts again. Wakes the callers of [`DeactivatedAccounts::wait_for`] if the accounts
+    /// changed.
     ///
     /// # Errors
     /// Returns the database's error.

@@ -1,8 +1,8 @@
-//! The sessions that ended while access tokens of theirs may still be valid.
+//! The sessions that ended while their access tokens may still be valid.
 //!
-//! An access token names its session in the claim `sid`, and is not looked up in the database. So each node keeps the
-//! sessions that ended within the longest lifetime of a token in memory, and refuses their tokens. Every few seconds it
-//! reads those that ended since the last read. The node that ends a session reads at once.
+//! An access token names its session in the token claim `sid`, and the server does not look up access tokens in the
+//! database. So each node has the sessions in memory that ended within the last 70 minutes, and refuses their tokens.
+//! Each node reads the newly ended sessions every few seconds. The node that ends a session reads them at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,27 +18,28 @@ use super::deactivated::{DeactivatedAccounts, MAX_AGE};
 use crate::clock::Clock;
 use crate::database::Database;
 
-/// Time between two reads.
+/// Time between two reads of the ended sessions.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The time by which a read goes back before the last one. A session ends at a time that its node takes before the
-/// transaction, so it can become visible later. And the clocks of two nodes can differ.
+/// Each read also covers this time before the previous read. The node that ends a session takes the time before the
+/// transaction commits, so a row with an older time can appear after a read. And the clocks of two nodes can differ.
 const OVERLAP: TimeDelta = TimeDelta::minutes(2);
 
-/// The sessions whose access tokens this node refuses.
+/// The ended sessions whose access tokens this node refuses.
 pub struct EndedSessions {
     database: Database,
     clock: Arc<dyn Clock>,
-    /// The deactivated accounts. A deactivation ends the sessions as well, and is the reason that clients are told.
+    /// The deactivated accounts. A deactivation also ends the sessions of the account, and clients must learn that
+    /// the account was deactivated. So new deactivations are read before newly ended sessions are published.
     deactivated: Arc<DeactivatedAccounts>,
-    /// The sessions, each with the time of its end.
+    /// The ended sessions, each with the time when it ended.
     ended: watch::Sender<HashMap<Uuid, DateTime<Utc>>>,
-    /// The time of the last read. The lock orders the reads.
+    /// The time of the last read. None before the first one. The lock lets one read run at a time.
     last_read: tokio::sync::Mutex<Option<DateTime<Utc>>>,
 }
 
 impl EndedSessions {
-    /// Reads the sessions that ended lately.
+    /// Reads the sessions that ended within the last 70 minutes.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -53,24 +54,25 @@ impl EndedSessions {
         Ok(sessions)
     }
 
-    /// Tells whether the access tokens of a session must be refused.
+    /// Returns whether the access tokens of a session must be refused, because the session has ended.
     #[must_use]
     pub fn contains(&self, session: Uuid) -> bool {
         self.ended.borrow().contains_key(&session)
     }
 
-    /// Waits until a session ends.
+    /// Waits until this node has read that the session ended.
     pub fn wait_for(&self, session: Uuid) -> impl Future<Output = ()> + Send + use<> {
         let mut ended = self.ended.subscribe();
         async move {
             if ended.wait_for(|ended| ended.contains_key(&session)).await.is_err() {
-                // The server stops, which ends the connection as well.
+                // The sender is gone, because the server stops. That ends the connection as well, so this never
+                // completes.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Reads the sessions that ended every few seconds, until the task is dropped.
+    /// Every few seconds, reads the sessions that ended since the last read. Runs until the task is dropped.
     pub async fn keep_fresh(&self) {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -78,7 +80,8 @@ impl EndedSessions {
         }
     }
 
-    /// Reads the sessions that ended since the last read. Logs an error, because a later read makes up for it.
+    /// Reads the sessions that ended since the last read. Logs an error instead of returning it, because the next
+    /// read also finds these sessions.
     pub(super) async fn refresh_or_warn(&self) {
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "the sessions that ended could not be read; the next read is in a few seconds");
@@ -90,7 +93,7 @@ impl EndedSessions {
         let now = self.clock.now();
         let oldest = now - MAX_AGE;
         let since = last_read.map_or(oldest, |at| (at - OVERLAP).max(oldest));
-        // Only the latest token of a session is unused, so each session is read once.
+        // Only the latest token of a session is unused. So this finds one row for each ended session.
         let read: Vec<(String, Option<DateTime<Utc>>)> = refresh_token::Entity::find()
             .select_only()
             .columns([Column::FamilyId, Column::RevokedAt])

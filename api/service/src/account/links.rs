@@ -1,4 +1,4 @@
-//! Links in mails: each is sent to one address, works once, and stops working after a time.
+//! Links in mails. Each link is sent to one address, works once, and expires.
 
 use std::convert::Infallible;
 
@@ -19,24 +19,29 @@ use crate::error::{Error, Fault, Refusal};
 use crate::mail::{self, MailFacts, MailKind, MailLink};
 use crate::outbox::NewMessage;
 
-/// The time for which the links of each purpose work. A link that sets a password is the most dangerous one.
+/// The time for which a link works that proves that a user receives mail at the address of their account.
 const VERIFY_LIFETIME: TimeDelta = TimeDelta::hours(48);
+/// The time for which a link works that sets a new password. The time is short, because whoever has the link can
+/// enter the account.
 const RESET_LIFETIME: TimeDelta = TimeDelta::hours(1);
+/// The time for which a link works that gives an account a new e-mail address.
 const CHANGE_LIFETIME: TimeDelta = TimeDelta::hours(24);
+/// The time for which a link works that deletes an account.
 const DELETE_LIFETIME: TimeDelta = TimeDelta::hours(1);
+/// The time for which a link works with which a guardian consents.
 const CONSENT_LIFETIME: TimeDelta = TimeDelta::days(7);
-/// The time for which the row of a link is kept after the link stopped working.
+/// The time for which the row of a link is kept after the link has expired.
 const LINK_RETENTION: TimeDelta = TimeDelta::days(1);
 
-/// A link that does not work: it is unknown, used or expired, or it belongs to another address than the account has now.
-/// The client does not learn which.
+/// The refusal of a link that does not work. The link is unknown, used or expired, its account is not active, or the
+/// account has another e-mail address now. The client does not learn which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("This link no longer works. Ask for a new one.")]
 pub struct LinkInvalid;
 
 impl Refusal for LinkInvalid {}
 
-/// A link that is about to be stored, with the mail that carries it.
+/// A link that is about to be stored, with the mail that contains it.
 #[derive(Clone)]
 pub(crate) struct NewLink {
     purpose: LinkPurpose,
@@ -48,12 +53,14 @@ pub(crate) struct NewLink {
 }
 
 impl NewLink {
-    /// Makes a link for an address in the form in which it is stored, and the mail to that address.
+    /// Makes a link, and the mail that takes it to `email`, which is the address of the account or its new address.
+    /// `email` must have the stored form. [`NewLink::insert`] stores the link and the mail.
     pub(super) fn new(services: &Services, purpose: LinkPurpose, email: &str) -> Result<Self, Fault> {
         Self::about(services, purpose, email, None)
     }
 
-    /// Makes a link for an address that is not the one of the account. The mail names the account.
+    /// Makes a link as [`NewLink::new`] does. If `account` is given, the mail names it: a guardian receives the mail,
+    /// and must read whose account it is about.
     pub(crate) fn about(
         services: &Services,
         purpose: LinkPurpose,
@@ -78,7 +85,8 @@ impl NewLink {
         Ok(Self { purpose, token_hash, email, created_at, expires_at, mail })
     }
 
-    /// Stores the link and its mail. Call [`crate::outbox::Outbox::wake`] after the commit.
+    /// Stores the link of this user, and its mail in the outbox. Call [`crate::outbox::Outbox::wake`] after the
+    /// commit, so that the mail is sent at once.
     pub(crate) async fn insert(&self, transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
         let row = account_link::ActiveModel {
             id: NotSet,
@@ -95,7 +103,8 @@ impl NewLink {
     }
 }
 
-/// Stores a link of an active account and its mail. Does nothing if the account is not active.
+/// Stores a link of an account and its mail in a transaction of its own, and wakes the outbox. Stores nothing if the
+/// account is not active.
 pub(super) async fn send(services: &Services, owner: UserId, link: NewLink) -> Result<(), Fault> {
     let policy = WritePolicy::not_idempotent("account.link");
     let stored = services.database.write_for(owner, policy, (owner, link), |transaction, (owner, link)| {
@@ -111,12 +120,13 @@ pub(super) async fn send(services: &Services, owner: UserId, link: NewLink) -> R
     Ok(())
 }
 
-/// Makes a mail without a link.
+/// Makes a mail without a link. The caller must append it to the outbox.
 pub(super) fn notice(services: &Services, kind: MailKind, email: &str) -> Result<NewMessage, Fault> {
     mail::compose(&services.secrets, kind, email, MailFacts::default(), services.clock.now())
 }
 
-/// Finds the link of a token with its account. Only [`take`] decides whether the link still works.
+/// Finds the unused link with this token and one of these purposes, and the account of the link. Returns None if
+/// there is no such link. The link may have expired: only [`take`] decides whether it still works.
 pub(crate) async fn find(
     services: &Services,
     token: &str,
@@ -132,7 +142,8 @@ pub(crate) async fn find(
     Ok(user.map(|user| (link, user)))
 }
 
-/// Uses a link. One statement compares and sets, so only one of several requests at once succeeds.
+/// Marks a link as used. Returns false if the link was used before or has expired. One statement checks the link and
+/// marks it, so only one of several requests at once gets true.
 pub(crate) async fn take(
     transaction: &DatabaseTransaction,
     link: AccountLinkId,
@@ -148,7 +159,7 @@ pub(crate) async fn take(
     Ok(taken.rows_affected == 1)
 }
 
-/// Ends the unused links of a user with these purposes.
+/// Marks the unused links of a user that have one of these purposes as used, so that they stop working.
 pub(crate) async fn end(
     transaction: &DatabaseTransaction,
     user: UserId,
@@ -165,7 +176,7 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Finds links that can be deleted, at most `limit` of them.
+/// Finds at most `limit` links whose rows can be deleted, because they expired at least [`LINK_RETENTION`] ago.
 pub(super) async fn old(services: &Services, limit: u64) -> Result<Vec<AccountLinkId>, DbErr> {
     account_link::Entity::find()
         .select_only()

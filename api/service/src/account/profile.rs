@@ -1,4 +1,5 @@
-//! Changes of an account by its owner: the name at once, and the e-mail address by a link to the new one.
+//! Changes of an account by its owner. A new name or year of birth takes effect at once. A new e-mail address takes
+//! effect when the owner uses a link that is sent to it.
 
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user;
@@ -29,7 +30,7 @@ pub struct ProfileChange {
     pub email: Option<String>,
     /// The current password, which a new e-mail address requires.
     pub current_password: Option<String>,
-    /// The year of birth. It can be given once.
+    /// The year of birth. A user can give it once.
     pub birth_year: Option<i32>,
 }
 
@@ -42,24 +43,26 @@ pub enum ProfileRefusal {
     /// A field is not valid.
     #[error(transparent)]
     Invalid(InvalidField),
-    /// The new e-mail address has an account.
+    /// Another account has the new e-mail address.
     #[error("This e-mail address has another account. Choose another address.")]
     EmailTaken,
     /// A new e-mail address requires the current password, and it is missing or wrong.
     #[error("The current password is missing or not right.")]
     WrongPassword,
-    /// The account has another year of birth.
+    /// The account has a year of birth already.
     #[error("This account has another year of birth. Ask support to correct it.")]
     BirthYearFixed,
-    /// Too many attempts on the password, or too many mails.
+    /// Too many attempts came from this network address, or too many on this account failed. Or too many mails were
+    /// sent.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for ProfileRefusal {}
 
-/// Changes the account of the viewer. A new name counts at once. A new e-mail address counts when the link that is sent
-/// there is used; a mail to the old address says so at once. Returns the account as it is now.
+/// Changes the account of the viewer, and returns the account as it is now. A new name or year of birth takes effect
+/// at once. A new e-mail address takes effect when the link that is sent to it is used. A mail to the old address
+/// reports the request at once.
 ///
 /// # Errors
 /// See [`ProfileRefusal`].
@@ -87,7 +90,8 @@ pub async fn update_profile(
         user = confirm(services, client, user.id, password)
             .await
             .map_err(|error| error.map(|refusal| of_password(&refusal)))?;
-        // Before the search, so that nobody can try many addresses.
+        // The budget for mails is charged before the address is looked up. Otherwise somebody could find out for many
+        // addresses whether they have accounts.
         services.limits.mail.take(client, email).map_err(ProfileRefusal::TooMany)?;
         is_taken = by_email(services.database.reader(), email).await?.is_some();
         if is_taken && !services.requires_verified_email {
@@ -112,7 +116,8 @@ pub async fn update_profile(
         .write_for(owner, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
     services.outbox.wake();
-    // Where existence is hidden, only the owner of the address learns that it is taken.
+    // If accounts must verify their addresses, the response does not show that another account has the address. Only
+    // the owner of that account learns of the request, by a mail.
     if let Some(email) = email.filter(|_| is_taken) {
         tell_owner(services, &email).await?;
     }
@@ -130,7 +135,8 @@ struct Update {
     user: user::Model,
     name: Option<String>,
     birth_year: Option<i32>,
-    /// The link to the new address, and the mail to the old one.
+    /// The link to the new address, and the mail to the old one. There is no link if another account has the new
+    /// address. None if the address does not change.
     mails: Option<(Option<NewLink>, NewMessage)>,
     now: chrono::DateTime<chrono::Utc>,
 }
@@ -142,7 +148,8 @@ impl Update {
             return Err(ProfileRefusal::Inactive.into());
         }
         if mails.is_some() {
-            // A new password ends all links to new addresses, so none may be made with the old password.
+            // A new password ends all links to new addresses. So no such link may be made after that with the old
+            // password.
             let stored = user::Entity::find_by_id(user.id).one(transaction).await?;
             let is_confirmed = |stored: &user::Model| {
                 stored.password_hash == user.password_hash && stored.email == user.email
@@ -166,7 +173,7 @@ impl Update {
             audit::append(transaction, *now, Some(user.id), "user.renamed", ("users", user.id.0)).await?;
         }
         if let Some((link, notice)) = mails {
-            // Only the latest new address can take effect.
+            // Earlier links to new addresses end, so that only the latest new address can take effect.
             links::end(transaction, user.id, &[LinkPurpose::ChangeEmail], *now).await?;
             if let Some(link) = link {
                 link.insert(transaction, user.id).await?;
@@ -176,7 +183,7 @@ impl Update {
         Ok(updated)
     }
 
-    /// Sets the year of birth if there is none. Who could change it could make themselves older.
+    /// Sets the year of birth if the account has none. A user who could change it could make themselves older.
     async fn set_birth_year(
         &self,
         transaction: &DatabaseTransaction,

@@ -1,4 +1,4 @@
-//! The sessions of a user. A session is a family of refresh tokens since one sign-in.
+//! The sessions of a user. A session is a family of refresh tokens that begins with one sign-in.
 
 use std::convert::Infallible;
 
@@ -15,7 +15,7 @@ use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
 use crate::{Services, audit};
 
-/// Maximum number of sessions that are listed.
+/// Maximum number of sessions in the list of a user's sessions.
 const MAX_LISTED_SESSIONS: u64 = 100;
 
 const SESSION_ENDED: &str = "user.session_ended";
@@ -24,22 +24,23 @@ const OTHER_SESSIONS_ENDED: &str = "user.other_sessions_ended";
 /// A session in which a user is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveSession {
-    /// The id of the session. Its refresh tokens have this id as their family, and its access tokens have it in the token
-    /// claim `sid`.
+    /// The id of the session. Its refresh tokens have this id as their family, and its access tokens have it in the
+    /// token claim `sid`.
     pub id: Uuid,
-    /// The time when the user signed in. None for a session that is older than this record.
+    /// The time when the user signed in. None for a session that began before the server stored this time.
     pub began_at: Option<DateTime<Utc>>,
     /// The time when the latest tokens were issued.
     pub used_at: DateTime<Utc>,
     /// The time when the session ends if it is not used.
     pub expires_at: DateTime<Utc>,
-    /// The program to which the latest tokens were issued.
+    /// The program and system to which the latest tokens were issued. None if they were not recognised.
     pub program: Option<String>,
-    /// The network to which the latest tokens were issued, without its last part.
+    /// The network to which the latest tokens were issued: a /24 network of IPv4, or a /48 network of IPv6. None for
+    /// a session that is older than this field.
     pub network: Option<String>,
 }
 
-/// Reads the live sessions of a user, the latest used first. At most [`MAX_LISTED_SESSIONS`].
+/// Reads the live sessions of a user, at most 100. The session whose tokens are the newest comes first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -76,8 +77,8 @@ pub struct SessionNotFound;
 
 impl Refusal for SessionNotFound {}
 
-/// Ends a session of the viewer. Its refresh token stops working at once, and so do its access tokens on this node. Other
-/// nodes refuse them within seconds.
+/// Ends a session of the viewer. Its refresh token stops working at once, and so do its access tokens on this node.
+/// Other nodes refuse its access tokens within seconds.
 ///
 /// # Errors
 /// See [`SessionNotFound`].
@@ -93,7 +94,8 @@ pub async fn end_session(
         .database
         .write_for(viewer.user_id, policy, input, |transaction, (owner, session, now)| {
             Box::pin(async move {
-                // The lock makes a running exchange finish first, so that its new token is revoked as well.
+                // With the lock, a running exchange of a refresh token finishes first. So its new token is revoked as
+                // well.
                 lock_user(transaction, *owner).await?;
                 let token = live_token(transaction, *owner, *session).await?.ok_or(SessionNotFound)?;
                 let family = Column::FamilyId.eq(session.to_string());
@@ -124,7 +126,7 @@ async fn live_token(
         .await
 }
 
-/// Ends all sessions of the viewer except the one of their access token. See [`end_session`].
+/// Ends all sessions of the viewer except the session of their access token, as [`end_session`] ends one.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -150,7 +152,8 @@ pub async fn end_other_sessions(services: &Services, viewer: Viewer) -> Result<(
     Ok(())
 }
 
-/// Revokes all tokens of a user except those of the session of this viewer. The transaction has locked the user's row.
+/// Revokes all refresh tokens of a user except those of the viewer's session. The transaction must have locked the
+/// user's row.
 pub(super) async fn revoke_others(
     transaction: &DatabaseTransaction,
     viewer: Viewer,

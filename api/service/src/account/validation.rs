@@ -4,18 +4,22 @@ use super::Registration;
 use crate::auth::MAX_PASSWORD_BYTES;
 use crate::name::is_readable;
 
-/// Minimum length of a password in characters. NIST SP 800-63B, section 3.1.1.2 requires eight, and forbids rules
-/// about which characters to use.
+/// Minimum length of a password in characters: the minimum of OWASP ASVS 5.0, requirement 6.2.1, which recommends 15.
+///
+/// NIST SP 800-63B-4, section 3.1.1.2 allows eight only for a password that is always used with a second factor, and
+/// requires 15 for a password alone. Here a second factor is optional, so this minimum is weaker than NIST requires.
+/// It is a compromise: learners type their passwords on phones, and the limits on failed sign-ins slow guesses down.
+/// Both documents forbid rules about which characters to use.
 pub const MIN_PASSWORD_CHARS: usize = 8;
 
 const MAX_NAME_CHARS: usize = 200;
 /// Maximum length of an e-mail address: the limit of RFC 5321, section 4.5.3.1.3, without the two brackets of a path.
 pub(super) const MAX_EMAIL_BYTES: usize = 254;
 
-/// A problem with a field. The message is for the person who filled it in.
+/// A problem with a field of an account. The message is for the person who filled in the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
-    /// The name is too long or invisible, or it has characters that change the text around it.
+    /// The name is too long, has no visible character, or has control characters or other invisible characters.
     #[error(
         "Give a name of 1 to {MAX_NAME_CHARS} visible characters, without control characters or invisible characters."
     )]
@@ -32,7 +36,7 @@ pub enum InvalidField {
     /// The year of birth is missing.
     #[error("Give the year of birth.")]
     BirthYearMissing,
-    /// The year of birth is in the future, or too long ago.
+    /// The year of birth is in the future, or before 1900.
     #[error("Give a year of birth between 1900 and now.")]
     BirthYear,
     /// The password is the e-mail address.
@@ -47,12 +51,13 @@ pub(super) struct ValidFields {
     pub(super) birth_year: Option<i32>,
 }
 
-/// Checks all fields, and returns all problems at once.
+/// Checks the name, the e-mail address and the password of a registration. Returns all problems at once. Does not
+/// check the year of birth.
 pub(super) fn check(registration: &Registration) -> Result<ValidFields, Vec<InvalidField>> {
     let mut invalid = Vec::new();
     let name = check_name(&registration.name).map_err(|error| invalid.push(error));
     let email = check_email(&registration.email).map_err(|error| invalid.push(error));
-    // A password is compared with an address even if the address is not valid.
+    // The password must differ from the address even if the address is not valid.
     let folded = fold_email(&registration.email);
     invalid.extend(check_password(&registration.password, &folded).err());
     match (name, email) {
@@ -63,21 +68,22 @@ pub(super) fn check(registration: &Registration) -> Result<ValidFields, Vec<Inva
     }
 }
 
-/// Checks a name, and returns the form in which it is stored.
+/// Checks a name, and returns it without surrounding spaces, as it is stored.
 pub(crate) fn check_name(name: &str) -> Result<String, InvalidField> {
     let name = name.trim();
     let is_valid = name.chars().count() <= MAX_NAME_CHARS && is_readable(name);
     is_valid.then(|| name.to_owned()).ok_or(InvalidField::Name)
 }
 
-/// Checks an e-mail address, and returns the form in which it is stored.
+/// Checks an e-mail address, and returns it without surrounding spaces and in lower case, as it is stored.
 pub(crate) fn check_email(email: &str) -> Result<String, InvalidField> {
     let email = fold_email(email);
     let is_valid = email.len() <= MAX_EMAIL_BYTES && is_address(&email);
     is_valid.then_some(email).ok_or(InvalidField::Email)
 }
 
-/// Checks the password of an account with this e-mail address, which has the stored form.
+/// Checks the length of a password, and that the password is not the e-mail address of the account. `email` must have
+/// the stored form.
 pub(super) fn check_password(password: &str, email: &str) -> Result<(), InvalidField> {
     if password.chars().count() < MIN_PASSWORD_CHARS {
         Err(InvalidField::PasswordTooShort)
@@ -90,13 +96,14 @@ pub(super) fn check_password(password: &str, email: &str) -> Result<(), InvalidF
     }
 }
 
-/// Returns an e-mail address in the form in which it is stored and looked up.
+/// Returns an e-mail address in the form in which it is stored and looked up: without surrounding spaces and in lower
+/// case.
 pub(crate) fn fold_email(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
-/// Returns whether this is a plain address at a domain of at least two labels: without a display name, quotes or an IP
-/// address.
+/// Returns whether this is a plain address at a domain of at least two labels. An address with a display name, with
+/// quotes, or with an IP address in place of the domain is not plain.
 fn is_address(email: &str) -> bool {
     let options =
         email_address::Options::default().with_required_tld().without_domain_literal().without_display_text();

@@ -1,4 +1,4 @@
-//! Proves that users receive mail at their addresses.
+//! Verifies e-mail addresses: proves by links that users receive mail at their addresses.
 
 use jishu_entity::account_link::{self, LinkPurpose};
 use jishu_entity::user::{self, UserStatus};
@@ -23,31 +23,32 @@ pub enum VerifyRefusal {
     /// The link does not work.
     #[error(transparent)]
     Link(#[from] LinkInvalid),
-    /// Another account has had the new address since the link was sent.
+    /// Another account got the new address after the link was sent.
     #[error("This e-mail address has another account now. Choose another address.")]
     EmailTaken,
-    /// The link works, but the client is not signed in to its account and gave no password.
+    /// The link works, but the client is not signed in to the account of the link and gave no password.
     #[error("Sign in to the account of this link first, or give its password.")]
     PasswordRequired,
-    /// The link works, but the password is wrong.
+    /// The link works, but the password is not that of the account of the link.
     #[error(
-        "The password is not that of the account. If you did not make this account, choose a new password instead."
+        "This is not the password of the account. If you did not make this account, reset its password instead."
     )]
     WrongPassword,
-    /// Too many attempts on the password.
+    /// Too many attempts came from this network address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for VerifyRefusal {}
 
-/// Uses a link that proves the ownership of an address: that of a new account, or the new address of an old one. A new
-/// address becomes the address of the account, and a mail to its old address says so.
+/// Uses a link that proves that a user receives mail at an address, and returns the account. The address is that of
+/// the account, or a new address. A new address becomes the address of the account, and a mail to the old address
+/// says so.
 ///
-/// The link alone is not enough. A stranger can register with the address of another, and its owner may use the link
-/// without a thought: then the stranger's password would open a verified account. And somebody can mistype their new
-/// address: then its owner could take the account over. So whoever uses the link is signed in to the account, or knows its
-/// password.
+/// The link alone is not enough, for two reasons. A stranger can register with another person's address. If that
+/// person used the link without a thought, the stranger's password would open a verified account. And a user can
+/// mistype a new address: then the owner of that address could take over the account. So whoever uses the link must
+/// be signed in to the account, or give its password.
 ///
 /// # Errors
 /// See [`VerifyRefusal`].
@@ -94,7 +95,7 @@ pub async fn verify(
     Ok(by_id(services, owner).await?.ok_or_else(|| Fault::missing(format!("user {owner}")))?)
 }
 
-/// The use of a link that proves the ownership of an address.
+/// The use of a link that verifies an address. `user` is the account as it was when the link was found.
 struct Verification {
     link: account_link::Model,
     user: user::Model,
@@ -113,7 +114,8 @@ impl Verification {
         let mut update = user::Entity::update_many()
             .col_expr(user::Column::EmailVerifiedAt, Expr::value(*now))
             .filter(user::Column::Id.eq(user.id));
-        // The account must still have the address of the link, and a changed address gets a notice.
+        // A new address replaces only the address that the account had when the link was found, because the notice
+        // goes to that address. Without a new address, the account must still have the address of the link.
         if is_change {
             update = update
                 .col_expr(user::Column::Email, Expr::value(link.email.as_str()))
@@ -128,7 +130,8 @@ impl Verification {
         if updated.rows_affected != 1 {
             return Err(VerifyRefusal::from(LinkInvalid).into());
         }
-        // Links to the old address must not work for the new one.
+        // After a change of the address, links that were sent to the old address must not work. After a verification,
+        // other links that verify the same address have no use.
         let ended: &[LinkPurpose] = match is_change {
             true => &[LinkPurpose::VerifyEmail, LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail],
             false => &[LinkPurpose::VerifyEmail],

@@ -1,5 +1,5 @@
-//! Finds the right option of an old question. The old system stored it as the text of the option, as its number or as its
-//! letter, in no fixed way.
+//! Finds the right option of an old question. The old system stored the text, the number or the letter of the option,
+//! and no column says which of them.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,21 @@ const OPTION_COLUMNS: [&str; 4] = ["option_1", "option_2", "option_3", "option_4
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum KeyProblem {
     /// The question has no right answer.
-    #[error("It has no right answer.")]
+    #[error("The question has no right answer.")]
     Missing,
-    /// No option is meant.
-    #[error("Its right answer names none of its options.")]
+    /// The right answer is not the text, the number or the letter of an option.
+    #[error("The right answer names none of the options.")]
     NoOption,
-    /// Several options may be meant.
+    /// The right answer may mean several options.
     #[error(
-        "Its right answer may name several options: it is the text of one, and the number or the letter of another."
+        "The right answer may name several options: it is the text of several, or the text of one and the number or \
+         the letter of another."
     )]
     Ambiguous,
 }
 
-/// Returns the options of a question, of which one is right. Leaves out blank options.
+/// Returns the options of a question, of which one is right. Leaves out blank options. Fails if the right option is not
+/// known.
 pub(super) fn options(row: &OldRow) -> Result<Vec<DraftOption>, KeyProblem> {
     let texts = OPTION_COLUMNS.map(|column| row.text(column).map(clean).filter(|text| !text.is_empty()));
     let right = right_option(&texts, row.trimmed("correct_answer").ok_or(KeyProblem::Missing)?)?;
@@ -36,7 +38,8 @@ pub(super) fn options(row: &OldRow) -> Result<Vec<DraftOption>, KeyProblem> {
         .collect())
 }
 
-/// Returns the index of the right option.
+/// Returns the index of the option that `answer` names by its text, or else by its text in another case, or by its
+/// number or letter. Fails if `answer` names no option or several.
 fn right_option(options: &[Option<String>; 4], answer: &str) -> Result<usize, KeyProblem> {
     let answer = clean(answer);
     let with = |is_meant: &dyn Fn(&str) -> bool| -> BTreeSet<usize> {
@@ -55,7 +58,8 @@ fn right_option(options: &[Option<String>; 4], answer: &str) -> Result<usize, Ke
     }
 }
 
-/// Reads a number or a letter of an option, such as `2`, `B`, `(b)`, `Option B` or `option_2`.
+/// Reads the number or the letter of an option, such as `2`, `B`, `(b)`, `Option B` or `option_2`. Returns its index
+/// from 0. None for any other text.
 fn position(answer: &str) -> Option<usize> {
     let answer = answer.to_lowercase();
     let answer = answer.strip_prefix("option").unwrap_or(&answer);

@@ -18,17 +18,17 @@ use super::state::{AdoptState, ROWS_TABLE, STATE_TABLE};
 use crate::database::{Database, WritePolicy, sql};
 use crate::error::{Error, Fault};
 
-/// Maximum number of rows of one statement. The databases limit the number of parameters.
+/// Maximum number of rows that one statement inserts, because the databases limit the number of parameters.
 const ROWS_PER_STATEMENT: usize = 400;
 
-/// The outcome of the adoption of an old row.
+/// The outcome of the adoption of an old row that has an entry in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// The row is part of another row now.
+    /// The old row is part of another row of jishu now.
     Merged,
     /// The row was not carried.
     NotCarried,
-    /// The row was carried, and some of its values changed.
+    /// The row was carried, and the entry is a remark about it.
     Noted,
 }
 
@@ -42,7 +42,7 @@ impl Fate {
     }
 }
 
-/// A row of the ledger: an old row, what became of it, and why.
+/// A row of the ledger: an old row, the outcome of its adoption, and the reason.
 #[derive(Clone, Debug)]
 struct LedgerEntry {
     number: i64,
@@ -53,7 +53,7 @@ struct LedgerEntry {
     reason: String,
 }
 
-/// The end of an entitlement that an earlier batch wrote.
+/// The end of an entitlement that an earlier batch has stored, at the time `at`.
 #[derive(Clone, Debug)]
 pub(super) struct EndedEntitlement {
     pub(super) purchase: PurchaseId,
@@ -81,18 +81,19 @@ pub(super) struct Batch {
     pub(super) paper_questions: Vec<paper_question::ActiveModel>,
     pub(super) sittings: Vec<test_session::ActiveModel>,
     pub(super) answers: Vec<test_answer::ActiveModel>,
-    /// Statements of the end, which have no parameters.
+    /// Statements without parameters that run after the rows are written.
     pub(super) statements: Vec<String>,
     ledger: Vec<LedgerEntry>,
 }
 
 impl Batch {
-    /// Returns a batch of statements without parameters.
+    /// Returns a batch that has only statements without parameters.
     pub(super) fn of_statements(statements: Vec<String>) -> Self {
         Self { statements, ..Self::default() }
     }
 
-    /// Records what became of an old row.
+    /// Adds an entry to the ledger: the outcome of the adoption of an old row, the id of the row of jishu if there is
+    /// one, and the reason.
     pub(super) fn record(
         &mut self,
         state: &mut AdoptState,
@@ -113,7 +114,7 @@ impl Batch {
         });
     }
 
-    /// Counts a row as not carried, and records why.
+    /// Counts an old row as not carried, and adds the reason to the ledger.
     pub(super) fn refuse(
         &mut self,
         state: &mut AdoptState,
@@ -124,23 +125,23 @@ impl Batch {
         self.record(state, row, Fate::NotCarried, None, reason);
     }
 
-    /// Records a remark about a row that is carried.
+    /// Adds a remark about a carried row to the ledger.
     pub(super) fn note(&mut self, state: &mut AdoptState, row: (&OldTable, i64), reason: impl Into<String>) {
         self.record(state, row, Fate::Noted, None, reason);
     }
 }
 
-/// A batch with the state that it leads to.
+/// A batch, with the number of its transaction and the state of the adoption after it.
 struct StoreBatchCommand {
     batch: Batch,
     step: i64,
     state: String,
 }
 
-/// Stores a batch and the new state in one transaction.
+/// Stores a batch and the new state of the adoption in one transaction.
 ///
 /// # Errors
-/// Fails if another process has written to the adoption meanwhile.
+/// Fails if another process has written to the adoption meanwhile, or the database returns an error.
 pub(super) async fn store(
     database: &Database,
     state: &mut AdoptState,
@@ -162,7 +163,8 @@ async fn run(
     let text = format!("UPDATE {STATE_TABLE} SET step = ?, state = ? WHERE id = 1 AND step = ?");
     let update = sql(backend, &text, [command.step.into(), command.state.as_str().into(), before]);
     if transaction.execute_raw(update).await?.rows_affected() == 0 {
-        // The commit of an earlier attempt may have succeeded although its response was lost.
+        // An earlier try of this transaction may have been committed although its response was lost. Then the stored
+        // step and state are those of this batch.
         let select = sql(backend, &format!("SELECT step, state FROM {STATE_TABLE} WHERE id = 1"), []);
         let row = transaction.query_one_raw(select).await?;
         let row = row.ok_or_else(|| Fault::missing("the state of the adoption"))?;
@@ -216,7 +218,7 @@ async fn write(transaction: &DatabaseTransaction, batch: &Batch) -> Result<(), D
     Ok(())
 }
 
-/// Inserts rows with their ids, in statements of many rows.
+/// Inserts rows with their ids. One statement inserts many rows.
 async fn insert<A>(transaction: &DatabaseTransaction, rows: &[A]) -> Result<(), DbErr>
 where
     A: ActiveModelTrait + Clone,

@@ -1,4 +1,4 @@
-//! Decides what becomes of the cards of one test. Duplicates become one card, as in a repair.
+//! Decides how the cards of one test are carried. Duplicate cards become one card.
 
 use std::cmp::Reverse;
 
@@ -50,7 +50,8 @@ impl From<&OldRow> for OldCard {
 }
 
 impl OldCard {
-    /// The number of questions of the test.
+    /// Returns the number of questions of the test: the number that the card states, or else `made`, the number of
+    /// questions that were made for the card, or else the old default.
     pub(super) fn question_count(&self, made: usize) -> i32 {
         let stated = self.questions.and_then(|count| i32::try_from(count).ok());
         let made = i32::try_from(made).ok().filter(|made| *made > 0);
@@ -61,13 +62,14 @@ impl OldCard {
         self.used.and_then(|used| i32::try_from(used).ok()).unwrap_or_default().clamp(0, 1_000)
     }
 
-    /// Any time at which the card was used.
+    /// Returns the time at which the card was first used, or else last used. None if neither is known.
     pub(super) fn any_date(&self) -> Option<DateTime<Utc>> {
         self.first_date.or(self.latest_date)
     }
 }
 
-/// The outcome of the adoption of the cards of one test.
+/// The values of the card that the cards of one test become. Scores are in hundredths of a mark, and the percentage is
+/// in hundredths of a per cent.
 #[derive(Clone, Debug)]
 pub(super) struct CardPlan {
     pub(super) max_attempts: i32,
@@ -80,16 +82,17 @@ pub(super) struct CardPlan {
     pub(super) best_score: Option<i32>,
     /// The sittings in order, each with its attempt number.
     pub(super) sittings: Vec<(i32, SittingPlan)>,
-    /// Remarks for the report.
+    /// Remarks about the card for the report.
     pub(super) notes: Vec<String>,
 }
 
-/// Sorts the cards of one test. The first one stays: the card with the most attempts, or else the oldest.
+/// Sorts the cards of one test, so that the card that stays comes first: the card with the most attempts used, and
+/// among equals the one with the lowest id.
 pub(super) fn survivor_first(cards: &mut [OldCard]) {
     cards.sort_by_key(|card| (Reverse(card.used()), card.id));
 }
 
-/// Decides what becomes of the cards of one test. The first card stays.
+/// Computes the values of the card that the cards of one test become. The first of `cards` stays.
 pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPlan {
     let mut notes = Vec::new();
     sittings.sort_by_key(|sitting| (sitting.started_at, sitting.id));
@@ -101,12 +104,13 @@ pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPla
 
     let allowed = cards.iter().filter_map(|card| card.max_attempts).max().unwrap_or(OLD_DEFAULTS.2.into());
     let allowed = i32::try_from(allowed.clamp(0, 1_000)).unwrap_or(OLD_DEFAULTS.2);
-    // A duplicate that nobody used may have been disabled because it was one.
+    // A duplicate card that nobody used may have been disabled because it was a duplicate, so its status does not
+    // count.
     let is_disabled =
         |card: &OldCard| card.status.as_deref() == Some("disabled") && (cards.len() == 1 || card.used() > 0);
     let is_disabled = cards.iter().any(is_disabled);
     if is_disabled {
-        notes.push("It was disabled, so it has no attempts left.".to_owned());
+        notes.push("This card was disabled, so it has no attempts left.".to_owned());
     }
     let max_attempts = if is_disabled { used } else { allowed.max(used) };
     let status = match used {
@@ -118,7 +122,8 @@ pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPla
     for other in
         cards.iter().filter_map(|card| card.status.as_deref()).filter(|status| !known.contains(status))
     {
-        notes.push(format!("Its status `{other}` is unknown. Its status follows from its attempts now."));
+        notes
+            .push(format!("The status `{other}` is unknown. The status follows from the attempts used now."));
     }
     let scores = scores(cards, &sittings, were_deleted, &mut notes);
     let sat_at = sittings.iter().map(|(_, sitting)| sitting.started_at).max();
@@ -136,7 +141,8 @@ pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPla
     }
 }
 
-/// Numbers the sittings. A single card keeps its numbers if they are in the order of time.
+/// Gives attempt numbers to sittings that are sorted by time. The sittings of a single card keep their old numbers if
+/// these rise from sitting to sitting. Otherwise the numbers count from 1.
 fn numbered(is_single: bool, sittings: Vec<SittingPlan>) -> Vec<(i32, SittingPlan)> {
     let own: Option<Vec<i32>> = sittings
         .iter()
@@ -159,7 +165,9 @@ struct Scores {
     best: Option<i32>,
 }
 
-/// Returns the scores of a card. The sittings decide. Where sittings were deleted long ago, the cards do.
+/// Returns the scores of a card. They come from its sittings, without abandoned ones if another one exists. Without
+/// sittings they come from the old cards. If sittings were deleted, the first score comes from the old cards. Adds a
+/// remark if the latest score of the old cards differs from that of the latest sitting.
 fn scores(
     cards: &[OldCard],
     sittings: &[(i32, SittingPlan)],
@@ -196,7 +204,10 @@ fn scores(
         let (stated, said) =
             (Decimal::new(stated.into(), 2).normalize(), Decimal::new(last.score.into(), 2).normalize());
         notes
-            .push(format!("Its latest score was {stated}, and its sittings say {said}. The sittings count."));
+            .push(format!(
+                "The latest score of this card was {stated}, but that of its latest sitting is {said}. The card has \
+                 the score of the sitting now."
+            ));
     }
     let deleted_first = stated_first.filter(|_| were_deleted);
     let best = scored.iter().map(|plan| plan.score).max();
@@ -275,7 +286,7 @@ mod tests {
             (Some(2_000), Some(3_100), Some(3_100))
         );
         assert_eq!((kept.latest_percentage, kept.status, kept.used), (Some(4_000), CardStatus::Completed, 2));
-        // The second sitting is left, with its number.
+        // Only the second sitting still exists, and it keeps its number 2.
         let kept = plan(std::slice::from_ref(&old), vec![sitting(2, 5, 2_000)]);
         assert_eq!((kept.sittings[0].0, kept.first_score, kept.latest_score), (2, Some(3_100), Some(2_000)));
     }

@@ -1,4 +1,5 @@
-//! The end of an adoption: sums over the carried rows, and the comparison of what was read with what is stored.
+//! The end of an adoption: totals by topic from the carried sittings, and the comparison of the rows that were read
+//! with the rows that are stored.
 
 use jishu_entity::{UserId, user};
 use rust_decimal::Decimal;
@@ -14,10 +15,11 @@ use super::state::{AdoptState, TableCounts};
 use crate::database::{Database, sql, whole_number_type};
 use crate::money::Money;
 
-/// Number of users whose totals one transaction computes.
+/// Maximum number of users whose totals one transaction computes.
 const USERS_PER_BATCH: u64 = 1_000;
 
-/// The old tables with the tables that hold their rows now. Their rows keep their ids.
+/// The old tables, each with the table of jishu into which its rows are carried. Carried rows keep their ids, except
+/// answers, which have no id in jishu.
 pub(super) const NEW_TABLES: [(&OldTable, &str); 8] = [
     (&USERS, "users"),
     (&COURSES, "courses"),
@@ -29,7 +31,7 @@ pub(super) const NEW_TABLES: [(&OldTable, &str); 8] = [
     (&ANSWERS, "test_answers"),
 ];
 
-/// The tables whose next id PostgreSQL must be told.
+/// The tables into which the adoption inserts rows with ids. On PostgreSQL their sequences of ids must then be set.
 const NUMBERED_TABLES: [&str; 10] = [
     "users",
     "courses",
@@ -43,7 +45,7 @@ const NUMBERED_TABLES: [&str; 10] = [
     "test_sessions",
 ];
 
-/// Makes the batch that computes the totals by topic of the next users. Returns None after the last one.
+/// Makes the batch that computes the totals by topic of the next users. Returns None if there are no more users.
 pub(super) async fn topic_totals(
     database: &Database,
     state: &mut AdoptState,
@@ -58,7 +60,7 @@ pub(super) async fn topic_totals(
         .all(database.reader())
         .await?;
     let Some(last) = users.last() else { return Ok(None) };
-    // A subject has one topic, with the id of the subject.
+    // The adoption gives each subject one topic, with the id of the subject.
     let statement = format!(
         "INSERT INTO topic_totals (user_id, topic_id, correct, wrong, unanswered, score) \
          SELECT user_id, subject_id, SUM(correct), SUM(wrong), SUM(unanswered), SUM(score) FROM test_sessions \
@@ -69,7 +71,8 @@ pub(super) async fn topic_totals(
     Ok(Some(Batch::of_statements(vec![statement])))
 }
 
-/// Makes the last batch. It tells PostgreSQL which ids are taken.
+/// Makes the last batch. On PostgreSQL it sets each sequence of ids above the greatest id. It is empty on other
+/// databases.
 pub(super) fn last_batch(database: &Database) -> Batch {
     let set = |table: &&str| {
         format!(
@@ -81,7 +84,8 @@ pub(super) fn last_batch(database: &Database) -> Batch {
     Batch::of_statements(statements)
 }
 
-/// Compares the counts and sums of the old database, of the adoption, and of the new database. Returns what differs.
+/// Compares the counts and sums of the old database, of the adoption, and of the new database. Returns a text for each
+/// difference.
 pub(super) async fn differences(
     old: &OldDatabase,
     database: &Database,
@@ -94,15 +98,20 @@ pub(super) async fn differences(
         let rows = state.size(table).rows;
         let name = table.name;
         if read != rows {
-            found.push(format!("{name} has {rows} rows, and {read} were read"));
+            found.push(format!("{name} has {rows} rows in the old database, but {read} rows were read"));
         }
         if read != carried + merged + not_carried {
             let sum = carried + merged + not_carried;
-            found.push(format!("{read} rows of {name} were read, and {sum} are accounted for"));
+            found.push(format!(
+                "{read} rows of {name} were read, but {sum} rows were carried, merged or not carried"
+            ));
         }
         let stored = number(database, &format!("SELECT COUNT(*) FROM {new_table}")).await?;
         if stored != carried + made {
-            found.push(format!("{new_table} has {stored} rows instead of {}", carried + made));
+            found.push(format!(
+                "{new_table} has {stored} rows in the new database instead of {}",
+                carried + made
+            ));
         }
     }
     found.extend(money_differences(old, database, state).await?);
@@ -116,14 +125,20 @@ async fn money_differences(
 ) -> Result<Vec<String>, DbErr> {
     let mut found = Vec::new();
     let money = state.money();
-    // SQLite sums in binary fractions.
+    // SQLite computes the sum in binary fractions, so it is rounded.
     let total = old.total_cost().await?.round_dp(2);
     if money.read.round_dp(2) != total {
-        found.push(format!("purchases cost {total} in the old database, and {} was read", money.read));
+        found.push(format!(
+            "all purchases cost {total} in the old database, but those that were read cost {}",
+            money.read
+        ));
     }
     if money.read != money.carried + money.not_carried {
         let sum = money.carried + money.not_carried;
-        found.push(format!("purchases of {} were read, and {sum} is accounted for", money.read));
+        found.push(format!(
+            "the purchases that were read cost {}, but those that were carried or not carried cost {sum}",
+            money.read
+        ));
     }
     let whole = whole_number_type(database.backend());
     let sum = |column: &str, table: &str| {
@@ -132,17 +147,20 @@ async fn money_differences(
     let costs = number(database, &sum("cost", "purchases")).await?;
     let stored = Money::new(costs, state.options.currency.as_str()).amount();
     if stored.normalize() != money.carried.normalize() {
-        found.push(format!("the carried purchases cost {stored} instead of {}", money.carried));
+        found.push(format!(
+            "the carried purchases cost {stored} in the new database instead of {}",
+            money.carried
+        ));
     }
     let prices = number(database, &sum("price_paid", "entitlements")).await?;
     if prices != costs {
         let prices: Decimal = Money::new(prices, state.options.currency.as_str()).amount();
-        found.push(format!("the entitlements cost {prices}, and their purchases {stored}"));
+        found.push(format!("the entitlements cost {prices} in all, but their purchases cost {stored}"));
     }
     Ok(found)
 }
 
-/// Runs a query that selects one whole number.
+/// Runs a query that selects one whole number. Returns 0 for a null or no row.
 pub(super) async fn number(database: &Database, text: &str) -> Result<i64, DbErr> {
     let row = database.reader().query_one_raw(sql(database.backend(), text, [])).await?;
     Ok(row.map(|row| row.try_get_by_index::<Option<i64>>(0)).transpose()?.flatten().unwrap_or_default())

@@ -1,4 +1,5 @@
-//! Reads the purchases of a batch with everything beneath them, and the carried rows that they refer to.
+//! Reads the old purchases of a batch with their cards, sittings and answers, and the rows of jishu to which these
+//! purchases refer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,14 +17,14 @@ use crate::database::{Database, sql};
 /// Maximum number of ids in a statement.
 const IDS_PER_STATEMENT: usize = 1_000;
 
-/// A live entitlement, which a later purchase may replace.
+/// A live entitlement in the new database. A later purchase of the same subject replaces it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LiveEntitlement {
     pub(super) purchase: PurchaseId,
     pub(super) granted_at: DateTime<Utc>,
 }
 
-/// The facts about a subject that purchases need.
+/// The values of a carried subject that the adoption of purchases needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CarriedSubject {
     pub(super) list_price: i64,
@@ -34,17 +35,17 @@ pub(super) struct CarriedSubject {
 #[derive(Default)]
 pub(super) struct OldPurchases {
     pub(super) purchases: Vec<OldRow>,
-    /// The cards by their purchases.
+    /// The cards, by the id of their purchase.
     pub(super) cards: HashMap<i64, Vec<OldCard>>,
-    /// The sittings by their cards.
+    /// The sittings, by the id of their card.
     pub(super) sittings: HashMap<i64, Vec<OldSitting>>,
-    /// The answers by their sittings.
+    /// The answers, by the id of their sitting.
     pub(super) answers: HashMap<i64, Vec<OldAnswer>>,
-    /// The questions of cards that were sat.
+    /// The questions of each card that has a sitting, by the id of the card.
     pub(super) papers: HashMap<i64, CardPaper>,
 }
 
-/// The carried rows that a batch of purchases refers to.
+/// The rows of jishu to which a batch of purchases may refer. `live` has the live entitlements by user and subject.
 #[derive(Default)]
 pub(super) struct CarriedRows {
     pub(super) users: HashSet<i64>,
@@ -53,7 +54,8 @@ pub(super) struct CarriedRows {
     pub(super) live: HashMap<(i64, i64), LiveEntitlement>,
 }
 
-/// Reads the purchases after an id. Returns None after the last one.
+/// Reads up to `limit` old purchases with an id above `after`, and all that belongs to them. Returns None if there are
+/// no more purchases.
 pub(super) async fn old_purchases(
     old: &OldDatabase,
     database: &Database,
@@ -99,7 +101,8 @@ pub(super) async fn old_purchases(
     Ok(Some(found))
 }
 
-/// Makes the papers of cards from the rows of their questions. Leaves out questions that were not carried.
+/// Makes the papers of cards from the rows of their questions. Leaves out questions that were not carried, and
+/// questions that are in another subject now.
 async fn papers(database: &Database, rows: &[OldRow]) -> Result<HashMap<i64, CardPaper>, DbErr> {
     let ids: Vec<i64> = rows.iter().map(OldRow::id).collect();
     let stored = stored_questions(database, &ids).await?;
@@ -109,7 +112,7 @@ async fn papers(database: &Database, rows: &[OldRow]) -> Result<HashMap<i64, Car
         let question = stored.get(&row.id()).filter(|(_, of)| Some(*of) == subject);
         let (Some((question, subject)), Ok(draft)) = (question, questions::draft(row)) else { continue };
         let paper = papers.entry(row.integer("mock_test_id").unwrap_or_default()).or_default();
-        // A paper asks a question once.
+        // Several old questions of a card may be one question of the bank. A paper asks it only once.
         if paper.slots.iter().all(|slot| slot.question != question.0) {
             let options = draft.answer.options().to_vec();
             paper.slots.push(PaperSlot {
@@ -123,7 +126,8 @@ async fn papers(database: &Database, rows: &[OldRow]) -> Result<HashMap<i64, Car
     Ok(papers)
 }
 
-/// Finds the questions of the bank that old questions have become, with their subjects.
+/// Finds the question of the bank for each of these old questions, with its subject. Leaves out old questions that were
+/// not carried.
 async fn stored_questions(
     database: &Database,
     ids: &[i64],
@@ -149,7 +153,7 @@ async fn stored_questions(
     Ok(found)
 }
 
-/// Finds what merged rows have become.
+/// Finds which of these old rows were merged. Returns the id of the row of jishu for each of them.
 async fn merged(database: &Database, table: &str, ids: &[i64]) -> Result<HashMap<i64, i64>, DbErr> {
     use sea_orm::ConnectionTrait;
 
@@ -162,7 +166,7 @@ async fn merged(database: &Database, table: &str, ids: &[i64]) -> Result<HashMap
     rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
 }
 
-/// Reads the carried rows that these purchases refer to.
+/// Reads the rows of jishu to which these old purchases may refer.
 pub(super) async fn carried_rows(database: &Database, purchases: &[OldRow]) -> Result<CarriedRows, DbErr> {
     let reader = database.reader();
     let owners: HashSet<i64> = purchases.iter().filter_map(|row| row.integer("user_id")).collect();

@@ -1,15 +1,17 @@
 //! Adopts a database of the old system: reads it and fills an empty database of jishu.
 //!
-//! Rows keep their ids. So the adoption needs no table of ids to find what a row refers to, and other systems of the
-//! operator still find their rows. It goes through the old tables in the order of their ids. Each batch is one
-//! transaction, which also stores how far the adoption is ([`state`]). After a kill the next run goes on from there.
+//! Rows keep their ids. So the adoption needs no table of ids to find the rows to which a row refers, and other systems
+//! of the operator still find their rows. The adoption reads each old table in the order of its ids. Each batch is one
+//! transaction, which also stores the progress of the adoption ([`state`]). After an interruption the next run
+//! continues from that progress.
 //!
-//! Purchases are carried with everything beneath them: cards, sittings and answers ([`purchases`]). What becomes of a
-//! row is decided by functions without a database ([`cards`], [`sittings`], [`witness`], [`answer_key`]).
+//! Purchases are carried together with their cards, sittings and answers ([`purchases`]). Functions that use no
+//! database decide whether and how a row is carried ([`cards`], [`sittings`], [`witness`], [`answer_key`]).
 //!
-//! A paper belongs to one test of a subject, and all learners get it. But in the old system the questions of a test were
-//! made for each card. So an old card with sittings has a paper of its own, with a test number above those of tests that
-//! are sold ([`courses::FIRST_OLD_TEST_NUMBER`]). New sittings of the card get the paper of the test.
+//! A paper belongs to one test of a subject, and all learners get it. But in the old system the questions of a test
+//! were made for each card. So an old card whose answers are carried has a paper of its own. The test number of that
+//! paper is above the numbers of tests that are sold ([`courses::FIRST_OLD_TEST_NUMBER`]). New sittings of the card get
+//! the paper of the test.
 
 mod answer_key;
 mod batch;
@@ -56,7 +58,7 @@ pub struct AdoptRequest {
     pub currency: String,
     /// Whether admins of the old system become admins. Otherwise they become learners.
     pub admins: bool,
-    /// Maximum number of old rows that one transaction handles. A purchase counts as ten rows.
+    /// Maximum number of old rows that one transaction handles. A purchase counts as ten rows, with all its cards.
     pub rows_per_batch: u64,
 }
 
@@ -78,7 +80,7 @@ pub enum AdoptRefusal {
     /// The old database cannot be opened.
     #[error("The old database cannot be opened: {0}. Check --from.")]
     Unreachable(DbErr),
-    /// The old database lacks a table of the old system.
+    /// The old database lacks a table that every database of the old system has.
     #[error(
         "The database of --from has no table `{0}`, so it is not a database of the old system. Check --from."
     )]
@@ -90,7 +92,7 @@ pub enum AdoptRefusal {
     NotEmpty(&'static str),
     /// The adoption was begun with other options.
     #[error(
-        "The adoption of this database was begun with other options ({0}). Give the same ones, or begin with another \
+        "The adoption of this database was begun with other options ({0}). Give these options, or begin with another \
          empty database."
     )]
     OtherOptions(String),
@@ -116,11 +118,11 @@ impl Refusal for AdoptRefusal {}
 /// The tables that an old database must have.
 const REQUIRED_TABLES: [&OldTable; 4] = [&USERS, &COURSES, &PURCHASES, &CARDS];
 
-/// Adopts an old database into a migrated, empty one, or continues an adoption. If the adoption has ended before, returns
-/// its report again. Calls `progress` after each batch.
+/// Adopts an old database into a migrated, empty database, or continues an adoption. If the adoption has ended already,
+/// returns its report again. Calls `progress` at the start and after each batch.
 ///
 /// # Errors
-/// See [`AdoptRefusal`]. Batches that were stored before the error stay, and the next call goes on after them.
+/// See [`AdoptRefusal`]. Batches that were stored before the error stay, and the next call continues after them.
 #[service_call]
 pub async fn adopt(
     database: &Database,
@@ -139,7 +141,7 @@ pub async fn adopt(
     Ok(report)
 }
 
-/// Refuses a database whose adoption has not ended.
+/// Refuses a database into which an adoption was begun and has not ended.
 ///
 /// # Errors
 /// Returns [`AdoptRefusal::Unfinished`], or the database's error.
@@ -151,7 +153,8 @@ pub async fn refuse_unfinished(database: &Database) -> Result<(), Error<AdoptRef
     }
 }
 
-/// Refuses a database that has accounts, courses or purchases, unless an adoption made them.
+/// Refuses a database that has rows in a table that an adoption fills, such as accounts. Accepts a database into which
+/// an adoption was begun.
 ///
 /// # Errors
 /// Returns [`AdoptRefusal::NotEmpty`], or the database's error.
@@ -196,7 +199,8 @@ async fn run(
     Ok(report::report(old, database, &state).await?)
 }
 
-/// Reads the state of the adoption, or begins it.
+/// Reads the stored state of the adoption, or stores a new one. Refuses other options, and an old database that has
+/// changed since the adoption was begun.
 async fn begin(
     old: &OldDatabase,
     database: &Database,
@@ -232,7 +236,7 @@ async fn insert_state(transaction: &DatabaseTransaction, json: &str) -> Result<(
     Ok(())
 }
 
-/// Carries the next batch, or enters the next phase.
+/// Stores the next batch of the phase. If the phase has no more rows, enters the next phase.
 async fn step(
     old: &OldDatabase,
     database: &Database,
@@ -304,7 +308,7 @@ async fn step(
     store(database, state, batch).await
 }
 
-/// Moves the state behind these rows, or into the next phase if there are none.
+/// Sets the state to continue after these rows. If there are no rows, enters the phase `next`.
 fn move_on(state: &mut AdoptState, rows: &[OldRow], next: Phase) {
     match rows.last() {
         Some(last) => state.after = last.id(),

@@ -1,4 +1,4 @@
-//! Lists rows that belong to no purchase. They cannot be carried.
+//! Finds old cards, sittings and answers that belong to no purchase, and records that they are not carried.
 
 use sea_orm::DbErr;
 
@@ -6,7 +6,8 @@ use super::batch::{Batch, Fate};
 use super::old::{ANSWERS, CARDS, OldDatabase, OldRow, OldTable, PURCHASES, SITTINGS};
 use super::state::{AdoptState, Phase};
 
-/// Makes the batch of the next rows without a purchase. Returns None after the last one.
+/// Makes the batch that records the next rows of the phase without a purchase. Returns None if there are no more such
+/// rows.
 pub(super) async fn batch(
     old: &OldDatabase,
     state: &mut AdoptState,
@@ -15,12 +16,17 @@ pub(super) async fn batch(
     match state.phase {
         Phase::OrphanCards => {
             let rest = format!("LEFT JOIN {} p ON p.id = t.purchase_id", PURCHASES.name);
-            rows(old, state, limit, (&CARDS, &rest, "There is no such purchase.")).await
+            rows(old, state, limit, (&CARDS, &rest, "The purchase of this card does not exist.")).await
         }
         Phase::OrphanSittings => {
             let rest = format!("LEFT JOIN {} c ON c.id = t.mock_test_id {}", CARDS.name, purchase_of_card());
-            rows(old, state, limit, (&SITTINGS, &rest, "There is no such card, or its card has no purchase."))
-                .await
+            rows(
+                old,
+                state,
+                limit,
+                (&SITTINGS, &rest, "The card of this sitting does not exist, or has no purchase."),
+            )
+            .await
         }
         _ => answers(old, state, limit).await,
     }
@@ -48,7 +54,8 @@ async fn rows(
     Ok(Some(batch))
 }
 
-/// Makes the batch of the next sittings whose answers have no purchase.
+/// Makes the batch that records the next answers without a purchase, with one entry for all answers of a sitting.
+/// Returns None if there are no more such answers.
 async fn answers(old: &OldDatabase, state: &mut AdoptState, limit: u64) -> Result<Option<Batch>, DbErr> {
     if !old.has(&ANSWERS) {
         return Ok(None);
@@ -74,8 +81,9 @@ async fn answers(old: &OldDatabase, state: &mut AdoptState, limit: u64) -> Resul
         let (sitting, count) = (row[0], row[1]);
         let counts = state.counts(&ANSWERS);
         (counts.read, counts.not_carried) = (counts.read + count, counts.not_carried + count);
-        let reason =
-            format!("The {count} answers of this sitting: there is no such sitting, or it has no purchase.");
+        let reason = format!(
+            "The {count} answers of this sitting were not carried: there is no such sitting, or it has no purchase."
+        );
         batch.record(state, (&ANSWERS, sitting), Fate::NotCarried, None, reason);
     }
     state.after = last;

@@ -14,7 +14,8 @@ use crate::account::{check_email, check_name, fold_email};
 use crate::auth::is_usable_hash;
 use crate::database::Database;
 
-/// Makes the batch of these accounts. Of two accounts with the same address, an active one is kept, or else the older.
+/// Makes the batch of these accounts. If two accounts have the same address, one is carried: the active one, or else
+/// the one with the lower id.
 pub(super) async fn batch(
     database: &Database,
     state: &mut AdoptState,
@@ -27,12 +28,12 @@ pub(super) async fn batch(
         state.counts(&USERS).read += 1;
         let Some(email) = row.text("email_id").and_then(|email| check_email(email).ok()) else {
             let reason =
-                "Its e-mail address is missing or not valid. An account needs a valid address to sign in.";
+                "The e-mail address is missing or not valid. An account needs a valid address to sign in.";
             batch.refuse(state, (&USERS, id), reason);
             continue;
         };
         if id < 1 {
-            batch.refuse(state, (&USERS, id), "Its id is not a positive number.");
+            batch.refuse(state, (&USERS, id), "The id is not a positive number.");
             continue;
         }
         let status = status(row, state, &mut batch);
@@ -44,8 +45,8 @@ pub(super) async fn batch(
                 take_out(&mut batch, owner);
             }
             let reason = format!(
-                "Account {kept} has the same e-mail address and was kept. Its purchases are not carried either. If \
-                 both belong to one person, grant them to account {kept}."
+                "Account {kept} has the same e-mail address and was carried instead. The purchases of this account are \
+                 not carried either. If both accounts belong to one person, grant these purchases to account {kept}."
             );
             batch.refuse(state, (&USERS, left), reason);
             if !is_better {
@@ -70,7 +71,7 @@ fn user(
         batch.note(
             state,
             (&USERS, id),
-            "Its old name was missing, too long or had characters that cannot be shown, so it was replaced.",
+            "The old name was missing, too long or had characters that cannot be shown, so another one replaces it.",
         );
         format!("Learner {id}")
     });
@@ -78,7 +79,8 @@ fn user(
         (false, _) => Role::Learner,
         (true, true) => Role::Admin,
         (true, false) => {
-            let reason = "It was an admin, and is a learner now. `jishu user set-role` makes it an admin.";
+            let reason =
+                "This account was an admin, and is a learner now. `jishu user set-role` makes it an admin.";
             batch.note(state, (&USERS, id), reason);
             Role::Learner
         }
@@ -86,14 +88,15 @@ fn user(
     let password_hash = match row.trimmed("password") {
         Some(hash) if is_usable_hash(hash) => hash.to_owned(),
         Some(_) => {
-            let reason = "The hash of its password cannot be used, so it has no password now.";
+            let reason = "The hash of the password cannot be used, so this account has no password now.";
             batch.note(state, (&USERS, id), reason);
             state.unusable_hash.clone()
         }
         None => state.unusable_hash.clone(),
     };
     let created_at = row.time("created_at").unwrap_or_else(|| state.started());
-    // Google has verified the addresses of its accounts. What the old system verified by a one-time password is unknown.
+    // The addresses of accounts that signed in with Google count as verified, because Google verifies them. It is
+    // unknown which other addresses the old system verified.
     let is_verified = row.word("auth_provider").as_deref() == Some("google");
     user::ActiveModel {
         id: Set(UserId(id)),
@@ -114,14 +117,14 @@ fn status(row: &OldRow, state: &mut AdoptState, batch: &mut Batch) -> UserStatus
         None | Some("active") => UserStatus::Active,
         Some("inactive" | "blocked") => UserStatus::Deactivated,
         Some(other) => {
-            let reason = format!("Its status `{other}` is unknown, so the account is deactivated.");
+            let reason = format!("The status `{other}` is unknown, so this account is deactivated.");
             batch.record(state, (&USERS, row.id()), Fate::Noted, None, reason);
             UserStatus::Deactivated
         }
     }
 }
 
-/// Finds the carried accounts that have the addresses of these rows.
+/// Finds the accounts that are already stored in jishu and have the addresses of these rows, by address.
 async fn owners(
     database: &Database,
     rows: &[OldRow],
@@ -137,7 +140,8 @@ async fn owners(
     Ok(found.into_iter().map(|(email, id, status)| (email, (id, status))).collect())
 }
 
-/// Removes an account from the batch, because another one is copied in its place.
+/// Removes an account that another account with the same address replaces. If an earlier batch has stored the account,
+/// this batch deletes it.
 fn take_out(batch: &mut Batch, id: UserId) {
     let before = batch.users.len();
     batch.users.retain(|user| user.id != Set(id));

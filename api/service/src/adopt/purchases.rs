@@ -1,5 +1,5 @@
-//! Carries purchases with their entitlements, cards, sittings and answers. What cards say counts more than the list of
-//! subjects in a purchase.
+//! Carries purchases with their entitlements, cards, sittings and answers. If a purchase has cards that can be carried,
+//! it gives the subjects of these cards. Otherwise it gives the subjects in its list of subjects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +20,10 @@ use super::state::AdoptState;
 use super::witness::PurchaseFacts;
 use crate::apportion::apportion;
 
-/// The reason of rows whose parent was not carried.
-const PARENT_LEFT: &str = "The row that it belongs to was not carried.";
+/// The reason of a row that is not carried because the purchase, card or sitting to which it belongs is not carried.
+const PARENT_LEFT: &str = "The purchase, card or sitting of this row was not carried.";
 
-/// The cards of one test.
+/// The cards of a purchase, by subject and test number.
 type CardGroups = BTreeMap<(i64, i32), Vec<OldCard>>;
 
 /// A batch of purchases that is being made.
@@ -39,7 +39,7 @@ impl<'a> PurchaseBatch<'a> {
         Self { state, batch: Batch::default(), old, carried }
     }
 
-    /// Makes the batch.
+    /// Makes the batch from the old purchases, and updates the counts and sums in the state of the adoption.
     pub(super) fn make(mut self) -> Batch {
         for row in std::mem::take(&mut self.old.purchases) {
             let id = row.id();
@@ -73,7 +73,7 @@ impl<'a> PurchaseBatch<'a> {
         let had_cards = !cards.is_empty();
         let date = facts.date.or_else(|| cards.iter().filter_map(OldCard::any_date).min());
         let date = date.unwrap_or_else(|| {
-            let reason = "Its date is not known, so it has the time of the adoption.";
+            let reason = "The date of this purchase is not known, so it has the time of the adoption.";
             self.batch.note(self.state, (&PURCHASES, facts.id), reason);
             self.state.started()
         });
@@ -81,7 +81,8 @@ impl<'a> PurchaseBatch<'a> {
         let of_cards: BTreeSet<i64> = groups.keys().map(|(subject, _)| *subject).collect();
         let subjects = if of_cards.is_empty() { facts.declared.clone() } else { of_cards };
         if subjects.is_empty() {
-            let reason = "Neither its cards nor its list of subjects tells what it gave.";
+            let reason =
+                "Neither the cards nor the list of subjects of this purchase tell which subjects it gave.";
             self.batch.refuse(self.state, (&PURCHASES, facts.id), reason);
             return false;
         }
@@ -95,7 +96,8 @@ impl<'a> PurchaseBatch<'a> {
         true
     }
 
-    /// Groups the cards by test. Refuses those that cannot be carried.
+    /// Groups the cards by subject and test number. Records the cards that cannot be carried, with their sittings and
+    /// answers.
     fn group(&mut self, facts: &PurchaseFacts, cards: Vec<OldCard>) -> CardGroups {
         let mut groups = CardGroups::new();
         for card in cards {
@@ -104,41 +106,48 @@ impl<'a> PurchaseBatch<'a> {
             let number = number.filter(|number| (1..=1_000).contains(number));
             match (subject, number) {
                 _ if card.user != Some(facts.user) => {
-                    self.refuse_card(&card, "It belongs to another account than its purchase.");
+                    self.refuse_card(&card, "This card belongs to another account than its purchase.");
                 }
-                (None, _) => self.refuse_card(&card, "Its subject was not carried."),
-                (_, None) => self.refuse_card(&card, "Its test number is missing or not 1 to 1000."),
+                (None, _) => self.refuse_card(&card, "The subject of this card was not carried."),
+                (_, None) => self.refuse_card(&card, "The test number is missing or not 1 to 1000."),
                 (Some(subject), Some(number)) => groups.entry((subject, number)).or_default().push(card),
             }
         }
         groups
     }
 
-    /// Reports where the cards and the purchase name other subjects.
+    /// Adds a remark for each subject that only the cards or only the list of subjects of the purchase name. Also adds
+    /// a remark if the purchase has no cards.
     fn compare(&mut self, facts: &PurchaseFacts, subjects: &BTreeSet<i64>, had_cards: bool) {
         let row = (&PURCHASES, facts.id);
         if !had_cards {
-            self.batch.note(self.state, row, "It has no cards. They were made from its list of subjects.");
+            self.batch.note(
+                self.state,
+                row,
+                "This purchase has no cards. jishu made cards for its list of subjects.",
+            );
         }
         if facts.declared.is_empty() {
             return;
         }
         for missing in facts.declared.difference(subjects) {
             let reason = format!(
-                "Its list of subjects has subject {missing}, but it has no cards of that subject. So the subject is not \
-                 granted. If the learner paid for the subject, grant it."
+                "The list of subjects of this purchase has subject {missing}, but the purchase has no cards of it. So \
+                 the subject is not granted. If the learner paid for the subject, grant it."
             );
             self.batch.note(self.state, row, reason);
         }
         for other in subjects.difference(&facts.declared) {
             let reason = format!(
-                "It has cards of subject {other}, which is not in its list of subjects. So the subject is granted."
+                "This purchase has cards of subject {other}, which is not in its list of subjects. So the subject \
+                 is granted."
             );
             self.batch.note(self.state, row, reason);
         }
     }
 
-    /// Adds the cards of a purchase. Returns the time at which one was used last.
+    /// Adds the cards of a purchase with their sittings. Merges the cards of one test into one card. Returns the latest
+    /// time at which a card was used, or None if it is not known.
     fn add_cards(
         &mut self,
         facts: &PurchaseFacts,
@@ -156,7 +165,7 @@ impl<'a> PurchaseBatch<'a> {
             let survivor = cards[0].id;
             for merged in &cards[1..] {
                 self.state.counts(&CARDS).merged += 1;
-                let reason = format!("Card {survivor} is of the same test.");
+                let reason = format!("Card {survivor} is of the same test, and this card is part of it now.");
                 self.batch.record(self.state, (&CARDS, merged.id), Fate::Merged, Some(survivor), reason);
             }
             let plan = cards::plan(&cards, sittings);
@@ -188,7 +197,7 @@ impl<'a> PurchaseBatch<'a> {
         latest_use
     }
 
-    /// Adds a purchase with its entitlements, and the cards of subjects that have none.
+    /// Adds a purchase with its entitlements. Makes new cards for subjects without cards.
     fn add_purchase(
         &mut self,
         facts: &PurchaseFacts,
@@ -233,7 +242,8 @@ impl<'a> PurchaseBatch<'a> {
         }
     }
 
-    /// Divides the cost over the subjects by their prices.
+    /// Divides the cost of a purchase among its subjects, in proportion to their list prices. If all list prices are 0,
+    /// the subjects get equal parts.
     fn prices(&self, cost: i64, subjects: &BTreeSet<i64>) -> Vec<i64> {
         let price = |id| self.carried.subjects.get(id).map_or(0, |subject| subject.list_price);
         let mut weights: Vec<i64> = subjects.iter().map(price).collect();
@@ -243,12 +253,13 @@ impl<'a> PurchaseBatch<'a> {
         apportion(cost, &weights)
     }
 
-    /// Returns the number of cards of a subject of the purchase that was added last. Makes them if there are none.
+    /// Returns the number of cards of this subject in the purchase that was added last. If there are none, makes all
+    /// cards of the subject with new ids, and returns their number.
     fn count_cards(&mut self, facts: &PurchaseFacts, subject: i64) -> i32 {
         let is_of = |card: &&mock_test_attempt::ActiveModel| {
             card.purchase_id == Set(PurchaseId(facts.id)) && card.subject_id == Set(SubjectId(subject))
         };
-        // The cards of this purchase are the last ones.
+        // The cards of this purchase are at the end of the list, because its cards were added last.
         let own = self.batch.cards.iter().rev();
         let own = own.take_while(|card| card.purchase_id == Set(PurchaseId(facts.id))).filter(is_of).count();
         if own > 0 {
@@ -279,8 +290,8 @@ impl<'a> PurchaseBatch<'a> {
         total
     }
 
-    /// Returns the time at which a later purchase of the same subject replaced this one. If this one is the latest so far,
-    /// ends the one before it and returns None.
+    /// Returns the time at which a later purchase of the same user gave the same subject, so that this entitlement has
+    /// ended. If this purchase is the latest so far, ends the entitlement of the previous purchase and returns None.
     fn replaced_at(
         &mut self,
         facts: &PurchaseFacts,
@@ -298,7 +309,9 @@ impl<'a> PurchaseBatch<'a> {
             true => (other.purchase.0, facts.id, date),
             false => (facts.id, other.purchase.0, other.granted_at),
         };
-        let reason = format!("Purchase {by} gave subject {subject} again, so this entitlement has ended.");
+        let reason = format!(
+            "Purchase {by} gave subject {subject} again, so the entitlement of this purchase has ended."
+        );
         self.batch.note(self.state, (&PURCHASES, ended), reason);
         if !is_later {
             return Some(at);
@@ -320,7 +333,7 @@ impl<'a> PurchaseBatch<'a> {
         None
     }
 
-    /// Returns the questions that were made for an old card.
+    /// Returns the ids of the questions in the paper of an old card, in order.
     pub(super) fn slots_of_card(&self, card: i64) -> Vec<i64> {
         self.old
             .papers
@@ -331,7 +344,8 @@ impl<'a> PurchaseBatch<'a> {
             .collect()
     }
 
-    /// Decides whether each sitting of an old card is carried, changed or left out.
+    /// Plans each sitting of an old card that can be carried, and records those that cannot. `fallback` is the time of
+    /// a sitting whose time is not known.
     fn plan_sittings(&mut self, card: &OldCard, fallback: DateTime<Utc>) -> Vec<SittingPlan> {
         let mut plans = Vec::new();
         for sitting in self.old.sittings.remove(&card.id).unwrap_or_default() {
@@ -342,7 +356,7 @@ impl<'a> PurchaseBatch<'a> {
             let questions = card.question_count(paper.map_or(0, |paper| paper.slots.len()));
             let plan = match sitting.user {
                 Some(user) if Some(user) != card.user => {
-                    Err("It belongs to another account than its card.".to_owned())
+                    Err("This sitting belongs to another account than its card.".to_owned())
                 }
                 _ => super::sittings::plan(&sitting, questions, paper, &answers, fallback),
             };
@@ -379,11 +393,11 @@ impl<'a> PurchaseBatch<'a> {
         }
     }
 
-    /// Counts the answers of a sitting as not carried. One entry of the report stands for all of them.
+    /// Counts the answers of a sitting as not carried, and adds one entry about all of them to the ledger.
     fn refuse_answers(&mut self, sitting: i64, count: i64) {
         if count > 0 {
             self.state.counts(&ANSWERS).not_carried += count;
-            let reason = format!("The {count} answers of this sitting: {PARENT_LEFT}");
+            let reason = format!("The {count} answers of this sitting were not carried. {PARENT_LEFT}");
             self.batch.record(self.state, (&ANSWERS, sitting), Fate::NotCarried, None, reason);
         }
     }

@@ -16,40 +16,41 @@ use super::state::{AdoptState, MoneyCounts, ROWS_TABLE, TableCounts};
 use crate::database::{Database, sql};
 use crate::error::Fault;
 
-/// Number of rows that one statement reads.
+/// Maximum number of rows that one statement reads.
 const ROWS_PER_PAGE: usize = 1_000;
 
 /// The outcome of an adoption.
 #[derive(Clone, Debug, Default)]
 pub struct AdoptReport {
-    /// The outcome for the rows of each old table.
+    /// The name of each old table, with the outcome for its rows.
     pub tables: Vec<(&'static str, TableCounts)>,
     /// The sums of what purchases cost.
     pub money: MoneyCounts,
     /// The currency of all amounts.
     pub currency: String,
-    /// The tables of the old database that jishu has no place for, with their numbers of rows.
+    /// The tables of the old database that are not carried, with their numbers of rows.
     pub tables_left_behind: BTreeMap<String, i64>,
-    /// The columns that jishu has no place for, with their numbers of values.
+    /// The columns of carried tables that are not carried, such as `users.mobile_no`, with their numbers of values.
     pub values_left_behind: BTreeMap<String, i64>,
-    /// The number of accounts without a password that can be used.
+    /// The number of accounts that have no usable password, so their owners must set one.
     pub without_password: u64,
     /// The subjects on sale whose banks have too few questions for a new test.
     pub short_banks: Vec<ShortBank>,
-    /// The faults of the sums. Empty if every row and every amount is accounted for.
+    /// The differences between the old database, the counts of the adoption, and the new database, as texts. Empty if
+    /// every row and every amount is accounted for.
     pub problems: Vec<String>,
 }
 
 /// A subject whose bank has too few questions for a new test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShortBank {
-    /// The subject.
+    /// The id of the subject.
     pub subject_id: SubjectId,
-    /// Its title.
+    /// The title of the subject.
     pub name: String,
-    /// The number of questions in the bank.
+    /// The number of questions in the bank that are not archived.
     pub questions: u64,
-    /// The number of questions of a test.
+    /// The number of questions that a test of the subject has.
     pub needed: i32,
 }
 
@@ -105,7 +106,7 @@ async fn short_banks(database: &Database) -> Result<Vec<ShortBank>, DbErr> {
     Ok(short)
 }
 
-/// An error while a file is written.
+/// An error while the entries or the ids of an adoption are written into a file.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The database returned an error.
@@ -116,7 +117,8 @@ pub enum ExportError {
     File(#[from] io::Error),
 }
 
-/// Writes a line of JSON for each old row that was merged or not carried, and for each remark about another one.
+/// Writes a line of JSON for each old row that was merged or not carried, and for each remark about a carried row. A
+/// line about answers is about all answers of one sitting.
 ///
 /// # Errors
 /// Fails if the database or the file fails.
@@ -135,7 +137,7 @@ pub async fn write_rows(database: &Database, file: &mut impl Write) -> Result<()
                 let (fate, new_id): (String, Option<i64>) =
                     (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
                 let reason: String = row.try_get_by_index(4)?;
-                // One line stands for all answers of a sitting.
+                // A line about answers has the id of their sitting.
                 let key = if table.name == ANSWERS.name { "sessionId" } else { "id" };
                 let line =
                     json!({ "table": table.name, key: id, "fate": fate, "newId": new_id, "reason": reason });
@@ -150,7 +152,8 @@ pub async fn write_rows(database: &Database, file: &mut impl Write) -> Result<()
     Ok(())
 }
 
-/// Writes a table of all old ids with the new ids of their rows, as CSV. Leaves out answers, which have no id in jishu.
+/// Writes a CSV table of the old ids of carried and merged rows, with the ids of these rows in jishu. Leaves out
+/// answers, which have no id in jishu.
 ///
 /// # Errors
 /// Fails if the database or the file fails.
@@ -197,7 +200,7 @@ async fn write_merged(
         for row in &rows {
             let new_id: i64 = row.try_get_by_index(1)?;
             after = row.try_get_by_index(0)?;
-            // A subject that stood for its course became the price of the course.
+            // A merged subject stood for its whole course, so its new id is that of the course.
             let now = if table.name == super::old::SUBJECTS.name { "courses" } else { new_table };
             writeln!(file, "{},{after},{now},{new_id}", table.name)?;
         }

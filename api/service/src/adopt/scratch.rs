@@ -1,4 +1,5 @@
-//! The database of a dry run: a file that is deleted afterwards. So a dry run does and checks all that an adoption does.
+//! The database of a dry run: an SQLite file that is deleted afterwards. So a dry run does and checks everything that
+//! an adoption does.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use crate::database::{ConnectError, Database, DatabaseOptions, MigrateError, create_private};
 
-/// A temporary database.
+/// A temporary SQLite database in a folder of its own.
 #[derive(Debug)]
 pub struct AdoptionScratch {
     /// The open database.
@@ -15,12 +16,13 @@ pub struct AdoptionScratch {
     folder: PathBuf,
 }
 
-/// A reason why there is no temporary database.
+/// A reason why the temporary database could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptionScratchError {
     /// The folder for temporary files cannot be used.
     #[error(
-        "{0}: a dry run needs space for a copy there, and cannot use it: {1}. Set TMPDIR to another folder"
+        "the folder {0} cannot be used: {1}. A dry run needs space there for a temporary database. Set TMPDIR to \
+         another folder"
     )]
     Folder(PathBuf, io::Error),
     /// The database cannot be opened.
@@ -32,7 +34,7 @@ pub enum AdoptionScratchError {
 }
 
 impl AdoptionScratch {
-    /// Makes an empty database in the folder for temporary files, which only its owner may read.
+    /// Makes an empty, migrated database in the folder for temporary files. Only the owner of the file may read it.
     ///
     /// # Errors
     /// See [`AdoptionScratchError`].
@@ -56,13 +58,16 @@ impl AdoptionScratch {
         Ok(database)
     }
 
-    /// Closes and deletes the database.
+    /// Closes the database and deletes its folder. Logs an error if that fails.
     pub async fn delete(self) {
         if let Err(error) = self.database.close().await {
             tracing::debug!(%error, "the database of the dry run could not be closed");
         }
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            tracing::warn!(%error, folder = %self.folder.display(), "the database of the dry run could not be deleted");
+            tracing::warn!(
+                %error, folder = %self.folder.display(),
+                "the database of the dry run could not be deleted; delete the folder by hand"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Makes the rows of a sitting: the sitting, its answers, and the paper of its card.
+//! Makes the rows of a carried sitting: the sitting, its answers, and the paper of its old card.
 
 use chrono::TimeDelta;
 use jishu_entity::{
@@ -14,7 +14,8 @@ use super::purchases::PurchaseBatch;
 use super::sittings::{SittingPlan, percentage};
 
 impl PurchaseBatch<'_> {
-    /// Adds a sitting of a card.
+    /// Adds a carried sitting of a card to the batch, with its answers and paper, and its remarks to the ledger.
+    /// `attempt` is the attempt number.
     pub(super) fn add_sitting(
         &mut self,
         (card, user, subject): (MockTestAttemptId, UserId, SubjectId),
@@ -44,7 +45,7 @@ impl PurchaseBatch<'_> {
             seed: Set(plan.id),
             status: Set(plan.status),
             open_marker: Set(None),
-            // Learners had different questions, so they cannot be ranked.
+            // Learners had different questions in the same test, so old sittings cannot be ranked.
             ranked: Set(None),
             started_at: Set(plan.started_at),
             expires_at: Set(deadline.max(plan.submitted_at)),
@@ -72,7 +73,8 @@ impl PurchaseBatch<'_> {
         }));
     }
 
-    /// Returns the paper with the questions of an old card. Adds it before its first sitting.
+    /// Returns the id of the paper with the questions of an old card. Adds the paper to the batch at the first call for
+    /// the card.
     fn paper_of_card(&mut self, subject: SubjectId, plan: &SittingPlan) -> PaperId {
         let id = PaperId(self.state.size(&SUBJECTS).max_id + plan.card);
         if self.batch.papers.iter().any(|paper| paper.id == Set(id)) {

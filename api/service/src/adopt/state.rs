@@ -1,4 +1,4 @@
-//! The progress of an adoption. It is stored beside the adopted rows, in the transactions that write them.
+//! The progress of an adoption. It is stored in the new database, in the same transactions as the adopted rows.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::error::Fault;
 
 /// The table with the state of the adoption: one row with a JSON object.
 pub(crate) const STATE_TABLE: &str = "jishu_adoption";
-/// The table of the old rows that were merged or not carried, and of remarks about others.
+/// The ledger: the table of the old rows that were merged or not carried, and of remarks about carried rows.
 pub(super) const ROWS_TABLE: &str = "jishu_adoption_rows";
 
-/// A key before that of any row.
+/// A key that is smaller than the key of any old row.
 pub(super) const BEFORE_ALL_IDS: i64 = i64::MIN + 1;
 
-/// A part of the adoption. The parts run in this order.
+/// A part of the adoption. The parts run in the order of these variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Phase {
@@ -40,30 +40,30 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableCounts {
-    /// The rows that were read.
+    /// The number of old rows that were read.
     pub read: i64,
-    /// The rows that jishu has now.
+    /// The number of old rows from which the adoption made a row of jishu.
     pub carried: i64,
-    /// The rows that are part of another row now.
+    /// The number of old rows that are part of another row of jishu now.
     pub merged: i64,
-    /// The rows that were not carried.
+    /// The number of old rows that were not carried.
     pub not_carried: i64,
-    /// Rows that jishu needs and the old system did not have.
+    /// The number of new rows that jishu needs and the old system did not have.
     pub made: i64,
 }
 
 /// The sums of what purchases cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MoneyCounts {
-    /// The sum of all purchases, in major units.
+    /// The sum of the costs of all old purchases, in major units.
     pub read: Decimal,
-    /// The sum of the carried purchases.
+    /// The sum of the costs of the carried purchases, in major units.
     pub carried: Decimal,
-    /// The sum of the purchases that were not carried.
+    /// The sum of the costs of the purchases that were not carried, in major units.
     pub not_carried: Decimal,
 }
 
-/// The options that decide what an adoption writes. They stay the same when it is continued.
+/// The options that decide what an adoption writes. They must stay the same when the adoption is continued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AdoptOptions {
     /// The currency of all amounts.
@@ -75,10 +75,11 @@ pub(super) struct AdoptOptions {
 /// The state of an adoption.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AdoptState {
-    /// The number of transactions so far. Each one checks that no other process has written meanwhile.
+    /// The number of transactions so far. Each transaction checks the stored number, to find out whether another
+    /// process has written to the adoption meanwhile.
     pub(super) step: u64,
     pub(super) phase: Phase,
-    /// The key of the last row of the phase that was handled.
+    /// The key of the last old row that the phase has handled.
     pub(super) after: i64,
     pub(super) options: AdoptOptions,
     /// The sizes of the old tables at the start. If they change, the adoption cannot be continued.
@@ -86,13 +87,13 @@ pub(super) struct AdoptState {
     pub(super) counts: BTreeMap<String, TableCounts>,
     money: BTreeMap<String, String>,
     started_micros: i64,
-    /// The hash of accounts without a password. Nobody knows its password.
+    /// The password hash of accounts that have no usable password. Nobody knows a password for it.
     pub(super) unusable_hash: String,
-    /// The id of the next card that the old system did not have.
+    /// The id that the next card gets that the old system did not have.
     pub(super) next_card: i64,
-    /// The number of the next row of the ledger.
+    /// The number that the next row of the ledger gets.
     pub(super) next_entry: i64,
-    /// The faults of the sums at the end.
+    /// The differences that the comparison at the end of the adoption found.
     pub(super) problems: Vec<String>,
 }
 
@@ -121,7 +122,7 @@ impl AdoptState {
         }
     }
 
-    /// The start of the adoption. It stands for times that the old system did not store.
+    /// Returns the time at which the adoption was begun. Rows get it for times that the old system did not store.
     pub(super) fn started(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.started_micros).unwrap_or_default()
     }
@@ -148,7 +149,7 @@ impl AdoptState {
         (self.phase, self.after) = (phase, BEFORE_ALL_IDS);
     }
 
-    /// Returns the numbers of the rows that were handled, and of all rows.
+    /// Returns the number of old rows that were handled, and the number of all old rows.
     pub(super) fn progress(&self) -> (i64, i64) {
         let done = self.counts.values().map(|counts| counts.read).sum();
         (done, self.sizes.values().map(|size| size.rows).sum())
@@ -159,7 +160,7 @@ impl AdoptState {
     }
 }
 
-/// Reads the sizes of the carried tables.
+/// Reads the sizes of the old tables whose rows are carried, by the name of the table.
 pub(super) async fn sizes(old: &OldDatabase) -> Result<BTreeMap<String, TableSize>, DbErr> {
     let mut sizes = BTreeMap::new();
     for table in CARRIED_TABLES {
@@ -192,7 +193,7 @@ pub(super) async fn create_tables(database: &Database) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Reads the state. None if no adoption has begun.
+/// Reads the stored state of the adoption. None if no adoption was begun. Fails if this version cannot read the state.
 pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<Option<AdoptState>, Fault> {
     if crate::database::columns_of(connection, STATE_TABLE).await?.is_empty() {
         return Ok(None);
@@ -203,7 +204,7 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<Option<Ado
     let state: String = row.try_get_by_index(0)?;
     let state = serde_json::from_str(&state).map_err(|error| {
         Fault::Inconsistent(format!(
-            "the table {STATE_TABLE} has a state that this version cannot read: {error}"
+            "the table {STATE_TABLE} has a state of the adoption that this version cannot read: {error}"
         ))
     })?;
     Ok(Some(state))

@@ -1,4 +1,4 @@
-//! Reads allowances: for a new sitting, for new cards, and in lists.
+//! Reads allowances for new sittings, new cards and lists.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,14 +17,14 @@ use crate::database::sql;
 use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
 
-/// The allowances of a user, by their scopes.
+/// The allowances that apply to a user's cards, by the stored texts of their scopes.
 pub(super) struct UserAllowances {
     user: UserId,
     by_scope: HashMap<String, allowance::Model>,
 }
 
 impl UserAllowances {
-    /// Reads the allowances of a user for cards of these subjects.
+    /// Reads the allowances that apply to a user's cards in these subjects. `subjects` has the course of each subject.
     pub(super) async fn read(
         connection: &impl ConnectionTrait,
         user: UserId,
@@ -44,18 +44,20 @@ impl UserAllowances {
         texts.into_iter().filter_map(|text| self.by_scope.get(&text))
     }
 
-    /// Returns the greatest extra time for sittings of a subject, in seconds.
+    /// Returns the greatest extra time that an allowance gives to sittings of a subject, in seconds. 0 if no allowance
+    /// does.
     pub(super) fn extra_seconds(&self, subject: SubjectId, course: CourseId) -> i32 {
         self.of(subject, course).filter_map(|row| row.extra_seconds).max().unwrap_or_default()
     }
 
-    /// Returns the greatest number of attempts for cards of a subject.
+    /// Returns the greatest number of attempts that an allowance gives to cards of a subject. None if no allowance
+    /// does.
     pub(super) fn max_attempts(&self, subject: SubjectId, course: CourseId) -> Option<i32> {
         self.of(subject, course).filter_map(|row| row.max_attempts).max()
     }
 }
 
-/// Reads the courses of these subjects.
+/// Reads the course of each of these subjects.
 pub(super) async fn courses_of(
     connection: &impl ConnectionTrait,
     subjects: impl IntoIterator<Item = SubjectId>,
@@ -70,10 +72,11 @@ pub(super) async fn courses_of(
     Ok(pairs.into_iter().collect())
 }
 
-/// Shares the row of a subject until the transaction ends, and returns its course.
+/// Takes a shared lock on the row of a subject until the transaction ends. Returns the course of the subject, or None
+/// if the subject does not exist.
 ///
-/// A new sitting does this before it reads the allowances. So a grant for all learners of the subject finds the new
-/// sitting, or the sitting finds the grant.
+/// A new sitting takes this lock before it reads the allowances. So either a grant for all learners of the subject
+/// finds the new sitting, or the sitting finds the granted allowance.
 pub(crate) async fn share_subject(
     transaction: &DatabaseTransaction,
     id: SubjectId,
@@ -82,7 +85,7 @@ pub(crate) async fn share_subject(
     let lock = match backend {
         DbBackend::Postgres => "FOR KEY SHARE",
         DbBackend::MySql => "LOCK IN SHARE MODE",
-        // SQLite has one writer.
+        // SQLite has no row locks, because it has only one writer.
         _ => "",
     };
     let text = format!("SELECT course_id FROM subjects WHERE id = ? {lock}");
@@ -90,7 +93,7 @@ pub(crate) async fn share_subject(
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
-/// Returns the extra time that allowances give to cards of a user in these subjects, in seconds.
+/// Returns the greatest extra time that allowances give to the cards of a user in each of these subjects, in seconds.
 pub(crate) async fn extra_seconds_by_subject(
     services: &Services,
     user: UserId,
@@ -105,7 +108,8 @@ pub(crate) async fn extra_seconds_by_subject(
     Ok(courses.into_iter().map(seconds).collect())
 }
 
-/// Raises the attempts of the cards of a new purchase to those that allowances grant.
+/// Raises the maximum number of attempts of the cards of a new purchase to the number that allowances grant. Cards with
+/// more attempts stay as they are.
 pub(crate) async fn raise_new_cards(
     connection: &impl ConnectionTrait,
     user: UserId,
@@ -128,12 +132,12 @@ pub(crate) async fn raise_new_cards(
     Ok(())
 }
 
-/// A condition on allowances. An allowance must meet all of it.
+/// A filter of allowances. An allowance must match each field that is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AllowanceFilter {
-    /// Only allowances for this learner.
+    /// Only allowances whose scope names this learner. If None, all allowances.
     pub user: Option<UserId>,
-    /// Only allowances for this subject or course.
+    /// Only allowances whose scope names this subject or course. If None, all allowances.
     pub place: Option<AllowancePlace>,
 }
 
@@ -165,7 +169,7 @@ pub async fn page(
     page::fetch(reader, select(filter), &keyset, request, |id| vec![Value::from(id)]).await
 }
 
-/// Counts the allowances that a filter leaves.
+/// Counts the allowances that match a filter.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -14,7 +14,7 @@ pub(super) fn fingerprint(token: &str) -> Fingerprint {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The claims of a token with a valid signature. The times are compared at each use.
+/// The token claims of an access token with a valid signature. The times are compared with the clock at each use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VerifiedClaims {
     pub(super) viewer: Viewer,
@@ -22,7 +22,7 @@ pub(super) struct VerifiedClaims {
     pub(super) expires: i64,
 }
 
-/// The claims of recently verified tokens.
+/// The token claims of recently verified access tokens.
 #[derive(Debug)]
 pub(super) struct VerifiedCache {
     entries: Mutex<BoundedMap<Fingerprint, VerifiedClaims>>,

@@ -42,7 +42,7 @@ pub enum KeyError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The first key could not be written.
+    /// The file with the first key could not be created.
     #[error(
         "The signing key file {path} cannot be created ({source}). Let the server's user write to its \
          folder, or make a key with `openssl genpkey -algorithm ed25519` and configure its path.",
@@ -71,7 +71,7 @@ pub enum KeyError {
         /// The number of the block, from 1.
         position: usize,
     },
-    /// The file has the same key twice.
+    /// The key file has the same key twice.
     #[error(
         "PEM block {position} of the signing key file {path} repeats an earlier one. Delete it.",
         path = path.display()
@@ -87,7 +87,7 @@ pub enum KeyError {
     Generate,
 }
 
-/// The live keys. One of them signs, and all of them verify.
+/// The live signing keys. The first one signs, and all of them verify.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     signing: EncodingKey,
@@ -150,7 +150,7 @@ impl KeyRing {
         (&self.signing_kid, &self.signing)
     }
 
-    /// Returns the live key with this key id.
+    /// Returns the public key with this key id. None if no live key has this id.
     pub(super) fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
         self.public.iter().find(|key| key.kid == kid).map(|key| &key.decoding)
     }
@@ -223,7 +223,7 @@ fn generate_pem() -> Result<String, KeyError> {
 /// Creates a complete file at `path`, unless a file exists there.
 ///
 /// Uses a hard link, because a rename would replace an existing file. A second process must not replace the key with
-/// which the first one already signs.
+/// which the first process already signs.
 fn create_if_absent(path: &Path, content: &str) -> io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -238,7 +238,7 @@ fn create_if_absent(path: &Path, content: &str) -> io::Result<()> {
         other => other?,
     }
     removed?;
-    // The name must survive a power failure. Otherwise the next start would make another key.
+    // The name of the file must survive a power failure. Otherwise the next start would make another key.
     #[cfg(unix)]
     fs::File::open(folder)?.sync_all()?;
     tracing::info!(path = %path.display(), "made a new signing key");
@@ -255,8 +255,8 @@ fn write_private(path: &Path, content: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Warns if other users can access the file. This is only a warning, because an orchestrator often mounts secrets that a
-/// group can read on purpose.
+/// Warns if other users can access the file. This is only a warning, because an orchestrator often mounts secrets
+/// that a group can read on purpose.
 fn warn_if_exposed(path: &Path) {
     #[cfg(unix)]
     if let Ok(metadata) = fs::metadata(path) {

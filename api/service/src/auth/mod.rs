@@ -1,4 +1,4 @@
-//! Authentication: passwords, access tokens, refresh tokens and signing keys.
+//! Authentication: passwords, tokens, one-time passwords, recovery codes and signing keys.
 //!
 //! This module does not use HTTP, GraphQL or the database.
 
@@ -35,9 +35,9 @@ pub use token::{AccessToken, AccessTokens, LEEWAY_SECONDS, TokenError};
 pub struct Viewer {
     /// The id of the user.
     pub user_id: UserId,
-    /// The role of the user.
+    /// The role that the user had when the token was issued.
     pub role: Role,
-    /// The session of the token. It is the family of the refresh tokens since one sign-in.
+    /// The session of the token. It is also the family of the refresh tokens of this session.
     pub session_id: Uuid,
 }
 

@@ -11,12 +11,13 @@ use totp_rs::{Algorithm, Builder, Secret, Totp, TotpError};
 const SECRET_BYTES: usize = 20;
 /// Number of digits in a code.
 const DIGITS: u8 = 6;
-/// Seconds that a code is shown.
+/// Number of seconds for which an app shows a code. This time is a step.
 const STEP_SECONDS: u64 = 30;
-/// Number of steps before and after the current one whose codes are accepted too, because clocks of phones differ.
+/// Number of steps before and after the current step whose codes are accepted too, because the clocks of phones
+/// differ.
 const SKEW_STEPS: u16 = 1;
 
-/// An error with a secret.
+/// An error with the secret of one-time passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum OneTimePasswordError {
     /// The random source of the operating system failed.
@@ -51,7 +52,7 @@ impl OneTimePasswordSecret {
     /// Reads a secret from the text that [`OneTimePasswordSecret::text`] made.
     ///
     /// # Errors
-    /// Fails if it is another text.
+    /// Fails if the text is not base32, or if the library does not accept the secret.
     pub fn read(text: &str) -> Result<Self, OneTimePasswordError> {
         let secret = Secret::try_from_base32(text).map_err(|_unreadable| OneTimePasswordError::Unreadable)?;
         Self::of(secret.as_ref().to_vec(), "jishu", "account")
@@ -76,8 +77,8 @@ impl OneTimePasswordSecret {
         self.codes.secret().to_base32()
     }
 
-    /// Returns the `otpauth` address that an app reads from a QR code. The app shows both names. Colons separate them, so
-    /// colons in the names become spaces.
+    /// Returns the `otpauth` address that an app reads from a QR code. The app shows the names of the issuer and of
+    /// the account. A colon separates the two names in the address, so a colon in a name becomes a space.
     ///
     /// # Errors
     /// Fails if the library does not accept the names.
@@ -90,7 +91,8 @@ impl OneTimePasswordSecret {
         Ok(named.codes.to_url()?)
     }
 
-    /// Returns the step to which a code belongs, if it is a code of about this time. The caller accepts each step once.
+    /// Returns the step to which a code belongs. Returns None if the code is not that of the current step, of the
+    /// step before or of the step after. The caller must accept each step only once.
     #[must_use]
     pub fn step_of(&self, code: &str, now: DateTime<Utc>) -> Option<i64> {
         let code: String = code.chars().filter(|character| !character.is_whitespace()).collect();
@@ -115,7 +117,8 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
-    /// The secret of RFC 6238, appendix B, in base32. The codes are the last six of its eight digits.
+    /// The secret of RFC 6238, appendix B, in base32. The RFC has codes of eight digits. The codes in these tests are
+    /// their last six digits.
     const OF_RFC: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
     #[test]

@@ -1,5 +1,5 @@
-//! Tokens that are random and work once: of links in mails, of challenges, and of sign-ins at an issuer. The database
-//! stores their hashes.
+//! Random tokens: of links in mails, of challenges, and of sign-ins at an issuer. The database stores only their
+//! hashes.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ pub(crate) fn random_text() -> Result<String, SysError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Declares kinds of tokens. Each has a prefix by which people and scanners for leaked secrets recognise it.
+/// Declares kinds of random tokens. Each kind has a prefix by which people and scanners for leaked secrets recognise
+/// it.
 macro_rules! opaque_tokens {
     ($($(#[$doc:meta])* $name:ident: $prefix:literal;)+) => {$(
         $(#[$doc])*
@@ -34,7 +35,8 @@ macro_rules! opaque_tokens {
                 Ok(Self { text: format!("{}{}", $prefix, random_text()?) })
             }
 
-            /// Checks the form of a token that a client sent. Returns None for a text that no such token can have.
+            /// Checks the form of a token that a client sent. Returns None if no token of this kind can have this
+            /// text.
             #[must_use]
             pub fn parse(token: &str) -> Option<Self> {
                 let mut bytes = [0; TOKEN_BYTES];
@@ -71,11 +73,12 @@ opaque_tokens! {
     /// The token of a link in a mail. Whoever has it can use the link, so it must not be logged, and only its hash is
     /// stored.
     LinkToken: "jlt_";
-    /// The token of a sign-in that waits for the second factor. It allows nothing else.
+    /// The token of a sign-in that waits for the second factor. It can be used only to complete this sign-in.
     ChallengeToken: "jct_";
-    /// The state of a sign-in at an issuer. It comes back in an address, so others may see it.
+    /// The state of a sign-in at an issuer. The browser returns with it in an address, so other people may see it.
     OidcState: "jos_";
-    /// The key of the browser that began a sign-in at an issuer. It is in no address.
+    /// The key of the browser that began a sign-in at an issuer. It is never part of an address, so other people do
+    /// not see it.
     BrowserKey: "jbk_";
 }
 

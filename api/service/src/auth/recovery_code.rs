@@ -9,16 +9,17 @@ use sha2::{Digest, Sha256};
 /// Number of recovery codes that an account gets.
 pub const RECOVERY_CODES: usize = 10;
 
-/// Number of characters in a code, without the hyphens. Each has 5 random bits.
+/// Number of characters in a code, without the hyphens. Each character has 5 random bits.
 const CODE_CHARS: usize = 16;
 /// Number of characters between two hyphens.
 const GROUP_CHARS: usize = 4;
-/// The alphabet of Crockford's base32: without letters that look like digits.
+/// The alphabet of Crockford's base32: the digits and the lower-case letters without `i`, `l`, `o` and `u`.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// A recovery code. Whoever has it can replace the second factor once, so only its hash is stored.
+/// A recovery code. Whoever has it can use it once in place of a code of the authenticator app, so only its hash is
+/// stored.
 ///
-/// It has 80 random bits. So a fast hash is enough, and the code does not depend on any key of the server.
+/// The code has 80 random bits. So a fast hash is enough, and the hash does not depend on any key of the server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecoveryCode {
     /// The characters without hyphens, in lower case.
@@ -26,7 +27,7 @@ pub struct RecoveryCode {
 }
 
 impl RecoveryCode {
-    /// Makes a code from random bits of the operating system.
+    /// Makes a recovery code from random bits of the operating system.
     ///
     /// # Errors
     /// Fails if the random source fails.
@@ -37,8 +38,8 @@ impl RecoveryCode {
         Ok(Self { text })
     }
 
-    /// Reads a code that somebody typed, in upper or lower case, with or without hyphens and spaces. Returns None for a
-    /// text that no code can have.
+    /// Reads a recovery code that somebody typed, in upper or lower case, with or without hyphens and spaces. Returns
+    /// None if no recovery code can have this text.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
         let mut text = String::with_capacity(CODE_CHARS);
@@ -64,7 +65,7 @@ impl RecoveryCode {
         hash.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Returns the text for its owner, in groups that can be copied by hand.
+    /// Returns the code as text for its owner, in groups of four characters with hyphens between them.
     #[must_use]
     pub fn written(&self) -> String {
         let groups: Vec<&str> =

@@ -1,4 +1,4 @@
-//! Refresh tokens. They are opaque random values; the database stores their hash and all facts about them.
+//! Refresh tokens. They are opaque random values. The database stores their hashes and all facts about them.
 
 use std::fmt;
 
@@ -20,11 +20,11 @@ pub(super) const PREFIX: &str = "jrt_";
 /// Number of bytes in a token.
 const TOKEN_BYTES: usize = 32;
 
-/// Number of random bytes in a token. The other bytes are a mark, by which a node recognises the tokens of its
+/// Number of random bytes in a token. The other bytes are a mark. By the mark a node recognises the tokens of its
 /// deployment without reading the database.
 const RANDOM_BYTES: usize = 24;
 
-/// The purpose of the codes that mark tokens.
+/// The purpose of the codes of [`Secrets`] that mark refresh tokens.
 const MARK_PURPOSE: &str = "refresh token";
 
 /// An error with a refresh token.
@@ -43,7 +43,7 @@ pub enum RefreshTokenError {
     Seal(#[from] Unspecified),
 }
 
-/// A refresh token as the client holds it. Whoever has it can use it, so it must not be logged, and only its hash is
+/// A refresh token as the client gets it. Whoever has it can use it, so it must not be logged, and only its hash is
 /// stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RefreshToken {
@@ -70,8 +70,8 @@ impl RefreshToken {
         }
     }
 
-    /// Returns whether the token has the mark of this deployment. Tokens of a deleted signing key or an older version
-    /// are valid without this mark.
+    /// Returns whether the token has the mark of this deployment. Tokens that an older version or a deleted signing
+    /// key made are valid without this mark.
     pub fn is_marked(&self, secrets: &Secrets) -> bool {
         let bytes = URL_SAFE_NO_PAD.decode(&self.text[PREFIX.len()..]).unwrap_or_default();
         let Some((random, mark)) = bytes.split_at_checked(RANDOM_BYTES) else { return false };
@@ -80,7 +80,7 @@ impl RefreshToken {
             .any(|code| verify_slices_are_equal(&code[..mark.len()], mark).is_ok())
     }
 
-    /// Encrypts the token that replaces this one, so that only a holder of this one can read it.
+    /// Encrypts the token that replaces this one, so that only somebody who has this token can read it.
     ///
     /// The encryption authenticates the family, so that the result cannot be used in another family.
     pub fn seal(&self, successor: &Self, family: &str) -> Result<String, RefreshTokenError> {
@@ -89,7 +89,8 @@ impl RefreshToken {
         Ok(URL_SAFE_NO_PAD.encode([&nonce.as_ref()[..], &text].concat()))
     }
 
-    /// Decrypts the token that replaces this one from the text that [`RefreshToken::seal`] made.
+    /// Decrypts the token that replaces this one from the text that [`RefreshToken::seal`] made. Returns None if the
+    /// text was made for another token or another family, or was changed.
     pub fn open(&self, sealed: &str, family: &str) -> Option<Self> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN)?;
@@ -98,8 +99,8 @@ impl RefreshToken {
         Self::parse(std::str::from_utf8(text).ok()?).ok()
     }
 
-    /// Derives the key of the successor from the token itself. The database has only a hash of the token, so it cannot
-    /// reveal the successor.
+    /// Derives the key that encrypts the successor from this token itself. The database has only a hash of the token,
+    /// so the database cannot reveal the successor.
     fn key_of_successor(&self) -> Result<RandomizedNonceKey, Unspecified> {
         let mut key = [0; 32];
         let prk = Salt::new(HKDF_SHA256, b"jishu refresh token").extract(self.text.as_bytes());

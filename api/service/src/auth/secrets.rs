@@ -1,4 +1,4 @@
-//! Secrets that all nodes derive from the signing keys, so that they need no setting of their own.
+//! Secrets that all nodes derive from the signing keys, so that operators need not set them.
 
 use std::fmt;
 
@@ -12,12 +12,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The salt that separates these secrets from other uses of the signing keys.
 const DERIVATION_SALT: &[u8] = b"jishu secrets 1";
 
-/// Keys for codes that only the nodes of this deployment can compute. There is one for each live signing key.
+/// Keys for codes that only the nodes of this deployment can compute. There is one key for each live signing key.
 #[derive(Clone)]
 pub struct Secrets {
-    /// The key for the current signing key.
+    /// The key that is derived from the current signing key.
     current: Key,
-    /// The keys for the other live signing keys. They recognise codes from before a rotation.
+    /// The keys that are derived from the other live signing keys. They recognise codes that were made before a
+    /// rotation.
     others: Vec<Key>,
 }
 
@@ -33,32 +34,32 @@ impl Secrets {
         Self { current, others: Vec::new() }
     }
 
-    /// Adds the secrets of another signing key, to recognise its codes.
+    /// Adds the secrets of another signing key, to recognise codes that were made with it.
     pub(super) fn extend(&mut self, other: Self) {
         self.others.push(other.current);
         self.others.extend(other.others);
     }
 
-    /// Computes the code of `data` under the current key. The purpose separates codes of different kinds.
+    /// Computes the code of `data` under the current key. Different purposes give different codes for the same data.
     #[must_use]
     pub fn code(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         code(&self.current, purpose, data)
     }
 
-    /// Computes the codes of `data` under all live keys, the current one first.
+    /// Computes the codes of `data` under all live keys. The code under the current key comes first.
     pub fn codes(&self, purpose: &str, data: &[u8]) -> impl Iterator<Item = [u8; 32]> {
         std::iter::once(&self.current).chain(&self.others).map(move |key| code(key, purpose, data))
     }
 
-    /// Returns the name of the current key. It reveals nothing of the key. A text that is stored for long is stored with
-    /// this name, so that it can be encrypted anew after a rotation.
+    /// Returns the name of the current key, which reveals nothing of the key. A text that is stored for long is
+    /// stored with this name, so that it can be encrypted anew after a rotation.
     #[must_use]
     pub fn key_name(&self) -> String {
         self.code("key name", &[])[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Encrypts a text under a key that belongs to one purpose and one context, such as the id of a row. Only the nodes
-    /// of this deployment can read the result, so the database and its backups hold nothing readable.
+    /// Encrypts a text under a key that belongs to one purpose and one context, such as the id of a row. Only the
+    /// nodes of this deployment can decrypt the result. So the text cannot be read in the database or its backups.
     ///
     /// # Errors
     /// Fails if the cryptography library fails.
@@ -69,7 +70,8 @@ impl Secrets {
         Ok(URL_SAFE_NO_PAD.encode([&nonce.as_ref()[..], &bytes].concat()))
     }
 
-    /// Decrypts a text that [`Secrets::seal`] made with the same purpose and context. Returns None if no live key can.
+    /// Decrypts a text that [`Secrets::seal`] made with the same purpose and context. Returns None if no live key can
+    /// decrypt it.
     #[must_use]
     pub fn open(&self, purpose: &str, context: &str, sealed: &str) -> Option<String> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;

@@ -19,11 +19,11 @@ use super::{AuthenticatedViewer, KeyRing, Viewer, refresh};
 /// ahead. There is no leeway after `exp`: a late end would be a security hole, and an early end costs only a refresh.
 pub const LEEWAY_SECONDS: i64 = 5;
 
-/// Maximum size of a token. Tokens of this API have about 500 bytes.
+/// Maximum size of an access token in bytes. Tokens of this API have about 500 bytes.
 const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
-/// Maximum number of verified tokens that are remembered. The half that was used last is always there, so each of 20,000
-/// learners has the signature of their token checked once. An entry takes some 100 bytes.
+/// Maximum number of verified access tokens in the cache. The cache always keeps the 20,000 tokens that were used
+/// last. So the signature of each of 20,000 learners' tokens is checked once. An entry takes some 100 bytes.
 const MAX_CACHED_TOKENS: usize = 40_000;
 
 /// The media type of access tokens, for the header `typ`.
@@ -32,10 +32,10 @@ const TOKEN_TYPE: &str = "at+jwt";
 /// A reason to refuse an access token. The message is for the developer of a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// The time `exp` has passed.
+    /// The time in `exp` has passed.
     #[error("The access token has expired. Exchange the refresh token for a new one and repeat the request.")]
     Expired,
-    /// The account of the token was deactivated.
+    /// The account of the token was deactivated or deleted.
     #[error(
         "This account was deactivated, so its access tokens no longer work. Ask the people who run this platform."
     )]
@@ -43,7 +43,7 @@ pub enum TokenError {
     /// The session of the token was ended.
     #[error("The session of this access token has ended. Sign in again.")]
     SessionEnded,
-    /// The time `nbf` has not come yet.
+    /// The time in `nbf` has not come yet.
     #[error(
         "The access token is not valid yet. Repeat the request in a few seconds; if that does not help, \
          the servers' clocks differ."
@@ -78,19 +78,19 @@ pub enum TokenError {
         "The access token's signature does not match. Send it exactly as it was issued, or sign in again."
     )]
     BadSignature,
-    /// The claim `iss` names another issuer.
+    /// The token claim `iss` names another issuer.
     #[error("The access token comes from another issuer. Sign in to this API.")]
     WrongIssuer,
-    /// The claim `aud` names another audience.
+    /// The token claim `aud` names another audience.
     #[error("The access token is meant for another audience. Sign in to this API.")]
     WrongAudience,
-    /// The signature is valid, but a claim is missing or unreadable.
+    /// The signature is valid, but a token claim is missing or unreadable.
     #[error(
         "The access token lacks a claim that this API needs, or has a claim that it cannot read. Sign in again."
     )]
     BadClaims,
     /// The configured lifetime leads to a date that cannot be represented.
-    #[error("The access token's lifetime is out of range. Configure one of 5 to 15 minutes.")]
+    #[error("The access token's lifetime is too long. Configure a lifetime of at most 3,600 seconds.")]
     Lifetime,
     /// The token could not be signed.
     #[error("The access token could not be signed.")]
@@ -146,7 +146,8 @@ pub struct AccessTokens {
     verified: VerifiedCache,
 }
 
-/// The claims of a token. `iss` and `aud` are strings and not lists, so that a token for several audiences is refused.
+/// The claims of an access token. `iss` and `aud` are strings and not lists, so that a token for several audiences is
+/// refused.
 #[derive(Debug, Serialize, Deserialize)]
 struct AccessTokenClaims {
     iss: String,
@@ -156,7 +157,7 @@ struct AccessTokenClaims {
     nbf: i64,
     iat: i64,
     jti: String,
-    /// The session, as in OpenID Connect Front-Channel Logout 1.0, section 3.
+    /// The id of the session, as in OpenID Connect Front-Channel Logout 1.0, section 3.
     sid: Uuid,
     #[serde(with = "RoleClaim")]
     role: Role,
@@ -173,7 +174,8 @@ enum RoleClaim {
 }
 
 impl AccessTokens {
-    /// Issues tokens of `issuer` for `audience`. They are valid for `ttl`, in whole seconds.
+    /// Makes an issuer and verifier of tokens of `issuer` for `audience`. The tokens are valid for `ttl`, in whole
+    /// seconds.
     pub fn new(keys: KeyRing, issuer: impl Into<String>, audience: impl Into<String>, ttl: Duration) -> Self {
         let (issuer, audience) = (issuer.into(), audience.into());
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -181,7 +183,8 @@ impl AccessTokens {
         validation.set_audience(&[&audience]);
         // Without this, the library accepts a token without `iss` or `aud`.
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        // The library would read the clock of the system. `check_times` uses the time of the caller instead.
+        // The library would read the clock of the system. So `check_times` checks the times instead, with the time of
+        // the caller.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self { keys, issuer, audience, ttl, validation, verified: VerifiedCache::new(MAX_CACHED_TOKENS) }
@@ -229,7 +232,8 @@ impl AccessTokens {
         self.identify(token, now).map(|identity| identity.viewer)
     }
 
-    /// Verifies a token, and also returns when it expires. Subscriptions need that time, because they outlast a request.
+    /// Verifies a token at the time `now`, and returns its viewer and the time when it expires. Subscriptions need
+    /// that time, because they outlast a request.
     pub fn identify(&self, token: &str, now: DateTime<Utc>) -> Result<AuthenticatedViewer, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
@@ -249,7 +253,8 @@ impl AccessTokens {
         self.keys.jwks()
     }
 
-    /// Verifies every part of the token that does not depend on the current time.
+    /// Verifies every part of the token that does not depend on the current time: the signature, the header and the
+    /// claims.
     fn verify_signed(&self, token: &str) -> Result<VerifiedClaims, TokenError> {
         if token.starts_with(refresh::PREFIX) {
             return Err(TokenError::WrongType);
@@ -261,7 +266,8 @@ impl AccessTokens {
         if !header.typ.as_deref().is_some_and(is_access_token_type) {
             return Err(TokenError::WrongType);
         }
-        // RFC 7515, 4.1.11: a critical extension that is not understood must be refused. This code supports no extension.
+        // RFC 7515, 4.1.11: a critical extension that is not understood must be refused. This code supports no
+        // extension.
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }

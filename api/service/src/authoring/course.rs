@@ -1,4 +1,4 @@
-//! The transactions that change courses.
+//! The operations and transactions that create and change courses.
 
 use jishu_entity::{CourseId, course};
 use jishu_service_macros::service_call;
@@ -12,13 +12,13 @@ use crate::error::Error;
 
 struct CourseCommand {
     id: CourseId,
-    /// The version that the author read. None if the change does not depend on it.
+    /// The version of the course that the author read. None for archiving and restoring, which do not compare it.
     version: Option<i32>,
     edit: CourseEdit,
     authorship: Authorship,
 }
 
-/// Creates a course. It is on sale at once, unless it is created archived.
+/// Creates a course, and reads the catalogue again. The course is on sale at once, unless it is created archived.
 ///
 /// # Errors
 /// See [`EditRefusal`].
@@ -30,7 +30,8 @@ pub async fn create_course(
 ) -> Result<course::Model, Error<EditRefusal>> {
     let authorship = Authorship { by: Some(author.id()), at: services.clock.now() };
     let row = course.row(authorship.at).map_err(EditRefusal::Invalid)?;
-    // If the response to COMMIT is lost, a second run would report that the code is taken.
+    // If the response to COMMIT was lost, a second run would find the course of the first run, and report that the code
+    // is taken.
     let policy = WritePolicy::not_idempotent("course.create");
     let row = services
         .database
@@ -44,7 +45,7 @@ pub async fn create_course(
     Ok(row)
 }
 
-/// Changes a course, if it still has this version.
+/// Changes a course if it still has this version, and reads the catalogue again.
 ///
 /// # Errors
 /// See [`EditRefusal`].
@@ -57,11 +58,13 @@ pub async fn update_course(
 ) -> Result<course::Model, Error<EditRefusal>> {
     let authorship = Authorship { by: Some(author.id()), at: services.clock.now() };
     let command = CourseCommand { id, version: Some(version), edit, authorship };
-    // A second run would report that the version is stale.
+    // If the response to COMMIT was lost, a second run would find the new version, and report that the author's version
+    // is stale.
     change(services, WritePolicy::not_idempotent("course.update"), command).await
 }
 
-/// Archives a course, or restores it. Does nothing if the course is in that state already.
+/// Archives a course or restores it, and reads the catalogue again. Writes nothing if the course is in that state
+/// already.
 ///
 /// # Errors
 /// See [`EditRefusal`].

@@ -1,4 +1,4 @@
-//! The edits of courses and subjects, and how they change a row.
+//! Edits of courses and subjects, and their application to rows.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use jishu_entity::subject::{GradingMethod, ReviewPolicy};
@@ -9,29 +9,29 @@ use super::settings::setting_of;
 use super::values::{self, CatalogueField, InvalidValue, ValueProblem};
 use crate::test_settings::TestSettingsChange;
 
-/// New values of a course. A value of None stays as it is. An inner None removes the value.
+/// New values of a course. None leaves a value as it is. `Some(None)` removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CourseEdit {
-    /// The code. Only a course without a code can get one.
+    /// The code. Only a course without a code can get one. The stored code is accepted as well.
     pub code: Option<String>,
-    /// The title.
+    /// The name that buyers see.
     pub name: Option<String>,
     /// The description for buyers.
     pub description: Option<Option<String>>,
-    /// The price of the whole course, in major units.
+    /// The price of the whole course as a bundle, in major units. Without it, the course is not sold as a bundle.
     pub bundle_price: Option<Option<Decimal>>,
-    /// The number of days that a purchase lasts.
+    /// The number of days for which a purchase gives access. Without it, access does not end.
     pub validity_days: Option<Option<i32>>,
-    /// Whether the course has left the catalogue.
+    /// Whether the course is archived, which means that it is not sold.
     pub archived: Option<bool>,
 }
 
 /// A course to create.
 #[derive(Clone, Debug)]
 pub struct NewCourse {
-    /// The currency of all its prices.
+    /// The ISO 4217 code of the currency of all prices of the course.
     pub currency: String,
-    /// Its other values. The code and the name must be given.
+    /// The other values of the course. The code and the name must be given.
     pub values: CourseEdit,
 }
 
@@ -46,36 +46,36 @@ pub struct OfferTerms {
     pub ends_at: Option<DateTime<Utc>>,
 }
 
-/// New values of a subject. A value of None stays as it is. An inner None removes the value.
+/// New values of a subject. None leaves a value as it is. `Some(None)` removes the offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectEdit {
-    /// The code. Only a subject without a code can get one.
+    /// The code. Only a subject without a code can get one. The stored code is accepted as well.
     pub code: Option<String>,
-    /// The title.
+    /// The name that buyers see.
     pub name: Option<String>,
     /// The price without an offer, in major units.
     pub list_price: Option<Decimal>,
-    /// The offer.
+    /// The offer: its price, start and end.
     pub offer: Option<Option<OfferTerms>>,
     /// The number of cards that a purchase gives.
     pub total_mock_tests: Option<i32>,
-    /// The settings of its tests. They must not contain a blueprint.
+    /// The settings of the tests of the subject. They must not contain a blueprint.
     pub settings: TestSettingsChange,
-    /// Whether the subject has left the catalogue.
+    /// Whether the subject is archived, which means that it is not sold.
     pub archived: Option<bool>,
 }
 
 /// A subject to create.
 #[derive(Clone, Debug)]
 pub struct NewSubject {
-    /// Its course.
+    /// The course of the subject.
     pub course: CourseId,
-    /// Its values. The code, the name and the list price must be given.
+    /// The values of the subject. The code, the name and the list price must be given.
     pub values: SubjectEdit,
 }
 
 impl NewCourse {
-    /// Returns the row of the new course. It has the id 0 and the version 0.
+    /// Returns the row of the new course, with the id 0 and the version 0, or all values that are not allowed.
     pub(crate) fn row(&self, now: DateTime<Utc>) -> Result<course::Model, Vec<InvalidValue>> {
         let mut row = course::Model {
             id: CourseId(0),
@@ -93,7 +93,8 @@ impl NewCourse {
             .err()
             .map_or_else(Vec::new, |problem| vec![InvalidValue { field: CatalogueField::Currency, problem }]);
         let edited = self.values.apply_to(&mut row, now);
-        // A price in an unknown currency is not checked: the message about its decimal places would confuse.
+        // If the currency is unknown, the problem with the bundle price is left out. Its message about decimal places
+        // would be misleading.
         if invalid.is_empty() {
             edited?;
         } else {
@@ -105,7 +106,8 @@ impl NewCourse {
 }
 
 impl NewSubject {
-    /// Returns the row of the new subject. It has the id 0, the version 0, and the defaults of the database.
+    /// Returns the row of the new subject, with the id 0 and the version 0, or all values that are not allowed. Values
+    /// that are not given are those of [`blank_subject`].
     pub(crate) fn row(
         &self,
         currency: &str,
@@ -117,7 +119,7 @@ impl NewSubject {
     }
 }
 
-/// Returns a subject with the defaults of the database, without a name and a price.
+/// Returns a subject with the default settings of the database and the id 0, with an empty name and the price 0.
 pub(crate) fn blank_subject(course: CourseId, now: DateTime<Utc>) -> subject::Model {
     subject::Model {
         id: SubjectId(0),
@@ -143,12 +145,12 @@ pub(crate) fn blank_subject(course: CourseId, now: DateTime<Utc>) -> subject::Mo
     }
 }
 
-/// Collects the values that are not allowed.
+/// The values of an edit that are not allowed.
 #[derive(Default)]
 struct Problems(Vec<InvalidValue>);
 
 impl Problems {
-    /// Returns the value, or records why it is not allowed.
+    /// Returns an allowed value. If it is not allowed, records the problem and returns None.
     fn check<T>(&mut self, field: CatalogueField, value: Result<T, ValueProblem>) -> Option<T> {
         value.map_err(|problem| self.0.push(InvalidValue { field, problem })).ok()
     }
@@ -158,7 +160,7 @@ impl Problems {
     }
 }
 
-/// Returns the code of a row after an edit. A code never changes.
+/// Returns the code of a row after an edit. Fails if the row has another code, because a code never changes.
 fn code(given: Option<&String>, stored: Option<&String>) -> Result<Option<String>, ValueProblem> {
     match (given, stored) {
         (None, stored) => Ok(stored.cloned()),
@@ -168,7 +170,7 @@ fn code(given: Option<&String>, stored: Option<&String>) -> Result<Option<String
     }
 }
 
-/// Returns the time of archiving after an edit.
+/// Returns the time since which a row is archived after an edit. None if it is not archived.
 fn archived_at(
     given: Option<bool>,
     stored: Option<DateTime<Utc>>,
@@ -182,8 +184,9 @@ fn archived_at(
 }
 
 impl CourseEdit {
-    /// Changes a row. Checks only the values that differ from the row, because older rows may have values that new rows
-    /// must not have. A row with the id 0 is new, so all its values are checked.
+    /// Applies the edit to a row, or returns all values that are not allowed. Checks only values that differ from the
+    /// row, because older rows may have values that are no longer allowed. A row with the id 0 is new, so all given
+    /// values are checked.
     pub(crate) fn apply_to(
         &self,
         row: &mut course::Model,
@@ -229,7 +232,8 @@ impl CourseEdit {
 }
 
 impl SubjectEdit {
-    /// Changes a row whose prices are in this currency. Checks values as [`CourseEdit::apply_to`] does.
+    /// Applies the edit to a row whose prices are in this currency, or returns all values that are not allowed. Checks
+    /// only values that differ from the row, as [`CourseEdit::apply_to`] does.
     pub(crate) fn apply_to(
         &self,
         row: &mut subject::Model,
@@ -267,7 +271,7 @@ impl SubjectEdit {
         problems.into_result()
     }
 
-    /// Sets the list price and the offer.
+    /// Sets the list price and the offer of a row, or returns the values that are not allowed.
     fn set_prices(&self, row: &mut subject::Model, currency: &str) -> Result<(), Vec<InvalidValue>> {
         let before = (row.list_price, row.offer_price);
         let mut problems = Problems::default();
@@ -283,7 +287,7 @@ impl SubjectEdit {
             if let Some(minor) = problems.check(CatalogueField::OfferPrice, minor) {
                 row.offer_price = minor;
             }
-            // The databases store microseconds.
+            // The databases store times with microseconds, so finer parts are cut off before the comparison.
             let starts_at = offer.and_then(|offer| offer.starts_at).map(|at| at.trunc_subsecs(6));
             let ends_at = offer.and_then(|offer| offer.ends_at).map(|at| at.trunc_subsecs(6));
             if (starts_at, ends_at) != (row.offer_starts_at, row.offer_ends_at) {

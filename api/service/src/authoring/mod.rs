@@ -1,7 +1,7 @@
 //! Authoring: creates, changes, archives and restores courses and subjects.
 //!
-//! An edit names the version of the row that its author read. If the row has another version, the edit is refused, so
-//! that no author overwrites the work of another unseen. The API and the file of the catalogue share the rules
+//! An edit names the version of the row that its author read. If the row has another version now, the edit is refused.
+//! So no author overwrites the work of another without having seen it. The API and the catalogue file share the rules
 //! ([`values`]) and the writes ([`store`]).
 
 mod course;
@@ -33,8 +33,8 @@ pub enum EditRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     SubjectNotFound,
-    /// Another course has the code, or another subject of the same course.
-    #[error("This code is taken. Choose another one.")]
+    /// Another course has this code, or another subject of the same course.
+    #[error("This code is taken. Choose another code.")]
     CodeTaken,
     /// The row was changed after the author read it.
     #[error(
@@ -60,24 +60,24 @@ fn listed(values: &[InvalidValue]) -> String {
     sentences.join(" ")
 }
 
-/// The row of a stale edit, with the version that it has now.
+/// The course or the subject of a refused edit, with the version that it has now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CurrentRow {
-    /// A course.
+    /// The id of a course and its version.
     Course(CourseId, i32),
-    /// A subject.
+    /// The id of a subject and its version.
     Subject(SubjectId, i32),
 }
 
-/// The author of a change, and its time. The author is None if a file was applied.
+/// The author and the time of a change. The author is None if a catalogue file makes the change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Authorship {
     pub(crate) by: Option<UserId>,
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Reads the catalogue again after a change. The change is stored, so a failure here is no error: the catalogue is read
-/// again a few seconds later.
+/// Reads the catalogue of this node again after a change. If that fails, logs a warning: the change is stored, and the
+/// catalogue is read again a few seconds later.
 async fn reload(services: &Services) {
     if let Err(error) = services.catalog.reload().await {
         tracing::warn!(%error, "the catalogue could not be read after it was changed; it is read again soon");

@@ -1,4 +1,4 @@
-//! The settings of tests as a part of an edit of a subject.
+//! Applies the settings of tests that an edit of a subject contains.
 
 use jishu_entity::subject;
 
@@ -6,7 +6,7 @@ use crate::scoring::Marks;
 use crate::test_settings::{self, Setting, SettingsRefusal, TestSettingsChange};
 
 impl TestSettingsChange {
-    /// Returns the change without the values that the row has already. Such values are not checked.
+    /// Returns the change without the values that the row has already, so that these values are not checked.
     pub(super) fn without_values_of(&self, row: &subject::Model) -> Self {
         let marks = |hundredths: i32| rust_decimal::Decimal::new(hundredths.into(), 2);
         Self {
@@ -22,7 +22,7 @@ impl TestSettingsChange {
         }
     }
 
-    /// Changes all settings of a row except its blueprint, which is stored elsewhere.
+    /// Checks the settings and writes them to a row, except the blueprint, which is not in the row.
     pub(super) fn apply_to(&self, row: &mut subject::Model) -> Result<(), SettingsRefusal> {
         test_settings::check(self)?;
         if self.correct.or(self.wrong).or(self.unanswered).is_some() {
@@ -40,7 +40,7 @@ impl TestSettingsChange {
     }
 }
 
-/// Returns the setting that a refusal is about. None if it is about several, or about none.
+/// Returns the setting that a refusal is about. None if it is not about one setting.
 pub(super) fn setting_of(refusal: &SettingsRefusal) -> Option<Setting> {
     match refusal {
         SettingsRefusal::Marks(setting) | SettingsRefusal::Range { setting, .. } => Some(*setting),

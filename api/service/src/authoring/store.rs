@@ -1,4 +1,4 @@
-//! Stores courses and subjects, each with its audit event.
+//! Stores courses and subjects, each with an audit event.
 
 use jishu_entity::{course, subject};
 use sea_orm::{
@@ -12,7 +12,7 @@ use crate::audit::{self, StateChange};
 use crate::error::Error;
 use crate::money::Money;
 
-/// Returns the values of a course as a JSON object, for the audit trail and for the report of a file.
+/// Returns the values of a course as a JSON object, for the audit trail and for the report of a catalogue file.
 pub(crate) fn course_state(row: &course::Model) -> Value {
     json!({
         "code": row.code,
@@ -25,7 +25,7 @@ pub(crate) fn course_state(row: &course::Model) -> Value {
     })
 }
 
-/// Returns the values of a subject whose prices are in this currency, as [`course_state`] does.
+/// Returns the values of a subject as a JSON object, like [`course_state`]. `currency` is the currency of its prices.
 pub(crate) fn subject_state(row: &subject::Model, currency: &str) -> Value {
     json!({
         "code": row.code,
@@ -55,7 +55,7 @@ fn marks(hundredths: i32) -> String {
     rust_decimal::Decimal::new(hundredths.into(), 2).to_string()
 }
 
-/// Recognises the refusal of the unique key of codes.
+/// Converts a violation of a unique key to the refusal that the code is taken. Keeps other errors.
 pub(super) fn code_taken(error: DbErr) -> Error<EditRefusal> {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(_)) => EditRefusal::CodeTaken.into(),
@@ -63,7 +63,7 @@ pub(super) fn code_taken(error: DbErr) -> Error<EditRefusal> {
     }
 }
 
-/// Returns the last part of the name of the action that changed a row.
+/// Returns the last part of the name of the action that the audit event of a change gets.
 fn action(was_archived: bool, is_archived: bool) -> &'static str {
     match (was_archived, is_archived) {
         (false, true) => "archived",
@@ -72,7 +72,7 @@ fn action(was_archived: bool, is_archived: bool) -> &'static str {
     }
 }
 
-/// Inserts a new course.
+/// Inserts a new course with the version 1, and appends the audit event.
 pub(crate) async fn insert_course(
     connection: &impl ConnectionTrait,
     authorship: Authorship,
@@ -88,7 +88,8 @@ pub(crate) async fn insert_course(
     Ok(row)
 }
 
-/// Stores a changed course, whose row is locked, under the next version. Does nothing if no value changed.
+/// Stores a changed course under the next version, and appends the audit event. Writes nothing if no value changed. The
+/// caller must have locked the row.
 pub(crate) async fn save_course(
     connection: &impl ConnectionTrait,
     authorship: Authorship,
@@ -108,7 +109,7 @@ pub(crate) async fn save_course(
     Ok(row)
 }
 
-/// Inserts a new subject whose prices are in this currency.
+/// Inserts a new subject with the version 1, and appends the audit event. `currency` is the currency of its prices.
 pub(crate) async fn insert_subject(
     connection: &impl ConnectionTrait,
     authorship: Authorship,
@@ -125,7 +126,7 @@ pub(crate) async fn insert_subject(
     Ok(row)
 }
 
-/// Stores a changed subject as [`save_course`] does.
+/// Stores a changed subject as [`save_course`] stores a course. `currency` is the currency of its prices.
 pub(crate) async fn save_subject(
     connection: &impl ConnectionTrait,
     authorship: Authorship,

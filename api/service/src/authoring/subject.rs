@@ -1,4 +1,4 @@
-//! The transactions that change subjects.
+//! The operations and transactions that create and change subjects.
 
 use jishu_entity::{CourseId, SubjectId, course, subject};
 use jishu_service_macros::service_call;
@@ -16,13 +16,13 @@ use crate::test_settings::{self, Setting, SettingsRefusal};
 
 struct SubjectCommand {
     id: SubjectId,
-    /// The version that the author read. None if the change does not depend on it.
+    /// The version of the subject that the author read. None for archiving and restoring, which do not compare it.
     version: Option<i32>,
     edit: SubjectEdit,
     authorship: Authorship,
 }
 
-/// Creates a subject. It is on sale at once, unless it is created archived.
+/// Creates a subject, and reads the catalogue again. The subject is on sale at once, unless it is created archived.
 ///
 /// # Errors
 /// See [`EditRefusal`].
@@ -33,7 +33,8 @@ pub async fn create_subject(
     subject: NewSubject,
 ) -> Result<subject::Model, Error<EditRefusal>> {
     let authorship = Authorship { by: Some(author.id()), at: services.clock.now() };
-    // If the response to COMMIT is lost, a second run would report that the code is taken.
+    // If the response to COMMIT was lost, a second run would find the subject of the first run, and report that the
+    // code is taken.
     let policy = WritePolicy::not_idempotent("subject.create");
     let row = services
         .database
@@ -50,7 +51,8 @@ async fn insert(
     subject: &NewSubject,
     authorship: Authorship,
 ) -> Result<subject::Model, Error<EditRefusal>> {
-    // The foreign key would wait for a change of the course, and hold a connection meanwhile.
+    // Without this lock, the foreign key would wait for another transaction that changes the course, and hold a
+    // connection meanwhile.
     if !lock_course(transaction, subject.course).await? {
         return Err(EditRefusal::CourseNotFound.into());
     }
@@ -67,7 +69,7 @@ async fn course_of(
     course.ok_or_else(|| EditRefusal::CourseNotFound.into())
 }
 
-/// Changes a subject, if it still has this version.
+/// Changes a subject if it still has this version, and reads the catalogue again.
 ///
 /// # Errors
 /// See [`EditRefusal`].
@@ -80,11 +82,13 @@ pub async fn update_subject(
 ) -> Result<subject::Model, Error<EditRefusal>> {
     let authorship = Authorship { by: Some(author.id()), at: services.clock.now() };
     let command = SubjectCommand { id, version: Some(version), edit, authorship };
-    // A second run would report that the version is stale.
+    // If the response to COMMIT was lost, a second run would find the new version, and report that the author's version
+    // is stale.
     change(services, WritePolicy::not_idempotent("subject.update"), command).await
 }
 
-/// Archives a subject, or restores it. Does nothing if the subject is in that state already.
+/// Archives a subject or restores it, and reads the catalogue again. Writes nothing if the subject is in that state
+/// already.
 ///
 /// # Errors
 /// See [`EditRefusal`].
@@ -127,7 +131,7 @@ async fn run(
     if command.version.is_some_and(|version| version != before.version) {
         return Err(EditRefusal::Stale(CurrentRow::Subject(id, before.version)).into());
     }
-    // The currency of a course never changes, so its row needs no lock.
+    // The currency of a course never changes, so the row of the course needs no lock.
     let course = course_of(transaction, before.course_id).await?;
     let mut after = before.clone();
     let edited = command.edit.apply_to(&mut after, &course.currency, command.authorship.at);
@@ -142,7 +146,8 @@ async fn run(
         .map_err(store::code_taken)
 }
 
-/// Checks that a number of questions agrees with the parts of a blueprint, if there is one.
+/// Checks that a number of questions for each test equals the sum `parts` of a blueprint. 0 means that there is no
+/// blueprint.
 pub(crate) fn fits_blueprint(parts: i32, given: i32) -> Result<(), InvalidValue> {
     if parts == 0 || parts == given {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The allowed values of courses and subjects.
+//! Checks the values of courses and subjects.
 
 use chrono::{DateTime, Datelike, Utc};
 use rust_decimal::Decimal;
@@ -10,14 +10,16 @@ use crate::test_settings::{Setting, SettingsRefusal};
 
 const MAX_CODE_CHARS: usize = 64;
 const MAX_NAME_CHARS: usize = 200;
-/// Maximum length of a description. As four bytes each, the characters fit the smallest text column, that of MariaDB.
+/// Maximum number of characters in a description. At four bytes each, they fit in the smallest text column, which is
+/// that of MariaDB.
 const MAX_DESCRIPTION_CHARS: usize = 10_000;
-/// Maximum number of cards of a subject. MariaDB ends the recursion that makes the cards after 1000 rows.
+/// Maximum number of cards that a subject gives. The statement that makes the cards on MariaDB cannot make more than
+/// 1000.
 const MAX_MOCK_TESTS: i32 = 1_000;
 /// The years in which an offer can start and end. All databases can store them.
 const OFFER_YEARS: std::ops::RangeInclusive<i32> = 2000..=9999;
 
-/// A value of a course or a subject.
+/// A field of a course or a subject in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatalogueField {
     /// The code.
@@ -28,9 +30,9 @@ pub enum CatalogueField {
     Description,
     /// The currency of a course.
     Currency,
-    /// The price of a whole course.
+    /// The price of a whole course as a bundle.
     BundlePrice,
-    /// The validity of a purchase.
+    /// The number of days for which a purchase gives access.
     ValidityDays,
     /// The price of a subject without an offer.
     ListPrice,
@@ -42,20 +44,20 @@ pub enum CatalogueField {
     OfferEnd,
     /// The number of cards of a subject.
     TotalMockTests,
-    /// A setting of the tests of a subject. None if the problem concerns several.
+    /// A setting of the tests of a subject. None if the problem does not concern one setting.
     Settings(Option<Setting>),
 }
 
 /// A value that is not allowed.
 #[derive(Debug)]
 pub struct InvalidValue {
-    /// The value.
+    /// The field with the value.
     pub field: CatalogueField,
-    /// The reason why it is not allowed.
+    /// The reason why the value is not allowed.
     pub problem: ValueProblem,
 }
 
-/// A reason why a value is not allowed. The message is for the person who gave it.
+/// A reason why a value is not allowed. The message is for the person who gave the value.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueProblem {
     /// The code is not well-formed.
@@ -65,9 +67,9 @@ pub enum ValueProblem {
     )]
     Code,
     /// The course or the subject has another code.
-    #[error("A code never changes, because files and links use it. Leave it out.")]
+    #[error("A code never changes, because files and links use it. Leave the code out.")]
     CodeFixed,
-    /// The name is too long or invisible, or it has characters that change the text around it.
+    /// The name is too long or has no visible character, or it has characters that change the text around it.
     #[error(
         "Give a name of 1 to {MAX_NAME_CHARS} visible characters, without control characters or invisible characters."
     )]
@@ -88,7 +90,7 @@ pub enum ValueProblem {
     PricePlaces {
         /// The currency.
         currency: String,
-        /// Its number of decimal places.
+        /// The maximum number of decimal places in this currency.
         places: u32,
     },
     /// The price is out of range.
@@ -96,7 +98,7 @@ pub enum ValueProblem {
     PriceRange {
         /// The currency.
         currency: String,
-        /// The maximum, in major units.
+        /// The maximum price, in major units.
         most: Decimal,
     },
     /// The offer costs more than the list price.
@@ -105,10 +107,10 @@ pub enum ValueProblem {
     /// The offer ends before it starts, or at the same moment.
     #[error("An offer must end after it starts.")]
     OfferEndsTooEarly,
-    /// The time is too early or too late.
+    /// The start or the end of the offer is too early or too late.
     #[error("An offer can start and end in the years {} to {}.", OFFER_YEARS.start(), OFFER_YEARS.end())]
     OfferTime,
-    /// The validity is out of range.
+    /// The number of days for which a purchase gives access is out of range.
     #[error("A purchase can be valid for 1 to {MAX_VALIDITY_DAYS} days, or without an end.")]
     ValidityDays,
     /// The number of cards is out of range.
@@ -119,7 +121,7 @@ pub enum ValueProblem {
     Settings(SettingsRefusal),
 }
 
-/// Returns a code as it is stored.
+/// Checks a code. Returns it as it is stored, without the space around it.
 pub(super) fn code(given: &str) -> Result<String, ValueProblem> {
     let code = given.trim();
     let is_plain = |char: char| char.is_ascii_alphanumeric();
@@ -130,14 +132,15 @@ pub(super) fn code(given: &str) -> Result<String, ValueProblem> {
     if is_well_formed { Ok(code.to_owned()) } else { Err(ValueProblem::Code) }
 }
 
-/// Returns a name as it is stored.
+/// Checks the name of a course or a subject. Returns it as it is stored, without the space around it.
 pub(crate) fn name(given: &str) -> Result<String, ValueProblem> {
     let name = given.trim();
     let is_well_formed = name.chars().count() <= MAX_NAME_CHARS && is_readable(name);
     if is_well_formed { Ok(name.to_owned()) } else { Err(ValueProblem::Name) }
 }
 
-/// Returns a description as it is stored. An empty one is none.
+/// Checks a description. Returns it as it is stored: without the space around it, and with `\n` as line break. Returns
+/// None for a blank description.
 pub(crate) fn description(given: Option<&str>) -> Result<Option<String>, ValueProblem> {
     let Some(given) = given else { return Ok(None) };
     let text = given.trim().replace("\r\n", "\n").replace('\r', "\n");
@@ -153,7 +156,7 @@ pub(super) fn currency(code: &str) -> Result<(), ValueProblem> {
     if money::is_known(code) { Ok(()) } else { Err(ValueProblem::Currency) }
 }
 
-/// Converts a price to minor units. A price that equals the stored one is not checked.
+/// Converts a price from major to minor units, and checks it. A price that equals the stored price is not checked.
 pub(super) fn price(given: Decimal, stored: Option<i64>, currency: &str) -> Result<i64, ValueProblem> {
     if let Some(stored) = stored
         && Money::new(stored, currency).is(given)
@@ -179,7 +182,7 @@ pub(super) fn offer_below(offer: Option<i64>, list_price: i64) -> Result<(), Val
     }
 }
 
-/// Checks the start or the end of an offer.
+/// Checks that the start or the end of an offer is in a year of [`OFFER_YEARS`].
 pub(super) fn offer_time(at: Option<DateTime<Utc>>) -> Result<(), ValueProblem> {
     if at.is_some_and(|at| !OFFER_YEARS.contains(&at.year())) { Err(ValueProblem::OfferTime) } else { Ok(()) }
 }
@@ -195,7 +198,7 @@ pub(super) fn offer_period(
     }
 }
 
-/// Checks the validity of a purchase.
+/// Checks the number of days for which a purchase gives access.
 pub(super) fn validity_days(days: i32) -> Result<i32, ValueProblem> {
     if (1..=MAX_VALIDITY_DAYS).contains(&days) { Ok(days) } else { Err(ValueProblem::ValidityDays) }
 }

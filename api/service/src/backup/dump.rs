@@ -1,4 +1,5 @@
-//! Verifies a dump of a database server by restoring it into a scratch database, and a database that was restored.
+//! Verifies a dump of a database server by restoring it into a scratch database. Also verifies a database that an
+//! operator has restored.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,16 +19,18 @@ use super::format::BackupFormat;
 use super::verify::verify;
 use crate::database::{ScratchDatabase, client_environment, connect_alone, join_task};
 
-/// Maximum number of the last bytes of a program's messages that are shown.
+/// Maximum number of bytes that an error shows of a program's messages. It shows the end of the messages.
 const MAX_MESSAGE_BYTES: usize = 1_000;
-/// Time between two looks whether a program has ended, or must be ended.
+/// Time between two checks whether a program has ended or must be killed.
 const PROGRAM_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Checks a backup of any kind. A dump is restored into a scratch database on the server, which is dropped afterwards, even if
-/// `stop` completes first. If it cannot be dropped, a note of the report says so.
+/// Checks a backup of any kind. A dump is restored into a scratch database on the server with the URL `server`. The
+/// scratch database is dropped afterwards, even if `stop` completes first. If it cannot be dropped, a note of the
+/// report says so.
 ///
 /// # Errors
-/// Fails if the backup cannot be read or restored, or if `stop` completes.
+/// Fails if the backup cannot be read or restored, if a dump names a database, if no suitable server is given
+/// for a dump, or if `stop` completes.
 pub async fn verify_dump(
     file: &Path,
     server: Option<&str>,
@@ -45,7 +48,7 @@ pub async fn verify_dump(
     if format != BackupFormat::PostgresCustom {
         refuse_named_database(format, file)?;
     }
-    // Refuses a URL that the programs cannot be given before anything is made.
+    // Before a scratch database is made, this refuses a URL that cannot be passed to the programs of the server.
     client_environment(server)?;
     let scratch = ScratchDatabase::create(server).await?;
     let report = restore_and_examine(format, file, &scratch, pin!(stop)).await;
@@ -86,7 +89,7 @@ async fn restore_and_examine(
         restored = restored.as_mut() => restored??,
         () = stop.as_mut() => {
             is_stopped.store(true, Ordering::Relaxed);
-            // The program must have ended before the database is dropped.
+            // The program must have ended before the scratch database is dropped.
             restored.await??;
             return Err(BackupError::Interrupted);
         }
@@ -103,7 +106,7 @@ async fn restore_and_examine(
     }
 }
 
-/// Restores a dump with the program of its server. Ends the program if `is_stopped` becomes true.
+/// Restores a dump with the client program of its server. Kills the program and fails if `is_stopped` becomes true.
 fn restore(format: BackupFormat, file: &Path, url: &str, is_stopped: &AtomicBool) -> Result<(), BackupError> {
     let (program, mut command) = match format {
         BackupFormat::PostgresCustom => {
@@ -163,7 +166,7 @@ fn restore(format: BackupFormat, file: &Path, url: &str, is_stopped: &AtomicBool
 fn run(command: &mut Command, is_stopped: &AtomicBool) -> std::io::Result<(ExitStatus, Vec<u8>)> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let messages = child.stderr.take();
-    // If nothing reads the messages of the program, the program waits for ever.
+    // If nothing read the messages of the program, the program would wait for ever as soon as the pipe is full.
     let reading = std::thread::spawn(move || {
         let mut read = Vec::new();
         if let Some(mut messages) = messages {
@@ -176,7 +179,7 @@ fn run(command: &mut Command, is_stopped: &AtomicBool) -> std::io::Result<(ExitS
             break status;
         }
         if is_stopped.load(Ordering::Relaxed) {
-            // It may have ended by itself meanwhile.
+            // The kill fails if the program has ended by itself meanwhile.
             let _ = child.kill();
             break child.wait()?;
         }

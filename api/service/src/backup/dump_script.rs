@@ -1,4 +1,4 @@
-//! Refuses scripts of dumps that would leave the scratch database.
+//! Refuses scripts of dumps that would change another database than the scratch database.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,10 +7,11 @@ use std::path::Path;
 use super::BackupError;
 use super::format::BackupFormat;
 
-/// Maximum number of the first bytes of a line that are read.
+/// Maximum number of bytes that are kept of a line. The rest of the line is skipped.
 const MAX_LINE_BYTES: usize = 65_536;
 
-/// Refuses a script that leaves the database to which the client connects.
+/// Refuses a script that would change to another database than the one to which the client connects, or run a command
+/// of the client.
 pub(super) fn refuse_named_database(format: BackupFormat, file: &Path) -> Result<(), BackupError> {
     let script = File::open(file).map_err(BackupError::io(file))?;
     match naming_line(format, BufReader::new(script)).map_err(BackupError::io(file))? {
@@ -19,11 +20,12 @@ pub(super) fn refuse_named_database(format: BackupFormat, file: &Path) -> Result
     }
 }
 
-/// Finds the first line of a script that names a database, or is a command of the client program. Data cannot look like one:
-/// `mariadb-dump` begins its lines with a bracket, and both programs write line ends of data in another form.
+/// Finds the number of the first line of a script that names a database, or is a command of the client program. Lines
+/// of data cannot be taken for such a line: `mariadb-dump` begins them with a bracket, and `pg_dump` puts them into a
+/// COPY. Both programs escape line ends in values.
 fn naming_line(format: BackupFormat, mut script: impl BufRead) -> std::io::Result<Option<usize>> {
     let mut line = Vec::new();
-    // Whether the lines are the rows of a COPY of PostgreSQL, which end with `\.`.
+    // Whether the current line is in the rows of a COPY of PostgreSQL. The line `\.` ends these rows.
     let mut is_data = false;
     for number in 1.. {
         line.clear();
@@ -47,7 +49,7 @@ fn naming_line(format: BackupFormat, mut script: impl BufRead) -> std::io::Resul
     Ok(None)
 }
 
-/// Returns whether a statement is followed by rows of data.
+/// Returns whether a line is a COPY statement, after which rows of data follow.
 fn begins_data(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     let ends = |last: &[&str]| {
@@ -60,17 +62,18 @@ fn begins_data(line: &str) -> bool {
     words.first().is_some_and(|word| word.eq_ignore_ascii_case("COPY")) && ends(&["FROM", "stdin;"])
 }
 
-/// Returns whether a row begins with a backslash in another way than COPY writes values. It may be a command of a client that
-/// does not take the line for data.
+/// Returns whether a row begins with a backslash, but not as COPY writes values. Such a row may be a command, if the
+/// client does not take it for data.
 fn is_command_in_data(row: &str) -> bool {
     row.strip_prefix('\\').is_some_and(|rest| !rest.starts_with(['N', '\\', 'b', 'f', 'n', 'r', 't', 'v']))
 }
 
-/// Returns whether a line makes the client leave its database, or run a command of its own.
+/// Returns whether a line makes the client change to another database, changes a whole database, or is a command of the
+/// client.
 fn leaves_database(format: BackupFormat, line: &str) -> bool {
     let mut text = line.trim_start();
     loop {
-        // MariaDB runs what is inside of a comment with a version.
+        // MariaDB executes the text inside a comment such as `/*!40000 … */`.
         if let Some(inside) = text.strip_prefix("/*!").or_else(|| text.strip_prefix("/*M!")) {
             text = inside.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace());
         } else if let Some((_, after)) = text.strip_prefix("/*").and_then(|inside| inside.split_once("*/")) {
@@ -88,18 +91,19 @@ fn leaves_database(format: BackupFormat, line: &str) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let is_mariadb = format == BackupFormat::MariaDb;
     if text.starts_with('\\') {
-        // A line may have several commands.
+        // A line with several backslashes may have several commands, so it is not examined further.
         if text.matches('\\').count() > 1 {
             return true;
         }
         return match words.first() {
-            // Each only switches commands of the client off, or on again.
+            // Each of these commands only switches other commands of the client off, or on again.
             Some(&"\\RESTRICT" | &"\\UNRESTRICT" | &"\\.") => is_mariadb,
             Some(&"\\-") => !is_mariadb,
             _ => true,
         };
     }
-    // A name in quotes is a column of a table.
+    // A line that does not begin with a letter is no statement. For example, a quoted name begins the definition of a
+    // column.
     if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return false;
     }
@@ -111,13 +115,14 @@ fn leaves_database(format: BackupFormat, line: &str) -> bool {
     };
     match verb {
         "CREATE" | "DROP" | "ALTER" => object == "DATABASE" || (is_mariadb && object == "SCHEMA"),
-        // Commands of the client without a backslash.
+        // The client of MariaDB accepts these commands without a backslash.
         "USE" | "CONNECT" | "SOURCE" | "SYSTEM" => is_mariadb,
         _ => false,
     }
 }
 
-/// Reads a line and keeps at most its first bytes. Returns how many bytes the line has.
+/// Reads a line, and appends at most its first [`MAX_LINE_BYTES`] bytes to `line`. Returns the number of bytes of the
+/// line, which is 0 at the end of the file.
 fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
     let mut read = 0;
     loop {

@@ -17,7 +17,7 @@ pub(super) struct PendingFile {
 }
 
 impl PendingFile {
-    /// Makes an empty file that only its owner may read.
+    /// Makes an empty file with a temporary name, beside `target`. Only its owner may read it.
     pub(super) fn new(target: &Path) -> Result<Self, BackupError> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = folder_of(target).join(format!(".{name}.{}.tmp", Uuid::new_v4().simple()));
@@ -25,7 +25,7 @@ impl PendingFile {
         Ok(Self { path, target: target.to_owned() })
     }
 
-    /// Copies a file.
+    /// Copies the file `source` into a new pending file for `target`.
     pub(super) fn copy(source: &Path, target: &Path) -> Result<Self, BackupError> {
         let pending = Self::new(target)?;
         let mut from = File::open(source).map_err(BackupError::io(source))?;
@@ -40,11 +40,13 @@ impl PendingFile {
         &self.path
     }
 
-    /// Gives the file its final name, which survives a power failure. Never overwrites a file.
+    /// Gives the file its final name. Afterwards the content and the name survive a power failure. Fails if a file with
+    /// the final name exists.
     pub(super) fn place(self) -> Result<(), BackupError> {
         let synced = File::options().write(true).open(&self.path).and_then(|file| file.sync_all());
         synced.map_err(BackupError::io(&self.path))?;
-        // A hard link fails if the name exists, but a rename would overwrite the file. Some file systems have no links.
+        // A hard link fails if a file with the final name exists, but a rename would overwrite that file. The rename is
+        // for file systems without hard links.
         match fs::hard_link(&self.path, &self.target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists || self.target.exists() => {
@@ -59,19 +61,19 @@ impl PendingFile {
 impl Drop for PendingFile {
     fn drop(&mut self) {
         for path in [self.path.clone(), beside(&self.path, "-journal")] {
-            // Ignores errors, because usually these files do not exist.
+            // Usually these files do not exist any more, so errors are ignored.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// Renames a file within its folder.
+/// Renames a file within its folder. The new name survives a power failure.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
     fs::rename(from, to).map_err(BackupError::io(from))?;
     sync_folder(to)
 }
 
-/// Syncs the folder of a file, so that the name survives a power failure.
+/// Syncs the folder of a file, so that the name of the file survives a power failure. Does nothing except on Unix.
 fn sync_folder(file: &Path) -> Result<(), BackupError> {
     #[cfg(unix)]
     {

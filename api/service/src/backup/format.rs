@@ -23,7 +23,7 @@ pub(super) enum BackupFormat {
 }
 
 impl BackupFormat {
-    /// Finds out the format of a file from its first bytes.
+    /// Finds out the format of a file from its first bytes. A file of an unknown format counts as SQLite.
     pub(super) fn of(path: &Path) -> Result<Self, BackupError> {
         let mut head = Vec::new();
         File::open(path)
@@ -41,7 +41,8 @@ impl BackupFormat {
         })
     }
 
-    /// Returns the kind of server that restores this format, and the beginnings of the URLs of such a server. None for SQLite.
+    /// Returns the kind of server that restores this format, and the schemes of the URLs of such a server. None for
+    /// SQLite.
     pub(super) fn server(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
             Self::Sqlite => None,

@@ -1,4 +1,4 @@
-//! Makes a backup of a database. A server may use the database meanwhile.
+//! Makes a backup of an SQLite database. A server may use the database meanwhile.
 
 use std::path::{Path, PathBuf};
 
@@ -18,15 +18,16 @@ pub struct MadeBackup {
     pub report: BackupReport,
     /// The size of the copy in bytes.
     pub bytes: u64,
-    /// The file with the copied signing keys. None if the database has no keys yet.
+    /// The file with the copied signing keys. None if there is no file with signing keys to copy.
     pub keys: Option<PathBuf>,
 }
 
-/// Copies a database in the state of one moment during the call. Other processes may read and write it meanwhile. Rows
+/// Copies an SQLite database, in the state of one moment during the call, into the new file `target`. Copies the file
+/// of signing keys beside it, and verifies the copy. Other processes may read and write the database meanwhile. Rows
 /// with faults are copied unchanged, and the report lists them.
 ///
 /// # Errors
-/// See [`BackupError`]. After an error no file has the final name.
+/// See [`BackupError`]. After an error this call leaves no file under a final name.
 #[service_call]
 pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result<MadeBackup, BackupError> {
     let keys = keys.filter(|keys| keys.exists());
@@ -38,7 +39,7 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     refuse_foreign_log(database)?;
     let pending = PendingFile::new(target)?;
     let source = open_file(database, Access::Shared).await?;
-    // Checks the pages of the original, because the copy would not show their damage.
+    // Checks the pages of the original, because the copy is written anew and would not show their damage.
     let damage = find_damage(&source).await;
     let copied = if damage.is_empty() { copy_into(&source, &pending).await } else { Ok(Vec::new()) };
     source.close().await?;
@@ -61,7 +62,7 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
         return Err(BackupError::Problems { path: database.to_owned(), problems });
     }
     let bytes = std::fs::metadata(pending.path()).map_err(BackupError::io(pending.path()))?.len();
-    // Places the keys first, so that the backup is complete once the database has its name.
+    // Places the keys first, so that the backup is complete as soon as the copied database has its final name.
     let placed = match keys {
         Some(keys) => {
             PendingFile::copy(keys, &keys_of(target))?.place()?;
@@ -71,7 +72,7 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     };
     if let Err(error) = pending.place() {
         if let Some(keys) = &placed {
-            // Keys without a database are not a backup.
+            // Without the copied database, the copied keys are no backup, so they are deleted.
             let _ = std::fs::remove_file(keys);
         }
         return Err(error);
@@ -79,7 +80,8 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     Ok(MadeBackup { report, bytes, keys: placed })
 }
 
-/// Copies the database into a file. Returns the minimum number of rows of the copy in each table.
+/// Copies the database into the pending file. Returns the number of rows that each table had before the copy began. The
+/// copy must have at least as many rows, because rows of these tables are never deleted.
 async fn copy_into(
     source: &DatabaseConnection,
     pending: &PendingFile,

@@ -1,5 +1,5 @@
-//! Backups. One of an SQLite database is one complete file, with the signing keys beside it. Those of database servers are
-//! made with the tools of these servers, and are verified here as well.
+//! Backups. A backup of an SQLite database is one complete file, with a file of signing keys beside it. Backups of
+//! database servers are made with the tools of these servers, but can be verified here.
 
 mod dump;
 mod dump_script;
@@ -28,7 +28,7 @@ pub use verify::verify;
 /// An error after which no backup was made, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// A file of this name would be overwritten.
+    /// A file with this name exists and would be overwritten.
     #[error("{path} already exists, and a backup never overwrites a file. Give another name, or move {path} \
              away", path = .0.display())]
     Exists(PathBuf),
@@ -38,7 +38,7 @@ pub enum BackupError {
     /// A folder or a device has this name.
     #[error("{path} is a folder or a device, not a file. Give the name of a file", path = .0.display())]
     NotAFile(PathBuf),
-    /// The name of the restored database belongs to another database.
+    /// A database exists already in the file into which the backup would be restored.
     #[error(
         "{path} already has a database. To replace it, add --replace: the old database is kept beside it under \
          another name", path = .0.display()
@@ -55,7 +55,7 @@ pub enum BackupError {
     Problems {
         /// The file.
         path: PathBuf,
-        /// Its faults, as sentences.
+        /// The faults of the file, as texts.
         problems: Vec<String>,
     },
     /// The file is a dump, which can be read only by restoring it.
@@ -69,15 +69,16 @@ pub enum BackupError {
         /// The kind of database server.
         server: &'static str,
     },
-    /// The dump names its own database, so restoring it could overwrite that one.
+    /// The dump names a database, so restoring the dump could overwrite that database.
     #[error(
-        "{path} names a database in its line {line}, so restoring it could overwrite that database. Make the dump without \
-         --databases, --all-databases and --create", path = .path.display()
+        "{path} names a database in its line {line}, or runs a command of the client there, so restoring it could \
+         change another database. Make the dump without --databases, --all-databases and --create",
+        path = .path.display()
     )]
     NamesDatabase {
         /// The file.
         path: PathBuf,
-        /// The number of the line.
+        /// The number of the line in the dump, from 1.
         line: usize,
     },
     /// The programs of the database server cannot connect to the URL.
@@ -102,10 +103,10 @@ pub enum BackupError {
     Program {
         /// The name of the program.
         program: &'static str,
-        /// The last lines of its messages, or the reason why it did not start.
+        /// The end of the program's messages, or the reason why the program did not start.
         message: String,
     },
-    /// The file must not be opened in its present state.
+    /// The file of the database cannot be opened in its present state.
     #[error(transparent)]
     File(#[from] FileError),
     /// The file system returned an error.
@@ -128,7 +129,7 @@ impl BackupError {
     }
 }
 
-/// Returns the name of the file with the signing keys of a backup.
+/// Returns the path of the file with the signing keys of a backup: the path of the backup with `.keys.pem` at its end.
 #[must_use]
 pub fn keys_of(backup: &Path) -> PathBuf {
     beside(backup, ".keys.pem")

@@ -1,4 +1,4 @@
-//! Finds rows that refer to rows that do not exist. A dump of MariaDB is restored without checking this.
+//! Finds rows that refer to rows that do not exist. MariaDB does not check this when it restores a dump.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
@@ -7,7 +7,8 @@ use super::texts::texts;
 const SQLITE_ORPHANS: &str =
     "SELECT \"table\" || ', row ' || COALESCE(rowid, '?') || ', to ' || parent FROM pragma_foreign_key_check";
 
-/// The foreign keys of PostgreSQL: name, table, the table it refers to, and the columns of both.
+/// Selects the foreign keys of PostgreSQL: the name, the table, the table to which it refers, the columns of the table,
+/// and the columns to which they refer.
 const POSTGRES_KEYS: &str = "SELECT c.conname::text, c.conrelid::regclass::text, c.confrelid::regclass::text, \
      (SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.place) FROM unnest(c.conkey) WITH ORDINALITY AS k(number, \
      place) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number), \
@@ -15,7 +16,8 @@ const POSTGRES_KEYS: &str = "SELECT c.conname::text, c.conrelid::regclass::text,
      place) JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number) \
      FROM pg_constraint c WHERE c.contype = 'f' AND c.connamespace = current_schema()::regnamespace ORDER BY 1";
 
-/// The foreign keys of MariaDB, with the same columns.
+/// Selects the foreign keys of MariaDB: the name, the table, the table to which it refers, the columns of the table,
+/// and the columns to which they refer.
 const MARIADB_KEYS: &str = "SELECT CAST(CONSTRAINT_NAME AS CHAR), CAST(TABLE_NAME AS CHAR), \
      CAST(REFERENCED_TABLE_NAME AS CHAR), \
      CAST(GROUP_CONCAT(COLUMN_NAME ORDER BY ORDINAL_POSITION) AS CHAR), \
@@ -23,7 +25,8 @@ const MARIADB_KEYS: &str = "SELECT CAST(CONSTRAINT_NAME AS CHAR), CAST(TABLE_NAM
      FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IS NOT NULL \
      GROUP BY CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME ORDER BY 1";
 
-/// Describes the orphans: one by one on SQLite, and by foreign key on the servers.
+/// Returns a text for each row on SQLite that refers to a row that does not exist. On a server, returns a text with the
+/// number of such rows for each foreign key that has any.
 pub(super) async fn find(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let keys = match backend {

@@ -1,4 +1,4 @@
-//! Restores a backup in place of a database.
+//! Restores a backup of an SQLite database into a file, in place of a database that may be there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,25 +18,27 @@ use crate::database::{Access, Failure, FileError, beside, open_file, real_file, 
 pub struct RestoredBackup {
     /// The findings about the backup.
     pub report: BackupReport,
-    /// The files that were replaced, under their new names.
+    /// The new names of the files that were replaced and kept.
     pub kept: Vec<PathBuf>,
-    /// The file with the restored signing keys. None if the backup has no keys, or if the operator stores them elsewhere.
+    /// The file that has the signing keys of the backup now. None if the backup has no keys, or if the caller gave no
+    /// file for keys.
     pub keys: Option<PathBuf>,
 }
 
 /// The actions that the operator permits in a restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RestorePermissions {
-    /// Replacing an existing database.
+    /// Whether an existing database may be replaced.
     pub replacing: bool,
-    /// Restoring rows that have faults.
+    /// Whether a backup may be restored although its rows have faults. A damaged file is never restored.
     pub problems: bool,
 }
 
-/// Restores a backup into a file. Existing files, including a write-ahead log, are kept beside it under other names.
+/// Restores a backup into the file `target`, and its signing keys into the file `keys`. Existing files, including a
+/// write-ahead log, are kept beside them under other names.
 ///
 /// # Errors
-/// See [`BackupError`]. After an error the existing files are unchanged.
+/// See [`BackupError`]. After an error the existing files have their old names and rows.
 #[service_call]
 pub async fn restore(
     backup: &Path,
@@ -45,7 +47,7 @@ pub async fn restore(
     allowed: RestorePermissions,
     now: DateTime<Utc>,
 ) -> Result<RestoredBackup, BackupError> {
-    // Replaces the files to which symbolic links lead. The links stay.
+    // Symbolic links stay. The restore replaces the files to which they lead.
     let (target, keys) = (&real_file(target), keys.map(real_file));
     let keys = keys.as_deref();
     if let (Ok(one), Ok(other)) = (backup.canonicalize(), target.canonicalize())
@@ -95,13 +97,14 @@ pub async fn restore(
     Ok(RestoredBackup { report, kept, keys: keys.map(Path::to_owned) })
 }
 
-/// Refuses a database that another process has open, and writes its write-ahead log back. Does nothing for other files.
+/// Refuses a database that another process has open, and writes its write-ahead log back into the file. Does nothing if
+/// the file is empty, does not exist, or cannot be opened as a database.
 async fn claim(target: &Path) -> Result<(), BackupError> {
     let is_empty = fs::metadata(target).map_or(true, |metadata| metadata.len() == 0);
     match refuse_foreign_log(target) {
         Ok(()) if is_empty => return Ok(()),
         Ok(()) => {}
-        // The caller moves both files aside unchanged.
+        // The log does not belong to the file. The caller moves the file and the log aside unchanged.
         Err(FileError::ForeignLog(_) | FileError::LogAlone(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
@@ -126,17 +129,17 @@ fn is_same(one: &Path, other: &Path) -> bool {
     matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Files that were moved aside.
+/// Files that were renamed to make place for the restored files.
 struct MovedFiles {
-    /// The suffix of the new names.
+    /// The suffix that the new names get, such as `.before-20260102T030405Z`.
     suffix: String,
     /// The old and the new name of each file.
     files: Vec<(PathBuf, PathBuf)>,
 }
 
 impl MovedFiles {
-    /// Renames the file with the name of `file` plus `end`, if it exists. The new name keeps `end`, so that a database can
-    /// be opened under its new name together with its log.
+    /// Renames the file whose name is `file` plus `end`, if it exists. `end` stays at the end of the new name, so that
+    /// a database can be opened under its new name together with its log. Fails if a file with the new name exists.
     fn move_aside(&mut self, file: &Path, end: &str) -> Result<(), BackupError> {
         let from = beside(file, end);
         if !from.exists() {
@@ -151,7 +154,7 @@ impl MovedFiles {
         Ok(())
     }
 
-    /// Gives all files their old names back.
+    /// Gives all files their old names back. Logs an error for each file for which that fails.
     fn move_back(self) {
         for (from, to) in self.files.into_iter().rev() {
             if let Err(error) = rename(&to, &from) {

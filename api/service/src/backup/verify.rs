@@ -1,4 +1,4 @@
-//! Verifies the file of a backup.
+//! Verifies the file of a backup of an SQLite database.
 
 use std::path::Path;
 
@@ -9,10 +9,11 @@ use super::{BackupError, keys_of};
 use crate::auth::KeyRing;
 use crate::database::{Access, open_file, refuse_foreign_log};
 
-/// Checks a file without changing it: its pages, foreign keys, migrations and values, and the rules between rows.
+/// Checks the file of an SQLite database without changing it: its pages, foreign keys, migrations and values, and the
+/// rules between rows. If a file with signing keys is beside it, also checks that it can be read.
 ///
 /// # Errors
-/// Fails if the file cannot be read at all.
+/// Fails if the file does not exist or cannot be opened as a database.
 #[service_call]
 pub async fn verify(file: &Path) -> Result<BackupReport, BackupError> {
     match std::fs::metadata(file) {

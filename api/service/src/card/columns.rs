@@ -1,19 +1,19 @@
-//! The columns of a page of cards, and the rows that are read from them by position.
+//! Selects the columns of a page of cards, and reads the cards from the rows by position.
 
 use jishu_entity::UserId;
 use jishu_entity::mock_test_attempt::{Column, Entity, Model};
 use sea_orm::{DbErr, QueryResult, QuerySelect, Select};
 
-/// The columns that are read for a page of cards.
+/// The set of columns that is read for a page of cards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardColumns {
     /// All columns.
     All,
-    /// All columns except the results of sittings. In the rows, those are then empty.
+    /// All columns except the results of sittings, which are None in the cards.
     WithoutResults,
 }
 
-/// The columns that each page reads. The owner is known.
+/// The columns that are always read. The user is not among them, because the caller has the owner's id.
 const ALWAYS: [Column; 7] = [
     Column::Id,
     Column::PurchaseId,
@@ -24,7 +24,7 @@ const ALWAYS: [Column; 7] = [
     Column::AttemptsUsed,
 ];
 
-/// The columns with the results of sittings.
+/// The columns with the results of sittings, in the order in which [`CardColumns::read`] reads them.
 const RESULTS: [Column; 5] = [
     Column::LatestAttemptAt,
     Column::LatestScore,
@@ -34,7 +34,7 @@ const RESULTS: [Column; 5] = [
 ];
 
 impl CardColumns {
-    /// Selects the columns, in the order in which [`CardColumns::read`] reads them.
+    /// Restricts a query to these columns, in the order in which [`CardColumns::read`] reads them.
     pub(super) fn select(self, cards: Select<Entity>) -> Select<Entity> {
         let cards = cards.select_only().columns(ALWAYS);
         match self {
@@ -43,7 +43,8 @@ impl CardColumns {
         }
     }
 
-    /// Reads a card of `owner` from a row. A driver finds a column by its position faster than by its name.
+    /// Reads a card of `owner` from a row of [`CardColumns::select`]. Columns are read by position, which is faster
+    /// than by name.
     pub(super) fn read(self, row: &QueryResult, owner: UserId) -> Result<Model, DbErr> {
         let mut card = Model {
             id: row.try_get_by_index(0)?,

@@ -1,4 +1,4 @@
-//! The transaction that applies a file.
+//! Applies a catalogue file in one transaction.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,8 @@ struct ApplyFileCommand {
     now: DateTime<Utc>,
 }
 
-/// Makes the catalogue equal to a file, or changes nothing. Returns what it changed.
+/// Makes the stored catalogue equal to a file. If a value of the file is not allowed, changes nothing. Returns the
+/// changes. With `dry_run`, returns them without making them.
 ///
 /// # Errors
 /// See [`CatalogueFileRefusal`].
@@ -36,7 +37,7 @@ pub async fn apply(
     apply_document(database, now, CatalogueDocument::parse(text)?, mode).await
 }
 
-/// Does the same as [`apply`] with a file that was read already.
+/// Applies a catalogue file as [`apply`] does, after it was parsed.
 ///
 /// # Errors
 /// See [`CatalogueFileRefusal`].
@@ -50,12 +51,13 @@ pub(crate) async fn apply_document(
     if mode.dry_run {
         return Ok(plan(database.reader(), &command).await?.report);
     }
-    // If another node creates the same course at the same time, a second run finds it.
+    // If another node creates the same course at the same time, the unique key of codes refuses the row of this node.
+    // The retry finds the course of the other node.
     let policy = WritePolicy::idempotent("catalogue.apply").retry_taken_keys();
     database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
-/// Compares the file with the database.
+/// Reads the stored catalogue and compares the file with it.
 async fn plan(
     connection: &impl ConnectionTrait,
     command: &ApplyFileCommand,
@@ -65,10 +67,10 @@ async fn plan(
     plan.map_err(|problems| CatalogueFileRefusal::Invalid(problems).into())
 }
 
-/// Locks the rows that the file changes, and changes them.
+/// Locks the rows that the file changes, then changes them and inserts new rows.
 ///
-/// A row may change before it is locked. So the file is compared again after each lock, until all changes are of locked
-/// rows. Other rows are not locked, so that sales go on.
+/// A row may change before it is locked. So the file is compared with the database again after the locks, until all
+/// changes are of locked rows. Rows that do not change are not locked, so that sales of other subjects continue.
 async fn run(
     transaction: &DatabaseTransaction,
     command: &ApplyFileCommand,
@@ -95,7 +97,7 @@ async fn run(
     }
 }
 
-/// Rows of the catalogue, in the order in which they are locked.
+/// The ids of rows of the catalogue. Courses are locked before subjects, each by id.
 #[derive(Default)]
 struct Rows {
     courses: BTreeSet<CourseId>,
@@ -103,7 +105,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Returns the existing rows that a plan changes, and the courses to which it adds subjects.
+    /// Returns the existing rows that a plan changes, and the existing courses to which it adds subjects.
     fn changed_by(plan: &CataloguePlan) -> Self {
         let mut rows = Self::default();
         for CourseStep { course, subjects } in &plan.courses {
@@ -126,7 +128,7 @@ impl Rows {
     }
 }
 
-/// Stores a course and its subjects.
+/// Stores the changes of a course and of its subjects.
 async fn write(
     transaction: &DatabaseTransaction,
     authorship: Authorship,

@@ -1,12 +1,12 @@
-//! How to apply a file.
+//! The options for applying a catalogue file.
 
-/// The options for applying a file.
+/// The options for applying a catalogue file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ApplyMode {
     /// Whether to report the changes without making them.
     pub dry_run: bool,
-    /// Whether to archive what the file does not name.
+    /// Whether to archive courses and subjects on sale that the file does not name.
     pub archive_missing: bool,
-    /// Whether to leave courses and subjects alone that exist already.
+    /// Whether to leave existing courses and subjects that the file names unchanged.
     pub keep_existing: bool,
 }

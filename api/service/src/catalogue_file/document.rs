@@ -1,4 +1,4 @@
-//! The file of a catalogue in YAML: reads it, and writes it.
+//! Reads and writes a catalogue file in YAML.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use jishu_entity::subject::{GradingMethod, ReviewPolicy};
@@ -16,14 +16,14 @@ const HEADER: &str = "\
 # A code is the lasting name of a course or a subject. Amounts are in the currency of the course.
 ";
 
-/// A whole catalogue.
+/// The content of a catalogue file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CatalogueDocument {
     pub(crate) courses: Vec<CourseDocument>,
 }
 
-/// A course in a file. A value that is left out has its default.
+/// A course in a catalogue file. A value that the file leaves out has its default.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CourseDocument {
@@ -42,7 +42,7 @@ pub(crate) struct CourseDocument {
     pub(crate) subjects: Vec<SubjectDocument>,
 }
 
-/// A subject in a file. A value that is left out has its default.
+/// A subject in a catalogue file. A value that the file leaves out has its default.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SubjectDocument {
@@ -59,7 +59,7 @@ pub(crate) struct SubjectDocument {
     pub(super) archived: bool,
 }
 
-/// An offer in a file.
+/// An offer in a catalogue file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct OfferDocument {
@@ -70,7 +70,7 @@ pub(super) struct OfferDocument {
     pub(super) ends_at: Option<Lined<Moment>>,
 }
 
-/// The settings of tests in a file.
+/// The settings of a subject's tests in a catalogue file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct MarkingDocument {
@@ -97,7 +97,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A decimal number, such as an amount of money. It is read as text, so no digit is lost.
+/// A decimal number, such as an amount of money. It is read as text, so that no digit gets lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exact(pub(super) Decimal);
 
@@ -134,7 +134,8 @@ impl Serialize for Moment {
     }
 }
 
-/// A value of an enum, as the word that the API uses: `HIGHEST`. Case does not matter.
+/// A value of an enum, written as the word that the API uses, such as `HIGHEST`. The reader ignores upper and lower
+/// case.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<E>(pub(super) E);
 
@@ -155,18 +156,19 @@ impl<E: ActiveEnum<Value = String>> Serialize for Word<E> {
 }
 
 impl CatalogueDocument {
-    /// Reads a file.
+    /// Reads the text of a catalogue file. Fails with the line and the reason if it is not a catalogue in YAML.
     pub(crate) fn parse(text: &str) -> Result<Self, CatalogueFileRefusal> {
         serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map(|location| location.line());
-            // The message ends with the place, which the refusal has in a field.
+            // The message of the parser ends with the line and column. They are cut off, because the refusal has the
+            // line in a field.
             let message = error.without_snippet().to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
             CatalogueFileRefusal::Unreadable { line, message }
         })
     }
 
-    /// Writes a file.
+    /// Returns the text of the catalogue file, with the header.
     pub(super) fn write(&self) -> Result<String, serde_saphyr::ser::Error> {
         Ok(format!("{HEADER}{}", serde_saphyr::to_string(self)?))
     }

@@ -1,4 +1,4 @@
-//! Turns the courses and subjects of a file into edits, and problems with them into places in the file.
+//! Converts the courses and subjects of a catalogue file to edits, and invalid values to problems with their lines.
 
 use chrono::DateTime;
 use jishu_entity::{CourseId, subject};
@@ -12,7 +12,7 @@ use crate::authoring::{
 use crate::test_settings::{Setting, TestSettingsChange};
 
 impl CourseDocument {
-    /// Returns the values of the course. A value that the file leaves out is removed.
+    /// Returns the values of the course as an edit. A value that the file leaves out is removed.
     pub(super) fn values(&self) -> CourseEdit {
         CourseEdit {
             code: Some(self.code.value.clone()),
@@ -28,12 +28,12 @@ impl CourseDocument {
         NewCourse { currency: self.currency.value.clone(), values: self.values() }
     }
 
-    /// Returns the code as it is stored.
+    /// Returns the code without the space around it, which is how it is stored.
     pub(crate) fn trimmed_code(&self) -> &str {
         self.code.value.trim()
     }
 
-    /// Describes an invalid value with its place.
+    /// Describes an invalid value with its line. If the file does not have the value, takes the line of the code.
     pub(super) fn problem(&self, field: CatalogueField, message: String) -> FileProblem {
         let line = match field {
             CatalogueField::Name => Some(self.name.line),
@@ -53,8 +53,8 @@ impl CourseDocument {
 }
 
 impl SubjectDocument {
-    /// Returns the values of the subject. A value that the file leaves out gets its default, except that a blueprint
-    /// decides on the number of questions.
+    /// Returns the values of the subject as an edit. A value that the file leaves out gets its default. If the stored
+    /// subject has a blueprint, the number of questions stays as it is instead.
     pub(super) fn values(&self, before: Option<&subject::Model>, has_blueprint: bool) -> SubjectEdit {
         let default = blank_subject(CourseId(0), DateTime::UNIX_EPOCH);
         let empty = MarkingDocument::default();
@@ -90,12 +90,12 @@ impl SubjectDocument {
         }
     }
 
-    /// Returns the code as it is stored.
+    /// Returns the code without the space around it, which is how it is stored.
     pub(crate) fn trimmed_code(&self) -> &str {
         self.code.value.trim()
     }
 
-    /// Describes an invalid value with its place.
+    /// Describes an invalid value with its line. If the file does not have the value, takes the line of the code.
     pub(super) fn problem(&self, course: &str, field: CatalogueField, message: String) -> FileProblem {
         let offer = self.offer.as_ref();
         let marking = self.marking_scheme.as_ref();
@@ -148,13 +148,13 @@ impl From<&OfferDocument> for OfferTerms {
     }
 }
 
-/// Returns a subject of a file as a new row. None if a value is not allowed.
+/// Returns a subject of a file as a new row. Returns None if a value is not allowed.
 pub(crate) fn subject_row(course: &CourseDocument, subject: &SubjectDocument) -> Option<subject::Model> {
     let subject = NewSubject { course: CourseId(0), values: subject.values(None, false) };
     subject.row(course.currency.value.trim(), DateTime::UNIX_EPOCH).ok()
 }
 
-/// Returns the path of a value in the file.
+/// Returns the path of the key in the file for a field, such as `offer.price`.
 fn key_of(field: CatalogueField) -> &'static str {
     match field {
         CatalogueField::Code => "code",

@@ -1,4 +1,4 @@
-//! Writes the catalogue of the database to a file.
+//! Exports the stored catalogue as a file.
 
 use jishu_entity::{course, subject};
 use jishu_service_macros::service_call;
@@ -14,16 +14,18 @@ use crate::money::Money;
 
 /// An exported catalogue.
 pub struct CatalogueExport {
-    /// The file.
+    /// The text of the catalogue file.
     pub text: String,
-    /// The names of courses and subjects without a code. The file does not contain them.
+    /// Descriptions of the courses without a code, and of the subjects without a code in courses that have one. The file
+    /// does not contain them, because it identifies rows by their codes. It contains no subject of a course without a
+    /// code either.
     pub without_code: Vec<String>,
 }
 
-/// Exports the whole catalogue, archived courses and subjects included.
+/// Exports the courses that have a code, with those of their subjects that have a code. Archived ones are included.
 ///
 /// # Errors
-/// Fails if the database fails.
+/// Fails if the database fails, or if the file cannot be written as YAML.
 #[service_call]
 pub async fn export(database: &Database) -> Result<CatalogueExport, Fault> {
     let stored = StoredCatalogue::read(database.reader()).await?;
@@ -55,7 +57,7 @@ fn course_document(row: &course::Model, code: &str, subjects: Vec<SubjectDocumen
     }
 }
 
-/// Returns None for a subject without a code.
+/// Converts a subject to its form in the file. Returns None if the subject has no code.
 fn subject_document(row: &subject::Model, currency: &str) -> Option<SubjectDocument> {
     let marks = |hundredths: i32| Some(Exact(Decimal::new(hundredths.into(), 2)).into());
     Some(SubjectDocument {

@@ -1,9 +1,9 @@
-//! Values of a file together with their lines.
+//! Values of a catalogue file together with their lines.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_saphyr::Spanned;
 
-/// A value and the line of the file on which it stands. The line is 0 if the value comes from no file.
+/// A value, and the line of the file that contains it. The line is 0 if the value was not read from a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Lined<T> {
     pub(crate) value: T,

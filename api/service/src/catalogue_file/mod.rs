@@ -1,8 +1,9 @@
 //! The catalogue as a file, so that an operator can keep it in version control.
 //!
-//! A file is the whole catalogue by `code`. Applying it makes the courses and subjects equal to it, in one transaction.
-//! Applying it twice changes nothing. A value that the file leaves out has its default, so deleting the line of an offer
-//! ends the offer. What the file does not name stays, unless the operator asks to archive it.
+//! A file describes the whole catalogue and identifies courses and subjects by `code`. Applying it makes the courses
+//! and subjects equal to it, in one transaction. Applying it a second time changes nothing. A value that the file
+//! leaves out gets its default, so deleting an offer from the file ends the offer. Courses and subjects that the file
+//! does not name stay, unless the operator asks to archive them.
 
 mod apply;
 mod apply_mode;
@@ -25,15 +26,15 @@ pub use report::{CatalogueChange, CatalogueChangeKind, CatalogueName, CatalogueR
 
 use crate::error::Refusal;
 
-/// A reason not to apply a file. Nothing was changed.
+/// A reason not to apply a catalogue file. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueFileRefusal {
     /// The file is not a catalogue in YAML.
     #[error("{message}")]
     Unreadable {
-        /// The line, from 1.
+        /// The line of the fault, from 1. None if the parser reports no line.
         line: Option<u64>,
-        /// The fault in this line.
+        /// The description of the fault.
         message: String,
     },
     /// Some values of the file are not allowed.
@@ -47,9 +48,9 @@ impl Refusal for CatalogueFileRefusal {}
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}, {field}: {message}")]
 pub struct FileProblem {
-    /// The line of the value, or of the course or the subject if the value is missing.
+    /// The line of the value. If the file does not have the value, the line of the code of the course or the subject.
     pub line: u64,
-    /// The course or the subject.
+    /// The course or the subject with the value.
     pub name: CatalogueName,
     /// The path of the key in the file, such as `offer.price`.
     pub field: &'static str,

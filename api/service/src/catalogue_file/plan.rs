@@ -1,4 +1,4 @@
-//! Compares a file with the stored catalogue.
+//! Compares a catalogue file with the stored catalogue.
 
 use std::collections::HashSet;
 
@@ -27,14 +27,15 @@ pub(super) struct CourseStep {
     pub(super) subjects: Vec<RowStep<subject::Model>>,
 }
 
-/// The change of a row.
+/// What happens to a row: it is inserted, changed, or kept as it is.
 pub(super) enum RowStep<M> {
     Create(M),
     Save { before: M, after: M },
     Keep(M),
 }
 
-/// Compares a file with the stored catalogue, or returns all values of the file that are not allowed.
+/// Plans the changes that make the stored catalogue equal to a file, or returns all values of the file that are not
+/// allowed.
 pub(super) fn make(
     document: &CatalogueDocument,
     stored: &StoredCatalogue,
@@ -55,7 +56,7 @@ pub(super) fn make(
     if planner.problems.is_empty() { Ok(planner.plan) } else { Err(planner.problems) }
 }
 
-const REPEATED: &str = "The file has this code twice. Remove one of the two.";
+const REPEATED: &str = "The file has this code twice. Remove one entry, or give it another code.";
 
 struct CataloguePlanner<'a> {
     stored: &'a StoredCatalogue,
@@ -82,7 +83,7 @@ impl CataloguePlanner<'_> {
                     subject.problem(document.trimmed_code(), CatalogueField::Code, REPEATED.to_owned());
                 self.problems.push(problem);
             }
-            // A price in an unknown currency cannot be checked.
+            // The prices of a subject cannot be checked if the currency is unknown.
             if money::is_known(currency) {
                 subjects.extend(self.subject(document, before, subject, currency));
             }
@@ -122,7 +123,8 @@ impl CataloguePlanner<'_> {
         Some(self.saved_course(before, after))
     }
 
-    /// Returns the step that stores a changed course, and reports it.
+    /// Returns the step that stores a changed course, and adds the change to the report. If no value differs, the step
+    /// keeps the course.
     fn saved_course(&mut self, before: &course::Model, after: course::Model) -> RowStep<course::Model> {
         let change = StateChange::between(course_state(before), course_state(&after));
         if change.is_empty() {
@@ -176,7 +178,8 @@ impl CataloguePlanner<'_> {
         Some(self.saved_subject(name, before, after, currency))
     }
 
-    /// Returns the step that stores a changed subject, and reports it.
+    /// Returns the step that stores a changed subject, and adds the change to the report. If no value differs, the step
+    /// keeps the subject.
     fn saved_subject(
         &mut self,
         name: CatalogueName,
@@ -193,7 +196,8 @@ impl CataloguePlanner<'_> {
         RowStep::Save { before: before.clone(), after }
     }
 
-    /// Archives or lists the subjects on sale that the file does not name.
+    /// Handles the subjects of a course that are not archived and that the file does not name. Plans to archive them if
+    /// the operator asks for it, and otherwise lists them in the report.
     fn missing_subjects(
         &mut self,
         document: &CourseDocument,
@@ -217,7 +221,8 @@ impl CataloguePlanner<'_> {
         steps
     }
 
-    /// Archives or lists the courses on sale that the file does not name.
+    /// Handles the courses that are not archived and that the file does not name. Plans to archive them if the operator
+    /// asks for it, and otherwise lists them in the report.
     fn add_missing_courses(&mut self, named: &HashSet<&str>) {
         for before in &self.stored.courses {
             let Some(code) = before.code.as_deref() else { continue };

@@ -1,4 +1,4 @@
-//! The report of the changes by a catalogue file.
+//! The report about the changes that a catalogue file makes.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::audit::StateChange;
 
-/// A course or a subject by its code.
+/// The codes that identify a course or a subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CatalogueName {
     /// The code of the course.
@@ -34,27 +34,27 @@ impl fmt::Display for CatalogueName {
     }
 }
 
-/// The way in which a file changes a course or a subject.
+/// The way in which a catalogue file changes a course or a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatalogueChangeKind {
     /// The course or the subject is new.
     Created,
-    /// Some of its values change.
+    /// Values of the course or the subject change, but not whether it is archived.
     Updated,
-    /// The course or the subject leaves the catalogue.
+    /// The course or the subject is archived. Other values may change, too.
     Archived,
-    /// The course or the subject is sold again. Other values may change, too.
+    /// The course or the subject is no longer archived. Other values may change, too.
     Restored,
 }
 
-/// A value before and after a change, as text. None if there is no value.
+/// A value before and after a change, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedValue {
     /// The path of the value in a file, such as `offer.price`.
     pub field: String,
-    /// The value before.
+    /// The value before the change. None if there was no value.
     pub before: Option<String>,
-    /// The value after.
+    /// The value after the change. None if there is no value.
     pub after: Option<String>,
 }
 
@@ -69,14 +69,17 @@ pub struct CatalogueChange {
     pub values: Vec<ChangedValue>,
 }
 
-/// The changes by a file, and the rows that it leaves alone.
+/// The changes that a catalogue file makes, and the courses and subjects that it does not name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatalogueReport {
-    /// The changes, in the order of the file. Those that the file does not name come last.
+    /// The changes in the order of the file. Archived subjects that the file does not name follow the subjects of their
+    /// course. Archived courses that the file does not name come last.
     pub changes: Vec<CatalogueChange>,
-    /// The courses and subjects on sale that the file does not name. Empty if they are archived.
+    /// The courses and subjects that are not archived, and that the file does not name. Empty if the file archives
+    /// them.
     pub missing: Vec<CatalogueName>,
-    /// The names of courses and subjects without a code. A file cannot name them.
+    /// Descriptions of the courses without a code, and of the subjects without a code in courses that have one. A file
+    /// cannot name them.
     pub without_code: Vec<String>,
 }
 
@@ -95,7 +98,7 @@ impl CatalogueChange {
     }
 }
 
-/// Returns the key that the file has for a field of the audit trail.
+/// Converts the name of a field in the audit trail to the path of its key in the file.
 fn key_of(field: &str) -> &str {
     match field {
         "offerPrice" => "offer.price",

@@ -1,15 +1,15 @@
-//! The catalogue as the database has it.
+//! Reads the stored catalogue.
 
 use std::collections::HashMap;
 
 use jishu_entity::{CourseId, SubjectId, blueprint_part, course, subject};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryOrder};
 
-/// All courses and subjects, oldest first.
+/// All stored courses and subjects, including archived ones, oldest first.
 pub(super) struct StoredCatalogue {
     pub(super) courses: Vec<course::Model>,
     pub(super) subjects: Vec<subject::Model>,
-    /// The numbers of questions of the blueprints.
+    /// The number of questions of each subject's blueprint. Subjects without a blueprint are missing.
     blueprints: HashMap<SubjectId, i32>,
 }
 
@@ -24,17 +24,17 @@ impl StoredCatalogue {
         Ok(Self { courses, subjects, blueprints })
     }
 
-    /// Finds a course by its code.
+    /// Finds a course by its code. Returns None if no course has the code.
     pub(super) fn course(&self, code: &str) -> Option<&course::Model> {
         self.courses.iter().find(|course| course.code.as_deref() == Some(code))
     }
 
-    /// Returns the subjects of a course.
+    /// Returns the subjects of a course, oldest first.
     pub(super) fn subjects_of(&self, course: CourseId) -> impl Iterator<Item = &subject::Model> {
         self.subjects.iter().filter(move |subject| subject.course_id == course)
     }
 
-    /// Finds a subject of a course by its code.
+    /// Finds a subject of a course by its code. Returns None if no subject of the course has the code.
     pub(super) fn subject(&self, course: CourseId, code: &str) -> Option<&subject::Model> {
         self.subjects_of(course).find(|subject| subject.code.as_deref() == Some(code))
     }
@@ -44,7 +44,7 @@ impl StoredCatalogue {
         self.blueprints.get(&subject).copied().unwrap_or_default()
     }
 
-    /// Describes the courses and subjects without a code.
+    /// Describes the courses without a code, and the subjects without a code whose course has one, for the operator.
     pub(super) fn without_code(&self) -> Vec<String> {
         let mut described = Vec::new();
         for course in &self.courses {

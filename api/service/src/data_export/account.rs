@@ -1,4 +1,5 @@
-//! The account itself: the profile, sessions, mails, and what happened.
+//! Exports the account itself: the profile, the guardian's consent, the cart, allowances, sessions, mails, and audit
+//! events.
 
 use jishu_entity::{
     account_link, allowance, audit_event, cart_item, guardian_consent, outbox_message, refresh_token,
@@ -133,7 +134,8 @@ impl UserExport {
         Ok(())
     }
 
-    /// Writes what happened to the account, and what its owner did. Other people who acted are left out.
+    /// Writes two lists of audit events: those about the account, and those of actions by its owner. An event does not
+    /// name the person who acted. It only says whether that was the owner.
     async fn write_events(&self, writer: &mut Writer) -> Result<(), Stop> {
         let of_account = audit_event::Entity::find()
             .filter(audit_event::Column::TargetType.eq("users"))

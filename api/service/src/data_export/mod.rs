@@ -1,10 +1,11 @@
-//! The export of everything that the tables hold of a person, as one JSON object.
+//! The export of the data of a person in all tables, as one JSON object.
 //!
-//! The object is written piece by piece, so that an account with thousands of sittings takes no more memory than a small
-//! one. Each page is one short statement. So an export is no snapshot: a purchase that is made meanwhile may be missing.
+//! The object is written piece by piece, so that an account with thousands of sittings takes no more memory than a
+//! small account. Rows are read in pages with short statements. So an export is no snapshot: a purchase that is made
+//! meanwhile may be missing.
 //!
-//! A test compares the export with all columns of all tables. It fails if a new column is neither exported nor listed with
-//! a reason.
+//! A test compares the export with all columns of all tables. The test fails if a column is neither exported nor listed
+//! as left out with a reason.
 
 mod account;
 mod orders;
@@ -31,22 +32,23 @@ use crate::limit::{KeyPermit, PermitsPerKey};
 use crate::paper::Papers;
 use writer::{Stop, Writer};
 
-/// The name of the format. It changes if a program that reads it would have to change.
+/// The name of the format of the export. It changes if programs that read the export would have to change.
 const FORMAT: &str = "jishu-export-1";
-/// Number of pieces that wait for a slow reader.
+/// Maximum number of pieces that wait for a slow reader.
 const MAX_WAITING_PIECES: usize = 4;
 /// Maximum number of rows that one statement reads.
 const ROWS_PER_READ: u64 = 1_000;
 
-/// The pieces of an export. An error means that the export is not complete. Dropping this stops it.
+/// Receives the pieces of an export. An error means that the export is not complete. Dropping the receiver stops the
+/// export.
 pub type ExportPieces = mpsc::Receiver<Result<String, Fault>>;
 
 /// The permits of running exports, so that one account does not run many at once.
 pub type ExportPermits = PermitsPerKey<UserId>;
-/// The permit of one running export. It counts until it is dropped.
+/// The permit of one running export. It counts as taken until it is dropped.
 pub type ExportPermit = KeyPermit<UserId>;
 
-/// The sources of an export.
+/// The database and the helpers from which an export is made.
 #[derive(Clone)]
 pub struct ExportSource {
     /// The database.
@@ -57,10 +59,10 @@ pub struct ExportSource {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Begins the export of an account. Returns None if there is no such account.
+/// Begins the export of an account in a task of its own. Returns None if the account does not exist or was deleted.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Fails if the account or the names of courses and subjects cannot be read.
 #[service_call]
 pub async fn begin(source: ExportSource, user: UserId) -> Result<Option<ExportPieces>, Fault> {
     let row = user::Entity::find_by_id(user).one(source.database.reader()).await?;
@@ -71,14 +73,14 @@ pub async fn begin(source: ExportSource, user: UserId) -> Result<Option<ExportPi
         let export = UserExport { source, user, names };
         let written = export.write(&row, Writer::new(sender.clone())).await;
         if let Err(Stop::Failed(fault)) = written {
-            // If the reader has left, nobody needs the error.
+            // If this fails, the reader has left and nobody needs the error.
             let _ = sender.send(Err(fault)).await;
         }
     });
     Ok(Some(pieces))
 }
 
-/// The names of courses and subjects.
+/// The names of all courses and subjects, by id.
 struct CatalogueNames {
     courses: BTreeMap<CourseId, String>,
     subjects: BTreeMap<SubjectId, String>,
@@ -125,12 +127,12 @@ impl UserExport {
     }
 }
 
-/// Writes a time.
+/// Returns a time as a JSON text, in UTC with microseconds.
 fn time(at: DateTime<Utc>) -> Value {
     at.to_rfc3339_opts(SecondsFormat::Micros, true).into()
 }
 
-/// Writes a time, or null.
+/// Returns a time as a JSON text, or null for None.
 fn time_or_null(at: Option<DateTime<Utc>>) -> Value {
     at.map_or(Value::Null, time)
 }

@@ -1,4 +1,4 @@
-//! Orders, with the events of their payments.
+//! Exports the orders, with their lines, payment events and payment refunds.
 
 use jishu_entity::{OrderId, order, order_line, payment_event, payment_refund};
 use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -8,10 +8,10 @@ use super::pages::Pages;
 use super::writer::{Stop, Writer};
 use super::{UserExport, time, time_or_null};
 
-/// Maximum number of orders that are read at once, with all that belongs to them.
+/// Maximum number of orders that are read at once, with their lines, payment events and payment refunds.
 const ORDERS_PER_READ: u64 = 100;
 
-/// The rows that belong to a page of orders.
+/// The lines, payment events and payment refunds of a page of orders.
 struct OrderParts {
     lines: Vec<order_line::Model>,
     events: Vec<payment_event::Model>,

@@ -1,10 +1,10 @@
-//! Rows of any number, some at a time.
+//! Reads any number of rows in pages, so that only one page is in memory.
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
-/// Reads rows in the order of their ids, at most `limit` at a time.
+/// Reads rows in the order of their ids, in pages of at most `limit` rows.
 pub(super) struct Pages<E: EntityTrait> {
     rows: Select<E>,
     column: E::Column,
@@ -14,12 +14,12 @@ pub(super) struct Pages<E: EntityTrait> {
 }
 
 impl<E: EntityTrait> Pages<E> {
-    /// Begins to read. `column` and `id` give the id of a row.
+    /// Prepares to read the rows. `column` is the column of the id, and `id` returns the id of a row.
     pub(super) fn new(rows: Select<E>, column: E::Column, id: fn(&E::Model) -> i64, limit: u64) -> Self {
         Self { rows, column, id, limit, after: 0 }
     }
 
-    /// Reads the next rows, and returns None after the last ones.
+    /// Reads the next page. Returns None if there are no more rows.
     pub(super) async fn next(
         &mut self,
         reader: &impl ConnectionTrait,

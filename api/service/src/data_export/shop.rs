@@ -1,4 +1,4 @@
-//! Purchases, their subjects and refunds.
+//! Exports the purchases, with their subjects, requests, refunds and grants.
 
 use jishu_entity::{
     PurchaseId, entitlement, purchase, purchase_grant, purchase_request, purchase_request_owned, refund,
@@ -11,10 +11,10 @@ use super::pages::Pages;
 use super::writer::{Stop, Writer};
 use super::{UserExport, time, time_or_null};
 
-/// Maximum number of purchases that are read at once, with all that belongs to them.
+/// Maximum number of purchases that are read at once, with their subjects, requests, refunds and grants.
 const PURCHASES_PER_READ: u64 = 100;
 
-/// The rows that belong to a page of purchases.
+/// The subjects, requests, refunds and grants of a page of purchases.
 struct PurchaseParts {
     subjects: Vec<entitlement::Model>,
     requests: Vec<purchase_request::Model>,

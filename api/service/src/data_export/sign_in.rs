@@ -1,4 +1,4 @@
-//! The ways in which the person signs in, without any secret.
+//! Exports the ways in which the person signs in, without any secret: the second factor, challenges, and identities.
 
 use jishu_entity::{oidc_identity, oidc_login, recovery_code, second_factor, sign_in_challenge};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};

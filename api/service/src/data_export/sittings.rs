@@ -1,4 +1,4 @@
-//! Test cards, sittings with their answers, and progress.
+//! Exports the test cards, the sittings with their answers, and the totals by topic.
 
 use std::collections::BTreeMap;
 
@@ -147,8 +147,8 @@ impl UserExport {
     }
 }
 
-/// Returns an answer as the learner gave it. Options are numbered as the sitting showed them, from 1: the author's order can
-/// reveal the key.
+/// Returns an answer as the learner gave it. Options are numbered from 1 in the order in which the sitting showed them.
+/// The author's order is not used, because it can reveal the key.
 fn given(row: &test_session::Model, paper: &Paper, answer: &test_answer::Model) -> Value {
     let question = paper.question(answer.slot);
     let options = question.map(|question| shown_options(row.seed, answer.slot, question, answer.chosen));

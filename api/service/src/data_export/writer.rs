@@ -6,14 +6,14 @@ use tokio::sync::mpsc;
 
 use crate::error::Fault;
 
-/// Size from which a piece is sent, in bytes.
+/// Minimum size of a piece in bytes: a piece is sent as soon as it has this size. The last piece may be smaller.
 const PIECE_BYTES: usize = 32 * 1024;
 
 /// The reason why an export ends early.
 pub(super) enum Stop {
-    /// The reader has left.
+    /// The reader of the pieces has left.
     ReaderLeft,
-    /// Rows cannot be read.
+    /// Rows of the export cannot be read.
     Failed(Fault),
 }
 
@@ -29,11 +29,11 @@ impl From<Fault> for Stop {
     }
 }
 
-/// Writes the fields of an object one after the other.
+/// Writes the fields of one JSON object in order, and sends the text in pieces.
 pub(super) struct Writer {
     pieces: mpsc::Sender<Result<String, Fault>>,
     piece: String,
-    /// Whether the next field or item is the first one.
+    /// Whether the next field or item is the first in its object or list, so that no comma comes before it.
     is_first: bool,
 }
 
@@ -42,7 +42,7 @@ impl Writer {
         Self { pieces, piece: "{".to_owned(), is_first: true }
     }
 
-    /// Writes a field.
+    /// Writes a field. Sends the piece if it is large enough, as [`item`](Self::item) does.
     pub(super) async fn field(&mut self, name: &str, value: &Value) -> Result<(), Stop> {
         self.name(name);
         self.piece.push_str(&value.to_string());
@@ -56,20 +56,20 @@ impl Writer {
         self.is_first = true;
     }
 
-    /// Writes an item of the list.
+    /// Writes an item of the list that was begun last.
     pub(super) async fn item(&mut self, value: &Value) -> Result<(), Stop> {
         self.separate();
         self.piece.push_str(&value.to_string());
         self.send_if_large().await
     }
 
-    /// Ends the list.
+    /// Ends the list that was begun last.
     pub(super) fn end_list(&mut self) {
         self.piece.push_str("\n]");
         self.is_first = false;
     }
 
-    /// Writes a whole list.
+    /// Writes a field that is a list, with all its items.
     pub(super) async fn list(
         &mut self,
         name: &str,
@@ -84,7 +84,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the object.
+    /// Ends the object, and sends the last piece.
     pub(super) async fn end(mut self) -> Result<(), Stop> {
         self.piece.push_str("\n}\n");
         self.send().await

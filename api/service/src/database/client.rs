@@ -1,20 +1,20 @@
-//! The connection of the client programs of database servers to the server of a URL.
+//! Translates the URL of a database into the environment and the arguments of the client programs of its server.
 
 use url::Url;
 
-/// The variables by which the client programs of a database server connect. Other users cannot read the variables,
-/// unlike arguments.
+/// The server and the database of a URL, as client programs take them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTarget {
     /// The name or the address of the server.
     pub host: String,
-    /// The port.
+    /// The port of the server.
     pub port: u16,
     /// The user; empty if the URL names none.
     pub user: String,
     /// The name of the database.
     pub database: String,
-    /// The arguments about TLS. Empty for PostgreSQL, whose clients read variables.
+    /// The arguments about TLS for the client of MariaDB. Empty for PostgreSQL, whose clients read environment
+    /// variables.
     pub tls: Vec<String>,
 }
 
@@ -26,23 +26,25 @@ pub enum ClientUrlError {
         "the URL of the database server cannot be read. Check it: it must look like postgres://USER@HOST/DATABASE"
     )]
     Unreadable,
-    /// The URL has a TLS parameter with which the client programs would connect in another way than jishu.
+    /// The URL has a TLS parameter that cannot be passed on. The client programs would connect in another way than
+    /// jishu.
     #[error(
-        "the URL of the database server has the TLS parameter `{0}`, which its client programs cannot be given with this \
-         value. Use one of sslmode, sslrootcert, sslcert and sslkey for PostgreSQL, or of ssl-mode, ssl-ca, ssl-cert and \
-         ssl-key for MariaDB"
+        "the URL of the database server has the TLS parameter `{0}`. Its name or its value cannot be passed on to the \
+         client programs of the server. Use one of sslmode, sslrootcert, sslcert and sslkey for PostgreSQL, or of \
+         ssl-mode, ssl-ca, ssl-cert and ssl-key for MariaDB"
     )]
     TlsParameter(String),
 }
 
-/// Variables of the environment, each a name and a value.
+/// Environment variables, each a name and a value. They can contain a password: other users of the machine cannot
+/// read the environment of a process, unlike its arguments.
 pub type ClientVariables = Vec<(&'static str, String)>;
 
-/// Returns the variables of the environment and the target with which the clients of PostgreSQL and MariaDB connect to a
-/// URL. The names of TLS parameters are those that the driver knows.
+/// Returns the environment variables and the target with which the client programs of PostgreSQL and MariaDB connect
+/// to a URL. Accepts the names of TLS parameters that the database driver accepts.
 ///
 /// # Errors
-/// Fails if the URL cannot be read, or has a TLS parameter that the clients cannot be given.
+/// Fails if the URL cannot be read, or has a TLS parameter that cannot be passed on to the client programs.
 pub fn client_environment(url: &str) -> Result<(ClientVariables, ClientTarget), ClientUrlError> {
     let url = Url::parse(&url.replacen("mariadb:", "mysql:", 1))
         .map_err(|_malformed| ClientUrlError::Unreadable)?;
@@ -91,7 +93,8 @@ pub fn client_environment(url: &str) -> Result<(ClientVariables, ClientTarget), 
     Ok((variables, target))
 }
 
-/// Returns the variable of PostgreSQL's clients for a TLS parameter. None if they have no such variable.
+/// Returns the environment variable of PostgreSQL's clients for a TLS parameter. None if there is no such variable,
+/// or it does not allow this value.
 fn postgres_tls(name: &str, value: &str) -> Option<(&'static str, String)> {
     match name {
         "sslmode" | "ssl-mode" => {
@@ -106,14 +109,16 @@ fn postgres_tls(name: &str, value: &str) -> Option<(&'static str, String)> {
     }
 }
 
-/// Returns the arguments of MariaDB's client for a TLS parameter. None if it has no such arguments.
+/// Returns the arguments of MariaDB's client for a TLS parameter. None if there are no such arguments, or they do not
+/// allow this value.
 fn mariadb_tls(name: &str, value: &str) -> Option<Vec<String>> {
     match name {
         "sslmode" | "ssl-mode" => {
             let arguments: &[&str] = match value.to_ascii_lowercase().as_str() {
                 "disabled" => &["--skip-ssl"],
                 "preferred" | "required" => &["--ssl", "--skip-ssl-verify-server-cert"],
-                // This client cannot check the issuer alone, so it checks the name of the server as well.
+                // MariaDB's client cannot check only the issuer of the certificate, so it checks the name of the
+                // server as well.
                 "verify_ca" | "verify_identity" => &["--ssl", "--ssl-verify-server-cert"],
                 _ => return None,
             };
@@ -126,7 +131,8 @@ fn mariadb_tls(name: &str, value: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Returns whether two URLs name the same database of the same server. The users, passwords and parameters may differ.
+/// Returns whether two URLs name the same database of the same server. The users, passwords and parameters may
+/// differ. Returns false if a URL cannot be read.
 #[must_use]
 pub fn is_same_database(one: &str, other: &str) -> bool {
     let named = |url: &str| {
@@ -140,11 +146,11 @@ pub fn is_same_database(one: &str, other: &str) -> bool {
     named(one).is_some_and(|one| named(other) == Some(one))
 }
 
-/// Returns a URL without its password, for messages.
+/// Returns a URL for messages, with `***` in place of its password.
 pub(super) fn without_password(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut parsed) if parsed.password().is_some() => {
-            // This fails only for URLs that cannot have a password.
+            // Setting the password fails only for a URL that cannot have one.
             let _ = parsed.set_password(Some("***"));
             parsed.to_string()
         }

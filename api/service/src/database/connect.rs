@@ -20,10 +20,11 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum time that a statement of a transaction waits for a lock. It is short, because the transaction holds a
 /// connection meanwhile. MariaDB and MySQL round it up to one second.
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-/// Time after which an idle connection for migrations is closed. A running migration never idles that long.
+/// Time after which an idle connection for migrations is closed. A running migration never leaves its connections
+/// idle for so long.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum time for the extra connection that finds out why the pool could not connect.
+/// Maximum time of the extra connection that finds out why the pool could not connect.
 const CONNECT_ERROR_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A reason why the database could not be opened.
@@ -35,7 +36,7 @@ pub enum ConnectError {
          for instance sqlite://jishu.db?mode=rwc"
     )]
     UnknownScheme(String),
-    /// The database did not respond.
+    /// The database did not respond, or it refused the connection.
     #[error("the database at {url} cannot be opened: {source}")]
     Unreachable {
         /// The URL without its password.
@@ -43,22 +44,23 @@ pub enum ConnectError {
         /// The error of the driver.
         source: DbErr,
     },
-    /// The file does not exist and could not be created.
+    /// The file of an SQLite database does not exist, and could not be created.
     #[error(
         "the database at {0} cannot be opened: there is no such file, no such folder, or no permission. `jishu serve` makes \
          a file where the URL ends with ?mode=rwc"
     )]
     NoFile(String),
-    /// The file must not be opened in its present state.
+    /// The file of an SQLite database must not be opened in its present state.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl Database {
-    /// Opens the database and checks that it answers.
+    /// Opens the database, and checks that it responds. Creates a missing SQLite file if the URL asks for it.
     ///
     /// # Errors
-    /// Fails if the URL names an unsupported database, or if the database does not respond.
+    /// Fails if the URL names an unsupported database, if an SQLite file must not be opened, or if the database does
+    /// not respond.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         if let Some(file) = sqlite_file(&options.url) {
             prepare_file(&file, options)?;
@@ -87,13 +89,14 @@ impl Database {
     }
 }
 
-/// Creates a missing file if the URL asks for that. Other users can never read the file.
+/// Refuses a file with the write-ahead log of another database beside it. Creates a missing file if the URL asks for
+/// it, so that other users can never read the file.
 fn prepare_file(file: &Path, options: &DatabaseOptions) -> Result<(), FileError> {
     refuse_foreign_log(file)?;
     if options.url.contains("mode=rwc")
         && let Err(error) = create_private(&real_file(file))
     {
-        // SQLite will fail in the same way and report the error.
+        // SQLite will fail to open the file for the same reason, and will report the error.
         tracing::debug!(%error, "the file of the database was not created");
     }
     Ok(())
@@ -107,7 +110,7 @@ fn is_missing_file(error: &DbErr) -> bool {
 }
 
 /// Finds out why the database is unreachable, with one connection outside the pool. The pool itself reports only a
-/// timeout.
+/// timeout. Returns None if the connection succeeds or takes too long, and for SQLite.
 async fn connect_error(url: &str) -> Option<sqlx::Error> {
     let connect = async {
         match url.split_once(':')?.0 {
@@ -134,10 +137,11 @@ fn server_options(
         .map_sqlx_postgres_opts(move |opts| {
             opts.options([
                 ("lock_timeout", format!("{}ms", lock.as_millis())),
-                // Plans each statement once. The parameters do not change the best plan, because statements find rows
-                // by their keys. Otherwise PostgreSQL would plan each save of answers, which has many parameters.
+                // With this, PostgreSQL plans each statement once. The parameters do not change the best plan,
+                // because statements find rows by their keys. Otherwise PostgreSQL would plan each save of answers
+                // again, which has many parameters.
                 ("plan_cache_mode", "force_generic_plan".to_owned()),
-                // The level of every transaction of this session, so that none has to set its own.
+                // The isolation level of every transaction of this session. So no transaction has to set it.
                 ("default_transaction_isolation", "read committed".to_owned()),
                 ("idle_in_transaction_session_timeout", format!("{}ms", statement.as_millis())),
             ])
@@ -159,8 +163,9 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let pool = open(connect, options).await?;
     let reader = open_reader(reader, options.readers(), options).await?;
     let migrator = if url.starts_with("mysql:") {
-        // MariaDB and MySQL commit each schema change, so a migration cannot change the limits for one transaction. It
-        // gets a pool without limits, with two connections: one holds the lock.
+        // MariaDB and MySQL commit each schema change, so a migration cannot change the time limits for one
+        // transaction. It gets a pool without time limits, with two connections: one of them holds the lock of the
+        // migration.
         let mut migrator = connect_options(&url, 2, options);
         migrator.connect_lazy(true).idle_timeout(MIGRATOR_IDLE_TIMEOUT).map_sqlx_mysql_pool_opts(|pool| {
             pool.after_connect(|connection, _| Box::pin(set_up_mysql(connection, None)))
@@ -183,11 +188,12 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     Ok(Database { reader, writer: pool, queue, probe, migrator, is_cluster, metrics, retry_for: statement })
 }
 
-/// Returns the statement that sets the timeouts of a session. Each server executes only the comments for its kind.
+/// Returns the statement that sets the timeouts of a session on MariaDB or MySQL. Each server executes only the
+/// comments for its kind.
 ///
-/// `lock_wait_timeout` limits the wait for locks of tables, and `innodb_lock_wait_timeout` for locks of rows.
-/// `idle_transaction_timeout` frees the locks of a jishu server that hangs in a transaction. MySQL has only
-/// `wait_timeout` for this.
+/// `lock_wait_timeout` limits the wait for locks of tables, and `innodb_lock_wait_timeout` the wait for locks of
+/// rows. `idle_transaction_timeout` frees the locks of a jishu server that hangs in a transaction. MySQL does not
+/// have it: there only `wait_timeout` ends an idle session, and this statement does not set it.
 fn mysql_timeouts(statement: Duration, lock: Duration) -> String {
     let lock = lock.as_secs().max(1);
     let (seconds, milliseconds) = (statement.as_secs_f64(), statement.as_millis());
@@ -202,20 +208,21 @@ fn mysql_timeouts(statement: Duration, lock: Duration) -> String {
 
 /// Prepares a session on MariaDB or MySQL.
 ///
-/// `limits` are the maximum times of a statement and of the wait for a lock. Only migrations have no limits.
+/// `limits` are the maximum time of a statement and the maximum wait for a lock. The sessions of migrations have no
+/// limits.
 ///
-/// On a node of a Galera cluster, each read and each transaction waits until the node has applied all that the cluster
-/// committed before. Otherwise a node that is behind could miss a purchase that another node has acknowledged. A
-/// stricter setting of the operator is kept.
+/// On a node of a Galera cluster, each read and each transaction waits until the node has applied all that the
+/// cluster committed before. Otherwise a node that is behind could miss a purchase that another node has
+/// acknowledged. A stricter setting of the operator is kept.
 ///
-/// A session with limits on a cluster is read-only outside of explicit read-write transactions.
+/// On a cluster, a session with limits is read-only outside of explicit read-write transactions.
 async fn set_up_mysql(
     connection: &mut MySqlConnection,
     limits: Option<(Duration, Duration)>,
 ) -> Result<(), sqlx::Error> {
     if let Some((statement, lock)) = limits {
         connection.execute(AssertSqlSafe(mysql_timeouts(statement, lock))).await?;
-        // The level of every transaction of this session. The default of MariaDB is REPEATABLE READ.
+        // The isolation level of every transaction of this session. The default of MariaDB is REPEATABLE READ.
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     }
     if is_galera(connection.fetch_optional(SHOW_WSREP_ON).await?.as_ref()) {

@@ -1,4 +1,4 @@
-//! SQL that differs between the three databases.
+//! SQL that differs between SQLite, PostgreSQL, and MariaDB with MySQL.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, SimpleExpr};
@@ -10,7 +10,8 @@ use sea_orm::{
 use jishu_entity::user::UserStatus;
 use jishu_entity::{CourseId, SubjectId, UserId, course, subject, user};
 
-/// Builds a statement from a text with `?` for each parameter. PostgreSQL needs `$1`, `$2` and so on instead.
+/// Builds a statement from a text with `?` for each parameter. PostgreSQL needs `$1`, `$2` and so on instead, so the
+/// text must not contain any other `?`.
 pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     match backend {
         DbBackend::Postgres => {
@@ -37,8 +38,8 @@ pub(crate) fn utc(backend: DbBackend, at: DateTime<Utc>) -> SimpleExpr {
     }
 }
 
-/// Returns the type to which sums are cast. They are `numeric` on PostgreSQL and `decimal` on MariaDB and MySQL, but the
-/// code reads whole numbers.
+/// Returns the type to which statements cast sums. Sums are `numeric` on PostgreSQL and `decimal` on MariaDB and
+/// MySQL, but the code reads whole numbers.
 pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::MySql => "SIGNED",
@@ -46,11 +47,11 @@ pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
     }
 }
 
-/// The first and the last second of MariaDB's type TIMESTAMP, since 1970.
+/// The first and the last second of MariaDB's type TIMESTAMP, in seconds since 1970.
 const TIMESTAMP_SECONDS: (i64, i64) = (1, 0x7fff_ffff);
 
-/// Returns the nearest time that a statement can compare with. MariaDB converts the times of a statement to its type
-/// TIMESTAMP, which ends in 2038. A comparison with a time in the year 2100 would find no row.
+/// Returns the time that is nearest to `time` and that a statement can compare with. MariaDB converts the times of a
+/// statement to its type TIMESTAMP, which ends in 2038. A comparison with a time in the year 2100 would find no row.
 pub(crate) fn comparable_time(backend: DbBackend, time: DateTime<Utc>) -> DateTime<Utc> {
     let (first, last) = TIMESTAMP_SECONDS;
     match (backend, DateTime::from_timestamp_secs(first), DateTime::from_timestamp_secs(last)) {
@@ -59,8 +60,8 @@ pub(crate) fn comparable_time(backend: DbBackend, time: DateTime<Utc>) -> DateTi
     }
 }
 
-/// Returns the value of the new row in this column, for the update on a conflict. MariaDB has no name for the new row;
-/// both MariaDB and MySQL accept `VALUES`.
+/// Returns an expression for the value that an `INSERT` has for this column. It is for the update of a row that
+/// exists already. MariaDB has no name for the new row; both MariaDB and MySQL accept `VALUES`.
 pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExpr {
     match backend {
         DbBackend::MySql => Expr::cust(format!("VALUES(`{}`)", column.as_str())),
@@ -87,8 +88,8 @@ pub(crate) async fn lock_user(
     Ok(found.filter(|(_, deleted_at)| deleted_at.is_none()).map(|(status, _)| status))
 }
 
-/// Locks the row of a subject until the transaction ends, so that all changes of its question bank and its papers run
-/// one after the other. Returns whether the subject exists. Like [`lock_user`], does not wait for the lock.
+/// Locks the row of a subject until the transaction ends, so that all changes of its question bank and of its papers
+/// run one after the other. Returns whether the subject exists. Like [`lock_user`], does not wait for the lock.
 pub(crate) async fn lock_subject(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
     let select =
         subject::Entity::find().select_only().column(subject::Column::Id).filter(subject::Column::Id.eq(id));
@@ -97,8 +98,8 @@ pub(crate) async fn lock_subject(connection: &impl ConnectionTrait, id: SubjectI
     Ok(found.is_some())
 }
 
-/// Locks the row of a course until the transaction ends. Returns whether the course exists. Like [`lock_user`], does not
-/// wait for the lock.
+/// Locks the row of a course until the transaction ends. Returns whether the course exists. Like [`lock_user`], does
+/// not wait for the lock.
 pub(crate) async fn lock_course(connection: &impl ConnectionTrait, id: CourseId) -> Result<bool, DbErr> {
     let select =
         course::Entity::find().select_only().column(course::Column::Id).filter(course::Column::Id.eq(id));
@@ -107,10 +108,10 @@ pub(crate) async fn lock_course(connection: &impl ConnectionTrait, id: CourseId)
     Ok(found.is_some())
 }
 
-/// Locks the rows of these subjects and of their courses, as the foreign keys of a purchase do later.
+/// Locks the rows of these subjects and of their courses in shared mode, as the foreign keys of a purchase do later.
 ///
 /// If another transaction changes such a row, a foreign key would wait for it and hold a connection meanwhile. This
-/// function fails at once with a conflict.
+/// function fails at once with a conflict instead. On SQLite it does nothing.
 pub(crate) async fn hold_subjects(
     connection: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = SubjectId>,
@@ -119,9 +120,9 @@ pub(crate) async fn hold_subjects(
     let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
     let lock = match backend {
         DbBackend::Postgres => "FOR KEY SHARE NOWAIT",
-        // MariaDB reads the first comment, and MySQL the second.
+        // MariaDB executes the first comment, and MySQL the second.
         DbBackend::MySql => "/*M! LOCK IN SHARE MODE NOWAIT */ /*!80001 FOR SHARE NOWAIT */",
-        // SQLite has one writer.
+        // SQLite has one writer at a time, so no lock is needed.
         _ => return Ok(()),
     };
     let parameters = vec!["?"; ids.len()].join(", ");
@@ -133,7 +134,8 @@ pub(crate) async fn hold_subjects(
     connection.query_all_raw(sql(backend, &text, ids)).await.map(drop)
 }
 
-/// Adds a lock as [`locked`] does. The query fails at once with a conflict if another transaction has the lock.
+/// Adds a lock to a query as [`locked`] does. The query fails at once with a conflict if another transaction has
+/// locked a row.
 fn locked_at_once<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Select<E> {
     match backend {
         DbBackend::Postgres => select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),
@@ -142,8 +144,8 @@ fn locked_at_once<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Sele
     }
 }
 
-/// Adds a lock on the rows that a query finds. On PostgreSQL the lock allows other transactions to insert rows that refer
-/// to them. SQLite needs no lock, because it has one writer.
+/// Adds a lock on the rows that a query finds. On PostgreSQL other transactions can still insert rows that refer to
+/// the locked rows. SQLite needs no lock, because it has one writer at a time.
 pub(crate) fn locked<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Select<E> {
     match backend {
         DbBackend::Postgres => select.lock(LockType::NoKeyUpdate),
@@ -152,12 +154,12 @@ pub(crate) fn locked<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> S
     }
 }
 
-/// Checks that a statement has updated one row.
+/// Fails unless a statement has updated exactly one row.
 pub(crate) fn updated_one(result: &UpdateResult) -> Result<(), DbErr> {
     if result.rows_affected == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
 }
 
-/// Returns the columns that a table has in the database.
+/// Returns the names of the columns that a table has in the database. Returns none if there is no such table.
 pub(crate) async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let text = match backend {

@@ -8,9 +8,10 @@ use crate::metrics::RetryCause;
 /// The kind of a [`DbErr`], which decides whether the transaction is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Another transaction was in conflict. The whole transaction can be retried.
+    /// The transaction was in conflict with another one. The whole transaction can be retried.
     Conflict,
-    /// The connection was lost. Before COMMIT nothing was written; at COMMIT the outcome is unknown.
+    /// The connection was lost or could not be made. Before COMMIT nothing was written; at COMMIT the outcome is
+    /// unknown.
     ConnectionLost,
     /// A retry would fail again.
     Permanent,
@@ -48,8 +49,8 @@ impl Failure {
                 // 1213 deadlock, 1205 lock wait timeout (on MariaDB NOWAIT too), 3572 NOWAIT on MySQL,
                 // 1020 record changed since last read, 1047 Galera node not ready.
                 1213 | 1205 | 3572 | 1020 | 1047 => Self::Conflict,
-                // 1053 server shutdown in progress, 1317 query killed, 1927 connection killed, 1040 too many connections,
-                // 1203 and 1226 too many connections of this user.
+                // 1053 server shutdown in progress, 1317 query killed, 1927 connection killed, 1040 too many
+                // connections, 1203 and 1226 too many connections of this user.
                 1053 | 1317 | 1927 | 1040 | 1203 | 1226 => Self::ConnectionLost,
                 _ => Self::Permanent,
             };
@@ -75,7 +76,8 @@ impl Failure {
 }
 
 impl RetryCause {
-    /// Returns why a failure leads to a retry. A permanent failure is retried only if a unique key refused a row.
+    /// Returns the cause of a retry after a failure. A permanent failure is retried only if a unique key refused a
+    /// row.
     pub(super) fn of(failure: Failure) -> Self {
         match failure {
             Failure::Conflict => Self::Conflict,
@@ -94,7 +96,8 @@ pub enum Unavailable {
     TooSlow,
     /// Another transaction held a lock for too long.
     Locked,
-    /// The database refuses connections, restarts, or closed the connection.
+    /// The database refuses connections, restarts, or closed the connection. Or it cannot read its disk, or has no
+    /// memory.
     Down,
     /// The database is read-only.
     ReadOnly,
@@ -103,7 +106,7 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
-    /// Finds the temporary reason of an error by its code. Returns None for other errors.
+    /// Finds the temporary reason of an error by its code. Returns None if the error has no temporary reason.
     #[must_use]
     pub fn of(error: &DbErr) -> Option<Self> {
         match error {
@@ -118,7 +121,7 @@ impl Unavailable {
         }
     }
 
-    /// Returns the reason of a failure that was retried without success.
+    /// Returns the temporary reason that a failure has if its retries did not succeed. None for a permanent failure.
     fn of_failure(failure: Failure) -> Option<Self> {
         match failure {
             Failure::Conflict => Some(Self::Locked),
@@ -127,7 +130,7 @@ impl Unavailable {
         }
     }
 
-    /// Finds the reasons that [`Failure`] does not distinguish, or classifies as permanent.
+    /// Finds the temporary reasons that [`Failure`] does not distinguish, or that it classifies as permanent.
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Option<Self> {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {
@@ -156,7 +159,7 @@ impl Unavailable {
                 _ => None,
             };
         }
-        // SQLite's extended codes have the primary one in their lowest byte.
+        // An extended code of SQLite has the primary code in its lowest byte.
         match code.parse::<u32>().ok()? & 0xff {
             // BUSY.
             5 => Some(Self::Locked),

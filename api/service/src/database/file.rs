@@ -1,5 +1,5 @@
-//! The file of an SQLite database: its path, its permissions, and the check that the write-ahead log beside it belongs
-//! to it.
+//! The file of an SQLite database: its path, its permissions, and the check that a write-ahead log beside it belongs
+//! to this file.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -12,18 +12,19 @@ use jishu_service_macros::service_call;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
-/// Positions of the bytes in the header that give the journal mode: 1 is a rollback journal, 2 a write-ahead log.
+/// Positions of the bytes in the header of an SQLite file that give its journal mode: 1 is a rollback journal, 2 a
+/// write-ahead log.
 const JOURNAL_MODE_BYTES: std::ops::RangeInclusive<usize> = 18..=19;
-/// The byte in the header for a rollback journal.
+/// The value of the bytes at [`JOURNAL_MODE_BYTES`] for a rollback journal.
 const ROLLBACK_MODE: u8 = 1;
 
-/// Maximum number of symbolic links in a row that are followed.
+/// Maximum number of symbolic links that are followed one after the other.
 const MAX_LINKS: usize = 40;
 
-/// A reason not to open a file in its present state.
+/// A reason not to open the file of an SQLite database in its present state.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// A write-ahead log is beside a file that it does not belong to.
+    /// A write-ahead log is beside a file to which it does not belong.
     #[error(
         "{log} is beside {file} but belongs to an older database: the file was copied or restored. Opening both \
          would damage the file. If {file} has the data that you want, move {log} and {shm} away. If not, put back \
@@ -43,7 +44,7 @@ pub enum FileError {
     Io(PathBuf, io::Error),
 }
 
-/// Returns the file that a URL names; None for a database server or a database in memory.
+/// Returns the file that the URL of an SQLite database names. None for a database server or a database in memory.
 #[must_use]
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
@@ -61,8 +62,8 @@ pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Follows symbolic links to the real file, even if that file does not exist. SQLite keeps its log beside the real file
-/// and not beside the link.
+/// Follows symbolic links to the real file, even if that file does not exist. SQLite makes its log beside the real
+/// file and not beside the link.
 #[must_use]
 pub fn real_file(file: &Path) -> PathBuf {
     let mut real = file.to_owned();
@@ -73,8 +74,8 @@ pub fn real_file(file: &Path) -> PathBuf {
     real
 }
 
-/// Creates an empty file that only its owner may read, whatever the umask. SQLite gives the same permissions to the files
-/// that it creates beside it. An existing file is not changed.
+/// Creates an empty file that only its owner may read and write, whatever the umask. SQLite gives the same
+/// permissions to the files that it creates beside it. Does not change an existing file.
 ///
 /// # Errors
 /// Returns the error of the file system.
@@ -90,7 +91,7 @@ pub fn create_private(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Sets the permissions of the owner again, because a umask may have removed them.
+/// Gives only the owner the right to read and write, because a umask may have removed it.
 fn make_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -99,14 +100,16 @@ fn make_private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a file with the write-ahead log of another database beside it. SQLite would write the pages of that log
-/// into this file.
+/// Refuses a file with the write-ahead log of another database beside it, because SQLite would write the pages of
+/// that log into this file. A log with data is foreign if the header of the file says that the file uses a rollback
+/// journal. Also refuses a log with data whose file is missing or empty.
 ///
 /// # Errors
 /// See [`FileError`].
 pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
     let file = &real_file(file);
-    // Reads the size of the log first: if the log has data, the header was written before it.
+    // If the log has data, the header of the file was written before. So the header is read after the size of the
+    // log.
     let log = fs::metadata(beside(file, "-wal")).map_or(0, |metadata| metadata.len());
     if log == 0 {
         return Ok(());
@@ -121,7 +124,7 @@ pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Reads the first bytes of a database; None if the file is missing or empty.
+/// Reads the first 100 bytes of a database file. Returns None if the file is missing or shorter.
 fn header(file: &Path) -> io::Result<Option<[u8; 100]>> {
     let mut header = [0; 100];
     let read = File::open(file).and_then(|mut file| file.read_exact(&mut header));
@@ -134,23 +137,23 @@ fn header(file: &Path) -> io::Result<Option<[u8; 100]>> {
     }
 }
 
-/// The access to a file.
+/// The access to the file of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Reading and writing, while other processes may use the file.
+    /// Reading and writing. Other processes may use the file.
     Shared,
-    /// Reading only, while no other process writes the file.
+    /// Reading only. No other process may write to the file.
     ReadOnly,
 }
 
-/// Opens a file with one connection that keeps its journal mode.
+/// Opens an existing SQLite file with one connection, which does not change the journal mode of the file.
 ///
 /// # Errors
 /// Returns the database's error.
 #[service_call]
 pub async fn open_file(file: &Path, access: Access) -> Result<DatabaseConnection, DbErr> {
     let file = real_file(file);
-    // A database with a log is two files, so it cannot be opened as one immutable file.
+    // A database with a write-ahead log is two files, so it cannot be opened as one immutable file.
     let has_log = fs::metadata(beside(&file, "-wal")).is_ok_and(|log| log.len() > 0);
     let mut connect = ConnectOptions::new("sqlite://");
     connect

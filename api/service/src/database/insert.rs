@@ -1,6 +1,6 @@
 //! A statement for PostgreSQL that inserts rows into several tables.
 //!
-//! Each parameter is written together with its value, so that a value cannot get into the column of another one.
+//! Each parameter is written together with its value, so that a value cannot get into the column of another value.
 
 use std::fmt::Write;
 
@@ -17,7 +17,7 @@ pub(crate) enum Cell {
     Sql(&'static str),
 }
 
-/// A statement that is put together from parts.
+/// A statement for PostgreSQL that is put together from parts.
 #[derive(Debug, Default)]
 pub(crate) struct InsertStatement {
     text: String,
@@ -31,14 +31,14 @@ impl InsertStatement {
         self
     }
 
-    /// Appends the next parameter.
+    /// Appends a parameter with this value.
     fn parameter(&mut self, value: Value) {
         self.values.push(value);
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _infallible = write!(self.text, "${}", self.values.len());
     }
 
-    /// Appends `INSERT INTO … (…) SELECT …`, with a column for each cell. The caller may append a `FROM`.
+    /// Appends `INSERT INTO … (…) SELECT …`, with one column for each cell. The caller may append a `FROM` after it.
     pub(crate) fn insert<E: EntityTrait>(
         mut self,
         cells: impl IntoIterator<Item = (E::Column, Cell)>,
@@ -80,7 +80,7 @@ impl InsertStatement {
     }
 }
 
-/// Returns the columns of a row that are set, each with its value.
+/// Returns the columns of a row that have a value, each with this value.
 pub(crate) fn cells<A: ActiveModelTrait>(
     mut row: A,
 ) -> impl Iterator<Item = (<A::Entity as EntityTrait>::Column, Cell)> {
@@ -90,7 +90,7 @@ pub(crate) fn cells<A: ActiveModelTrait>(
     })
 }
 
-/// Returns values as one array.
+/// Returns values of this kind as one array.
 pub(crate) fn array(kind: ArrayType, values: impl IntoIterator<Item = Value>) -> Value {
     Value::Array(kind, Some(Box::new(values.into_iter().collect())))
 }

@@ -7,10 +7,10 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
 
 use super::sql;
 
-/// The subjects whose rows a transaction holds.
+/// The subjects whose rows a transaction locks in shared mode.
 #[derive(Clone, Debug)]
 pub(crate) enum HeldSubjects {
-    /// These subjects.
+    /// The subjects with these ids.
     Chosen(Vec<SubjectId>),
     /// All subjects of this course.
     OfCourse(CourseId),
@@ -21,16 +21,17 @@ pub(crate) enum HeldSubjects {
 pub(crate) struct LockedUser {
     /// The status of the user.
     pub(crate) status: UserStatus,
-    /// The number of subjects whose rows are held.
+    /// The number of subjects whose rows are locked in shared mode.
     pub(crate) held: i64,
 }
 
-/// Returns the condition that a subject belongs to a course, as SQL, with its parameters. `subjects` is the alias of the
-/// table.
+/// Returns the SQL condition that a subject belongs to a course, with the parameters of the condition. `subjects` is
+/// the alias of the table in the statement.
 ///
-/// PostgreSQL plans the statement for any course. It expects that `course_id = ?` finds as many subjects as an average course
-/// has, and reads the whole table if a large course makes the average large. It expects few rows of BETWEEN, so it uses the
-/// index. MariaDB plans each execution. It reads, and locks, only the rows of the course if it gets an equality.
+/// PostgreSQL makes one plan of the statement for every course. It expects that `course_id = ?` finds as many
+/// subjects as an average course has. One large course raises this average, and then PostgreSQL reads the whole
+/// table. It expects that BETWEEN finds few rows, so it uses the index. MariaDB plans each execution. With `=` it
+/// reads and locks only the rows of the course.
 pub(crate) fn subjects_of_course(
     backend: DbBackend,
     subjects: &str,
@@ -42,11 +43,11 @@ pub(crate) fn subjects_of_course(
     }
 }
 
-/// Locks the row of a user as [`super::lock_user`] does, and holds the rows of subjects as [`super::hold_subjects`] does,
-/// in one round trip. Returns None if there is no such user, or the account was deleted.
+/// Locks the row of a user as [`super::lock_user`] does, and the rows of subjects as [`super::hold_subjects`] does,
+/// in one round trip. Returns None if there is no such user, or if the account was deleted.
 ///
-/// The rows that the transaction reads after the lock must be read by another statement. In this one, the database could
-/// read the state from before the lock.
+/// The transaction must read other rows in another statement after this one. In this statement the database could
+/// read their state from before the lock.
 pub(crate) async fn lock_user_and_subjects(
     connection: &impl ConnectionTrait,
     user: UserId,
@@ -55,11 +56,11 @@ pub(crate) async fn lock_user_and_subjects(
     let backend = connection.get_database_backend();
     let (lock, share) = match backend {
         DbBackend::Postgres => ("FOR NO KEY UPDATE NOWAIT", "FOR KEY SHARE NOWAIT"),
-        // MariaDB reads the first comment, and MySQL the second.
+        // MariaDB executes the first comment, and MySQL the second.
         DbBackend::MySql => {
             ("FOR UPDATE NOWAIT", "/*M! LOCK IN SHARE MODE NOWAIT */ /*!80001 FOR SHARE NOWAIT */")
         }
-        // SQLite has one writer.
+        // SQLite has one writer at a time, so no lock is needed.
         _ => ("", ""),
     };
     let (condition, mut values) = match subjects {
@@ -70,8 +71,8 @@ pub(crate) async fn lock_user_and_subjects(
         HeldSubjects::OfCourse(id) => subjects_of_course(backend, "s", *id),
     };
     values.push(user.into());
-    // No index has `max_attempts`. If an index had all columns, MariaDB would lock its entries and not the rows, and
-    // transactions that lock the rows would not notice.
+    // No index has `max_attempts`. If an index had all columns of the query, MariaDB would lock entries of the index
+    // and not the rows. Then transactions that lock the rows would not be in conflict with this one.
     let text = format!(
         "SELECT status, deleted_at, (SELECT COUNT(max_attempts) FROM (SELECT s.max_attempts FROM subjects s \
          JOIN courses c ON c.id = s.course_id WHERE {condition} ORDER BY s.id {share}) held) FROM users WHERE id = ? {lock}"

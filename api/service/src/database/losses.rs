@@ -1,4 +1,4 @@
-//! Finds the data that would be lost by reverting migrations.
+//! Finds the data that a revert of migrations would delete.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statem
 
 use super::{Database, MigrateError};
 
-/// The data that is lost when the latest migrations are reverted.
+/// The data that a revert of the latest migrations would delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// The migrations that would be reverted, the latest first.
@@ -22,8 +22,8 @@ pub struct Losses {
 type Shape = BTreeMap<String, Vec<String>>;
 
 impl Database {
-    /// Finds the data that would be lost by reverting this many migrations. Changes nothing: it applies the migrations to
-    /// two empty databases in memory, and compares their tables and columns.
+    /// Finds the data that a revert of this many migrations would delete. Does not change the database. Applies the
+    /// migrations to two empty databases in memory, and compares their tables and columns.
     ///
     /// # Errors
     /// Returns an error if a newer version has migrated the database, or if the database fails.
@@ -55,7 +55,8 @@ impl Database {
         Ok(losses)
     }
 
-    /// Counts rows or values. The names come from our migrations.
+    /// Counts the rows of a table if `what` is `*`, or the values of the column `what` that are not null. The names
+    /// come from the migrations of jishu, so they are safe in a statement.
     async fn count(&self, table: &str, what: &str) -> Result<i64, DbErr> {
         let text = format!("SELECT COUNT({what}) FROM {table}");
         let row = self.reader.query_one_raw(Statement::from_string(self.backend(), text)).await?;
@@ -63,12 +64,12 @@ impl Database {
     }
 }
 
-/// Returns the tables and columns after this many migrations.
+/// Returns the tables and columns that a new database has after this many migrations.
 async fn shape_after(migrations: u32) -> Result<Shape, DbErr> {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1).sqlx_logging_level(log::LevelFilter::Debug);
     let scratch = sea_orm::Database::connect(options).await?;
-    // With 0, the migrator would apply all migrations.
+    // With 0, the migrator would apply all migrations, so it is not called.
     if migrations > 0 {
         Migrator::up(&scratch, Some(migrations)).await?;
     }

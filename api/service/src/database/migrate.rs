@@ -1,4 +1,4 @@
-//! Applies and reverts migrations. Several nodes may start at once: one of them migrates, and the others wait.
+//! Applies and reverts migrations. If several nodes start at once, one of them migrates, and the other nodes wait.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::{Database, Failure, columns_of, sql};
 
 /// The id of the advisory lock on PostgreSQL: "jishu" in ASCII.
 const ADVISORY_LOCK_ID: i64 = 0x6a_69_73_68_75;
-/// The SQL expression for the name of the lock on MariaDB and MySQL. It includes the name of the schema.
+/// The SQL expression for the name of the lock of migrations on MariaDB and MySQL. The name includes the database.
 const NAMED_LOCK_EXPRESSION: &str = "CONCAT('jishu.migrate.', DATABASE())";
-/// Maximum time that a node waits for that lock, in seconds.
+/// Maximum time in seconds that a node waits for the lock of migrations on MariaDB and MySQL.
 const LOCK_WAIT_SECONDS: u32 = 600;
-/// Maximum number of times that a node of a Galera cluster starts to migrate, after conflicts with other nodes.
+/// Maximum number of times that a node of a Galera cluster starts to migrate after conflicts with other nodes.
 const MAX_ROUNDS: u32 = 20;
 
 /// A migration and whether it is applied.
@@ -26,7 +26,7 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
-/// An error that left the schema unchanged.
+/// An error of migrations. With [`MigrateError::Newer`] and [`MigrateError::OldSystem`] nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// The database has migrations that this version does not know.
@@ -38,9 +38,9 @@ pub enum MigrateError {
     /// The database has tables that were not made by migrations of jishu.
     #[error(
         "this database has the table `{table}`, and no migration of jishu was applied to it: it is a database of the old \
-         system, or of another program. Nothing was changed. Give jishu a new database with --database-url. To fill that one \
-         from the old system, run `jishu adopt --from OLD_URL --database-url NEW_URL`. `jishu check` and `jishu repair` work \
-         on the old one", table = .0
+         system, or of another program. Nothing was changed. Give jishu a new database with --database-url. To fill the new \
+         database from the old system, run `jishu adopt --from OLD_URL --database-url NEW_URL`. `jishu check` and \
+         `jishu repair` work on the database of the old system", table = .0
     )]
     OldSystem(&'static str),
     /// The database returned an error.
@@ -57,27 +57,29 @@ enum Direction {
 }
 
 impl Database {
-    /// Applies all pending migrations. Does nothing if another node has just applied them.
+    /// Applies all pending migrations. Does nothing if they are applied already, for example by another node.
     ///
     /// # Errors
-    /// Returns the database's error. On SQLite and PostgreSQL nothing is changed then. MariaDB and MySQL commit each
-    /// schema change separately, and the next call continues from there.
+    /// Refuses a database of a newer version or of the old system. Otherwise returns the database's error. Then
+    /// SQLite and PostgreSQL have changed nothing. MariaDB and MySQL commit each schema change separately, and the
+    /// next call continues after the last committed one.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
         self.refuse_newer().await?;
         self.refuse_old_system().await?;
         let unknown = self.unknown_migrations().await?;
         if !unknown.is_empty() {
             let is_complete = self.migrations().await?.iter().all(|migration| migration.applied);
-            // The migrator itself refuses every database with a migration that it does not know.
+            // The migrator refuses every database with a migration that it does not know, so it is not called here.
             return if is_complete { Ok(()) } else { Err(MigrateError::Newer(unknown)) };
         }
         Ok(self.migrate(Direction::Up).await?)
     }
 
-    /// Reverts the latest migrations.
+    /// Reverts the latest migrations: as many as `steps` says.
     ///
     /// # Errors
-    /// Fails as [`Database::migrate_up`] does.
+    /// Refuses a database with a migration that this version does not know. Otherwise returns the database's error,
+    /// as [`Database::migrate_up`] does.
     pub async fn migrate_down(&self, steps: u32) -> Result<(), MigrateError> {
         self.refuse_unknown().await?;
         Ok(self.migrate(Direction::Down(steps)).await?)
@@ -97,7 +99,7 @@ impl Database {
                 run(direction, &transaction).await?;
                 transaction.commit().await
             }
-            // A write transaction is a lock on the whole SQLite database. Other processes wait for it.
+            // A write transaction locks the whole SQLite database. Other processes wait for it.
             _ => {
                 let transaction = self.begin().await?;
                 run(direction, &transaction).await?;
@@ -106,7 +108,8 @@ impl Database {
         }
     }
 
-    /// Migrates on MariaDB or MySQL. They commit each schema change separately, so a second connection holds the lock.
+    /// Migrates on MariaDB or MySQL. Both commit each schema change separately, so a second connection has the lock
+    /// of migrations.
     async fn migrate_under_named_lock(&self, direction: Direction) -> Result<(), DbErr> {
         let holder = self.migrator.begin().await?;
         let take = Statement::from_string(
@@ -119,7 +122,7 @@ impl Database {
         };
         if taken != Some(1) {
             return Err(DbErr::Migration(format!(
-                "another node has been migrating for {LOCK_WAIT_SECONDS} s"
+                "another node has been migrating for {LOCK_WAIT_SECONDS} s. Start this node again later"
             )));
         }
         let result = match direction {
@@ -130,8 +133,9 @@ impl Database {
         result
     }
 
-    /// Applies the migrations while nodes on other servers of a Galera cluster may do the same. The lock holds only on one
-    /// server. Each node skips the migrations that another has applied, and starts again after a conflict.
+    /// Applies the migrations while nodes on other servers of a Galera cluster may do the same, because the lock of
+    /// migrations works on one server only. Each node skips the migrations that another node has applied, and starts
+    /// again after a conflict.
     async fn migrate_up_on_cluster(&self) -> Result<(), DbErr> {
         let mut round = 1;
         loop {
@@ -159,7 +163,7 @@ impl Database {
         Ok(Migrator::migrations().into_iter().map(state).collect())
     }
 
-    /// Finds the applied migrations that this version does not know, in order. Writes nothing.
+    /// Finds the applied migrations that this version does not know, ordered by name. Writes nothing.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -167,8 +171,9 @@ impl Database {
         Ok(unknown_among(applied_migrations(self.reader.pool()).await?))
     }
 
-    /// Refuses a database that a newer version has migrated, because this version could write rows that do not fit it.
-    /// Accepts migrations that only add: nodes of this version and of the next one then work side by side.
+    /// Refuses a database that a newer version has migrated, because this version could write rows that do not fit
+    /// it. Accepts unknown migrations that only add to the schema: nodes of this version and of the next version can
+    /// then run at the same time.
     ///
     /// # Errors
     /// Fails if the database is newer. Otherwise returns the database's error.
@@ -178,7 +183,8 @@ impl Database {
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
     }
 
-    /// Refuses a database with any migration that this version does not know. It cannot revert migrations below such a one.
+    /// Refuses a database with any migration that this version does not know. This version cannot revert the
+    /// migrations that were applied before an unknown one.
     ///
     /// # Errors
     /// Fails if the database is newer. Otherwise returns the database's error.
@@ -187,7 +193,8 @@ impl Database {
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
     }
 
-    /// Refuses a database that has tables with names of jishu but was never migrated by jishu.
+    /// Refuses a database that was never migrated by jishu, but has a table of the old system or a table with a name
+    /// that jishu uses too.
     ///
     /// # Errors
     /// Fails for such a database. Otherwise returns the database's error.
@@ -197,7 +204,7 @@ impl Database {
         }
         let schema = sea_orm_migration::SchemaManager::new(self.reader.pool());
         for table in OLD_SYSTEM_TABLES.into_iter().chain(SHARED_TABLES) {
-            // An interrupted first migration on MariaDB leaves this table without a record of the migration.
+            // If the first migration is interrupted on MariaDB, this table exists although no migration is recorded.
             if table == "users" && self.backend() == DbBackend::MySql {
                 continue;
             }
@@ -216,7 +223,7 @@ const OLD_SYSTEM_TABLES: [&str; 3] = ["exam_category", "exam_category_purchase",
 /// Tables that both the old system and jishu have.
 const SHARED_TABLES: [&str; 5] = ["mock_test_attempts", "purchases", "subjects", "courses", "users"];
 
-/// Returns the names of the applied migrations.
+/// Returns the names of the applied migrations. Returns none if no migration was ever applied.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -230,7 +237,7 @@ pub async fn applied_migrations(connection: &impl ConnectionTrait) -> Result<Vec
     connection.query_all_raw(select).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
-/// Finds the migrations that this version does not know, in order.
+/// Returns those of the applied migrations that this version does not know, ordered by name.
 #[must_use]
 pub fn unknown_among(mut applied: Vec<String>) -> Vec<String> {
     let known = Migrator::migrations();
@@ -239,7 +246,7 @@ pub fn unknown_among(mut applied: Vec<String>) -> Vec<String> {
     applied
 }
 
-/// Runs the migrations in a transaction.
+/// Applies or reverts the migrations in a transaction.
 async fn run(direction: Direction, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     match direction {
         Direction::Up => Migrator::up(transaction, None).await,
@@ -247,7 +254,8 @@ async fn run(direction: Direction, transaction: &DatabaseTransaction) -> Result<
     }
 }
 
-/// Releases the lock explicitly. It belongs to the connection, which returns to the pool.
+/// Releases the lock of migrations explicitly. It belongs to the connection, which returns to the pool and would keep
+/// it.
 async fn release(holder: DatabaseTransaction) -> Result<(), DbErr> {
     let release =
         Statement::from_string(DbBackend::MySql, format!("SELECT RELEASE_LOCK({NAMED_LOCK_EXPRESSION})"));

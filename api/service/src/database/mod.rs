@@ -1,5 +1,5 @@
-//! The connection to the database: pools, transactions that are retried as a whole, and the differences between the
-//! three databases.
+//! The connection to the database: pools, transactions that are retried as a whole, and the differences between
+//! SQLite, PostgreSQL, and MariaDB with MySQL.
 
 mod client;
 mod connect;
@@ -64,9 +64,9 @@ use queue::WriteQueue;
 
 /// The database of the services, with one pool for reading and one for writing.
 ///
-/// Readers and writers cannot take each other's connections. On PostgreSQL, MariaDB and MySQL each pool has half of the
-/// connections. On SQLite there is one writer connection, and a pool of read-only ones. So writers wait here in order,
-/// and not in the busy loop of SQLite.
+/// Readers and writers cannot take each other's connections. On PostgreSQL, MariaDB and MySQL each pool has half of
+/// the connections. On SQLite there is one connection for writing, and a pool of read-only ones. So writers wait in
+/// the queue of this type, and not in the busy loop of SQLite.
 #[derive(Clone, Debug)]
 pub struct Database {
     reader: Reader,
@@ -79,27 +79,28 @@ pub struct Database {
     migrator: DatabaseConnection,
     /// Whether the server is a node of a Galera cluster. Each node has its own locks.
     is_cluster: bool,
-    /// Counts what happens here.
+    /// The metrics of this node. They count statements, transactions and connections.
     metrics: Metrics,
-    /// Conflicts are retried until this much time has passed since the first attempt.
+    /// The time after the first attempt within which failed transactions are retried.
     retry_for: Duration,
 }
 
 impl Database {
-    /// Returns the handle for queries outside a transaction.
+    /// Returns the reader, which runs queries outside a transaction.
     #[must_use]
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
-    /// Returns the connection for migrations. Everything else writes in [`Database::write`] or
-    /// [`Database::write_for`].
+    /// Returns the pool for writing. Operations use [`Database::write`] or [`Database::write_for`] instead. Only
+    /// tools such as the adoption write to this pool directly.
     #[must_use]
     pub fn writer(&self) -> &DatabaseConnection {
         &self.writer
     }
 
-    /// Checks within two seconds whether the database answers and takes writes, and whether it is a replica that is behind.
+    /// Checks within two seconds whether the database responds and takes writes, and whether it is a replica that is
+    /// behind.
     pub async fn readiness(&self) -> Readiness {
         self.probe.check().await
     }
@@ -110,8 +111,8 @@ impl Database {
         self.writer.get_database_backend()
     }
 
-    /// Returns whether the server is a node of a Galera cluster. A lock on a row that is only read is unknown to the
-    /// other nodes. If two transactions on different nodes write one row, the later one must be retried.
+    /// Returns whether the server is a node of a Galera cluster. Other nodes do not notice a lock on a row that a
+    /// transaction only reads. If two transactions on different nodes write one row, the later one must be retried.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
         self.is_cluster
@@ -123,20 +124,21 @@ impl Database {
         &self.metrics
     }
 
-    /// Returns the maximum time for which a write is retried after conflicts.
+    /// Returns the maximum time for which a failed transaction is retried.
     #[must_use]
     pub(crate) fn retry_for(&self) -> Duration {
         self.retry_for
     }
 
-    /// Returns the same database, but retries conflicts only for this long. It is for work that can be done later.
+    /// Returns the same database, but retries failed transactions only for this long. Use it for work that can be
+    /// done later.
     #[must_use]
     pub(crate) fn retrying_for(&self, retry_for: Duration) -> Self {
         Self { retry_for, ..self.clone() }
     }
 
-    /// Closes all connections. On SQLite the writer is closed last, because only it can write the write-ahead log back
-    /// into the file.
+    /// Closes all connections. On SQLite the connection for writing is closed last, because only it can write the
+    /// write-ahead log back into the file.
     ///
     /// # Errors
     /// Fails if a pool cannot be closed.
@@ -153,8 +155,8 @@ impl Database {
     }
 }
 
-/// Writes SQLite's write-ahead log back into the file. If another process still reads, the log is not emptied, but no
-/// data is lost.
+/// Writes the write-ahead log of SQLite back into the file. If another process still reads, the log is not emptied,
+/// but no data is lost. Logs an error instead of returning it.
 async fn write_back(writer: &DatabaseConnection) {
     let text = "PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)";
     if let Err(error) = writer.execute_unprepared(text).await {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::metrics::Metrics;
 
-/// Default for the maximum time of a statement. Migrations have no such limit.
+/// Default and upper limit of the maximum time of a statement. Migrations have no such limit.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Default for the number of connections to a database server.
 const SERVER_CONNECTIONS: u32 = 16;
-/// Number of writer connections that transactions leave free, so that answers can be saved.
+/// Number of connections for writing that transactions leave free, so that answers can be saved.
 const CONNECTIONS_FOR_SAVING: usize = 2;
 
 /// A function that gets the text of each statement after it has run.
@@ -23,18 +23,18 @@ pub struct DatabaseOptions {
     /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
     /// reading. With None it is 16 for a server, and for SQLite it depends on the processor cores.
     pub max_connections: Option<u32>,
-    /// Maximum time that a request waits for a connection, and before that in the queue of writers.
+    /// Maximum time that a request waits for a connection, and before that in each queue of the writers.
     pub acquire_timeout: Duration,
-    /// Maximum time of a statement on a database server (SQLite has no such limit), and maximum time for which conflicts
-    /// are retried. It must be shorter than the timeout of a request, so that a request that is given up frees its
-    /// connection.
+    /// Maximum time of a statement on a database server (SQLite has no such limit). Also the time within which failed
+    /// transactions are retried. It must be shorter than the timeout of a request. Then a request that is given up
+    /// soon frees its connection.
     pub statement_timeout: Duration,
     /// Whether an SQLite file keeps its journal mode, because the caller only reads. The URL decides whether a missing
     /// file is created.
     pub keeps_journal_mode: bool,
-    /// Gets each statement, if set.
+    /// The function that gets the text of each statement. None if nobody needs the statements.
     pub observer: Option<StatementObserver>,
-    /// Counts statements, transactions and connections, unless it is off.
+    /// The metrics that count statements, transactions and connections. They may be switched off.
     pub metrics: Metrics,
 }
 
@@ -53,7 +53,7 @@ impl DatabaseOptions {
         }
     }
 
-    /// Limits statements to half of the timeout of a request, and to at most 15 s.
+    /// Sets the maximum time of a statement to half of the timeout of a request, but at most to 15 s.
     #[must_use]
     pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
         Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
@@ -63,19 +63,19 @@ impl DatabaseOptions {
         self.max_connections.unwrap_or(SERVER_CONNECTIONS)
     }
 
-    /// Returns the number of connections to a server that only read.
+    /// Returns the number of connections to a database server in the pool for reading.
     pub(super) fn readers(&self) -> u32 {
         let connections = self.server_connections();
         (connections - connections / 2).max(1)
     }
 
-    /// Returns the number of connections to a server that write.
+    /// Returns the number of connections to a database server in the pool for writing.
     pub(super) fn writers(&self) -> u32 {
         (self.server_connections() / 2).max(1)
     }
 
-    /// Returns the number of transactions that may run at once. The other writer connections stay free for batches of
-    /// answers, which are saved outside transactions.
+    /// Returns the number of transactions that may run at once. The other connections for writing stay free for
+    /// batches of answers, which are saved outside transactions.
     pub(super) fn transactions(&self) -> usize {
         (self.writers() as usize).saturating_sub(CONNECTIONS_FOR_SAVING).max(1)
     }

@@ -8,14 +8,15 @@ use super::Reader;
 use super::observe::observe_statements;
 use super::options::DatabaseOptions;
 
-/// Returns the options that all pools have.
+/// Returns the options that all pools have in common.
 pub(super) fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
     let mut connect = ConnectOptions::new(url);
     connect
         .max_connections(max_connections)
         .acquire_timeout(options.acquire_timeout)
         .connect_timeout(options.acquire_timeout)
-        // A ping at every use would cost each request a round trip. A connection that was just used is alive.
+        // A ping at every use would cost each request a round trip. So only a connection that was idle for 5 s is
+        // checked.
         .test_before_acquire_if_idle_for(Duration::from_secs(5))
         .set_application_name("jishu")
         .sqlx_logging_level(log::LevelFilter::Debug)
@@ -24,7 +25,7 @@ pub(super) fn connect_options(url: &str, max_connections: u32, options: &Databas
     connect
 }
 
-/// Opens a pool, and observes its statements.
+/// Opens a pool. Its statements are reported to the observer, the metrics and the traces.
 pub(super) async fn open(
     connect: ConnectOptions,
     options: &DatabaseOptions,
@@ -34,7 +35,7 @@ pub(super) async fn open(
     Ok(connection)
 }
 
-/// Opens the pool of the reader, with this many connections.
+/// Opens a reader with a pool of this many connections.
 pub(super) async fn open_reader(
     connect: ConnectOptions,
     connections: u32,

@@ -1,4 +1,4 @@
-//! Checks whether the database answers and takes writes, and whether it is a replica that is behind.
+//! Checks whether the database responds and takes writes, and whether it is a replica that is behind.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,37 +9,37 @@ use tokio::time::{timeout, timeout_at};
 use super::replication::Replication;
 use super::{Replica, Unavailable};
 
-/// Maximum time that the database may take to answer a check. Orchestrators commonly wait two seconds.
+/// Maximum time that the database may take to respond to a check. Orchestrators commonly wait two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Time for which the database counts as refusing writes after it refused one, unless a later write succeeds.
+/// Time for which the database counts as refusing writes after it refused a write, unless a later write succeeds.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(30);
 
-/// A write that changes nothing, on a table that always exists. A read-only server still refuses it.
+/// A write that changes nothing, on a table that every migrated database has. A read-only server still refuses it.
 const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
-/// The same for MariaDB and MySQL. It is rolled back, so that the binary log does not record each check.
+/// The same write for MariaDB and MySQL. It is rolled back, so that the binary log does not record each check.
 const WRITE_NOTHING_AND_ROLL_BACK: &str =
     "START TRANSACTION; DELETE FROM seaql_migrations WHERE version = ''; ROLLBACK";
 
 /// The result of a check whether the server can work with this database.
 #[derive(Clone, Debug)]
 pub enum Readiness {
-    /// The database answers and takes writes.
+    /// The database responds and takes writes.
     Ready,
-    /// The database answers, but refuses writes.
+    /// The database responds, but refuses writes.
     TakesNoWrites(WriteRefusal),
-    /// The database copies another one, and is read-only.
+    /// The database is a replica of another database server, and is read-only.
     ReadOnlyReplica(Replica),
-    /// The database takes writes, but copies another one and is far behind it. It may be the active one of two servers that
-    /// copy each other, so it stays in use.
+    /// The database takes writes, but is also a replica that is far behind its primary. It may be the active one of
+    /// two servers that copy each other, so it stays in use.
     LateReplica(Replica),
-    /// The database did not answer in time.
+    /// The database did not respond in time.
     NoResponse,
     /// The database could not be reached.
     Unreachable(DbErr),
 }
 
-/// Why the database refuses writes.
+/// The reason why the database refuses writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteRefusal {
     /// The database is read-only.
@@ -58,27 +58,28 @@ impl WriteRefusal {
     }
 }
 
-/// Checks the database through its own connection, because a busy pool does not mean a dead database.
+/// Checks the database through a connection of its own, because a busy pool does not mean a dead database.
 #[derive(Debug)]
 pub(super) struct Probe {
     connection: Mutex<DatabaseConnection>,
-    /// The options to connect again after a check without an answer. None for a database in memory.
+    /// The options with which it connects again after a check without a response. None for a database in memory.
     options: Option<ConnectOptions>,
     is_sqlite: bool,
-    /// When and why the database last refused a write, if a check does not find the reason. None if a later write succeeded.
+    /// When and why the database last refused a write. Recorded only for reasons that a check cannot find out. None
+    /// if a later write succeeded.
     refusal: Mutex<Option<(Instant, WriteRefusal)>>,
     replication: Replication,
 }
 
 impl Probe {
-    /// Prepares a connection, which is opened at its first use.
+    /// Makes a probe with a connection that is opened at its first use.
     pub(super) async fn new(mut options: ConnectOptions) -> Result<Self, DbErr> {
         options.connect_lazy(true).acquire_timeout(RESPONSE_TIMEOUT).connect_timeout(RESPONSE_TIMEOUT);
         let connection = sea_orm::Database::connect(options.clone()).await?;
         Ok(Self { options: Some(options), ..Self::for_memory(connection) })
     }
 
-    /// Uses the one connection that a database in memory has.
+    /// Makes a probe that uses the only connection of a database in memory.
     pub(super) fn for_memory(connection: DatabaseConnection) -> Self {
         let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
         Self {
@@ -90,23 +91,23 @@ impl Probe {
         }
     }
 
-    /// Records that a write succeeded.
+    /// Records that a write succeeded, so that an earlier refusal no longer counts.
     pub(super) fn record_write(&self) {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Records that the database refused a write because it is read-only or its disk is full. A check cannot find out
-    /// whether the disk is full.
+    /// Records that the database refused a write, if the reason is one that a check cannot find out. On every
+    /// database that is a full disk. On SQLite it is also a read-only database.
     pub(super) fn record_failed_write(&self, error: &DbErr) {
         let Some(refusal) = WriteRefusal::of(error) else { return };
-        // On a server the check itself is a write, and finds out whether it is read-only.
+        // The check of a database server is a write, so it finds out whether the server is read-only.
         if refusal == WriteRefusal::DiskFull || self.is_sqlite {
             let refusal = Some((Instant::now(), refusal));
             *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
         }
     }
 
-    /// Checks whether the database answers and takes writes, and whether it is a replica.
+    /// Checks whether the database responds and takes writes, and whether it is a replica.
     pub(super) async fn check(&self) -> Readiness {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let deadline = tokio::time::Instant::now() + RESPONSE_TIMEOUT;
@@ -117,7 +118,7 @@ impl Probe {
         let readiness = self.judge(response);
         let is_asked = match readiness {
             Readiness::TakesNoWrites(refusal) => refusal == WriteRefusal::ReadOnly && !self.is_sqlite,
-            // A replica of MariaDB or MySQL can be open for writes, unlike a standby of PostgreSQL.
+            // A replica of MariaDB or MySQL can take writes, unlike a standby of PostgreSQL.
             Readiness::Ready => connection.get_database_backend() == DbBackend::MySql,
             _ => false,
         };
@@ -125,13 +126,13 @@ impl Probe {
             return readiness;
         }
         if self.replication.refresh(&connection, deadline).await.is_err() {
-            // The query keeps the connection, and its response counts in later checks.
+            // The query still uses the connection. Its response counts in later checks.
             self.reconnect().await;
         }
         with_replica(readiness, self.replication.replica())
     }
 
-    /// Judges the response to the statement of a check.
+    /// Returns the readiness that follows from the response to the statement of a check.
     fn judge(&self, response: Result<(), DbErr>) -> Readiness {
         let Err(error) = response else {
             return self.last_refusal().map_or(Readiness::Ready, Readiness::TakesNoWrites);
@@ -140,35 +141,36 @@ impl Probe {
             Some(Unavailable::ReadOnly) => Readiness::TakesNoWrites(WriteRefusal::ReadOnly),
             Some(Unavailable::DiskFull) => Readiness::TakesNoWrites(WriteRefusal::DiskFull),
             Some(Unavailable::NoConnection | Unavailable::TooSlow) => Readiness::NoResponse,
-            // The database answered: another transaction holds a lock.
+            // The database responded: another transaction has a lock.
             Some(Unavailable::Locked) => Readiness::Ready,
             Some(Unavailable::Down) => Readiness::Unreachable(error),
-            // The database answered: the account may lack the permission to delete.
+            // The database responded: the database account may lack the permission to delete.
             None if is_database_response(&error) => Readiness::Ready,
             None => Readiness::Unreachable(error),
         }
     }
 
-    /// Returns why the database refused a write lately. Returns None if it did not, or if a later write succeeded.
+    /// Returns why the database refused a write within the last 30 seconds. Returns None if it refused none, or if a
+    /// later write succeeded.
     fn last_refusal(&self) -> Option<WriteRefusal> {
         let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         refusal.filter(|(at, _)| at.elapsed() < REFUSAL_MEMORY).map(|(_, refusal)| refusal)
     }
 
-    /// Replaces a connection on which the response is missing. The response may never arrive, and the next check must not
-    /// wait for it.
+    /// Replaces the connection after a response is missing. The response may never arrive, and the next check must
+    /// not wait for it.
     async fn reconnect(&self) {
         let Some(options) = self.options.clone() else { return };
-        // Sends nothing yet: the connection is lazy.
+        // This sends nothing, because the connection is opened at its first use.
         if let Ok(fresh) = sea_orm::Database::connect(options).await {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
     }
 
-    /// Closes the connection.
+    /// Closes the connection. Does not wait longer than the maximum time of a check.
     pub(super) async fn close(&self) {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // A query for the status of the replication may hang on it.
+        // A query for the status of the replication may hang on this connection.
         match timeout(RESPONSE_TIMEOUT, connection.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the connection for health checks could not be closed"),
@@ -177,7 +179,8 @@ impl Probe {
     }
 }
 
-/// Adds what the database says about its replication.
+/// Combines the readiness with the status of the replication. The status matters only if the database is read-only,
+/// or takes writes but is far behind.
 fn with_replica(readiness: Readiness, replica: Option<Replica>) -> Readiness {
     match (readiness, replica) {
         (Readiness::TakesNoWrites(WriteRefusal::ReadOnly), Some(replica)) => {
@@ -188,11 +191,12 @@ fn with_replica(readiness: Readiness, replica: Option<Replica>) -> Readiness {
     }
 }
 
-/// Sends the statement of a check.
+/// Sends the statement of a check to the database.
 async fn send_check(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    // A ping of the protocol is not enough: a Galera node that has lost its cluster still answers it.
+    // A ping of the protocol is not enough: a Galera node that has lost its cluster still responds to it.
     let text = match connection.get_database_backend() {
-        // A write would wait for the only writer connection. The results of other writes are recorded instead.
+        // A write would wait for the only connection for writing. So the results of other writes are recorded
+        // instead.
         DbBackend::Sqlite => "SELECT 1",
         DbBackend::MySql => WRITE_NOTHING_AND_ROLL_BACK,
         _ => WRITE_NOTHING,
@@ -200,7 +204,7 @@ async fn send_check(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.execute_unprepared(text).await.map(drop)
 }
 
-/// Returns whether the error comes from the database itself, so that it has answered.
+/// Returns whether the error comes from the database itself, so that the database has responded.
 fn is_database_response(error: &DbErr) -> bool {
     let (DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
     | DbErr::Query(sea_orm::RuntimeErr::SqlxError(error))) = error

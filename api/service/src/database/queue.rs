@@ -1,9 +1,9 @@
-//! The queues in front of the writing connections.
+//! The queues in front of the connections for writing.
 //!
 //! A transaction waits twice before it takes a connection. First it waits for its turn among the transactions of the
-//! same user, subject or e-mail address. Then it waits for one of the permits of all writers. It never waits for either
-//! while it holds a connection. So if the row of one user is locked, only one transaction of that user is retried at a
-//! time. Only a few transactions that had a conflict are retried at once, so that they cannot take all permits.
+//! same user, course, subject or e-mail address. Then it waits for one of the permits of all writers. It holds no
+//! connection during these waits. So if the row of one user is locked, only one transaction of that user is retried
+//! at a time. Only a few transactions that had a conflict are retried at once, so that they cannot take all permits.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -16,8 +16,8 @@ use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// Maximum number of waiting transactions of one key. It is half of the requests that a server handles at once by
-/// default.
+/// Maximum number of waiting transactions of one key. It is half of the number of requests that a server handles at
+/// once by default.
 const MAX_WAITING_PER_KEY: usize = 256;
 /// Maximum number of transactions, of all users, that wait for a permit to write.
 const MAX_WAITING_WRITERS: usize = 1_024;
@@ -25,7 +25,8 @@ const MAX_WAITING_WRITERS: usize = 1_024;
 /// Maximum number of transactions that are retried at once after a conflict.
 const MAX_CONTENDED: usize = 2;
 
-/// The row that a transaction locks first. Transactions with the same key run one at a time.
+/// The row that a transaction locks first, or the e-mail address that it registers. Transactions with the same key
+/// run one at a time on a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueueKey {
     /// The row of a user.
@@ -66,14 +67,14 @@ impl From<SubjectId> for QueueKey {
     }
 }
 
-/// The queues of one server.
+/// The queues of transactions on one server.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
-    /// One queue for each key that has a running transaction.
+    /// One queue for each key with transactions that run or wait.
     queues: Mutex<HashMap<QueueKey, KeyQueue>>,
     /// One permit for each transaction that may run at once.
     writers: Arc<Semaphore>,
-    /// One permit for each transaction that may wait for one of `writers`.
+    /// One permit for each transaction that may wait for a permit of `writers`.
     waiting_writers: Semaphore,
     /// One permit for each transaction that may be retried at once after a conflict.
     contended: Semaphore,
@@ -81,26 +82,27 @@ pub(super) struct WriteQueue {
     wait: Duration,
 }
 
-/// The queue of one key.
+/// The queue of the transactions with one key.
 #[derive(Debug)]
 struct KeyQueue {
     /// Gives one turn at a time, in the order of the requests.
     turn: Arc<Semaphore>,
-    /// Number of transactions that wait or have their turn.
+    /// Number of transactions of the key that wait or run.
     members: usize,
 }
 
-/// The turn of one transaction among those of its key. Dropping it starts the next one.
+/// The turn of one transaction among those of its key. Dropping the turn lets the next transaction run.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<WriteQueue>,
     key: QueueKey,
-    /// None until it is this transaction's turn.
+    /// None while the transaction waits for its turn.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl WriteQueue {
-    /// Makes a queue for at most `writers` transactions at once. A transaction waits at most for `wait`.
+    /// Makes the queues for at most `writers` transactions at once. A transaction waits at most for `wait` in each
+    /// queue.
     pub(super) fn new(writers: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             queues: Mutex::default(),
@@ -114,7 +116,8 @@ impl WriteQueue {
     /// Waits until no other transaction of this key runs on this server.
     ///
     /// # Errors
-    /// Returns [`no_connection`] if too many transactions wait already, or if the wait takes longer than `max_wait`.
+    /// Returns [`no_connection`] if too many transactions wait already. Also returns it if the wait takes longer than
+    /// `max_wait`, or than the maximum wait of the queue.
     pub(super) async fn turn(self: &Arc<Self>, key: QueueKey, max_wait: Duration) -> Result<Turn, DbErr> {
         let (mut turn, semaphore) = self.join(key)?;
         let permit = timeout(self.wait.min(max_wait), semaphore.acquire_owned()).await;
@@ -122,7 +125,7 @@ impl WriteQueue {
         Ok(turn)
     }
 
-    /// Adds a transaction to the queue of its key.
+    /// Adds a transaction to the queue of its key. Fails if too many transactions wait there already.
     fn join(self: &Arc<Self>, key: QueueKey) -> Result<(Turn, Arc<Semaphore>), DbErr> {
         let mut queues = self.queues();
         let queue =
@@ -161,7 +164,7 @@ impl WriteQueue {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut queues = self.queue.queues();
-        // Ends the turn first: a transaction that joins later must wait for it.
+        // Ends the turn before the queue is removed. So no transaction that joins a new queue runs during this turn.
         self.permit = None;
         if let Entry::Occupied(mut queue) = queues.entry(self.key) {
             queue.get_mut().members -= 1;
@@ -172,7 +175,7 @@ impl Drop for Turn {
     }
 }
 
-/// Returns the error of a transaction that got no connection in time. It is the error of a full pool.
+/// Returns the error of a transaction that got no connection in time. A full pool returns the same error.
 pub(super) fn no_connection() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }

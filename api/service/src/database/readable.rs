@@ -1,4 +1,4 @@
-//! Reads rows one at a time, so that an unreadable row does not affect the others.
+//! Reads rows one at a time, so that one unreadable row does not affect the other rows.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,9 +16,9 @@ const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 /// A row that exists but cannot be read.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    /// The numbers of its primary key, in order.
+    /// The numbers of the primary key of the row, in order. Parts that cannot be read are missing.
     pub(crate) key: Vec<i64>,
-    /// The reason.
+    /// The reason why the row cannot be read.
     pub(crate) error: DbErr,
     /// The row as the database gave it.
     row: QueryResult,
@@ -38,7 +38,8 @@ impl Unreadable {
 
 /// Runs a query, and returns the readable and the unreadable rows separately.
 ///
-/// A [`super::Reader`] must come from [`super::Reader::without_time_check`]. Otherwise one bad time fails the whole query.
+/// If `connection` is a [`super::Reader`], it must come from [`super::Reader::without_time_check`]. Otherwise one
+/// time that the driver cannot read fails the whole query.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -80,8 +81,8 @@ fn catch_panic<T>(read: impl FnOnce() -> Result<T, DbErr>) -> Result<T, DbErr> {
     })
 }
 
-/// Returns the positions of the columns with times on PostgreSQL, or only of the column with the name `only`. They are
-/// the same for all rows of a result. Returns nothing on other databases.
+/// Returns the positions of the columns with times on PostgreSQL, or only of the column with the name `only`. The
+/// positions are the same for all rows of a result. Returns none on other databases.
 pub(super) fn time_columns(row: &QueryResult, only: Option<&str>) -> Vec<usize> {
     let is_time = |column: &&PgColumn| {
         only.is_none_or(|name| name == column.name())
@@ -91,8 +92,8 @@ pub(super) fn time_columns(row: &QueryResult, only: Option<&str>) -> Vec<usize> 
     columns.iter().filter(is_time).map(Column::ordinal).collect()
 }
 
-/// Finds a time on which the driver would panic: `infinity`, or a year that `chrono` cannot represent. Only PostgreSQL
-/// stores such times.
+/// Returns an error for the first of these columns whose time would make the driver panic: `infinity`, or a year that
+/// `chrono` cannot represent. Only PostgreSQL stores such times. Returns None if there is no such time.
 pub(super) fn time_out_of_range(row: &QueryResult, columns: &[usize]) -> Option<DbErr> {
     let row: &PgRow = row.try_as_pg_row()?;
     for column in columns {

@@ -1,4 +1,4 @@
-//! The handle for queries outside a transaction.
+//! Runs queries outside a transaction.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,21 +16,22 @@ use super::readable::{time_columns, time_out_of_range};
 use super::transaction::{backoff, run_detached};
 use crate::metrics::{Metrics, RetryCause};
 
-/// Maximum number of retries after a lost connection. A database that restarts leaves several dead connections in
-/// the pool, and each attempt finds one of them.
+/// Maximum number of retries after a lost connection. A database that restarts leaves several dead connections in the
+/// pool, and each attempt may find one of them.
 const MAX_RETRIES: u32 = 2;
 
 /// Runs queries outside a transaction, on connections that writers cannot take.
 ///
-/// A query whose connection is lost is retried on another one.
+/// A query that loses its connection is retried on another connection.
 ///
-/// On MariaDB and MySQL a query runs to its end even if its caller stops waiting. The driver cannot reuse a connection
-/// on which the preparation of a statement was interrupted. So each client that hangs up would cost a connection.
+/// On MariaDB and MySQL a query runs to its end even if its caller stops waiting. The driver cannot reuse a
+/// connection on which the preparation of a statement was interrupted. So otherwise each client that hangs up would
+/// cost a connection.
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: DatabaseConnection,
-    /// One permit for each connection of the pool, on MariaDB and MySQL. A query runs to its end there, so its caller
-    /// waits for a permit before the query starts.
+    /// One permit for each connection of the pool on MariaDB and MySQL, and None on other databases. A query runs to
+    /// its end on MariaDB and MySQL, so its caller waits for a permit before the query starts.
     permits: Option<Permits>,
     /// Whether a query fails if a row has a time on which the driver would panic.
     checks_times: bool,
@@ -56,27 +57,29 @@ impl Permits {
 type Query<T> = fn(DatabaseConnection, Statement) -> BoxFuture<'static, Result<T, DbErr>>;
 
 impl Reader {
-    /// Makes a reader over a pool of this many connections. A query waits at most `wait` for one of them.
+    /// Makes a reader over a pool of this many connections. On MariaDB and MySQL a query waits at most `wait` for a
+    /// permit.
     pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration, metrics: Metrics) -> Self {
         let permits = (pool.get_database_backend() == DbBackend::MySql)
             .then(|| Permits { semaphore: Arc::new(Semaphore::new(connections as usize)), wait });
         Self { pool, permits, checks_times: true, metrics }
     }
 
-    /// Returns the pool of its connections.
+    /// Returns the pool of connections on which the reader runs its queries.
     #[must_use]
     pub fn pool(&self) -> &DatabaseConnection {
         &self.pool
     }
 
-    /// Returns the same reader without the check of times. Its caller must handle rows with times on which the driver
+    /// Returns the same reader without the check of times. The caller must handle rows with times on which the driver
     /// panics.
     #[must_use]
     pub fn without_time_check(&self) -> Self {
         Self { checks_times: false, ..self.clone() }
     }
 
-    /// Fails if a row has a time on which the driver would panic. All rows must come from one result.
+    /// Fails if a row has a time on which the driver would panic. All rows must come from one result. Does nothing if
+    /// the check is switched off, or on a database other than PostgreSQL.
     fn check_times(&self, rows: &[QueryResult]) -> Result<(), DbErr> {
         if !self.checks_times || self.get_database_backend() != DbBackend::Postgres {
             return Ok(());

@@ -7,25 +7,27 @@ use sea_orm::sqlx::mysql::{MySqlDatabaseError, MySqlRow};
 use sea_orm::sqlx::{self, Executor, Row};
 use sea_orm::{DatabaseConnection, DbBackend};
 
-/// How far a replica that takes writes may be behind its primary before a check says so.
+/// Maximum lag of a replica that takes writes. If it is further behind its primary, a health check reports it.
 const MAX_REPLICA_LAG: Duration = Duration::from_secs(10);
 
-/// Asks a standby of PostgreSQL how far it is behind. If it has replayed everything that its primary sends, it is not behind,
-/// however old the last transaction is. Otherwise it is behind by at most the age of the last replayed transaction.
+/// Asks PostgreSQL whether the server is a standby, and how many seconds it is behind. The lag is 0 if the standby
+/// has replayed all that it received from its primary, even if its last transaction is old. Otherwise the lag is the
+/// age of the last replayed transaction, which is the most that it can be.
 const POSTGRES_LAG: &str = "SELECT pg_is_in_recovery(), CASE \
     WHEN EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AND pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() THEN 0 \
     ELSE EXTRACT(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8";
 
-/// Asks MariaDB or MySQL about everything that it copies. Each server executes only the comment for its kind.
+/// Asks MariaDB or MySQL for the status of the replication, with one row for each primary. Each server executes only
+/// the comment for its kind.
 const MYSQL_REPLICA_STATUS: &str = "SHOW /*M!100501 ALL REPLICAS */ /*!80022 REPLICA */ STATUS";
 
-/// Asks MariaDB how many primaries it copies now. A database account needs no privilege for it.
+/// Asks MariaDB how many primaries it copies now. A database account needs no privilege for this statement.
 const MARIADB_RUNNING_REPLICAS: &str = "SHOW GLOBAL STATUS LIKE 'Slaves_running'";
 
-/// The error of MariaDB and MySQL for an account without the right to read the status.
+/// The error of MariaDB and MySQL for a database account without the right to read the status of the replication.
 const ACCESS_DENIED: u16 = 1227;
 
-/// Time after which the status is asked for again although the account had no right to read it.
+/// Time for which the status is not asked for after the database account had no right to read it.
 const RIGHT_MEMORY: Duration = Duration::from_secs(600);
 
 /// The columns with the lag of MariaDB and of MySQL.
@@ -34,12 +36,14 @@ const LAG_COLUMNS: [&str; 2] = ["Seconds_Behind_Master", "Seconds_Behind_Source"
 /// A database server that copies another one, its primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replica {
-    /// How far it is behind its primary. None if the server does not tell, for example because it does not copy now.
+    /// How far the replica is behind its primary. None if the server does not report it, for example because it does
+    /// not copy now.
     pub lag: Option<Duration>,
 }
 
 impl Replica {
-    /// Asks the database whether it is a replica. Returns None for a primary.
+    /// Asks the database whether it is a replica. Returns None if it is not. If the account of MariaDB or MySQL has
+    /// no right to read the status, `right` remembers this.
     pub(super) async fn find(
         connection: &DatabaseConnection,
         right: &MissingRight,
@@ -49,7 +53,7 @@ impl Replica {
                 let row = connection.get_postgres_connection_pool().fetch_one(POSTGRES_LAG).await?;
                 let lag: Option<f64> = row.try_get(1)?;
                 let is_replica: bool = row.try_get(0)?;
-                // Clocks of two machines can differ, so the age can be negative.
+                // The clocks of the two machines can differ, so the age can be negative. Then the lag counts as 0.
                 let lag = lag.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
                 Ok(is_replica.then_some(Self { lag }))
             }
@@ -58,13 +62,13 @@ impl Replica {
         }
     }
 
-    /// Returns whether a check must say that the replica is behind.
+    /// Returns whether the replica is known to be more than 10 seconds behind, so that a health check must report it.
     pub(super) fn is_late(&self) -> bool {
         self.lag.is_some_and(|lag| lag > MAX_REPLICA_LAG)
     }
 }
 
-/// Remembers that the account had no right to read the status of the replication.
+/// Remembers that the database account had no right to read the status of the replication.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MissingRight(Arc<Mutex<Option<Instant>>>);
 
@@ -102,19 +106,20 @@ async fn find_on_mysql(
     Ok(is_replica.then_some(Replica { lag: None }))
 }
 
-/// Reads the lag from the rows of the status, one for each primary.
+/// Reads the lag from the rows of the status, one row for each primary. Returns None if there is no such row.
 fn of_status(rows: &[MySqlRow]) -> Option<Replica> {
-    // An old MySQL understands `SHOW STATUS` instead, whose rows have other columns.
+    // An old MySQL executes `SHOW STATUS` instead, whose rows have other columns.
     let is_status = |row: &&MySqlRow| LAG_COLUMNS.iter().any(|name| row.try_column(*name).is_ok());
     let lags: Vec<_> =
         rows.iter().filter(is_status).map(|row| seconds_behind(row).map(Duration::from_secs)).collect();
     of_lags(&lags)
 }
 
-/// Returns the replica of these primaries. The greatest lag counts. If one lag is unknown, the greatest one counts only if it
-/// is above the limit: otherwise the unknown one could be greater. Returns None without primaries.
+/// Returns the replica that has these lags, one for each primary. Its lag is the greatest one. If one lag is unknown,
+/// the replica has a lag only if a known lag is above the limit. Otherwise its lag is unknown, because the unknown
+/// lag could be greater. Returns None if there is no primary.
 fn of_lags(lags: &[Option<Duration>]) -> Option<Replica> {
-    // None is less than each known lag.
+    // None is less than every known lag.
     let greatest = Replica { lag: lags.iter().copied().max()? };
     let is_known = greatest.is_late() || lags.iter().all(Option::is_some);
     Some(if is_known { greatest } else { Replica { lag: None } })
@@ -142,11 +147,11 @@ mod tests {
         assert_eq!(replica(&[Some(0)]), Some(Some(0)));
         assert_eq!(replica(&[Some(3), Some(7), Some(0)]), Some(Some(7)));
         assert_eq!(replica(&[Some(11), Some(42)]), Some(Some(42)));
-        // The unknown lag could be the greatest.
+        // The unknown lag could be the greatest one.
         assert_eq!(replica(&[Some(3), None]), Some(None));
         assert_eq!(replica(&[None, Some(10), Some(0)]), Some(None));
         assert_eq!(replica(&[None, None]), Some(None));
-        // A known lag is above the limit, whatever the unknown one is.
+        // One known lag is above the limit, whatever the unknown lag is.
         assert_eq!(replica(&[Some(11), None, Some(3)]), Some(Some(11)));
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the database from time to time whether it is a replica, and remembers the response.
+//! Asks the database from time to time whether it is a replica, and remembers its response.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,29 +11,30 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Replica;
 use super::replica::MissingRight;
 
-/// Interval between two queries for the status of the replication.
+/// Minimum time between two queries for the status of the replication.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Time for which a measured lag is reported. An older one counts as unknown.
+/// Time for which a measured lag is reported. An older lag counts as unknown.
 const LAG_MEMORY: Duration = Duration::from_secs(20);
 
-/// Maximum time of a query for the status. A server can hang while it tells its status, for example while its replication stops.
+/// Maximum time of a query for the status. A server can hang while it reads its status, for example while its
+/// replication stops.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The status of the replication, as the database last told it.
+/// The last known status of the replication, and the query that may be waiting for a new one.
 #[derive(Debug)]
 pub(super) struct Replication {
     interval: Duration,
     response: Arc<Mutex<Option<Status>>>,
-    /// Locked while a query is outstanding.
+    /// Locked while a query waits for its response.
     query: Arc<tokio::sync::Mutex<()>>,
     right: MissingRight,
 }
 
-/// A response of the database.
+/// A remembered response of the database.
 #[derive(Clone, Copy, Debug)]
 struct Status {
-    /// None for a primary, and if the database did not tell.
+    /// None if the database is not a replica, or if the query failed.
     replica: Option<Replica>,
     received_at: Instant,
 }
@@ -49,10 +50,11 @@ impl Replication {
         Self { interval, response: Arc::default(), query: Arc::default(), right: MissingRight::default() }
     }
 
-    /// Asks the database if the last response is old and no query is outstanding.
+    /// Asks the database for its status, unless the last response is recent or a query still waits for its response.
     ///
     /// # Errors
-    /// Fails if the database does not respond before the deadline. The query stays outstanding, so that no second one starts.
+    /// Fails if the database does not respond before the deadline. The query continues, and no second query starts
+    /// meanwhile.
     pub(super) async fn refresh(
         &self,
         connection: &DatabaseConnection,
@@ -77,11 +79,13 @@ impl Replication {
             let replica = match timeout(STATUS_TIMEOUT, query).await {
                 Ok(Ok(replica)) => replica,
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "the database did not tell whether it is a replica");
+                    tracing::debug!(%error, "the query whether the database is a replica failed; a later check repeats it");
                     None
                 }
                 Err(_elapsed) => {
-                    tracing::warn!("the database did not tell within 10 minutes whether it is a replica");
+                    tracing::warn!(
+                        "the query whether the database is a replica took 10 minutes; a later check repeats it"
+                    );
                     return;
                 }
             };
@@ -91,7 +95,8 @@ impl Replication {
         timeout_at(deadline, task).await.map(drop)
     }
 
-    /// Returns whether the database is a replica, by its last response. The lag is unknown if the response is old.
+    /// Returns the replica that the last response describes. Returns None if the database is not a replica, or did
+    /// not respond yet. The lag is unknown if the response is old.
     pub(super) fn replica(&self) -> Option<Replica> {
         let status = self.last()?;
         let is_old = status.received_at.elapsed() > LAG_MEMORY;
@@ -117,7 +122,7 @@ mod tests {
         Instant::now() + Duration::from_millis(20)
     }
 
-    /// Returns a query that counts itself and tells this at once.
+    /// Returns a query that adds 1 to `count` and responds with `replica` at once.
     fn telling(
         count: &Arc<AtomicUsize>,
         replica: Option<Replica>,
@@ -170,7 +175,7 @@ mod tests {
             status.refresh_with(soon(), telling(&count, None)).await.unwrap();
         }
         assert_eq!((status.replica(), count.load(Ordering::SeqCst)), (None, 0));
-        // The late response counts.
+        // The response that arrives after the deadline counts.
         respond.send(Some(LATE)).unwrap();
         drop(status.query.lock().await);
         assert_eq!(status.replica(), Some(LATE));

@@ -12,15 +12,15 @@ use super::StatementObserver;
 /// The beginning of the name of each scratch database.
 const NAME_PREFIX: &str = "jishu_scratch_";
 
-/// An empty database on a server, or in memory for SQLite. [`ScratchDatabase::remove`] drops it.
+/// An empty database on a database server, or in memory for SQLite. [`ScratchDatabase::remove`] drops it.
 pub struct ScratchDatabase {
-    /// The URL of the server, through which the database is created and dropped. None in memory.
+    /// The URL of the server on which the database is created and dropped. None for a database in memory.
     server: Option<Url>,
     name: String,
     url: String,
 }
 
-/// An error of a scratch database.
+/// An error of creating or dropping a scratch database.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
     /// The URL names no database server.
@@ -35,7 +35,7 @@ pub enum ScratchError {
     /// The scratch database could not be dropped.
     #[error("the scratch database {name} could not be dropped: {source}. Drop it by hand")]
     Left {
-        /// Its name.
+        /// The name of the database.
         name: String,
         /// The server's error.
         source: DbErr,
@@ -43,10 +43,11 @@ pub enum ScratchError {
 }
 
 impl ScratchDatabase {
-    /// Creates an empty database on the server that a URL names. For SQLite the database is in memory.
+    /// Creates an empty database on the server that a URL names. For the URL of an SQLite database, it is in memory.
     ///
     /// # Errors
-    /// Fails if the URL names no database, or if its user may not create databases.
+    /// Fails if the URL names no database server and no SQLite database, or if the server does not create the
+    /// database.
     pub async fn create(server: &str) -> Result<Self, ScratchError> {
         if server.starts_with("sqlite:") {
             return Ok(Self { server: None, name: String::new(), url: "sqlite::memory:".to_owned() });
@@ -65,7 +66,7 @@ impl ScratchDatabase {
         Ok(Self { server: Some(url), name, url: own.into() })
     }
 
-    /// Returns the kind of the server that a URL names.
+    /// Returns the kind of database that a URL names.
     ///
     /// # Errors
     /// Fails if the URL names no database.
@@ -79,13 +80,14 @@ impl ScratchDatabase {
         }
     }
 
-    /// Returns the URL of the database, with its password.
+    /// Returns the URL of the scratch database, with its password.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Connects to the database with one connection. A database in memory ends with its connection.
+    /// Connects to the scratch database with one connection. A database in memory is deleted when its connection
+    /// closes.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -93,20 +95,20 @@ impl ScratchDatabase {
         connect_alone(&self.url, observer).await
     }
 
-    /// Drops the database. PostgreSQL ends the connections that are still open.
+    /// Drops the scratch database. On PostgreSQL also ends the connections to it that are still open.
     ///
     /// # Errors
-    /// Returns the server's error. The database exists then.
+    /// Returns the server's error. Then the database still exists.
     pub async fn remove(self) -> Result<(), ScratchError> {
         let Some(server) = &self.server else { return Ok(()) };
-        // After an interruption the server may not know yet that a connection has ended.
+        // After an interruption, PostgreSQL may not have noticed yet that a connection has ended.
         let force = if server.scheme() == "mysql" { "" } else { " WITH (FORCE)" };
         let dropped = execute(server, &format!("DROP DATABASE {}{force}", self.name)).await;
         dropped.map_err(|source| ScratchError::Left { name: self.name, source })
     }
 }
 
-/// Connects with one connection, whose statements have no time limit.
+/// Connects to a URL with one connection. The statements have no time limit.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -13,29 +13,29 @@ use super::probe::Probe;
 use super::queue::WriteQueue;
 use super::{Database, Reader};
 
-/// Maximum time that a write waits for the one writer connection of SQLite, unless the acquire timeout is longer.
+/// Maximum time that a write waits for the only connection for writing, unless the acquire timeout is longer.
 const WRITER_WAIT: Duration = Duration::from_secs(30);
 
-/// Number of rows that the thread of an SQLite connection reads ahead. It is larger than a page, so that the thread does not
-/// stop in the middle of one.
+/// Number of rows that the thread of an SQLite connection reads ahead. It is larger than a page of a list, so that
+/// the thread does not stop in the middle of a page.
 const ROW_BUFFER: usize = 128;
 
-/// Number of SQLite connections for reading per processor core, unless the options give their number. A query on a file uses a
-/// core and waits for no network, so more connections would only cost memory, with their threads, pages and statements.
+/// Number of connections for reading per processor core, unless the options give a number. A query on a file uses a
+/// core and waits for no network. So more connections would only cost memory for their threads, pages and statements.
 const READERS_PER_CORE: usize = 2;
 
-/// Number of connections for reading on a machine with few cores. A query whose caller has given up keeps its connection until
-/// it yields a row, so a few slow queries must not take all of them.
+/// Minimum number of connections for reading, unless the options give a number. A query whose caller has given up
+/// keeps its connection until it yields a row. So a few slow queries must not take all connections.
 const MIN_READERS: usize = 8;
 
-/// Maximum size of the pages that an SQLite connection for reading keeps, in KiB. The system caches the file as well, once for
-/// all connections.
+/// Maximum size of the page cache of a connection for reading, in KiB. The operating system caches the file as well,
+/// once for all connections.
 const READER_CACHE_KIB: u32 = 512;
 
 /// Opens the pools of an SQLite database.
 pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let mut writer = connect_options(&options.url, 1, options);
-    // All writes share one connection, so a write may wait longer than a read.
+    // All writes share one connection, so a write may wait longer for it than a read waits.
     let wait = options.acquire_timeout.max(WRITER_WAIT);
     writer.acquire_timeout(wait);
     let keeps_journal_mode = options.keeps_journal_mode;
@@ -74,7 +74,7 @@ pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
     Ok(Database { reader, queue, migrator, writer, probe, is_cluster: false, metrics, retry_for })
 }
 
-/// Returns the number of connections that only read.
+/// Returns the number of connections for reading.
 fn reader_count(options: &DatabaseOptions) -> u32 {
     options.max_connections.unwrap_or_else(|| {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -82,13 +82,13 @@ fn reader_count(options: &DatabaseOptions) -> u32 {
     })
 }
 
-/// Returns the number of connections for reading on a machine with this many cores.
+/// Returns the default number of connections for reading on a machine with this many cores.
 fn default_readers(cores: usize) -> u32 {
     u32::try_from(cores.saturating_mul(READERS_PER_CORE).max(MIN_READERS)).unwrap_or(u32::MAX)
 }
 
-/// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a purchase
-/// that was acknowledged.
+/// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a
+/// purchase that the server has acknowledged.
 fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> SqliteConnectOptions {
     let options = if keeps_journal_mode { options } else { options.journal_mode(SqliteJournalMode::Wal) };
     options

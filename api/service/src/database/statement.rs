@@ -9,8 +9,9 @@ use super::{Database, Failure, backoff, observe};
 use crate::metrics::{PoolName, RetryCause};
 
 impl Database {
-    /// Runs one statement outside a transaction. Retries it after a conflict or a lost connection, so running it twice
-    /// must have the same effect as once. Unlike [`Database::write`], it stops if the caller stops waiting.
+    /// Runs one statement outside a transaction. Retries it after a conflict or a lost connection, so running it
+    /// twice must have the same effect as running it once. Unlike [`Database::write`], it stops if the caller stops
+    /// waiting.
     ///
     /// Returns the number of changed rows, as the database counts them.
     ///
@@ -29,7 +30,7 @@ impl Database {
         Ok(done.rows_affected())
     }
 
-    /// Does the same as [`Database::execute_until_done`], for a statement that returns rows.
+    /// Runs one statement that returns rows, with retries as [`Database::execute_until_done`] does.
     ///
     /// # Errors
     /// Returns the database's error when the time for retries is over.

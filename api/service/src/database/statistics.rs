@@ -1,8 +1,8 @@
-//! Keeps the statistics of PostgreSQL's planner in line with tables that grow.
+//! Renews the statistics of PostgreSQL's planner for tables that have grown.
 //!
-//! The connections keep the plans of their statements. A plan that was made while a table was empty may read the whole
-//! table, or walk through the wrong index. PostgreSQL keeps it until the statistics of the table change. A vacuum of
-//! empty tables, as after a restore, leads to such plans. See `api/docs/decisions/kept-plans.md`.
+//! Each connection keeps the plans of its statements. A plan that was made while a table was empty may read the whole
+//! table, or walk through the wrong index. PostgreSQL keeps this plan until the statistics of the table change. A
+//! vacuum of empty tables, as after a restore, leads to such plans. See `api/docs/decisions/kept-plans.md`.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::Database;
 
-/// Interval between two looks at the sizes of the tables.
+/// Pause between two checks of the sizes of the tables.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Finds the tables that have grown to four times the size in their statistics, and whether this user may renew these. A
-/// table of less than 8 pages is read in no time by any plan.
+/// Finds the tables that have at least four times as many pages as their statistics say, and whether this database
+/// user may renew the statistics. Leaves out tables of less than 8 pages, because every plan reads them quickly.
 const GROWN_TABLES_SQL: &str = "\
 SELECT c.relname::text, pg_has_role(c.relowner, 'USAGE') FROM pg_class c \
 WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace \
 AND pg_relation_size(c.oid) / current_setting('block_size')::bigint >= GREATEST(8, 4 * c.relpages::bigint)";
 
-/// The tables whose statistics are out of date.
+/// The tables that had grown since their statistics were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GrownTables {
     /// The tables whose statistics were renewed.
@@ -30,8 +30,8 @@ pub struct GrownTables {
 }
 
 impl Database {
-    /// Renews the statistics of tables that have grown. All connections of all nodes then plan their statements again. Does
-    /// nothing on databases that keep no plans.
+    /// Renews the statistics of tables that have grown, and returns these tables. All connections of all nodes then
+    /// plan the statements on these tables again. Does nothing on databases other than PostgreSQL.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -42,8 +42,8 @@ impl Database {
         let GrownTables { mut renewed, foreign } = self.grown_tables().await?;
         if !renewed.is_empty() {
             let names: Vec<String> = renewed.iter().map(|name| quoted(name)).collect();
-            // Another node may be renewing the statistics of the same tables. SKIP_LOCKED skips those tables, so they may
-            // still be out of date.
+            // Another node may be renewing the statistics of some of these tables. SKIP_LOCKED skips such tables, so
+            // their statistics may still be out of date.
             let analyze = format!("ANALYZE (SKIP_LOCKED) {}", names.join(", "));
             self.writer.execute_unprepared(&analyze).await?;
             let skipped = self.grown_tables().await?.renewed;
@@ -52,7 +52,8 @@ impl Database {
         Ok(GrownTables { renewed, foreign })
     }
 
-    /// Finds the tables that have grown. Those that this user may renew are in the list of the renewed.
+    /// Finds the tables that have grown. `renewed` has the tables whose statistics this database user may renew,
+    /// although they are not renewed yet.
     async fn grown_tables(&self) -> Result<GrownTables, DbErr> {
         let mut tables = GrownTables::default();
         let find = Statement::from_string(DbBackend::Postgres, GROWN_TABLES_SQL);
@@ -64,7 +65,8 @@ impl Database {
         Ok(tables)
     }
 
-    /// Calls [`Database::renew_statistics`] again and again. Ends at once on databases that keep no plans.
+    /// Calls [`Database::renew_statistics`] every few seconds, until the task is dropped. Ends at once on databases
+    /// other than PostgreSQL.
     pub async fn keep_statistics(self) {
         if self.backend() != DbBackend::Postgres {
             return;
@@ -79,7 +81,7 @@ impl Database {
                     if !tables.foreign.is_empty() && !std::mem::replace(&mut warned, true) {
                         tracing::warn!(
                             tables = ?tables.foreign,
-                            "tables have grown, but belong to another user of the database; run ANALYZE as that user"
+                            "tables have grown, but they belong to another user of the database; run ANALYZE as that user"
                         );
                     }
                 }
@@ -90,7 +92,7 @@ impl Database {
     }
 }
 
-/// Returns the name of a table as it is written in a statement.
+/// Returns the name of a table in quotes, for a statement.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -20,38 +20,38 @@ use crate::trace::{self, TRACE_TARGET};
 /// The name of a transaction, and the failures after which it is retried.
 #[derive(Clone, Copy, Debug)]
 pub struct WritePolicy {
-    /// The name in log lines.
+    /// The name of the transaction in log lines, metrics and traces.
     name: &'static str,
-    /// Whether to retry if the connection was lost during COMMIT, so that the transaction may have been committed.
+    /// Whether to retry if the connection was lost during COMMIT. Then the transaction may have been committed.
     retries_lost_commit: bool,
     /// Whether to retry if a unique key refused a row.
     retries_taken_keys: bool,
 }
 
 impl WritePolicy {
-    /// Returns the policy of a transaction that has the same effect if it runs twice. Before it writes, it reads the rows
-    /// of an earlier run. So it is retried even if its COMMIT may have succeeded.
+    /// Returns the policy of a transaction that has the same effect if it runs twice. For example, it reads the rows
+    /// of an earlier run before it writes. So it is retried even if its COMMIT may have succeeded.
     #[must_use]
     pub const fn idempotent(name: &'static str) -> Self {
         Self { name, retries_lost_commit: true, retries_taken_keys: false }
     }
 
-    /// Returns the policy of a transaction whose second run would fail or write twice. If its COMMIT may have succeeded,
-    /// it is not retried, and the caller gets the error.
+    /// Returns the policy of a transaction whose second run would fail or write twice. If its COMMIT may have
+    /// succeeded, it is not retried, and the caller gets the error.
     #[must_use]
     pub const fn not_idempotent(name: &'static str) -> Self {
         Self { name, retries_lost_commit: false, retries_taken_keys: false }
     }
 
-    /// Also retries after a unique key refused a row. The next run finds the row of the other transaction. Locks do not
-    /// prevent this case on a Galera cluster, because each node has its own locks.
+    /// Also retries the transaction after a unique key refused a row. The next run finds the row of the other
+    /// transaction. On a Galera cluster locks do not prevent this case, because each node has its own locks.
     #[must_use]
     pub const fn retry_taken_keys(self) -> Self {
         Self { retries_taken_keys: true, ..self }
     }
 }
 
-/// Maximum pause before the first retry. It doubles with each retry, up to [`MAX_PAUSE`].
+/// Maximum pause before the first retry. The maximum doubles with each retry, up to [`MAX_PAUSE`].
 const FIRST_MAX_PAUSE: Duration = Duration::from_millis(4);
 /// Maximum number of retries after a unique key refused a row.
 const MAX_TAKEN_KEY_RETRIES: u32 = 20;
@@ -63,9 +63,9 @@ pub type TransactionBody<C, T, R> =
     for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>;
 
 impl Database {
-    /// Runs a transaction whose first statement locks the row that `key` names. Waits until no other transaction of this
-    /// key runs on this server. If the caller stops waiting before that, nothing starts. The rest is as in
-    /// [`Database::write`].
+    /// Runs a transaction whose first statement locks the row that `key` names. Waits until no other transaction of
+    /// this key runs on this server. If the caller stops waiting before that, the transaction does not start.
+    /// Otherwise does the same as [`Database::write`].
     ///
     /// # Errors
     /// Returns the errors of [`Database::write`]. If too many transactions wait, or this one waits too long, it
@@ -91,15 +91,16 @@ impl Database {
         .await
     }
 
-    /// Runs `body` in one transaction and commits it. After a conflict or a lost connection it retries from the start. It
-    /// holds no connection during the pause before a retry. Each run gets the same `input`.
+    /// Runs `body` in one transaction and commits it. After a conflict or a lost connection, retries the transaction
+    /// from the start, as `policy` allows. Holds no connection during the pause before a retry. Each run gets the
+    /// same `input`.
     ///
-    /// The transaction continues if the caller stops waiting, for instance because a client hung up. It is committed or
-    /// rolled back as a whole, and its connection returns to the pool.
+    /// The transaction continues if the caller stops waiting, for instance because a client hung up. It is committed
+    /// or rolled back as a whole, and its connection returns to the pool.
     ///
-    /// `body` must return every error of the database. PostgreSQL reports success for the COMMIT of a failed transaction,
-    /// and stores nothing. On MariaDB a deadlock has already ended the transaction, so each later statement would be
-    /// committed separately.
+    /// `body` must return every error of the database. PostgreSQL reports success for the COMMIT of a failed
+    /// transaction, and stores nothing. On MariaDB a deadlock has already ended the transaction, so each later
+    /// statement would be committed separately.
     ///
     /// # Errors
     /// Returns the error of `body`, or the database's error when the time for retries is over.
@@ -130,7 +131,7 @@ impl Database {
         turn
     }
 
-    /// Runs a transaction with its retries, and measures it.
+    /// Runs a transaction with its retries, in a span of its own, and measures its time and outcome.
     async fn measure_write<C, T, R>(
         &self,
         policy: WritePolicy,
@@ -153,7 +154,7 @@ impl Database {
         result
     }
 
-    /// Runs a transaction, and retries it by its policy.
+    /// Runs a transaction, and retries it as its policy allows, until the time for retries is over.
     async fn write_until_done<C, T, R>(
         &self,
         policy: WritePolicy,
@@ -164,7 +165,8 @@ impl Database {
         let mut attempt = 0;
         let mut had_conflict = false;
         loop {
-            // A transaction that waits for a lock holds a connection. So only a few are retried at once after a conflict.
+            // A transaction that waits for a lock holds a connection. So after a conflict, only a few transactions
+            // are retried at once.
             let contended = match had_conflict {
                 true => Some(self.queue.contended().await?),
                 false => None,
@@ -216,7 +218,7 @@ impl Database {
         input: &C,
         body: TransactionBody<C, T, R>,
     ) -> Result<T, FailedAttempt<R>> {
-        // Waits for a permit before it takes a connection, so that nothing with a connection waits for a permit.
+        // Waits for a permit before taking a connection, so that no transaction with a connection waits for a permit.
         let (metrics, since) = (self.metrics.database(), Instant::now());
         let _borrowed = metrics.map(|metrics| metrics.borrowing(PoolName::Writer));
         let _permit = self.queue.permit().await.map_err(FailedAttempt::before_commit)?;
@@ -225,8 +227,8 @@ impl Database {
             metrics.connection_taken(PoolName::Writer, since.elapsed());
         }
         let result = body(&transaction, input).await;
-        // If the transaction was ended early, the result of the body must not be used. An error that leads to a retry
-        // needs no check.
+        // If the cluster ended the transaction early, the result of the body must not be used. An error that leads to
+        // a retry needs no check.
         let will_retry = matches!(&result, Err(error) if failure_of(error) != Failure::Permanent);
         let is_open =
             if self.is_cluster && !will_retry { is_still_open(&transaction).await } else { Ok(true) };
@@ -251,9 +253,9 @@ impl Database {
         Err(error)
     }
 
-    /// Begins a transaction, in one round trip. On servers the isolation level is READ COMMITTED, which the sessions of
-    /// the pool have as their default. On SQLite the transaction locks the database for writing at once, because one that
-    /// begins with a read cannot always get the lock later.
+    /// Begins a transaction in one round trip. On servers its isolation level is READ COMMITTED, the default of the
+    /// sessions in the pool. On SQLite the transaction locks the database for writing at once. A transaction that
+    /// begins with a read cannot always get this lock later.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = match self.backend() {
             DbBackend::Sqlite => TransactionOptions {
@@ -277,12 +279,12 @@ struct FailedAttempt<R> {
     error: Error<R>,
     /// Whether COMMIT was sent before the failure.
     commit_was_sent: bool,
-    /// Whether the cluster had ended the transaction before its body ended.
+    /// Whether the Galera cluster had ended the transaction before its body ended.
     was_ended_early: bool,
 }
 
 impl<R> FailedAttempt<R> {
-    /// Makes the result of an attempt that failed before COMMIT was sent.
+    /// Makes the failed attempt of a transaction that failed before COMMIT was sent.
     fn before_commit(error: impl Into<Error<R>>) -> Self {
         Self { error: error.into(), commit_was_sent: false, was_ended_early: false }
     }
@@ -291,9 +293,9 @@ impl<R> FailedAttempt<R> {
 /// Returns whether the transaction is still open on a node of a Galera cluster.
 ///
 /// The node ends a transaction that conflicts with one of another node, and should report a deadlock at its next
-/// statement. But if it was preparing a statement, it reports success (seen on MariaDB 10.11). Each later statement would
-/// then be committed separately. To prevent this, the connections to a cluster are read-only outside a transaction, so
-/// that later writes fail. This check finds the case in which only reads follow.
+/// statement. But if the node was preparing a statement, it reports success (seen on MariaDB 10.11). Each later
+/// statement would then be committed separately. To prevent this, the connections to a cluster are read-only outside
+/// a transaction, so that later writes fail. This check finds the case in which only reads follow.
 async fn is_still_open(transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
     let select = Statement::from_string(DbBackend::MySql, "SELECT CAST(@@in_transaction AS SIGNED)");
     let row = transaction.query_one_raw(select).await?;
@@ -305,12 +307,12 @@ fn failure_of<R>(error: &Error<R>) -> Failure {
     error.database_error().map_or(Failure::Permanent, Failure::of)
 }
 
-/// Returns the error of a transaction that the cluster has ended early.
+/// Returns the error of a transaction that the Galera cluster has ended early.
 fn transaction_lost() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
-/// Returns whether a unique key refused a row.
+/// Returns whether the error is that a unique key refused a row.
 fn is_taken_key<R>(error: &Error<R>) -> bool {
     let refused = error.database_error().and_then(DbErr::sql_err);
     matches!(refused, Some(SqlErr::UniqueConstraintViolation(_)))
@@ -350,10 +352,10 @@ where
     async move { join_task(task).await? }
 }
 
-/// Returns the pause before a retry. Its maximum grows exponentially, and a random part of it is used, so that
-/// transactions that collided do not collide again.
-// The crate `backon` does not fit here: its jitter only lengthens a pause, and the callers stop by elapsed time and hold
-// permits between attempts.
+/// Returns the pause before a retry. The maximum pause grows exponentially up to [`MAX_PAUSE`]. The pause is a random
+/// part of it, so that transactions that collided do not collide again.
+// The crate `backon` does not fit here. Its jitter only lengthens a pause. And the callers of this function stop
+// after an elapsed time, and wait for permits between attempts.
 pub(crate) fn backoff(attempt: u32) -> Duration {
     let ceiling = FIRST_MAX_PAUSE.saturating_mul(1 << attempt.min(10)).min(MAX_PAUSE);
     ceiling.mul_f64(rand::rng().random_range(0.1..1.0))

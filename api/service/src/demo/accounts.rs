@@ -18,11 +18,11 @@ pub const LEARNER_PASSWORD: &str = "learn-with-jishu";
 #[derive(Clone, Copy, Debug)]
 pub struct DemoAccount {
     name: &'static str,
-    /// The e-mail address.
+    /// The e-mail address of the account.
     pub email: &'static str,
     /// The password, which is public.
     pub password: &'static str,
-    /// The role.
+    /// The role of the account.
     pub role: Role,
 }
 
@@ -55,7 +55,7 @@ pub const ACCOUNTS: [DemoAccount; 4] = [
 ];
 
 impl DemoAccount {
-    /// Finds the account, or adds it.
+    /// Finds the account by its e-mail address, or adds it.
     ///
     /// # Errors
     /// See [`DemoRefusal`].

@@ -7,14 +7,15 @@ pub(super) fn catalogue() -> Result<CatalogueDocument, CatalogueFileRefusal> {
     CatalogueDocument::parse(include_str!("../../demo/catalogue.yaml"))
 }
 
-/// Includes question banks of `api/service/demo`, in the format GIFT.
+/// Includes the texts of files with question banks from `api/service/demo`, in the format GIFT.
 macro_rules! banks {
     ($($name:literal),+) => {
         &[$(include_str!(concat!("../../demo/", $name, ".gift"))),+]
     };
 }
 
-/// Returns the texts of a subject's question bank. Empty for a subject that the demo does not have.
+/// Returns the texts of the files with a subject's question bank, for the code of the course and the code of the
+/// subject. Empty for a subject that the demo does not have.
 pub(super) fn banks_of(course: &str, subject: &str) -> &'static [&'static str] {
     match (course, subject) {
         ("neet-ug", "physics") => banks!("physics"),

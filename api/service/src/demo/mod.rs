@@ -23,7 +23,7 @@ use crate::error::{Error, Refusal};
 pub use accounts::{ACCOUNTS, DemoAccount, LEARNER_EMAIL, LEARNER_PASSWORD};
 use banks::banks_of;
 
-/// A reason why the demo was not added, or only in part. Adding it again continues from there.
+/// A reason why the demo was not added, or only in part. Adding the demo again adds the missing parts.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoRefusal {
     /// An account of the demo could not be made.
@@ -51,14 +51,15 @@ pub enum DemoRefusal {
 
 impl Refusal for DemoRefusal {}
 
-/// A subject of the demo that has no questions yet.
+/// A subject of the demo that has no questions yet, with the texts of its question bank.
 struct EmptyBank {
     id: SubjectId,
     questions: &'static [&'static str],
 }
 
-/// Refuses a database with courses or subjects that do not belong to the demo, or with users but without courses. Users
-/// who registered in the demo are allowed.
+/// Refuses a database with courses or subjects that do not belong to the demo. Also refuses a database that has no
+/// courses but has users other than the demo's accounts. If the courses of the demo exist, any users are allowed: they
+/// registered in the demo.
 ///
 /// # Errors
 /// See [`DemoRefusal`].
@@ -112,7 +113,7 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
 }
 
 /// Adds the missing parts of the demo: its catalogue, the questions of subjects that have none, and its accounts.
-/// Returns the learner.
+/// Returns the account of the demo learner.
 ///
 /// # Errors
 /// See [`DemoRefusal`].
@@ -120,7 +121,7 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
 pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>> {
     let catalogue = banks::catalogue().map_err(DemoRefusal::Catalogue)?;
     if !is_complete(&services.database, &catalogue).await? {
-        // An operator may have changed or archived what exists, so it is kept.
+        // Courses and subjects that exist are kept as they are, because an operator may have changed or archived them.
         let mode = ApplyMode { keep_existing: true, ..ApplyMode::default() };
         catalogue_file::apply_document(&services.database, services.clock.now(), catalogue.clone(), mode)
             .await
@@ -137,7 +138,7 @@ pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>
     services.catalog.reload().await?;
 
     let [learner, staff @ ..] = &ACCOUNTS;
-    // The learner comes first, so that its id does not depend on how many members of staff there are.
+    // The learner is added first, so that the learner's id does not depend on the number of accounts of staff.
     let learner = learner.find_or_add(services).await?;
     for account in staff {
         account.find_or_add(services).await?;
@@ -145,8 +146,8 @@ pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>
     Ok(learner)
 }
 
-/// Tells whether all courses and subjects of the demo exist. Reads only their codes, so that an unreadable row does not
-/// stop the server from starting.
+/// Returns whether all subjects of the demo exist, in courses with the right codes. Reads only the codes, so that an
+/// unreadable row does not prevent the start of the server.
 async fn is_complete(database: &Database, catalogue: &CatalogueDocument) -> Result<bool, DbErr> {
     let codes: Vec<(Option<String>, Option<String>)> = subject::Entity::find()
         .select_only()
@@ -165,8 +166,9 @@ async fn is_complete(database: &Database, catalogue: &CatalogueDocument) -> Resu
     Ok(catalogue.courses.iter().all(|course| course.subjects.iter().all(|subject| exists(course, subject))))
 }
 
-/// Imports the questions of a subject. There are few enough for one transaction, so a bank is either full or empty. If
-/// two nodes import at once, the second one finds each question unchanged.
+/// Imports the questions of a subject. One transaction can store them all, so a bank of the demo is either full or
+/// empty. If two nodes import the same bank at once, the second import finds each question already stored and changes
+/// nothing.
 async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRefusal>> {
     let request = ImportRequest {
         subject_id: bank.id,
@@ -182,7 +184,7 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRe
     Ok(())
 }
 
-/// Finds the subjects without questions, and makes their tests fit the question bank of the demo.
+/// Finds the subjects of the demo without questions, and gives them the test settings of the demo.
 async fn empty_banks(
     transaction: &DatabaseTransaction,
     catalogue: &CatalogueDocument,
@@ -194,9 +196,9 @@ async fn empty_banks(
     Ok(empty)
 }
 
-/// Finds the subjects of a course that have no questions, and makes their tests fit the question bank of the demo.
+/// Finds the subjects of a course of the demo that have no questions, and gives them the test settings of the demo.
 ///
-/// Reads only the columns that are needed, so that an unreadable row does not stop the server from starting.
+/// Reads only the columns that are needed, so that an unreadable row does not prevent the start of the server.
 async fn without_questions(
     transaction: &DatabaseTransaction,
     demo: &CourseDocument,
@@ -237,8 +239,9 @@ async fn without_questions(
     Ok(empty)
 }
 
-/// Sets the tests of a subject that an older version of the demo made, with the default number of questions: it is too
-/// large for a question bank of the demo. Does nothing if the settings were changed from their defaults.
+/// Gives a subject the marks, the number of questions and the time limit of the demo. An older version of the demo made
+/// subjects with the default of 45 questions, which is too many for a question bank of the demo. Does nothing if a
+/// setting of the subject is not the default.
 async fn set_tests(
     transaction: &DatabaseTransaction,
     id: SubjectId,

@@ -1,4 +1,4 @@
-//! The audit events that are also delivered to watchers.
+//! The audit events that nodes deliver to watchers.
 
 use std::collections::HashMap;
 
@@ -54,70 +54,71 @@ const PURCHASES_TABLE: &str = "purchases";
 const CARDS_TABLE: &str = "mock_test_attempts";
 const ORDERS_TABLE: &str = "orders";
 
-/// An audit event that is delivered to its owner.
+/// An audit event that is delivered to watchers of the owner of its purchase, card or order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The actor made a purchase, with its cards.
+    /// The buyer made a purchase, with its cards.
     PurchaseCreated(PurchaseId),
-    /// Support refunded this purchase, or some of its subjects.
+    /// This purchase or some of its subjects were refunded, by support or after a report of the payment provider.
     PurchaseRefunded(PurchaseId),
-    /// The term of this purchase is over.
+    /// The server marked entitlements of this purchase as ended, because its term is over.
     PurchaseExpired(PurchaseId),
-    /// Support granted a purchase to a user, with its cards.
+    /// Support or the operator granted a purchase to a user, with its cards.
     PurchaseGranted(PurchaseId),
     /// Support granted more attempts to cards of this purchase.
     CardsExtended(PurchaseId),
     /// A sitting of this card began.
     SessionStarted(MockTestAttemptId),
-    /// A sitting of this card ended. Its learner submitted it, or the server closed it at its deadline.
+    /// A sitting of this card ended. The learner submitted it, or the server closed it at its deadline or because the
+    /// access ended.
     SessionClosed(MockTestAttemptId),
-    /// Support granted this card more time or more attempts.
+    /// Support granted this card extra time or more attempts, alone or by an allowance.
     CardExtended(MockTestAttemptId),
-    /// Something happened to an order.
+    /// An order or its money changed.
     Order(OrderId, OrderEvent),
 }
 
-/// Something that happened to an order.
+/// The kind of a change of an order or of its money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderEvent {
-    /// The buyer made it.
+    /// The buyer made the order.
     Created,
     /// The order was paid.
     Paid,
     /// The subjects of the order were granted.
     Granted,
-    /// Nobody paid it in time.
+    /// The order expired, because nobody paid it in time.
     Expired,
     /// The order was cancelled.
     Cancelled,
-    /// All its money is on its way back.
+    /// All money of the order is on its way back.
     Refunding,
-    /// All its money went back.
+    /// All money of the order went back.
     Refunded,
-    /// Support must decide.
+    /// Support must decide about the order.
     NeedsAttention,
-    /// A refund of its payment was requested.
+    /// A refund of the order's payment was requested.
     RefundRequested,
-    /// A refund of its payment was settled.
+    /// A refund of the order's payment was settled.
     RefundSettled,
-    /// A refund of the order's payment failed.
+    /// A refund of the order's payment was given up.
     RefundFailed,
-    /// Money came that the order did not ask for.
+    /// Money came that does not pay the order, such as a second payment or a wrong amount.
     ExtraPayment,
-    /// Money went back at the provider's console.
+    /// Somebody refunded money of the order at the provider's console.
     ConsoleRefund,
-    /// The buyer's bank disputes the payment.
+    /// The buyer's bank disputes the payment of the order.
     Disputed,
-    /// The dispute is over.
+    /// The dispute about the payment ended, and the bank did not take the money back.
     DisputeEnded,
-    /// The buyer's bank took the money back.
+    /// The buyer's bank took the money of the order back.
     ChargedBack,
-    /// Support decided.
+    /// Support decided about an order that needed attention.
     Resolved,
 }
 
 impl OrderEvent {
-    /// Returns the event of a move to a state.
+    /// Returns the event that records the move of an order to this state.
     pub(crate) fn of_state(state: OrderState) -> Self {
         match state {
             OrderState::Pending => Self::Created,
@@ -131,7 +132,7 @@ impl OrderEvent {
         }
     }
 
-    /// Returns the action of the audit event.
+    /// Returns the action under which the audit event is stored.
     pub(crate) const fn action(self) -> &'static str {
         match self {
             Self::Created => "order.created",
@@ -156,7 +157,7 @@ impl OrderEvent {
 }
 
 impl Event {
-    /// Returns the action, the target's table and the target's id.
+    /// Returns the action of the audit event, the table of its target, and the target's id.
     fn row(self) -> (&'static str, &'static str, i64) {
         match self {
             Self::PurchaseCreated(PurchaseId(id)) => (PURCHASE_CREATED, PURCHASES_TABLE, id),
@@ -172,11 +173,11 @@ impl Event {
     }
 }
 
-/// Appends an event to the transaction that makes the change. Call it as late as possible, because nodes expect the commit
-/// within [`MAX_COMMIT_DELAY`](super::position::MAX_COMMIT_DELAY).
+/// Appends an event in the transaction that makes the change. Call it as late as possible, because nodes require that
+/// the transaction commits within [`MAX_COMMIT_DELAY`](super::position::MAX_COMMIT_DELAY).
 ///
-/// After the commit, the caller calls [`Events::appended`](super::Events::appended), which delivers the event to the
-/// watchers of this node at once. The actor is None if the server itself acted.
+/// After the commit, call [`Events::appended`](super::Events::appended), so that this node delivers the event to its
+/// watchers at once. The actor is None if the server itself acted.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -204,15 +205,15 @@ pub(crate) async fn append_change(
     audit::append_change(connection, at, actor, action, (target_type, target_id), change).await
 }
 
-/// Returns the row of an event without changed values, for a statement that inserts it together with its target. See
-/// [`append`].
+/// Returns the row of an event without changed values, for a statement that inserts the row together with its target.
+/// See [`append`].
 pub(crate) fn row(at: DateTime<Utc>, actor: Option<UserId>, event: Event) -> EventRow {
     let (action, target_type, target_id) = event.row();
     EventRow::new(at, actor, action, (target_type, target_id), &StateChange::default())
 }
 
-/// Returns the changes that these rows record, each with the user to deliver it to: the owner of the card or of the
-/// purchase, whoever acted.
+/// Returns the changes that these audit events record, each with the owner of the card, the purchase or the order.
+/// Leaves out events whose object does not exist.
 pub(super) async fn changes(
     connection: &impl ConnectionTrait,
     rows: &[audit_event::Model],
@@ -254,7 +255,8 @@ struct Owners {
 }
 
 impl Owners {
-    /// Reads the owners of the objects of these rows, with one statement for each kind of object.
+    /// Reads the owners of the cards, purchases and orders that these events are about, with one statement for each
+    /// kind.
     async fn read(connection: &impl ConnectionTrait, rows: &[audit_event::Model]) -> Result<Self, DbErr> {
         let (mut cards, mut purchases, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         for object in rows.iter().filter_map(WatchedObject::of) {

@@ -1,11 +1,11 @@
-//! Delivers changes to the subscribers that watch them.
+//! Delivers changes to subscribers. A subscriber to the changes of a user is called a watcher.
 //!
-//! A transaction that changes something appends an audit event. Each node reads the new events and delivers them to
-//! its watchers: the node that made the change at once, the other nodes within half a second. So a change that was
-//! rolled back is never delivered, and a committed change is delivered even if its node dies. No transaction waits for
-//! a watcher. A node without watchers reads no events.
+//! A transaction that changes something appends an audit event. Each node reads the new events and delivers them to its
+//! watchers. The node that made the change reads them at once, and other nodes within about half a second. So a change
+//! that was rolled back is never delivered. A committed change is delivered on all other nodes even if its node dies.
+//! No transaction waits for a watcher. A node without watchers reads no events.
 //!
-//! Saved answers are too frequent for audit events. Only the node that saved them tells its watchers.
+//! Saved answers are too frequent for audit events. Only the node that saved them delivers them to its watchers.
 
 mod event;
 mod position;
@@ -28,38 +28,39 @@ pub(crate) use event::{append_change, row};
 use position::{NewEvents, Position};
 pub(super) use retry::read_with_retries;
 
-/// Interval between two reads of the audit events, and between two rescans of the latest ones.
+/// Interval between two reads of new audit events, and between two rescans of the latest events.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A change that a watcher is told about. It names the changed object; the watcher reads the new state itself.
+/// A change that is delivered to a watcher. It names the changed object, and the watcher reads the new state itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WatchedChange {
-    /// A purchase was made, refunded or has expired, which concerns all its cards.
+    /// A purchase was made, granted or refunded, its term is over, or its cards got more attempts. Each case concerns
+    /// all its cards.
     Purchase(PurchaseId),
     /// A card or its sitting changed.
     Card(MockTestAttemptId),
-    /// This node saved answers of a sitting. Delivered only to watchers of these answers.
+    /// This node saved answers of a sitting. The change is delivered only to watchers of this sitting's answers.
     Answers(TestSessionId),
     /// An order changed.
     Order(OrderId),
 }
 
-/// The watchers of this node, and the position in the audit events up to which they were served.
+/// The watchers of this node, and the position in the audit events up to which changes were delivered to them.
 pub struct Events {
     database: Database,
     clock: Arc<dyn Clock>,
-    /// The mailboxes by user, then by the number of the watch.
+    /// The mailboxes of the watchers, by user and then by the number of the watch.
     watchers: Mutex<HashMap<UserId, HashMap<u64, Arc<Mailbox>>>>,
     /// The number of the next watch.
     next_watch: AtomicU64,
-    /// None while there are no watchers.
+    /// The position in the audit events. None while this node has no watchers.
     position: tokio::sync::Mutex<Option<Position>>,
-    /// Wakes the task that delivers changes.
+    /// Wakes the task that runs [`Events::deliver_changes`].
     wake: Notify,
 }
 
-/// The changes that a watcher has not taken yet. Each object is listed once, so a mailbox never grows beyond the
-/// number of objects that its watcher owns.
+/// The changes that a watcher has not taken yet. Each changed object is in it once, so a mailbox has at most as many
+/// entries as its user has objects.
 #[derive(Debug, Default)]
 struct Mailbox {
     answers_of: Option<TestSessionId>,
@@ -74,7 +75,7 @@ impl Mailbox {
     }
 }
 
-/// A subscription to the changes of one user. It ends when it is dropped.
+/// A subscription to the changes of one user. It ends when this value is dropped.
 pub struct Watch {
     events: Arc<Events>,
     user: UserId,
@@ -87,7 +88,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Events {
-    /// Starts without watchers.
+    /// Makes the delivery of changes, without watchers.
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -106,8 +107,8 @@ impl Events {
         lock(&self.watchers).values().map(HashMap::len).sum()
     }
 
-    /// Watches the changes of a user that are committed after this function returns. With `answers_of`, also watches
-    /// the answers of that sitting that this node saves.
+    /// Begins to watch a user. The watch gets all changes that are committed after this function returns. With
+    /// `answers_of`, it also gets the answers of that sitting that this node saves.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -128,14 +129,16 @@ impl Events {
         Ok(Watch { events: Arc::clone(self), user, number, mailbox })
     }
 
-    /// Wakes the delivery, because this node has committed audit events about objects of this user.
+    /// Wakes the task that delivers changes, because this node has committed audit events about objects of this user.
+    /// Does nothing if this node has no watcher of the user.
     pub(super) fn appended(&self, owner: UserId) {
         if lock(&self.watchers).contains_key(&owner) {
             self.wake.notify_one();
         }
     }
 
-    /// Tells the watchers of a sitting that this node has committed answers of it.
+    /// Delivers a change to the watchers of a sitting's answers, because this node has committed answers of the
+    /// sitting.
     pub fn answers_saved(&self, owner: UserId, session: TestSessionId) {
         let watchers = lock(&self.watchers);
         let mailboxes = watchers.get(&owner).into_iter().flat_map(HashMap::values);
@@ -144,7 +147,7 @@ impl Events {
         }
     }
 
-    /// Delivers appended audit events to the watchers, until the task is dropped.
+    /// Delivers the changes of new audit events to the watchers of this node, until the task is dropped.
     pub async fn deliver_changes(&self) {
         loop {
             if !self.wait_for_watchers().await {
@@ -157,7 +160,8 @@ impl Events {
         }
     }
 
-    /// Waits until there is a watcher. Returns whether it had to wait.
+    /// Returns false at once if this node has watchers. Otherwise gives up the position, waits for the next wake-up,
+    /// and returns true.
     async fn wait_for_watchers(&self) -> bool {
         let mut position = self.position.lock().await;
         if !lock(&self.watchers).is_empty() {
@@ -169,7 +173,7 @@ impl Events {
         true
     }
 
-    /// Reads the new audit events and puts their changes into the mailboxes of their owners.
+    /// Reads the new audit events, and puts their changes into the mailboxes of the watchers of the owners.
     async fn deliver(&self) -> Result<(), DbErr> {
         let mut position = self.position.lock().await;
         let Some(position) = position.as_mut() else { return Ok(()) };
@@ -194,7 +198,8 @@ impl Events {
 }
 
 impl Watch {
-    /// Waits for a change, and returns all changes since the last call. Dropping the future loses no change.
+    /// Waits until there is a change, and returns all changes since the last call. If the future is dropped before it
+    /// is ready, no change is lost.
     pub async fn changes(&self) -> BTreeSet<WatchedChange> {
         loop {
             let changes = std::mem::take(&mut *lock(&self.mailbox.changes));

@@ -1,8 +1,8 @@
 //! The position of a node in the audit events.
 //!
-//! A node reads the events in the order of their ids. A transaction gets the id of its event before it commits, so an
-//! event with a lower id may appear after one with a higher id. For this reason a node remembers the events that it
-//! has read lately, and rescans that part of the table twice a second.
+//! A node reads the events in the order of their ids. A transaction gets the id of its event before it commits. So an
+//! event with a lower id may appear after an event with a higher id. For this reason a node remembers the events that
+//! it has read lately, and rescans that part of the table twice a second.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,12 +15,13 @@ use super::event::{self, PUBLISHED_ACTIONS};
 use super::{POLL_INTERVAL, WatchedChange};
 use crate::database::{Database, read_rows};
 
-/// Maximum time between an event and a later one with a lower id. It is short, because a transaction appends its events
-/// shortly before it commits.
+/// Maximum time that a transaction may take between appending an event and its commit. For this time after reading an
+/// event, a node expects events with lower ids. It is short, because a transaction appends its events shortly before it
+/// commits.
 pub(super) const MAX_COMMIT_DELAY: Duration = Duration::from_secs(10);
 
 /// Maximum number of events that one statement reads. This many latest events count as delivered when the first watcher
-/// arrives, and are delivered again after a failover has lost events.
+/// arrives. After a failover has lost events, this many are delivered again.
 const ROWS_PER_READ: u64 = 1_000;
 
 /// An event that this node has read.
@@ -28,38 +29,38 @@ const ROWS_PER_READ: u64 = 1_000;
 struct ReadEvent {
     /// The time when this node read the event.
     read_at: Instant,
-    /// The time in its row. After a failover that lost the event, another event may get its id.
+    /// The time in the row of the event. It differs if a failover lost the event and another event got its id.
     event_time: DateTime<Utc>,
 }
 
-/// The events that a read has found.
+/// The events that one statement has found.
 pub(super) struct NewEvents {
-    /// The changes of the events that were not read before, each with the owner of its object.
+    /// The changes of the events that this node had not read before, each with the owner of its object.
     pub(super) changes: Vec<(UserId, WatchedChange)>,
-    /// Whether there are no more events.
+    /// Whether there are no events after these.
     pub(super) is_complete: bool,
-    /// The time of the oldest event that was not read before.
+    /// The time of the oldest event that this node had not read before. None if it had read all of them.
     pub(super) oldest: Option<DateTime<Utc>>,
 }
 
 /// The position of this node in the audit events.
 #[derive(Debug)]
 pub(super) struct Position {
-    /// No event can appear at or before this id any more.
+    /// The id up to which all events were read: no event with this id or a lower one is expected any more.
     settled: AuditEventId,
-    /// The events after `settled` that were read.
+    /// The events with ids above `settled` that this node has read.
     read: BTreeMap<AuditEventId, ReadEvent>,
-    /// The next statement reads events after this id.
+    /// The next statement reads events with ids above this one.
     after: AuditEventId,
-    /// The time when the last rescan began. A rescan starts at `settled`; other reads start at the newest event, so that their
-    /// cost depends only on what they find.
+    /// The time when the last rescan began. A rescan reads from `settled` on. Other reads start after the newest event
+    /// that was read, so that their cost depends only on the number of new events.
     last_rescan: Instant,
     /// Whether the current read is a rescan.
     is_rescan: bool,
 }
 
 impl Position {
-    /// Returns the position after all committed events.
+    /// Returns the position after all events that are committed now, so that only later events count as new.
     pub(super) async fn now(database: &Database) -> Result<Self, DbErr> {
         let (settled, newest) = newest(database).await?;
         let now = Instant::now();
@@ -68,14 +69,14 @@ impl Position {
         Ok(Self { settled, read, after: settled, last_rescan: now, is_rescan: false })
     }
 
-    /// Returns the greatest id that was read.
+    /// Returns the greatest id of an event that was read.
     fn newest(&self) -> AuditEventId {
         self.read.last_key_value().map_or(self.settled, |(newest, _)| *newest)
     }
 
-    /// Begins to read new events, and decides whether to rescan.
+    /// Begins to read new events. Decides whether this read is a rescan.
     pub(super) fn begin_read(&mut self, now: Instant) {
-        // Repeats a rescan that failed.
+        // If the last rescan failed, `is_rescan` is still true, so the rescan is repeated.
         self.is_rescan |= now.duration_since(self.last_rescan) >= POLL_INTERVAL;
         self.after = self.newest();
         if self.is_rescan {
@@ -84,14 +85,14 @@ impl Position {
         }
     }
 
-    /// Ends a read that has found all events.
+    /// Ends a read that has found all events. After a rescan, forgets events that are old enough.
     pub(super) fn end_read(&mut self) {
         if std::mem::take(&mut self.is_rescan) {
             self.settle(self.last_rescan);
         }
     }
 
-    /// Reads the next events.
+    /// Reads the next events, at most [`ROWS_PER_READ`].
     pub(super) async fn read(&mut self, database: &Database) -> Result<NewEvents, DbErr> {
         if self.is_rescan && self.after == self.settled {
             self.detect_lost_rows(database).await?;
@@ -101,14 +102,14 @@ impl Position {
             .filter(audit_event::Column::Action.is_in(PUBLISHED_ACTIONS))
             .order_by_asc(audit_event::Column::Id)
             .limit(ROWS_PER_READ);
-        // Skips unreadable events, so that the others are delivered.
+        // Unreadable events are skipped, so that the other events are delivered.
         let (mut rows, unreadable) = read_rows(&database.reader().without_time_check(), next).await?;
         let is_complete = u64::try_from(rows.len() + unreadable.len()).is_ok_and(|read| read < ROWS_PER_READ);
         let skipped = unreadable.iter().filter_map(|row| row.key.first().copied().map(AuditEventId)).max();
         let last = rows.last().map(|last| last.id).max(skipped);
         rows.retain(|row| self.read.get(&row.id).is_none_or(|read| read.event_time != row.at));
         let changes = event::changes(database.reader(), &rows).await?;
-        // Moves the position only after the last statement that can fail, so that a failed read is repeated.
+        // The position moves only after the last statement that can fail, so that a failed read is repeated.
         let oldest = rows.iter().map(|row| row.at).min();
         let read_at = Instant::now();
         self.read.extend(rows.into_iter().map(|row| (row.id, ReadEvent { read_at, event_time: row.at })));
@@ -116,10 +117,10 @@ impl Position {
         Ok(NewEvents { changes, is_complete, oldest })
     }
 
-    /// Moves the position back if the greatest id in the table has decreased.
+    /// Moves the position back if the greatest id in the table is lower than the greatest id that was read.
     ///
-    /// A failover has then lost events, and newer events may have ids that were read before. So the latest events are
-    /// delivered again: delivering a change twice is harmless, but losing one is not.
+    /// In this case a failover has lost events, and newer events may have ids that were read before. So the latest
+    /// events are delivered again: delivering a change twice is harmless, but losing a change is not.
     async fn detect_lost_rows(&mut self, database: &Database) -> Result<(), DbErr> {
         let greatest: Option<AuditEventId> = audit_event::Entity::find()
             .select_only()
@@ -141,8 +142,8 @@ impl Position {
         Ok(())
     }
 
-    /// Forgets the events that were read at least [`MAX_COMMIT_DELAY`] before the rescan began. No event that the rescan
-    /// has missed can still appear before them.
+    /// Forgets all events up to the last one that was read at least [`MAX_COMMIT_DELAY`] before the rescan began. An
+    /// event with a lower id would have been committed by then, so the rescan has found it.
     fn settle(&mut self, began: Instant) {
         let old =
             self.read.iter().rev().find(|(_, read)| began.duration_since(read.read_at) >= MAX_COMMIT_DELAY);
@@ -153,7 +154,8 @@ impl Position {
     }
 }
 
-/// Reads the latest events with their times. Also returns the id before the first of them.
+/// Reads the ids and times of the latest [`ROWS_PER_READ`] events. Also returns the id before the oldest of them, or 0
+/// if the table has no older events.
 async fn newest(database: &Database) -> Result<(AuditEventId, Vec<(AuditEventId, DateTime<Utc>)>), DbErr> {
     let latest = audit_event::Entity::find()
         .filter(audit_event::Column::Action.is_in(PUBLISHED_ACTIONS))
@@ -196,14 +198,14 @@ mod tests {
         assert_eq!(
             begin(&mut position, at(100)),
             (2, 2, 4),
-            "it did not rescan again although that rescan did not end"
+            "it did not repeat the rescan, although the rescan before did not end"
         );
         position.last_rescan = at(10);
         position.end_read();
         assert_eq!(
             begin(&mut position, at(10)),
             (3, 6, 3),
-            "event 3 was read 10 seconds before the rescan that ended"
+            "it did not forget event 3, which was read 10 seconds before the rescan"
         );
         position.end_read();
         assert_eq!(begin(&mut position, at(11)), (3, 3, 3));
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(
             begin(&mut position, at(11)),
             (5, 6, 1),
-            "event 4, which came late, is forgotten with event 5"
+            "it did not forget events up to 5, and with them event 4, which was read later"
         );
         position.end_read();
         assert_eq!(begin(&mut position, at(30)), (5, 5, 1));

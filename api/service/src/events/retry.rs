@@ -1,15 +1,15 @@
-//! Retries the reads of a watcher while the database is unavailable.
+//! Retries the reads of a watcher while the database fails.
 
 use std::time::Duration;
 
 use sea_orm::DbErr;
 
-/// Maximum number of tries before the watcher gets the error.
+/// Maximum number of tries of a read. If the last one fails, the watcher gets the error.
 const MAX_TRIES: u32 = 60;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs a read again until it succeeds, for about a minute. Each change is delivered only once, so a read that failed
-/// at its first try would lose the change.
+/// Runs a read, and repeats it for about a minute while it fails. A change is delivered only once, so without this a
+/// failed read would lose the change.
 ///
 /// # Errors
 /// Returns the database's error if the last try failed, too.
@@ -20,7 +20,7 @@ where
     for _ in 1..MAX_TRIES {
         match read().await {
             Ok(found) => return Ok(found),
-            Err(error) => tracing::warn!(%error, "a change could not be read; the read is retried"),
+            Err(error) => tracing::warn!(%error, "a changed object could not be read; the server will retry"),
         }
         tokio::time::sleep(RETRY_INTERVAL).await;
     }

@@ -1,4 +1,4 @@
-//! A guardian consents, and revokes.
+//! Gives and revokes the consent of a guardian.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
@@ -25,7 +25,7 @@ struct ConsentCommand {
     now: DateTime<Utc>,
 }
 
-/// Consents with the token of a link. A second mail tells the guardian how to revoke.
+/// Stores the consent of a guardian who used a link. A second mail tells the guardian how to revoke the consent.
 ///
 /// # Errors
 /// Refuses a link that does not work.
@@ -77,20 +77,20 @@ impl ConsentCommand {
     }
 }
 
-/// The outcome for the account after a guardian revoked the consent.
+/// The outcome of a revoked consent for the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokeOutcome {
-    /// The account stays, and needs another consent.
+    /// The account stays, and needs another consent of the same guardian.
     Revoked,
     /// The account was deleted.
     Deleted,
 }
 
-/// Revokes a consent with the token of the second mail, and deletes the account if asked for. Revoking again changes
-/// nothing. Sittings that are open go on.
+/// Revokes a consent with the token of the second mail. Also deletes the account if `deletes_account` is true.
+/// Revoking a consent again does nothing. Sittings that are open continue.
 ///
 /// # Errors
-/// Refuses a token that does not work. If an account of staff cannot be deleted, says why.
+/// Refuses a token that does not work, or whose user is no longer a minor. Refuses to delete the last active admin.
 #[service_call("guardian.revoke")]
 pub async fn revoke(
     services: &Services,
@@ -104,7 +104,7 @@ pub async fn revoke(
         .one(services.database.reader())
         .await?;
     let user = found.ok_or_else(invalid)?.user_id;
-    // A person who has grown up decides alone.
+    // A guardian cannot revoke the consent for a person who is no longer a minor.
     let row = account::by_id(services, user).await?.ok_or_else(invalid)?;
     let now = services.clock.now();
     if !row.birth_year.is_some_and(|year| services.consent.is_minor(year, now)) {

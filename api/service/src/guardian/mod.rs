@@ -1,7 +1,8 @@
-//! The consent of guardians. Where the operator asks for it, a minor can neither purchase nor start a test without it.
+//! The consent of guardians. If the operator requires it, a minor cannot purchase or start a test without it.
 //!
-//! The rule is in [`ConsentRule`]. A guardian consents by a link that is sent to their address, and can revoke the consent
-//! at any time by the link in a second mail. See `api/docs/decisions/guardian-consent.md`.
+//! The rule is in [`ConsentRule`]. A guardian consents by a link that is sent to their address. They can revoke the
+//! consent by the link in a second mail, until the user is no longer a minor. See
+//! `api/docs/decisions/guardian-consent.md`.
 
 mod consent;
 mod request;
@@ -19,7 +20,7 @@ use super::Services;
 use crate::account::InvalidField;
 use crate::error::Refusal;
 
-/// The earliest year of birth that is accepted.
+/// The earliest year of birth that an account may have.
 const MIN_BIRTH_YEAR: i32 = 1900;
 
 /// The rule that says which users need the consent of a guardian.
@@ -30,32 +31,34 @@ pub struct ConsentRule {
 }
 
 impl ConsentRule {
-    /// Makes the rule. `minimum_age` is the age in years from which nobody needs a consent; without it nobody does at all.
+    /// Makes the rule. `minimum_age` is the age in years at which a person no longer needs a consent, as
+    /// [`ConsentRule::is_minor`] counts it. If it is None, nobody needs a consent. Years begin in `time_zone`.
     #[must_use]
     pub fn new(minimum_age: Option<i32>, time_zone: Tz) -> Self {
         Self { minimum_age, time_zone }
     }
 
-    /// Tells whether anybody needs a consent.
+    /// Returns whether the rule requires a consent of anybody.
     #[must_use]
     pub fn is_on(self) -> bool {
         self.minimum_age.is_some()
     }
 
-    /// Tells whether a person who was born in this year needs a consent. A year does not say on which day a person reaches
-    /// the age. So everybody needs a consent until the end of the year in which they reach it.
+    /// Returns whether a person who was born in this year needs a consent. The year alone does not say on which day
+    /// the person reaches the minimum age. So the person needs a consent until the end of the year in which they
+    /// reach it.
     #[must_use]
     pub fn is_minor(self, birth_year: i32, now: DateTime<Utc>) -> bool {
         self.minimum_age.is_some_and(|age| self.year(now) - birth_year <= age)
     }
 
-    /// Checks a year of birth that a user gave.
+    /// Checks that a year of birth is between 1900 and the current year.
     pub(crate) fn check_year(self, birth_year: i32, now: DateTime<Utc>) -> Result<(), InvalidField> {
         let is_valid = (MIN_BIRTH_YEAR..=self.year(now)).contains(&birth_year);
         is_valid.then_some(()).ok_or(InvalidField::BirthYear)
     }
 
-    /// Checks the year of birth of a new account, which is required where the rule is on.
+    /// Checks the year of birth of a new account. The year is required if the rule is on.
     pub(crate) fn check_new(self, birth_year: Option<i32>, now: DateTime<Utc>) -> Result<(), InvalidField> {
         match birth_year {
             Some(year) => self.check_year(year, now),
@@ -73,17 +76,17 @@ impl ConsentRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsentRefusal {
     /// The year of birth is not known.
-    #[error("The year of birth of this account is missing.")]
+    #[error("The year of birth of this account is missing. Add it to the account first.")]
     BirthYearMissing,
     /// A guardian must consent first.
-    #[error("A parent or guardian must consent first.")]
+    #[error("A parent or guardian must consent first. Ask one of them by e-mail.")]
     GuardianConsentRequired,
 }
 
 impl Refusal for ConsentRefusal {}
 
-/// Returns what is missing before an account can purchase or start a test. The caller holds the lock on the user's row, so
-/// a guardian who revokes meanwhile waits.
+/// Returns the reason why the account cannot purchase or start a test yet, or None if it can. The caller must have
+/// locked the user's row, so that a guardian who revokes the consent meanwhile waits.
 pub(crate) async fn missing(
     connection: &impl ConnectionTrait,
     user: UserId,
@@ -106,7 +109,7 @@ pub(crate) async fn missing(
     Ok(Some(ConsentRefusal::GuardianConsentRequired))
 }
 
-/// Tells whether a consent is in force.
+/// Returns whether a consent is in force: it was given, and not revoked after that.
 fn is_given(row: &guardian_consent::Model) -> bool {
     row.consented_at.is_some() && row.revoked_at.is_none()
 }
@@ -118,16 +121,16 @@ async fn of_user(
     guardian_consent::Entity::find().filter(guardian_consent::Column::UserId.eq(user)).one(connection).await
 }
 
-/// The state of the consent for a user.
+/// The state of the consent that a user needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsentState {
-    /// No consent is needed.
+    /// The user needs no consent.
     NotNeeded,
     /// The year of birth is missing.
     BirthYearMissing,
-    /// No guardian was asked yet.
+    /// The user needs a consent, and no guardian was asked yet.
     Missing,
-    /// A guardian was asked, and has not answered.
+    /// A guardian was asked, and has not consented yet.
     Requested,
     /// The consent is in force.
     Given,
@@ -135,7 +138,7 @@ pub enum ConsentState {
     Revoked,
 }
 
-/// Returns where a user stands, with the stored consent.
+/// Returns the state of the consent of a user, with the stored row. The row is None if no guardian was asked yet.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -17,26 +17,30 @@ use crate::error::{Error, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::{Services, audit};
 
-/// A reason not to ask a guardian. Nothing was written.
+/// A reason not to ask a guardian to consent. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardianRequestRefusal {
     /// The account was deleted or deactivated.
     #[error("This account is not active.")]
     Inactive,
-    /// The year of birth is not known.
-    #[error("The year of birth of this account is missing.")]
+    /// The year of birth of the user is not known.
+    #[error("The year of birth of this account is missing. Add it to the account first.")]
     BirthYearMissing,
     /// The account needs no consent.
     #[error("This account needs no consent. Nothing to do.")]
     NotNeeded,
-    /// The address is not valid, or it is that of the account.
-    #[error("Give the e-mail address of a parent or guardian. It must differ from that of the account.")]
+    /// The address is not valid, or it is the address of the account itself.
+    #[error(
+        "Give the e-mail address of a parent or guardian. It must differ from the address of the account."
+    )]
     Address,
     /// A consent is in force.
     #[error("A guardian has consented already. Nothing to do.")]
     AlreadyGiven,
-    /// Another guardian has revoked the consent.
-    #[error("The guardian has revoked the consent. Only the same guardian can consent again.")]
+    /// Another guardian, with another address, has revoked the consent.
+    #[error(
+        "A guardian has revoked the consent, and only the same guardian can consent again. Give the same address."
+    )]
     RevokedByOther,
     /// Too many mails were sent to this address, or too many requests came from this client.
     #[error("Too many mails. Try again in {} seconds.", .0.seconds())]
@@ -52,7 +56,7 @@ struct RequestCommand {
     now: DateTime<Utc>,
 }
 
-/// Sends a guardian a link with which they can consent. Earlier links to guardians stop working.
+/// Sends a guardian a mail with a link by which they consent. Earlier links of the account to guardians stop working.
 ///
 /// # Errors
 /// See [`GuardianRequestRefusal`].
@@ -99,7 +103,7 @@ impl RequestCommand {
         }
         match of_user(transaction, *user).await? {
             Some(row) if is_given(&row) => return Err(GuardianRequestRefusal::AlreadyGiven.into()),
-            // Otherwise a minor could let a second address consent again.
+            // Otherwise a minor could get a consent from a second address after the guardian has revoked it.
             Some(row) if row.revoked_at.is_some() && row.guardian_email != *email => {
                 return Err(GuardianRequestRefusal::RevokedByOther.into());
             }

@@ -1,6 +1,7 @@
-//! A rule between rows.
+//! The form of a rule between rows.
 
-/// A rule: the column that breaks it, the fault, and a query for the ids of the rows.
+/// A rule between rows: the table and the column to report, a text that says what the value of that column is, and the
+/// query `broken`, which selects the ids of the rows that break the rule.
 pub(super) struct BookRule {
     pub(super) table: &'static str,
     pub(super) column: &'static str,

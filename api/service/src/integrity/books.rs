@@ -1,4 +1,5 @@
-//! The rules between the rows of purchases, refunds and sittings. No constraint of the database can hold them.
+//! The rules between the rows of purchases, refunds and sittings. No constraint of the database can enforce these
+//! rules.
 
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
@@ -14,11 +15,11 @@ const BOOK_RULES: [BookRule; 5] = [
         broken: "SELECT p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.tax \
                  HAVING SUM(e.tax) <> p.tax",
     },
-    // The old system stored no refunds, so a refunded purchase without any is allowed.
+    // The old system stored no refunds, so a refunded purchase without any refund is allowed.
     BookRule {
         table: "purchases",
         column: "status",
-        fault: "not what its refunded subjects say",
+        fault: "not the status that follows from its refunded subjects",
         broken: "SELECT p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id LEFT JOIN refund_lines l \
                  ON l.purchase_id = e.purchase_id AND l.subject_id = e.subject_id GROUP BY p.id, p.status HAVING \
                  (p.status = 'refunded' AND COUNT(l.refund_id) BETWEEN 1 AND COUNT(*) - 1) \
@@ -34,21 +35,22 @@ const BOOK_RULES: [BookRule; 5] = [
     BookRule {
         table: "refunds",
         column: "purchase_id",
-        fault: "that of a subject whose entitlement has not ended, or that cost another amount",
+        fault: "that of a refunded subject whose entitlement has not ended, or whose price is not the refunded amount",
         broken: "SELECT DISTINCT l.refund_id FROM refund_lines l JOIN entitlements e ON e.purchase_id = l.purchase_id \
                  AND e.subject_id = l.subject_id WHERE e.ended_at IS NULL OR l.amount <> e.price_paid",
     },
     BookRule {
         table: "test_sessions",
         column: "status",
-        fault: "open, and the entitlement to the card has ended",
+        fault: "open, although the entitlement to the card has ended",
         broken: "SELECT s.id FROM test_sessions s JOIN mock_test_attempts c ON c.id = s.mock_test_attempt_id \
                  JOIN entitlements e ON e.purchase_id = c.purchase_id AND e.subject_id = c.subject_id \
                  WHERE s.open_marker = 1 AND e.ended_at IS NOT NULL",
     },
 ];
 
-/// Finds the rows that break a rule. Returns nothing for a database without refunds, which an older version has made.
+/// Finds the rows that break a rule of purchases, refunds, sittings or orders. Returns nothing if the database does not
+/// have the tables of refunds yet, and leaves out the rules of orders if it does not have the tables of orders yet.
 pub(super) async fn find_broken(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>, DbErr> {
     if columns_of(connection, "refund_lines").await?.is_empty() {
         return Ok(Vec::new());

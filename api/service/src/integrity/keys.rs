@@ -1,10 +1,11 @@
-//! Finds short answers that no text answers correctly.
+//! Finds short-answer questions without an accepted text, to which no answer can be right.
 
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::{BadValue, MAX_ROWS_PER_TABLE, columns_of};
 
-/// Finds the versions of short answers that have no accepted text.
+/// Finds the versions of short-answer questions that have no accepted text. Returns nothing if the database does not
+/// have the table of accepted texts yet.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -21,7 +22,7 @@ pub(super) async fn find_missing(connection: &impl ConnectionTrait) -> Result<Ve
         table: "question_versions",
         row: format!("id {id}"),
         column: "kind".to_owned(),
-        value: "'short_answer', and it has no accepted text".to_owned(),
+        value: "'short_answer', although the question has no accepted text".to_owned(),
     };
     let rows = connection.query_all_raw(statement).await?;
     rows.iter().map(|row| row.try_get_by_index(0).map(bad)).collect()

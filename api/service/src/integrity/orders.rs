@@ -1,8 +1,9 @@
-//! The rules between orders, their money, and the purchases that they made.
+//! The rules between orders, their payment events, their payment refunds, and their purchases.
 
 use super::book_rule::BookRule;
 
-/// The captured money of an order that is neither on its way back nor charged back.
+/// The SQL for the captured money of the order `o`, without money that was requested back or charged back. Money that
+/// was written off, or whose refund failed, counts as captured.
 macro_rules! held {
     () => {
         "COALESCE((SELECT SUM(CASE e.kind WHEN 'captured' THEN e.amount WHEN 'written_off' THEN e.amount \
@@ -11,7 +12,7 @@ macro_rules! held {
     };
 }
 
-/// The value of the purchase of an order that was not refunded.
+/// The SQL for the cost of the purchase of the order `o`, minus the refunds of that purchase. 0 without a purchase.
 macro_rules! value {
     () => {
         "(COALESCE((SELECT p.cost FROM purchases p WHERE p.id = o.purchase_id), 0) - COALESCE((SELECT SUM(r.amount) \
@@ -20,11 +21,12 @@ macro_rules! value {
 }
 
 pub(super) const ORDER_RULES: [BookRule; 5] = [
-    // Staff must decide about an order that needs attention, so it is left out.
+    // An order that needs attention is left out, because its money may differ until staff has decided.
     BookRule {
         table: "orders",
         column: "amount",
-        fault: "different from the captured money, or from the value that was granted, given back or charged back",
+        fault: "not matched by its payments: the captured money without money given back differs from what was \
+                granted, or from the amount of a paid order",
         broken: concat!(
             "SELECT o.id FROM orders o WHERE o.state <> 'needs_attention' AND ",
             held!(),
@@ -50,14 +52,14 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
     BookRule {
         table: "orders",
         column: "state",
-        fault: "refunding, and no refund is under way",
+        fault: "refunding, although no refund is under way",
         broken: "SELECT o.id FROM orders o WHERE o.state = 'refunding' AND NOT EXISTS (SELECT 1 FROM payment_refunds r \
                  WHERE r.order_id = o.id AND r.status = 'requested')",
     },
     BookRule {
         table: "orders",
         column: "id",
-        fault: "that of refunds whose amounts are not those of the payment events",
+        fault: "that of an order whose payment refunds have other amounts than its payment events",
         broken: "SELECT o.id FROM orders o WHERE COALESCE((SELECT SUM(CASE e.kind WHEN 'refund_requested' THEN e.amount \
                  WHEN 'refund_failed' THEN -e.amount ELSE 0 END) FROM payment_events e WHERE e.order_id = o.id), 0) <> \
                  COALESCE((SELECT SUM(r.amount) FROM payment_refunds r WHERE r.order_id = o.id AND r.status IN \

@@ -12,7 +12,8 @@ use super::{BadValue, MAX_ROWS_PER_TABLE, columns_of};
 /// Maximum number of versions or options that one statement reads.
 const ROWS_PER_READ: u64 = 500;
 
-/// Examines all pictures, one at a time, and all texts that show one.
+/// Examines the bytes of all pictures, one picture at a time, and all texts of questions that show a picture. Returns
+/// nothing if the database does not have the tables yet.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -42,7 +43,7 @@ pub(super) async fn find_broken(connection: &impl ConnectionTrait) -> Result<Vec
                 table: "pictures",
                 row: format!("hash {hash}"),
                 column: "bytes".to_owned(),
-                value: "not the picture with this hash".to_owned(),
+                value: "not the content to which this hash belongs".to_owned(),
             });
         }
     }
@@ -50,7 +51,7 @@ pub(super) async fn find_broken(connection: &impl ConnectionTrait) -> Result<Vec
     Ok(found)
 }
 
-/// Finds texts that show a picture that the database does not have.
+/// Finds the stems, explanations and options that show a picture whose hash is not in `hashes`.
 async fn find_missing(
     connection: &impl ConnectionTrait,
     hashes: &HashSet<String>,
@@ -61,7 +62,7 @@ async fn find_missing(
         table,
         row,
         column: column.to_owned(),
-        value: format!("a text with the picture {hash}, and there is no such picture"),
+        value: format!("a text with the picture {hash}, although there is no such picture"),
     };
     let mut found = Vec::new();
     let mut after = QuestionVersionId(0);
@@ -93,7 +94,7 @@ async fn find_missing(
     }
     let mut after = QuestionVersionId(0);
     loop {
-        // All options of a version are in one read, because a version has at most 26.
+        // A version has at most 26 options, so each full read has all options of at least one version.
         let rows: Vec<(QuestionVersionId, i32, String)> = question_option::Entity::find()
             .select_only()
             .column(question_option::Column::VersionId)
@@ -108,7 +109,7 @@ async fn find_missing(
             .await?;
         let Some((last, ..)) = rows.last() else { break };
         let is_full = u64::try_from(rows.len()).is_ok_and(|count| count == ROWS_PER_READ);
-        // The last version may go on in the next read.
+        // A full read may lack some options of its last version, so the next read begins with that version again.
         let next = if is_full { QuestionVersionId(last.0 - 1) } else { *last };
         after = if next.0 > after.0 { next } else { *last };
         for (version, position, text) in &rows {

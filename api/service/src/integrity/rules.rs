@@ -19,12 +19,12 @@ use sea_orm::{ActiveEnum, DbBackend};
 
 use crate::money;
 
-/// Returns the stored words of an enum.
+/// Returns the words that the database stores for an enum.
 fn words<E: ActiveEnum<Value = String>>() -> Option<Vec<String>> {
     Some(E::values())
 }
 
-/// Returns the allowed words of a column. None if the column does not have words.
+/// Returns the words that a column may have. None if the column is not limited to words of an enum.
 fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
     match (table, column) {
         ("users", "role") => words::<Role>(),
@@ -56,12 +56,12 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the SQL condition under which a value is not allowed. None if all values are allowed. A null is always
-/// allowed.
+/// Returns the SQL condition that the value of a column is not allowed. None if all values are allowed. The condition
+/// is not true for a null.
 pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &str) -> Option<String> {
     if let Some(words) = words_of(table, column) {
         let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-        // The collation of MariaDB would ignore case and trailing spaces.
+        // Without the cast, the collation of MariaDB would ignore case and spaces at the end.
         let exact =
             if backend == DbBackend::MySql { format!("CAST({value} AS BINARY)") } else { value.to_owned() };
         return Some(format!("{exact} NOT IN ({})", listed.join(", ")));
@@ -99,12 +99,12 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
     }
 }
 
-/// Maximum price in minor units. It keeps the sum of any selection within 64 bits.
+/// Maximum price of a course or subject, in minor units. So the sum of the prices of any selection fits into 64 bits.
 pub(crate) const MAX_PRICE_MINOR_UNITS: i64 = 1_000_000_000_000;
 /// Maximum validity of a purchase, in days.
 pub(crate) const MAX_VALIDITY_DAYS: i32 = 36_500;
 
-/// A value in a row of the catalogue that prevents the sale.
+/// A value in the row of a course or subject because of which the course or subject must not be sold.
 pub(crate) struct ColumnFault {
     /// The column with the faulty value.
     pub(crate) column: &'static str,
@@ -112,7 +112,7 @@ pub(crate) struct ColumnFault {
     pub(crate) value: String,
 }
 
-/// Finds a value because of which a readable course must not be sold.
+/// Finds the first value of a readable course because of which it must not be sold. None if there is no such value.
 pub(crate) fn fault_of_course(course: &course::Model) -> Option<ColumnFault> {
     let course::Model { currency, bundle_price, validity_days, .. } = course;
     if !money::is_known(currency) {
@@ -126,7 +126,7 @@ pub(crate) fn fault_of_course(course: &course::Model) -> Option<ColumnFault> {
         .map(|days| ColumnFault { column: "validity_days", value: days.to_string() })
 }
 
-/// Finds a value because of which a readable subject must not be sold.
+/// Finds the first value of a readable subject because of which it must not be sold. None if there is no such value.
 pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<ColumnFault> {
     let is_bad_price = |price: &i64| !(0..=MAX_PRICE_MINOR_UNITS).contains(price);
     let faults = [
@@ -151,5 +151,5 @@ pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<ColumnFault> 
 
 /// Describes the fault of a subject whose course does not exist.
 pub(crate) fn fault_of_orphan(subject: &subject::Model) -> ColumnFault {
-    ColumnFault { column: "course_id", value: format!("{}, and there is no such course", subject.course_id) }
+    ColumnFault { column: "course_id", value: format!("{}, but there is no such course", subject.course_id) }
 }

@@ -21,8 +21,8 @@ impl ClientAddress {
         self.ip
     }
 
-    /// Returns the network that limits count by: the address itself for IPv4, and its /64 network for IPv6. Every
-    /// household has at least one /64.
+    /// Returns the network by which budgets are counted: the address itself for IPv4, and its /64 network for IPv6.
+    /// Every household has at least one /64 network.
     #[must_use]
     pub fn network(self) -> IpAddr {
         match self.ip {
@@ -31,8 +31,8 @@ impl ClientAddress {
         }
     }
 
-    /// Returns a coarse network that people may see: the /24 network of IPv4, and the /48 network of IPv6. It tells the
-    /// provider and the region, but not the household.
+    /// Returns a coarse network that people may see: the /24 network of IPv4, and the /48 network of IPv6. It shows
+    /// the provider and the region, but not the household.
     #[must_use]
     pub fn coarse_network(self) -> String {
         match self.ip {

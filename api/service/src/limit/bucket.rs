@@ -17,7 +17,7 @@ use governor::{Quota, RateLimiter};
 use crate::bounded_map::BoundedMap;
 
 /// Maximum number of keys of one kind of budget. An entry takes about 50 bytes, so an attack with many keys fills at
-/// most 10 MB. A key that is dropped to make room has a full budget again.
+/// most 10 MB. A key that is dropped to make room has a full budget when it comes again.
 const MAX_KEYS: usize = 200_000;
 
 /// The time to wait before a refused request may succeed.
@@ -69,9 +69,10 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         Self { limited }
     }
 
-    /// Takes this many units. If there are too few, takes none and returns when there will be enough.
+    /// Takes this many units from the budget of a key. If there are too few, takes none and returns how long to wait
+    /// until there are enough.
     ///
-    /// More units than a full budget count as a full budget, so that an expensive request passes at some time.
+    /// More units than a full budget count as a full budget. Otherwise an expensive request could never be admitted.
     pub(super) fn take(&self, key: &K, units: u32) -> Result<(), RetryAfter> {
         let Some(limited) = &self.limited else { return Ok(()) };
         let Some(units) = NonZeroU32::new(units) else { return Ok(()) };
@@ -83,8 +84,8 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         }
     }
 
-    /// Takes this many units instead of the 1 that [`Buckets::take`] took just before. If there are too few, the 1
-    /// stays taken, and the error says when all the units will be available.
+    /// Takes this many units instead of the 1 unit that [`Buckets::take`] took just before. If there are too few, the
+    /// 1 unit stays taken, and the error says how long to wait until all the units are available.
     pub(super) fn take_instead_of_one(&self, key: &K, units: u32) -> Result<(), RetryAfter> {
         self.put_back(key, 1);
         self.take(key, units.max(1)).map_err(|wait| {
@@ -93,21 +94,21 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         })
     }
 
-    /// Undoes [`Buckets::take_instead_of_one`].
+    /// Undoes [`Buckets::take_instead_of_one`], so that again only 1 unit is taken.
     pub(super) fn put_back_but_one(&self, key: &K, units: u32) {
         self.put_back(key, units.max(1));
         self.keep_one(key);
     }
 
-    /// Takes 1 unit again that was put back.
+    /// Takes 1 unit again, which was put back just before.
     fn keep_one(&self, key: &K) {
-        // The unit was available just before. If another caller took it first, it becomes a debt.
+        // The unit was available just before. If another caller took it meanwhile, it is taken beyond the budget.
         if self.take(key, 1).is_err() {
             self.take_more(key, 1);
         }
     }
 
-    /// Returns the time until this many units are available; None if they are available now. Takes no units.
+    /// Returns how long to wait until this many units are available; None if they are available now. Takes no units.
     pub(super) fn wait(&self, key: &K, units: u32) -> Option<RetryAfter> {
         let wait = self.take(key, units).err();
         if wait.is_none() {
@@ -116,26 +117,28 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         wait
     }
 
-    /// Takes more units from a budget that [`Buckets::take`] took from just before, even if too few are available.
+    /// Takes more units from a budget from which [`Buckets::take`] took units just before, even if too few are
+    /// available.
     pub(super) fn take_more(&self, key: &K, units: u32) {
         self.adjust(key, |state, unit| Nanos::from(state.as_u64().saturating_add(unit * u64::from(units))));
     }
 
-    /// Puts back units that were taken.
+    /// Puts back units that were taken, so that they are available at once.
     pub(super) fn put_back(&self, key: &K, units: u32) {
-        // Never more than a full budget was taken.
+        // `take` never takes more than a full budget, so no more is put back.
         let units = self.limited.as_ref().map_or(units, |limited| units.min(limited.burst.get()));
         self.adjust(key, |state, unit| Nanos::from(state.as_u64().saturating_sub(unit * u64::from(units))));
     }
 
-    /// Fills the budget of a key.
+    /// Makes the budget of a key full.
     pub(super) fn fill(&self, key: &K) {
         if let Some(limited) = &self.limited {
             limited.store.lock().remove(key);
         }
     }
 
-    /// Changes the state of a key, which is the time at which its budget is full again.
+    /// Changes the state of a key, which is the time at which its budget is full again. Does nothing for a key
+    /// without state.
     fn adjust(&self, key: &K, change: impl FnOnce(Nanos, u64) -> Nanos) {
         if let Some(limited) = &self.limited
             && let Some(state) = limited.store.lock().get_mut(key)
@@ -145,7 +148,7 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
     }
 }
 
-/// The state of each budget: the time at which it is full again, in nanoseconds since the start.
+/// The state of each budget: the time at which it is full again, in nanoseconds since the limiter was made.
 struct Store<K> {
     states: Arc<Mutex<BoundedMap<K, Nanos>>>,
 }

@@ -1,19 +1,19 @@
-//! Limits on how many of something each client has at once, such as connections or subscriptions.
+//! Limits on how many connections, subscriptions or other things each client has at once.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Permits for each key, up to a maximum. Only keys that hold a permit take memory.
+/// Permits for each key, up to a maximum number. Only keys with taken permits need memory.
 pub struct PermitsPerKey<K: Eq + Hash> {
     max_per_key: u32,
     taken: Arc<Mutex<HashMap<K, u32>>>,
 }
 
-/// A permit of a key. The permit is free again when this value is dropped.
+/// A taken permit of a key. Dropping this value makes the permit free again.
 pub struct KeyPermit<K: Eq + Hash> {
-    /// None if there is no limit, so that nothing is counted.
+    /// None if there is no limit. Then nothing is counted.
     key: Option<K>,
     taken: Arc<Mutex<HashMap<K, u32>>>,
 }
@@ -37,7 +37,7 @@ impl<K: Copy + Eq + Hash> PermitsPerKey<K> {
         self.max_per_key
     }
 
-    /// Takes a permit for this key. Returns None if the key holds all its permits.
+    /// Takes a permit for this key. Returns None if all permits of the key are taken.
     #[must_use]
     pub fn take(&self, key: K) -> Option<KeyPermit<K>> {
         let taken = Arc::clone(&self.taken);

@@ -1,7 +1,7 @@
-//! Mails: their kinds, and the channel of the outbox that delivers them.
+//! Mails: their kinds, their content, and the outbox channel that sends them.
 //!
-//! A mail names nobody: a stranger chooses the name of an account, and could send a text of their own to any address. Only
-//! guardians read the address of the account that they are asked about.
+//! No mail contains the name of a user. Otherwise a stranger could register with any address and a text as the name,
+//! and the server would send this text there. Only mails to guardians contain the e-mail address of an account.
 
 mod templates;
 mod transport;
@@ -22,56 +22,57 @@ use crate::error::Fault;
 use crate::outbox::{Channel, Delivery, DeliveryFailure, NewMessage};
 use templates::{MailText, TemplateFacts, Templates};
 
-/// The longest line of a mail that a mail server must accept (RFC 5321, section 4.5.3.1.6, without its end).
+/// Maximum number of bytes in a line of a mail, without the line end. Mail servers must accept lines of this length
+/// (RFC 5321, section 4.5.3.1.6).
 const MAX_LINE_BYTES: usize = 998;
-/// The time for which a mail without a link is delivered.
+/// The time after which the outbox gives up a mail that has no link, or whose link does not expire.
 const NOTICE_LIFETIME: TimeDelta = TimeDelta::days(7);
 
-/// The kind of a mail. Each has a template for its subject and text, and one for its HTML.
+/// The kind of a mail. Each kind has a template for the subject and the text, and a template for the HTML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailKind {
     /// Asks a new user to prove that they receive mail at their address.
     VerifyEmail,
-    /// Leads to the choice of a new password.
+    /// Contains the link with which a user chooses a new password.
     ResetPassword,
-    /// Asks a user to prove that they receive mail at their new address. Goes to the new address.
+    /// Asks a user to prove that they receive mail at their new address. It is sent to the new address.
     ChangeEmail,
-    /// Says that another address was asked for. Goes to the old address.
+    /// Says that somebody asked for another address for the account. It is sent to the old address.
     EmailChangeRequested,
-    /// Says that the account has another address now. Goes to the old address.
+    /// Says that the account has another address now. It is sent to the old address.
     EmailChanged,
     /// Says that the password was changed.
     PasswordChanged,
     /// Says that somebody tried to register with an address that has an account.
     AlreadyRegistered,
-    /// Leads to the deletion of the account.
+    /// Contains the link with which a user deletes the account.
     DeleteAccount,
     /// Says that the account was deleted.
     AccountDeleted,
-    /// Asks a guardian to consent.
+    /// Asks a guardian to consent to the use of an account.
     GuardianConsent,
-    /// Says to a guardian that the consent is in force, and how to revoke it.
+    /// Tells a guardian that the consent was given, with the link to revoke it.
     GuardianConsented,
-    /// Says that the account has a second factor now.
+    /// Says that the second factor of the account was switched on.
     SecondFactorOn,
-    /// Says that the second factor was switched off.
+    /// Says that the user switched off the second factor of the account.
     SecondFactorOff,
-    /// Says that an admin removed the second factor.
+    /// Says that an admin removed the second factor of the account.
     SecondFactorReset,
-    /// Says that a recovery code was used.
+    /// Says that somebody used a recovery code of the account.
     RecoveryCodeUsed,
-    /// Says that there are new recovery codes.
+    /// Says that the account has new recovery codes.
     RecoveryCodesReplaced,
-    /// Says that another way to sign in was linked to the account.
+    /// Says that an account at another provider was linked, with which the user can sign in.
     IdentityLinked,
-    /// Says that a payment goes back, because it could not be turned into test cards.
+    /// Tells a buyer that money of an order goes back, although nobody asked for a refund.
     PaymentReturned,
     /// Tells support that an order needs attention.
     OrderNeedsAttention,
 }
 
 impl MailKind {
-    /// All kinds.
+    /// All kinds of mails.
     pub const ALL: [Self; 19] = [
         Self::VerifyEmail,
         Self::ResetPassword,
@@ -94,7 +95,7 @@ impl MailKind {
         Self::OrderNeedsAttention,
     ];
 
-    /// Returns the name of the kind, in the outbox and in the names of its templates.
+    /// Returns the name of the kind, which the outbox stores and the names of its templates begin with.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -120,7 +121,8 @@ impl MailKind {
         }
     }
 
-    /// Returns the path of the frontend's page that its link leads to. None if a mail of this kind has no link.
+    /// Returns the path of the frontend's page to which the link of the mail leads. None if mails of this kind have no
+    /// link.
     fn page(self) -> Option<&'static str> {
         match self {
             Self::VerifyEmail | Self::ChangeEmail => Some("/verify-email"),
@@ -144,7 +146,7 @@ impl MailKind {
         }
     }
 
-    /// Tells whether a mail of this kind names the account that it is about.
+    /// Tells whether a mail of this kind contains the e-mail address of the account that it is about.
     fn names_account(self) -> bool {
         matches!(self, Self::GuardianConsent | Self::GuardianConsented)
     }
@@ -159,16 +161,16 @@ pub struct MailLink<'a> {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// The facts that a mail has besides its fixed text.
+/// The values that a mail contains besides its fixed text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MailFacts<'a> {
-    /// The link.
+    /// The link of the mail. None if the mail has no link.
     pub link: Option<MailLink<'a>>,
-    /// The e-mail address of the account that the mail is about, if another person gets it.
+    /// The e-mail address of the account that the mail is about. None if the owner of the account gets the mail.
     pub account: Option<&'a str>,
 }
 
-/// The content of a mail, as the outbox stores it.
+/// The address and the values of a mail, as the outbox stores them.
 #[derive(Deserialize, Serialize)]
 struct MailContent {
     to: String,
@@ -176,15 +178,15 @@ struct MailContent {
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
-    /// The account that the mail is about.
+    /// The e-mail address of the account that the mail is about. None if the owner of the account gets the mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<String>,
-    /// The number of the receipt of an order.
+    /// The receipt number of the order that the mail is about. None if it is not about an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
 }
 
-/// Makes a mail that is about to be written to the outbox.
+/// Makes the encrypted outbox message of a mail. The outbox gives it up when its link expires, or after 7 days.
 ///
 /// # Errors
 /// Fails if the cryptography library fails.
@@ -206,7 +208,7 @@ pub fn compose(
     seal(secrets, kind, &content, now, expires_at)
 }
 
-/// Makes a mail about an order, which names the number of its receipt.
+/// Makes the encrypted outbox message of a mail about an order. The mail contains the receipt number.
 ///
 /// # Errors
 /// Fails if the cryptography library fails.
@@ -234,20 +236,20 @@ fn seal(
     NewMessage::seal(secrets, (OutboxChannel::Mail, kind.name()), &payload, now, expires_at)
 }
 
-/// The options of mails.
+/// The options for sending mails.
 #[derive(Clone, Debug)]
 pub struct MailOptions {
     /// The way in which mails leave the server.
     pub transport: MailTransport,
-    /// The sender.
+    /// The sender of all mails.
     pub from: Mailbox,
     /// The URL of the frontend, without a slash at its end.
     pub frontend_url: String,
-    /// The folder with the operator's own templates.
+    /// The folder with the operator's own templates. None if the operator uses only the built-in templates.
     pub templates: Option<std::path::PathBuf>,
 }
 
-/// Renders mails and sends them: the channel of the outbox for mails.
+/// The outbox channel that renders and sends mails.
 #[derive(Debug)]
 pub struct Mailer {
     transport: MailTransport,
@@ -257,7 +259,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// Reads the templates and renders each of them once, so that a wrong one is found at start.
+    /// Reads the templates and renders each of them once, so that a wrong template is found when the server starts.
     ///
     /// # Errors
     /// See [`TemplateError`].
@@ -267,7 +269,7 @@ impl Mailer {
         Ok(Self { transport, from, frontend_url, templates })
     }
 
-    /// Renders a mail.
+    /// Renders a mail from an outbox message.
     fn message(&self, delivery: &Delivery) -> Result<Message, DeliveryFailure> {
         let kind = MailKind::ALL.into_iter().find(|kind| kind.name() == delivery.kind);
         let kind =
@@ -275,9 +277,9 @@ impl Mailer {
         let content: MailContent = serde_json::from_str(&delivery.payload)
             .map_err(|_| DeliveryFailure::lasting("the content of the mail cannot be read"))?;
         let to: Address =
-            content.to.parse().map_err(|_| DeliveryFailure::lasting("the address is not well-formed"))?;
+            content.to.parse().map_err(|_| DeliveryFailure::lasting("the mail address is malformed"))?;
         let link = kind.page().zip(content.token.as_deref());
-        // After `#`, so that no server sees the token: neither in its access log nor in a `Referer` header.
+        // The token comes after `#`, so that no server gets it: neither in its access log nor in a `Referer` header.
         let link = link.map(|(page, token)| format!("{}{page}#token={token}", self.frontend_url));
         let hours = content.expires_at.map(|at| hours_between(delivery.created_at.timestamp(), at));
         let facts = TemplateFacts {
@@ -288,9 +290,9 @@ impl Mailer {
             receipt: content.receipt.as_deref(),
         };
         let rendered = self.templates.render(kind, facts);
-        // The message of a template error can contain the link.
+        // The message of a template error can contain the link, so only the kind of the error is reported.
         let MailText { subject, text, html } = rendered
-            .map_err(|error| DeliveryFailure::passing(format!("its template fails: {}", error.kind())))?;
+            .map_err(|error| DeliveryFailure::passing(format!("the template fails: {}", error.kind())))?;
         let id = format!("<{}@{}>", delivery.message_id, self.from.email.domain());
         Message::builder()
             .from(self.from.clone())
@@ -298,7 +300,7 @@ impl Mailer {
             .subject(subject)
             .date(delivery.created_at.into())
             .message_id(Some(id))
-            // Asks mail programs not to answer with a note that somebody is away.
+            // This header asks mail programs to send no automatic reply, such as an absence note.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
@@ -312,8 +314,8 @@ impl Mailer {
     }
 }
 
-/// Makes a part of a mail. Text in ASCII is sent as it is: the default would break links apart at 76 characters, and a
-/// file in the folder of mails would be hard to read.
+/// Makes a part of a mail. ASCII text without long lines is sent unencoded. The default encoding would break links at
+/// 76 characters, and make the files in a folder of mails hard to read.
 fn part(content_type: ContentType, text: String) -> SinglePart {
     let is_plain = text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE_BYTES);
     let body = if is_plain && !text.contains('\0') {
@@ -325,7 +327,7 @@ fn part(content_type: ContentType, text: String) -> SinglePart {
     SinglePart::builder().header(content_type).body(body)
 }
 
-/// Returns the number of whole hours between two times in seconds, at least 1.
+/// Returns the number of whole hours between two times, at least 1. Both times are Unix timestamps in seconds.
 fn hours_between(from: i64, to: i64) -> i64 {
     ((to - from) / 3_600).max(1)
 }

@@ -1,4 +1,4 @@
-//! The templates of mails. The built-in ones can be replaced one by one.
+//! The templates of mails. The operator can replace each built-in template by a file of the same name.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::MailKind;
 
-/// The built-in templates. The text of a mail begins with its subject.
+/// The names and texts of the built-in templates. The text of each `.txt` template begins with the subject.
 const BUILT_IN: [(&str, &str); 39] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("verify_email.txt", include_str!("templates/verify_email.txt")),
@@ -50,13 +50,13 @@ const BUILT_IN: [(&str, &str); 39] = [
     ("order_needs_attention.html", include_str!("templates/order_needs_attention.html")),
 ];
 
-/// The link with which each template is tried at start.
+/// The sample link with which each template is rendered once when the server starts.
 const SAMPLE_LINK: &str = "https://sample.example/page#token=sample";
 
 /// A reason why the templates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The folder or a file in it cannot be read.
+    /// The folder or a file in it cannot be read as text.
     #[error("the templates of mails cannot be read: {}: {error}. Correct --mail-templates", .path.display())]
     Unreadable {
         /// The folder or the file.
@@ -64,30 +64,30 @@ pub enum TemplateError {
         /// The error of the system.
         error: io::Error,
     },
-    /// No mail uses a template of this name.
+    /// The folder has a file whose name is not that of a template.
     #[error("no mail uses the template {name}. Its name must be one of: {}", names())]
     Unknown {
         /// The name of the file.
         name: String,
     },
-    /// A template does not render.
-    #[error("the template {name} is wrong: {error}")]
+    /// A template has a syntax error, or cannot be rendered with sample values.
+    #[error("the template {name} cannot be rendered: {error}. Correct the template")]
     Wrong {
-        /// The name of the template.
+        /// The name of the template, such as `reset_password.txt`.
         name: String,
         /// The error, with its line.
         error: minijinja::Error,
     },
-    /// The text of a mail does not begin with its subject.
+    /// The `.txt` template of a mail does not begin with the subject.
     #[error("the template {name}.txt must begin with a line `Subject: …`, then an empty line, then the text")]
     NoSubject {
-        /// The name of the kind.
+        /// The name of the kind of mail.
         name: &'static str,
     },
-    /// A mail that must have a link does not show it.
-    #[error("the template {name} does not show its link. Write {{{{ link }}}} where it belongs")]
+    /// A template of a mail that must have a link does not show the link.
+    #[error("the template {name} does not show the link. Write {{{{ link }}}} where the link belongs")]
     NoLink {
-        /// The name of the template.
+        /// The name of the template, such as `reset_password.txt`.
         name: String,
     },
 }
@@ -96,15 +96,15 @@ fn names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
-/// The facts that a template can show.
+/// The values that a template can show.
 #[derive(Clone, Copy, Default)]
 pub(super) struct TemplateFacts<'a> {
     pub(super) link: Option<&'a str>,
     pub(super) token: Option<&'a str>,
     pub(super) hours: Option<i64>,
-    /// The e-mail address of the account that the mail is about, if another person gets it.
+    /// The e-mail address of the account that the mail is about. None if the owner of the account gets the mail.
     pub(super) account: Option<&'a str>,
-    /// The number of the receipt of an order.
+    /// The receipt number of the order that the mail is about. None if it is not about an order.
     pub(super) receipt: Option<&'a str>,
 }
 
@@ -122,10 +122,11 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    /// Reads the built-in templates and those of the operator, and renders each once.
+    /// Reads the built-in templates and the operator's templates in `folder`, and renders each template once with
+    /// sample values.
     pub(super) fn load(folder: Option<&Path>) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
-        // A misspelt name is an error, and not an empty text.
+        // A misspelt name in a template is an error, and does not become an empty text.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let wrong = |name: &str, error| TemplateError::Wrong { name: name.to_owned(), error };
         for (name, text) in BUILT_IN {
@@ -145,7 +146,7 @@ impl Templates {
         Ok(templates)
     }
 
-    /// Renders the templates of a kind with sample values.
+    /// Renders the templates of a kind with sample values, and checks that they show the link and begin with a subject.
     fn check(&self, kind: MailKind) -> Result<(), TemplateError> {
         let link = kind.page().map(|_| SAMPLE_LINK);
         let account = kind.names_account().then_some("sample@sample.example");
@@ -172,7 +173,7 @@ impl Templates {
         }
     }
 
-    /// Renders a mail.
+    /// Renders the subject, the text and the HTML of a mail.
     pub(super) fn render(
         &self,
         kind: MailKind,
@@ -188,13 +189,13 @@ impl Templates {
 
     fn part(&self, name: &str, facts: TemplateFacts<'_>) -> Result<String, minijinja::Error> {
         let TemplateFacts { link, token, hours, account, receipt } = facts;
-        // The link needs no escapes: a URL has no quotes and no angle brackets.
+        // The link is not escaped in HTML, because a URL has no quotes and no angle brackets.
         let link = link.map(|link| Value::from_safe_string(link.to_owned()));
         self.environment.get_template(name)?.render(context! { link, token, hours, account, receipt })
     }
 }
 
-/// Reads the files of a folder, with their names.
+/// Returns the names and texts of all files in a folder.
 fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, TemplateError> {
     let unreadable = |path: &Path, error| TemplateError::Unreadable { path: path.to_owned(), error };
     let mut files = Vec::new();
@@ -207,7 +208,7 @@ fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, TemplateError> {
     Ok(files)
 }
 
-/// Separates the subject from the text.
+/// Separates the subject line from the text of a rendered `.txt` template. Returns None if there is no subject.
 fn split_subject(text: &str) -> Option<(&str, &str)> {
     let (first, rest) = text.split_once('\n')?;
     let subject = first.strip_prefix("Subject:")?.trim();

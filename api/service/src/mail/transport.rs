@@ -11,18 +11,19 @@ use url::{Host, Url};
 
 use crate::outbox::{Delivery, DeliveryFailure};
 
-/// The default port for a connection that begins without TLS, and for one that begins with it (RFC 8314, section 3.3).
+/// The default ports of a mail server: 587 for a connection that begins without TLS, and 465 for a connection that
+/// begins with TLS (RFC 8314, section 3.3).
 const SUBMISSION_PORT: u16 = 587;
 const SUBMISSIONS_PORT: u16 = 465;
 
 /// The way in which mails leave the server.
 #[derive(Clone, Debug)]
 pub enum MailTransport {
-    /// A mail server.
+    /// Mails are sent to a mail server over SMTP.
     Smtp(SmtpServer),
-    /// A folder that gets one file for each mail.
+    /// Mails are written into this folder, one file for each mail.
     Folder(PathBuf),
-    /// The log, which says that there was a mail, and never its address or its link.
+    /// Mails are not sent. The log says that there was a mail, but contains neither its address nor its link.
     Log,
 }
 
@@ -35,7 +36,7 @@ pub enum SmtpError {
          with `%40` for an `@` in the user or the password"
     )]
     Url,
-    /// The value of `tls` in the URL is unknown.
+    /// The value of `tls` in the URL is unknown, or does not fit the scheme.
     #[error("`tls` in the URL of the mail server must be `required`, `opportunistic` or `none`")]
     TlsMode,
     /// The password would be sent without encryption.
@@ -46,21 +47,21 @@ pub enum SmtpError {
     /// The certificates cannot be read.
     #[error("the certificates in {} cannot be read: {error}. Give a PEM file", .path.display())]
     Certificates {
-        /// The file.
+        /// The file with the certificates.
         path: PathBuf,
-        /// The reason.
+        /// The reason why the file cannot be read.
         error: String,
     },
-    /// TLS cannot be set up.
+    /// The TLS library refuses the host or the certificates.
     #[error("TLS for the mail server cannot be set up: {0}")]
     Tls(#[from] lettre::transport::smtp::Error),
 }
 
-/// A mail server.
+/// The connection to a mail server.
 #[derive(Clone)]
 pub struct SmtpServer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
-    /// The host and the port, for the log.
+    /// The host and the port, for debug output.
     name: String,
 }
 
@@ -71,9 +72,9 @@ impl std::fmt::Debug for SmtpServer {
 }
 
 impl SmtpServer {
-    /// Reads the URL of a mail server. `smtp://` begins without encryption and requires STARTTLS, except with
-    /// `?tls=opportunistic` or `?tls=none`. `smtps://` begins with TLS. The certificates are trusted besides the public
-    /// ones.
+    /// Reads the URL of a mail server. `smtps://` begins with TLS. `smtp://` begins without encryption and requires
+    /// STARTTLS, except with `?tls=opportunistic` or `?tls=none`. A server on this machine needs no TLS. The given
+    /// certificates are trusted besides the public ones.
     ///
     /// # Errors
     /// See [`SmtpError`].
@@ -139,7 +140,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 impl MailTransport {
-    /// Sends a mail.
+    /// Hands a mail to the mail server, writes it into the folder, or logs that it was not sent.
     pub(super) async fn send(&self, delivery: &Delivery, message: Message) -> Result<(), DeliveryFailure> {
         match self {
             Self::Smtp(server) => match server.transport.send(message).await {
@@ -160,7 +161,8 @@ impl MailTransport {
     }
 }
 
-/// Describes an error of the mail server without its text, which can contain the address.
+/// Converts an error of the mail server to a failure without the text of the error, which can contain the address. A
+/// permanent refusal is final, except for wrong credentials.
 fn failure_of(error: &lettre::transport::smtp::Error) -> DeliveryFailure {
     let Some(code) = error.status() else {
         let kind = if error.is_timeout() {
@@ -176,12 +178,14 @@ fn failure_of(error: &lettre::transport::smtp::Error) -> DeliveryFailure {
         return DeliveryFailure::passing(kind);
     };
     let code = code.to_string();
-    // The codes 530 to 538 are about our own credentials, which the operator can correct.
+    // The codes from 530 to 539 are about the credentials or the encryption of the connection, which the operator can
+    // correct.
     let is_final = error.is_permanent() && !code.starts_with("53");
     DeliveryFailure { reason: format!("the mail server refused the mail with code {code}"), is_final }
 }
 
-/// Writes the file of a mail under its name at once, so that nobody reads half of it. A repetition replaces the file.
+/// Writes the file of a mail. The file gets its final name only when it is complete, so that nobody reads an incomplete
+/// file. A repeated delivery replaces the file.
 async fn write_file(folder: &Path, message_id: &str, text: &[u8]) -> io::Result<()> {
     let mut options = tokio::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

@@ -1,4 +1,4 @@
-//! The buckets of histograms, and their constructors.
+//! The buckets of histograms, and the functions that make and register histograms.
 
 use std::hash::Hash;
 
@@ -8,34 +8,35 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::registrar::Registrar;
 
-/// The upper bounds for requests and operations, in seconds. A request may take 30 seconds by default.
+/// The upper bounds of the buckets for requests and operations, in seconds. By default a request may take 30 seconds.
 const REQUEST_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
-/// The upper bounds for statements, transactions and waits, in seconds. A statement may take 15 seconds.
+/// The upper bounds of the buckets for statements, transactions and waits for the database, in seconds. A statement may
+/// take 15 seconds.
 const DATABASE_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0];
 
-/// The upper bounds for the delay of events, in seconds. Nodes read events twice a second.
+/// The upper bounds of the buckets for the delay of events, in seconds. Nodes read events twice a second.
 const DELAY_SECONDS: [f64; 8] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0];
 
-/// Makes the histogram of requests.
+/// Makes a histogram with the buckets for requests and operations.
 pub(super) fn request_seconds() -> Histogram {
     Histogram::new(REQUEST_SECONDS)
 }
 
-/// Makes the histogram of work of the database.
+/// Makes a histogram with the buckets for statements, transactions and waits for the database.
 pub(super) fn database_seconds() -> Histogram {
     Histogram::new(DATABASE_SECONDS)
 }
 
-/// Makes the histogram of delays.
+/// Makes a histogram with the buckets for the delay of events.
 pub(super) fn delay_seconds() -> Histogram {
     Histogram::new(DELAY_SECONDS)
 }
 
-/// A family of histograms, one for each set of labels.
+/// A family of histograms: one histogram for each set of labels.
 pub(super) type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// Registers a histogram without labels.
+/// Makes a histogram without labels, and registers it.
 pub(super) fn histogram(
     registry: &mut Registrar,
     name: &'static str,
@@ -47,7 +48,7 @@ pub(super) fn histogram(
     histogram
 }
 
-/// Registers a family of histograms.
+/// Makes a family of histograms, and registers it.
 pub(super) fn histograms<L>(
     registry: &mut Registrar,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! Metrics of what learners and staff do.
+//! Metrics of the actions of learners and staff, such as purchases and sittings.
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -6,7 +6,8 @@ use super::counters::CounterFamily;
 use super::labels::{OrderStep, PurchaseResult, SignInResult, SittingEnd, StartResult};
 use super::registrar::Registrar;
 
-/// The metrics of what learners and staff do. Each counts after the commit.
+/// The metrics of the actions of learners and staff. An action that succeeds is counted after its transaction was
+/// committed.
 pub struct BusinessMetrics {
     purchases: CounterFamily<PurchaseResult>,
     cards: Counter,
@@ -45,7 +46,12 @@ impl BusinessMetrics {
                 "Sittings that were submitted by learners or closed after their deadline",
             ),
             refunds: registry.add("refunds", "Refunds that were made"),
-            orders: CounterFamily::register(registry, "orders", "step", "Orders that were opened or paid"),
+            orders: CounterFamily::register(
+                registry,
+                "orders",
+                "step",
+                "New orders that waited for their payment, and paid orders that were granted",
+            ),
             sign_ins: CounterFamily::register(
                 registry,
                 "sign_ins",
@@ -55,49 +61,49 @@ impl BusinessMetrics {
         }
     }
 
-    /// Counts a request to purchase. `cards` is the number of cards that it made.
+    /// Counts a purchase request by its result. `cards` is the number of cards that the request made.
     pub(crate) fn purchase(&self, result: PurchaseResult, cards: u64) {
         self.purchases.count(result);
         self.cards.inc_by(cards);
     }
 
-    /// Counts a request to start a sitting.
+    /// Counts a request to start a sitting, by its result.
     pub(crate) fn start(&self, result: StartResult) {
         self.starts.count(result);
     }
 
-    /// Counts a saved batch with this number of answers that stay.
+    /// Counts a saved batch. `answers` is the number of its answers without superseded ones.
     pub(crate) fn save(&self, answers: usize) {
         self.saves.inc();
         self.answers.inc_by(answers as u64);
     }
 
-    /// Counts a submission by a learner.
+    /// Counts a sitting that its learner submitted.
     pub(crate) fn submit(&self) {
         self.ends.count(SittingEnd::Learner);
     }
 
-    /// Counts a sitting that was closed after its deadline.
+    /// Counts a sitting that the server closed after its deadline.
     pub(crate) fn close_overdue(&self) {
         self.ends.count(SittingEnd::Deadline);
     }
 
-    /// Counts a refund.
+    /// Counts a refund that was made.
     pub(crate) fn refund(&self) {
         self.refunds.inc();
     }
 
-    /// Counts an order that was opened.
+    /// Counts a new order that waits for its payment. Free orders are not counted.
     pub(crate) fn open_order(&self) {
         self.orders.count(OrderStep::Opened);
     }
 
-    /// Counts an order that was granted.
+    /// Counts a paid order from which the server made a purchase.
     pub(crate) fn grant_order(&self) {
         self.orders.count(OrderStep::Granted);
     }
 
-    /// Counts an attempt to sign in.
+    /// Counts an attempt to sign in with a password, by its result.
     pub(crate) fn sign_in(&self, result: SignInResult) {
         self.sign_ins.count(result);
     }

@@ -1,4 +1,4 @@
-//! Counters with one label, whose values are known.
+//! Counters with one label that has a fixed set of values.
 
 use std::marker::PhantomData;
 
@@ -16,7 +16,8 @@ pub(super) struct CounterFamily<V> {
 }
 
 impl<V: LabelValue> CounterFamily<V> {
-    /// Registers the counters. All of them start at zero, so that the first increase of each is seen as one.
+    /// Registers a counter for each value of the label. Each counter exists from the start with the value zero, so that
+    /// Prometheus sees its first increase.
     pub(super) fn register(
         registry: &mut Registrar,
         name: &'static str,
@@ -30,12 +31,12 @@ impl<V: LabelValue> CounterFamily<V> {
         family
     }
 
-    /// Counts one.
+    /// Adds 1 to the counter of this value.
     pub(super) fn count(&self, value: V) {
         self.add(value, 1);
     }
 
-    /// Counts several at once.
+    /// Adds `number` to the counter of this value.
     pub(super) fn add(&self, value: V, number: u64) {
         self.counters.get_or_create(&[(self.label, value.text())]).inc_by(number);
     }

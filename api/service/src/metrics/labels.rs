@@ -1,20 +1,20 @@
-//! The values of labels. Each is an enum, so that the number of time series has a bound.
+//! The values of labels. The values of each label are an enum, so that the number of time series has a bound.
 
 use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
-/// A label whose values are known.
+/// An enum whose variants are all values of a label.
 pub(super) trait LabelValue: Copy + 'static {
-    /// All values.
+    /// All values of the label.
     const ALL: &'static [Self];
 
-    /// Returns the text in the label.
+    /// Returns the text of this value in the label.
     fn text(self) -> &'static str;
 }
 
-/// Defines an enum whose values are the values of a label.
+/// Defines an enum whose variants are the values of a label, each with its text.
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -24,7 +24,7 @@ macro_rules! label {
         }
 
         impl $name {
-            /// Returns the text in the label.
+            /// Returns the text of this value in the label.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -51,7 +51,7 @@ macro_rules! label {
 pub(super) use label;
 
 label! {
-    /// The way in which an operation came.
+    /// The way in which a client sent an operation.
     OperationTransport {
         /// A POST request.
         Post = "post",
@@ -81,13 +81,13 @@ label! {
     OperationOutcome {
         /// The response has no error. It may have user errors.
         Ok = "ok",
-        /// The response has an error that the client can avoid.
+        /// The response has an error that the client caused and can avoid.
         ClientError = "client_error",
         /// The response has an error of the server, which is overloaded, too slow, or has a bug.
         ServerError = "server_error",
         /// The operation was not executed: the document was refused, or a budget was spent.
         Refused = "refused",
-        /// The client left.
+        /// The client left before the operation ended.
         Abandoned = "abandoned",
     }
 }
@@ -99,13 +99,13 @@ label! {
         Graphql = "graphql",
         /// The export of the data of a person.
         Export = "export",
-        /// Pictures.
+        /// The pictures of questions.
         Media = "media",
-        /// The checks of load balancers.
+        /// The health checks, which load balancers request.
         Health = "health",
         /// Webhooks of payment providers.
         PaymentWebhook = "payment_webhook",
-        /// The signing keys.
+        /// The public signing keys, for programs that verify access tokens.
         Keys = "keys",
         /// Everything else, such as `GraphiQL`.
         Other = "other",
@@ -125,9 +125,9 @@ label! {
 label! {
     /// A pool of connections to the database.
     PoolName {
-        /// For queries outside a transaction.
+        /// The pool for queries outside a transaction.
         Reader = "reader",
-        /// For transactions and saved answers.
+        /// The pool for transactions and for batches of answers.
         Writer = "writer",
     }
 }
@@ -139,7 +139,7 @@ label! {
         Committed = "committed",
         /// A rule refused the transaction.
         Refused = "refused",
-        /// The transaction failed for another reason.
+        /// The transaction failed because of an error.
         Failed = "failed",
     }
 }
@@ -147,13 +147,13 @@ label! {
 label! {
     /// Why a transaction or a statement was retried.
     RetryCause {
-        /// Another transaction was in conflict.
+        /// The transaction or statement was in conflict with another transaction.
         Conflict = "conflict",
-        /// The connection was lost.
+        /// The connection to the database was lost.
         ConnectionLost = "connection_lost",
-        /// A unique key refused a row.
+        /// A unique key refused a row, because another transaction has stored the same key.
         TakenKey = "taken_key",
-        /// A cluster had ended the transaction.
+        /// A Galera cluster had ended the transaction before its commit.
         EndedEarly = "ended_early",
     }
 }
@@ -163,11 +163,11 @@ label! {
     PurchaseResult {
         /// The request made a purchase.
         Created = "created",
-        /// The buyer owned everything already, or the request was a repetition.
+        /// The buyer owned all subjects already, or the request repeated an earlier one.
         Existing = "existing",
         /// A rule refused the request.
         Refused = "refused",
-        /// The request failed for another reason.
+        /// The request failed because of an error.
         Failed = "failed",
     }
 }
@@ -177,11 +177,11 @@ label! {
     StartResult {
         /// A sitting was started.
         Started = "started",
-        /// The card had an open sitting.
+        /// The card had an open sitting, which the learner continues.
         Resumed = "resumed",
         /// A rule refused the request.
         Refused = "refused",
-        /// The request failed for another reason.
+        /// The request failed because of an error.
         Failed = "failed",
     }
 }
@@ -199,9 +199,9 @@ label! {
 label! {
     /// A step in the life of an order.
     OrderStep {
-        /// The order was opened.
+        /// A new order was made, and waits for its payment at a payment provider or by hand.
         Opened = "opened",
-        /// The order was paid, and granted.
+        /// The order was paid, and the server made a purchase from it.
         Granted = "granted",
     }
 }
@@ -209,13 +209,13 @@ label! {
 label! {
     /// Where a panic was caught.
     PanicPlace {
-        /// In the handler of a request, or in the operation that it executes.
+        /// The panic was in the handler of a request, or in the operation that the request executes.
         Request = "request",
-        /// In an operation on a WebSocket, or in a subscription.
+        /// The panic was in an operation on a WebSocket, or in a subscription.
         Stream = "stream",
-        /// In a task that runs as long as the server does.
+        /// The panic was in a task that runs as long as the server does.
         BackgroundTask = "background_task",
-        /// In the delivery of a message of the outbox.
+        /// The panic was in the delivery of a message of the outbox.
         Delivery = "delivery",
     }
 }
@@ -225,19 +225,19 @@ label! {
     SignInResult {
         /// The password was accepted. The server may still ask for a second factor.
         Succeeded = "succeeded",
-        /// The sign-in was refused or failed.
+        /// The sign-in was refused, or failed because of an error.
         Failed = "failed",
     }
 }
 
 label! {
-    /// How a delivery of a message ended.
+    /// How the delivery of a message of the outbox ended.
     OutboxResult {
         /// The message was delivered.
         Delivered = "delivered",
-        /// The delivery will be retried.
+        /// The delivery failed, and a node will retry it.
         Postponed = "postponed",
-        /// No node tries to deliver the message any more.
+        /// The delivery failed, and no node will retry it by itself.
         Dead = "dead",
     }
 }

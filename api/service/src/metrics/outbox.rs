@@ -59,13 +59,14 @@ impl OutboxMetrics {
         }
     }
 
-    /// Counts a delivery.
+    /// Counts a delivery by its channel and result.
     pub(crate) fn delivery(&self, channel: OutboxChannel, result: OutboxResult) {
         self.deliveries.get_or_create(&DeliveryLabels { channel: channel.to_value(), result }).inc();
     }
 
-    /// Shows the messages that were counted at `now`, and the time since which the oldest message of each channel has waited.
-    /// Channels and states without messages count as zero.
+    /// Sets the numbers of messages that were counted at `now`. `oldest` has the time since which the oldest message of
+    /// each channel has waited, and the gauge shows its age in seconds. Channels and states without messages are set to
+    /// zero.
     pub(crate) fn show(
         &self,
         messages: Vec<(OutboxChannel, OutboxState, i64)>,
@@ -85,10 +86,10 @@ impl OutboxMetrics {
             let age = oldest.get(&channel).map_or(0.0, |at| (now - *at).as_seconds_f64().max(0.0));
             self.oldest.get_or_create(&ChannelLabels { channel: channel.to_value() }).set(age);
         }
-        // A time in seconds is far below 2^53, so it stays exact.
+        // The time in whole seconds is far below 2^53, so the conversion to a float is exact.
         self.counted_at.set(now.timestamp() as f64);
     }
 }
 
-/// The states that are counted. Messages that were sent are the history, which only grows.
+/// The states whose messages are counted. Sent messages are left out, because they need no more work.
 const COUNTED_STATES: [OutboxState; 3] = [OutboxState::Pending, OutboxState::Leased, OutboxState::Dead];

@@ -1,4 +1,5 @@
-//! Metrics of the process, with the names that Prometheus recommends. They are read from `/proc`, so only Linux has them.
+//! Metrics of the process, with the names that Prometheus recommends. They are read from `/proc`, so only Linux has
+//! them.
 
 use std::fs;
 use std::time::SystemTime;
@@ -9,13 +10,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Ticks of the clock in a second. Linux reports times to programs in this unit on all machines.
+/// Number of clock ticks in a second. Linux reports CPU times to programs in such ticks on all machines.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Size of a page of memory, in bytes. It is this on the machines that jishu is built for.
+/// Size of a page of memory, in bytes, on the machines for which jishu is built.
 const PAGE_BYTES: f64 = 4096.0;
 
-/// The names of the families.
+/// The names of the families of the process.
 pub(super) const PROCESS_NAMES: [&str; 5] = [
     "process_cpu_seconds_total",
     "process_resident_memory_bytes",
@@ -34,8 +35,9 @@ pub(super) struct ProcessCollector {
 impl ProcessCollector {
     /// Makes the collector. The server makes it when it starts, so the time of this call is the start of the process.
     pub(super) fn new() -> Self {
-        // `/proc/stat`, by which Linux tells the start, is hidden from a service with `ProcSubset=pid`. The clock of the
-        // services is not the right one: it may be moved.
+        // Linux gives the start of a process relative to the boot, whose time is in `/proc/stat`. A service with
+        // `ProcSubset=pid` cannot read that file. The `Clock` of the services is not used here, because a test can move
+        // it.
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self { started_at: started_at.ok().map(|since| since.as_secs_f64()) }
     }
@@ -68,7 +70,7 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// The values of `/proc/self/stat`.
+/// The values that are read from `/proc/self/stat`.
 struct ProcessStat {
     cpu_seconds: f64,
     threads: f64,
@@ -84,7 +86,7 @@ impl ProcessStat {
         // The second value is the name of the program in parentheses, which may contain spaces.
         let (_, rest) = stat.rsplit_once(") ")?;
         let values: Vec<f64> = rest.split(' ').map(|value| value.trim().parse().unwrap_or(0.0)).collect();
-        // The first value here is the third of the manual page proc(5).
+        // `values` begins with the third value, as the manual page proc(5) numbers them.
         let value = |number: usize| values.get(number - 3).copied();
         Some(Self {
             cpu_seconds: (value(14)? + value(15)?) / TICKS_PER_SECOND,

@@ -1,4 +1,4 @@
-//! Registers families, and remembers their names.
+//! Registers families of metrics, and collects their names.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeMetric;
@@ -19,7 +19,7 @@ impl Registrar {
         Self { registry: Registry::default(), names: Vec::new() }
     }
 
-    /// Registers a family. `help` is a sentence without its full stop.
+    /// Registers a metric or family, and adds its name as Prometheus shows it. `help` has no full stop at its end.
     pub(super) fn register<M: Metric + EncodeMetric>(&mut self, name: &'static str, help: &str, metric: M) {
         let suffix = match metric.metric_type() {
             MetricType::Counter => "_total",
@@ -30,7 +30,7 @@ impl Registrar {
         self.registry.register(format!("{PREFIX}_{name}"), help, metric);
     }
 
-    /// Makes an empty metric or family, and registers it. `help` is a sentence without its full stop.
+    /// Makes an empty metric or family, and registers it. `help` has no full stop at its end.
     pub(super) fn add<M: Metric + EncodeMetric + Clone + Default>(
         &mut self,
         name: &'static str,
@@ -41,7 +41,7 @@ impl Registrar {
         metric
     }
 
-    /// Registers values that are read at each scrape, with the names of their families.
+    /// Registers a collector, which provides its values at each scrape, and adds the names of its families.
     pub(super) fn register_collector(&mut self, names: &[&str], collector: impl Collector) {
         self.names.extend(names.iter().map(|name| (*name).to_owned()));
         self.registry.register_collector(Box::new(collector));

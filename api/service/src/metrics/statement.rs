@@ -1,7 +1,7 @@
 //! The name of a statement: its verb and its first table.
 //!
-//! Both come from lists in our code. So a statement that somebody sends through a new feature is counted at once, and no
-//! text can make a new label.
+//! The verb and the table come from lists in the code. So every statement is counted under one of these names, and the
+//! text of a statement can never make a new label.
 
 use super::labels::label;
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
@@ -10,15 +10,15 @@ use std::fmt;
 label! {
     /// The verb of a statement.
     StatementVerb {
-        /// It reads.
+        /// A statement that reads rows.
         Select = "select",
-        /// It adds rows.
+        /// A statement that adds rows.
         Insert = "insert",
-        /// It changes rows.
+        /// A statement that changes rows.
         Update = "update",
-        /// It removes rows.
+        /// A statement that deletes rows.
         Delete = "delete",
-        /// Anything else, such as a change of the schema.
+        /// Any other statement, such as a change of the schema.
         Other = "other",
     }
 }
@@ -28,7 +28,7 @@ label! {
 pub struct StatementName {
     /// The verb of the statement.
     pub verb: StatementVerb,
-    /// The first table in the statement, or `other` if this table is not one of jishu.
+    /// The first table of jishu that the statement names, or `other` if it names none.
     pub table: &'static str,
 }
 
@@ -84,14 +84,14 @@ const TABLES: &[&str] = &[
     "users",
 ];
 
-/// The words before the name of a table.
+/// The words of SQL after which the name of a table follows.
 const BEFORE_TABLE: [&str; 3] = [" FROM ", " INTO ", "UPDATE "];
 
-/// Returns the name of a statement.
+/// Returns the verb of a statement, and the first table of jishu that it names.
 #[must_use]
 pub fn name_of_statement(sql: &str) -> StatementName {
     let text = sql.trim_start();
-    // A statement that begins with its common tables is named after the first of them.
+    // If a statement begins with WITH, its verb is that of the first common table expression.
     let common_table = text.strip_prefix("WITH ").and_then(|rest| rest.split_once(" AS ("));
     let first = common_table.map_or(text, |(_, body)| body);
     let verb = match first.get(..6).unwrap_or_default() {
@@ -104,11 +104,12 @@ pub fn name_of_statement(sql: &str) -> StatementName {
     StatementName { verb, table: first_table(text).unwrap_or("other") }
 }
 
-/// Finds the first of our tables that a statement names.
+/// Finds the first table of jishu that a statement names. None if it names no such table.
 fn first_table(text: &str) -> Option<&'static str> {
     let mut rest = text;
     loop {
-        // The earliest of the words. A statement has few of them, and each search ends at its first hit.
+        // The earliest word after which a table follows. The repeated searches are cheap, because a statement has few
+        // such words.
         let found = BEFORE_TABLE.iter().filter_map(|word| Some((rest.find(word)?, word.len()))).min()?;
         rest = rest.get(found.0 + found.1..)?;
         let quoted = rest.trim_start_matches(['"', '`']);

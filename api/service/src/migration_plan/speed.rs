@@ -6,26 +6,27 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
 use super::Work;
 
-/// The number of rows is the square of this, because MariaDB ends a recursive query after 1,000 rounds.
+/// The square root of the number of rows of the measurement. A recursive query makes this many rows, and a join of them
+/// with themselves makes the table. MariaDB would end a longer recursive query after 1,000 rounds.
 const ROOT_OF_ROWS: u32 = 316;
 
 /// The time that each kind of work takes for one row, as measured with 99,856 rows of about 80 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Speed {
-    /// Reading a row to check it.
+    /// The time to read a row and check it.
     pub scan: Duration,
-    /// Adding a row to an index.
+    /// The time to add a row to an index.
     pub index: Duration,
-    /// Changing a row.
+    /// The time to change a row.
     pub update: Duration,
-    /// Copying a row.
+    /// The time to copy a row into another table.
     pub copy: Duration,
-    /// The number of rows of the measurement.
+    /// The number of rows with which the times were measured.
     pub rows: u32,
 }
 
 impl Speed {
-    /// Fills a table in a scratch database, and measures.
+    /// Fills a table in a scratch database, measures the time of each kind of work, and drops the table.
     pub(super) async fn measure(connection: &DatabaseConnection) -> Result<Self, DbErr> {
         let rows = ROOT_OF_ROWS * ROOT_OF_ROWS;
         let run = async |text: &str| connection.execute_unprepared(text).await.map(drop);
@@ -59,7 +60,7 @@ impl Speed {
         Ok(Self { scan, index, update, copy, rows })
     }
 
-    /// Estimates how long the work takes for this many rows.
+    /// Estimates the duration of a kind of work for this number of rows. It is 0 for work that does not grow.
     pub(super) fn duration(&self, work: Work, rows: i64) -> Duration {
         let rows = u32::try_from(rows.max(0)).unwrap_or(u32::MAX);
         match work {

@@ -1,4 +1,5 @@
-//! Requests to the issuer, with limits: an issuer that is slow or sends too much must not hold the server.
+//! Requests to the issuer, with limits on time and size. So an issuer that is slow or sends too much does not block
+//! the server.
 
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use super::OidcFailure;
 use crate::trace;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for a whole request, with its body. It is shorter than the default time of a GraphQL request.
+/// Maximum time of a whole request to the issuer, with its response. It is shorter than the default timeout of a
+/// GraphQL request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum size of a response.
+/// Maximum size of a response of the issuer, in bytes.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Builds the client. It follows no redirects: none of the documents of an issuer needs one, and a redirect could lead to
-/// another host.
+/// Builds the HTTP client. It follows no redirects: no document of an issuer needs a redirect, and a redirect could
+/// lead to another host.
 pub(super) fn client() -> Result<Client, reqwest::Error> {
     Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -26,7 +28,7 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
         .build()
 }
 
-/// Returns whether an address may be used: HTTPS, or HTTP on this machine.
+/// Returns whether requests may be sent to this address: HTTPS, or HTTP to this machine.
 pub(super) fn is_allowed(address: &str) -> bool {
     let Ok(url) = Url::parse(address) else { return false };
     let is_loopback = match url.host() {
@@ -38,7 +40,8 @@ pub(super) fn is_allowed(address: &str) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }
 
-/// Sends a request whose response must be JSON of status 200. Other statuses are passed to `refused`.
+/// Sends a request to the issuer. The response must be JSON with status 200. For another status, returns the failure
+/// that `refused` makes of the status and the body.
 pub(super) async fn json<T: DeserializeOwned>(
     request: RequestBuilder,
     refused: impl FnOnce(StatusCode, &[u8]) -> OidcFailure,
@@ -71,9 +74,9 @@ async fn body(mut response: Response) -> Result<Vec<u8>, OidcFailure> {
     }
 }
 
-/// Makes the failure for a status that no correct request gets.
+/// Makes the failure for a status other than 200 that the specification does not provide for.
 pub(super) fn unexpected(status: StatusCode, _: &[u8]) -> OidcFailure {
-    OidcFailure::Unavailable(format!("the status of a response is {status}"))
+    OidcFailure::Unavailable(format!("the issuer responded with status {status}"))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The algorithms that are accepted. All of them have public keys: a token that is signed with the client's secret, or with
-/// nothing, is refused.
+/// The accepted algorithms of signatures. All of them use public keys. A token that is signed with the secret of the
+/// client, or is not signed, is refused.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -21,56 +21,57 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
-/// Number of seconds by which the clock of the issuer may differ.
+/// Number of seconds by which the clock of the issuer may differ from the clock of this server.
 const LEEWAY_SECONDS: i64 = 30;
-/// Maximum size of an ID token.
+/// Maximum size of an ID token in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
-/// Maximum number of characters of an identity at the issuer. It is the limit of the specification.
+/// Maximum number of characters in the subject of an ID token. It is the limit of the specification.
 const MAX_SUBJECT_CHARS: usize = 255;
 
 /// A reason to refuse an ID token. It is for the log, and not for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIdToken {
-    /// The token is not a JWT, or its claims cannot be read.
-    #[error("it cannot be read")]
+    /// The token is not a JWT, is too long, or its header has a critical extension.
+    #[error("the token cannot be read")]
     Malformed,
-    /// The token is not signed with one of the algorithms that are accepted.
-    #[error("its algorithm is not accepted")]
+    /// The token is not signed with an accepted algorithm.
+    #[error("the algorithm of the token is not accepted")]
     Algorithm,
-    /// The issuer does not publish the key.
-    #[error("its key is unknown")]
+    /// The issuer does not publish the key that signed the token, or the key cannot be used.
+    #[error("the key of the token is unknown")]
     UnknownKey,
-    /// The signature, the issuer or the audience does not match.
-    #[error("its signature, issuer or audience does not match")]
+    /// The signature, the issuer or the audience does not match. Or the token claims cannot be read.
+    #[error("the signature, the issuer or the audience of the token does not match")]
     Mismatch,
-    /// The token is for other clients as well, or was issued to another client.
-    #[error("it is meant for another client")]
+    /// The token is also meant for other clients, or was issued to another client.
+    #[error("the token is meant for another client")]
     OtherClient,
     /// The token has expired, or it is not valid yet.
-    #[error("it has expired, or it is not valid yet")]
+    #[error("the token has expired, or it is not valid yet")]
     Time,
     /// The token belongs to another sign-in.
-    #[error("its nonce does not match")]
+    #[error("the nonce of the token does not match")]
     Nonce,
-    /// The subject is empty or too long, or another one than that of the user information.
-    #[error("its subject is not usable")]
+    /// The subject is empty, too long or has a NUL character. Or it differs from the subject of the user information.
+    #[error("the subject of the token cannot be used")]
     Subject,
 }
 
 /// A person at an issuer, as a verified ID token names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OidcIdentity {
-    /// The issuer.
+    /// The URL of the issuer.
     pub issuer: String,
-    /// The name of the person at the issuer. It never changes, unlike an address.
+    /// The id of the person at the issuer. It never changes, unlike an e-mail address.
     pub subject: String,
-    /// The e-mail address that the issuer knows, and whether the issuer has verified it.
+    /// The e-mail address that the issuer names, and whether the issuer has verified it. None if the issuer names no
+    /// address.
     pub email: Option<(String, bool)>,
-    /// The display name.
+    /// The display name of the person. None if the issuer names none.
     pub name: Option<String>,
 }
 
-/// The claims about a person, in an ID token and in the user information.
+/// The token claims about a person. An ID token has them, and so has the user information of the issuer.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct PersonClaims {
     pub(super) sub: String,
@@ -80,7 +81,8 @@ pub(super) struct PersonClaims {
 }
 
 impl PersonClaims {
-    /// Returns the address, and whether it is verified. Some issuers send the text `true`.
+    /// Returns the e-mail address, and whether the issuer has verified it. Some issuers send the text `true` in place
+    /// of the boolean.
     pub(super) fn email(&self) -> Option<(String, bool)> {
         let is_verified = match &self.email_verified {
             Some(Value::Bool(is_verified)) => *is_verified,
@@ -122,19 +124,20 @@ pub(super) struct Expected<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
-/// The header of an ID token that is acceptable so far.
+/// The algorithm and the key id in the header of an ID token. The header is acceptable, and the signature is not
+/// checked yet.
 pub(super) struct KeyNeeded {
     algorithm: Algorithm,
     kid: Option<String>,
 }
 
-/// Reads the header of an ID token.
+/// Reads the header of an ID token, and refuses it if the header is not acceptable.
 pub(super) fn key_needed(token: &str) -> Result<KeyNeeded, InvalidIdToken> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(InvalidIdToken::Malformed);
     }
     let header = decode_header(token).map_err(|_unreadable| InvalidIdToken::Malformed)?;
-    // RFC 7515, 4.1.11: a critical extension that is not understood must be refused.
+    // RFC 7515, 4.1.11: a critical extension that is not understood must be refused. This code supports no extension.
     if header.crit.is_some() {
         return Err(InvalidIdToken::Malformed);
     }
@@ -145,7 +148,8 @@ pub(super) fn key_needed(token: &str) -> Result<KeyNeeded, InvalidIdToken> {
 }
 
 impl KeyNeeded {
-    /// Finds the key among those of the issuer. A token without a key id needs an issuer with one usable key.
+    /// Finds the key that signed the token among the keys of the issuer. If the token names no key id, finds a key
+    /// only if the issuer has exactly one usable key.
     pub(super) fn find<'k>(&self, keys: &'k [Jwk]) -> Option<&'k Jwk> {
         let mut usable = keys.iter().filter(|key| {
             let is_for_signatures =
@@ -160,7 +164,8 @@ impl KeyNeeded {
         }
     }
 
-    /// Verifies a token with this key.
+    /// Verifies the signature of an ID token with this key, and its token claims. Returns the claims about the
+    /// person.
     pub(super) fn verify(
         &self,
         token: &str,
@@ -173,7 +178,8 @@ impl KeyNeeded {
         validation.set_audience(&[expected.client_id]);
         // Without this, the library accepts a token without `iss` or `aud`.
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // The library would read the clock of the system. The times are compared below.
+        // The library would read the clock of the system. So the times are compared below, with the time of the
+        // caller.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let claims = decode::<IdTokenClaims>(token, &key, &validation)

@@ -1,4 +1,4 @@
-//! The issuer, and the requests of a sign-in.
+//! The issuer, and the requests to it for a sign-in.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,15 +16,15 @@ use url::Url;
 use super::id_token::{Expected, OidcIdentity, PersonClaims, key_needed};
 use super::{InvalidIdToken, OidcFailure, OidcOptions, http};
 
-/// The time for which the metadata and the keys of the issuer are used before they are read again.
+/// The time for which the metadata and the keys of the issuer are used before the server reads them again.
 const METADATA_LIFETIME: Duration = Duration::from_secs(60 * 60);
-/// Minimum time between two reads of the keys because of an unknown key id.
+/// Minimum time between two reads of the issuer's keys that an unknown key id causes.
 const MIN_SEARCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A reason why the issuer cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcSetUpError {
-    /// The address of the issuer is not secure.
+    /// The URL of the issuer does not use HTTPS.
     #[error("--oidc-issuer must be an https:// URL. Only an issuer on this machine may use http://")]
     Issuer,
     /// The HTTP client cannot be built.
@@ -32,7 +32,7 @@ pub enum OidcSetUpError {
     Client(#[from] reqwest::Error),
 }
 
-/// The issuer with which people sign in.
+/// The issuer at which people sign in, with its cached metadata and keys.
 pub struct OidcProvider {
     options: OidcOptions,
     client: reqwest::Client,
@@ -40,12 +40,12 @@ pub struct OidcProvider {
     keys: Mutex<CachedKeys>,
 }
 
-/// The keys of the issuer as they were read last.
+/// The keys of the issuer, as the server last read them.
 #[derive(Default)]
 struct CachedKeys {
     keys: Arc<[Jwk]>,
     read_at: Option<Instant>,
-    /// The time when the keys were last read because of an unknown key id.
+    /// The time when the server last read the keys because of an unknown key id.
     searched_at: Option<Instant>,
 }
 
@@ -60,16 +60,16 @@ struct Metadata {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
-/// The values of a sign-in that the issuer repeats or checks.
+/// The values of one sign-in that the issuer returns or checks.
 #[derive(Clone, Copy)]
 pub struct AuthorizationRequest<'a> {
     /// The address to which the issuer sends the person back.
     pub redirect_uri: &'a str,
-    /// The value that comes back with the code.
+    /// The value that the issuer returns with the code.
     pub state: &'a str,
-    /// The value that comes back in the ID token.
+    /// The value that the issuer returns in the ID token.
     pub nonce: &'a str,
-    /// The secret of PKCE (RFC 7636). The address has its hash.
+    /// The secret of PKCE (RFC 7636). The address at the issuer has only its hash.
     pub code_verifier: &'a str,
 }
 
@@ -85,7 +85,8 @@ struct KeySet {
 }
 
 impl OidcProvider {
-    /// Sets the issuer up. Its metadata is read at the first sign-in, so that the server starts without it.
+    /// Sets up the issuer. The server reads the metadata of the issuer at the first sign-in, so it can start without
+    /// the issuer.
     ///
     /// # Errors
     /// See [`OidcSetUpError`].
@@ -96,26 +97,26 @@ impl OidcProvider {
         Ok(Self { options, client: http::client()?, metadata: Mutex::default(), keys: Mutex::default() })
     }
 
-    /// Returns the issuer.
+    /// Returns the URL of the issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.options.issuer
     }
 
-    /// Returns whether the operator allows to send people back to this address.
+    /// Returns whether the operator allows the issuer to send people back to this address.
     #[must_use]
     pub fn allows_redirect_to(&self, address: &str) -> bool {
         self.options.redirect_uris.iter().any(|allowed| allowed == address)
     }
 
-    /// Returns the address at which a person signs in at the issuer.
+    /// Returns the address at the issuer at which a person signs in.
     ///
     /// # Errors
     /// Fails if the issuer's metadata cannot be read.
     pub async fn authorization_url(&self, request: AuthorizationRequest<'_>) -> Result<String, OidcFailure> {
         let metadata = self.metadata().await?;
         let mut url = Url::parse(&metadata.authorization_endpoint)
-            .map_err(|_| OidcFailure::Unavailable("its authorization endpoint is not a URL".to_owned()))?;
+            .map_err(|_| OidcFailure::Unavailable("the authorization endpoint is not a URL".to_owned()))?;
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(request.code_verifier.as_bytes()));
         url.query_pairs_mut()
             .append_pair("response_type", "code")
@@ -129,8 +130,8 @@ impl OidcProvider {
         Ok(url.into())
     }
 
-    /// Exchanges the code of a sign-in for an ID token, and verifies it. If the token has no e-mail address, asks the issuer
-    /// for the user information.
+    /// Exchanges the code of a sign-in for an ID token, verifies the token, and returns the identity of the person.
+    /// If the token has no e-mail address, asks the issuer for the user information.
     ///
     /// # Errors
     /// See [`OidcFailure`].
@@ -173,7 +174,7 @@ impl OidcProvider {
         ];
         let mut post = self.client.post(&metadata.token_endpoint).header("accept", "application/json");
         if let Some(secret) = &self.options.client_secret {
-            // The default of the specification is the header.
+            // If the metadata lists no methods, the specification says that the secret is sent in a header.
             let takes_header = metadata
                 .token_endpoint_auth_methods_supported
                 .as_ref()
@@ -185,19 +186,21 @@ impl OidcProvider {
             }
         }
         http::json(post.form(&form), |status, body| {
-            // The code of the error is a word of the specification. The rest of the body could be anything.
+            // The field `error` is a word of the specification. The rest of the body can be anything, so it is not
+            // logged.
             let error = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
             let error: String = error["error"].as_str().unwrap_or_default().chars().take(64).collect();
             if status == StatusCode::BAD_REQUEST && error == "invalid_grant" {
                 OidcFailure::CodeRefused(error)
             } else {
-                OidcFailure::Unavailable(format!("its token endpoint responded with {status} {error:?}"))
+                OidcFailure::Unavailable(format!("the token endpoint responded with {status} {error:?}"))
             }
         })
         .await
     }
 
-    /// Verifies an ID token. If its key is unknown, reads the keys again: the issuer may have rotated them.
+    /// Verifies an ID token. If its key is unknown, reads the keys of the issuer again, because the issuer may have
+    /// rotated them.
     async fn verify(
         &self,
         metadata: &Metadata,
@@ -218,7 +221,7 @@ impl OidcProvider {
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, OidcFailure> {
-        // The lock is held during the request, so that many sign-ins at once cause one.
+        // The lock is held during the request, so that many sign-ins at once cause one request.
         let mut cached = self.metadata.lock().await;
         if let Some((at, metadata)) = &*cached
             && at.elapsed() < METADATA_LIFETIME
@@ -229,20 +232,21 @@ impl OidcProvider {
             format!("{}/.well-known/openid-configuration", self.options.issuer.trim_end_matches('/'));
         let metadata: Metadata = http::json(self.client.get(address), http::unexpected).await?;
         if metadata.issuer != self.options.issuer {
-            let message = "its metadata names another issuer. Correct --oidc-issuer";
+            let message = "the metadata names another issuer. Correct --oidc-issuer";
             return Err(OidcFailure::Unavailable(message.to_owned()));
         }
         let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
         if !endpoints.into_iter().chain(&metadata.userinfo_endpoint).all(|address| http::is_allowed(address))
         {
-            return Err(OidcFailure::Unavailable("its metadata has an address without HTTPS".to_owned()));
+            return Err(OidcFailure::Unavailable("the metadata has an address without HTTPS".to_owned()));
         }
         let metadata = Arc::new(metadata);
         *cached = Some((Instant::now(), Arc::clone(&metadata)));
         Ok(metadata)
     }
 
-    /// Returns the keys of the issuer. Reads them if they are old, or if a key id was not among them.
+    /// Returns the keys of the issuer. Reads them again if they are old. If `is_search` is true, because a key id was
+    /// not among them, also reads them again, at most once a minute.
     async fn keys(&self, metadata: &Metadata, is_search: bool) -> Result<Arc<[Jwk]>, OidcFailure> {
         let is_younger = |at: Option<Instant>, age: Duration| at.is_some_and(|at| at.elapsed() < age);
         let mut cached = self.keys.lock().await;
@@ -254,7 +258,7 @@ impl OidcProvider {
             return Ok(Arc::clone(&cached.keys));
         }
         let set: KeySet = http::json(self.client.get(&metadata.jwks_uri), http::unexpected).await?;
-        // A key of a kind that is not known here does not make the others unusable.
+        // A key of an unknown kind is left out, so that the other keys can still be used.
         cached.keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
         cached.read_at = Some(Instant::now());
         if is_search {
@@ -264,7 +268,8 @@ impl OidcProvider {
     }
 }
 
-/// Makes the header of a client with a secret (RFC 6749, section 2.3.1): both parts are encoded as in a form.
+/// Makes the `Authorization` header of a client with a secret (RFC 6749, section 2.3.1). The id and the secret are
+/// encoded as in a form.
 fn basic(id: &str, secret: &str) -> String {
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(id), encode(secret))))

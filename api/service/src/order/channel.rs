@@ -1,4 +1,4 @@
-//! The channel of the outbox that sends refunds to the payment provider.
+//! The outbox channel that sends refunds to the payment provider.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use crate::error::Fault;
 use crate::failpoint;
 use crate::outbox::{Channel, Delivery, DeliveryFailure};
 
-/// Sends the refunds of payments. Before each, it lists what the provider has refunded, so a repeated delivery sends none.
+/// Sends refunds to the payment provider. Before it sends a refund, it records all refunds that the provider lists for
+/// the payment. So a repeated delivery does not refund twice.
 pub struct RefundChannel {
     services: Services,
 }
@@ -30,7 +31,8 @@ impl RefundChannel {
         Self { services }
     }
 
-    /// Reads the refund of a reference. None if nothing is to be sent any more.
+    /// Reads the payment refund with this reference, if it must still be sent. Returns None if there is no such refund,
+    /// if its status is not `Requested`, or if the provider has already given it an id.
     async fn waiting(&self, reference: &str) -> Result<Option<payment_refund::Model>, DeliveryFailure> {
         let rows = payment_refund::Entity::find().filter(payment_refund::Column::Reference.eq(reference));
         let row = rows.one(self.services.database.reader()).await;
@@ -41,8 +43,8 @@ impl RefundChannel {
     async fn record(&self, row: &payment_refund::Model, report: RefundReport) -> Result<(), DeliveryFailure> {
         let recorded = record(&self.services, row.provider, Report::Refund(report), Origin::server()).await;
         recorded.map(drop).map_err(|error: Fault| {
-            tracing::warn!(%error, "what the provider said about a refund could not be recorded");
-            DeliveryFailure::passing("the outcome could not be recorded")
+            tracing::warn!(%error, "a report of the payment provider about a refund could not be recorded");
+            DeliveryFailure::passing("the report of the payment provider could not be recorded")
         })
     }
 
@@ -65,7 +67,7 @@ impl RefundChannel {
             }
             Err(ProviderError::Refused { code, .. }) => self.record(&row, refused(&row, code)).await,
             Err(ProviderError::Amount(error)) => {
-                tracing::warn!(%error, "the provider cannot refund an amount");
+                tracing::warn!(%error, "the payment provider cannot refund an amount");
                 self.record(&row, refused(&row, "amount".to_owned())).await
             }
             Err(error) => Err(passing(&error)),
@@ -73,7 +75,8 @@ impl RefundChannel {
     }
 }
 
-/// Makes the report of a refund that the provider refused at once, so that it has no id there.
+/// Makes the report of a refund that the provider refused at once. The provider gave this refund no id, so the report
+/// gets one that is made from the reference.
 fn refused(row: &payment_refund::Model, code: String) -> RefundReport {
     RefundReport {
         refund: format!("refused:{}", row.reference),
@@ -95,17 +98,18 @@ fn passing(error: &ProviderError) -> DeliveryFailure {
 impl Channel for RefundChannel {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryFailure> {
         let content: RefundMessage = serde_json::from_str(&delivery.payload)
-            .map_err(|_| DeliveryFailure::lasting("the content of the refund cannot be read"))?;
+            .map_err(|_| DeliveryFailure::lasting("the content of the refund message is malformed"))?;
         let Some(row) = self.waiting(&content.reference).await? else { return Ok(()) };
         let payments = self.services.payments.as_deref();
         let gateway = payments.and_then(|payments| payments.gateway_of(row.provider));
         let gateway = gateway
-            .ok_or_else(|| DeliveryFailure::passing("this node is not configured for its provider"))?;
+            .ok_or_else(|| DeliveryFailure::passing("this node has no connection to the payment provider"))?;
         self.send(gateway, row).await
     }
 }
 
-/// The refunds that the reconciler reads come by the same way.
+/// Asks the provider for all refunds of a payment, and records them for the reconciler. If the provider does not
+/// respond, logs a warning and changes nothing.
 pub(super) async fn read_refunds(
     services: &Services,
     gateway: &Arc<dyn PaymentProvider>,
@@ -114,7 +118,7 @@ pub(super) async fn read_refunds(
     let listed = match gateway.refunds(&row.payment).await {
         Ok(listed) => listed,
         Err(error) => {
-            tracing::warn!(%error, "the provider did not list the refunds of a payment");
+            tracing::warn!(%error, "the payment provider did not list the refunds of a payment");
             return Ok(());
         }
     };

@@ -1,4 +1,4 @@
-//! Ends orders that nobody has paid.
+//! Cancels or expires orders that nobody has paid.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// Cancels an order that the provider never takes.
+/// Cancels an order that the provider refuses, if it still waits for its payment. Returns the order as it is then.
 pub(super) async fn cancel_refused(
     services: &Services,
     order: &order::Model,
@@ -21,12 +21,12 @@ pub(super) async fn cancel_refused(
     end_pending(services, order, end).await
 }
 
-/// Lets an order expire.
+/// Marks an order as expired, if it still waits for its payment. Returns the order as it is then.
 pub(super) async fn expire(services: &Services, order: &order::Model) -> Result<order::Model, Fault> {
     end_pending(services, order, End { to: OrderState::Expired, reason: None, by: None }).await
 }
 
-/// The end of an order without a payment.
+/// The state in which an unpaid order ends, the reason, and the user who ended it (None for the server).
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub(super) to: OrderState,
@@ -40,7 +40,7 @@ struct EndOrderCommand {
     end: End,
 }
 
-/// Ends an order if it still waits for its payment. Returns the order, in whatever state it is.
+/// Ends an order if it still waits for its payment. Otherwise changes nothing. Returns the order as it is then.
 pub(super) async fn end_pending(
     services: &Services,
     order: &order::Model,

@@ -1,4 +1,5 @@
-//! Grants a paid order, in the transaction of its purchase. What cannot be granted is given back.
+//! Grants a paid order: one transaction makes the purchase and moves the order. Gives back the money of subjects that
+//! cannot be granted.
 
 use std::convert::Infallible;
 
@@ -14,7 +15,8 @@ use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::{failpoint, purchase};
 
-/// Grants an order if it is paid. Changes nothing in another state.
+/// Grants an order if it is in the state `Paid`, and gives back the money of subjects that cannot be granted. In
+/// another state, changes nothing. Returns the order as it is then.
 pub(super) async fn fulfil(
     services: &Services,
     (order, buyer): (OrderId, UserId),
@@ -31,7 +33,7 @@ pub(super) async fn fulfil(
     if let Some(metrics) = services.metrics.business().filter(|_| is_granted) {
         metrics.grant_order();
     }
-    tracing::info!(order = %order.id, user = %buyer, state = ?order.state, "a paid order was handled");
+    tracing::info!(order = %order.id, user = %buyer, state = ?order.state, "the server tried to grant a paid order");
     Ok(order)
 }
 
@@ -41,7 +43,7 @@ struct FulfilCommand {
 }
 
 impl FulfilCommand {
-    /// Returns the order, and whether this call has granted it.
+    /// Returns the order, and whether this call granted it.
     async fn run(
         &self,
         transaction: &DatabaseTransaction,
@@ -59,7 +61,8 @@ impl FulfilCommand {
 }
 
 impl OrderWork<'_> {
-    /// Grants what can be granted of a paid order, and gives the rest of its money back.
+    /// Makes a purchase of the subjects of a paid order that can be granted. Requests a refund for the price of the
+    /// other subjects.
     pub(super) async fn grant_or_give_back(&mut self, is_late: bool) -> Result<(), Fault> {
         let plan = self.plan(is_late).await?;
         let reason = plan.reason;

@@ -1,4 +1,4 @@
-//! The payment provider of a server.
+//! The configuration of payments: the provider of a server, or payments by hand.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct Payments {
     pub(super) gateway: Option<Arc<dyn PaymentProvider>>,
     /// The time for which an order can be paid at its price.
     pub(super) order_lifetime: TimeDelta,
-    /// The address that is told about orders that need attention.
+    /// The e-mail address that gets a mail when an order needs attention. None if nobody gets one.
     pub(super) support_address: Option<String>,
 }
 
@@ -37,13 +37,13 @@ impl Payments {
         Self { provider: OrderProvider::Manual, gateway: None, order_lifetime, support_address: None }
     }
 
-    /// Sets the address that is told about orders that need attention.
+    /// Sets the e-mail address that gets a mail when an order needs attention.
     #[must_use]
     pub fn telling(self, support_address: Option<String>) -> Self {
         Self { support_address, ..self }
     }
 
-    /// Returns the connection to the provider of an order. None if the server is configured for another one.
+    /// Returns the connection to the provider of an order. None if this server uses another provider, or none.
     pub(super) fn gateway_of(&self, provider: OrderProvider) -> Option<&Arc<dyn PaymentProvider>> {
         self.gateway.as_ref().filter(|_| self.provider == provider)
     }

@@ -1,4 +1,4 @@
-//! Decides which subjects of a paid order can be granted.
+//! Decides which subjects of a paid order are granted.
 
 use std::collections::BTreeSet;
 
@@ -15,19 +15,20 @@ use crate::purchase::{self, PaidSubjects, Selection};
 use crate::tax::{TaxPolicy, TaxRate};
 use uuid::Uuid;
 
-/// The subjects that a paid order grants, and the reason why it does not grant the others.
+/// The subjects that a paid order grants, and the reason why other subjects of the order are not granted.
 pub(super) struct GrantPlan {
-    /// The subjects to grant. None if there are none.
+    /// The subjects to grant. None if the order grants no subject.
     pub(super) paid: Option<PaidSubjects>,
-    /// The price of the subjects that are not granted, in minor units.
+    /// The price of the subjects that are not granted, in minor units. It goes back to the buyer.
     pub(super) rest: i64,
-    /// The reason of the first of them.
+    /// The reason why the first of these subjects is not granted. None if all subjects are granted.
     pub(super) reason: Option<OrderReason>,
 }
 
 impl OrderWork<'_> {
-    /// Plans the grant of the order. The price of the order holds until it expires. After it, the order is granted only if
-    /// its subjects do not cost more now.
+    /// Plans the grant of the order. Leaves out subjects that the buyer owns or that are no longer sold, and all
+    /// subjects if the buyer's account is not active. `is_late` means that the money came after the order expired or
+    /// was cancelled. Then the order is granted only if the remaining subjects do not cost more now.
     pub(super) async fn plan(&self, is_late: bool) -> Result<GrantPlan, Fault> {
         let lines = order_line::Entity::find()
             .filter(order_line::Column::OrderId.eq(self.order.id))
@@ -77,7 +78,8 @@ impl OrderWork<'_> {
         Ok(GrantPlan { paid, rest: self.order.amount - price, reason })
     }
 
-    /// Tells whether these lines of the order cost more now, or are not sold in this way any more.
+    /// Tells whether these lines of the order cost more now, or can no longer be bought in this way or in this
+    /// currency.
     async fn costs_more(&self, kept: &[&order_line::Model]) -> Result<bool, Fault> {
         let ids: Vec<SubjectId> = kept.iter().map(|line| line.subject_id).collect();
         let (purchase_type, subject_ids) = match self.order.purchase_type {
@@ -100,7 +102,7 @@ impl OrderWork<'_> {
         Ok(count < ids.len() || quote.currency != self.order.currency || price > before)
     }
 
-    /// Collects what the purchase needs, with the prices of the order.
+    /// Collects the rows and amounts for the purchase of these lines, at the prices of the order.
     fn paid_subjects(
         &self,
         course: course::Model,

@@ -1,4 +1,4 @@
-//! Reads orders: of their buyers, for support, and for the operator.
+//! Reads orders for their buyers, for support and for the operator.
 
 use jishu_entity::order::{Column, Entity, Model, OrderState};
 use jishu_entity::{OrderId, UserId, order_line, payment_event, payment_refund};
@@ -21,13 +21,13 @@ pub type OrderPosition = i64;
 /// A filter of orders. An order must match each field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFilter {
-    /// Only orders of this buyer.
+    /// Only orders of this buyer. If None, orders of every buyer.
     pub buyer: Option<UserId>,
-    /// Only orders in this state.
+    /// Only orders in this state. If None, orders in every state.
     pub state: Option<OrderState>,
-    /// Only the order with this number of the receipt.
+    /// Only the order with this receipt number. If None, every receipt number matches.
     pub receipt_number: Option<String>,
-    /// Only orders whose payment the buyer's bank disputes.
+    /// If true, only orders whose payment the buyer's bank disputes. If false, all orders.
     pub is_disputed: bool,
 }
 
@@ -93,7 +93,7 @@ pub async fn page_of_all(
     fetch(services, select(filter), request).await
 }
 
-/// Counts the orders that a filter leaves.
+/// Counts the orders of all users that match a filter.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -102,7 +102,7 @@ pub async fn count_all(services: &Services, _: Support, filter: &OrderFilter) ->
     select(filter).count(services.database.reader()).await
 }
 
-/// Finds the orders with these ids, leaving out those of other users.
+/// Finds the orders with these ids, by id. Leaves out orders of other users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -112,7 +112,7 @@ pub async fn by_ids(services: &Services, owner: UserId, ids: Vec<OrderId>) -> Re
     orders.all(services.database.reader()).await
 }
 
-/// Finds the orders with these ids, of any buyer.
+/// Finds the orders with these ids, whoever bought them. The list has no defined order.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -125,8 +125,8 @@ pub async fn by_ids_for_support(
     Entity::find().filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// Reads the subjects of these orders, by order and subject id. The caller has found the orders as their owner or as
-/// support.
+/// Reads the lines of these orders, one for each subject, sorted by order id and subject id. The caller must have found
+/// the orders as their owner or as support, because this function does not check it.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -140,8 +140,8 @@ pub async fn lines(services: &Services, orders: Vec<OrderId>) -> Result<Vec<orde
         .await
 }
 
-/// Reads the refunds of the payments of these orders, oldest first. The caller has found the orders as their owner or as
-/// support.
+/// Reads the payment refunds of these orders, oldest first. The caller must have found the orders as their owner or as
+/// support, because this function does not check it.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -181,49 +181,49 @@ async fn events_of(database: &Database, order: OrderId) -> Result<Vec<payment_ev
 pub struct OrderEntry {
     /// The id of the row.
     pub id: i64,
-    /// The number of the receipt.
+    /// The receipt number.
     pub receipt_number: String,
-    /// The buyer.
+    /// The id of the buyer.
     pub user_id: i64,
-    /// The state.
+    /// The state, such as `pending`.
     pub state: String,
-    /// The reason of the state.
+    /// The reason of the state. None if the state needs no reason.
     pub reason: Option<String>,
-    /// The way in which the order is paid.
+    /// The way in which the order is paid, such as `razorpay` or `manual`.
     pub provider: String,
-    /// The provider's id of the order.
+    /// The provider's id of the order. None if the provider has not made it.
     pub provider_reference: Option<String>,
     /// The amount, such as `499.00 INR`.
     pub amount: String,
-    /// The purchase that the order made.
+    /// The purchase that the order made. None if it made no purchase.
     pub purchase_id: Option<i64>,
-    /// The time of the order.
+    /// The time when the order was made.
     pub created_at: chrono::DateTime<chrono::Utc>,
     /// The time until which the order can be paid at its price.
     pub expires_at: chrono::DateTime<chrono::Utc>,
     /// The time of the latest change of the state.
     pub changed_at: chrono::DateTime<chrono::Utc>,
-    /// The time of the next look at it.
+    /// The time from which the reconciler checks the order again. None if no check is planned.
     pub due_at: Option<chrono::DateTime<chrono::Utc>>,
-    /// Whether the buyer's bank disputes its payment.
+    /// Whether the buyer's bank disputes the payment of the order.
     pub is_disputed: bool,
 }
 
-/// Something that is known about the money of an order, as the operator sees it.
+/// A payment event, as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderEventEntry {
-    /// The event that concerns the money.
+    /// The kind of the payment event, such as `captured`.
     pub kind: String,
-    /// The amount, such as `499.00 INR`.
+    /// The amount, such as `499.00 INR`. None if the event has no amount.
     pub amount: Option<String>,
-    /// The provider's id of the payment.
+    /// The provider's id of the payment. None if the event has no payment.
     pub payment: Option<String>,
-    /// The provider's id of the refund or of the dispute.
+    /// The provider's id of the refund or of the dispute. None for other events.
     pub object: Option<String>,
-    /// The way in which the server learned of the event.
+    /// The source that reported the event, such as `webhook`.
     pub source: String,
-    /// The time when the server recorded it.
+    /// The time when the server recorded the event.
     pub recorded_at: chrono::DateTime<chrono::Utc>,
 }
 
@@ -265,7 +265,8 @@ impl From<payment_event::Model> for OrderEventEntry {
     }
 }
 
-/// Lists orders for the operator, newest first. Without states, lists those in which something is still to happen.
+/// Lists at most `limit` orders for the operator, newest first. If `states` is empty, lists the orders that are
+/// pending, paid, refunding or in need of attention.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -287,7 +288,8 @@ pub async fn operator_list(
     Ok(rows.into_iter().map(OrderEntry::from).collect())
 }
 
-/// Finds an order by its id or by the number of its receipt, with its payment events. Returns None if there is no such order.
+/// Finds an order by its id or by its receipt number, with its payment events, oldest first. Returns None if there is
+/// no such order.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,4 +1,4 @@
-//! The refunds of payments: they are requested, sent through the outbox, and settled or given up.
+//! The refunds of payments. A refund is requested, sent through the outbox, and then settled or given up.
 
 use chrono::TimeDelta;
 use jishu_entity::order::{OrderProvider, OrderReason, OrderState};
@@ -23,34 +23,38 @@ use crate::failpoint;
 use crate::outbox::NewMessage;
 use crate::refund as purchase_refund;
 
-/// Maximum number of refunds that are sent for one payment refund, if the provider refuses or fails them.
+/// Maximum number of times that one payment refund is sent, if the provider refuses or fails it. Each try is a new
+/// refund at the provider.
 pub(super) const MAX_REFUND_TRIES: i32 = 3;
-/// The pause before the second refund is sent. It is ten times as long before the third.
+/// The pause before the second try of a refund. The pause before the third try is ten times as long.
 const FIRST_TRY_PAUSE: TimeDelta = TimeDelta::minutes(1);
-/// The time for which the outbox delivers the message. The server gives up and asks support long before that.
+/// The time after which the outbox no longer delivers the message of a refund. The message is dead long before that,
+/// after some failed deliveries, and then support is asked.
 const MESSAGE_LIFETIME: TimeDelta = TimeDelta::days(30);
-/// The kind of the message in the outbox.
+/// The kind of an outbox message that sends a refund.
 pub(super) const MESSAGE_KIND: &str = "refund";
 
-/// The content of the message in the outbox.
+/// The content of an outbox message that sends a refund.
 #[derive(Deserialize, Serialize)]
 pub(super) struct RefundMessage {
-    /// The reference of the try.
+    /// The reference of the payment refund. Each try has its own.
     pub(super) reference: String,
 }
 
-/// Money of a payment to give back.
+/// A part of a payment that is given back.
 pub(super) struct GiveBack<'a> {
     pub(super) payment: &'a str,
     pub(super) amount: i64,
     pub(super) currency: &'a str,
     pub(super) reason: OrderReason,
-    /// The refund of the purchase. None if the money bought nothing.
+    /// The refund of the purchase. None if no refund of a purchase causes it.
     pub(super) refund: Option<RefundId>,
 }
 
 impl OrderWork<'_> {
-    /// Requests a refund of a payment. Tells the buyer, unless support did it.
+    /// Requests a refund of a payment, and sends it through the outbox. If the order was paid by hand, the refund is
+    /// settled at once if a member of support acts, and otherwise left to staff. Mails the buyer, unless the reason is
+    /// `RefundRequested`.
     pub(super) async fn give_back(&mut self, give: GiveBack<'_>) -> Result<payment_refund::Model, Fault> {
         let row = payment_refund::ActiveModel {
             id: NotSet,
@@ -81,13 +85,16 @@ impl OrderWork<'_> {
             return self.send(row).await;
         }
         if self.origin.by.is_some() {
-            // The member of support who asks for it has given the money back.
+            // The member of support who requests the refund gives the money back by hand.
             return self.settle_refund(row).await;
         }
         self.give_up(row, "by_hand", OrderReason::RefundByHand).await
     }
 
-    /// Gives back the money of a refunded purchase, or of a part of it. Moves the order if nothing of it is left.
+    /// Gives back the money of a refund of a purchase, but not more than the balance of the order. If the whole
+    /// purchase is refunded, moves the order to `REFUNDING`, and to `REFUNDED` when no payment refund is open.
+    /// `by_hand` means that support has given the money back, so the refund is settled at once. Returns the refund as
+    /// stored afterwards.
     pub(crate) async fn give_back_purchase(
         &mut self,
         refund: refund::Model,
@@ -99,7 +106,7 @@ impl OrderWork<'_> {
         {
             self.move_to(OrderState::Refunding, Some(OrderReason::RefundRequested)).await?;
         }
-        // A part may have gone back before, at the provider's console or by a chargeback.
+        // A part of the money may have gone back before, through the provider's console or a chargeback.
         let amount = refund.amount.min(self.sums().await?.balance());
         if amount <= 0 {
             let settled = purchase_refund::settle(self.transaction, refund, self.now).await?;
@@ -123,7 +130,7 @@ impl OrderWork<'_> {
         Ok(refunds.one(self.transaction).await?.unwrap_or(refund))
     }
 
-    /// Tells whether all subjects of the purchase were refunded.
+    /// Tells whether all subjects of the order's purchase were refunded. True if there is no purchase.
     async fn is_all_refunded(&self) -> Result<bool, DbErr> {
         let Some(id) = self.order.purchase_id else { return Ok(true) };
         let purchase = purchase::Entity::of(self.order.user_id).filter(purchase::Column::Id.eq(id));
@@ -131,7 +138,8 @@ impl OrderWork<'_> {
         Ok(purchase.is_none_or(|purchase| purchase.status == PurchaseStatus::Refunded))
     }
 
-    /// Writes the message that carries the current try of a refund.
+    /// Writes the outbox message that sends a refund to the provider. The second try is sent after 1 minute, and later
+    /// tries after 10 minutes.
     async fn send(&mut self, row: payment_refund::Model) -> Result<payment_refund::Model, Fault> {
         let content = RefundMessage { reference: row.reference.clone() };
         let payload = serde_json::to_string(&content)
@@ -151,7 +159,8 @@ impl OrderWork<'_> {
         Ok(sent.update(self.transaction).await?)
     }
 
-    /// Records that the money of a refund went back.
+    /// Records that the money of a payment refund went back, and settles the refund of the purchase that caused it.
+    /// Changes nothing if the payment refund is settled already.
     pub(super) async fn settle_refund(
         &mut self,
         row: payment_refund::Model,
@@ -160,7 +169,8 @@ impl OrderWork<'_> {
             return Ok(row);
         }
         if row.status == RefundStatus::Failed {
-            // The server had given it up, and it went through after all.
+            // The refund was given up, which took its amount out of the refunded sum. It succeeded after all, so its
+            // amount is added again.
             self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
         }
         let mut settled = row.into_active_model();
@@ -176,7 +186,8 @@ impl OrderWork<'_> {
         Ok(settled)
     }
 
-    /// Records that the provider refused or failed a try of a refund. Sends the next try, or gives up.
+    /// Records that the provider refused or failed a try of a refund. Sends the next try, or gives the refund up after
+    /// [`MAX_REFUND_TRIES`].
     pub(super) async fn refuse_refund(
         &mut self,
         row: payment_refund::Model,
@@ -196,7 +207,7 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Stops sending a refund, marks it as failed, and leaves the order to staff.
+    /// Marks a refund as failed, so that it is not sent again, and leaves the order to staff.
     pub(super) async fn give_up(
         &mut self,
         row: payment_refund::Model,
@@ -211,12 +222,12 @@ impl OrderWork<'_> {
         self.append_refund_fact(PaymentEventKind::RefundFailed, &failed).await?;
         self.set_refund_status(&failed, RefundStatus::Failed).await?;
         self.note(OrderEvent::RefundFailed, change(&failed));
-        // An order that is being moved to REFUNDING gets its reason there.
         self.need_attention(reason).await?;
         Ok(failed)
     }
 
-    /// Sends a refund again that was given up. `by_hand` tells that support gave the money back in another way.
+    /// Sends a given-up refund again, as its first try. `by_hand` means that support gave the money back in another
+    /// way. Then, or if the order was paid by hand, the refund is not sent but settled at once.
     pub(super) async fn retry_refund(
         &mut self,
         row: payment_refund::Model,
@@ -232,7 +243,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Gives a refund a new reference for its next try.
+    /// Prepares a refund for its next try: gives it a new reference, and marks it and the refund of the purchase as
+    /// requested.
     async fn renew(
         &mut self,
         row: payment_refund::Model,
@@ -252,7 +264,7 @@ impl OrderWork<'_> {
         Ok(next)
     }
 
-    /// Ends REFUNDING when no refund is under way or given up.
+    /// Moves the order from `REFUNDING` to `REFUNDED`, if none of its payment refunds is under way or given up.
     pub(super) async fn finish_refunds(&mut self) -> Result<(), Fault> {
         let is_open = self.has_refunds(&[RefundStatus::Requested, RefundStatus::Failed]).await?;
         if self.order.state == OrderState::Refunding && !is_open {
@@ -261,7 +273,7 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Reads the refunds of the order, oldest first.
+    /// Reads the payment refunds of the order, oldest first.
     pub(super) async fn refunds(&self) -> Result<Vec<payment_refund::Model>, DbErr> {
         payment_refund::Entity::find()
             .filter(payment_refund::Column::OrderId.eq(self.order.id))
@@ -270,7 +282,8 @@ impl OrderWork<'_> {
             .await
     }
 
-    /// Appends a fact of a refund. The status of the row guards against repetitions, so each fact gets a new name.
+    /// Appends a fact about a payment refund, under a new name each time. So the unique key does not prevent
+    /// repetitions: the caller checks the status of the row before.
     pub(super) async fn append_refund_fact(
         &mut self,
         kind: PaymentEventKind,
@@ -293,7 +306,8 @@ impl OrderWork<'_> {
         refund::Entity::of(self.order.user_id).filter(refund::Column::Id.eq(id)).one(self.transaction).await
     }
 
-    /// Sets the status of the refund of the purchase, if there is one.
+    /// Sets the status of the refund of a purchase that caused this payment refund, and clears its time of settlement.
+    /// Does nothing if there is no such refund, or if it has this status.
     async fn set_refund_status(
         &self,
         row: &payment_refund::Model,
@@ -309,7 +323,7 @@ impl OrderWork<'_> {
     }
 }
 
-/// Returns the values of a refund for its event.
+/// Returns the values of a payment refund for its audit event.
 fn change(row: &payment_refund::Model) -> StateChange {
     StateChange::created(json!({
         "amount": row.amount,

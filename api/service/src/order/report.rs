@@ -1,4 +1,4 @@
-//! The reports about the money of orders.
+//! Reports about the money of orders, and the facts that are made from them.
 
 use jishu_entity::payment_event::PaymentEventKind;
 use payment_providers::{
@@ -7,10 +7,10 @@ use payment_providers::{
 
 use super::work::Fact;
 
-/// Maximum number of characters of an id of a provider.
+/// Maximum number of characters in an id that a provider gives.
 const MAX_ID_CHARS: usize = 120;
 
-/// Something that a provider said, or a member of support.
+/// A report about a payment, a refund or a dispute. It comes from a provider or, for a payment by hand, from support.
 #[derive(Clone, Debug)]
 pub(super) enum Report {
     Payment(PaymentReport),
@@ -19,7 +19,8 @@ pub(super) enum Report {
 }
 
 impl Report {
-    /// Tells whether the ids are of the form that providers use, so that they fit into their columns.
+    /// Tells whether the ids of the report have at most [`MAX_ID_CHARS`] characters of printable ASCII. Providers give
+    /// only such ids, and longer ones do not fit into their columns.
     pub(super) fn has_plain_ids(&self) -> bool {
         let ids = match self {
             Self::Payment(payment) => [Some(payment.provider_order.as_str()), payment.payment.as_deref()],
@@ -31,7 +32,7 @@ impl Report {
         })
     }
 
-    /// Tells whether the report is about money that was taken or went back.
+    /// Tells whether the report is about money that was captured, goes back or is disputed.
     pub(super) fn moves_money(&self) -> bool {
         match self {
             Self::Payment(payment) => payment.state == PaymentState::Captured,
@@ -40,7 +41,7 @@ impl Report {
         }
     }
 
-    /// Makes the fact that an order records.
+    /// Makes the fact that a payment event stores from the report.
     pub(super) fn fact(&self) -> Fact<'_> {
         match self {
             Self::Payment(report) => {

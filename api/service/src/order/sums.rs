@@ -1,4 +1,4 @@
-//! The sums of an order.
+//! The sums over the money of an order.
 
 use jishu_entity::payment_event::{self, PaymentEventKind};
 use jishu_entity::{purchase, refund};
@@ -6,28 +6,29 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 use super::work::OrderWork;
 
-/// The known amounts of an order, in minor units.
+/// The amounts that are recorded for an order, in minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) captured: i64,
-    /// Refunds that are settled or under way.
+    /// The sum of the payment refunds that are settled or under way.
     pub(super) refunded: i64,
     pub(super) charged_back: i64,
-    /// Money that is missing, which support accepted.
+    /// The missing money that support has accepted as lost.
     pub(super) written_off: i64,
-    /// The value of the purchase that was not refunded.
+    /// The price of the order's purchase, without the refunded part. 0 if there is no purchase.
     pub(super) value: i64,
 }
 
 impl Sums {
-    /// Returns the captured money that is neither in the purchase nor on its way back. Below 0, more went out than came in.
+    /// Returns the captured money that is left: it did not pay for the purchase, did not go back and is not on its way
+    /// back. If the result is negative, more money went out than came in.
     pub(super) fn balance(self) -> i64 {
         self.captured + self.written_off - self.value - self.refunded - self.charged_back
     }
 }
 
 impl OrderWork<'_> {
-    /// Sums the events of the order, and reads the value of its purchase.
+    /// Sums the payment events of the order, and reads the value of its purchase.
     pub(super) async fn sums(&self) -> Result<Sums, DbErr> {
         let events = payment_event::Entity::find()
             .filter(payment_event::Column::OrderId.eq(self.order.id))
@@ -55,7 +56,7 @@ impl OrderWork<'_> {
         Ok(sums)
     }
 
-    /// Returns what the purchase cost, without what was refunded of it.
+    /// Returns the price of the order's purchase without the refunded part, in minor units. 0 if there is no purchase.
     pub(super) async fn value(&self) -> Result<i64, DbErr> {
         let Some(id) = self.order.purchase_id else { return Ok(0) };
         let purchase = purchase::Entity::of(self.order.user_id).filter(purchase::Column::Id.eq(id));

@@ -1,4 +1,4 @@
-//! Reports about money whose order is unknown, or about payments that no order has recorded yet.
+//! Stores reports about money that no order can record yet, and applies them when an order records the payment.
 
 use std::convert::Infallible;
 
@@ -17,10 +17,10 @@ use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::{Services, audit};
 
-/// The action of the audit event of money whose order is unknown.
+/// The action of the audit event that records a report about money of an unknown order.
 const UNMATCHED: &str = "payment.unmatched";
 
-/// A report that no order can record.
+/// A report whose order is unknown, to be stored as a payment event without an order.
 struct Unmatched {
     provider: OrderProvider,
     report: Report,
@@ -28,10 +28,11 @@ struct Unmatched {
     now: DateTime<Utc>,
 }
 
-/// The beginning of the names of facts whose order is unknown.
+/// The prefix of the name of a fact whose order is unknown.
 const UNMATCHED_PREFIX: &str = "unmatched:";
 
-/// Stores a report that no order can record, and tells about it.
+/// Stores a report whose order is unknown, appends an audit event, and logs a warning. Does nothing if the report is
+/// stored already.
 pub(super) async fn store_unmatched(
     services: &Services,
     provider: OrderProvider,
@@ -46,7 +47,7 @@ pub(super) async fn store_unmatched(
         .write(policy, unmatched, |transaction, unmatched| Box::pin(unmatched.run(transaction)))
         .await?;
     if is_new {
-        tracing::warn!(?provider, "a provider reported money that belongs to no known order");
+        tracing::warn!(?provider, "a payment provider reported money that belongs to no known order");
     }
     Ok(())
 }
@@ -85,7 +86,7 @@ impl Unmatched {
 }
 
 impl OrderWork<'_> {
-    /// Applies the reports about a payment that came before the payment itself.
+    /// Applies the stored reports about refunds and disputes of a payment that arrived before the payment itself.
     pub(super) async fn apply_unmatched(&mut self, payment: &str) -> Result<(), Fault> {
         let earlier = payment_event::Entity::find()
             .filter(payment_event::Column::Provider.eq(self.order.provider))
@@ -96,7 +97,7 @@ impl OrderWork<'_> {
             .await?;
         for event in earlier {
             if let Some(report) = report_of(event) {
-                // The reports are of refunds and disputes, so this does not come back here.
+                // `report_of` makes no payment reports, so `apply` does not call `apply_unmatched` again.
                 Box::pin(self.apply(&report)).await?;
             }
         }
@@ -104,7 +105,8 @@ impl OrderWork<'_> {
     }
 }
 
-/// Makes a report again from a stored event about a refund or a dispute.
+/// Rebuilds a report from a stored payment event about a refund or a dispute. Returns None for an event of another
+/// kind, or without payment, object or amount.
 fn report_of(event: payment_event::Model) -> Option<Report> {
     let (payment, object) = (event.payment?, event.object?);
     let money = Amount::new(event.amount?, &event.currency?);

@@ -1,4 +1,4 @@
-//! The stream of changed orders, for the subscription.
+//! The stream of changed orders, for subscriptions.
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,9 @@ use sea_orm::DbErr;
 use crate::Services;
 use crate::events::{Watch, WatchedChange, read_with_retries};
 
-/// Streams the orders of a user, or one of them, whenever they change. The stream contains all changes that are committed
-/// after this function returns. It ends if the database keeps failing.
+/// Streams orders of a user whenever they change: all orders, or only `order` if it is given. The stream reports all
+/// changes that are committed after this function returns. It ends with an error if the database fails for about a
+/// minute.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -34,7 +35,7 @@ struct OrderChanges {
     services: Services,
     owner: UserId,
     order: Option<OrderId>,
-    /// Orders that were read and not returned yet.
+    /// Changed orders that were read, and that the stream has not returned yet.
     orders: VecDeque<order::Model>,
 }
 

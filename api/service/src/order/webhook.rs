@@ -1,4 +1,4 @@
-//! Webhooks of the payment provider.
+//! Receives the webhooks of the payment provider.
 
 use jishu_entity::payment_event::PaymentEventSource;
 use jishu_service_macros::service_call;
@@ -10,26 +10,26 @@ use super::work::Origin;
 use crate::Services;
 use crate::error::Fault;
 
-/// Maximum number of characters of the id of an event.
+/// Maximum number of characters in the provider's id of a webhook. A longer id is not stored.
 const MAX_EVENT_ID_CHARS: usize = 128;
 
 /// The response to a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookResponse {
-    /// The report is committed, or it is of no interest.
+    /// The report of the webhook was handled, or the server ignores webhooks of this kind.
     Accepted,
     /// The server is not configured for this provider.
     NotConfigured,
-    /// The signature of the webhook is wrong or missing. Nothing was read.
+    /// The webhook could not be verified, because its signature is wrong or missing. Nothing was stored.
     NotVerified,
-    /// The signature is right, but the webhook cannot be read.
+    /// The signature is right, but the content is malformed. Nothing was stored.
     Unreadable,
 }
 
-/// Verifies a webhook and records what it reports.
+/// Verifies a webhook, and records its report about a payment, a refund or a dispute.
 ///
 /// # Errors
-/// Fails if it could not be recorded. The provider sends it again.
+/// Fails if the report could not be recorded. The provider then sends the webhook again.
 #[service_call("order.receive")]
 pub async fn receive(
     services: &Services,
@@ -47,11 +47,11 @@ pub async fn receive(
         Ok(webhook) => webhook,
         Err(WebhookError::NotConfigured) => return Ok(WebhookResponse::NotConfigured),
         Err(error @ WebhookError::Unreadable(_)) => {
-            tracing::warn!(provider, %error, "a webhook cannot be read");
+            tracing::warn!(provider, %error, "a webhook has the right signature but malformed content");
             return Ok(WebhookResponse::Unreadable);
         }
         Err(error) => {
-            tracing::warn!(provider, %error, "a webhook was refused");
+            tracing::warn!(provider, %error, "a webhook was refused, because it could not be verified");
             return Ok(WebhookResponse::NotVerified);
         }
     };

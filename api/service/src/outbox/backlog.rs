@@ -1,4 +1,4 @@
-//! Counts the messages that wait, for the metrics.
+//! Counts the undelivered messages of the outbox, for the metrics.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use crate::Services;
 use crate::database::Database;
 use crate::metrics::OutboxMetrics;
 
-/// Interval between two counts of the messages. Prometheus scrapes about as often.
+/// Interval between two counts of the outbox messages.
 const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Counts the messages of the outbox until the task is dropped. Ends at once if metrics are off.
+/// Counts the undelivered messages every 15 seconds, and shows them in the metrics, until the task is dropped. Ends at
+/// once if metrics are off.
 #[service_call]
 pub async fn keep_measuring(services: Services) {
     let Some(metrics) = services.metrics.outbox() else { return };
@@ -30,7 +31,7 @@ pub async fn keep_measuring(services: Services) {
     }
 }
 
-/// Counts the messages in the database, and shows them in the metrics.
+/// Counts the undelivered messages in the database, finds the oldest of each channel, and shows both in the metrics.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -45,7 +46,8 @@ pub async fn measure_backlog(
     Ok(())
 }
 
-/// Counts messages by channel and state. A dead message without content stays only as a record, so it does not count.
+/// Counts the messages that are pending, leased, or dead but still deliverable, by channel and state. A dead message
+/// that has expired or lost its content does not count.
 async fn count(
     database: &Database,
     now: DateTime<Utc>,
@@ -66,8 +68,8 @@ async fn count(
         .await
 }
 
-/// Finds since when the oldest message of each channel waits. The health check applies the same rule: a message waits
-/// from its creation if it was tried, and otherwise from the time when it is due.
+/// Finds the time since which the oldest message of each channel has waited. A message that was tried waits since its
+/// creation, and another message since it is due. The health check uses the same rule.
 async fn waiting_since(
     database: &Database,
     now: DateTime<Utc>,

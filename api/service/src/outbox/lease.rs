@@ -1,4 +1,4 @@
-//! Claims messages with a lease, and records how their deliveries ended.
+//! Claims outbox messages with a lease, and records the outcomes of their deliveries.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,23 +17,24 @@ use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// The search reads this many times as many messages as it claims, so that nodes that search at the same time claim
-/// different ones.
+/// The search reads this many messages for each message that it claims, and picks from them at random. So nodes that
+/// search at the same time claim different messages.
 const CANDIDATES_PER_CLAIM: usize = 4;
-/// The pause before the second attempt. It doubles with each attempt, up to [`MAX_BACKOFF`].
+/// The longest pause before the second attempt to deliver a message. It doubles with each attempt, up to
+/// [`MAX_BACKOFF`].
 const FIRST_BACKOFF: Duration = Duration::from_secs(30);
-/// The longest pause before an attempt.
+/// The longest pause before any attempt to deliver a message.
 const MAX_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
-/// A claimed message. Its `attempts` include the delivery that begins now. Together with the owner, the number
-/// identifies this lease.
+/// A claimed message. Its number of attempts includes the delivery that begins now. This number and the node that owns
+/// the lease identify the lease.
 #[derive(Clone, Debug)]
 pub(super) struct Lease {
     pub(super) message: outbox_message::Model,
 }
 
-/// Claims messages that are due, at most `limit` of them. Each is claimed by one statement that compares and sets, so
-/// no two nodes get the same lease.
+/// Claims messages that are due, at most `limit` of them. One statement for each message compares and sets, so no two
+/// nodes get the same lease. A due message that has used all attempts is marked as dead instead.
 pub(super) async fn claim(services: &Services, limit: usize) -> Result<Vec<Lease>, Fault> {
     let now = services.clock.now();
     let mut candidates = find_due(services, limit * CANDIDATES_PER_CLAIM, now).await?;
@@ -42,11 +43,12 @@ pub(super) async fn claim(services: &Services, limit: usize) -> Result<Vec<Lease
     }
     candidates.shuffle(&mut rand::rng());
     candidates.truncate(limit);
-    // Every node locks rows in the same order.
+    // Every node locks rows in the order of their ids, so that two nodes do not lock each other out.
     candidates.sort_unstable_by_key(|message| message.id);
     let claim =
         Claim { candidates, owner: services.outbox.owner.clone(), now, until: now + services.outbox.lease() };
-    // If the answer to a COMMIT was lost, the next run claims nothing, and the leases end by themselves.
+    // If the response to a COMMIT was lost, the retry finds these messages leased and claims none of them. They are due
+    // again when these leases end.
     let policy = WritePolicy::idempotent("outbox.claim");
     let claimed =
         services.database.write(policy, claim, |transaction, claim| Box::pin(claim.run(transaction)));
@@ -80,15 +82,17 @@ impl Claim {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Vec<Lease>, Error<Infallible>> {
         let mut leases = Vec::with_capacity(self.candidates.len());
         for message in &self.candidates {
-            // The number of attempts grows with each claim, so it shows that nobody else has claimed the message since.
+            // The number of attempts grows with each claim. If it is unchanged, no node has claimed the message since
+            // it was read.
             let unclaimed = outbox_message::Entity::update_many()
                 .filter(Column::Id.eq(message.id))
                 .filter(Column::State.is_in([OutboxState::Pending, OutboxState::Leased]))
                 .filter(Column::Attempts.eq(message.attempts))
                 .filter(Column::DueAt.lte(self.now));
             if message.attempts >= MAX_ATTEMPTS {
-                // The last lease ended without an outcome: each node that tried it may have died of it.
-                let reason = "the node that delivered it stopped before it recorded the outcome";
+                // The last lease ended without a recorded outcome. The message may be what stops the nodes, so it is
+                // not tried again.
+                let reason = "the node that made the last attempt stopped before it recorded the outcome";
                 end(unclaimed, OutboxState::Dead, self.now, Some(reason)).exec(transaction).await?;
                 continue;
             }
@@ -109,7 +113,7 @@ impl Claim {
     }
 }
 
-/// The end of a lease.
+/// The outcome of a delivery, to be recorded at the end of its lease.
 struct Ended {
     lease: Lease,
     owner: String,
@@ -117,7 +121,8 @@ struct Ended {
     now: DateTime<Utc>,
 }
 
-/// Records how a delivery ended. Changes nothing if the lease has ended and another node has claimed the message.
+/// Records the outcome of a delivery: the message is sent, dead, or pending for another attempt. Changes nothing if
+/// this node no longer has the lease.
 pub(super) async fn record(
     services: &Services,
     lease: Lease,
@@ -161,7 +166,8 @@ impl Ended {
     }
 }
 
-/// Ends the lease of a message, and sets its new state.
+/// Adds columns to an update: they end the lease of a message, and set its state, the time when it is due, and the
+/// latest error.
 fn end(
     update: UpdateMany<outbox_message::Entity>,
     state: OutboxState,
@@ -175,7 +181,8 @@ fn end(
         .col_expr(Column::LastError, Expr::value(error.map(str::to_owned)))
 }
 
-/// Returns the pause after this many attempts. A random part spreads the messages that failed together.
+/// Returns the pause after this many attempts: a random 50 to 100 per cent of the longest pause. So messages that
+/// failed together are not retried together.
 fn backoff(attempts: i32) -> TimeDelta {
     let doublings = Ord::min(u32::try_from(attempts - 1).unwrap_or_default(), 16);
     let ceiling = Ord::min(FIRST_BACKOFF.saturating_mul(1 << doublings), MAX_BACKOFF);

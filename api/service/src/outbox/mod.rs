@@ -1,11 +1,12 @@
 //! The outbox: messages for other systems, delivered after the transaction that caused them is committed.
 //!
-//! A message is a row, written in the transaction that caused it. So there is no message without its commit, and no
-//! commit without its message. A worker on each node claims rows with a lease and hands them to their channel. If a node
-//! dies, its leases end and another node delivers. A message is delivered at least once, always with the same id.
+//! A message is a row, written in the transaction that caused it. So a message exists exactly if this transaction was
+//! committed. A worker on each node claims rows with a lease and hands them to their channel. If a node dies, its
+//! leases end and another node delivers the messages. So a message can be delivered more than once, always with the
+//! same id. A message that cannot be delivered is given up after [`MAX_ATTEMPTS`] deliveries, or when it expires.
 //!
 //! The content is encrypted with a key that is derived from the signing keys, and is erased after the delivery. So
-//! neither the database nor a backup reveals an address or a link.
+//! neither the database nor a backup reveals an address or a link of a message.
 
 mod backlog;
 mod lease;
@@ -31,34 +32,36 @@ pub use worker::keep_delivering;
 use crate::auth::Secrets;
 use crate::error::Fault;
 
-/// The number of deliveries after which a message is dead. With the pauses between them, that takes about three hours.
+/// The number of failed deliveries after which a message is dead. The pauses between them add up to 1.5 to 3 hours.
 pub const MAX_ATTEMPTS: i32 = 10;
 
 /// The purpose of the keys that encrypt payloads.
 const PAYLOAD_PURPOSE: &str = "payload of an outbox message";
 
-/// A lease is this many times as long as a delivery may take. So it ends only if the node is dead or stuck.
+/// The length of a lease, in multiples of the maximum time of a delivery. So a lease ends before its delivery only if
+/// the node is dead or stuck.
 const LEASE_FACTOR: u32 = 3;
 
 /// The outbox of one node.
 #[derive(Debug)]
 pub struct Outbox {
-    /// The id of this node in leases. A node makes a new one at each start.
+    /// The id of this node in leases, which is new at each start of the server.
     owner: String,
-    /// The time that one delivery may take.
+    /// The maximum time of one delivery.
     delivery_timeout: Duration,
-    /// Wakes the worker of this node, so that it need not wait for its next search.
+    /// Wakes the worker of this node, so that it searches for messages at once.
     appended: Notify,
 }
 
 impl Outbox {
-    /// Makes the outbox of this node. A delivery that takes longer than `delivery_timeout` is stopped and repeated later.
+    /// Makes the outbox of this node. A delivery that takes longer than `delivery_timeout` is stopped, and retried
+    /// after a pause.
     #[must_use]
     pub fn new(delivery_timeout: Duration) -> Self {
         Self { owner: Uuid::new_v4().to_string(), delivery_timeout, appended: Notify::new() }
     }
 
-    /// Tells the worker of this node that a message was committed.
+    /// Wakes the worker of this node, because a message was committed.
     pub fn wake(&self) {
         self.appended.notify_one();
     }
@@ -69,7 +72,7 @@ impl Outbox {
     }
 }
 
-/// A message that is about to be written.
+/// An encrypted message, to be written to the outbox.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
     message_id: String,
@@ -77,13 +80,14 @@ pub struct NewMessage {
     kind: &'static str,
     payload: String,
     created_at: DateTime<Utc>,
-    /// The time of the first delivery.
+    /// The time from which a node may deliver the message for the first time.
     due_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 }
 
 impl NewMessage {
-    /// Encrypts a message. Nobody needs it any more after `expires_at`: then it is erased, delivered or not.
+    /// Encrypts a message of a channel and kind. It is due at once. From `expires_at` on, nobody needs the message: if
+    /// it was not delivered, it is given up and its content is erased.
     ///
     /// # Errors
     /// Fails if the cryptography library fails.
@@ -101,17 +105,18 @@ impl NewMessage {
         Ok(Self { message_id, channel, kind, payload, created_at, due_at: created_at, expires_at })
     }
 
-    /// Delivers the message only from this time on.
+    /// Sets the time from which the message may be delivered.
     pub(crate) fn due_at(self, due_at: DateTime<Utc>) -> Self {
         Self { due_at, ..self }
     }
 
-    /// Returns the id of the message, which each delivery repeats.
+    /// Returns the id of the message, which is the same in each delivery.
     pub(crate) fn id(&self) -> &str {
         &self.message_id
     }
 
-    /// Writes the message in the transaction that causes it. Call [`Outbox::wake`] after the commit.
+    /// Writes the message in the transaction that causes it. `user` is the person whom the message concerns. Call
+    /// [`Outbox::wake`] after the commit.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -140,9 +145,9 @@ impl NewMessage {
 /// A message that a channel delivers.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The id for the receiver. Each repetition has the same.
+    /// The id of the message for the receiver. It is the same when the delivery is repeated.
     pub message_id: String,
-    /// The kind of the message in its channel.
+    /// The kind of the message in its channel, such as `verify_email`.
     pub kind: String,
     /// The decrypted content.
     pub payload: String,
@@ -150,13 +155,13 @@ pub struct Delivery {
     pub created_at: DateTime<Utc>,
 }
 
-/// The reason why a delivery failed. It is stored and logged, so it must contain no personal data.
+/// A failed delivery. Its reason is stored and logged, so it must contain no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct DeliveryFailure {
     /// The reason, for the operator.
     pub reason: String,
-    /// Whether another attempt would fail as well. Then the message is dead at once.
+    /// Whether each further attempt would fail as well. Then the message is dead at once.
     pub is_final: bool,
 }
 
@@ -166,7 +171,7 @@ impl DeliveryFailure {
         Self { reason: reason.into(), is_final: false }
     }
 
-    /// Makes a failure that each attempt would repeat.
+    /// Makes a failure that would happen again in each attempt.
     pub fn lasting(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_final: true }
     }
@@ -175,7 +180,7 @@ impl DeliveryFailure {
 /// Delivers the messages of one channel.
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
-    /// Delivers a message, perhaps not for the first time.
+    /// Delivers a message, which may have been delivered before.
     ///
     /// # Errors
     /// See [`DeliveryFailure`].

@@ -1,4 +1,4 @@
-//! The outbox for the operator: which messages are there, and another try for dead ones.
+//! The outbox for the operator: lists messages, and makes dead messages pending again.
 
 use std::convert::Infallible;
 
@@ -19,25 +19,26 @@ use crate::error::{Error, Fault};
 pub struct OutboxEntry {
     /// The id of the row.
     pub id: i64,
-    /// The id of the message for its receiver.
+    /// The id of the message that its receiver gets.
     pub message_id: String,
-    /// The kind of the message.
+    /// The channel and the kind of the message, such as `mail.verify_email`.
     pub kind: String,
-    /// The person whom the message concerns.
+    /// The person whom the message concerns. None if it concerns nobody.
     pub user_id: Option<i64>,
     /// The state: `pending`, `leased`, `sent` or `dead`.
     pub state: String,
     /// The number of deliveries that began.
     pub attempts: i32,
-    /// Whether the content is still there, so that the message can be delivered.
+    /// Whether the content is still stored. Without it, the message cannot be delivered.
     pub has_content: bool,
-    /// The time of the next attempt, or of the end of the lease.
+    /// The time of the next attempt if the message is pending, or the end of the lease if it is leased. Without meaning
+    /// in other states.
     pub due_at: DateTime<Utc>,
     /// The time of the transaction that caused the message.
     pub created_at: DateTime<Utc>,
-    /// The time when the message was delivered.
+    /// The time when the message was delivered. None if it was not delivered.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The reason why the latest delivery failed.
+    /// The reason why the latest delivery failed. None if none failed, or if the message was delivered.
     pub last_error: Option<String>,
 }
 
@@ -59,7 +60,8 @@ impl From<outbox_message::Model> for OutboxEntry {
     }
 }
 
-/// Lists messages, newest first. Without states, lists those that were not delivered.
+/// Lists at most `limit` messages in these states, newest first. If `states` is empty, lists the messages that were not
+/// delivered.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -83,14 +85,14 @@ pub async fn list(
 /// The age of an undelivered message from which the outbox counts as stuck.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
-/// Selects the messages that somebody still needs and that are not given up. Not all of them are due.
+/// Selects the messages that are pending or leased and have not expired. Not all of them are due.
 pub(super) fn is_awaited(now: DateTime<Utc>) -> Condition {
     Condition::all()
         .add(Column::State.is_in([OutboxState::Pending, OutboxState::Leased]))
         .add(Column::ExpiresAt.gt(now))
 }
 
-/// Selects the dead messages that can be delivered after all, because somebody needs them and their content is still there.
+/// Selects the dead messages that can still be delivered, because they have not expired and their content is stored.
 pub(super) fn can_be_retried(now: DateTime<Utc>) -> Condition {
     Condition::all()
         .add(Column::State.eq(OutboxState::Dead))
@@ -98,14 +100,15 @@ pub(super) fn can_be_retried(now: DateTime<Utc>) -> Condition {
         .add(Column::ExpiresAt.gt(now))
 }
 
-/// Returns whether a message that somebody still needs has waited for [`STUCK_AFTER`].
+/// Returns whether a message that is not given up or expired has waited for 15 minutes. A message that was tried waits
+/// since its creation, and another message since it is due.
 ///
 /// # Errors
 /// Returns the database's error.
 #[service_call]
 pub async fn is_stuck(database: &Database, now: DateTime<Utc>) -> Result<bool, DbErr> {
     let since = now - STUCK_AFTER;
-    // A message may also be written for a later time. It waits only from then on.
+    // A message can be written for a later time. Before its first attempt, it waits only since it is due.
     let waits = Condition::any().add(Column::Attempts.gt(0)).add(Column::DueAt.lte(since));
     let found = outbox_message::Entity::find()
         .select_only()
@@ -120,8 +123,8 @@ pub async fn is_stuck(database: &Database, now: DateTime<Utc>) -> Result<bool, D
     Ok(found.is_some())
 }
 
-/// Makes dead messages pending again, with all their attempts. Without ids, takes all dead messages. Skips messages
-/// whose content is erased. Returns the number of messages.
+/// Makes dead messages pending again, due at once and with no used attempts. If `ids` is empty, takes all dead
+/// messages. Skips messages that have expired or have no content. Returns the number of messages that became pending.
 ///
 /// # Errors
 /// Returns the database's error.

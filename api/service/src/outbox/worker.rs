@@ -1,4 +1,4 @@
-//! Delivers messages, a few at a time.
+//! The worker of a node, which delivers outbox messages.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,17 +16,19 @@ use crate::Services;
 use crate::metrics::{OutboxResult, PanicPlace};
 use crate::trace::{self, TRACE_TARGET};
 
-/// Maximum number of deliveries that a node runs at the same time.
+/// Maximum number of messages that a node delivers at the same time.
 const MAX_CONCURRENT_DELIVERIES: usize = 8;
-/// Interval between two searches for messages of other nodes, and for messages whose pause is over.
+/// The longest time between two searches for messages that are due. A commit on this node or the end of a delivery
+/// starts a search earlier.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval between two searches for messages to erase.
+/// The shortest time between two searches for messages to erase or delete.
 const CLEANING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The channels of a node.
+/// The channels through which a node delivers messages.
 type Channels = HashMap<OutboxChannel, Arc<dyn Channel>>;
 
-/// Delivers messages until the task is dropped. Then the leases of running deliveries end, and another node repeats them.
+/// Delivers messages, and erases old ones, until the task is dropped. The running deliveries are then stopped. Their
+/// leases end later, and a node delivers the messages again.
 #[service_call]
 pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     let mut running = JoinSet::new();
@@ -65,7 +67,7 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     }
 }
 
-/// Makes the span of a delivery, which is a trace of its own.
+/// Makes the span of a delivery. It begins a new trace, if one is recorded.
 fn delivery_span() -> Span {
     trace::first_span(|| tracing::debug_span!(target: TRACE_TARGET, "outbox.deliver", otel.kind = "consumer"))
 }
@@ -87,12 +89,12 @@ async fn deliver(services: Services, channels: Arc<Channels>, lease: Lease) {
     if let Err(error) = lease::record(&services, lease, outcome).await {
         tracing::warn!(
             id, kind, %error,
-            "the outcome of a delivery could not be recorded, so the message is delivered again"
+            "the outcome of a delivery could not be recorded; the message is delivered again after its lease"
         );
     }
 }
 
-/// Returns what a delivery means for its message.
+/// Returns the result of a delivery for the metrics.
 fn result_of(outcome: &Result<(), DeliveryFailure>, attempts: i32) -> OutboxResult {
     match outcome {
         Ok(()) => OutboxResult::Delivered,
@@ -101,18 +103,18 @@ fn result_of(outcome: &Result<(), DeliveryFailure>, attempts: i32) -> OutboxResu
     }
 }
 
-/// Delivers one message within the time for a delivery.
+/// Decrypts one message and hands it to its channel, within the maximum time of a delivery.
 async fn attempt(services: &Services, channels: &Channels, lease: &Lease) -> Result<(), DeliveryFailure> {
     let message = &lease.message;
     let Some(channel) = channels.get(&message.channel) else {
-        return Err(DeliveryFailure::passing("this node has no such channel"));
+        return Err(DeliveryFailure::passing("this node has no channel for messages of this kind"));
     };
     let opened = message.payload.as_deref();
     let opened =
         opened.and_then(|payload| services.secrets.open(PAYLOAD_PURPOSE, &message.message_id, payload));
     let Some(payload) = opened else {
         return Err(DeliveryFailure::lasting(
-            "the content cannot be decrypted, because its signing key is gone",
+            "the content cannot be decrypted; configure the signing key that encrypted it, then retry the message",
         ));
     };
     let delivery = Delivery {

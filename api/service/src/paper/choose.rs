@@ -6,18 +6,18 @@ use jishu_entity::question_version::Difficulty;
 use jishu_entity::{QuestionId, QuestionVersionId, TopicId};
 use sha2::{Digest, Sha256};
 
-/// A question that a paper can take.
+/// A question of the bank that a new paper can ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) question_id: QuestionId,
     pub(super) version_id: QuestionVersionId,
     pub(super) topic_id: TopicId,
     pub(super) difficulty: Difficulty,
-    /// The number of papers of the subject that already have the question.
+    /// The number of papers of the subject that already ask the question.
     pub(super) uses: i64,
 }
 
-/// A part of a blueprint: a number of questions of a topic and a difficulty.
+/// A part of a blueprint: a number of questions of a topic and a difficulty. None as topic or difficulty means any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) topic_id: Option<TopicId>,
@@ -36,17 +36,18 @@ impl Part {
 /// A part that cannot be filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shortage {
-    /// The index of the part.
+    /// The index of the part in the blueprint.
     pub(super) part: usize,
-    /// The number of questions that the part would get.
+    /// The number of questions that could be chosen for this part, beside the questions for all earlier parts.
     pub(super) found: usize,
 }
 
-/// Chooses a question for each slot, part by part. Prefers questions that the fewest papers have; the seed decides
-/// among equals. The same candidates and the same seed give the same paper.
+/// Chooses the questions of a paper for the parts of a blueprint, ordered by part. Prefers questions that the fewest
+/// papers ask; among equals, the seed decides. The same parts, candidates and seed give the same paper. If a part
+/// cannot be filled, returns it as a [`Shortage`].
 ///
-/// If parts overlap, a question can move from one part to another (augmenting paths, as in Kuhn's matching). So a paper
-/// is found whenever one is possible.
+/// If parts overlap, a question that was chosen for one part can move to another part (augmenting paths, as in Kuhn's
+/// matching). So a paper is found whenever the candidates suffice for all parts.
 pub(super) fn choose(
     parts: &[Part],
     mut candidates: Vec<Candidate>,
@@ -67,7 +68,8 @@ pub(super) fn choose(
     }
     let mut chosen: Vec<(usize, usize)> =
         matching.taken.iter().map(|(candidate, slot)| (slots[*slot], *candidate)).collect();
-    // Sort by part, then by candidate. The slot within a part has no meaning after questions were moved.
+    // Sort by part, then by the order of the candidates. Questions can have moved between slots, so their order within
+    // a part means nothing.
     chosen.sort_unstable();
     Ok(chosen.into_iter().map(|(_, candidate)| candidates[candidate].clone()).collect())
 }
@@ -78,13 +80,14 @@ struct Matching<'c> {
     /// The index of the part of each slot.
     slots: &'c [usize],
     candidates: &'c [Candidate],
-    /// The slots of the candidates that are taken, by the candidates' indexes.
+    /// The slot of each candidate that is assigned, by the index of the candidate.
     taken: HashMap<usize, usize>,
 }
 
 impl Matching<'_> {
-    /// Assigns a candidate to a slot, moving other candidates if needed. The recursion is at most as deep as the number
-    /// of slots.
+    /// Assigns a candidate to a slot, and moves candidates of other slots if needed. Returns false if that is
+    /// impossible. `tried` marks the candidates that this search has already tried to move. The recursion is at most as
+    /// deep as the number of slots.
     fn place(&mut self, slot: usize, tried: &mut [bool]) -> bool {
         let part = self.parts[self.slots[slot]];
         let candidates = self.candidates;
@@ -107,8 +110,8 @@ impl Matching<'_> {
     }
 }
 
-/// Returns a pseudo-random rank of a question. It depends only on the seed and the id, so it is the same on every
-/// machine and in every release.
+/// Returns a pseudo-random rank of a question. The rank depends only on the seed and the id of the question, so it is
+/// the same on every machine and in every release.
 fn random_rank(seed: i64, question: i64) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(seed.to_le_bytes());
@@ -162,7 +165,7 @@ mod tests {
         assert_eq!(
             choose(&parts, turned, 7).unwrap(),
             chosen,
-            "another order of the rows gave another choice"
+            "the order of the candidates changed the choice"
         );
         assert_ne!(choose(&parts, bank(), 8).unwrap(), chosen);
     }

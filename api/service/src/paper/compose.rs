@@ -1,4 +1,4 @@
-//! Makes papers.
+//! Makes the papers of tests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,26 +26,27 @@ use crate::error::{Error, Fault, Refusal};
 /// A reason not to make a paper. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum PaperRefusal {
-    /// The bank has fewer questions than the blueprint asks for.
+    /// The bank has fewer questions than a part of the blueprint asks for.
     #[error(
         "This test cannot be sat yet: its subject has {found} of {wanted} questions{of}. An author must add questions."
     )]
     TooFewQuestions {
-        /// The number of questions that a part of the blueprint would get.
+        /// The number of questions that were found for a part of the blueprint.
         found: usize,
         /// The number of questions that the part asks for.
         wanted: usize,
-        /// The part, such as " of the topic Optics" or " that are hard"; empty if it takes any question.
+        /// The questions of the part, such as " of the topic Optics" or " that are hard". Empty if the part takes any
+        /// question.
         of: String,
     },
 }
 
 impl Refusal for PaperRefusal {}
 
-/// Returns the paper of a test, in its latest revision. Makes the paper if there is none.
+/// Returns the latest revision of the paper of a test. Makes the paper if the test has none.
 ///
 /// # Errors
-/// Fails if the bank has too few questions, or the database fails.
+/// Refuses if the test has no paper and the bank has too few questions for one. Fails if the database fails.
 #[service_call("paper.of_test")]
 pub async fn of_test(
     services: &Services,
@@ -55,7 +56,8 @@ pub async fn of_test(
     let id = match find(services.database.reader(), subject_id, test_number).await? {
         Some(id) => id,
         None => {
-            // Check without the lock first, so requests for a test that cannot be made do not block others.
+            // Count the questions before locking the subject. So requests for a paper that cannot be made do not block
+            // other transactions.
             check_enough(services.database.reader(), subject_id).await?;
             let new = NewPaper { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
             let policy = WritePolicy::idempotent("paper").retry_taken_keys();
@@ -76,7 +78,7 @@ struct NewPaper {
     now: DateTime<Utc>,
 }
 
-/// Finds the latest revision of the paper of a test.
+/// Finds the latest revision of the paper of a test. Returns None if the test has no paper.
 async fn find(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -93,8 +95,8 @@ async fn find(
     Ok(found.map(|(paper, revision)| PaperRevision { paper, revision }))
 }
 
-/// Makes the paper of a test, unless it exists. The lock on the subject orders the papers of a subject, so each one
-/// avoids the questions of the papers before it.
+/// Makes the paper of a test, or returns the paper that the test already has. Locks the row of the subject, so that its
+/// papers are made one after another. So each paper prefers questions that earlier papers do not ask.
 async fn make(
     transaction: &DatabaseTransaction,
     new: &NewPaper,
@@ -127,9 +129,9 @@ async fn make(
     Ok(PaperRevision { paper: paper.id, revision: paper.revision })
 }
 
-/// Checks that the bank has enough questions for a paper. Reads only the number of questions of each topic and
-/// difficulty. Questions of the same topic and difficulty are interchangeable here, and a paper takes at most as many
-/// of them as it has slots.
+/// Checks that the bank has enough questions for a paper, and returns a refusal if not. Reads only the number of
+/// questions of each topic and difficulty, and chooses from stand-ins for these questions. A paper takes at most as
+/// many questions of one topic and difficulty as it has slots, so more stand-ins are not needed.
 async fn check_enough(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -159,7 +161,7 @@ async fn check_enough(
     fill(connection, &parts, stand_ins.collect(), 0).await.map(drop)
 }
 
-/// Chooses the questions of a new paper by its seed. Also returns the subject.
+/// Chooses the questions of a new paper of a subject by the seed. Also returns the row of the subject.
 async fn choose_questions(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -183,7 +185,8 @@ async fn blueprint(
     Ok((subject, parts))
 }
 
-/// Fills the parts of a blueprint from the candidates. On failure, names the part that lacks questions.
+/// Chooses questions for the parts of a blueprint from the candidates. If a part lacks questions, returns a refusal
+/// that describes this part.
 async fn fill(
     connection: &impl ConnectionTrait,
     parts: &[Part],
@@ -200,7 +203,8 @@ async fn fill(
     }
 }
 
-/// Reads the parts of a subject's blueprint. Without a blueprint, returns one part that takes any questions.
+/// Reads the parts of a subject's blueprint, in order. Without a blueprint, returns one part of `questions_per_test`
+/// questions of any topic and difficulty.
 async fn parts(connection: &impl ConnectionTrait, subject: &subject::Model) -> Result<Vec<Part>, DbErr> {
     let count = |questions| usize::try_from(questions).unwrap_or_default();
     let parts: Vec<_> = blueprint_part::Entity::find()
@@ -222,7 +226,7 @@ async fn parts(connection: &impl ConnectionTrait, subject: &subject::Model) -> R
     Ok(parts)
 }
 
-/// Selects the current versions of a subject's questions, without columns.
+/// Returns a query, still without columns, for the current versions of the subject's questions that are not archived.
 fn current(subject: SubjectId) -> Select<question::Entity> {
     question::Entity::find()
         .select_only()
@@ -232,13 +236,14 @@ fn current(subject: SubjectId) -> Select<question::Entity> {
         )
         .filter(question::Column::SubjectId.eq(subject))
         .filter(question::Column::ArchivedAt.is_null())
-        // Leave out questions with an unknown word: one of them would prevent every start of a test of the subject.
+        // Leave out questions with a difficulty, a kind or a text format that this release does not know. Reading such
+        // a question would fail, and so no new paper of the subject could be used.
         .filter(question_version::Column::Difficulty.is_in(Difficulty::iter()))
         .filter(question_version::Column::Kind.is_in(QuestionKind::iter()))
         .filter(question_version::Column::TextFormat.is_in(TextFormat::iter()))
 }
 
-/// Reads the questions that a new paper can take.
+/// Reads the questions that a new paper of a subject can ask, with the number of papers that already ask each.
 async fn candidates(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<Vec<Candidate>, DbErr> {
     let uses: HashMap<QuestionId, i64> = paper_question::Entity::find()
         .select_only()
@@ -287,7 +292,8 @@ fn versions_of_question() -> RelationDef {
     question.rev()
 }
 
-/// Describes the questions of a part, for a message.
+/// Describes the questions of a part for a message, such as " that are hard of the topic Optics". Returns an empty text
+/// for a part that takes any question.
 async fn describe(connection: &impl ConnectionTrait, part: Part) -> Result<String, DbErr> {
     let mut description = match part.difficulty {
         None => String::new(),

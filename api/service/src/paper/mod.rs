@@ -1,9 +1,9 @@
-//! Papers. A paper holds the questions of one test, which is a test number of a subject. All learners get the same
-//! paper.
+//! Papers. A paper is the list of questions of one test, which is a subject and a test number. All learners get the
+//! same paper.
 //!
-//! The first start of a test makes its paper ([`compose`]). When a key is corrected, the paper gets a new revision, and
-//! later sittings take that. Each sitting keeps the revision that it started with. A revision never changes, so its
-//! questions, keys, marks and duration can be cached.
+//! The first start of a test makes its paper ([`compose`]). If the key of a question is corrected, the paper gets a new
+//! revision, which sittings that start later use. Each sitting keeps the revision that it started with. A revision
+//! never changes, so its questions, keys, marks and duration can be cached.
 
 mod choose;
 mod compose;
@@ -41,7 +41,7 @@ pub struct PaperRevision {
 }
 
 impl From<&test_session::Model> for PaperRevision {
-    /// Returns the revision of a sitting.
+    /// Returns the revision of the paper that a sitting uses.
     fn from(session: &test_session::Model) -> Self {
         Self { paper: session.paper_id, revision: session.paper_revision }
     }
@@ -52,11 +52,12 @@ impl From<&test_session::Model> for PaperRevision {
 pub struct Paper {
     /// The revision.
     pub id: PaperRevision,
-    /// The row of the paper. Its own `revision` may have increased since this was read.
+    /// The row of the paper as it was read. Its `revision` was the latest revision at that time, and can be greater
+    /// than the revision in `id`.
     pub row: paper::Model,
     /// The questions. The question of slot n has index n - 1.
     pub questions: Vec<PaperQuestion>,
-    /// The names of the questions' topics.
+    /// The names of the topics of the questions, by topic.
     pub topics: BTreeMap<TopicId, String>,
 }
 
@@ -69,7 +70,7 @@ pub struct PaperQuestion {
     pub topic_id: TopicId,
     /// The difficulty.
     pub difficulty: Difficulty,
-    /// The kind of answer.
+    /// The kind of the question, such as single choice.
     pub kind: QuestionKind,
     /// The format of the stem, the options and the explanation.
     pub text_format: TextFormat,
@@ -81,12 +82,12 @@ pub struct PaperQuestion {
     pub option_order: OptionOrder,
     /// The correct answer.
     pub key: AnswerKey,
-    /// The explanation of the correct answer.
+    /// The explanation of the correct answer; None if the question has none.
     pub explanation: Option<String>,
 }
 
 impl Paper {
-    /// Returns the marks of an answer.
+    /// Returns the marks for a correct answer, a wrong answer and no answer.
     #[must_use]
     pub fn marks(&self) -> Marks {
         Marks::from(&self.row)
@@ -112,7 +113,7 @@ impl Paper {
             let options: usize = question.options.iter().map(|option| option.len() + BYTES_PER_OPTION).sum();
             let explanation = question.explanation.as_ref().map_or(0, String::len);
             let texts: usize = match &question.key {
-                // Each text is there twice: as it is shown, and prepared for comparisons.
+                // The key has each accepted text twice: as the author wrote it, and prepared for comparisons.
                 AnswerKey::Texts(key) => {
                     key.texts().iter().map(|text| 2 * (text.len() + BYTES_PER_OPTION)).sum()
                 }
@@ -123,19 +124,19 @@ impl Paper {
     }
 }
 
-/// Maximum memory of the cached papers.
+/// Maximum estimated memory of the cached papers, in bytes.
 const MAX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
-/// Estimated number of cached papers.
+/// Estimated number of papers in a full cache.
 const EXPECTED_PAPERS: usize = 1_000;
 
-/// A cache of papers.
+/// A cache of revisions of papers.
 #[derive(Debug)]
 pub struct Papers {
     database: Database,
     papers: Cache<PaperRevision, Arc<Paper>, PaperWeigher>,
 }
 
-/// Weighs cached papers by their bytes.
+/// Weighs cached papers by their estimated bytes.
 #[derive(Clone, Debug)]
 struct PaperWeigher;
 
@@ -152,16 +153,18 @@ impl Papers {
         Self { database, papers: Cache::with_weighter(EXPECTED_PAPERS, MAX_CACHE_BYTES, PaperWeigher) }
     }
 
-    /// Returns a revision that a row refers to. Reads it from the database if it is not cached.
+    /// Returns a revision of a paper that exists. Reads the revision from the database and caches it, if it is not
+    /// cached.
     ///
     /// # Errors
-    /// Fails if the database fails or has no such paper.
+    /// Fails if the database fails, or if the revision is missing or incomplete there.
     pub async fn get(&self, id: PaperRevision) -> Result<Arc<Paper>, Fault> {
         let load = async { Ok(Arc::new(load_revision(&self.database, id).await?)) };
         self.papers.get_or_insert_async(&id, load).await
     }
 
-    /// Does the same as [`Papers::get`], for a caller that holds a connection and must not wait for a second one.
+    /// Returns a revision from the cache, or reads it through `connection` without caching it. Use this function
+    /// instead of [`Papers::get`] while holding a connection, because waiting for a second connection could block.
     pub(super) async fn get_through(
         &self,
         connection: &impl ConnectionTrait,
@@ -173,8 +176,8 @@ impl Papers {
         }
     }
 
-    /// Returns the revision with this number of a paper that was read before. It is `paper` itself, if no key was corrected
-    /// since.
+    /// Returns the revision `newest` of a paper of which the caller has read the revision `paper`. Returns `paper`
+    /// itself if no newer revision was made.
     pub(super) async fn newest_through(
         &self,
         connection: &impl ConnectionTrait,
@@ -191,7 +194,7 @@ impl Papers {
     }
 }
 
-/// Reads a revision that is not cached.
+/// Reads a revision of a paper from the database, without the cache.
 #[service_call]
 async fn load_revision(database: &Database, id: PaperRevision) -> Result<Paper, Fault> {
     load(database.reader(), id).await
@@ -254,7 +257,7 @@ async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper,
     Ok(Paper { id, row, questions, topics })
 }
 
-/// Reads the accepted texts of versions, in the author's order. Asks nothing if there are no versions.
+/// Reads the accepted texts of versions in the author's order, by version. Sends no statement if `versions` is empty.
 pub(super) async fn accepted_texts(
     connection: &impl ConnectionTrait,
     versions: Vec<QuestionVersionId>,
@@ -273,7 +276,7 @@ pub(super) async fn accepted_texts(
     Ok(texts)
 }
 
-/// Returns the order of the options of a version.
+/// Returns the order in which a sitting shows the options of a version.
 pub(super) fn option_order(version: &question_version::Model) -> OptionOrder {
     if version.keeps_options {
         return OptionOrder::kept();

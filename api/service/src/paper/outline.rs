@@ -1,4 +1,4 @@
-//! Outlines of papers, which are read without their questions.
+//! Outlines of papers: their length, duration and marks. They are read without the questions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,13 +23,14 @@ pub struct TestId {
 /// The length, duration and marks of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outline {
-    /// The number of questions.
+    /// The number of questions of the test.
     pub questions: i32,
     /// The duration of a sitting, in seconds.
     pub time_limit_seconds: i32,
-    /// The marks of an answer.
+    /// The marks for a correct answer, a wrong answer and no answer.
     pub marks: Marks,
-    /// Whether the paper exists. If it does, the outline never changes again.
+    /// Whether the test has a paper. If it has one, the outline never changes again. If not, the outline follows the
+    /// settings of the subject.
     pub is_made: bool,
 }
 
@@ -45,10 +46,10 @@ impl From<&Paper> for Outline {
 }
 
 impl From<&subject::Model> for Outline {
-    /// Returns the outline of a paper that would be made now.
+    /// Returns the outline that a new paper of the subject would have now.
     fn from(subject: &subject::Model) -> Self {
         Self {
-            // If there is a blueprint, this equals the sum of its parts.
+            // If the subject has a blueprint, `questions_per_test` is the sum of the questions of its parts.
             questions: subject.questions_per_test,
             time_limit_seconds: subject.time_limit_seconds,
             marks: Marks::from(subject),
@@ -68,7 +69,7 @@ struct OutlineRow {
     last_slot: Option<i32>,
 }
 
-/// Reads the outlines of the papers of these tests, in one statement. Leaves out tests without a paper.
+/// Reads the outlines of the papers of these tests in one statement, by test. Leaves out tests without a paper.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -83,7 +84,8 @@ pub async fn of_tests(services: &Services, tests: Vec<TestId>) -> Result<HashMap
     let wanted = by_subject.into_iter().fold(Condition::any(), |wanted, (subject, numbers)| {
         wanted.add(Column::SubjectId.eq(subject).and(Column::TestNumber.is_in(numbers)))
     });
-    // Slots are numbered from 1, so the last slot is the number of questions. It is found at the end of an index.
+    // Slots are numbered from 1, so the greatest slot is the number of questions. The database finds it at the end of
+    // an index.
     let last_slot = Query::select()
         .expr(paper_question::Column::Slot.into_simple_expr().max())
         .from(paper_question::Entity)

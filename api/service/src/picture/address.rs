@@ -1,4 +1,4 @@
-//! The addresses of pictures.
+//! The addresses at which the server sends pictures.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,9 +10,9 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::error::Fault;
 
-/// The path of all pictures.
+/// The path of the addresses of all pictures. The key of the address follows it.
 const PATH: &str = "/media/";
-/// The name of the secret in the database.
+/// The name of the row in `server_secrets` with the secret from which keys are computed.
 const SECRET: &str = "pictures";
 /// The number of hexadecimal digits of the key of an address.
 const KEY_DIGITS: usize = 64;
@@ -30,7 +30,7 @@ impl AddressKey {
         is_key.then(|| Self(text.to_owned()))
     }
 
-    /// Returns a key that no picture has.
+    /// Returns a key that belongs to no picture: all its digits are zeros.
     #[must_use]
     pub fn of_nothing() -> Self {
         Self("0".repeat(KEY_DIGITS))
@@ -42,13 +42,14 @@ impl AddressKey {
         &self.0
     }
 
-    /// Reads the key from the address of a picture, which may begin with the URL of a server.
+    /// Reads the key from the address of a picture, which may begin with the URL of a server. Returns None if the text
+    /// is not such an address.
     pub(crate) fn of_address(address: &str) -> Option<Self> {
         let (_, key) = address.split_once(PATH)?;
         Self::parse(key.get(..KEY_DIGITS).filter(|_| key.len() == KEY_DIGITS)?)
     }
 
-    /// Finds the keys of all addresses in a text.
+    /// Finds the keys of all addresses of pictures in a text.
     pub(crate) fn all_in(text: &str) -> impl Iterator<Item = Self> {
         text.match_indices(PATH)
             .filter_map(|(at, path)| Self::parse(text.get(at + path.len()..)?.get(..KEY_DIGITS)?))
@@ -59,7 +60,7 @@ impl AddressKey {
 #[derive(Clone)]
 pub struct PictureAddresses {
     secret: Key,
-    /// The beginning of each address: the URL of the server, or nothing.
+    /// The beginning of each address: the public URL of the server, or an empty text.
     base: String,
 }
 
@@ -70,11 +71,11 @@ impl fmt::Debug for PictureAddresses {
 }
 
 impl PictureAddresses {
-    /// Reads the secret from the database. `public_url` is the URL of the server, without a slash at its end. Without it,
-    /// addresses begin with the path.
+    /// Reads the secret from the database. `public_url` is the URL of the server, without a slash at its end. If it is
+    /// None, addresses begin with the path.
     ///
     /// # Errors
-    /// Fails if the database has no secret, or fails.
+    /// Fails if the database fails or has no secret for pictures.
     pub async fn load(connection: &impl ConnectionTrait, public_url: Option<&str>) -> Result<Self, Fault> {
         let row = server_secret::Entity::find_by_id(SECRET).one(connection).await?;
         let row = row.ok_or_else(|| Fault::missing("the secret of pictures in server_secrets"))?;
@@ -91,7 +92,8 @@ impl PictureAddresses {
         AddressKey(code.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Returns a text of a question with the addresses of its pictures. Only those who may see the text may get them.
+    /// Replaces the names of pictures in a text of a question with their addresses. Everybody who has an address can
+    /// get the picture, so give the text only to a user who may read it.
     #[must_use]
     pub fn show<'t>(&self, text: &'t str) -> Cow<'t, str> {
         with_picture_addresses(text, |hash| Some(format!("{}{PATH}{}", self.base, self.key(hash).as_str())))

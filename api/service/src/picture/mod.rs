@@ -1,7 +1,9 @@
-//! Pictures in questions. The database has their bytes, each once, and the text of a question names them by their hash.
+//! Pictures in questions. The database has the bytes of each picture once. The text of a question names a picture by
+//! its hash.
 //!
-//! Whoever gets a text gets the addresses of its pictures. An address has a code that only this deployment can compute,
-//! so nobody can guess it, and it needs no access token.
+//! A response with a text has the addresses of the pictures in this text. An address contains a code that only this
+//! deployment can compute, so nobody can guess it. The server sends a picture to everybody who has its address, without
+//! an access token.
 
 mod address;
 mod read;

@@ -1,4 +1,4 @@
-//! Reads pictures.
+//! Reads pictures from the database.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub struct StoredPicture {
     pub bytes: Vec<u8>,
 }
 
-/// Converts a stored kind.
+/// Converts a stored media type to the kind of a picture.
 pub(super) fn kind(stored: PictureType) -> PictureKind {
     match stored {
         PictureType::Png => PictureKind::Png,
@@ -34,7 +34,8 @@ pub(super) fn kind(stored: PictureType) -> PictureKind {
     }
 }
 
-/// Finds a picture by the key of its address. Checks nobody's rights: who knows the key may see the picture.
+/// Finds a picture by the key of its address. Returns None if no picture has this key. Checks no permission: everybody
+/// who has the key may see the picture.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -47,7 +48,7 @@ pub async fn find(
     Ok(row.map(|row| StoredPicture { media_type: kind(row.media_type).media_type(), bytes: row.bytes }))
 }
 
-/// Finds the hashes of the pictures with these addresses. Leaves out unknown ones.
+/// Returns the hashes of the pictures with these keys of addresses, by key. Leaves out unknown keys.
 pub(crate) async fn hashes_of_addresses(
     connection: &impl ConnectionTrait,
     keys: &[AddressKey],
@@ -66,7 +67,7 @@ pub(crate) async fn hashes_of_addresses(
     Ok(found)
 }
 
-/// Joins the pictures of versions with the pictures.
+/// Returns the relation from `question_version_pictures` to `pictures`, by the hash.
 fn picture_of_version() -> RelationDef {
     question_version_picture::Entity::belongs_to(picture::Entity)
         .from(question_version_picture::Column::Hash)
@@ -74,7 +75,8 @@ fn picture_of_version() -> RelationDef {
         .into()
 }
 
-/// Adds up the bytes of the pictures of each of these versions. Leaves out versions without pictures.
+/// Returns the number of bytes of all pictures of each of these versions, by version. Leaves out versions without
+/// pictures.
 pub(crate) async fn sizes_of_versions(
     connection: &impl ConnectionTrait,
     versions: &[QuestionVersionId],
@@ -95,7 +97,7 @@ pub(crate) async fn sizes_of_versions(
     Ok(sizes)
 }
 
-/// Reads the pictures of these versions. The caller limits their size.
+/// Reads the pictures of these versions with their bytes, by version. The caller must limit their total size.
 pub(crate) async fn of_versions(
     connection: &impl ConnectionTrait,
     versions: &[QuestionVersionId],

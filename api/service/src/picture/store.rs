@@ -1,4 +1,4 @@
-//! Stores pictures.
+//! Stores pictures in the database.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -11,7 +11,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, Q
 use super::PictureAddresses;
 use crate::error::Fault;
 
-/// Converts a kind for storage.
+/// Converts the kind of a picture to the stored media type.
 fn media_type(kind: PictureKind) -> PictureType {
     match kind {
         PictureKind::Png => PictureType::Png,
@@ -22,7 +22,8 @@ fn media_type(kind: PictureKind) -> PictureType {
     }
 }
 
-/// Stores the pictures of new versions that the database does not have, and records which version shows which picture.
+/// Stores the pictures of new versions, except those that the database already has. Also records which version shows
+/// which picture.
 pub(crate) async fn store(
     transaction: &DatabaseTransaction,
     now: DateTime<Utc>,
@@ -35,7 +36,7 @@ pub(crate) async fn store(
     if uses.is_empty() {
         return Ok(());
     }
-    // Sorted, so that two imports lock the keys in the same order.
+    // The map is sorted by hash. So two transactions that insert the same pictures lock the keys in the same order.
     let pictures: BTreeMap<&str, &Picture> = versions
         .iter()
         .flat_map(|(_, draft)| &draft.pictures)
@@ -50,8 +51,8 @@ pub(crate) async fn store(
     Ok(())
 }
 
-/// Inserts the pictures that the database does not have. If another transaction inserts the same picture meanwhile, the
-/// key is taken, and the whole transaction is retried.
+/// Inserts the pictures that the database does not have. If another transaction inserts the same picture at the same
+/// time, the unique key refuses one of the two rows, and its whole transaction is retried.
 async fn insert(
     transaction: &DatabaseTransaction,
     now: DateTime<Utc>,
@@ -74,7 +75,8 @@ async fn insert(
         return Ok(());
     }
     let addresses = PictureAddresses::load(transaction, None).await?;
-    // One statement for each: several together could exceed the size that MariaDB allows.
+    // Insert each picture with its own statement: several pictures together could exceed the size of a statement that
+    // MariaDB allows.
     for new in new {
         let row = picture::ActiveModel {
             hash: Set(new.hash.clone()),

@@ -1,4 +1,4 @@
-//! The statement that inserts a purchase with all that belongs to it, on PostgreSQL.
+//! The statement of PostgreSQL that inserts a purchase with all rows that belong to it.
 
 use jishu_entity::{entitlement, purchase, purchase_request, purchase_request_owned};
 use sea_orm::sea_query::ArrayType;
@@ -9,9 +9,9 @@ use crate::audit::EventRow;
 use crate::database::{Cell, InsertStatement, array, cells};
 use crate::pricing::QuoteLine;
 
-/// Inserts the cards of the entitlements `granted`, and counts them.
+/// The parts of the statement that insert the cards of the new entitlements, and count them.
 ///
-/// There is no ON CONFLICT: a conflict within a new purchase is a bug, and must abort the purchase.
+/// It has no ON CONFLICT: if a card of a new purchase exists already, that is a bug, and the purchase must be aborted.
 const CARDS_SQL: &str = "\
 cards AS (INSERT INTO mock_test_attempts \
 (purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
@@ -20,10 +20,11 @@ FROM granted g JOIN subjects s ON s.id = g.subject_id \
 CROSS JOIN LATERAL generate_series(1, g.test_cards) AS numbers (test_number) RETURNING 1), \
 counted AS (SELECT COUNT(*) AS made FROM cards)";
 
-/// Returns the statement that inserts a purchase with its entitlements, the stored request, all cards, and the event if it
-/// is given. Its result is the id of the purchase and the number of the cards.
+/// Returns the statement that inserts a purchase with its entitlements, the stored request, all cards, and the audit
+/// event if `event` is given. Its result is the id of the purchase and the number of the cards.
 ///
-/// The entitlements take the purchase's id, user and times from its new row. The request and the event take only its id.
+/// The entitlements take the id, the user and the times from the new row of the purchase. The request and the event
+/// take only the id.
 pub(super) fn statement(
     purchase: purchase::ActiveModel,
     request: purchase_request::ActiveModel,
@@ -70,14 +71,14 @@ pub(super) fn statement(
     }
     statement = statement.sql(CARDS_SQL);
     if let Some(event) = event {
-        // Reads `counted`, so that it gets its id after the cards are inserted.
+        // The event reads `counted`, so that it gets its id after the cards are inserted.
         statement =
             event.insert_into(statement.sql(", audited AS ("), "bought.id").sql(" FROM bought, counted)");
     }
     statement.sql(" SELECT bought.id, counted.made FROM bought, counted").build()
 }
 
-/// Appends the part that stores which of the requested subjects the buyer already owned.
+/// Appends the part that stores the requested subjects that the buyer already owned, with the purchases that gave them.
 fn owned(statement: InsertStatement, owned: &[entitlement::Model]) -> InsertStatement {
     let column = |value: fn(&entitlement::Model) -> Value| array(ArrayType::BigInt, owned.iter().map(value));
     statement

@@ -1,4 +1,4 @@
-//! The part of a purchase that makes it complimentary.
+//! The steps that make a purchase complimentary.
 
 use jishu_entity::{UserId, purchase, purchase_grant};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, DbErr};
@@ -7,16 +7,17 @@ use super::PurchaseCommand;
 use super::selection::ResolvedSelection;
 use crate::events::{self, Event};
 
-/// The fact that a purchase is complimentary.
+/// The grant that makes a purchase complimentary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PurchaseGrant {
-    /// The member of support who grants it. None for the operator.
+    /// The member of support who grants the purchase. None if the operator grants it.
     pub(crate) by: Option<UserId>,
-    /// The reason.
+    /// The reason of the grant.
     pub(crate) reason: String,
 }
 
-/// Sets all prices of a granted purchase to 0. The list prices stay, so that a receipt shows the value.
+/// Sets the prices, the tax and the total of a complimentary purchase to 0. The list prices stay, so that a receipt
+/// shows the value. Does not change a purchase that is paid.
 pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection) -> ResolvedSelection {
     if command.grant.is_some() {
         let quote = &mut resolved.quote;
@@ -28,7 +29,8 @@ pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection)
     resolved
 }
 
-/// Records who granted the purchase, and why. Must be the last step of the transaction.
+/// Records who granted the purchase and why, and appends the audit event. It must be the last step of the transaction,
+/// because events must be appended as late as possible.
 pub(super) async fn record(
     transaction: &DatabaseTransaction,
     grant: &PurchaseGrant,

@@ -1,4 +1,4 @@
-//! Complimentary purchases, which support grants. They are purchases like all others, at the price 0.
+//! Complimentary purchases, which support or the operator grants. They are purchases at the price 0.
 
 use std::sync::Arc;
 
@@ -28,9 +28,10 @@ pub struct GrantRequest {
     pub user: UserId,
     /// The subjects.
     pub selection: Selection,
-    /// The reason, which is stored.
+    /// The reason, which is stored with the purchase.
     pub reason: String,
-    /// A key that identifies the request, as in a purchase.
+    /// A key that identifies the request. Repeating the request with the same key returns the first receipt. If None, a
+    /// repetition is a new request.
     pub idempotency_key: Option<Uuid>,
 }
 
@@ -43,14 +44,15 @@ pub enum GrantRefusal {
     /// The reason is blank or too long.
     #[error("Give a reason of 1 to {MAX_REASON_CHARS} visible characters.")]
     Reason,
-    /// The purchase itself is refused.
+    /// The purchase rules refuse the request.
     #[error(transparent)]
     Purchase(#[from] PurchaseRefusal),
 }
 
 impl Refusal for GrantRefusal {}
 
-/// Grants subjects to a user. Subjects that the user owns are not given again.
+/// Grants subjects to a user, as a purchase at the price 0. Subjects that the user owns are left out. If the user owns
+/// all of them, the receipt names an earlier purchase.
 ///
 /// # Errors
 /// See [`GrantRefusal`]. A refusal means that nothing was written.
@@ -83,7 +85,7 @@ pub async fn grant(
     Ok(receipt)
 }
 
-/// Grants subjects within a transaction of the caller, which runs for the operator.
+/// Grants subjects in a transaction of the caller, on behalf of the operator.
 pub(crate) async fn grant_through(
     transaction: &DatabaseTransaction,
     request: GrantRequest,
@@ -111,7 +113,7 @@ fn command(
         request_hash: RequestHash::of_grant(&request, &reason),
         request,
         grant: Some(PurchaseGrant { by, reason }),
-        // Nobody pays, and no test starts without the consent.
+        // A grant costs nothing, and the guardian's consent is checked again before a test starts.
         consent: None,
         requires_payment: false,
         tax,
@@ -120,7 +122,7 @@ fn command(
     })
 }
 
-/// Reads the grants of these purchases of a user. Leaves out purchases that were paid.
+/// Reads the grants of those of these purchases that belong to the user and are complimentary.
 ///
 /// # Errors
 /// Returns the database's error.

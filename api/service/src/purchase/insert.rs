@@ -1,7 +1,7 @@
 //! Inserts the rows of a purchase.
 //!
-//! PostgreSQL inserts the purchase, its entitlements, the stored request, the cards and the audit event in
-//! [one statement](super::combined). The other databases have no such statement, and take one for each table.
+//! PostgreSQL inserts the purchase, its entitlements, the stored request, the cards and the audit event in [one
+//! statement](super::combined). The other databases cannot do this in one statement, and use one for each table.
 
 use chrono::TimeDelta;
 use jishu_entity::purchase::PurchaseStatus;
@@ -20,8 +20,9 @@ use crate::database::sql;
 use crate::error::{Error, Fault};
 use crate::failpoint;
 
-/// Inserts all cards of a purchase on the other databases. Recursion makes the test numbers. MariaDB limits the recursion to
-/// 1000 rows, which is the most cards that a subject may have. Nor is there an ON CONFLICT here.
+/// The statement that inserts all cards of a purchase on databases other than PostgreSQL. Recursion makes the test
+/// numbers. MariaDB limits the recursion to 1000 rows, which is the maximum number of cards of a subject. There is no
+/// ON CONFLICT: if a card of a new purchase exists already, the purchase must be aborted.
 const INSERT_CARDS_SQL: &str = "\
 INSERT INTO mock_test_attempts \
 (purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
@@ -37,14 +38,14 @@ ORDER BY e.subject_id, numbers.test_number";
 /// A purchase that was inserted.
 pub(super) struct Inserted {
     pub(super) purchase: purchase::Model,
-    /// The number of its cards, if its own statement inserted them.
+    /// The number of cards that the statement of the purchase inserted. None if it inserted no cards.
     cards: Option<i64>,
-    /// Whether its own statement appended the audit event.
+    /// Whether the statement of the purchase also appended the audit event.
     pub(super) is_audited: bool,
 }
 
-/// Inserts a purchase with its entitlements, and stores the request under its idempotency key. On PostgreSQL also inserts the
-/// cards, and the event if it is given.
+/// Inserts a purchase with its entitlements, and stores the request under its idempotency key. On PostgreSQL, also
+/// inserts the cards, and the audit event if `event` is given.
 pub(super) async fn purchase(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -129,7 +130,8 @@ fn request_row(
     }
 }
 
-/// Stores a request under its idempotency key, with its outcome.
+/// Stores a request under its idempotency key, with its outcome and the requested subjects that the buyer already
+/// owned.
 pub(super) async fn request(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -150,7 +152,8 @@ pub(super) async fn request(
     Ok(())
 }
 
-/// Inserts the cards, unless the statement of the purchase did, and checks their number. A difference aborts the purchase.
+/// Inserts the cards, unless the statement of the purchase inserted them, and checks their number. A wrong number
+/// aborts the purchase. Then raises the attempts of the cards if allowances grant more.
 pub(super) async fn cards(
     transaction: &DatabaseTransaction,
     inserted: &Inserted,

@@ -1,7 +1,7 @@
-//! Purchases. A purchase creates its test cards exactly once, or returns the cards that exist.
+//! Purchases. A purchase creates its test cards exactly once. A repeated request returns the first receipt.
 //!
-//! One transaction ([`transaction`]) does all of it. It locks the buyer's row, so the purchases of one user run one
-//! after the other. Unique indexes keep the same promise in the database: they refuse a second live entitlement, a
+//! One transaction ([`transaction`]) makes a purchase. It locks the buyer's row, so the purchases of one user run one
+//! after the other. Unique indexes protect the same rules in the database: they refuse a second live entitlement, a
 //! second use of an idempotency key and a second card of the same number.
 
 mod combined;
@@ -47,16 +47,18 @@ use crate::metrics::PurchaseResult;
 pub struct PurchaseRequest {
     /// The subjects to buy.
     pub selection: Selection,
-    /// The price that the buyer was shown, in major units. It is only compared with the real price.
+    /// The price that the buyer was shown, in major units. The purchase is refused if it differs from the present
+    /// price. If None, it is not compared.
     pub cost: Option<Decimal>,
-    /// A key that identifies the request. Repeating the request with the same key returns the first receipt.
+    /// A key that identifies the request. Repeating the request with the same key returns the first receipt. If None, a
+    /// repetition is a new request.
     pub idempotency_key: Option<Uuid>,
 }
 
 /// The outcome of a purchase. Buying subjects that the buyer already owns is a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiptOutcome {
-    /// The request created a purchase. A repetition of the request has the same outcome.
+    /// The request created a purchase. A repetition with the same idempotency key has the same outcome.
     Created {
         /// The number of cards that the purchase created.
         test_cards: i64,
@@ -68,15 +70,16 @@ pub enum ReceiptOutcome {
 /// The result of a purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Whether something was bought.
+    /// Whether the request created a purchase.
     pub outcome: ReceiptOutcome,
-    /// The new purchase. If the buyer already owned all subjects, the purchase that gave the first of them.
+    /// The new purchase. If the buyer already owned all requested subjects, the purchase that gave the subject with the
+    /// smallest id.
     pub purchase: purchase::Model,
-    /// The requested subjects, by subject id, each with the number of cards that its entitlement gave.
+    /// The requested subjects that the buyer owns after the purchase, by subject id.
     pub subjects: Vec<OwnedSubject>,
-    /// The requested subjects that the buyer already owned.
+    /// The requested subjects that the buyer already owned, by subject id.
     pub already_owned: Vec<SubjectId>,
-    /// Whether this receipt was returned before, for the same idempotency key.
+    /// Whether the receipt was rebuilt from an earlier request with the same idempotency key.
     pub replayed: bool,
 }
 
@@ -85,15 +88,15 @@ pub struct Receipt {
 pub struct OwnedSubject {
     /// The subject.
     pub subject_id: SubjectId,
-    /// The number of cards that its entitlement gave.
+    /// The number of cards that the entitlement to the subject gave.
     pub test_cards: i32,
 }
 
 /// A reason to refuse a purchase.
 #[derive(Debug, thiserror::Error)]
 pub enum PurchaseRefusal {
-    /// The account is gone or deactivated.
-    #[error("This account cannot purchase.")]
+    /// The account of the buyer does not exist, was deleted or is not active.
+    #[error("This account is not active, so it cannot purchase. Contact support.")]
     BuyerNotActive,
     /// The consent of a guardian is missing.
     #[error(transparent)]
@@ -101,11 +104,11 @@ pub enum PurchaseRefusal {
     /// The selection cannot be bought.
     #[error(transparent)]
     Selection(#[from] SelectionRefusal),
-    /// The price is not what the buyer was shown.
-    #[error("The price has changed. Show the new quote and ask again.")]
+    /// The price is not the price that the buyer was shown. The quote has the present price.
+    #[error("The price has changed. Show the new quote to the buyer, and purchase again at its price.")]
     PriceChanged(Box<Quote>),
-    /// The subjects cost something, and a payment provider is configured.
-    #[error("These subjects cost money and must be paid for first.")]
+    /// The subjects cost something, and the platform takes payments.
+    #[error("These subjects cost money. Make an order for them and pay it.")]
     PaymentRequired,
     /// The idempotency key belongs to another request.
     #[error("This idempotency key was used for another purchase. Make a new key for a new purchase.")]
@@ -118,14 +121,14 @@ impl Refusal for PurchaseRefusal {}
 struct PurchaseCommand {
     buyer: UserId,
     request: PurchaseRequest,
-    /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry finds the stored request
-    /// by this key.
+    /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry of the transaction finds
+    /// the stored request by this key.
     key: String,
-    /// Makes the purchase complimentary.
+    /// The grant that makes the purchase complimentary. None for a purchase at its price.
     grant: Option<complimentary::PurchaseGrant>,
-    /// Who needs the consent of a guardian. None if it is not needed for this purchase.
+    /// The rule about which buyers need the consent of a guardian. None if this purchase needs no consent.
     consent: Option<ConsentRule>,
-    /// Whether the purchase is refused if it costs something.
+    /// Whether the purchase is refused if its price is not 0.
     requires_payment: bool,
     request_hash: RequestHash,
     tax: Arc<TaxPolicy>,
@@ -133,7 +136,7 @@ struct PurchaseCommand {
     now: DateTime<Utc>,
 }
 
-/// Makes a purchase.
+/// Makes a purchase, and counts the request in the metrics. If the request was made before, returns its receipt.
 ///
 /// # Errors
 /// See [`PurchaseRefusal`]. A refusal means that nothing was written.
@@ -181,7 +184,7 @@ async fn purchase_uncounted(
     Ok(receipt)
 }
 
-/// Counts a request to purchase.
+/// Counts a request to purchase in the metrics, by its result.
 fn count_request(services: &Services, result: &Result<Receipt, Error<PurchaseRefusal>>) {
     let Some(metrics) = services.metrics.business() else { return };
     match result {
@@ -194,7 +197,8 @@ fn count_request(services: &Services, result: &Result<Receipt, Error<PurchaseRef
     }
 }
 
-/// Quotes the present price of a selection, with the same computation as a purchase.
+/// Quotes the present price of a selection, with the same computation as a purchase. If `buyer` is given, leaves out
+/// the subjects that the buyer owns.
 ///
 /// # Errors
 /// Fails if the selection cannot be bought, or the database fails.
@@ -236,7 +240,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     purchase::Entity::of(owner).count(services.database.reader()).await
 }
 
-/// Finds the purchases with these ids, leaving out those of other users.
+/// Finds the purchases with these ids. Leaves out purchases of other users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -249,7 +253,8 @@ pub async fn by_ids(
     purchase::Entity::of(owner).filter(purchase::Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// Reads the entitlements that these purchases gave, including ended ones, by purchase and subject id.
+/// Reads the entitlements that these purchases gave to `owner`, including ended ones, sorted by purchase id and subject
+/// id.
 ///
 /// # Errors
 /// Returns the database's error.

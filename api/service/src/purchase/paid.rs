@@ -1,4 +1,4 @@
-//! The purchase that a paid order makes, at the prices that its buyer agreed to.
+//! Makes the purchase of a paid order, at the prices that its buyer agreed to.
 
 use std::sync::Arc;
 
@@ -20,21 +20,22 @@ pub(crate) struct PaidSubjects {
     pub(crate) buyer: UserId,
     pub(crate) course: course::Model,
     pub(crate) purchase_type: PurchaseType,
-    /// The subjects with the prices of the order. All of them are granted.
+    /// The quote with the subjects to grant, at the prices of the order.
     pub(crate) quote: Quote,
-    /// The rows of these subjects.
+    /// The rows of the subjects to grant.
     pub(crate) subjects: Vec<subject::Model>,
-    /// The entitlements of the buyer whose term is over, and that the new ones replace.
+    /// The entitlements of the buyer to these subjects whose term is over. The new entitlements replace them.
     pub(crate) lapsed: Vec<entitlement::Model>,
-    /// The reference of the order. It is the idempotency key of the purchase, so the database refuses a second one.
+    /// The reference of the order. It is the idempotency key of the purchase, so the database refuses a second purchase
+    /// of the same order.
     pub(crate) reference: Uuid,
 }
 
-/// Makes the purchase of a paid order. The caller holds the lock on the buyer's row, and has checked that the buyer owns
+/// Makes the purchase of a paid order. The caller must have locked the buyer's row, and checked that the buyer owns
 /// none of the subjects.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Fails if the database fails, or if the purchase is refused.
 pub(crate) async fn create_paid(
     transaction: &DatabaseTransaction,
     paid: PaidSubjects,
@@ -51,7 +52,7 @@ pub(crate) async fn create_paid(
         buyer: paid.buyer,
         key: paid.reference.to_string(),
         grant: None,
-        // The checkout has checked the guardian's consent. It is not checked again for an order that is paid.
+        // The checkout has checked the guardian's consent. A paid order is granted without another check.
         consent: None,
         requires_payment: false,
         request_hash: RequestHash::of(&request),

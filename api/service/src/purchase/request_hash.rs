@@ -1,26 +1,26 @@
-//! The digest of a purchase request. It tells whether a repeated idempotency key comes with the same request.
+//! The digest of a purchase request. It shows whether a request with a repeated idempotency key is the same request.
 
 use jishu_entity::purchase::PurchaseType;
 
 use super::PurchaseRequest;
 use crate::digest::sha256_hex;
 
-/// The prefix of a digest. It changes when the encoding of requests changes.
+/// The prefix of a digest. It must be changed when the encoding of requests changes.
 const VERSION_PREFIX: &str = "2:";
-/// Number of hexadecimal digits after [`VERSION_PREFIX`]. They are 248 bits of SHA-256, and fit in the column of 64
-/// characters together with the prefix.
+/// Number of hexadecimal digits of a digest after [`VERSION_PREFIX`]. They are 248 bits of SHA-256, and fit in the
+/// column of 64 characters together with the prefix.
 const HEX_DIGITS: usize = 62;
 
-/// The digest of everything in a request but its idempotency key.
+/// The digest of a request without its idempotency key.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestHash {
     current: String,
-    /// The digest that servers stored before digests had a version.
+    /// The same digest in the form that servers stored before digests had a version.
     unversioned: String,
 }
 
 impl RequestHash {
-    /// Computes the digests of a request.
+    /// Computes the digest of a purchase request, with and without a version.
     pub(crate) fn of(request: &PurchaseRequest) -> Self {
         let mut current = sha256_hex(&encode(request));
         current.truncate(HEX_DIGITS);
@@ -30,21 +30,22 @@ impl RequestHash {
         }
     }
 
-    /// Computes the digest of a request for a complimentary purchase. It differs from the digest of a purchase of the
-    /// same subjects, so that one does not count as a repetition of the other.
+    /// Computes the digest of a request for a complimentary purchase. It differs from the digest of a paid purchase of
+    /// the same subjects, so neither request counts as a repetition of the other.
     pub(super) fn of_grant(request: &PurchaseRequest, reason: &str) -> Self {
         let mut current = sha256_hex(&format!("{}grant={reason}\n", encode(request)));
         current.truncate(HEX_DIGITS);
-        // Servers without versions of digests had no grants.
+        // Servers that stored digests without a version had no complimentary purchases, so there is nothing to compare
+        // with.
         Self { current: format!("{VERSION_PREFIX}{current}"), unversioned: String::new() }
     }
 
-    /// Returns the text to store.
+    /// Returns the digest with its version, which is stored.
     pub(crate) fn as_str(&self) -> &str {
         &self.current
     }
 
-    /// Tells whether a stored digest belongs to the same request.
+    /// Tells whether a stored digest, with or without a version, belongs to the same request.
     pub(crate) fn is(&self, stored: &str) -> bool {
         match stored.starts_with(VERSION_PREFIX) {
             true => stored == self.current,
@@ -53,7 +54,8 @@ impl RequestHash {
     }
 }
 
-/// Encodes a request as lines of `name=value`. The order of the subjects and trailing zeros of the cost do not count.
+/// Encodes a request as lines of `name=value`, for the digest. The encoding does not depend on the order of the
+/// subjects or on trailing zeros of the cost.
 fn encode(request: &PurchaseRequest) -> String {
     let selection = &request.selection;
     let ids: Vec<String> = sorted_ids(request).iter().map(i64::to_string).collect();
@@ -66,8 +68,8 @@ fn encode(request: &PurchaseRequest) -> String {
     )
 }
 
-/// Encodes a request as servers did before digests had a version. This must never change, because stored digests are
-/// compared with it.
+/// Encodes a request as servers did before digests had a version. This encoding must never change, because stored
+/// digests are compared with its digest.
 fn encode_unversioned(request: &PurchaseRequest) -> String {
     let selection = &request.selection;
     let ids: Vec<String> = sorted_ids(request).iter().map(i64::to_string).collect();
@@ -78,14 +80,14 @@ fn encode_unversioned(request: &PurchaseRequest) -> String {
     format!("{}|{}|[{}]|{cost}", type_name(selection.purchase_type), selection.course_id, ids.join(", "))
 }
 
-/// Returns the ids of the subjects, sorted.
+/// Returns the ids of the requested subjects in ascending order.
 fn sorted_ids(request: &PurchaseRequest) -> Vec<i64> {
     let mut ids: Vec<i64> = request.selection.subject_ids.iter().map(|id| id.0).collect();
     ids.sort_unstable();
     ids
 }
 
-/// Names a purchase type. The names are part of stored digests, so they must never change.
+/// Returns the name of a purchase type for the encoding. Stored digests depend on the names, so they must never change.
 fn type_name(purchase_type: PurchaseType) -> &'static str {
     match purchase_type {
         PurchaseType::SingleSubject => "single_subject",
@@ -129,7 +131,7 @@ mod tests {
         assert!(hash.as_str().starts_with(VERSION_PREFIX));
     }
 
-    /// The digests of servers before version 2, computed with `sha256sum`.
+    /// The digests here have no version. They were computed with `sha256sum`, independently of this code.
     #[test]
     fn a_digest_without_a_version_is_still_recognised() {
         let with_cost = RequestHash::of(&request(&[3, 1], Some(Decimal::new(99_800, 2))));

@@ -1,4 +1,4 @@
-//! A buyer's selection, checked against the catalogue and the buyer's entitlements.
+//! Checks a buyer's selection against the catalogue and the buyer's entitlements, and prices it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub const MAX_SUBJECTS_PER_REQUEST: usize = 500;
 pub struct Selection {
     /// The course.
     pub course_id: CourseId,
-    /// The way in which the subjects are chosen.
+    /// The way in which the subjects are chosen: one, several, or the bundle of the course.
     pub purchase_type: PurchaseType,
     /// One id for a single subject, two or more for several subjects, and no id for a bundle.
     pub subject_ids: Vec<SubjectId>,
@@ -48,19 +48,19 @@ pub enum SelectionRefusal {
     /// There is no such course.
     #[error("There is no such course.")]
     CourseNotFound,
-    /// The course has left the catalogue.
+    /// The course is archived, or its price, currency or validity is not allowed.
     #[error("This course is no longer sold.")]
     CourseArchived,
     /// The course has no bundle price.
     #[error("This course is not sold as a bundle. Choose subjects instead.")]
     NotSoldAsBundle,
-    /// The course has no subject on sale.
+    /// The course has no subject on sale, and the buyer owns none of its subjects.
     #[error("This course has no subjects on sale.")]
     EmptyCourse,
     /// These subjects do not exist.
     #[error("There is no such subject.")]
     SubjectsNotFound(Vec<SubjectId>),
-    /// These subjects have left the catalogue.
+    /// These subjects are archived, or have a price or another value that is not allowed.
     #[error("A subject of the selection is no longer sold. Remove it.")]
     SubjectsArchived(Vec<SubjectId>),
     /// These subjects belong to another course.
@@ -85,10 +85,11 @@ fn wrong_count(purchase_type: PurchaseType, given: usize) -> String {
 }
 
 impl Selection {
-    /// Checks the number of subjects, which needs no catalogue.
+    /// Checks the number of subjects, and that no subject is repeated. Does not read the catalogue.
     ///
     /// # Errors
-    /// Fails if the number of subjects does not fit the purchase type, or a subject is repeated.
+    /// Fails if the number of subjects does not fit the purchase type or exceeds the maximum, or if a subject is
+    /// repeated.
     pub fn check_shape(&self) -> Result<(), SelectionRefusal> {
         let given = self.subject_ids.len();
         if given > MAX_SUBJECTS_PER_REQUEST {
@@ -115,22 +116,23 @@ impl Selection {
 #[derive(Clone, Debug)]
 pub(crate) struct ResolvedSelection {
     pub(crate) course: course::Model,
-    /// The requested subjects, by id.
+    /// The requested subjects, by id. For a bundle, the subjects on sale.
     pub(crate) wanted: Vec<subject::Model>,
     /// The buyer's live entitlements to requested subjects, by subject id.
     pub(crate) owned: Vec<entitlement::Model>,
-    /// The buyer's entitlements whose term is over, but which are not marked as ended yet.
+    /// The buyer's entitlements to requested subjects whose term is over, but which are not marked as ended yet.
     pub(crate) lapsed: Vec<entitlement::Model>,
     pub(crate) quote: Quote,
-    /// Whether requested subjects may be in the buyer's cart.
+    /// Whether requested subjects may be in the buyer's cart. If false, none is.
     pub(crate) may_be_in_cart: bool,
-    /// Whether allowances may apply to the cards of requested subjects.
+    /// Whether allowances may apply to the cards of requested subjects. If false, none does.
     pub(crate) may_have_allowances: bool,
 }
 
-/// Reads the course, the subjects and the buyer's entitlements, and prices the subjects that are not owned.
+/// Reads the course, the subjects and the buyer's entitlements, and prices the subjects that the buyer does not own.
+/// Without a buyer, prices all subjects.
 ///
-/// An archived subject is refused only if it would be bought: a buyer who owns it may request it again.
+/// An archived subject is refused only if the buyer does not own it: a buyer who owns it may request it again.
 pub(crate) async fn resolve(
     connection: &impl ConnectionTrait,
     buyer: Option<UserId>,
@@ -144,7 +146,7 @@ pub(crate) async fn resolve(
 }
 
 impl StoredSelection {
-    /// Checks a selection against the stored rows, and prices the subjects that are not owned.
+    /// Checks a selection against the stored rows, and prices the subjects that the buyer does not own.
     pub(super) fn resolve(
         self,
         selection: &Selection,
@@ -160,7 +162,8 @@ impl StoredSelection {
             self.entitlements.into_iter().partition(|entitlement| has_lapsed(entitlement, now));
         let owned_ids: Vec<SubjectId> = owned.iter().map(|entitlement| entitlement.subject_id).collect();
         if selection.purchase_type == PurchaseType::FullBundle {
-            // A bundle is the subjects on sale. If there are none, it is the subjects that the buyer owns.
+            // A bundle consists of the subjects on sale. If no subject is on sale, it consists of the subjects that the
+            // buyer owns.
             let sold = |subject: &subject::Model| is_sold(subject);
             let any_sold = wanted.iter().any(sold);
             wanted.retain(|subject| if any_sold { sold(subject) } else { owned_ids.contains(&subject.id) });
@@ -189,13 +192,13 @@ impl StoredSelection {
     }
 }
 
-/// Tells whether the term of an entitlement is over.
+/// Tells whether the term of an entitlement is over at `now`.
 fn has_lapsed(entitlement: &entitlement::Model, now: DateTime<Utc>) -> bool {
     entitlement.expires_at.is_some_and(|end| end <= now)
 }
 
-/// Reads the buyer's entitlements to these subjects that are not marked as ended: those that are live, and those whose
-/// term is over.
+/// Reads the buyer's entitlements to these subjects that are not marked as ended. Returns the live entitlements, and
+/// those whose term is over.
 pub(crate) async fn owned_and_lapsed(
     connection: &impl ConnectionTrait,
     buyer: UserId,
@@ -212,7 +215,7 @@ pub(crate) async fn owned_and_lapsed(
     Ok((owned, lapsed))
 }
 
-/// Checks that the subjects that the buyer chose exist and belong to the course. `found` is sorted by id.
+/// Checks that the subjects that the buyer chose exist and belong to the course. `found` must be sorted by id.
 fn check_chosen(selection: &Selection, found: &[subject::Model]) -> Result<(), SelectionRefusal> {
     let missing: Vec<_> = selection
         .subject_ids
@@ -227,7 +230,7 @@ fn check_chosen(selection: &Selection, found: &[subject::Model]) -> Result<(), S
     if foreign.is_empty() { Ok(()) } else { Err(SelectionRefusal::SubjectsOfAnotherCourse(foreign)) }
 }
 
-/// Checks that the subjects to be bought are on sale.
+/// Checks that the course and the subjects that the buyer does not own are on sale, and that there are subjects at all.
 fn check_on_sale(
     course: &course::Model,
     wanted: &[subject::Model],
@@ -245,7 +248,7 @@ fn check_on_sale(
     if archived.is_empty() { Ok(()) } else { Err(SelectionRefusal::SubjectsArchived(archived)) }
 }
 
-/// Tells whether a subject is on sale: it is not archived, and its price is allowed.
+/// Tells whether a subject is on sale: it is not archived, and its prices and numbers are allowed.
 pub(crate) fn is_sold(subject: &subject::Model) -> bool {
     subject.archived_at.is_none() && fault_of_subject(subject).is_none()
 }

@@ -1,4 +1,4 @@
-//! Reads all that decides a purchase, in one statement.
+//! Reads the rows that decide a purchase, in one statement.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -16,20 +16,20 @@ use crate::database::{add_columns, joined, sql, subjects_of_course};
 /// The stored rows that decide a purchase.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StoredSelection {
-    /// The request that was stored under the idempotency key.
+    /// The request of the buyer that was stored under the idempotency key. None if there is none.
     pub(super) request: Option<purchase_request::Model>,
     pub(super) course: Option<course::Model>,
-    /// The subjects that were chosen, or all subjects of the course, by id.
+    /// The chosen subjects that exist, or all subjects of the course for a bundle, by id.
     pub(super) subjects: Vec<subject::Model>,
     /// The buyer's entitlements to these subjects that are not marked as ended, by subject id.
     pub(super) entitlements: Vec<entitlement::Model>,
-    /// Whether one of the subjects is in the buyer's cart.
+    /// Whether at least one of the subjects is in the buyer's cart.
     pub(super) may_be_in_cart: bool,
-    /// Whether there are allowances for the buyer's cards of these subjects.
+    /// Whether there are allowances for cards of the buyer in these subjects.
     pub(super) may_have_allowances: bool,
 }
 
-/// The columns of the statement. Each name has the prefix of its table.
+/// The columns of the tables that the statement reads. The name of each column begins with a letter for its table.
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     let mut columns = String::new();
     add_columns::<purchase_request::Column>(&mut columns, "r");
@@ -40,10 +40,12 @@ static COLUMNS: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl StoredSelection {
-    /// Reads a selection, with what a buyer has of it. `key` is the idempotency key of the request.
+    /// Reads the course and the subjects of a selection, and the buyer's entitlements to these subjects that are not marked
+    /// as ended. If the request has the idempotency key `key`, also reads the buyer's stored request with this key. Also
+    /// finds out whether one of the subjects is in the buyer's cart, and whether the buyer has allowances in them.
     ///
-    /// One statement reads all of it. Between two statements, a change of the bundle price and of the subjects' prices
-    /// could be committed, and the bundle would get a price that it never had.
+    /// One statement reads all of this. With two statements, a change of the bundle price and of the subjects'
+    /// prices could be committed between them. Then the bundle would get a price that it never had.
     pub(super) async fn read(
         connection: &impl ConnectionTrait,
         buyer: Option<UserId>,
@@ -53,7 +55,7 @@ impl StoredSelection {
         let backend = connection.get_database_backend();
         let buyer = Value::from(buyer.map(|id| id.0));
         let (subjects, chosen) = match selection.purchase_type {
-            // A course that does not exist has no subjects.
+            // If the course does not exist, the statement finds no subjects.
             PurchaseType::FullBundle => subjects_of_course(backend, "s", selection.course_id),
             PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => {
                 let ids = &selection.subject_ids;
@@ -104,7 +106,7 @@ impl StoredSelection {
     }
 }
 
-/// Returns the scopes of the allowances for a card, as SQL.
+/// Returns [`SCOPES_OF_CARD`] in the SQL of the database, which on MariaDB and MySQL has no `||`.
 fn scopes(backend: DbBackend) -> String {
     match backend {
         DbBackend::MySql => {

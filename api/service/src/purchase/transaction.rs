@@ -1,7 +1,7 @@
 //! The transaction of a purchase.
 //!
-//! Every error is returned to the caller, which rolls the transaction back. Nothing here begins or commits a
-//! transaction.
+//! Every error is returned to the caller, which rolls the transaction back. No function of this file begins or commits
+//! a transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,8 @@ use crate::events::{self, Event};
 use crate::money::Money;
 use crate::{expiry, failpoint, guardian};
 
-/// Carries out a purchase: locks the buyer, replays a repeated request, prices the selection, and inserts the rows.
+/// Makes a purchase in a transaction: locks the buyer, and inserts the rows at the present prices. Returns the first
+/// receipt if the request is repeated. If the buyer owns all subjects, inserts no purchase.
 pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -61,14 +62,14 @@ pub(super) async fn run(
         return Err(PurchaseRefusal::PriceChanged(Box::new(resolved.quote)).into());
     }
     if !are_held {
-        // A subject was added to the course after `lock` and before the selection was read. It is not held yet.
+        // A subject was added to the course between `lock` and the read of the selection, so its row is not locked yet.
         hold(transaction, &mut resolved).await?;
     }
     create(transaction, command, &resolved).await
 }
 
-/// Locks the row of the buyer, and holds the subjects of the selection. Returns the number of these subjects, or None if
-/// the buyer cannot purchase.
+/// Locks the row of the buyer, and takes a shared lock on the subjects of the selection. Returns the number of these
+/// subjects, or None if the buyer's account does not exist or is not active.
 async fn lock(transaction: &DatabaseTransaction, command: &PurchaseCommand) -> Result<Option<i64>, DbErr> {
     let selection = &command.request.selection;
     let subjects = match selection.purchase_type {
@@ -79,7 +80,8 @@ async fn lock(transaction: &DatabaseTransaction, command: &PurchaseCommand) -> R
     Ok(locked.filter(|buyer| buyer.status == UserStatus::Active).map(|buyer| buyer.held))
 }
 
-/// Holds the subjects that are bought. The allowances were read before that, so they must be read again.
+/// Takes a shared lock on the rows of the subjects that are bought. The allowances were read before this lock and may
+/// have changed, so `create` reads them again.
 pub(super) async fn hold(
     transaction: &DatabaseTransaction,
     resolved: &mut ResolvedSelection,
@@ -88,16 +90,17 @@ pub(super) async fn hold(
     hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await
 }
 
-/// Inserts the purchase of a selection, with its entitlements and cards, at the prices of its quote. The caller holds the
-/// lock on the buyer's row, and the subjects.
+/// Inserts the purchase of a selection with its entitlements and cards, at the prices of its quote. Ends entitlements
+/// whose term is over, takes the subjects out of the cart, and appends the audit events. The caller must have locked
+/// the buyer's row, and the subjects.
 pub(super) async fn create(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
     resolved: &ResolvedSelection,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let ended = end_lapsed(transaction, command, resolved).await?;
-    // The purchase can bring its event only if no other statement follows, because an event must be appended as late as
-    // possible, and after those of the ended purchases.
+    // An audit event must be appended as late as possible. So the statement of the purchase appends it only if no other
+    // statement follows.
     let is_last = ended.is_empty() && !resolved.may_be_in_cart && !resolved.may_have_allowances;
     let event = (command.grant.is_none() && is_last)
         .then(|| events::row(command.now, Some(command.buyer), Event::PurchaseCreated(PurchaseId(0))));
@@ -123,8 +126,8 @@ pub(super) async fn create(
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, resolved))
 }
 
-/// Rebuilds the receipt of a repeated request from stored rows. The catalogue and the buyer's entitlements may have
-/// changed since.
+/// Rebuilds the first receipt of a repeated request from stored rows. It is the same receipt, even if the catalogue or
+/// the buyer's entitlements have changed since.
 async fn replay(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -159,7 +162,7 @@ async fn replay(
     })
 }
 
-/// Reads a purchase of the buyer, which must exist.
+/// Reads a purchase of the buyer. Fails if it does not exist.
 async fn purchase_of(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -172,8 +175,9 @@ async fn purchase_of(
         .ok_or_else(|| Fault::missing(format_args!("purchase {id}")))
 }
 
-/// Returns the receipt if the buyer already owns all subjects. It names the purchase that gave the first of them. The
-/// client's key is stored with it, so a later request cannot use the key to buy something else.
+/// Returns the receipt for a buyer who already owns all requested subjects. It names the purchase that gave the first
+/// of them, by id. If the client sent an idempotency key, stores it, so that a later request cannot use the key to buy
+/// something else.
 async fn existing(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -188,7 +192,7 @@ async fn existing(
     Ok(receipt(ReceiptOutcome::Existing, purchase, resolved))
 }
 
-/// Returns the receipt of a request that was not repeated.
+/// Returns the receipt of a request that is not a repetition.
 fn receipt(outcome: ReceiptOutcome, purchase: purchase::Model, resolved: &ResolvedSelection) -> Receipt {
     let owned = resolved.owned.iter().map(|owned| (owned.subject_id, owned.test_cards));
     let bought = resolved.quote.lines.iter().map(|line| (line.subject_id, line.test_cards));
@@ -201,13 +205,13 @@ fn receipt(outcome: ReceiptOutcome, purchase: purchase::Model, resolved: &Resolv
     }
 }
 
-/// Converts the numbers of cards by subject to a list.
+/// Converts a map of the numbers of cards by subject to a list in the order of the subject ids.
 fn owned_subjects(cards: BTreeMap<SubjectId, i32>) -> Vec<OwnedSubject> {
     cards.into_iter().map(|(subject_id, test_cards)| OwnedSubject { subject_id, test_cards }).collect()
 }
 
-/// Ends the purchases that gave the buyer's lapsed entitlements, because new entitlements replace them. Returns those
-/// that it ended.
+/// Ends the buyer's entitlements whose term is over, and which new entitlements replace. Returns the purchases whose
+/// entitlements it ended. The caller appends their audit events.
 async fn end_lapsed(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,

@@ -35,8 +35,9 @@ struct ArchiveCommand {
     now: DateTime<Utc>,
 }
 
-/// Archives or restores a question. No new test asks an archived question, but fixed tests keep it. Returns whether the
-/// question changed. `by` is None for the operator.
+/// Archives the question if `archived` is true, and restores it otherwise. New tests do not ask an archived question,
+/// but fixed tests keep it. Returns whether the question changed: false if it already was in the requested state. `by`
+/// is the author who asks for the change, and None for the operator.
 ///
 /// # Errors
 /// See [`ArchiveRefusal`].
@@ -53,7 +54,8 @@ pub async fn set_archived(
     database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
-/// Archives or restores the question in a transaction.
+/// Archives or restores the question in a transaction, and appends an audit event. Returns false and writes nothing if
+/// the question already is in the requested state.
 async fn run(
     transaction: &DatabaseTransaction,
     command: &ArchiveCommand,

@@ -15,13 +15,13 @@ use super::columns;
 use crate::name::{has_visible, is_readable};
 use crate::scoring::MAX_ANSWER_CHARS;
 
-/// The maximum number of characters of a stem or an explanation.
+/// The maximum number of characters of a stem, and of an explanation.
 pub(super) const MAX_STEM_CHARS: usize = 20_000;
-/// The maximum number of bytes of any text: what a `TEXT` column of MariaDB holds.
+/// The maximum number of bytes of a stem, an explanation or an option. A `TEXT` column of MariaDB holds no more.
 const MAX_TEXT_BYTES: usize = 65_535;
 /// The maximum number of characters of an external id.
 pub(super) const MAX_ID_CHARS: usize = 128;
-/// The allowed numbers of options. Options have the letters A to Z.
+/// The allowed numbers of options of a question. Each option is named by a letter from A to Z.
 const OPTION_COUNTS: std::ops::RangeInclusive<usize> = 2..=26;
 
 /// The maximum number of accepted texts of a short answer.
@@ -46,18 +46,22 @@ pub enum InvalidQuestion {
     #[error("Its text has more than {MAX_STEM_CHARS} characters. Shorten it.")]
     StemTooLong,
     /// The explanation is too long.
-    #[error("Its explanation has more than {MAX_STEM_CHARS} characters. Shorten it.")]
+    #[error("The explanation has more than {MAX_STEM_CHARS} characters. Shorten it.")]
     ExplanationTooLong,
     /// A text is too long for its column in the database.
     #[error("One of its texts has more than {MAX_TEXT_BYTES} bytes. Shorten it.")]
     TextTooLong,
-    /// The topic has invisible characters or characters that change the text around it.
-    #[error("Its topic has invisible characters or controls of the writing direction. Remove them.")]
+    /// The topic has invisible or unassigned characters, or characters that change the writing direction.
+    #[error(
+        "Its topic has invisible characters, or characters that change the writing direction. Remove them."
+    )]
     TopicUnreadable,
-    /// The external id has invisible characters or characters that change the text around it.
-    #[error("Its external id has invisible characters or controls of the writing direction. Remove them.")]
+    /// The external id has invisible or unassigned characters, or characters that change the writing direction.
+    #[error(
+        "Its external id has invisible characters, or characters that change the writing direction. Remove them."
+    )]
     IdUnreadable,
-    /// A text has a control character, which is the code point in the variant.
+    /// A text has a control character that is not allowed. The variant has its code point.
     #[error("It has a control character (U+{0:04X}). Remove it.")]
     ControlCharacter(u32),
     /// The number of options is not 2 to 26.
@@ -66,7 +70,7 @@ pub enum InvalidQuestion {
     /// An option has no visible character.
     #[error("Option {0} is blank. Write its text, or remove the option.")]
     OptionBlank(char),
-    /// Two options have the same text.
+    /// Two options have the same text. The variant has their letters.
     #[error("Options {0} and {1} have the same text. Change one, or remove it.")]
     OptionsAlike(char, char),
     /// The number of correct options of a single choice is not 1.
@@ -87,10 +91,10 @@ pub enum InvalidQuestion {
     /// An accepted text has a control character.
     #[error("Accepted text {0} has a control character. Remove it.")]
     AcceptedTextControl(usize),
-    /// An accepted text consists of wildcards.
+    /// An accepted text consists of wildcards and spaces only.
     #[error("Accepted text {0} accepts every text. Write a letter beside the asterisk.")]
     AcceptsEverything(usize),
-    /// A text shows a file that is not kept. The sentences name the file and the reason.
+    /// A text shows a file that cannot be kept. The variant names the file and the reason, as sentences.
     #[error("{0}")]
     FileNotKept(String),
     /// The tolerance is below zero.
@@ -104,7 +108,8 @@ pub enum InvalidQuestion {
     IdLength(usize),
 }
 
-/// Checks a question of a file. Returns the question as it is stored, with the defaults filled in.
+/// Checks a question of a file. Returns the question as it is stored, with trimmed texts, and with the defaults for a
+/// missing topic or difficulty.
 pub(crate) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
     let stem = clean(&parsed.stem);
     let explanation = parsed.explanation.as_deref().map(clean).filter(|text| !text.is_empty());
@@ -115,7 +120,7 @@ pub(crate) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
     let topic = clean(parsed.topic.as_ref().unwrap_or(&defaults.topic));
     check_topic(&topic)?;
     let (external_id, id_origin) = match parsed.external_id {
-        // Exported files contain derived ids.
+        // The id in the file can be a derived id, because exported files contain such ids.
         Some(id) if is_derived_id(&id) => (clean(&id), IdOrigin::Derived { earlier: None }),
         Some(id) => (clean(&id), IdOrigin::Given),
         None => (parsed.derived_id, IdOrigin::Derived { earlier: parsed.earlier_derived_id }),
@@ -156,7 +161,7 @@ pub(super) fn check_changed(question: DraftQuestion) -> Result<DraftQuestion, In
     Ok(DraftQuestion { topic, stem, answer, explanation, option_order, ..question })
 }
 
-/// Returns the order of options as it is stored. A question without options has the default.
+/// Returns the order of the options of an answer as it is stored. A question without options has the default order.
 fn checked_order(order: OptionOrder, answer: &DraftAnswer) -> OptionOrder {
     match answer.options().len() {
         0 => OptionOrder::default(),
@@ -179,13 +184,14 @@ fn check_stem(stem: &str, explanation: Option<&str>) -> Result<(), InvalidQuesti
     Ok(())
 }
 
-/// Checks the length and the characters of all texts.
+/// Checks the length and the characters of the stem, the options and the explanation.
 fn check_texts(stem: &str, answer: &DraftAnswer, explanation: Option<&str>) -> Result<(), InvalidQuestion> {
     let options = answer.options().iter().map(|option| option.text.as_str());
     [stem].into_iter().chain(explanation).chain(options).try_for_each(check_text)
 }
 
-/// Trims a text, and gives it Unix line ends. Trimming matters for ids: to MariaDB, `"a "` and `"a"` are the same id.
+/// Trims a text, and replaces its line ends with those of Unix. Trimming matters for ids: to MariaDB, `"a "` and `"a"`
+/// are the same id.
 pub(crate) fn clean(text: &str) -> String {
     unix_lines(text.trim()).into_owned()
 }
@@ -198,7 +204,7 @@ pub(super) fn unix_lines(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Checks the name of a topic.
+/// Checks the length and the characters of the name of a topic.
 pub(super) fn check_topic(topic: &str) -> Result<(), InvalidQuestion> {
     let length = topic.chars().count();
     if !(1..=MAX_TOPIC_CHARS).contains(&length) {
@@ -208,12 +214,12 @@ pub(super) fn check_topic(topic: &str) -> Result<(), InvalidQuestion> {
     if is_readable(topic) { Ok(()) } else { Err(InvalidQuestion::TopicUnreadable) }
 }
 
-/// Checks the characters of a text that is one line.
+/// Refuses control characters in a text that must be one line.
 fn check_line(text: &str) -> Result<(), InvalidQuestion> {
     text.chars().find(|char| is_forbidden(*char)).map_or(Ok(()), |char| Err(control(char)))
 }
 
-/// Checks the length and the characters of a text that can have several lines.
+/// Refuses a text that is too long, or that has control characters other than line breaks and tabs.
 fn check_text(text: &str) -> Result<(), InvalidQuestion> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(InvalidQuestion::TextTooLong);
@@ -222,7 +228,7 @@ fn check_text(text: &str) -> Result<(), InvalidQuestion> {
     found.map_or(Ok(()), |char| Err(control(char)))
 }
 
-/// Tells whether a character is a control character, or one of the two others that XML cannot contain.
+/// Tells whether a character is a control character, or one of U+FFFE and U+FFFF, which XML cannot contain.
 fn is_forbidden(char: char) -> bool {
     char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}')
 }
@@ -232,7 +238,7 @@ fn control(char: char) -> InvalidQuestion {
     InvalidQuestion::ControlCharacter(u32::from(char))
 }
 
-/// Checks the options or the number of an answer.
+/// Checks the options, the number or the accepted texts of an answer, and returns the answer as it is stored.
 fn check_answer(answer: DraftAnswer) -> Result<DraftAnswer, InvalidQuestion> {
     Ok(match answer {
         DraftAnswer::Single(options) => {
@@ -261,7 +267,8 @@ fn check_answer(answer: DraftAnswer) -> Result<DraftAnswer, InvalidQuestion> {
     })
 }
 
-/// Checks accepted texts. Texts that accept the same become one.
+/// Checks the accepted texts of a short answer, and makes each run of white space in them one space. Drops a text that
+/// is the same as an earlier text in comparisons.
 fn check_accepted(texts: &[String], is_case_sensitive: bool) -> Result<Vec<String>, InvalidQuestion> {
     if !(1..=MAX_ACCEPTED_TEXTS).contains(&texts.len()) {
         return Err(InvalidQuestion::TextCount(texts.len()));
@@ -290,7 +297,7 @@ fn check_accepted(texts: &[String], is_case_sensitive: bool) -> Result<Vec<Strin
     Ok(checked)
 }
 
-/// Checks the number and the texts of options.
+/// Checks the number and the texts of options, and trims the texts. Refuses two options with the same text.
 fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQuestion> {
     if !OPTION_COUNTS.contains(&options.len()) {
         return Err(InvalidQuestion::OptionCount(options.len()));

@@ -3,7 +3,7 @@
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use question_formats::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
 
-/// Returns the stored kind of an answer.
+/// Returns the kind of question that is stored for an answer.
 pub(super) fn kind(answer: &DraftAnswer) -> QuestionKind {
     match answer {
         DraftAnswer::Single(_) => QuestionKind::SingleChoice,
@@ -22,7 +22,7 @@ pub(crate) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
     }
 }
 
-/// Converts a stored difficulty.
+/// Converts a stored difficulty to that of a draft.
 pub(super) fn draft_difficulty(difficulty: Difficulty) -> DraftDifficulty {
     match difficulty {
         Difficulty::Easy => DraftDifficulty::Easy,
@@ -40,7 +40,7 @@ pub(super) fn text_format(format: DraftTextFormat) -> TextFormat {
     }
 }
 
-/// Converts a stored text format.
+/// Converts a stored text format to that of a draft.
 pub(super) fn draft_text_format(format: TextFormat) -> DraftTextFormat {
     match format {
         TextFormat::Plain => DraftTextFormat::Plain,
@@ -49,7 +49,8 @@ pub(super) fn draft_text_format(format: TextFormat) -> DraftTextFormat {
     }
 }
 
-/// Returns the positions that options keep, as bits for storage.
+/// Returns the options that keep their positions as bits for storage: bit n is the option at position n. Leaves out
+/// positions from 63, which no question has.
 pub(super) fn fixed_options(order: &OptionOrder) -> i64 {
     order.fixed.iter().filter(|position| **position < 63).fold(0, |bits, position| bits | 1 << position)
 }

@@ -21,8 +21,10 @@ pub(super) enum ComparableKey {
 }
 
 impl ComparableKey {
-    /// Tells whether two keys have the same correct answer. The order of the options does not matter. If texts of
-    /// options were edited, the keys are the same if the correct options have the same positions.
+    /// Tells whether two keys have the same correct answer. Keys of different kinds of questions never agree.
+    ///
+    /// The order of options does not matter: keys agree if the texts of their correct options are the same. If an
+    /// author edited texts of options, the keys agree if the correct options have the same positions.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Single(one), Self::Single(other)) | (Self::Multiple(one), Self::Multiple(other)) => {
@@ -38,18 +40,19 @@ impl ComparableKey {
     }
 }
 
-/// Returns the texts of the correct options, or of the wrong ones.
+/// Returns the texts of the correct options if `correct` is true, and the texts of the wrong options otherwise.
 fn texts(options: &[DraftOption], correct: bool) -> BTreeSet<&str> {
     options.iter().filter(|option| option.correct == correct).map(|option| option.text.as_str()).collect()
 }
 
-/// Tells whether two lists of options have the same correct ones.
+/// Tells whether the same options are correct in two lists, by their texts or by their positions.
 fn agree(one: &[DraftOption], other: &[DraftOption]) -> bool {
     if texts(one, true) == texts(other, true) {
         return true;
     }
     let positions = |options: &[DraftOption]| options.iter().map(|option| option.correct).collect::<Vec<_>>();
-    // An option that is correct in one and wrong in the other was not edited.
+    // Positions count only if the texts do not contradict them. If a text is correct in one list and wrong in the
+    // other, the author changed the key, not the text of an option.
     positions(one) == positions(other)
         && texts(one, true).is_disjoint(&texts(other, false))
         && texts(one, false).is_disjoint(&texts(other, true))
@@ -77,7 +80,7 @@ pub(super) struct KeyAndExplanation {
     pub(super) explanation: Option<String>,
 }
 
-/// Loads the keys of these versions, and their explanations.
+/// Loads the keys and the explanations of these versions. Leaves out versions that do not exist.
 pub(super) async fn keys(
     connection: &impl ConnectionTrait,
     versions: &BTreeSet<QuestionVersionId>,

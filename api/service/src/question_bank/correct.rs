@@ -1,7 +1,8 @@
 //! Corrects the key of a question, also in fixed tests.
 //!
-//! A correction makes a new version of the question with the options of the current one. Sittings that start later
-//! take it, whatever version their paper had. Open and finished sittings keep the version that they started with.
+//! If a correction gives another key or explanation than the current version has, it makes a new version with the same
+//! options. Each fixed test whose version has another key gets the version with the right key. Only sittings that start
+//! later use this version: open and finished sittings keep the version that they started with.
 
 use std::collections::BTreeSet;
 
@@ -28,9 +29,9 @@ use crate::reason::{self, MAX_REASON_CHARS};
 /// The right key of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewKey {
-    /// These options are correct, and no others.
+    /// Exactly these options are correct.
     Options {
-        /// The version that these options belong to; None for the current one.
+        /// The version of the question to which these options belong; None for the current version.
         version: Option<QuestionVersionId>,
         /// The positions of the correct options in the author's order, from 0.
         positions: Vec<i32>,
@@ -42,34 +43,34 @@ pub enum NewKey {
         /// The largest allowed distance of an answer from the number; None keeps the present tolerance.
         tolerance: Option<Decimal>,
     },
-    /// These texts are correct, and no others.
+    /// Exactly these texts are correct.
     Texts {
-        /// The accepted texts, in which `*` stands for any characters.
+        /// The accepted texts. `*` stands for any characters, and `\*` for an asterisk.
         texts: Vec<String>,
-        /// Whether capital and small letters differ; None keeps what the question says.
+        /// Whether capital and small letters differ; None keeps the present setting of the question.
         is_case_sensitive: Option<bool>,
     },
 }
 
-/// A correction, as an author makes it.
+/// A correction of the key of a question, as an author requests it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correction {
     /// The question.
     pub question_id: QuestionId,
     /// The right key.
     pub key: NewKey,
-    /// The explanation of the key; None keeps the present one.
+    /// The new explanation of the key; None keeps the present explanation.
     pub explanation: Option<String>,
     /// The reason for the correction.
     pub reason: String,
-    /// The author who corrects it; None for the operator.
+    /// The author who corrects the key; None for the operator.
     pub by: Option<Author>,
 }
 
 /// The result of a correction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrected {
-    /// The number of fixed tests whose new sittings take the corrected version.
+    /// The number of fixed tests whose new sittings use the corrected version because of this correction.
     pub tests: usize,
 }
 
@@ -79,7 +80,8 @@ pub enum CorrectionRefusal {
     /// There is no such question.
     #[error("There is no such question.")]
     NotFound,
-    /// The question, and every fixed test that asks it, already has this key.
+    /// The current version of the question already has this key and this explanation, and so has every fixed test that
+    /// asks it.
     #[error("The question, and every test that asks it, already has this key. Nothing to do.")]
     NothingChanged,
     /// Options or texts were given for a question that is answered with a number.
@@ -91,10 +93,10 @@ pub enum CorrectionRefusal {
     /// Options or a number were given for a question that is answered with a text.
     #[error("The question is answered with a text. Give the texts that are correct.")]
     WantsTexts,
-    /// An option does not belong to the question.
+    /// An option does not exist, or belongs to another question.
     #[error("One of the options does not belong to the question. Read its options again.")]
     NoSuchOption,
-    /// The options belong to an older version.
+    /// The options belong to another version of the question than the current one.
     #[error("These options belong to an older version of the question. Read the question again.")]
     Outdated,
     /// The key does not fit the question.
@@ -103,8 +105,11 @@ pub enum CorrectionRefusal {
     /// The explanation cannot be stored.
     #[error("The explanation cannot be stored. {0}")]
     Explanation(InvalidQuestion),
-    /// The reason is missing or too long.
-    #[error("Give a reason for the correction in 1 to {MAX_REASON_CHARS} characters.")]
+    /// The reason is blank, too long, or has control characters other than line breaks and tabs.
+    #[error(
+        "Give a reason for the correction: 1 to {MAX_REASON_CHARS} characters, without control \
+         characters except line breaks and tabs."
+    )]
     Reason,
 }
 
@@ -116,7 +121,8 @@ struct CorrectCommand {
     now: DateTime<Utc>,
 }
 
-/// Corrects the key of a question.
+/// Corrects the key of a question, also in fixed tests that ask it with another key. Records the correction with an
+/// audit event.
 ///
 /// # Errors
 /// See [`CorrectionRefusal`].
@@ -144,7 +150,8 @@ async fn run(
     let find = || question::Entity::find_by_id(id).one(transaction);
     let subject = find().await?.ok_or(CorrectionRefusal::NotFound)?.subject_id;
     lock_subject(transaction, subject).await?;
-    // Read the row again under the lock, because it may have changed before.
+    // Read the question again under the lock, because another transaction may have changed it before the lock was
+    // taken.
     let row = find().await?.ok_or(CorrectionRefusal::NotFound)?;
     let versions = current_versions(transaction, [id]).await?;
     let missing = || Fault::missing(format_args!("the current version of question {id}"));
@@ -198,7 +205,8 @@ async fn run(
     Ok(Corrected { tests })
 }
 
-/// Returns the refusal of a key whose options belong to another version than the current one.
+/// Returns the refusal of a key whose options do not belong to the current version: [`CorrectionRefusal::Outdated`] if
+/// they belong to another version of the question, otherwise [`CorrectionRefusal::NoSuchOption`].
 async fn refusal_of_other_version(
     transaction: &DatabaseTransaction,
     question: QuestionId,
@@ -211,7 +219,8 @@ async fn refusal_of_other_version(
     })
 }
 
-/// Returns the question with the key of a correction. The options keep their positions, so answers remain comparable.
+/// Returns the question with the key of a correction, or the refusal of a key that does not fit. The options keep their
+/// positions, so answers to older versions remain comparable.
 fn corrected(
     mut question: DraftQuestion,
     correction: &Correction,
@@ -249,7 +258,8 @@ fn corrected(
     })
 }
 
-/// Marks the options at these positions as correct, and the others as wrong.
+/// Marks the options at these positions as correct, and all other options as wrong. Refuses a position without an
+/// option.
 fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), CorrectionRefusal> {
     options.iter_mut().for_each(|option| option.correct = false);
     for position in positions {

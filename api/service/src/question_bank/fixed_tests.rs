@@ -1,4 +1,5 @@
-//! Fixed tests: tests whose paper exists. Finds and changes the versions of questions that their new sittings take.
+//! Finds and changes the versions of questions that new sittings of fixed tests use. A test is fixed if its paper
+//! exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,11 +19,11 @@ pub(super) struct Slot {
     pub(super) paper: PaperId,
     pub(super) slot: i32,
     pub(super) question: QuestionId,
-    /// The version that new sittings of the paper take.
+    /// The version of the question that new sittings of the paper use.
     pub(super) version: QuestionVersionId,
 }
 
-/// Finds the slots of the papers of a subject that ask these questions.
+/// Finds the slots in which the papers of a subject ask these questions, ordered by paper and slot.
 pub(super) async fn slots(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -47,22 +48,22 @@ pub(super) async fn slots(
         let (paper, slot) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let (first, later): (QuestionVersionId, Option<QuestionVersionId>) =
             (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
-        // The row of the latest revision comes last.
+        // The rows of a slot are ordered by revision, so the row of the latest revision replaces the earlier rows.
         let version = later.unwrap_or(first);
         slots.insert((paper, slot), Slot { paper, slot, question: row.try_get_by_index(2)?, version });
     }
     Ok(slots.into_values().collect())
 }
 
-/// The new version of a slot, and the correction that made it.
+/// The version of the question that a slot gets, and the correction that caused it.
 pub(super) struct SlotRevision {
     pub(super) slot: Slot,
     pub(super) version: QuestionVersionId,
     pub(super) correction: QuestionCorrectionId,
 }
 
-/// Makes a new revision of each paper of these slots, which later sittings take. The caller holds the lock on the
-/// subject.
+/// Makes the next revision of each paper of these slots. Sittings that start later use the new revision. The caller
+/// must have locked the row of the subject.
 pub(super) async fn revise(connection: &impl ConnectionTrait, changes: &[SlotRevision]) -> Result<(), DbErr> {
     let papers: BTreeSet<PaperId> = changes.iter().map(|change| change.slot.paper).collect();
     if papers.is_empty() {

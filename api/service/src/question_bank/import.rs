@@ -19,9 +19,10 @@ use crate::database::{Database, WritePolicy};
 use crate::error::Error;
 use crate::reason;
 
-/// Maximum number of questions that one transaction stores.
+/// Maximum number of questions of a batch, which is stored in one transaction.
 const MAX_QUESTIONS_PER_TRANSACTION: usize = 250;
-/// Maximum size of the texts and pictures that one transaction stores. MariaDB limits the size of a statement.
+/// Maximum size of the texts and pictures of a batch in bytes, because MariaDB limits the size of a statement. A
+/// question with more bytes is a batch of its own.
 const MAX_BYTES_PER_TRANSACTION: usize = 4 << 20;
 
 /// A request to import a file.
@@ -33,13 +34,13 @@ pub struct ImportRequest {
     pub format: Option<Format>,
     /// The content of the file.
     pub file: ImportFile,
-    /// Values for questions to which the file gives none.
+    /// The topic and the difficulty of questions to which the file gives none.
     pub defaults: Defaults,
-    /// Whether a question without an id gets its name as the id.
+    /// Whether a question without an id gets its name as the id, if the name is short enough.
     pub names_are_ids: bool,
     /// The reason for correcting keys in fixed tests; None keeps these keys.
     pub correct_keys: Option<String>,
-    /// Whether to report the result without storing anything.
+    /// Whether this is a dry run, which reports the result without storing anything.
     pub dry_run: bool,
     /// The author who imports; None for the operator.
     pub actor: Option<Author>,
@@ -48,19 +49,20 @@ pub struct ImportRequest {
 /// The progress of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportProgress {
-    /// The number of questions that were stored so far.
+    /// The number of questions of finished batches. A dry run only compares them with the bank.
     pub done: usize,
-    /// The number of all questions.
+    /// The number of questions that the file has, without those that the checks of the file rejected.
     pub total: usize,
 }
 
-/// Imports a file. Leaves out rejected questions, and stores the others in batches of a few hundred. Importing the same
-/// file again, after a success or a failure, does not change the questions that are stored.
+/// Imports a file of questions. Leaves out rejected questions, which the report lists. Stores the other questions in
+/// batches of at most 250, each in its own transaction. Importing the same file again, after a success or a failure,
+/// stores no question twice.
 ///
 /// Calls `progress` at the start and after each batch.
 ///
 /// # Errors
-/// See [`ImportRefusal`]. If the database fails, some batches may be stored.
+/// See [`ImportRefusal`]. If the database fails, the batches before the failure stay stored.
 #[service_call]
 pub async fn import(
     database: &Database,
@@ -102,7 +104,7 @@ pub async fn import(
         let outcome = if dry_run {
             store::compare(database.reader(), &batch).await?
         } else {
-            // Storing a batch compares it with the bank first, so a retry changes nothing.
+            // Storing a batch first compares it with the bank. So a retry after a lost COMMIT stores nothing twice.
             let policy = WritePolicy::idempotent("question_bank.import").retry_taken_keys();
             database
                 .write(policy, batch, |transaction, batch| Box::pin(store::store(transaction, batch)))
@@ -116,27 +118,30 @@ pub async fn import(
     Ok(report)
 }
 
-/// Adds the outcome of a batch to the report.
+/// Adds the outcome of a batch to the report. `names_line` is the line of the loss that reports the names that were
+/// left out.
 fn add_outcome(report: &mut ImportReport, outcome: ImportOutcome, names_line: Option<u32>) {
     report.created += outcome.created;
     report.updated += outcome.updated;
     report.unchanged += outcome.unchanged;
     report.corrected += outcome.corrected;
     report.refused_count += outcome.refused.len();
-    // Losses of rejected questions do not matter. The loss of names stays, because it is about the whole file.
+    // A report has no losses of rejected questions. The losses at `names_line` stay, because one of them is about the
+    // names in the whole file.
     let lines: HashSet<u32> = outcome.refused.iter().map(|rejected| rejected.line).collect();
     report.losses.retain(|loss| Some(loss.line) == names_line || !lines.contains(&loss.line));
     report.refused.extend(outcome.refused);
     report.notices.extend(outcome.notices);
 }
 
-/// Estimates the size of a question's texts and pictures in bytes.
+/// Returns the size of a question's stem, options, explanation and pictures in bytes.
 fn bytes(question: &DraftQuestion) -> usize {
     let pictures: usize = question.pictures.iter().map(|picture| picture.bytes.len()).sum();
     question.texts().map(str::len).sum::<usize>() + pictures
 }
 
-/// Splits questions into batches that one transaction can store.
+/// Splits questions into batches. Each batch has at most [`MAX_QUESTIONS_PER_TRANSACTION`] questions and
+/// [`MAX_BYTES_PER_TRANSACTION`] bytes, or only one question.
 fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
     let mut batches: Vec<Vec<DraftQuestion>> = Vec::new();
     let mut size = 0;

@@ -14,10 +14,12 @@ pub enum ImportFile {
 }
 
 impl ImportFile {
-    /// Tells a package from a text, which must be in UTF-8.
+    /// Makes an import file of these bytes: a package if they are a ZIP archive, and a text otherwise. A text must be
+    /// in UTF-8.
     ///
     /// # Errors
-    /// Returns the line in which a text stops being UTF-8, or the kind of a file in another format.
+    /// Refuses bytes that are neither a ZIP archive nor a text in UTF-8 without NUL bytes. The refusal has the line of
+    /// the problem, or names the kind of the file if it is known.
     pub fn read(bytes: Vec<u8>) -> Result<Self, ImportRefusal> {
         match is_package(&bytes) {
             true => Ok(Self::Package(bytes)),
@@ -26,11 +28,12 @@ impl ImportFile {
     }
 }
 
-/// Returns the text of a file, which must be in UTF-8. Removes the byte order mark, which some editors put at the
-/// start.
+/// Returns the text of a file, which must be in UTF-8. Removes the byte order marks at the start, which some editors
+/// write.
 ///
 /// # Errors
-/// Returns the line in which the file stops being UTF-8.
+/// Refuses a file that is not in UTF-8 or has a NUL byte. The refusal has the line of the problem. If the kind of the
+/// file is known, such as a PDF, the refusal names the kind.
 pub(super) fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
     let unreadable = |at: usize, reason: &str| {
         let ends = bytes[..at].iter().zip(&bytes[1..]);

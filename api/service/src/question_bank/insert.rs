@@ -1,4 +1,4 @@
-//! Inserts versions of questions, with one statement for each table and not for each row.
+//! Inserts versions of questions. One statement inserts many rows of a table.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -18,7 +18,8 @@ use super::columns;
 use crate::error::Fault;
 use crate::picture;
 
-/// Makes the next version of these questions the current one.
+/// Adds 1 to the number of the current version of each of these questions. The caller has inserted the version with
+/// this number.
 pub(super) async fn advance(
     transaction: &DatabaseTransaction,
     questions: Vec<QuestionId>,
@@ -33,7 +34,7 @@ pub(super) async fn advance(
     Ok(())
 }
 
-/// Returns the ids of topics by name. Inserts the topics that do not exist.
+/// Returns the ids of the topics of a subject that have these names, by name. Inserts the topics that do not exist.
 async fn topics(
     transaction: &DatabaseTransaction,
     subject_id: SubjectId,
@@ -74,7 +75,8 @@ pub(super) struct NewVersion<'d> {
     pub(super) number: i32,
 }
 
-/// Inserts versions with their options. Returns the ids of the versions, by question.
+/// Inserts versions with their options, accepted texts and pictures. Also inserts topics that the subject does not
+/// have. Returns the ids of the versions, by question.
 pub(super) async fn insert_versions(
     transaction: &DatabaseTransaction,
     subject_id: SubjectId,
@@ -130,7 +132,7 @@ pub(super) async fn insert_versions(
     Ok(ids)
 }
 
-/// Reads the ids of versions that were inserted, by question.
+/// Reads the ids of the versions that were just inserted, by question.
 async fn inserted_ids(
     transaction: &DatabaseTransaction,
     versions: &[NewVersion<'_>],
@@ -145,7 +147,8 @@ async fn inserted_ids(
         .into_tuple()
         .all(transaction)
         .await?;
-    // The statement also finds other versions, with a number that another question has.
+    // The two conditions on question and number are independent. So the statement also finds an older version if its
+    // number is the number of a new version of another question. Leave such versions out.
     let wanted: HashSet<(QuestionId, i32)> =
         versions.iter().map(|version| (version.question, version.number)).collect();
     Ok(ids
@@ -155,7 +158,7 @@ async fn inserted_ids(
         .collect())
 }
 
-/// Inserts the options of versions.
+/// Inserts the options of new versions, whose ids are in `ids`.
 async fn insert_options(
     transaction: &DatabaseTransaction,
     versions: &[NewVersion<'_>],
@@ -180,7 +183,8 @@ async fn insert_options(
     Ok(())
 }
 
-/// Inserts the accepted texts of versions.
+/// Inserts the accepted texts of new versions, whose ids are in `ids`. Versions of other kinds than short answers have
+/// none.
 async fn insert_texts(
     transaction: &DatabaseTransaction,
     versions: &[NewVersion<'_>],
@@ -204,5 +208,6 @@ async fn insert_texts(
     Ok(())
 }
 
-/// The number of accepted texts that one statement inserts. Databases allow some 32,000 parameters.
+/// Maximum number of accepted texts that one statement inserts. Each text needs three parameters, and databases allow
+/// about 32,000 parameters for a statement.
 const MAX_TEXTS_PER_STATEMENT: usize = 5_000;

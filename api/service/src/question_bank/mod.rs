@@ -1,8 +1,9 @@
 //! The question bank of a subject. Files of questions are imported into it and exported from it.
 //!
-//! A question has an external id: its authors gave it, or it is derived from the content. Importing the same question
-//! again changes nothing. Importing it with another content makes a new version. Reports list the parts of each
-//! question that a format cannot hold.
+//! Each question has an external id. The authors gave the id, or the server derived it from the content of the
+//! question. Importing a question again without changes stores nothing. Importing it with the same external id and
+//! other content makes a new version of the question. If the key differs, the import may need a reason for correcting
+//! keys. Reports list the parts of each question that a file format or the bank cannot hold.
 
 mod archive;
 mod authored;
@@ -44,8 +45,8 @@ pub use store::QUESTIONS_IMPORTED;
 
 use crate::database::join_task;
 
-/// Runs slow work on another thread, so it does not block this one. A megabyte of text takes about ten milliseconds,
-/// and up to a second if the text was made to be slow.
+/// Runs slow work on a thread for blocking work, so that the work does not block the thread that awaits it. Reading a
+/// megabyte of questions takes about ten milliseconds, or up to a second if the text was written to be slow to read.
 async fn run_aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, sea_orm::DbErr> {

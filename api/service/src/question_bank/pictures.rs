@@ -1,4 +1,4 @@
-//! The pictures of questions that come in, and of questions that go out.
+//! The pictures in files that are imported, and in explanations that authors write.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::check::InvalidQuestion;
 use super::import_file::ImportFile;
 use crate::picture::{self, AddressKey};
 
-/// Finds the addresses of this server's pictures in a file, as an author copies them from a response.
+/// Finds the addresses of pictures of this server in a file. Authors copy such addresses from responses of this server.
 pub(super) fn addresses_in(file: &ImportFile) -> HashSet<AddressKey> {
     let mut keys = HashSet::new();
     match file {
@@ -21,7 +21,8 @@ pub(super) fn addresses_in(file: &ImportFile) -> HashSet<AddressKey> {
     keys
 }
 
-/// Finds the stored pictures at addresses.
+/// Returns the hashes of the stored pictures at these addresses, by address. Leaves out addresses without a stored
+/// picture.
 pub(super) async fn known(
     connection: &impl ConnectionTrait,
     keys: HashSet<AddressKey>,
@@ -29,15 +30,18 @@ pub(super) async fn known(
     picture::hashes_of_addresses(connection, &keys.into_iter().collect::<Vec<_>>()).await
 }
 
-/// Returns the hash of the picture at an address of this server.
+/// Returns the hash of the stored picture at an address of this server. Returns None for another address, or if `known`
+/// does not have it.
 pub(super) fn hash_of(known: &HashMap<AddressKey, String>, address: &str) -> Option<String> {
     known.get(&AddressKey::of_address(address)?).cloned()
 }
 
-/// Keeps the pictures of an explanation that an author wrote. Adds new ones to the question.
+/// Sets the explanation of a question to a text that an author wrote, and adds the pictures that this text contains to
+/// the question. Does not look for pictures in a question with plain text.
 ///
 /// # Errors
-/// The inner error says which file is not kept.
+/// Returns the database's error as the outer error. The inner error names the first file in the explanation that cannot
+/// be kept.
 pub(super) async fn keep(
     connection: &impl ConnectionTrait,
     question: &mut DraftQuestion,

@@ -1,4 +1,5 @@
-//! Plans an import: finds the new questions and the ones that the bank has, and writes messages about them.
+//! Plans the import of a batch: finds the questions that are new and the questions that the bank already has, and
+//! writes the messages to the author.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -15,7 +16,7 @@ use super::record::KeyCorrection;
 use super::report::{Advice, Notice, RejectedQuestion};
 use crate::error::Fault;
 
-/// Questions that are stored in one transaction.
+/// A batch of an import: questions that are stored in one transaction.
 pub(super) struct ImportBatch {
     pub(super) subject_id: SubjectId,
     pub(super) actor: Option<UserId>,
@@ -27,7 +28,7 @@ pub(super) struct ImportBatch {
     pub(super) claimed: HashSet<QuestionId>,
 }
 
-/// The outcome of storing a batch.
+/// The outcome of storing a batch, which is added to the report of the import.
 #[derive(Debug, Default)]
 pub(super) struct ImportOutcome {
     pub(super) created: u32,
@@ -41,7 +42,7 @@ pub(super) struct ImportOutcome {
     pub(super) claimed: Vec<QuestionId>,
 }
 
-/// The changes that a batch makes.
+/// The changes that storing a batch makes to the bank.
 #[derive(Default)]
 pub(super) struct ImportPlan<'a> {
     pub(super) created: Vec<&'a DraftQuestion>,
@@ -54,28 +55,31 @@ pub(super) struct ImportPlan<'a> {
 pub(super) struct Matched<'a> {
     pub(super) draft: &'a DraftQuestion,
     pub(super) question: QuestionId,
-    /// The number of its current version.
+    /// The number of the current version of the question in the bank.
     pub(super) version: i32,
     version_id: QuestionVersionId,
-    /// Whether the content of the draft differs from the current version.
+    /// Whether the content of the draft differs from the current version in the bank.
     pub(super) is_changed: bool,
-    /// Whether the current version has another key.
+    /// Whether the key of the current version in the bank differs from the key of the draft.
     has_other_key: bool,
     is_archived: bool,
-    /// Whether the bank has the question under an id that was derived without its embedded files. It gets the id of the
-    /// draft.
+    /// Whether the bank has the question under the id that was derived without its embedded files. Then the import
+    /// gives the question of the bank the id of the draft.
     pub(super) has_earlier_id: bool,
-    /// The slots of fixed papers that ask the question with another key.
+    /// The slots of fixed papers that ask the question with another key than the draft. If the import corrects keys,
+    /// also the slots with another explanation.
     stale: Vec<Slot>,
 }
 
 impl Matched<'_> {
-    /// Tells whether the key of the draft differs from the key of the bank or of a fixed paper.
+    /// Tells whether correcting keys changes something: the current version in the bank has another key than the draft,
+    /// or some slots of fixed papers are stale.
     pub(super) fn is_corrected(&self) -> bool {
         self.has_other_key || !self.stale.is_empty()
     }
 
-    /// Returns the correction of the key. `inserted` has the versions that the import inserted.
+    /// Returns the correction that gives the stale slots the version with the key of the draft. `inserted` has the ids
+    /// of the versions that the import inserted, by question.
     pub(super) fn correct(&self, inserted: &HashMap<QuestionId, QuestionVersionId>) -> KeyCorrection {
         let stale = self.stale.first().map(|slot| slot.version);
         let previous = if self.has_other_key { None } else { stale };
@@ -89,7 +93,7 @@ impl Matched<'_> {
 }
 
 impl ImportPlan<'_> {
-    /// Returns the outcome of carrying out the plan.
+    /// Returns the outcome of carrying out the plan, but leaves its `claimed` empty.
     pub(super) fn outcome(&self) -> ImportOutcome {
         let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
         let updated = self.matched.iter().filter(|it| it.is_changed).count();
@@ -105,7 +109,8 @@ impl ImportPlan<'_> {
         }
     }
 
-    /// Returns the messages about a matched question.
+    /// Returns the messages to the author about a matched question: it has another key in fixed tests, or it is
+    /// archived.
     fn notices(&self, matched: &Matched<'_>) -> Vec<Notice> {
         let stale = if self.corrects_keys { 0 } else { matched.stale.len() };
         let key = (stale > 0).then(|| {
@@ -138,7 +143,10 @@ type Keys = HashMap<QuestionVersionId, KeyAndExplanation>;
 /// A draft, and the question of the bank that it matches.
 type DraftAndCurrent<'a, 'k> = (&'a DraftQuestion, &'k Current);
 
-/// Compares a batch with the bank.
+/// Compares a batch with the bank, and returns the changes that storing the batch makes. Writes nothing.
+///
+/// If the batch does not correct keys, the plan refuses some questions with another key than in the bank: those whose
+/// key was corrected in the bank, and those without an id of their own.
 pub(super) async fn plan<'a>(
     connection: &impl ConnectionTrait,
     batch: &'a ImportBatch,
@@ -186,7 +194,8 @@ pub(super) async fn plan<'a>(
     Ok(plan)
 }
 
-/// Finds the versions whose keys decide what the batch changes.
+/// Returns the versions whose keys are compared with those of the batch: current versions with other content, versions
+/// that a draft may match by its earlier id, and versions in slots of fixed papers.
 fn versions_to_compare(
     batch: &ImportBatch,
     known: &HashMap<String, Current>,
@@ -201,8 +210,9 @@ fn versions_to_compare(
 
 /// Matches the drafts of a batch with the questions of the bank. Returns the matches, and the drafts of new questions.
 ///
-/// A draft matches a question with the same external id. The bank may also have a question with embedded files under
-/// the id that was derived without these files. Then a draft matches the question if their keys agree.
+/// A draft matches a question with the same external id. Otherwise, the bank may have the question under the id that
+/// was derived without its embedded files. Then the draft matches the question if their keys agree, and if no other
+/// draft of the file matches it.
 fn match_drafts<'a, 'k>(
     batch: &'a ImportBatch,
     known: &'k HashMap<String, Current>,
@@ -237,7 +247,8 @@ fn match_drafts<'a, 'k>(
     (found, created)
 }
 
-/// Finds the question of the bank under the id that was derived from a draft without its embedded files.
+/// Finds the question of the bank whose id was derived from the content of a draft without its embedded files. Returns
+/// None if the draft has no such id, or the bank has no such question.
 fn with_earlier_id<'k>(draft: &DraftQuestion, known: &'k HashMap<String, Current>) -> Option<&'k Current> {
     match &draft.id_origin {
         IdOrigin::Derived { earlier: Some(id) } => known.get(id),
@@ -245,34 +256,38 @@ fn with_earlier_id<'k>(draft: &DraftQuestion, known: &'k HashMap<String, Current
     }
 }
 
-/// Tells whether a draft differs from the current version of its question.
+/// Tells whether the content of a draft differs from the current version of the question.
 fn is_changed(draft: &DraftQuestion, current: &Current) -> bool {
     draft.content_hash() != current.content_hash
 }
 
-/// Tells whether a slot has another key than a draft. If keys are corrected, another explanation counts too.
+/// Tells whether the version in a slot has another key than a draft. If the import corrects keys, a version with
+/// another explanation counts as well.
 fn is_stale(slot: &Slot, draft: &DraftQuestion, keys: &Keys, corrects_keys: bool) -> bool {
     let has_explanation = |other: &KeyAndExplanation| other.explanation == draft.explanation;
     !has_key(keys, slot.version, &ComparableKey::from(&draft.answer))
         || (corrects_keys && !keys.get(&slot.version).is_some_and(has_explanation))
 }
 
-/// Tells whether a version has a key.
+/// Tells whether the key of `version` agrees with `key`. False if `keys` does not have the version.
 fn has_key(keys: &Keys, version: QuestionVersionId, key: &ComparableKey) -> bool {
     keys.get(&version).is_some_and(|other| other.key.agrees_with(key))
 }
 
-/// Rejects a question without an id of its own, if the bank has it with another key.
+/// Returns the rejection of a question that has no id of its own, and that the bank has with another key.
 fn other_key(draft: &DraftQuestion) -> RejectedQuestion {
     RejectedQuestion {
         line: draft.line,
         external_id: None,
-        reason: "The bank has this question with another key, and neither has an id of its own.".to_owned(),
+        reason: "The bank has this question with another key, and neither the question of the file nor that of the \
+                 bank has an id of its own."
+            .to_owned(),
         advice: Some(Advice::CorrectKeyOrGiveId),
     }
 }
 
-/// Rejects a question whose key was corrected in the bank, so an old file does not undo the correction.
+/// Returns the rejection of a question whose key was corrected in the bank and differs in the file, so that an old file
+/// does not undo the correction.
 fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> RejectedQuestion {
     let external_id = (draft.id_origin == IdOrigin::Given).then(|| draft.external_id.clone());
     RejectedQuestion {
@@ -288,7 +303,7 @@ fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model)
     }
 }
 
-/// Reads the last correction of each of these questions.
+/// Reads the last correction of each of these questions, by question. Leaves out questions without a correction.
 async fn corrections(
     connection: &impl ConnectionTrait,
     questions: Vec<QuestionId>,
@@ -304,7 +319,8 @@ async fn corrections(
     Ok(rows.into_iter().map(|row| (row.question_id, row)).collect())
 }
 
-/// Reads the questions of the bank that have an external id of the batch, by external id.
+/// Reads the questions of the bank whose external id is the id of a draft of the batch, or its id without embedded
+/// files. Returns them by external id.
 async fn known(
     connection: &impl ConnectionTrait,
     batch: &ImportBatch,

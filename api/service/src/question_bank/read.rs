@@ -29,7 +29,7 @@ pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: Subjec
     Ok(found.is_some())
 }
 
-/// Returns a version as a draft.
+/// Returns a version as a draft with line 0 and without pictures.
 pub(super) fn draft(
     external_id: String,
     topic: String,
@@ -51,7 +51,7 @@ pub(super) fn draft(
     }
 }
 
-/// Reads the current versions of questions, by question.
+/// Reads the current version of each of these questions, by question. Leaves out questions that do not exist.
 pub(super) async fn current_versions(
     connection: &impl ConnectionTrait,
     questions: impl IntoIterator<Item = QuestionId>,
@@ -70,7 +70,8 @@ pub(super) async fn current_versions(
     Ok(versions.into_iter().map(|version| (version.question_id, version)).collect())
 }
 
-/// Reads the names of the topics of these versions.
+/// Reads the names of the topics of these versions, by topic. All versions must belong to questions of the subject
+/// `subject_id`.
 pub(super) async fn topics(
     connection: &impl ConnectionTrait,
     subject_id: SubjectId,
@@ -84,7 +85,8 @@ pub(super) async fn topics(
     Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
 }
 
-/// Reads the answers of these versions as drafts, with their options, numbers or texts.
+/// Reads the kinds, options and keys of these versions, by version. Fails if the number of a numeric key is missing or
+/// cannot be read.
 pub(super) async fn answers<'v>(
     connection: &impl ConnectionTrait,
     versions: impl IntoIterator<Item = &'v question_version::Model>,
@@ -101,7 +103,7 @@ pub(super) async fn answers<'v>(
     versions.into_iter().map(of_version).collect()
 }
 
-/// Reads the options of these versions, in the author's order.
+/// Reads the options of these versions in the author's order, by version.
 async fn options(
     connection: &impl ConnectionTrait,
     versions: impl IntoIterator<Item = QuestionVersionId>,
@@ -120,7 +122,8 @@ async fn options(
     Ok(options)
 }
 
-/// Returns the answer of a version as a draft.
+/// Returns the kind, the options and the key of a version. Fails if the number of a numeric key is missing or cannot be
+/// read.
 fn answer(
     version: &question_version::Model,
     options: Vec<DraftOption>,
@@ -128,7 +131,8 @@ fn answer(
 ) -> Result<DraftAnswer, Fault> {
     let decimal = |text: &Option<String>| {
         let decimal = text.as_deref().and_then(number::exact);
-        decimal.ok_or_else(|| Fault::Inconsistent(format!("version {} has no number for a key", version.id)))
+        decimal
+            .ok_or_else(|| Fault::Inconsistent(format!("question version {} has no numeric key", version.id)))
     };
     Ok(match version.kind {
         QuestionKind::SingleChoice => DraftAnswer::Single(options),

@@ -1,4 +1,4 @@
-//! Records corrections of keys, and makes the revisions of papers that they cause.
+//! Records corrections of keys, and makes the revisions of papers that these corrections cause.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{QuestionId, QuestionVersionId, UserId, question_correction};
@@ -10,7 +10,7 @@ use crate::audit;
 /// The action of the audit event for a corrected key.
 pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
 
-/// The author, the reason and the time of a correction.
+/// The author, the reason and the time of corrections. `by` is None for the operator.
 #[derive(Clone, Copy)]
 pub(super) struct CorrectionAuthorship<'a> {
     pub(super) by: Option<UserId>,
@@ -28,7 +28,8 @@ pub(super) struct KeyCorrection {
     pub(super) slots: Vec<Slot>,
 }
 
-/// Records corrections, and makes new revisions of papers. The caller holds the lock on the subject.
+/// Records corrections with an audit event for each, and makes the next revision of each paper with one of their slots.
+/// The caller must have locked the row of the subject.
 pub(super) async fn record(
     transaction: &DatabaseTransaction,
     authorship: CorrectionAuthorship<'_>,

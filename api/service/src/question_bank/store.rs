@@ -1,4 +1,4 @@
-//! Stores questions, with one statement for each table and not for each row.
+//! Stores a batch of imported questions. One statement inserts many rows of a table.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use crate::error::{Error, Fault};
 /// The action of the audit event for imported questions.
 pub const QUESTIONS_IMPORTED: &str = "questions.imported";
 
-/// Returns the outcome that storing a batch would have.
+/// Returns the outcome that storing a batch would have, without writing anything.
 pub(super) async fn compare(
     connection: &impl ConnectionTrait,
     batch: &ImportBatch,
@@ -33,7 +33,9 @@ pub(super) async fn compare(
     Ok(outcome)
 }
 
-/// Stores a batch. The lock on the subject's row orders all changes of its bank.
+/// Stores a batch: new questions, new versions, and corrections of keys if the batch asks for them. Appends an audit
+/// event if a question was created or got a new version. Locks the row of the subject, so that changes of its bank run
+/// one after another.
 pub(super) async fn store(
     transaction: &DatabaseTransaction,
     batch: &ImportBatch,
@@ -49,7 +51,8 @@ pub(super) async fn store(
         .filter(|it| it.is_changed)
         .map(|it| NewVersion { draft: it.draft, question: it.question, number: it.version + 1 })
         .collect();
-    // Later imports find the question by its new id, so they match no other question with it.
+    // Store the external id of the draft, so that later imports find the question by this id. They then do not match it
+    // by the id without embedded files.
     for matched in plan.matched.iter().filter(|it| it.has_earlier_id) {
         question::Entity::update_many()
             .col_expr(question::Column::ExternalId, Expr::value(matched.draft.external_id.as_str()))
@@ -81,7 +84,7 @@ pub(super) async fn store(
     Ok(outcome)
 }
 
-/// Inserts questions, and returns their ids by external id.
+/// Inserts questions without versions, and returns their ids by external id.
 async fn insert_questions(
     transaction: &DatabaseTransaction,
     batch: &ImportBatch,

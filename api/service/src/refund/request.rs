@@ -1,12 +1,12 @@
-//! The digest of a refund request. It tells whether a repeated idempotency key comes with the same request.
+//! The digest of a refund request. It shows whether a request with a repeated idempotency key is the same request.
 
 use std::collections::BTreeSet;
 
 use super::RefundRequest;
 use crate::digest::sha256_hex;
 
-/// Computes the digest of everything in a request but its purchase and its idempotency key. The order of the subjects does
-/// not count. Stored digests are compared with it, so the encoding must never change.
+/// Computes the digest of a request, from its subjects and its reason. It does not depend on the order of the subjects.
+/// Stored digests are compared with it, so the encoding must never change.
 pub(super) fn hash(request: &RefundRequest) -> String {
     let subjects = request.subjects.as_ref().map_or_else(
         || "all".to_owned(),

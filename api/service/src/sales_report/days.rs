@@ -1,20 +1,20 @@
-//! Days and months of a time zone as intervals of time.
+//! Computes the days and months of a time zone as intervals of time.
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// The range of the search for the beginning of a day, in minutes. A zone that changes its side of the date line
-/// skips a whole day.
+/// The range of the search for the beginning of a day, in minutes after midnight. A zone that moved across the date
+/// line skipped a whole day.
 const MAX_GAP_MINUTES: i64 = 2 * 24 * 60;
 
-/// The length of an interval that has a name in the calendar.
+/// The unit into which a report cuts its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CalendarUnit {
     Day,
     Month,
 }
 
-/// A part of a day or a month.
+/// A day or a month, or a part of it at the beginning or the end of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Interval {
     /// The day, or the first day of the month.
@@ -25,7 +25,8 @@ pub(super) struct Interval {
     pub(super) to: DateTime<Utc>,
 }
 
-/// Cuts an interval into days or months of a time zone. Each moment is in exactly one of them.
+/// Cuts the time from `from` up to, but not including, `to` into days or months of a time zone. Each moment is in
+/// exactly one interval.
 pub(super) fn intervals(
     unit: CalendarUnit,
     zone: Tz,
@@ -46,7 +47,7 @@ pub(super) fn intervals(
                 CalendarUnit::Month => date.checked_add_months(Months::new(1)),
             }?;
             let end = start_of_day(zone, following).min(to);
-            // A day that the zone skipped has no time in it.
+            // A day that the zone skipped has no length, so the loop goes on to the next day.
             next = Some((following, begin.max(end)));
             if end > begin {
                 return Some(Interval { date, from: begin, to: end });
@@ -56,7 +57,7 @@ pub(super) fn intervals(
 }
 
 /// Returns the first moment of a day in a time zone. If the clocks are put forward at midnight, the day begins later
-/// than 00:00. If they are put back to 00:00, the day begins at the first 00:00.
+/// than 00:00. If they are put back so that 00:00 occurs twice, the day begins at the first 00:00.
 pub fn start_of_day(zone: Tz, day: NaiveDate) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);
     let first = (0..=MAX_GAP_MINUTES)
@@ -76,7 +77,7 @@ mod tests {
         text.parse().unwrap_or_default()
     }
 
-    /// Returns the lengths of the days from a day on, in hours.
+    /// Returns the lengths, in hours, of `days` days of a time zone, beginning with the day `first`.
     fn hours(zone: Tz, first: &str, days: u64) -> Vec<f64> {
         let first = day(first);
         let (from, to) = (start_of_day(zone, first), start_of_day(zone, first + Days::new(days)));
@@ -92,16 +93,16 @@ mod tests {
         assert_eq!(hours(Tz::America__New_York, "2026-03-07", 3), [24.0, 23.0, 24.0]);
         assert_eq!(hours(Tz::America__New_York, "2026-10-31", 3), [24.0, 25.0, 24.0]);
         assert_eq!(hours(Tz::Asia__Kolkata, "2026-03-28", 3), [24.0, 24.0, 24.0]);
-        // Half an hour of daylight saving.
+        // Lord Howe Island changes its clocks by half an hour.
         assert_eq!(hours(Tz::Australia__Lord_Howe, "2026-04-04", 3), [24.0, 24.5, 24.0]);
     }
 
     #[test]
     fn a_day_begins_after_a_gap_at_midnight() {
-        // 00:00 became 01:00.
+        // In São Paulo, the clocks went from 00:00 to 01:00 on 4 November 2018.
         assert_eq!(start_of_day(Tz::America__Sao_Paulo, day("2018-11-04")), moment("2018-11-04T03:00:00Z"));
         assert_eq!(hours(Tz::America__Sao_Paulo, "2018-11-03", 3), [24.0, 23.0, 24.0]);
-        // 24:00 became 23:00 of the same day.
+        // In São Paulo, the clocks went back from 24:00 to 23:00 on 17 February 2018.
         assert_eq!(hours(Tz::America__Sao_Paulo, "2018-02-16", 3), [24.0, 25.0, 24.0]);
         // Samoa had no 30 December 2011.
         let zone = Tz::Pacific__Apia;

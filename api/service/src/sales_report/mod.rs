@@ -1,7 +1,7 @@
-//! The sales report: sums of purchases and refunds by course, subject, day or month.
+//! The sales report: sums of purchases and refunds by course, subject, day and month.
 //!
-//! A purchase counts at the time when it was made, and a refund at the time when it was requested. So a report of the
-//! past does not change later. Amounts of different currencies are never added.
+//! A purchase counts at the time when it was made, and a refund at the time when it was requested. So a report about
+//! past time does not change later. Amounts of different currencies are never added.
 
 mod days;
 mod sums;
@@ -23,44 +23,44 @@ use crate::{Services, database::Database};
 use days::{CalendarUnit, Interval, intervals};
 use sums::{PurchaseSums, RefundSums};
 
-/// Maximum number of days, or of months without days, of one report.
+/// Maximum number of days in a report by day, and of months in a report by month.
 pub const MAX_INTERVALS: usize = 3_700;
 
-/// The dimensions by which a report is grouped. Without any, it has one row for each currency.
+/// The dimensions by which a report is grouped. Without a dimension, the report has one row for each currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SalesGrouping {
-    /// One row for each course.
+    /// Whether the report has a row for each course.
     pub course: bool,
-    /// One row for each subject.
+    /// Whether the report has a row for each subject.
     pub subject: bool,
-    /// One row for each day.
+    /// Whether the report has a row for each day.
     pub day: bool,
-    /// One row for each month.
+    /// Whether the report has a row for each month.
     pub month: bool,
 }
 
 /// A request for a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SalesRequest {
-    /// Only sales and refunds at this time or later.
+    /// The report contains only purchases and refunds at this time or later.
     pub from: DateTime<Utc>,
-    /// Only sales and refunds before this time.
+    /// The report contains only purchases and refunds before this time.
     pub to: DateTime<Utc>,
-    /// The dimensions.
+    /// The dimensions by which the report is grouped.
     pub by: SalesGrouping,
     /// The time zone of the days and the months.
     pub time_zone: Tz,
-    /// Maximum number of rows.
+    /// Maximum number of rows of the report.
     pub max_rows: usize,
 }
 
 /// A reason to refuse a report.
 #[derive(Debug, thiserror::Error)]
 pub enum SalesRefusal {
-    /// The interval is empty.
+    /// The time of the report is empty: it ends at its beginning or earlier.
     #[error("The report begins at or after its end.")]
     EmptyInterval,
-    /// The interval has too many days or months.
+    /// The time of the report has too many days or months.
     #[error("The report has more than {MAX_INTERVALS} days or months.")]
     TooManyIntervals,
     /// The report has too many rows.
@@ -70,7 +70,8 @@ pub enum SalesRefusal {
 
 impl Refusal for SalesRefusal {}
 
-/// The group of a row: a value for each dimension of the report, and a currency. The order is that of the rows.
+/// The group of a row: a value for each dimension of the report, and a currency. The rows are sorted by these fields,
+/// from the first to the last.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SalesGroup {
     /// The month of the row, as its first day. None if the report is not grouped by month.
@@ -90,11 +91,12 @@ pub struct SalesGroup {
 pub struct SalesSums {
     /// Number of purchases. A purchase of several subjects counts once in each row that has one of them.
     pub purchases: i64,
-    /// Number of subjects that were sold.
+    /// Number of subjects that were sold. A subject counts once for each purchase that has it.
     pub subjects_sold: i64,
-    /// The sum of the list prices.
+    /// The sum of the list prices. If a purchase did not record them, the prices that the buyer paid are used.
     pub gross: i64,
-    /// The part of `gross` that the buyers did not pay, because of offers, bundles and grants.
+    /// The part of `gross` that the buyers did not have to pay, because of offers, bundles and grants. Tax that is
+    /// added to prices does not count.
     pub discount: i64,
     /// The amount that the buyers paid. It includes the tax.
     pub charged: i64,
@@ -119,7 +121,8 @@ impl SalesSums {
         self.purchases += sums.purchases;
         self.subjects_sold += sums.subjects_sold;
         self.gross += sums.gross;
-        // Where prices do not include the tax, the buyer pays it in addition to the price.
+        // `charged` includes the tax that was added to prices without tax. It is not part of the price, so it is
+        // subtracted.
         self.discount += sums.gross - (sums.charged - sums.added_tax);
         self.charged += sums.charged;
         self.tax += sums.tax;
@@ -132,12 +135,12 @@ impl SalesSums {
     }
 }
 
-/// The progress of a report.
+/// The progress of a report that is being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReportProgress {
-    /// Number of days or months that were read.
+    /// Number of days or months that were summed up. 0 for a report without days and months.
     pub done: usize,
-    /// Number of days or months of the report.
+    /// Number of days or months of the report. 1 for a report without days and months.
     pub total: usize,
 }
 
@@ -154,7 +157,7 @@ pub async fn report(
     sum_up(services.database.reader(), request, &|_| {}).await
 }
 
-/// Makes a report for the operator, who needs no account.
+/// Makes a report for the operator, who needs no account. Calls `progress` before each day or month.
 ///
 /// # Errors
 /// See [`SalesRefusal`].
@@ -167,7 +170,7 @@ pub async fn report_in(
     sum_up(database.reader(), request, progress).await
 }
 
-/// Sums up each interval. Keeps only the rows of the report in memory.
+/// Sums up the purchases and refunds of each day or month. Keeps only the rows of the report in memory.
 async fn sum_up(
     reader: &Reader,
     request: SalesRequest,
@@ -201,9 +204,9 @@ async fn sum_up(
     Ok(rows.into_iter().collect())
 }
 
-/// Cuts the time of a report into its days or months. A report by neither has one part.
+/// Cuts the time of a report into days or months. Without these dimensions, the whole time is one part.
 fn parts(backend: DbBackend, request: SalesRequest) -> Result<Vec<Interval>, SalesRefusal> {
-    // There were no sales before 1970. Databases have limits of their own for older dates.
+    // Sales before 1970 do not exist, and some databases cannot compare much older times.
     let (from, to) = (request.from.max(DateTime::UNIX_EPOCH), request.to);
     if from >= to {
         return Err(SalesRefusal::EmptyInterval);

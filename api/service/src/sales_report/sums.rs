@@ -1,7 +1,8 @@
-//! The sums of purchases and of refunds in one interval of time, by the database.
+//! Sums purchases and refunds of one interval of time, in the database.
 //!
-//! The three databases have no time-zone functions in common. So the report asks for each day or month separately, and
-//! the database groups by course and subject. Both statements read only the rows of their interval, by an index.
+//! The supported databases have no time-zone functions in common. So the report asks for each day or month separately,
+//! and the database groups by course and subject. Both statements read only the rows of their interval, through an
+//! index.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{CourseId, SubjectId, entitlement, purchase, refund, refund_line};
@@ -36,7 +37,7 @@ pub(super) struct RefundSums {
     pub(super) tax: i64,
 }
 
-/// Sums the purchases that were made in the interval.
+/// Sums the purchases that were made from `from` up to, but not including, `to`.
 pub(super) async fn purchases(
     connection: &impl ConnectionTrait,
     grouping: SalesGrouping,
@@ -51,7 +52,7 @@ pub(super) async fn purchases(
     let tax = || Expr::from(Func::coalesce([line(Tax), Expr::val(0)]));
     let is_added = bought(IsTaxIncluded).eq(false);
     let added_tax = || Expr::case(is_added.clone(), tax()).finally(0);
-    // A purchase of an earlier version recorded no list prices. Its gross is what the buyer paid.
+    // Purchases that were made before list prices were recorded have none. Then the price that the buyer paid is used.
     let gross = Func::coalesce([line(ListPrice), line(PricePaid)]);
     let mut select = Query::select();
     select
@@ -76,7 +77,7 @@ pub(super) async fn purchases(
     PurchaseSums::find_by_statement(connection.get_database_backend().build(&select)).all(connection).await
 }
 
-/// Sums the refunds that were requested in the interval, whatever became of them.
+/// Sums the refunds that were requested from `from` up to, but not including, `to`, whether they were settled or not.
 pub(super) async fn refunds(
     connection: &impl ConnectionTrait,
     grouping: SalesGrouping,
@@ -88,7 +89,7 @@ pub(super) async fn refunds(
     let line = |column: refund_line::Column| Expr::col((refund_line::Entity, column));
     let requested = |column: refund::Column| Expr::col((refund::Entity, column));
     let course = Expr::col((purchase::Entity, purchase::Column::CourseId));
-    // The key of a line begins with the purchase.
+    // The primary key of a line begins with the purchase, so the join compares the purchase as well.
     let of_refund = line(refund_line::Column::PurchaseId)
         .equals((refund::Entity, PurchaseId))
         .and(line(refund_line::Column::RefundId).equals((refund::Entity, Id)));
@@ -110,7 +111,7 @@ pub(super) async fn refunds(
     RefundSums::find_by_statement(connection.get_database_backend().build(&select)).all(connection).await
 }
 
-/// Selects sums as whole numbers, which not every database gives for a sum.
+/// Adds the sums of these columns to a statement, cast to whole numbers. Some databases return another type for a sum.
 fn sums<const N: usize>(
     connection: &impl ConnectionTrait,
     select: &mut SelectStatement,
@@ -122,7 +123,8 @@ fn sums<const N: usize>(
     }
 }
 
-/// Groups by the currency, and by the course and the subject if the report has them.
+/// Groups a statement by currency, and by course and subject if the report has these dimensions. A dimension that the
+/// report does not have is null.
 fn group(
     select: &mut SelectStatement,
     currency: SimpleExpr,

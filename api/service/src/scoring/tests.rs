@@ -1,4 +1,4 @@
-//! Tables of expected results, each computed by hand.
+//! Tests of scoring. Their tables have expected results that were computed by hand, except for percentiles.
 
 use super::*;
 
@@ -148,8 +148,8 @@ fn each_grading_method_picks_its_score() {
     }
 }
 
-/// The expected numbers come from Python with whole numbers only: `(2 * 10**9 * k + n) // (2 * n)`, which rounds half
-/// up.
+/// Computes percentiles. The expected numbers were computed in Python with whole numbers only, in units of the seventh
+/// decimal place: `(2 * 10**9 * k + n) // (2 * n)`, where k is `at_or_below` and n is `all`. This rounds half up.
 #[test]
 fn a_percentile_has_seven_decimal_places() {
     for (at_or_below, all, expected) in [

@@ -1,4 +1,4 @@
-//! Streams the clock of a sitting.
+//! Streams the clock of a sitting: the server's time, the deadline, the status, and the number of the last saved batch.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use crate::events::{Watch, WatchedChange, read_with_retries};
 pub struct SessionClock {
     /// The time at which the clock was read.
     pub now: DateTime<Utc>,
-    /// The deadline.
+    /// The deadline of the sitting.
     pub expires_at: DateTime<Utc>,
     /// The status of the sitting.
     pub status: SessionStatus,
-    /// The greatest number of a batch with stored answers; 0 before the first.
+    /// The greatest number of a batch that has stored answers in the sitting; 0 if none has.
     pub answer_sequence: i32,
 }
 
@@ -54,7 +54,8 @@ pub enum SessionClockRefusal {
 
 impl Refusal for SessionClockRefusal {}
 
-/// Streams the clock of a user's sitting: at once, after each change, and at an interval, until the sitting is over.
+/// Streams the clock of a user's sitting: at once, after each change of the sitting or its saved answers, and when no
+/// clock was sent for `interval`. The stream ends after the clock that shows that the sitting is over.
 ///
 /// # Errors
 /// Fails if the user has no such sitting, or the database fails.
@@ -65,7 +66,7 @@ pub async fn watch(
     session: TestSessionId,
     interval: Duration,
 ) -> Result<impl Stream<Item = Result<SessionClock, Fault>> + Send + use<>, Error<SessionClockRefusal>> {
-    // Watch before reading the sitting, so no change between the two is missed.
+    // Watch for changes before reading the sitting, so that no change between the two steps is missed.
     let watch = services.events.watch(owner, Some(session)).await?;
     let row = read(services, owner, session).await?.ok_or(SessionClockRefusal::NotFound)?;
     let watching = Watching {
@@ -84,7 +85,7 @@ pub async fn watch(
     }))
 }
 
-/// A stream of clocks.
+/// The state of a stream of clocks.
 struct Watching {
     watch: Watch,
     services: Services,
@@ -92,15 +93,15 @@ struct Watching {
     session: TestSessionId,
     card: MockTestAttemptId,
     interval: Duration,
-    /// The row that was read when the stream began; None once it was returned.
+    /// The row that was read when the stream began; None after its clock was sent.
     first: Option<ClockRow>,
-    /// The time of the next clock, if nothing changes before.
+    /// The time at which the next clock is sent if the sitting does not change before.
     next_due: Instant,
     is_over: bool,
 }
 
 impl Watching {
-    /// Waits for the next clock. Returns None after the clock that shows the end.
+    /// Waits for the next clock. Returns None after the clock that showed that the sitting is over.
     async fn next(&mut self) -> Result<Option<SessionClock>, Fault> {
         if self.is_over {
             return Ok(None);
@@ -124,7 +125,7 @@ impl Watching {
         Ok(Some(clock))
     }
 
-    /// Waits until the sitting changes or the next clock is due.
+    /// Waits until the sitting or its saved answers change, or until the next clock is due.
     async fn changed_or_due(&self) {
         let relevant = [WatchedChange::Card(self.card), WatchedChange::Answers(self.session)];
         while let Ok(changes) = timeout_at(self.next_due, self.watch.changes()).await {
@@ -135,7 +136,7 @@ impl Watching {
     }
 }
 
-/// The stored part of a clock.
+/// The part of a clock that is stored.
 #[derive(FromQueryResult)]
 struct ClockRow {
     mock_test_attempt_id: MockTestAttemptId,
@@ -144,7 +145,8 @@ struct ClockRow {
     answer_sequence: Option<i32>,
 }
 
-/// Reads the stored part of a clock in one statement, so the status is never older than the answers.
+/// Reads the stored part of a clock. One statement reads all of it, so the status is not older than the number of the
+/// last saved batch. Returns None if the user has no such sitting.
 async fn read(services: &Services, owner: UserId, session: TestSessionId) -> Result<Option<ClockRow>, DbErr> {
     let greatest = Query::select()
         .expr(test_answer::Column::Sequence.into_simple_expr().max())

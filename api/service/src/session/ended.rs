@@ -15,18 +15,19 @@ use crate::paper::Papers;
 pub(crate) struct EndedEntitlements {
     /// The learner.
     pub(crate) owner: UserId,
-    /// The purchase.
+    /// The purchase that gave the entitlements.
     pub(crate) purchase: PurchaseId,
-    /// Their subjects.
+    /// The subjects of the entitlements.
     pub(crate) subjects: Vec<SubjectId>,
-    /// The reason.
+    /// The reason why the entitlements end.
     pub(crate) reason: EntitlementEnd,
     /// The time at which the entitlements end.
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Closes and scores each open sitting of a learner now, because their account is deleted. The caller holds the lock on
-/// the learner's row.
+/// Closes and scores each open sitting of a learner, because their account is deleted. A sitting whose deadline has
+/// passed ends at its deadline, and any other sitting ends at `now`. The caller must have locked the row of the
+/// learner.
 pub(crate) async fn close_all_of(
     transaction: &DatabaseTransaction,
     papers: &Papers,
@@ -53,7 +54,8 @@ pub(crate) async fn close_all_of(
     Ok(())
 }
 
-/// Closes and scores each open sitting of their cards. The caller holds the lock on the learner's row.
+/// Closes and scores each open sitting of the cards that the ended entitlements gave. The caller must have locked the
+/// row of the learner.
 pub(crate) async fn close_open_of(
     transaction: &DatabaseTransaction,
     papers: &Papers,
@@ -77,7 +79,7 @@ pub(crate) async fn close_open_of(
         .await?;
     for id in open {
         let session = close::lock(transaction, id).await?;
-        // A sitting whose deadline has passed ended at its deadline.
+        // A sitting whose deadline was not after the end of the entitlement ended at its deadline.
         let ending = match session.expires_at <= ended.at {
             true => Ending::Overdue,
             false => Ending::Entitlement(ended.reason, ended.at),

@@ -2,11 +2,13 @@
 //!
 //! Two locks order the writes to a sitting:
 //!
-//! - The start and the end of a sitting lock the learner's row, as purchases do. If two requests start a sitting, the
-//!   second one finds the sitting of the first. A unique index also refuses a second open sitting of a card.
-//! - Saving answers does not lock the learner's row. It takes a shared lock on the sitting's row, and checks in the same
-//!   statement that the sitting is open. The end of a sitting takes an exclusive lock on this row. So every answer that
-//!   was acknowledged is scored.
+//! - The start and the end of a sitting lock the learner's row, as purchases do. If two requests start a sitting at the
+//!   same time, the second request finds the sitting of the first. A unique index also refuses a second open sitting of
+//!   a card.
+//! - Saving answers does not lock the learner's row. The statement locks the sitting's row, and checks that the sitting
+//!   is open. The lock is shared on PostgreSQL and exclusive on MariaDB and MySQL; SQLite has only one writer at a
+//!   time. The end of a sitting takes an exclusive lock on this row. So every answer whose saving was acknowledged is
+//!   scored.
 
 mod answers;
 pub mod clock;
@@ -52,26 +54,28 @@ pub use start::{StartRefusal, Started, can_start, start};
 /// The rules of all sittings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SittingRules {
-    /// Time after the deadline in which answers are still accepted, because they were on their way.
+    /// Time after the deadline in which the server still accepts answers, because a client may have sent them before
+    /// the deadline.
     pub grace: TimeDelta,
 }
 
 impl SittingRules {
-    /// Tells whether a sitting with this deadline no longer accepts answers.
+    /// Tells whether a sitting with this deadline no longer accepts answers: the deadline and the grace time have
+    /// passed.
     #[must_use]
     pub fn is_overdue(self, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         now > expires_at + self.grace
     }
 
-    /// Returns the earliest deadline that is not overdue.
+    /// Returns the earliest deadline of a sitting that still accepts answers.
     #[must_use]
     pub fn overdue_before(self, now: DateTime<Utc>) -> DateTime<Utc> {
         now - self.grace
     }
 }
 
-/// Returns the deadline of a sitting that may take these seconds: not after the end of the entitlement to its card. So
-/// the end of the term closes an open sitting at that moment.
+/// Returns the deadline of a sitting: `seconds` after its start, but not after the end of the entitlement `right` to
+/// its card. So the sitting ends at the latest with the entitlement.
 #[must_use]
 pub fn deadline(started_at: DateTime<Utc>, seconds: i32, right: &entitlement::Model) -> DateTime<Utc> {
     let by_time_limit = started_at + TimeDelta::seconds(i64::from(seconds));
@@ -81,36 +85,37 @@ pub fn deadline(started_at: DateTime<Utc>, seconds: i32, right: &entitlement::Mo
 /// The parts of a sitting that never change.
 #[derive(Debug)]
 pub struct Sitting {
-    /// The sitting.
+    /// The id of the sitting.
     pub id: TestSessionId,
     /// The learner.
     pub owner: UserId,
     /// The revision of the paper that the sitting started with.
     pub paper: Arc<Paper>,
-    /// The seed of the order of the options.
+    /// The seed from which the order of the options is computed.
     pub seed: i64,
 }
 
 impl Sitting {
-    /// Returns the author's positions of the options of a slot, in the order in which this sitting shows them.
+    /// Returns the options of a slot in the order in which this sitting shows them. Each option is given by its
+    /// position in the author's order, from 0. `question` is the question of the slot.
     #[must_use]
     pub fn option_order(&self, slot: i32, question: &PaperQuestion) -> Vec<usize> {
         order::option_order(self.seed, slot, question.options.len(), &question.option_order)
     }
 }
 
-/// The rules of sittings, and the state that all requests of this node share.
+/// The rules of sittings, and the caches and the queue of batches that all requests of this node share.
 #[derive(Debug)]
 pub struct SittingState {
     /// The rules of all sittings.
     pub rules: SittingRules,
     cache: Cache<TestSessionId, CachedSitting>,
-    /// Sittings whose failure to close was logged.
+    /// The sittings that the server failed to close and for which it has logged a warning.
     logged_failures: Cache<TestSessionId, ()>,
     coalescer: Arc<WriteCoalescer>,
 }
 
-/// The parts of a sitting that are cached. The cache of papers has its paper.
+/// The parts of a sitting that are cached. The paper itself is in the cache of papers.
 #[derive(Clone, Copy, Debug)]
 struct CachedSitting {
     owner: UserId,
@@ -118,11 +123,12 @@ struct CachedSitting {
     seed: i64,
 }
 
-/// Maximum number of cached sittings, of about a hundred bytes each.
+/// Maximum number of cached sittings, of about a hundred bytes each. Also the maximum number of sittings in
+/// `logged_failures`.
 const MAX_CACHED_SITTINGS: usize = 20_000;
 
 impl SittingState {
-    /// Returns a state with an empty cache.
+    /// Returns a state with empty caches.
     #[must_use]
     pub fn new(rules: SittingRules) -> Self {
         Self {
@@ -133,7 +139,7 @@ impl SittingState {
         }
     }
 
-    /// Records that a sitting could not be closed. Returns true the first time.
+    /// Records that a sitting could not be closed. Returns true if no failure of this sitting is recorded yet.
     fn is_first_failure_of(&self, id: TestSessionId) -> bool {
         let is_first = self.logged_failures.get(&id).is_none();
         self.logged_failures.insert(id, ());
@@ -141,10 +147,10 @@ impl SittingState {
     }
 }
 
-/// Finds a sitting of a user. Returns None if there is no such sitting, or it belongs to another user.
+/// Returns a sitting of a user with its paper. Returns None if the sitting does not exist or belongs to another user.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Fails if the database fails, or if the paper of the sitting is missing or incomplete.
 #[service_call("session.sitting")]
 pub async fn sitting(
     services: &Services,
@@ -168,10 +174,10 @@ pub async fn sitting(
     }
 }
 
-/// Returns the sitting of a row, and caches it.
+/// Returns the sitting of a row with its paper, and caches the sitting.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Fails if the database fails, or if the paper of the sitting is missing or incomplete.
 #[service_call("session.sitting_of")]
 pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, Fault> {
     let cached = CachedSitting { owner: row.user_id, paper: row.into(), seed: row.seed };
@@ -179,7 +185,7 @@ pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Resul
     with_paper(services, row.id, cached).await
 }
 
-/// Adds the paper to the cached parts of a sitting.
+/// Returns a sitting from its cached parts and its paper, which is read if it is not cached.
 async fn with_paper(services: &Services, id: TestSessionId, cached: CachedSitting) -> Result<Sitting, Fault> {
     let paper = services.papers.get(cached.paper).await?;
     Ok(Sitting { id, owner: cached.owner, paper, seed: cached.seed })

@@ -1,16 +1,16 @@
 //! The order in which a sitting shows the options of a question.
 //!
 //! The author's order can reveal the key. So each sitting has its own order, which depends on the seed of the sitting.
-//! Clients name an option by its position in this order.
+//! Clients name an option by its position in the order of the sitting.
 
 use question_formats::OptionOrder;
 use sha2::{Digest, Sha256};
 
 use crate::paper::PaperQuestion;
 
-/// Returns the author's positions of the options of a slot, in the order in which they are shown. Options that keep their
-/// positions stay there, and the others are shuffled among the positions that are left. The order is the same on every
-/// machine and in every release.
+/// Returns the options of a slot in the order in which a sitting with this seed shows them. Each option is given by its
+/// position in the author's order, from 0. An option that keeps its position stays there, and the other options are
+/// shuffled among the remaining positions. The result is the same on every machine and in every release.
 #[must_use]
 pub(crate) fn option_order(seed: i64, slot: i32, options: usize, order: &OptionOrder) -> Vec<usize> {
     let mut movable: Vec<usize> = (0..options).filter(|position| !order.keeps(*position)).collect();
@@ -20,8 +20,8 @@ pub(crate) fn option_order(seed: i64, slot: i32, options: usize, order: &OptionO
     (0..options).filter_map(shown_at).collect()
 }
 
-/// Returns the chosen options of a stored answer by their places in this order, from 1. Bit n of `chosen` is the option at
-/// the author's position n.
+/// Returns the chosen options of a stored answer by the positions in which the sitting shows them, from 1. Bit n of
+/// `chosen` is the option at the author's position n.
 #[must_use]
 pub(crate) fn shown_options(seed: i64, slot: i32, question: &PaperQuestion, chosen: i64) -> Vec<usize> {
     let order = option_order(seed, slot, question.options.len(), &question.option_order);
@@ -29,7 +29,7 @@ pub(crate) fn shown_options(seed: i64, slot: i32, question: &PaperQuestion, chos
     order.into_iter().zip(1..).filter(|(position, _)| is_chosen(*position)).map(|(_, place)| place).collect()
 }
 
-/// Returns a pseudo-random rank of an option.
+/// Returns a pseudo-random rank of an option, which depends only on the seed, the slot and the author's position.
 fn random_rank(seed: i64, slot: i32, position: usize) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(seed.to_le_bytes());
@@ -49,7 +49,7 @@ mod tests {
             *times.entry(option_order(seed, 3, 4, &OptionOrder::default())).or_insert(0) += 1;
         }
         assert_eq!(times.len(), 24);
-        // The expected number is 100. 50 is five standard deviations away.
+        // Each order is expected 100 times. The limits of 50 and 150 are five standard deviations away.
         assert!(times.values().all(|times| (50..150).contains(times)), "{times:?}");
     }
 
@@ -74,7 +74,7 @@ mod tests {
             assert_eq!((shown[0], shown[3]), (0, 3));
             seen.insert(shown);
         }
-        assert_eq!(seen.len(), 6, "the three others do not take every order");
+        assert_eq!(seen.len(), 6, "the three shuffled options did not take all six orders");
         assert_eq!(option_order(1, 1, 0, &fixed), [0; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Reads sittings, page by page.
+//! Reads sittings, their answers and their scores.
 
 use std::collections::HashMap;
 
@@ -18,19 +18,19 @@ use crate::scoring::Score;
 /// The position of a sitting in a list of sittings: its id. Cursors contain it.
 pub type SessionPosition = i64;
 
-/// Selects all sittings of a learner.
+/// Returns the query for all sittings of a learner.
 #[must_use]
 pub fn of_user(owner: UserId) -> Select<Entity> {
     Entity::of(owner)
 }
 
-/// Selects the sittings of a learner's card.
+/// Returns the query for the sittings of a card, if the card belongs to this learner.
 #[must_use]
 pub fn of_card(owner: UserId, card: MockTestAttemptId) -> Select<Entity> {
     Entity::of(owner).filter(Column::MockTestAttemptId.eq(card))
 }
 
-/// Reads a page of sittings, newest first.
+/// Reads a page of the sittings that a query selects, the newest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -44,7 +44,7 @@ pub async fn newest(
     page::fetch(services.database.reader(), sessions, &keyset, request, |id| vec![Value::from(id)]).await
 }
 
-/// Counts the selected sittings.
+/// Counts the sittings that a query selects.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -53,7 +53,7 @@ pub async fn count(services: &Services, sessions: Select<Entity>) -> Result<u64,
     sessions.count(services.database.reader()).await
 }
 
-/// Finds the sittings with these ids, leaving out those of other users.
+/// Finds the sittings with these ids, in no particular order. Leaves out sittings of other users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -66,7 +66,7 @@ pub async fn by_ids(
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// Finds the open sittings of these cards of a user.
+/// Finds the open sittings of these cards. Leaves out sittings of other users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -83,7 +83,8 @@ pub async fn open_of_cards(
         .await
 }
 
-/// Reads the scores of the closed sittings of these cards, in the order of the attempts.
+/// Reads the scores of the closed sittings of these cards of a user, by card, in the order of the attempts. Scores are
+/// in hundredths of a mark.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -109,7 +110,7 @@ pub async fn scores_of_cards(
     Ok(scores)
 }
 
-/// Reads the saved answers of a sitting, by slot.
+/// Reads the saved answers of a sitting, by slot. Does not check to whom the sitting belongs.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -125,7 +126,8 @@ pub async fn answers(
     Ok(rows.into_iter().map(|row| (row.slot, row)).collect())
 }
 
-/// Reads the greatest number of a batch with stored answers; 0 before the first.
+/// Reads the greatest number of a batch that has stored answers in a sitting; 0 if none has. Does not check to whom the
+/// sitting belongs.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -141,7 +143,8 @@ pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i
     Ok(greatest.flatten().unwrap_or_default())
 }
 
-/// Computes the score of a closed sitting again, with its topics, as when it was closed.
+/// Computes the score of a closed sitting again, with the totals of its topics. The result is the same as when the
+/// sitting was closed.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,4 +1,4 @@
-//! Decides which keys a learner may see after a sitting.
+//! Decides for which questions a learner may see the key after a sitting.
 
 use std::collections::HashSet;
 
@@ -18,21 +18,21 @@ use crate::paper::PaperRevision;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
     is_open: bool,
-    /// The questions that an open sitting of the learner also asks.
+    /// The questions that an open sitting of the learner or of the reader also asks.
     hidden: HashSet<QuestionId>,
 }
 
 impl Review {
-    /// Tells whether a question may be reviewed.
+    /// Tells whether the key, the explanation and the marks of a question may be shown.
     #[must_use]
     pub fn shows(&self, question: QuestionId) -> bool {
         self.is_open && !self.hidden.contains(&question)
     }
 }
 
-/// Decides which questions of a sitting may be reviewed. The sitting must be over, and the review policy of its subject
-/// must allow it. A question that an open sitting of the learner or of the reader also asks may not be reviewed: a member
-/// of staff may own the same subject.
+/// Decides for which questions of a sitting the key, the explanation and the marks may be shown. The sitting must be
+/// over, and the review policy of its subject must allow it. Questions that an open sitting of the learner or of the
+/// `reader` also asks are not shown. The reader can be a member of staff who sits tests of the same subject.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -70,11 +70,11 @@ pub async fn review(
     Ok(Review { is_open, hidden })
 }
 
-/// Tells whether the learner can no longer sit this test. This looks at all their cards of the test, from all
-/// purchases: no card may have an open sitting, and no card may allow a new one.
+/// Tells whether the learner can no longer sit the test of this sitting. Checks all cards of the learner for this test,
+/// from all purchases: no card may have an open sitting, and no card may allow a new sitting.
 async fn is_used_up(services: &Services, session: &test_session::Model) -> Result<bool, Fault> {
     let (reader, now) = (services.database.reader(), services.clock.now());
-    // The paper of an adopted sitting has another number than its card.
+    // Read the test number from the card, because the paper of an adopted sitting has another number.
     let test_number: Option<i32> = mock_test_attempt::Entity::of(session.user_id)
         .select_only()
         .column(mock_test_attempt::Column::TestNumber)

@@ -25,12 +25,12 @@ use crate::guardian::{self, ConsentRefusal, ConsentRule};
 use crate::metrics::StartResult;
 use crate::paper::{self, Paper, PaperRefusal, Papers};
 
-/// An open sitting that was started or resumed.
+/// The open sitting that a start returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
     /// The sitting.
     pub session: test_session::Model,
-    /// Whether the sitting was already open.
+    /// Whether the sitting was already open before this start.
     pub resumed: bool,
 }
 
@@ -40,13 +40,13 @@ pub enum StartRefusal {
     /// The user has no such card.
     #[error("There is no such test card.")]
     NotFound,
-    /// The account is gone or deactivated.
-    #[error("This account cannot sit tests.")]
+    /// The account is deleted or deactivated.
+    #[error("This account is deactivated or deleted, so it cannot sit tests. Ask support for help.")]
     LearnerNotActive,
     /// The purchase was refunded, or its term is over.
     #[error("The purchase that gave this test card has ended. Purchase the subject again to sit its tests.")]
     EntitlementEnded,
-    /// Every attempt is used.
+    /// Every attempt of the card is used.
     #[error("All {max_attempts} attempts of this test card are used.")]
     Exhausted {
         /// The number of attempts of the card.
@@ -81,7 +81,8 @@ enum StartOutcome {
     Refused(StartRefusal),
 }
 
-/// Returns the open sitting of a card, or starts a new one, which uses an attempt. Closes an overdue sitting first.
+/// Returns the open sitting of a card, or starts a new sitting, which uses an attempt. If the open sitting is overdue,
+/// closes it first.
 ///
 /// # Errors
 /// See [`StartRefusal`]. A refusal means that no sitting was started.
@@ -112,7 +113,8 @@ async fn start_or_resume(
     let stored =
         StoredCard::read(services.database.reader(), learner, id).await?.ok_or(StartRefusal::NotFound)?;
     let row = &stored.card;
-    // Check the card first, so no paper is made for a card that cannot be sat. The transaction checks it again.
+    // Check the card before making a paper, so that no paper is made for a card that cannot be sat. The transaction
+    // checks the card again.
     if row.status == CardStatus::Exhausted {
         return Err(StartRefusal::Exhausted { max_attempts: row.max_attempts }.into());
     }
@@ -148,8 +150,9 @@ async fn start_or_resume(
     }
 }
 
-/// Tells whether [`start`] would succeed now, judged by rows that were read before. Applies the rules of [`run`],
-/// except those for the account, the consent of a guardian and the paper. `right` is the entitlement that gave the card.
+/// Tells whether [`start`] would succeed now, judged by rows that the caller has read. `open` is the open sitting of
+/// the card, and `right` the entitlement that gave the card. Does not check the account, the consent of a guardian and
+/// the paper, which [`start`] also checks.
 #[must_use]
 pub fn can_start(
     services: &Services,
@@ -173,7 +176,8 @@ async fn run(
         return Err(StartRefusal::LearnerNotActive.into());
     }
     failpoint::boundary("start.locked");
-    // Read the clock after the lock, so the learner does not lose the time that was spent waiting for it.
+    // Read the clock after taking the lock, so that the learner does not lose the time that was spent waiting for the
+    // lock.
     let now = command.clock.now();
     let read = async || {
         let stored = StoredCard::read(transaction, command.learner, command.card).await?;
@@ -185,7 +189,7 @@ async fn run(
             return Ok(StartOutcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;
-        // The sitting may have an older revision of the paper, from before a key was corrected.
+        // The open sitting may use an older revision of the paper, from before a key was corrected.
         let paper = command.papers.get_through(transaction, (&open).into()).await?;
         close::close(transaction, open, &paper, close::Ending::Overdue, now).await?;
         stored = read().await?;
@@ -197,12 +201,12 @@ async fn run(
     let Some(right) = stored.right.as_ref().filter(|right| right.is_live(now)) else {
         return Ok(StartOutcome::Refused(StartRefusal::EntitlementEnded));
     };
-    // An open sitting goes on without a consent, because it was started with one.
+    // Only a new sitting needs the consent of a guardian. An open sitting was returned above.
     if let Some(refusal) = guardian::missing(transaction, command.learner, command.consent, now).await? {
         return Ok(StartOutcome::Refused(refusal.into()));
     }
     let terms = Terms::read(transaction, card, command.paper.id.paper).await?;
-    // A key may have been corrected while this transaction waited for the lock.
+    // Use the newest revision of the paper: a key may have been corrected while this transaction waited for the lock.
     let paper = command.papers.newest_through(transaction, &command.paper, terms.revision).await?;
     let extra_seconds = stored.extra_seconds.max(terms.extra_seconds);
     let seconds = paper.row.time_limit_seconds + extra_seconds;
@@ -230,7 +234,7 @@ pub(super) async fn is_entitled(
     Ok(live_entitlement(connection, card, now).await?.is_some())
 }
 
-/// Finds the entitlement that gave a card, if it is live.
+/// Returns the entitlement that gave a card, or None if it is not live.
 async fn live_entitlement(
     connection: &impl ConnectionTrait,
     card: &mock_test_attempt::Model,
@@ -243,7 +247,8 @@ async fn live_entitlement(
         .await
 }
 
-/// Inserts a new sitting of a card, with the times of its start and its deadline.
+/// Inserts a new sitting of a card, with the times of its start and its deadline. Uses the next attempt number of the
+/// card, but does not update the card.
 async fn insert(
     transaction: &DatabaseTransaction,
     command: &StartCommand,

@@ -1,4 +1,4 @@
-//! Reads all that decides the start of a sitting, in few statements.
+//! Reads the rows and terms that decide the start of a sitting, in few statements.
 
 use std::sync::LazyLock;
 
@@ -18,13 +18,13 @@ use crate::paper::PaperRevision;
 #[derive(Clone, Debug)]
 pub(super) struct StoredCard {
     pub(super) card: mock_test_attempt::Model,
-    /// The open sitting.
+    /// The open sitting of the card; None if it has none.
     pub(super) open: Option<test_session::Model>,
-    /// The entitlement that gave the card. It may have ended.
+    /// The entitlement that gave the card; None if it does not exist. It may have ended.
     pub(super) right: Option<entitlement::Model>,
-    /// The latest revision of the paper of its test. None if there is no paper yet.
+    /// The latest revision of the paper of the card's test; None if the test has no paper yet.
     pub(super) paper: Option<PaperRevision>,
-    /// The extra time that support granted to this card, in seconds.
+    /// The extra time that support granted to this card alone, in seconds; 0 if none.
     pub(super) extra_seconds: i32,
 }
 
@@ -73,17 +73,19 @@ impl StoredCard {
     }
 }
 
-/// The terms of a new sitting that may change until its transaction shares the row of the subject.
+/// The terms of a new sitting that other transactions can change until this transaction has a shared lock on the row of
+/// the subject.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     /// The latest revision of the paper.
     pub(super) revision: i32,
-    /// The greatest extra time of all allowances that apply, in seconds.
+    /// The greatest extra time of the allowances that apply to the card, in seconds; 0 if none applies.
     pub(super) extra_seconds: i32,
 }
 
 impl Terms {
-    /// Shares the row of the subject until the transaction ends, and reads the terms of a new sitting of a card.
+    /// Takes a shared lock on the row of the subject until the transaction ends, and reads the terms of a new sitting
+    /// of a card.
     pub(super) async fn read(
         transaction: &DatabaseTransaction,
         card: &mock_test_attempt::Model,

@@ -1,4 +1,4 @@
-//! The statement that saves answers. Each database has its own text.
+//! The statement that saves answers. PostgreSQL, MariaDB and MySQL, and SQLite each have their own text.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{TestSessionId, UserId};
@@ -14,7 +14,7 @@ pub(super) struct AnswerWrite {
     pub(super) id: TestSessionId,
     pub(super) owner: UserId,
     pub(super) sequence: i32,
-    /// The answers, sorted by slot, so two batches lock their rows in the same order.
+    /// The answers, sorted by slot, so that two batches lock the rows of slots in the same order.
     pub(super) answers: Vec<StoredAnswer>,
     pub(super) now: DateTime<Utc>,
     /// The batch is not written if the deadline of its sitting is before this time.
@@ -26,8 +26,8 @@ pub(super) struct AnswerWrite {
 /// Returns the statement that saves batches of different sittings.
 ///
 /// In each slot, the answer of the batch with the greatest number is kept. So repeated, late and reordered batches give
-/// the same result. The statement skips a batch if its sitting belongs to another user, is not open, or is locked by
-/// another transaction. The other sittings cannot be closed until the statement is done.
+/// the same result. The statement skips a batch if its sitting belongs to another user, is not open, is overdue, or is
+/// locked by another transaction. Sittings whose batches it writes cannot be closed until the statement is done.
 pub(super) fn upsert(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
     match backend {
         DbBackend::Postgres => arrays(writes),
@@ -35,7 +35,7 @@ pub(super) fn upsert(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
     }
 }
 
-/// Returns the time at which the answers are saved: that of the latest batch.
+/// Returns the time that is stored as the time of saving for all answers: the time of the latest batch.
 fn now(writes: &[&AnswerWrite]) -> DateTime<Utc> {
     writes.iter().map(|write| write.now).max().unwrap_or_default()
 }
@@ -43,9 +43,10 @@ fn now(writes: &[&AnswerWrite]) -> DateTime<Utc> {
 /// Returns the statement for PostgreSQL. Each column of answers is one array parameter, so all batches share one
 /// prepared statement with a small plan. Each sitting is locked once.
 ///
-/// Returns a row for each sitting of which it stored answers: its id, the number of these answers, and the greatest number
-/// of a batch that had stored answers before. That number is null if the caller does not want it. It does not count a batch
-/// that another transaction stores at the same time.
+/// The statement returns a row for each sitting of which it stored answers: the id of the sitting, the number of these
+/// answers, and the greatest number of a batch that had stored answers before. The last number is null if the sitting
+/// had no stored answers, or if the caller does not want it. It does not count a batch that another transaction stores
+/// at the same time.
 ///
 /// The sittings must be found by their primary key. `open_marker + 0` hides that column from the index of open sittings
 /// by deadline. A generic plan would choose that index, and read all open sittings.
@@ -91,26 +92,27 @@ fn arrays(writes: &[&AnswerWrite]) -> Statement {
     sql(DbBackend::Postgres, &text, values)
 }
 
-/// Returns the statement for the other databases, with one `SELECT` for each answer.
+/// Returns the statement for MariaDB, MySQL and SQLite, with one `SELECT` for each answer.
 fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
     let (row, at, join, share, merge) = match backend {
         DbBackend::MySql => (
             MYSQL_SELECT_ROW,
             "CAST(? AS DATETIME(6))",
             "STRAIGHT_JOIN",
-            // MariaDB skips no rows for a shared lock in an INSERT, so the lock is exclusive. Servers that do not
-            // know SKIP LOCKED wait for the lock.
+            // In an INSERT, MariaDB cannot skip locked rows for a shared lock, so the lock is exclusive. Servers
+            // without SKIP LOCKED wait for the lock.
             " FOR UPDATE /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */",
             MYSQL_ON_DUPLICATE_KEY,
         ),
         _ => (SELECT_ROW, "?", "CROSS JOIN", "", ON_CONFLICT),
     };
     let answers: usize = writes.iter().map(|write| write.answers.len()).sum();
-    // Round the number of rows up, so there are few texts to prepare. The extra rows are null and match no sitting.
+    // Round the number of rows up, so that the server prepares few different statements. The extra rows are null and
+    // match no sitting.
     let row_count = ROW_COUNTS.into_iter().find(|count| *count >= answers).unwrap_or(answers);
     let rows = vec![row; row_count].join(" UNION ALL ");
-    // This join order finds the sittings by their primary key, and locks no others. In a small table, the optimizer
-    // might otherwise scan and lock all rows.
+    // This join order finds the sittings by their primary key, and locks no other sittings. In a small table, the
+    // optimizer might otherwise scan and lock all rows.
     let text = format!(
         "INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, text, flagged, time_spent_seconds, sequence, saved_at) \
@@ -141,7 +143,7 @@ fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
     sql(backend, &text, values)
 }
 
-/// The numbers of rows for which a statement is prepared.
+/// The numbers of rows that the text of a statement can have. The number of answers is rounded up to the next of them.
 const ROW_COUNTS: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MAX_ANSWERS_PER_BATCH];
 
 /// The parameters of a row that matches no sitting.
@@ -158,24 +160,25 @@ const NULL_ROW: [Value; 10] = [
     Value::Int(None),
 ];
 
-/// One answer as a row of a derived table.
+/// One answer as a row of a derived table, for SQLite.
 const SELECT_ROW: &str = "SELECT ? AS session_id, ? AS user_id, ? AS overdue_before, ? AS sequence, ? AS slot, ? AS chosen, \
     ? AS numeric_value, ? AS text, ? AS flagged, ? AS time_spent_seconds";
 
-/// Keeps the answer of the batch with the greatest number.
+/// Keeps the answer of the batch with the greatest number, on PostgreSQL and SQLite.
 const ON_CONFLICT: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen = excluded.chosen, \
     numeric_value = excluded.numeric_value, text = excluded.text, flagged = excluded.flagged, \
     time_spent_seconds = excluded.time_spent_seconds, sequence = excluded.sequence, saved_at = excluded.saved_at \
     WHERE excluded.sequence > test_answers.sequence";
 
-/// One answer as a row of a derived table. MariaDB and MySQL derive the column types from the parameters of the first
-/// call, so the types are cast.
+/// One answer as a row of a derived table, for MariaDB and MySQL. They derive the types of columns from the parameters
+/// of the first call, so the text casts each parameter.
 const MYSQL_SELECT_ROW: &str = "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, \
     CAST(? AS DATETIME(6)) AS overdue_before, CAST(? AS SIGNED) AS sequence, \
     CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
     CAST(? AS CHAR(500)) AS text, CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds";
 
-/// Keeps the answer of the batch with the greatest number. The sequence is set last, because the conditions read it.
+/// Keeps the answer of the batch with the greatest number, on MariaDB and MySQL. The column `sequence` is set last,
+/// because the conditions of the other columns read it.
 const MYSQL_ON_DUPLICATE_KEY: &str = " ON DUPLICATE KEY UPDATE \
     chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
     numeric_value = IF(VALUES(sequence) > test_answers.sequence, VALUES(numeric_value), \

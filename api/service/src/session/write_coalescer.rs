@@ -1,8 +1,9 @@
 //! Combines the batches of many sittings into one statement.
 //!
-//! If no statement is running, a batch is written at once. Otherwise it waits until a statement ends. Then one
-//! statement writes all batches that arrived in the meantime. So the more learners save at once, the less each save
-//! costs. A statement skips sittings that another transaction is changing, so these do not delay the others.
+//! If fewer than [`MAX_CONCURRENT_STATEMENTS`] statements are running, a batch is written at once. Otherwise, it waits
+//! until a statement ends. Then one statement writes all batches that arrived in the meantime, up to its maximum size.
+//! So the more learners save at once, the less each save costs. A statement skips sittings that another transaction is
+//! changing, so these sittings do not delay other sittings.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -19,21 +20,24 @@ use super::upsert::{AnswerWrite, upsert};
 use crate::database::{Database, shutting_down};
 use crate::metrics::{Metrics, PanicPlace};
 
-/// Maximum number of statements that run at the same time. With fewer, each statement is larger, and a batch costs less.
+/// Maximum number of statements that run at the same time. If fewer statements run, each of them writes more batches,
+/// and a batch costs less.
 ///
-/// On two cores with PostgreSQL, 1, 2, 3 and 4 statements saved 0.86, 0.80, 0.73 and 0.55 times as many batches as
-/// pgbench does with the same statement for single batches. With only 1, the server is idle while the database works.
+/// On two cores with PostgreSQL, the number of batches saved was compared with pgbench, which ran the same statement
+/// for single batches. With a maximum of 1, 2, 3 and 4 statements, it was 0.86, 0.80, 0.73 and 0.55 times as great.
+/// The maximum is 2, although 1 saved more batches in this measurement. With 1, a single slow statement would delay the
+/// batches of all sittings, and the server and the database would wait for each other.
 const MAX_CONCURRENT_STATEMENTS: usize = 2;
 /// Maximum number of answers in a statement, unless a single batch has more.
 const MAX_ROWS_PER_STATEMENT: usize = 160;
 
-/// The knowledge about a batch after its statement was executed.
+/// The storage of a batch, as far as the result of its statement shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
-    /// All answers of the batch are stored. Has the greatest number of a batch with stored answers in the sitting, if the
-    /// statement returned it.
+    /// All answers of the batch are stored. The variant has the greatest number of a batch with stored answers in the
+    /// sitting, if the caller asked for it and the statement returned it.
     AllStored(Option<i32>),
-    /// Unknown: another batch may have set some slots, or nothing was written. The stored answers must be read.
+    /// Unknown: another batch may have set some slots, or nothing was written. The caller must read the stored answers.
     Unconfirmed,
 }
 
@@ -43,26 +47,26 @@ pub(super) struct WriteCoalescer {
     queue: Mutex<BatchQueue>,
 }
 
-/// The batches that wait.
+/// The batches that wait to be written.
 #[derive(Debug, Default)]
 struct BatchQueue {
     batches: VecDeque<QueuedWrite>,
-    /// The number of tasks that write batches.
+    /// The number of tasks that are writing batches now.
     writers: usize,
 }
 
-/// A batch in the queue, with the channel to its caller.
+/// A batch in the queue, with the channel that sends the result to its caller.
 #[derive(Debug)]
 struct QueuedWrite {
     write: Arc<AnswerWrite>,
-    /// The span of the caller. The statement belongs to the trace of the first batch in it.
+    /// The trace span of the caller. A statement with several batches belongs to the trace of the first batch.
     span: Span,
     done: oneshot::Sender<Result<Confirmation, DbErr>>,
 }
 
 impl WriteCoalescer {
-    /// Writes a batch, together with others that wait. Does not write it if another transaction is changing its
-    /// sitting. Writing continues if the caller drops the future.
+    /// Writes a batch, together with other waiting batches. Does not write the batch if another transaction is changing
+    /// its sitting. If the caller drops the future, the batch is written nevertheless.
     pub(super) async fn write(
         self: &Arc<Self>,
         database: &Database,
@@ -88,8 +92,8 @@ impl WriteCoalescer {
         written.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
-    /// Writes groups of batches until none waits. A panic fails the batches of its group. The next groups are still
-    /// written, because otherwise all later batches would wait for ever.
+    /// Writes groups of batches until the queue is empty. If writing a group panics, the batches of this group fail.
+    /// The next groups are still written, because otherwise all later batches would wait for ever.
     async fn write_until_empty<F>(&self, metrics: &Metrics, write: impl Fn(Vec<QueuedWrite>) -> F)
     where
         F: Future<Output = ()>,
@@ -99,13 +103,15 @@ impl WriteCoalescer {
             let written = AssertUnwindSafe(write(group).instrument(span)).catch_unwind().await;
             if written.is_err() {
                 metrics.panicked(PanicPlace::BackgroundTask);
-                tracing::error!("saving answers panicked; their clients send them again");
+                tracing::error!(
+                    "saving a group of answers panicked; their clients get an error and must send them again"
+                );
             }
         }
     }
 
-    /// Takes the next batches from the queue, each of a different sitting. Returns None if the queue is empty; the
-    /// calling writer must then end.
+    /// Takes the next batches for one statement from the queue, each of a different sitting. Returns None if the queue
+    /// is empty. Then the number of writers is already reduced, so the calling task must end.
     fn take(&self) -> Option<Vec<QueuedWrite>> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut group, mut postponed): (Vec<QueuedWrite>, _) = (Vec::new(), VecDeque::new());
@@ -116,7 +122,8 @@ impl WriteCoalescer {
                 queue.batches.push_front(batch);
                 break;
             }
-            // Two batches of a sitting may have the same slot, which one statement must not set twice.
+            // Two batches of a sitting may set the same slot, but one statement must not set a row twice. So a later
+            // statement writes the second batch.
             if !sittings.insert(batch.write.id) {
                 postponed.push_back(batch);
                 continue;
@@ -135,15 +142,15 @@ impl WriteCoalescer {
     }
 }
 
-/// Writes a group of batches. If its statement fails, writes each batch on its own, so one bad batch does not fail the
-/// others.
+/// Writes a group of batches, and sends the result of each to its caller. If the statement fails, writes each batch
+/// with its own statement, so that one bad batch does not fail the other batches.
 async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
-    // Two statements must lock the rows of sittings in the same order.
+    // Sort by sitting, so that two statements lock the rows of sittings in the same order.
     group.sort_unstable_by_key(|batch| batch.write.id);
     match write_all(database, &group).await {
         Ok(confirmations) => {
             for (batch, confirmation) in group.into_iter().zip(confirmations) {
-                // Sending fails if the caller no longer waits.
+                // Sending fails if the caller no longer waits. The batch is written anyway.
                 let _ = batch.done.send(Ok(confirmation));
             }
         }
@@ -166,7 +173,7 @@ async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
     }
 }
 
-/// Writes a group of batches in one statement. Returns what is known about each of them.
+/// Writes a group of batches in one statement. Returns the confirmation of each batch.
 async fn write_all(database: &Database, group: &[QueuedWrite]) -> Result<Vec<Confirmation>, DbErr> {
     let writes: Vec<&AnswerWrite> = group.iter().map(|batch| &*batch.write).collect();
     let backend = database.backend();
@@ -181,15 +188,15 @@ async fn write_all(database: &Database, group: &[QueuedWrite]) -> Result<Vec<Con
     }
     let written = database.execute_until_done("save answers", statement).await?;
     let rows: usize = writes.iter().map(|write| write.answers.len()).sum();
-    // MariaDB and MySQL count an updated row as 2, and an inserted or unchanged row as 1. Only 2 for each row confirms
-    // that all answers are stored.
+    // MariaDB and MySQL count an updated row as 2, and an inserted or unchanged row as 1. So only a count of 2 for each
+    // answer confirms that all answers are stored.
     let count_per_row = if backend == DbBackend::MySql { 2 } else { 1 };
     let is_all = u64::try_from(rows).is_ok_and(|rows| written == count_per_row * rows);
     Ok(vec![if is_all { Confirmation::AllStored(None) } else { Confirmation::Unconfirmed }; group.len()])
 }
 
-/// Returns what is known about a batch, by the number of its answers that were stored and the greatest number of a batch
-/// before it.
+/// Returns the confirmation of a batch. `stored` has the number of its answers that the statement stored, and the
+/// greatest number of a batch that had stored answers before.
 fn confirmation(write: &AnswerWrite, stored: Option<&(i64, Option<i32>)>) -> Confirmation {
     match stored {
         Some((count, before)) if usize::try_from(*count) == Ok(write.answers.len()) => {
@@ -209,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// Puts a batch of this sitting into the queue, as if a writer were running.
+    /// Puts a batch of this sitting into the queue, and counts one writer as running.
     fn enqueue(coalescer: &WriteCoalescer, sitting: i64) -> oneshot::Receiver<Result<Confirmation, DbErr>> {
         let write = Arc::new(AnswerWrite {
             id: TestSessionId(sitting),
@@ -230,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_fails_its_batch_and_no_later_one() {
         let coalescer = WriteCoalescer::default();
-        // Batches of one sitting are written one after the other.
+        // Both batches belong to one sitting, so they are written one after the other.
         let (first, second) = (enqueue(&coalescer, 1), enqueue(&coalescer, 1));
         let is_first = &AtomicBool::new(true);
         let write = |mut group: Vec<QueuedWrite>| async move {

@@ -24,26 +24,27 @@ fn a_rate_has_at_most_two_decimal_places() {
     }
 }
 
-/// Each row: the rate, the prices of the catalogue, and the taxes of the lines. The sum is what the rule gives for the
-/// sum of the prices, worked out by hand.
+/// Each row of the table has the rate in per cent, the prices in minor units, and the expected taxes of the lines. The
+/// expected sum was computed by hand from the sum of the prices.
 #[test]
 fn tax_in_prices_that_include_it() {
     for (percent, prices, taxes) in [
-        // 118.00 contains 18.00. 1.00 contains 0.1525…, which is 0.15.
+        // At 18 per cent, 118.00 contains 18.00 of tax. In the next row, 1.00 contains 0.1525…, which is 0.15.
         ("18", &[11_800][..], &[1_800][..]),
         ("18", &[100], &[15]),
-        // 3.00 contains 0.4576…, which is 0.46. Each line alone would have 0.15.
+        // 3.00 contains 0.4576… of tax, which is 0.46. Rounded separately, each line would have 0.15, and the sum would
+        // be 0.45.
         ("18", &[100, 100, 100], &[15, 15, 16]),
-        // 0.03 contains 0.00457…, which is 0.
+        // 0.03 contains 0.00457… of tax, which is rounded down to 0.
         ("18", &[1, 1, 1], &[0, 0, 0]),
-        // 0.09 contains exactly 0.01 at 12.5 per cent.
+        // At 12.5 per cent, 0.09 contains exactly 0.01 of tax.
         ("12.5", &[3, 3, 3], &[0, 0, 1]),
-        // 0.045 would be half a unit: 9 × 12.5 / 112.5 = 1. 0.005 of 0.045 rounds up: 4.5 is not a price, 5 gives 0.55….
+        // At 12.5 per cent, 0.05 contains 0.00555… of tax, which is rounded up to 0.01.
         ("12.5", &[5], &[1]),
-        // 3 × 100 / 200 = 1.5, which is rounded up to 2.
+        // 3 minor units contain 3 × 100 / 200 = 1.5, which is rounded up to 2.
         ("100", &[3], &[2]),
         ("0", &[19_900, 1], &[0, 0]),
-        // Free lines carry no tax.
+        // Lines with the price 0 have no tax.
         ("18", &[0, 11_800, 0], &[0, 1_800, 0]),
         ("18", &[0, 0], &[0, 0]),
     ] {
@@ -57,15 +58,17 @@ fn tax_in_prices_that_include_it() {
     }
 }
 
-/// Each row: the rate, the prices of the catalogue, and the taxes of the lines, which are added to the prices.
+/// Each row of the table has the rate in per cent, the prices in minor units, and the expected taxes of the lines. The
+/// taxes are added to the prices.
 #[test]
 fn tax_on_prices_that_exclude_it() {
     for (percent, prices, taxes) in [
         ("18", &[10_000][..], &[1_800][..]),
-        // 0.99 × 18 % = 0.1782, and 0.03 × 18 % = 0.0054, which is 0.01.
+        // 0.99 × 18 % = 0.1782, which is 0.18. In the next row, 0.03 × 18 % = 0.0054, which is 0.01.
         ("18", &[99], &[18]),
         ("18", &[1, 1, 1], &[0, 0, 1]),
-        // 2.97 × 18 % = 0.5346. Each line alone would have 0.18, which is one too much.
+        // 2.97 × 18 % = 0.5346, which is 0.53. Rounded separately, each line would have 0.18, and the sum would be
+        // 0.54.
         ("18", &[99, 99, 99], &[17, 18, 18]),
         // 0.04 × 12.5 % = 0.005, which is rounded up to 0.01.
         ("12.5", &[4], &[1]),
@@ -86,8 +89,8 @@ fn tax_on_prices_that_exclude_it() {
     }
 }
 
-/// Quotes a bundle of subjects with these list prices, and shows the quote in major units: the subtotal, the discount,
-/// the tax and the total, then the price and the tax of each line.
+/// Quotes a bundle of subjects with these list prices. Returns in major units: the subtotal, the discount, the tax and
+/// the total, then the price and the tax of each line.
 fn bundle(
     currency: &str,
     list_prices: &[i64],
@@ -142,12 +145,12 @@ fn texts<const N: usize>(texts: [&str; N]) -> [String; N] {
     texts.map(str::to_owned)
 }
 
-/// Bundles whose shares do not divide, in currencies with two, no and three decimal places.
+/// Tests bundles whose price cannot be divided evenly, in currencies with 2, 0 and 3 decimal places.
 #[test]
 fn bundles_add_up_in_every_currency() {
     let three = [10_000, 10_000, 10_000];
     for (currency, percent, is_included, sums, lines) in [
-        // 250.00 in thirds, and 38.1355… of tax, which is 38.14.
+        // The price 250.00 is split into thirds. It contains 250 × 18 / 118 = 38.1355… of tax, which is 38.14.
         (
             "INR",
             "18",
@@ -163,7 +166,7 @@ fn bundles_add_up_in_every_currency() {
             ["300.00", "50.00", "45.00", "295.00"],
             [["98.32", "14.99"], ["98.33", "15.00"], ["98.35", "15.01"]],
         ),
-        // 25000 yen × 12.5 / 112.5 = 2777.7…
+        // 25000 yen contain 25000 × 12.5 / 112.5 = 2777.7… of tax, which is 2778.
         (
             "JPY",
             "12.5",

@@ -1,4 +1,4 @@
-//! The blueprint of a subject: how many questions of which topic and difficulty its tests have.
+//! The blueprint of a subject: the number of questions of each topic and difficulty in its tests.
 
 use std::collections::HashMap;
 
@@ -18,20 +18,21 @@ use crate::error::Error;
 /// A part of a blueprint, as an author writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlueprintPart {
-    /// The name of the topic of its questions; None for any topic.
+    /// The name of the topic of the questions of this part; None for any topic.
     pub topic: Option<String>,
-    /// The difficulty of its questions; None for any difficulty.
+    /// The difficulty of the questions of this part; None for any difficulty.
     pub difficulty: Option<Difficulty>,
-    /// The number of its questions.
+    /// The number of questions of this part in each test.
     pub questions: i32,
 }
 
-/// Adds up the questions of the parts of a blueprint.
+/// Returns the number of questions of all parts of a blueprint together.
 pub(super) fn questions_of(parts: &[BlueprintPart]) -> i64 {
     parts.iter().map(|part| i64::from(part.questions)).sum()
 }
 
-/// Replaces the parts of a subject's blueprint.
+/// Replaces all parts of a subject's blueprint. Refuses a topic that the subject does not have. An empty list removes
+/// the blueprint.
 pub(super) async fn replace(
     transaction: &DatabaseTransaction,
     subject: SubjectId,
@@ -71,7 +72,7 @@ pub(super) async fn replace(
     Ok(())
 }
 
-/// Counts the questions of a subject's blueprint.
+/// Returns the number of questions of a subject's blueprint; 0 if it has no blueprint.
 pub(crate) async fn count_questions(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -80,7 +81,8 @@ pub(crate) async fn count_questions(
     Ok(parts.all(connection).await?.iter().map(|part| part.questions).sum())
 }
 
-/// Reads the blueprint of a subject. Without one, the result is empty, and tests take any questions of the subject.
+/// Reads the blueprint of a subject. The result is empty if the subject has no blueprint; its tests then take any
+/// questions of the subject.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -89,7 +91,7 @@ pub async fn blueprint(services: &Services, subject: SubjectId) -> Result<Vec<Bl
     read(services.database.reader(), subject).await
 }
 
-/// Reads the blueprint of a subject, in the order of its parts.
+/// Reads the parts of the blueprint of a subject, in their order.
 pub(super) async fn read(
     connection: &impl ConnectionTrait,
     subject: SubjectId,

@@ -25,8 +25,8 @@ const REQUIRED_COLUMNS: [&str; 2] = ["email", "name"];
 
 #[derive(Args, Debug)]
 pub(super) struct ImportUsersArgs {
-    /// The CSV file, in UTF-8, with a header. The column grants lists COURSE/SUBJECT codes with semicolons between them;
-    /// COURSE alone means all its subjects on sale.
+    /// The CSV file, in UTF-8, with a header. The column grants lists COURSE/SUBJECT codes with semicolons between
+    /// them. COURSE alone means all subjects of the course that are on sale.
     file: PathBuf,
 
     /// Report what the import would do, but write nothing.
@@ -37,8 +37,8 @@ pub(super) struct ImportUsersArgs {
     #[arg(long, default_value = "Bulk enrolment", value_name = "TEXT")]
     reason: String,
 
-    /// Write the passwords of new accounts that nobody chose into this new CSV file. Without it, nobody knows them: set
-    /// them later with `jishu user set-password`.
+    /// A new CSV file for the passwords that the import makes for new accounts whose row has no password. Without this
+    /// flag, nobody knows these passwords: set others later with `jishu user set-password`.
     #[arg(long, value_name = "FILE")]
     passwords: Option<PathBuf>,
 
@@ -46,13 +46,13 @@ pub(super) struct ImportUsersArgs {
     database: DatabaseConfig,
 }
 
-/// A row of the file.
+/// A row of the file: the account and grants that it asks for, or the reason why it is refused.
 struct Row {
     line: u64,
     enrolment: Result<Enrolment, String>,
 }
 
-/// The changes that an import made, or would make.
+/// The number of accounts, purchases and cards that an import made, or would make in a dry run, and of refused rows.
 #[derive(Default)]
 struct Summary {
     created: usize,
@@ -136,7 +136,7 @@ pub(super) async fn run(args: ImportUsersArgs) -> CommandResult {
     }
 }
 
-/// Creates the file for passwords, which only its owner can read.
+/// Creates the file for passwords, which only its owner can read. Refuses a file that exists.
 fn new_passwords_file(path: &Path) -> Result<csv::Writer<File>, Box<dyn std::error::Error + Send + Sync>> {
     if path.exists() {
         return Err(format!("{} exists. Name a new file for the passwords", path.display()).into());
@@ -149,10 +149,11 @@ fn new_passwords_file(path: &Path) -> Result<csv::Writer<File>, Box<dyn std::err
     Ok(writer)
 }
 
-/// Reads the rows of a file. An address that occurs twice is a problem of its second row.
+/// Reads the rows of a CSV file. If two rows have the same e-mail address, the second row is refused. Returns an error
+/// if the header lacks a required column or has an unknown one.
 fn read(file: &Path, reason: &str) -> Result<Vec<Row>, Box<dyn std::error::Error + Send + Sync>> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    // Spreadsheets begin a file with a mark of its encoding.
+    // Spreadsheet programs begin a file with a byte order mark. It is skipped.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text);
     let header: Vec<String> = reader.headers()?.iter().map(str::to_ascii_lowercase).collect();
@@ -167,7 +168,11 @@ fn read(file: &Path, reason: &str) -> Result<Vec<Row>, Box<dyn std::error::Error
     }
     if let Some(unknown) = header.iter().find(|name| !COLUMNS.contains(&name.as_str())) {
         let known = COLUMNS.join(", ");
-        return Err(format!("{} has the column {unknown}. The columns are {known}", file.display()).into());
+        return Err(format!(
+            "{} has the unknown column {unknown}. Use only these columns: {known}",
+            file.display()
+        )
+        .into());
     }
     let mut first_lines: HashMap<String, u64> = HashMap::new();
     let mut rows = Vec::new();
@@ -177,9 +182,9 @@ fn read(file: &Path, reason: &str) -> Result<Vec<Row>, Box<dyn std::error::Error
                 let line = record.position().map_or(0, csv::Position::line);
                 let enrolment = enrolment(&header, &record, reason).and_then(|enrolment| {
                     match first_lines.get(&enrolment.email.to_lowercase()) {
-                        Some(first) => {
-                            Err(format!("This address is in line {first} already. Remove one of them."))
-                        }
+                        Some(first) => Err(format!(
+                            "This e-mail address is in line {first} already. Remove one of the two rows."
+                        )),
                         None => Ok(enrolment),
                     }
                 });
@@ -198,10 +203,14 @@ fn read(file: &Path, reason: &str) -> Result<Vec<Row>, Box<dyn std::error::Error
     Ok(rows)
 }
 
-/// Reads the fields of a row.
+/// Makes an enrolment from the fields of a row. Returns the reason if the row is wrong.
 fn enrolment(header: &[String], record: &StringRecord, reason: &str) -> Result<Enrolment, String> {
     if record.len() != header.len() {
-        return Err(format!("The row has {} fields, but the header has {}.", record.len(), header.len()));
+        return Err(format!(
+            "The row has {} fields, but the header has {}. Give both the same number of fields.",
+            record.len(),
+            header.len()
+        ));
     }
     let field = |name: &str| {
         let place = header.iter().position(|column| column == name)?;
@@ -221,7 +230,8 @@ fn enrolment(header: &[String], record: &StringRecord, reason: &str) -> Result<E
     })
 }
 
-/// Reads a list such as `neet/physics; neet/chemistry; jee`.
+/// Reads a list of grants, such as `neet/physics; neet/chemistry; jee`. A course without a subject stands for all its
+/// subjects.
 fn grants(text: &str) -> Result<Vec<SubjectGrant>, String> {
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     let grant = |part: &str| {

@@ -32,10 +32,10 @@ pub(super) struct UserArgs {
 enum UserCommand {
     /// Create an account with any role. The password is read from the first line of standard input.
     Create {
-        /// The e-mail address.
+        /// The e-mail address of the new account.
         #[arg(long)]
         email: String,
-        /// The name of the user.
+        /// The name of the new user.
         #[arg(long)]
         name: String,
         /// The role, which decides what the user may do.
@@ -46,13 +46,13 @@ enum UserCommand {
     },
     /// List accounts: id, role, status, e-mail address and name, separated by tabs.
     List {
-        /// Only accounts with this role.
+        /// List only accounts with this role.
         #[arg(long, value_enum)]
         role: Option<RoleArg>,
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Give an account another role. The last active admin keeps the role.
+    /// Give an account another role. The role of the last active admin cannot be changed.
     SetRole {
         #[command(flatten)]
         account: AccountArgs,
@@ -84,16 +84,17 @@ enum UserCommand {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Delete accounts for good: the person goes, and purchases and refunds stay in the books without a name.
+    /// Delete accounts for good. Their personal data is erased. Their purchases and refunds stay in the books without a
+    /// name.
     Delete(leaving::DeleteArgs),
-    /// List the accounts that were deleted: id, time of the registration and time of the deletion, separated by tabs. None of
-    /// it is personal. Keep the list apart from the backups: after a backup is restored, `jishu user delete --from` deletes
-    /// the accounts again that came back with it.
+    /// List the accounts that were deleted: id, time of the registration and time of the deletion, separated by tabs.
+    /// The list has no personal data. Keep it apart from the backups. A restored backup can bring deleted accounts
+    /// back: `jishu user delete --from` deletes the accounts of the list again.
     ListDeleted {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Export everything that the database holds of a person, as JSON.
+    /// Export everything that the database stores about a person, as JSON.
     Export(leaving::ExportUserArgs),
     /// Correct the year of birth of an account.
     SetBirthYear {
@@ -105,20 +106,21 @@ enum UserCommand {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Remove the second factor of somebody who has lost it, and end their sessions. Tell them: no mail is sent.
+    /// Remove the second factor of a user who has lost it, and end the sessions of the account. No mail is sent, so
+    /// tell the user.
     ResetSecondFactor {
         #[command(flatten)]
         account: AccountArgs,
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Create accounts and grant subjects from a CSV file with the columns email and name, and optionally role, password
-    /// and grants. A row that cannot be carried out is reported with its line, and the others are. Importing a file again
-    /// changes nothing. Exits with 1 if a row was refused.
+    /// Create accounts and grant subjects from a CSV file with the columns email and name, and optionally role,
+    /// password and grants. A wrong row is refused and reported with its line, and the other rows are carried out.
+    /// Importing a file again changes nothing. Exits with 1 if a row was refused.
     Import(import::ImportUsersArgs),
 }
 
-/// The account that a command changes.
+/// The account that a command reads or changes.
 #[derive(Args, Debug)]
 struct AccountArgs {
     /// The e-mail address of the account.
@@ -130,7 +132,10 @@ impl AccountArgs {
     async fn find(&self, database: &Database) -> Result<user::Model, String> {
         let found = account::find(database, &self.email).await.map_err(|error| error.to_string())?;
         found.ok_or_else(|| {
-            format!("there is no account with the address {}. `jishu user list` shows them all", self.email)
+            format!(
+                "there is no account with the address {}. `jishu user list` lists all accounts",
+                self.email
+            )
         })
     }
 }
@@ -195,7 +200,8 @@ pub(super) async fn run(args: UserArgs) -> CommandResult {
         UserCommand::SetBirthYear { account, year, database } => {
             with_current_database(&database, async |database| {
                 let user = account.find(database).await?;
-                // The rule does not matter for a year: only that it is not in the future.
+                // The age in the rule does not matter here. The rule only refuses a year that nobody can have been born
+                // in, such as a future one.
                 let rule = ConsentRule::new(None, chrono_tz::Tz::UTC);
                 account::set_birth_year(database, rule, SystemClock.now(), user.id, year).await?;
                 println!("set the year of birth of user {}", user.id);

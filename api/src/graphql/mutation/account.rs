@@ -21,8 +21,8 @@ pub(super) struct RegisterInput {
     /// The password: at least 8 characters.
     #[graphql(secret)]
     password: String,
-    /// The year of birth. Required where the operator asks for the consent of guardians: without it, the registration is
-    /// refused with `BIRTH_YEAR_REQUIRED`.
+    /// The year of birth. If the operator requires the consent of guardians, a registration without it is refused with
+    /// `BIRTH_YEAR_REQUIRED`.
     birth_year: Option<i32>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct LoginInput {
 /// The response to `logout`.
 #[derive(SimpleObject)]
 pub(super) struct LogoutPayload {
-    /// Always empty at present, since a sign-out is never refused.
+    /// The reasons why the sign-out was refused. Always empty at present, because the server never refuses a sign-out.
     user_errors: Vec<UserError>,
 }
 
@@ -48,10 +48,10 @@ pub(super) struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Creates an account and signs in to it. A mail with a link to verify the address follows.
+    /// Creates an account and signs in to it. The server sends a mail with a link that verifies the address.
     ///
-    /// If the server requires verified addresses, the response is the same for every address: it has neither a user nor
-    /// tokens nor errors. A mail then says how to go on.
+    /// If the server requires verified addresses, nobody is signed in, and the response to valid input is the same for
+    /// every address. It has neither a user nor tokens nor errors. A mail to the address then says what to do next.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -78,10 +78,12 @@ impl AccountMutation {
         })
     }
 
-    /// Signs in. An unknown e-mail address and a wrong password give the same error. If the server requires verified
-    /// addresses, so does an address that is not verified yet, and its owner gets another mail.
+    /// Signs in with an e-mail address and a password. An unknown address and a wrong password get the same error. If
+    /// the server requires verified addresses, an account whose address is not verified gets this error too, and its
+    /// owner gets another mail.
     ///
-    /// An account with a second factor gets no tokens but a challenge for `completeLogin`, in `secondFactor`.
+    /// For an account with a second factor, the response has no tokens. Instead, `secondFactor` has a challenge for
+    /// `completeLogin`.
     async fn login(
         &self,
         ctx: &Context<'_>,
@@ -108,9 +110,10 @@ impl AccountMutation {
         })
     }
 
-    /// Exchanges a refresh token for a new pair of tokens. Send it without an `Authorization` header. If the
-    /// response is lost, send the same token again at once: it returns the same new refresh token. Sending a used
-    /// token later, or after the new one was used, ends the session.
+    /// Exchanges a refresh token for a new access token and a new refresh token. Send the request without an
+    /// `Authorization` header. If the response is lost, send the same refresh token again at once: the response then
+    /// has the same new refresh token. If a used refresh token is sent later, or after the new refresh token was used,
+    /// the session ends.
     async fn refresh_tokens(
         &self,
         ctx: &Context<'_>,
@@ -128,11 +131,12 @@ impl AccountMutation {
         })
     }
 
-    /// Ends the session. Its refresh token stops working at once, and its access tokens and subscriptions within seconds.
+    /// Ends the session of this request. Its refresh token stops working at once. Its access tokens and subscriptions
+    /// stop working within seconds.
     async fn logout(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default, desc = "Whether to end the sessions on all other devices too.")] everywhere: bool,
+        #[graphql(default, desc = "Whether to end all other sessions of the user too.")] everywhere: bool,
     ) -> ApiResult<LogoutPayload> {
         let viewer = ctx.require_viewer()?;
         account::logout(ctx.services()?, viewer, everywhere).await?;
@@ -140,7 +144,7 @@ impl AccountMutation {
     }
 }
 
-/// Makes the error for a field below `at`.
+/// Makes the user error for a value that is not valid. `at` is the path of the argument that contains the value.
 pub(super) fn invalid_field(field: InvalidField, at: &[&'static str]) -> UserError {
     let (code, name) = match field {
         InvalidField::Name => (ErrorCode::NameInvalid, "name"),

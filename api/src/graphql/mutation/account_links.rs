@@ -1,4 +1,4 @@
-//! The mutations around links in mails: verifying an address, and choosing a new password.
+//! The mutations that verify an e-mail address and set a new password, most of them with a link from a mail.
 
 use async_graphql::{Context, Object, SimpleObject};
 
@@ -11,10 +11,10 @@ use jishu_service::account::{
     self, LinkInvalid, PasswordRefusal, PasswordResetRefusal, ResendRefusal, SignInOutcome, VerifyRefusal,
 };
 
-/// The response to a request for a mail.
+/// The response to a mutation that asks the server to send a mail.
 #[derive(SimpleObject)]
 pub(super) struct RequestedPayload {
-    /// Whether the request was taken. It does not say whether an account has the address.
+    /// Whether the server accepted the request. The value does not show whether an account has the address.
     requested: bool,
     /// The reasons why the request was refused. Empty on success.
     user_errors: Vec<UserError>,
@@ -31,13 +31,13 @@ pub(super) struct AccountLinksMutation;
 
 #[Object]
 impl AccountLinksMutation {
-    /// Verifies an e-mail address with the token of a link. It is the address of a new account, or a new address that
-    /// was given to `updateProfile`. A new address then becomes the address of the account. A link works once, and does
-    /// not sign anybody in.
+    /// Verifies an e-mail address with the token of a link that was sent to the address. It is the address of an
+    /// account, or a new address that was given to `updateProfile`. A new address then becomes the address of the
+    /// account. A link works once, and it does not sign anybody in.
     ///
-    /// The link alone is not enough, because a stranger may have registered with the address of another. Send the access
-    /// token of the account, or its password. Whoever has neither can choose a new password with `requestPasswordReset`,
-    /// which verifies the address too.
+    /// The link alone is not enough, because a stranger may have registered with the address of another person. Send
+    /// the access token or the password of the account as well. A person who has neither can choose a new password with
+    /// `requestPasswordReset`, which verifies the address too.
     async fn verify_email(
         &self,
         ctx: &Context<'_>,
@@ -83,7 +83,7 @@ impl AccountLinksMutation {
     }
 
     /// Asks for a mail with a link to choose a new password. The response and its time are the same for every address,
-    /// whether or not it has an account. The number of mails to one address is limited.
+    /// whether or not an account has the address. The number of mails to one address is limited.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,
@@ -95,9 +95,9 @@ impl AccountLinksMutation {
         }
     }
 
-    /// Sets a new password by the link of `requestPasswordReset`, ends all sessions of the account, and signs in. The
-    /// link also verifies the address. Access tokens that were issued before stop working within seconds. A second factor
-    /// stays on: then the response has a challenge for `completeLogin` instead of tokens.
+    /// Sets a new password with the link of `requestPasswordReset`, ends all sessions of the account, and signs in. The
+    /// link also verifies the address. Access tokens that were issued before stop working within seconds. If the
+    /// account has a second factor, the response has a challenge for `completeLogin` instead of tokens.
     async fn reset_password(
         &self,
         ctx: &Context<'_>,
@@ -108,8 +108,8 @@ impl AccountLinksMutation {
         new_password(refused_or(reset)?)
     }
 
-    /// Sets a new password for the signed-in user, ends all their sessions, and begins a new one with the tokens of the
-    /// response. Access tokens that were issued before stop working within seconds.
+    /// Sets a new password for the signed-in user, ends all sessions of the user, and begins a new session with the
+    /// tokens of the response. Access tokens that were issued before stop working within seconds.
     async fn change_password(
         &self,
         ctx: &Context<'_>,

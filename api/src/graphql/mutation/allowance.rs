@@ -14,24 +14,25 @@ use jishu_service::allowance::{
     self, AllowancePlace, AllowanceRefusal, AllowanceRequest, AllowanceScope, AppliedChanges, Granted,
 };
 
-/// Extra time or attempts for all test cards of a scope: a user, a subject, a course, or a user in one of them. It
-/// replaces the previous allowance of the same scope as a whole, so repeating the request changes nothing. Give at
-/// least one of `extraSeconds` and `maxAttempts`.
+/// Extra time or attempts for all test cards of a scope: a user, a subject, a course, or a user in one subject or
+/// course. The allowance replaces the previous allowance of the same scope as a whole, so repeating the request changes
+/// nothing. Give at least one of `extraSeconds` and `maxAttempts`.
 #[derive(InputObject)]
 struct GrantAllowanceInput {
     /// The id of the user. If not given, the allowance is for all users.
     user_id: Option<ID>,
-    /// The id of the subject. Give it or `courseId`, not both.
+    /// The id of the subject. Do not give `courseId` as well. If neither is given, the allowance is for all subjects.
     subject_id: Option<ID>,
-    /// The id of the course, for all its subjects.
+    /// The id of the course, for all subjects of the course. Do not give `subjectId` as well.
     course_id: Option<ID>,
-    /// The time added to each sitting, in seconds: 0 to 86400. A sitting gets the greatest time of its card and of all
-    /// allowances that apply. Not given or 0: this allowance adds no time to later sittings. Open sittings keep theirs.
+    /// The extra time for each sitting, in seconds: 0 to 86400. A sitting gets the greatest extra time of its card and
+    /// of all allowances that apply to it. If not given or 0, this allowance gives no time to later sittings. Open
+    /// sittings keep the deadline that they have.
     extra_seconds: Option<i32>,
-    /// The number of attempts that each card has at least: 1 to 1000. Cards with fewer get this number, also those
-    /// that are bought later. No card loses attempts. If not given, the cards stay as they are.
+    /// The number of attempts that each card has at least: 1 to 1000. Cards with fewer attempts get this number, also
+    /// cards that are bought later. No card loses attempts. If not given, the attempts of the cards do not change.
     max_attempts: Option<i32>,
-    /// The reason: at most 1000 characters.
+    /// The reason for the allowance, for staff: at most 1000 characters.
     reason: Option<String>,
 }
 
@@ -40,10 +41,10 @@ struct AllowancePayload {
     outcome: Result<Granted, UserError>,
 }
 
-/// The response to `grantAllowance`. The numbers tell what this request changed.
+/// The response to `grantAllowance`. The numbers show what this request changed.
 #[Object]
 impl AllowancePayload {
-    /// The allowance now. Null if the request was refused.
+    /// The allowance as it is stored now. Null if the request was refused.
     async fn allowance(&self) -> Option<GrantedAllowance> {
         self.outcome.as_ref().ok().map(|granted| granted.allowance.clone().into())
     }
@@ -53,8 +54,8 @@ impl AllowancePayload {
         self.changes().extended_sittings
     }
 
-    /// The number of open sittings whose time was over already. This request did not extend them, and the server scores them
-    /// soon.
+    /// The number of open sittings that should get a later deadline, but whose time was over already. This request did
+    /// not extend these sittings, and the server closes them soon.
     async fn sittings_overdue(&self) -> u64 {
         self.changes().overdue_sittings
     }
@@ -64,8 +65,8 @@ impl AllowancePayload {
         self.changes().raised_cards
     }
 
-    /// The number of users whose cards were not changed yet, because the request took too long. Unless it is 0, send
-    /// the same request again to go on.
+    /// The number of users whose cards and open sittings were not changed yet, because the request took too long.
+    /// Unless this number is 0, send the same request again to continue.
     async fn users_remaining(&self) -> u64 {
         self.changes().remaining_learners
     }
@@ -88,9 +89,10 @@ pub(super) struct AllowanceMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl AllowanceMutation {
-    /// Grants more time or more attempts to all test cards of a user, of a subject or of a course, or of a user in one
-    /// of them. Only for SUPPORT and ADMIN. Open sittings get the time at once, and no deadline moves to an earlier
-    /// time. Cards that are bought later get the attempts as well. For one card, use `grantExtraTime`.
+    /// Grants extra time or more attempts to all test cards of a user, a subject or a course, or of a user in one
+    /// subject or course. Only for SUPPORT and ADMIN. Open sittings get the time at once, and no deadline moves to an
+    /// earlier time. Cards that are bought later get the attempts too, and their sittings get the time. For one card,
+    /// use `grantExtraTime`.
     async fn grant_allowance(
         &self,
         ctx: &Context<'_>,

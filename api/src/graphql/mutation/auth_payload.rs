@@ -1,4 +1,4 @@
-//! The response to a mutation that signs in.
+//! The response to a mutation that signs a user in.
 
 use async_graphql::{Context, Object, SimpleObject};
 
@@ -7,16 +7,16 @@ use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, User, UserError};
 use jishu_service::account::{SecondFactorChallenge, SignInOutcome, SignedIn};
 
-/// The tokens of a session.
+/// The tokens of a new or continued session.
 #[derive(SimpleObject)]
 pub(super) struct AuthTokens {
     /// The access token, a JWT. Send it in the header `Authorization: Bearer`.
     access_token: String,
     /// The time at which the access token expires.
     access_token_expires_at: DateTime,
-    /// The token for `refreshTokens`. It works once. For a short time after its use (20 seconds by default) it
-    /// returns the same new refresh token again, until that one is used. So two tabs may refresh at once, and a
-    /// client may retry after a lost response. Using it later ends the session.
+    /// The token for `refreshTokens`. It works once. For a short time after its use (20 seconds by default), sending it
+    /// again returns the same new refresh token, until the new refresh token is used. So two tabs may refresh at once,
+    /// and a client may retry after a lost response. Sending a used refresh token later ends the session.
     refresh_token: String,
     /// The time at which the refresh token expires.
     refresh_token_expires_at: DateTime,
@@ -25,14 +25,15 @@ pub(super) struct AuthTokens {
 /// A sign-in that waits for the second factor.
 #[derive(SimpleObject)]
 pub(super) struct SecondFactorRequest {
-    /// The token for `completeLogin`. It works for 5 minutes and for 5 codes, and it allows nothing else.
+    /// The token for `completeLogin`. It works for 5 minutes, and for at most 5 codes. It cannot be used for anything
+    /// else.
     challenge: String,
-    /// The time at which the challenge stops working.
+    /// The time at which `challenge` stops working.
     expires_at: DateTime,
 }
 
-/// The response to a mutation that signs in: a session, a challenge, or the reasons to refuse. There is none of them if an
-/// address must be verified first.
+/// The response to a mutation that signs a user in: a session, a challenge with an error, or the reasons to refuse. All
+/// of them are empty if the e-mail address must be verified first.
 #[derive(Default)]
 pub(super) struct AuthPayload {
     signed_in: Option<Box<SignedIn>>,
@@ -40,19 +41,19 @@ pub(super) struct AuthPayload {
     errors: Vec<UserError>,
 }
 
-/// The response to a mutation that signs in.
+/// The response to a mutation that signs a user in.
 #[Object]
 impl AuthPayload {
-    /// The user who is signed in now. Null if the request was refused, if the address must be verified first, or if the
-    /// sign-in waits for the second factor.
+    /// The user who is signed in now. Null if the request was refused, if the e-mail address must be verified first, or
+    /// if the sign-in waits for the second factor.
     async fn user(&self, ctx: &Context<'_>) -> Option<User> {
         let signed_in = self.signed_in.as_ref()?;
         access::sign_in(ctx, signed_in.user.id);
         Some(signed_in.user.clone().into())
     }
 
-    /// The tokens of the session. Null if the request was refused, if the address must be verified first, or if the sign-in
-    /// waits for the second factor.
+    /// The tokens of the session. Null if the request was refused, if the e-mail address must be verified first, or if
+    /// the sign-in waits for the second factor.
     async fn tokens(&self) -> Option<AuthTokens> {
         self.signed_in.as_ref().map(|signed_in| AuthTokens {
             access_token: signed_in.access.token.clone(),
@@ -62,8 +63,8 @@ impl AuthPayload {
         })
     }
 
-    /// The challenge of an account with a second factor. `userErrors` then has `SECOND_FACTOR_REQUIRED`, so that clients
-    /// that do not know this field show a message. Null otherwise.
+    /// The challenge of a sign-in that waits for the second factor. Null if no second factor is needed. With a
+    /// challenge, `userErrors` has `SECOND_FACTOR_REQUIRED`, so that clients that ignore this field show a message.
     async fn second_factor(&self) -> Option<SecondFactorRequest> {
         self.challenge.as_ref().map(|challenge| SecondFactorRequest {
             challenge: challenge.token.as_str().to_owned(),
@@ -71,7 +72,7 @@ impl AuthPayload {
         })
     }
 
-    /// The reasons why nobody is signed in. Empty on success.
+    /// The reasons why nobody is signed in. Empty on success, and if the e-mail address must be verified first.
     async fn user_errors(&self) -> &[UserError] {
         &self.errors
     }
@@ -82,7 +83,7 @@ impl AuthPayload {
         Self { signed_in: Some(Box::new(signed_in)), ..Self::default() }
     }
 
-    /// Makes the response to a registration whose address must be verified first.
+    /// Makes the response to a registration whose e-mail address must be verified first: it is empty.
     pub(super) fn requested() -> Self {
         Self::default()
     }

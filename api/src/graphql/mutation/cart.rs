@@ -1,4 +1,4 @@
-//! The mutations of the cart.
+//! The mutations `addToCart` and `removeFromCart`.
 
 use async_graphql::{Context, ID, Object};
 use jishu_entity::UserId;
@@ -10,16 +10,16 @@ use jishu_service::cart::{self, CartRefusal};
 
 const PATH: &[&str] = &["subjectIds"];
 
-/// The response to a change of the cart: done, or the reason to refuse.
+/// The response to `addToCart` and `removeFromCart`: the cart, and the reason if the request was refused.
 pub(super) struct CartPayload {
     owner: UserId,
     outcome: Result<(), UserError>,
 }
 
-/// The response to a change of the cart.
+/// The response to `addToCart` and `removeFromCart`.
 #[Object]
 impl CartPayload {
-    /// The cart after the request.
+    /// The cart of the viewer after the request.
     async fn cart(&self) -> Cart {
         Cart::of(self.owner)
     }
@@ -35,8 +35,8 @@ pub(super) struct CartMutation;
 
 #[Object]
 impl CartMutation {
-    /// Adds subjects to the cart. On an error it adds none of them. A subject that is already in the cart stays
-    /// there.
+    /// Adds subjects to the cart of the viewer: all of them, or none if there is an error. A subject that is already in
+    /// the cart stays as it is.
     async fn add_to_cart(
         &self,
         ctx: &Context<'_>,
@@ -51,7 +51,7 @@ impl CartMutation {
         Ok(CartPayload { owner, outcome })
     }
 
-    /// Removes subjects from the cart. It ignores a subject that is not in the cart.
+    /// Removes subjects from the cart of the viewer. Ignores subjects that are not in the cart.
     async fn remove_from_cart(
         &self,
         ctx: &Context<'_>,

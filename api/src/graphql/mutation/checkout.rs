@@ -1,4 +1,4 @@
-//! The mutations of buyers about orders: `checkout`, `cancelOrder` and `confirmPayment`.
+//! The mutations with which buyers make, cancel and pay orders: `checkout`, `cancelOrder` and `confirmPayment`.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use jishu_entity::OrderId;
@@ -12,16 +12,16 @@ use crate::graphql::types::{ErrorCode, Order, OrderPayment, Purchase, UserError,
 use jishu_service::order::{self, CancelRefusal, Checkout, CheckoutRefusal, ConfirmRefusal, PaymentReturn};
 use jishu_service::purchase::{PurchaseRefusal, PurchaseRequest};
 
-/// The choice of a buyer, and the price that the buyer saw.
+/// The subjects that a buyer chose, and the price that the buyer saw.
 #[derive(InputObject)]
 struct CheckoutInput {
     /// The subjects to buy.
     selection: PurchaseSelection,
-    /// The total that the buyer saw. If the price differs, no order is made, and `PriceChangedError` contains the new
-    /// quote.
+    /// The total that the buyer saw, with the tax. If the price now differs from it, no order is made, and
+    /// `PriceChangedError` contains the new quote. If not given, the price is not compared.
     cost: Option<Decimal>,
-    /// A key that the client makes for each order. Repeating the request with the same key returns the same order. Using
-    /// the key for a different order is an error.
+    /// A key that the client makes for each order. Repeating the request with the same key returns the same order.
+    /// Using the key for a different request is an error.
     idempotency_key: Option<Uuid>,
 }
 
@@ -29,15 +29,15 @@ struct CheckoutInput {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "order::CheckoutOutcome")]
 enum CheckoutOutcome {
-    /// The order was made.
+    /// The request made the order.
     Created,
-    /// An earlier request with the same key had made the order.
+    /// An earlier request with the same idempotency key had made the order.
     Existing,
     /// The user already owns all requested subjects, so there is nothing to pay.
     Owned,
 }
 
-/// The response to `checkout`: an order and how to pay it, or the reason to refuse.
+/// The response to `checkout`: an order with the values for its payment form, or the reason to refuse.
 struct CheckoutPayload {
     outcome: Result<Checkout, UserError>,
 }
@@ -45,25 +45,27 @@ struct CheckoutPayload {
 /// The response to `checkout`.
 #[Object]
 impl CheckoutPayload {
-    /// The outcome. Null if the checkout was refused.
+    /// The outcome of the checkout. Null if the checkout was refused.
     async fn outcome(&self) -> Option<CheckoutOutcome> {
         self.outcome.as_ref().ok().map(|checkout| checkout.outcome.into())
     }
 
-    /// The order. Null if the outcome is OWNED, and if the checkout was refused.
+    /// The order that the checkout made or found. Null if the outcome is OWNED, and if the checkout was refused.
     async fn order(&self) -> Option<Order> {
         self.outcome.as_ref().ok()?.order.clone().map(Order::from)
     }
 
-    /// The values with which the frontend opens the payment form. Null if there is nothing to pay at a provider now: the
-    /// order is free, paid or over, or support confirms its payment.
+    /// The values with which the frontend opens the payment form of the provider. Null if the buyer cannot pay at a
+    /// provider now: the order is free, paid or over, or support confirms its payment. Null too if the outcome is OWNED
+    /// or the checkout was refused.
     async fn payment(&self) -> Option<OrderPayment> {
         let checkout = self.outcome.as_ref().ok()?;
         let (order, parameters) = (checkout.order.as_ref()?, checkout.payment.clone()?);
         Some(OrderPayment::new(parameters, order.amount, &order.currency))
     }
 
-    /// The purchase that gave the oldest of the requested subjects. Null unless the outcome is OWNED.
+    /// The purchase that gave the first of the requested subjects, in the order in which the subjects were created.
+    /// Null unless the outcome is OWNED.
     async fn owned(&self) -> Option<Purchase> {
         self.outcome.as_ref().ok()?.owned.clone().map(Purchase::from)
     }
@@ -74,12 +76,12 @@ impl CheckoutPayload {
     }
 }
 
-/// The response to `cancelOrder` and `confirmPayment`: the order, or the reason to refuse.
+/// The response to `cancelOrder`, `confirmPayment` and `resolveOrder`: the order, or the reason to refuse.
 pub(super) struct OrderPayload {
     pub(super) outcome: Result<jishu_entity::order::Model, UserError>,
 }
 
-/// The response to mutations about an order.
+/// The response to `cancelOrder`, `confirmPayment` and `resolveOrder`.
 #[Object]
 impl OrderPayload {
     /// The order as it is now. Null if the request was refused.
@@ -93,14 +95,14 @@ impl OrderPayload {
     }
 }
 
-/// The values that the provider's form gave to the frontend.
+/// The values that the payment provider's form gave to the frontend.
 #[derive(InputObject)]
 struct ConfirmPaymentInput {
     /// The id of the order.
     order_id: ID,
-    /// The provider's id of the payment: `razorpay_payment_id`, or the id of the PaymentIntent at Stripe.
+    /// The payment provider's id of the payment: `razorpay_payment_id`, or the id of the PaymentIntent at Stripe.
     payment_id: String,
-    /// The signature: `razorpay_signature`. Stripe gives none.
+    /// The signature of the payment: `razorpay_signature`. Leave it out for Stripe, which gives no signature.
     signature: Option<String>,
 }
 
@@ -109,9 +111,9 @@ pub(super) struct CheckoutMutation;
 
 #[Object]
 impl CheckoutMutation {
-    /// Makes an order, and tells how to pay it. The test cards exist when the order is GRANTED: `orderChanged` and
-    /// `Order.status` tell. A price of 0 is granted at once. Repeating the request with the same `idempotencyKey` returns
-    /// the same order.
+    /// Makes an order for subjects, and returns the values with which the buyer can pay it. The test cards exist when
+    /// `Order.status` is GRANTED: `orderChanged` reports that. An order with the price 0 is granted at once. Repeating
+    /// the request with the same `idempotencyKey` returns the same order.
     async fn checkout(
         &self,
         ctx: &Context<'_>,
@@ -133,7 +135,7 @@ impl CheckoutMutation {
         Ok(CheckoutPayload { outcome })
     }
 
-    /// Cancels an order of the viewer that is not paid. Cancelling it again is a success.
+    /// Cancels an order of the viewer that has the status PENDING. Cancelling a cancelled order again is a success.
     async fn cancel_order(
         &self,
         ctx: &Context<'_>,
@@ -147,12 +149,12 @@ impl CheckoutMutation {
         Ok(OrderPayload { outcome: refused_or(outcome)?.map_err(UserError::from) })
     }
 
-    /// Tells the server that the viewer has paid. The server verifies the signature, asks the payment provider, and grants
-    /// the order if it is paid. The order is granted without this mutation as well, but later.
+    /// Tells the server that the viewer has paid an order. The server verifies the signature, asks the payment
+    /// provider, and grants the order if it is paid. Without this mutation, a paid order is granted too, but later.
     async fn confirm_payment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The values that the provider's form gave to the frontend.")]
+        #[graphql(desc = "The values that the payment provider's form gave to the frontend.")]
         input: ConfirmPaymentInput,
     ) -> ApiResult<OrderPayload> {
         let viewer = ctx.require_viewer()?;
@@ -193,7 +195,8 @@ impl From<CheckoutRefusal> for UserError {
     }
 }
 
-/// Makes the error for an order that does not exist.
+/// Makes the error of a buyer for an order that does not exist. `at` is the path of the argument with the id of the
+/// order.
 pub(super) fn no_such_order(message: &str, at: &[&str]) -> UserError {
     UserError::field(ErrorCode::OrderNotFound, format!("{message} Take its id from `viewer.orders`."), at)
 }

@@ -12,7 +12,7 @@ use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::types::{ErrorCode, UserError};
 use jishu_service::account::{self, Actor, Admin, AdministrationRefusal, DeletionRefusal};
 
-/// The response to a deletion.
+/// The response to a mutation that deletes an account.
 #[derive(SimpleObject)]
 pub(super) struct DeleteAccountPayload {
     /// Whether the account was deleted.
@@ -24,7 +24,7 @@ pub(super) struct DeleteAccountPayload {
 /// The response to a request for a link that deletes an account.
 #[derive(SimpleObject)]
 pub(super) struct RequestAccountDeletionPayload {
-    /// Whether a link is on its way to the address of the account.
+    /// Whether the server sends a link to the address of the account.
     requested: bool,
     /// The reasons why the request was refused. Empty on success.
     user_errors: Vec<UserError>,
@@ -35,10 +35,10 @@ pub(super) struct DeletionMutation;
 
 #[Object]
 impl DeletionMutation {
-    /// Deletes the account of the signed-in user for good. An open sitting ends first. Everything that names the person
-    /// goes, with their answers, their cart and their sessions. Purchases and refunds stay in the books without a name.
-    /// Access tokens and subscriptions of the account end within seconds. The e-mail address is free again. The last
-    /// active admin cannot leave.
+    /// Deletes the account of the signed-in user for good. Open sittings end first. The server erases all data that
+    /// names the person, and the answers, the cart and the sessions. Purchases, orders and refunds stay in the books
+    /// without a name. Access tokens and subscriptions of the account stop working within seconds. Anybody can register
+    /// with the e-mail address again. The account of the last active admin cannot be deleted.
     async fn delete_account(
         &self,
         ctx: &Context<'_>,
@@ -53,7 +53,8 @@ impl DeletionMutation {
         payload(refused_or(deleted)?.map(drop))
     }
 
-    /// Sends a link to the address of the signed-in user with which they can delete their account without a password.
+    /// Sends a link to the e-mail address of the signed-in user. With the link, the user can delete the account without
+    /// a password.
     async fn request_account_deletion(&self, ctx: &Context<'_>) -> ApiResult<RequestAccountDeletionPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
         let outcome = account::request_deletion(services, ctx.client()?, viewer).await;
@@ -64,7 +65,7 @@ impl DeletionMutation {
         Ok(RequestAccountDeletionPayload { requested: user_errors.is_empty(), user_errors })
     }
 
-    /// Deletes an account by the link of `requestAccountDeletion`, as `deleteAccount` does. Needs no sign-in.
+    /// Deletes an account with the link of `requestAccountDeletion`, as `deleteAccount` does. Needs no sign-in.
     async fn confirm_account_deletion(
         &self,
         ctx: &Context<'_>,
@@ -80,8 +81,8 @@ pub(super) struct StaffDeletionMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl StaffDeletionMutation {
-    /// Deletes the account of another user at their request, as `deleteAccount` does. Only for ADMIN. It cannot be undone.
-    /// The account of the viewer and the last active admin cannot be deleted.
+    /// Deletes the account of another user at the request of that user, as `deleteAccount` does. Only for ADMIN. A
+    /// deletion cannot be undone. The account of the viewer and the account of the last active admin cannot be deleted.
     async fn delete_user(
         &self,
         ctx: &Context<'_>,
@@ -104,7 +105,8 @@ fn payload(outcome: Result<(), DeletionRefusal>) -> ApiResult<DeleteAccountPaylo
     Ok(DeleteAccountPayload { deleted: user_errors.is_empty(), user_errors })
 }
 
-/// Makes the error for a deletion that was refused.
+/// Makes the user error for a deletion that was refused. Fails with a top-level error if too many requests came, or if
+/// the viewer has lost the role.
 pub(super) fn deletion_error(refusal: DeletionRefusal) -> ApiResult<UserError> {
     let message = refusal.to_string();
     Ok(match refusal {

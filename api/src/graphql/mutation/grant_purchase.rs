@@ -21,12 +21,13 @@ use jishu_service::purchase::{self, GrantRefusal, GrantRequest, OwnedSubject, Pu
 struct GrantPurchaseInput {
     /// The id of the user who gets the subjects.
     user_id: ID,
-    /// The subjects.
+    /// The subjects that the user gets.
     selection: PurchaseSelection,
-    /// The reason: 1 to 1000 characters. It is stored with the purchase, and only SUPPORT and ADMIN can read it.
+    /// The reason for the grant: 1 to 1000 characters. The reason is stored with the purchase, and only SUPPORT and
+    /// ADMIN can read it.
     reason: String,
-    /// A key that the client makes for each grant. Repeating the request with the same key returns the first result.
-    /// Using the key for a different request is an error.
+    /// A key that the client makes for each grant. Repeating the request with the same key returns the result of the
+    /// first request. Using the key for a different request is an error.
     idempotency_key: Option<Uuid>,
 }
 
@@ -36,9 +37,9 @@ pub(super) struct GrantPurchaseMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl GrantPurchaseMutation {
-    /// Gives subjects to a user as a purchase with the price 0. Only for SUPPORT and ADMIN. It follows the rules of
-    /// `purchase`: repeated and concurrent requests create it only once, and subjects that the user already owns are
-    /// not given again. The outcome is EXISTING if the user owns all of them.
+    /// Gives subjects to a user as a purchase with the price 0. Only for SUPPORT and ADMIN. As with `purchase`,
+    /// repeated and concurrent requests create the purchase only once, and subjects that the user already owns are not
+    /// given again. The outcome is EXISTING if the user owns all of the subjects.
     async fn grant_purchase(
         &self,
         ctx: &Context<'_>,
@@ -89,7 +90,8 @@ impl From<GrantRefusal> for UserError {
     }
 }
 
-/// Makes one sentence for the subjects that were given and one for those owned before.
+/// Makes the message of a receipt: one sentence for the subjects that were given, and one for the subjects that the
+/// user owned before.
 async fn message(services: &Services, receipt: &Receipt) -> ApiResult<String> {
     let owned_before = |owned: &&OwnedSubject| receipt.already_owned.contains(&owned.subject_id);
     let (owned, given): (Vec<_>, Vec<_>) = receipt.subjects.iter().partition(owned_before);

@@ -26,7 +26,8 @@ mod test_settings;
 
 use async_graphql::MergedObject;
 
-/// The mutations. The fields of one request run one after another.
+/// The mutations. If an operation has several mutation fields, they run one after another, in the order of the
+/// document.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,

@@ -1,4 +1,4 @@
-//! The mutations around accounts at an issuer of OpenID Connect.
+//! The mutations with which users sign in at an issuer of OpenID Connect, and link or unlink an account there.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
@@ -10,16 +10,16 @@ use jishu_service::account::{
     self, BegunOidcLogin, OidcBeginRefusal, OidcLinkRefusal, OidcLoginRefusal, OidcReturn, OwnerRefusal,
 };
 
-/// The values that a browser brings back from the issuer.
+/// The values that a browser brings back from the issuer of OpenID Connect.
 #[derive(InputObject)]
 pub(super) struct CompleteOidcLoginInput {
     /// The parameter `code` of the address to which the issuer sent the browser.
     #[graphql(secret)]
     code: String,
-    /// The parameter `state` of that address.
+    /// The parameter `state` of the address to which the issuer sent the browser.
     #[graphql(secret)]
     state: String,
-    /// The key from the begin of the sign-in, which the browser kept.
+    /// The value of `browserKey` from `beginOidcLogin` or `beginOidcLink`, which the browser kept.
     #[graphql(secret)]
     browser_key: String,
 }
@@ -30,15 +30,15 @@ impl From<CompleteOidcLoginInput> for OidcReturn {
     }
 }
 
-/// The response to a mutation that begins a sign-in at the issuer.
+/// The response to `beginOidcLogin` and `beginOidcLink`.
 #[derive(SimpleObject)]
 pub(super) struct BeginOidcLoginPayload {
-    /// The address to which the browser goes next. Null if the request was refused.
+    /// The address of the issuer to which the browser goes next. Null if the request was refused.
     authorization_url: Option<String>,
-    /// A key for `completeOidcLogin` or `linkOidcIdentity`. Keep it in the session storage of the browser, and out of every
-    /// address. Null if the request was refused.
+    /// A key for `completeOidcLogin` or `linkOidcIdentity`. Keep the key in the session storage of the browser, and
+    /// never put it into an address. Null if the request was refused.
     browser_key: Option<String>,
-    /// The reasons why nothing was begun. Empty on success.
+    /// The reasons why the sign-in at the issuer did not begin. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -74,10 +74,10 @@ impl BeginOidcLoginPayload {
     }
 }
 
-/// The response to a mutation that changes the linked identities.
+/// The response to `linkOidcIdentity` and `unlinkOidcIdentity`.
 #[derive(SimpleObject)]
 pub(super) struct IdentitiesPayload {
-    /// The identities that are linked to the account now, oldest first.
+    /// The identities that are linked to the account of the viewer now, oldest first.
     identities: Vec<Identity>,
     /// The reasons why nothing was changed. Empty on success.
     user_errors: Vec<UserError>,
@@ -94,7 +94,7 @@ impl OidcMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "The address of the frontend to which the issuer sends the browser back. The operator allows it."
+            desc = "The address of the frontend to which the issuer sends the browser back. The operator must have allowed it."
         )]
         redirect_uri: String,
     ) -> ApiResult<BeginOidcLoginPayload> {
@@ -102,8 +102,9 @@ impl OidcMutation {
         BeginOidcLoginPayload::new(refused_or(begun)?)
     }
 
-    /// Completes a sign-in at the issuer. The first one makes an account with the verified address that the issuer names, or
-    /// links the account that has verified the same address. A second factor is asked for as in `login`.
+    /// Completes a sign-in at the issuer of OpenID Connect. The first sign-in of an identity links it to the account
+    /// that has verified the same e-mail address. If no account has the address, it makes an account. The issuer must
+    /// have verified the address. If the account has a second factor, the response has a challenge, as in `login`.
     async fn complete_oidc_login(
         &self,
         ctx: &Context<'_>,
@@ -117,17 +118,18 @@ impl OidcMutation {
         }
     }
 
-    /// Begins to link an account at the issuer to the account of the signed-in user. Takes the password, or a sign-in within
-    /// the last 10 minutes.
+    /// Begins to link an account at the issuer of OpenID Connect to the account of the signed-in user. Requires the
+    /// password, or a sign-in within the last 10 minutes. Send the browser to `authorizationUrl`, and keep `browserKey`
+    /// for `linkOidcIdentity`.
     async fn begin_oidc_link(
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "The address of the frontend to which the issuer sends the browser back. The operator allows it."
+            desc = "The address of the frontend to which the issuer sends the browser back. The operator must have allowed it."
         )]
         redirect_uri: String,
         #[graphql(
-            desc = "The password of the account. It may be left out within 10 minutes after the sign-in.",
+            desc = "The password of the account. Not required within 10 minutes after the sign-in.",
             secret
         )]
         password: Option<String>,
@@ -138,8 +140,8 @@ impl OidcMutation {
         BeginOidcLoginPayload::new(refused_or(begun)?)
     }
 
-    /// Links the account at the issuer to the account of the signed-in user, who must have verified their e-mail address. From
-    /// then on, `completeOidcLogin` signs in to it. The user gets a mail.
+    /// Links the account at the issuer to the account of the signed-in user, who must have verified their e-mail
+    /// address. From then on, `completeOidcLogin` signs in to the account of the user. The user gets a mail.
     async fn link_oidc_identity(
         &self,
         ctx: &Context<'_>,
@@ -154,7 +156,8 @@ impl OidcMutation {
         Ok(IdentitiesPayload { identities: Identity::of_user(ctx, viewer.user_id).await?, user_errors })
     }
 
-    /// Removes an account at the issuer from the account of the signed-in user. It can no longer be used to sign in.
+    /// Removes the link between an account at the issuer and the account of the signed-in user. The account at the
+    /// issuer can no longer be used to sign in to the account of the user.
     async fn unlink_oidc_identity(
         &self,
         ctx: &Context<'_>,
@@ -183,8 +186,9 @@ fn login_error(refusal: &OidcLoginRefusal) -> ApiResult<UserError> {
         OidcLoginRefusal::AccountExists => (
             ErrorCode::OidcAccountExists,
             format!(
-                "{refusal} Sign in with its password, verify the address, and link this account with \
-                 `linkOidcIdentity`. Or choose a new password with `requestPasswordReset`, and try again."
+                "{refusal} Choose a new password with `requestPasswordReset`, which also verifies the address. Then \
+                 begin again with `beginOidcLogin`. Or sign in with the password of that account, verify its address, \
+                 and link the account of the issuer with `beginOidcLink` and `linkOidcIdentity`."
             ),
         ),
     };

@@ -1,4 +1,4 @@
-//! The mutations that change accounts of others.
+//! The mutations with which staff change the role or the status of other accounts.
 
 use async_graphql::{Context, ID, Object};
 use graphql_engine::guarded_fields;
@@ -17,8 +17,9 @@ pub(super) struct PeopleMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl PeopleMutation {
-    /// Gives an account another role. Only for ADMIN. It takes effect at the next request of a staff field, on every
-    /// node of the server. The account of the viewer and the last active admin cannot be changed.
+    /// Gives an account another role. Only for ADMIN. The new role counts from the next field with `@requiresRole` that
+    /// the account uses, on every node of the server. The account of the viewer and the account of the last active
+    /// admin cannot be changed.
     async fn set_user_role(
         &self,
         ctx: &Context<'_>,
@@ -37,10 +38,10 @@ impl PeopleMutation {
         payload(refused_or(changed)?)
     }
 
-    /// Deactivates an account, or activates it again. Only for SUPPORT and ADMIN. SUPPORT can change learners only.
-    /// Deactivation ends all sessions of the account: its refresh tokens stop working at once, and its access tokens
-    /// and subscriptions within seconds, on every node of the server. The data of the account stays. The account of
-    /// the viewer and the last active admin cannot be deactivated.
+    /// Deactivates an account, or activates it again. Only for SUPPORT and ADMIN. SUPPORT can change only accounts
+    /// of learners. A deactivation ends all sessions of the account. Its refresh tokens stop working at once, and its
+    /// access tokens and subscriptions within seconds, on every node of the server. The data of the account stays. The
+    /// account of the viewer and the account of the last active admin cannot be deactivated.
     async fn set_user_status(
         &self,
         ctx: &Context<'_>,
@@ -58,7 +59,7 @@ impl PeopleMutation {
     }
 }
 
-/// Makes the response to a change of the account of another.
+/// Makes the response to a mutation that changes the account of another user.
 pub(super) fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> ApiResult<UserPayload> {
     let outcome = match outcome {
         Ok(row) => Ok(row),
@@ -67,7 +68,8 @@ pub(super) fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> Ap
     Ok(UserPayload { outcome })
 }
 
-/// Makes the error for a change of an account that was refused.
+/// Makes the user error for a change of an account that was refused. If the viewer has lost the role meanwhile, returns
+/// the top-level error `FORBIDDEN` instead.
 pub(super) fn refused(refusal: &AdministrationRefusal) -> ApiResult<UserError> {
     if matches!(refusal, AdministrationRefusal::NotStaff(_)) {
         return Err(ApiError::Forbidden(
@@ -78,7 +80,8 @@ pub(super) fn refused(refusal: &AdministrationRefusal) -> ApiResult<UserError> {
         AdministrationRefusal::OwnAccount => ErrorCode::OwnAccount,
         AdministrationRefusal::AccountOfStaff => ErrorCode::UserIsStaff,
         AdministrationRefusal::LastAdmin => ErrorCode::LastAdmin,
-        // The API sets neither passwords nor years of birth of others.
+        // Only `UserNotFound` occurs here. `NotStaff` returned above, and the API sets neither passwords nor years of
+        // birth of other users.
         AdministrationRefusal::UserNotFound
         | AdministrationRefusal::NotStaff(_)
         | AdministrationRefusal::Password(_)

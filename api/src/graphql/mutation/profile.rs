@@ -8,17 +8,18 @@ use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::types::{ErrorCode, UserError, UserPayload};
 use jishu_service::account::{self, ProfileChange, ProfileRefusal};
 
-/// The changes of an account. A field that is left out stays as it is.
+/// The changes of an account. A value that is not given stays the same.
 #[derive(InputObject)]
 pub(super) struct UpdateProfileInput {
     /// The new name: 1 to 200 characters.
     name: Option<String>,
-    /// The new e-mail address. The account keeps its old address until the link that is sent to the new one is used.
+    /// The new e-mail address. The account keeps its old address until the user opens the link that is sent to the new
+    /// address.
     email: Option<String>,
     /// The current password. Required with a new `email`, so that a stolen access token cannot take over the account.
     #[graphql(secret)]
     current_password: Option<String>,
-    /// The year of birth. It can be given once; afterwards only support can correct it.
+    /// The year of birth. It can be given once. Afterwards only support can correct it.
     birth_year: Option<i32>,
 }
 
@@ -27,8 +28,9 @@ pub(super) struct ProfileMutation;
 
 #[Object]
 impl ProfileMutation {
-    /// Changes the account of the signed-in user. A new name counts at once. A new e-mail address counts after
-    /// `verifyEmail`: a link is sent to it, and the old address gets a notice.
+    /// Changes the account of the signed-in user. A new name is stored at once. For a new e-mail address, the server
+    /// sends a link to the new address and a notice to the old address. `verifyEmail` with the token of the link then
+    /// stores the new address.
     async fn update_profile(
         &self,
         ctx: &Context<'_>,

@@ -18,29 +18,31 @@ use jishu_service::purchase::{
     self, OwnedSubject, PurchaseRefusal, PurchaseRequest, Receipt, ReceiptOutcome,
 };
 
-/// The choice of a buyer, and the price that the buyer saw.
+/// The subjects that a buyer chose, and the price that the buyer saw.
 #[derive(InputObject)]
 pub(super) struct PurchaseInput {
-    /// The id of the course.
+    /// The id of the course to which the subjects belong.
     course_id: ID,
-    /// The way in which the subjects are chosen.
+    /// The way in which the buyer chooses the subjects.
     purchase_type: PurchaseType,
     /// The ids of the subjects: one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, and an empty list for
     /// FULL_BUNDLE. At most 500.
     #[graphql(default)]
     subject_ids: Vec<ID>,
-    /// The total that the buyer saw. The server always computes the price itself. If the two differ, nothing is
-    /// bought, and `PriceChangedError` contains the new quote.
+    /// The total that the buyer saw, with the tax. The server always computes the price itself. If its price differs
+    /// from this total, nothing is bought, and `PriceChangedError` contains the new quote. If not given, the price is
+    /// not compared.
     cost: Option<Decimal>,
-    /// A key that the client makes for each purchase. Repeating the request with the same key returns the first
-    /// result. Using the key for a different purchase is an error.
+    /// A key that the client makes for each purchase. Repeating the request with the same key returns the result of the
+    /// first request. Using the key for a different request is an error.
     idempotency_key: Option<Uuid>,
 }
 
 /// The outcome of a purchase. Both values are successes.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum PurchaseOutcome {
-    /// The purchase was made, with its test cards.
+    /// The purchase was made, with its test cards. A repeated request with the same idempotency key has this outcome
+    /// too.
     Created,
     /// The user already owned all requested subjects. Nothing was charged.
     Existing,
@@ -51,7 +53,7 @@ pub(super) struct PurchasePayload {
     pub(super) outcome: Result<ShownReceipt, UserError>,
 }
 
-/// A receipt as the payload shows it.
+/// A receipt with the values that the payload shows besides it.
 pub(super) struct ShownReceipt {
     receipt: Receipt,
     already_owned: Vec<Subject>,
@@ -62,7 +64,7 @@ pub(super) struct ShownReceipt {
 #[page_arguments]
 #[Object]
 impl PurchasePayload {
-    /// The outcome. Null if the purchase was refused.
+    /// The outcome of the purchase. Null if the purchase was refused.
     async fn outcome(&self) -> Option<PurchaseOutcome> {
         self.outcome.as_ref().ok().map(|shown| match shown.receipt.outcome {
             ReceiptOutcome::Created { .. } => PurchaseOutcome::Created,
@@ -70,13 +72,14 @@ impl PurchasePayload {
         })
     }
 
-    /// The purchase. For EXISTING, the purchase that gave the oldest of the requested subjects. Null if the purchase was
-    /// refused.
+    /// The purchase that was made. If the outcome is EXISTING, the purchase that gave the first of the requested
+    /// subjects, in the order in which the subjects were created. Null if the purchase was refused.
     async fn purchase(&self) -> Option<Purchase> {
         self.outcome.as_ref().ok().map(|shown| shown.receipt.purchase.clone().into())
     }
 
-    /// The number of test cards that the purchase created.
+    /// The number of test cards that the purchase created. 0 if the outcome is EXISTING, and if the purchase was
+    /// refused.
     async fn test_cards_created(&self) -> i64 {
         match &self.outcome {
             Ok(ShownReceipt {
@@ -92,7 +95,8 @@ impl PurchasePayload {
         self.outcome.as_ref().map_or(&[], |shown| &shown.already_owned)
     }
 
-    /// A message for people, such as "You already own Physics; its 50 test cards are below".
+    /// A message for people about the outcome, such as "You already own Physics; its 50 test cards are below." If the
+    /// purchase was refused, the message of the error.
     async fn message(&self) -> &str {
         match &self.outcome {
             Ok(shown) => &shown.message,
@@ -100,13 +104,13 @@ impl PurchasePayload {
         }
     }
 
-    /// The reasons why the purchase was refused. If there are any, nothing was written. Empty on success.
+    /// The reasons why the purchase was refused, so that nothing was bought. Empty on success.
     async fn user_errors(&self) -> Vec<&UserError> {
         user_errors(&self.outcome)
     }
 
-    /// All test cards of the requested subjects, both new ones and those owned before. Null if the purchase was
-    /// refused.
+    /// The test cards of the requested subjects whose entitlement has not ended: new cards, and cards that the user
+    /// owned before. Null if the purchase was refused.
     async fn test_cards(
         &self,
         ctx: &Context<'_>,
@@ -125,9 +129,9 @@ pub(super) struct PurchaseMutation;
 
 #[Object]
 impl PurchaseMutation {
-    /// Creates a purchase and its test cards, or returns the existing ones. Repeated and concurrent requests create
-    /// them only once. If the platform takes payments, only subjects that cost nothing can be bought in this way. All
-    /// others are refused with PAYMENT_REQUIRED: call `checkout` for them.
+    /// Creates a purchase and its test cards, or returns the purchase and the cards that exist. Repeated and concurrent
+    /// requests create them only once. If the platform takes payments, only a purchase that costs nothing can be made
+    /// in this way. Any other purchase is refused with PAYMENT_REQUIRED: call `checkout` instead.
     async fn purchase(
         &self,
         ctx: &Context<'_>,
@@ -186,7 +190,8 @@ pub(super) async fn shown(services: &Services, receipt: Receipt, message: String
     Ok(ShownReceipt { receipt, already_owned, message })
 }
 
-/// Makes one sentence for the subjects that were bought and one for those owned before.
+/// Makes the message of a receipt: one sentence for the subjects that were bought, and one for the subjects that the
+/// buyer owned before.
 async fn message(services: &Services, receipt: &Receipt) -> ApiResult<String> {
     let owned_before = |owned: &&OwnedSubject| receipt.already_owned.contains(&owned.subject_id);
     let (owned, bought): (Vec<_>, Vec<_>) = receipt.subjects.iter().partition(owned_before);
@@ -211,7 +216,7 @@ pub(super) fn test_cards(subjects: &[&OwnedSubject]) -> String {
     }
 }
 
-/// Lists names: "Physics", "Physics and Chemistry", "Physics, Chemistry and 198 more".
+/// Lists the names of subjects: "Physics", "Physics and Chemistry", "Physics, Chemistry and 198 more".
 pub(super) async fn names(services: &Services, subjects: &[&OwnedSubject]) -> ApiResult<String> {
     const NAMED: usize = 3;
     let shown = if subjects.len() > NAMED { NAMED - 1 } else { subjects.len() };

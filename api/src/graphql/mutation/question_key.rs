@@ -21,21 +21,22 @@ use jishu_service::question_bank::{
 struct CorrectQuestionKeyInput {
     /// The id of the question with the wrong key.
     question_id: ID,
-    /// The ids of all correct options. Take them from `current.options` of the question.
+    /// The ids of all correct options. Take the ids from `current.options` of the question.
     correct_option_ids: Option<Vec<ID>>,
     /// The correct number.
     correct_value: Option<Decimal>,
-    /// The largest difference from `correctValue` at which an answer is still correct. If not given, it stays the
-    /// same.
+    /// The largest difference from `correctValue` at which an answer is still correct. If not given, the tolerance
+    /// stays the same.
     tolerance: Option<Decimal>,
     /// All texts that are correct: 1 to 100, of at most 500 characters each. `*` stands for any characters, and `\*` for
     /// an asterisk.
     correct_texts: Option<Vec<String>>,
-    /// Whether capital and small letters differ in `correctTexts`. If not given, it stays the same.
+    /// Whether an answer must have the same capital and small letters as a correct text. If not given, this setting
+    /// stays the same.
     case_sensitive: Option<bool>,
-    /// The explanation of the key. An empty text removes it. If not given, it stays the same.
+    /// The explanation of the key. An empty text removes the explanation. If not given, the explanation stays the same.
     explanation: Option<String>,
-    /// The reason for the correction: 1 to 1000 characters. It is recorded with your name.
+    /// The reason for the correction: 1 to 1000 characters. The server stores the reason with the name of the viewer.
     reason: String,
 }
 
@@ -44,7 +45,7 @@ struct CorrectQuestionKeyPayload {
     outcome: Result<CorrectedQuestion, UserError>,
 }
 
-/// A question whose key was corrected.
+/// A question whose key was corrected, and the number of tests that the correction changed.
 struct CorrectedQuestion {
     question: Option<AuthoredQuestion>,
     tests: usize,
@@ -58,7 +59,8 @@ impl CorrectQuestionKeyPayload {
         self.outcome.as_ref().ok()?.question.as_ref()
     }
 
-    /// The number of fixed tests whose new sittings use the corrected version.
+    /// The number of fixed tests whose new sittings use the corrected version because of this request. 0 if the request
+    /// was refused.
     async fn corrected_tests(&self) -> usize {
         self.outcome.as_ref().map_or(0, |corrected| corrected.tests)
     }
@@ -86,7 +88,7 @@ struct SetQuestionArchivedPayload {
 /// The response to `setQuestionArchived`.
 #[Object]
 impl SetQuestionArchivedPayload {
-    /// The question after the request. Null if there is no such question.
+    /// The question after the request. Null if the request was refused.
     async fn question(&self) -> Option<&AuthoredQuestion> {
         self.outcome.as_ref().ok()?.as_ref()
     }
@@ -135,8 +137,8 @@ impl QuestionKeyMutation {
         Ok(CorrectQuestionKeyPayload { outcome })
     }
 
-    /// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Repeating the request
-    /// changes nothing. Only for AUTHOR and ADMIN.
+    /// Archives a question, so that no new test asks it, or restores an archived question. Fixed tests keep the
+    /// question. Repeating the request changes nothing. Only for AUTHOR and ADMIN.
     async fn set_question_archived(
         &self,
         ctx: &Context<'_>,
@@ -203,7 +205,7 @@ fn new_key(input: &CorrectQuestionKeyInput) -> Result<NewKey, UserError> {
     }
 }
 
-/// Returns the name of the argument that has the key.
+/// Returns the name of the input field that has the new key.
 fn given(input: &CorrectQuestionKeyInput) -> &'static str {
     match (&input.correct_option_ids, &input.correct_value) {
         (Some(_), _) => "correctOptionIds",
@@ -217,7 +219,7 @@ fn not_found() -> UserError {
     UserError::field(ErrorCode::QuestionNotFound, message, &["input", "questionId"])
 }
 
-/// Describes a refused correction. `given` is the argument that has the key.
+/// Makes the user error for a refused correction. `given` is the name of the input field that has the new key.
 fn correction_error(refusal: &CorrectionRefusal, given: &str) -> UserError {
     let message = refusal.to_string();
     let field = |code, at: &str| UserError::field(code, message.as_str(), &["input", at]);

@@ -18,12 +18,12 @@ use jishu_service::refund::{self, RefundRefusal, RefundRequest, Refunded};
 struct RefundPurchaseInput {
     /// The id of the purchase. It can belong to any user.
     purchase_id: ID,
-    /// The ids of the subjects to refund. If not given, all that were not refunded before.
+    /// The ids of the subjects to refund. If not given, all subjects of the purchase that were not refunded before.
     subject_ids: Option<Vec<ID>>,
     /// The reason for the refund: 1 to 1000 characters. The buyer can read it.
     reason: String,
     /// A key that the client makes for each refund. Repeating the request with the same key returns the same refund.
-    /// Using the key for a different refund of the purchase is an error.
+    /// Using the key for a different request to refund this purchase is an error.
     idempotency_key: Option<Uuid>,
 }
 
@@ -31,9 +31,9 @@ struct RefundPurchaseInput {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "refund::RefundOutcome")]
 enum RefundOutcome {
-    /// The refund was made.
+    /// The request made the refund.
     Created,
-    /// The refund had been made before. Nothing was refunded again.
+    /// An earlier request had made the refund. Nothing was refunded again.
     Existing,
 }
 
@@ -45,17 +45,17 @@ struct RefundPayload {
 /// The response to `refundPurchase`.
 #[Object]
 impl RefundPayload {
-    /// The outcome. Null if nothing was refunded.
+    /// The outcome of the request. Null if the request was refused.
     async fn outcome(&self) -> Option<RefundOutcome> {
         self.outcome.as_ref().ok().map(|refunded| refunded.outcome.into())
     }
 
-    /// The refund. Null if nothing was refunded.
+    /// The refund that the request made or found. Null if the request was refused.
     async fn refund(&self) -> Option<Refund> {
         self.outcome.as_ref().ok().map(|refunded| refunded.refund.clone().into())
     }
 
-    /// The purchase after the refund. Null if nothing was refunded.
+    /// The purchase after the refund. Null if the request was refused.
     async fn purchase(&self) -> Option<Purchase> {
         self.outcome.as_ref().ok().map(|refunded| refunded.purchase.clone().into())
     }
@@ -72,10 +72,11 @@ pub(super) struct RefundMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl RefundMutation {
-    /// Refunds a purchase of any user, or some of its subjects. Only for SUPPORT and ADMIN. The access ends at once. An
-    /// open sitting is closed and scored. The test cards stay readable. The user can buy the subjects again, and then
-    /// gets new test cards. Repeated and concurrent requests refund a subject only once. The money of an order goes back the
-    /// way it came: the refund is REQUESTED until the payment provider has settled it.
+    /// Refunds a purchase of any user, or some of its subjects. Only for SUPPORT and ADMIN. The access ends at once,
+    /// and open sittings are closed and scored. The test cards stay readable. The user can buy the subjects again, and
+    /// then gets new test cards. Repeated and concurrent requests refund a subject only once. If the buyer paid at a
+    /// payment provider, the money goes back through the provider, and the refund is REQUESTED until the provider has
+    /// settled it. Otherwise the refund is SETTLED at once, and support gives the money back by hand.
     async fn refund_purchase(
         &self,
         ctx: &Context<'_>,
@@ -92,7 +93,8 @@ impl RefundMutation {
     }
 }
 
-/// Turns the input into a request. Fails if an id is not well-formed.
+/// Turns the input into a request to the service. Fails with a user error if an id does not have the form of a global
+/// id of its type.
 fn request(input: RefundPurchaseInput) -> Result<RefundRequest, UserError> {
     let purchase = PurchaseId::parse(&input.purchase_id).ok_or(RefundRefusal::PurchaseNotFound)?;
     let subjects = match input.subject_ids {

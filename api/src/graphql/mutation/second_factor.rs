@@ -1,4 +1,4 @@
-//! The mutations around second factors.
+//! The mutations that set up, use, change and reset second factors.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use graphql_engine::guarded_fields;
@@ -25,7 +25,7 @@ pub(super) struct CompleteLoginInput {
     /// The code of 6 digits that the authenticator app shows now.
     #[graphql(secret)]
     code: Option<String>,
-    /// A recovery code, with or without hyphens. It works once.
+    /// A recovery code, with or without hyphens. Each recovery code works once.
     #[graphql(secret)]
     recovery_code: Option<String>,
 }
@@ -33,13 +33,13 @@ pub(super) struct CompleteLoginInput {
 /// The proof for a change of the second factor: the password, and either a code or a recovery code.
 #[derive(InputObject)]
 pub(super) struct ChangeTwoFactorInput {
-    /// The password of the account. It may be left out within 10 minutes after the sign-in.
+    /// The password of the account. Not required within 10 minutes after the sign-in.
     #[graphql(secret)]
     password: Option<String>,
     /// The code of 6 digits that the authenticator app shows now.
     #[graphql(secret)]
     code: Option<String>,
-    /// A recovery code, with or without hyphens. It works once.
+    /// A recovery code, with or without hyphens. Each recovery code works once.
     #[graphql(secret)]
     recovery_code: Option<String>,
 }
@@ -47,19 +47,21 @@ pub(super) struct ChangeTwoFactorInput {
 /// The response to `beginTwoFactor`.
 #[derive(SimpleObject)]
 pub(super) struct BeginTwoFactorPayload {
-    /// The secret as base32, for people who type it into their app. Null if the request was refused.
+    /// The secret of the second factor as base32, for people who type it into their authenticator app. Null if the
+    /// request was refused.
     secret: Option<String>,
-    /// The `otpauth://` address, for a QR code that the app scans. Null if the request was refused.
+    /// The address with the secret, which begins with `otpauth://`, for a QR code that the authenticator app scans.
+    /// Null if the request was refused.
     otpauth_url: Option<String>,
-    /// The reasons why nothing was begun. Empty on success.
+    /// The reasons why the set-up did not begin. Empty on success.
     user_errors: Vec<UserError>,
 }
 
 /// The response to a mutation that makes recovery codes.
 #[derive(SimpleObject)]
 pub(super) struct RecoveryCodesPayload {
-    /// The 10 recovery codes. Each works once. They are shown only here, so the user must keep them now. Null if the
-    /// request was refused.
+    /// The 10 recovery codes, each of which works once. The server shows the codes only in this response, so the user
+    /// must store them now. Null if the request was refused.
     recovery_codes: Option<Vec<String>>,
     /// The reasons why nothing was changed. Empty on success.
     user_errors: Vec<UserError>,
@@ -89,8 +91,8 @@ pub(super) struct SecondFactorMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl SecondFactorMutation {
-    /// Completes a sign-in to an account with a second factor. Each code of the app works once. After 5 wrong codes, sign
-    /// in again.
+    /// Completes a sign-in to an account with a second factor. Each code of the app works once. After 5 wrong codes,
+    /// the challenge stops working, and the user must sign in again.
     async fn complete_login(
         &self,
         ctx: &Context<'_>,
@@ -114,13 +116,14 @@ impl SecondFactorMutation {
         Ok(AuthPayload::refused(vec![UserError::field(code.0, code.1, &["input", at])]))
     }
 
-    /// Begins to set up a second factor for the signed-in user. Show the address as a QR code, and then send a code of the
-    /// app with `confirmTwoFactor`, within an hour. Takes the password, or a sign-in within the last 10 minutes.
+    /// Begins to set up a second factor for the signed-in user. Show `otpauthUrl` as a QR code. Within an hour, send a
+    /// code of the app with `confirmTwoFactor`. Requires a verified e-mail address, and the password or a sign-in
+    /// within the last 10 minutes.
     async fn begin_two_factor(
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "The password of the account. It may be left out within 10 minutes after the sign-in.",
+            desc = "The password of the account. Not required within 10 minutes after the sign-in.",
             secret
         )]
         password: Option<String>,
@@ -141,8 +144,8 @@ impl SecondFactorMutation {
         })
     }
 
-    /// Switches the second factor of the signed-in user on. From now on, a sign-in needs a code. All other sessions of the
-    /// account end, because they began without one. The user gets a mail.
+    /// Switches on the second factor of the signed-in user, and returns the recovery codes. From then on, each sign-in
+    /// needs a code. All other sessions of the account end, because they began without a code. The user gets a mail.
     async fn confirm_two_factor(
         &self,
         ctx: &Context<'_>,
@@ -153,11 +156,12 @@ impl SecondFactorMutation {
         RecoveryCodesPayload::new(refused_or(confirmed)?, &[])
     }
 
-    /// Switches the second factor of the signed-in user off. The recovery codes stop working. The user gets a mail.
+    /// Switches off the second factor of the signed-in user. The recovery codes stop working. The user gets a mail.
     async fn disable_two_factor(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proof that the user has the factor.")] input: ChangeTwoFactorInput,
+        #[graphql(desc = "The password of the account, and a code or a recovery code.")]
+        input: ChangeTwoFactorInput,
     ) -> ApiResult<DisableTwoFactorPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
         let proof = proof(input.code, input.recovery_code)?;
@@ -171,11 +175,13 @@ impl SecondFactorMutation {
         Ok(DisableTwoFactorPayload { disabled: user_errors.is_empty(), user_errors })
     }
 
-    /// Replaces the recovery codes of the signed-in user. The earlier ones stop working. The user gets a mail.
+    /// Replaces the recovery codes of the signed-in user, and returns the new codes. The earlier recovery codes stop
+    /// working. The user gets a mail.
     async fn regenerate_recovery_codes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proof that the user has the factor.")] input: ChangeTwoFactorInput,
+        #[graphql(desc = "The password of the account, and a code or a recovery code.")]
+        input: ChangeTwoFactorInput,
     ) -> ApiResult<RecoveryCodesPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
         let proof = proof(input.code, input.recovery_code)?;
@@ -192,8 +198,9 @@ impl SecondFactorMutation {
         }
     }
 
-    /// Removes the second factor of another account, whose owner has lost it, and ends its sessions. Only for ADMIN. The
-    /// owner gets a mail. Does nothing if the account has no second factor. Admins cannot reset their own.
+    /// Removes the second factor of another account, whose owner has lost it, and ends the sessions of the account.
+    /// Only for ADMIN. The owner gets a mail. Changes nothing if the account has no second factor. Admins cannot reset
+    /// their own second factor.
     async fn reset_second_factor(
         &self,
         ctx: &Context<'_>,
@@ -208,16 +215,17 @@ impl SecondFactorMutation {
     }
 }
 
-/// Reads the proof of the second factor. No correct client sends both codes, or none.
+/// Makes the proof of the second factor from the code or the recovery code. Fails with `BAD_USER_INPUT` if a client
+/// sends both of them or none, as no correct client does.
 fn proof(code: Option<String>, recovery_code: Option<String>) -> ApiResult<SecondFactorProof> {
     match (code, recovery_code) {
         (Some(code), None) => Ok(SecondFactorProof::Code(code)),
         (None, Some(code)) => Ok(SecondFactorProof::RecoveryCode(code)),
-        _ => Err(ApiError::bad_input("Send either `code` or `recoveryCode`, and not both.")),
+        _ => Err(ApiError::bad_input("Send either `code` or `recoveryCode`, not both.")),
     }
 }
 
-/// Returns the name of the field from which a proof came.
+/// Returns the name of the input field that has the proof.
 fn code_field(proof: &SecondFactorProof) -> &'static str {
     match proof {
         SecondFactorProof::Code(_) => "code",
@@ -236,7 +244,8 @@ fn user_error_of_input(refusal: &SecondFactorRefusal, code_field: &'static str) 
     }
 }
 
-/// Makes the error for a refusal. `at` is the path of the fields.
+/// Makes the user error for a refusal. `at` is the path of the argument that has the password and the code. Fails with
+/// a top-level error if there were too many attempts.
 fn user_error(refusal: &SecondFactorRefusal, at: &[&str]) -> ApiResult<UserError> {
     let below = |name: &'static str| [at, &[name]].concat();
     let (code, path) = match refusal {

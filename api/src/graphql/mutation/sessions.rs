@@ -10,9 +10,9 @@ use jishu_service::account::{self, SessionNotFound};
 /// The response to a mutation that ends sessions.
 #[derive(SimpleObject)]
 pub(super) struct EndSessionsPayload {
-    /// The sessions in which the user is signed in now, the latest used first.
+    /// The sessions in which the user is signed in now, the latest used first, at most 100.
     sessions: Vec<SignInSession>,
-    /// The reasons why nothing was ended. Empty on success.
+    /// The reasons why no session was ended. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -21,9 +21,9 @@ pub(super) struct SessionsMutation;
 
 #[Object]
 impl SessionsMutation {
-    /// Ends a session of the signed-in user, such as that of a lost phone. Its refresh token stops working at once, and its
-    /// access tokens and subscriptions within seconds, on every node of the server. To end the session of this request, use
-    /// `logout`, or give its id.
+    /// Ends a session of the signed-in user, such as the session on a lost phone. The refresh token of the session
+    /// stops working at once. Its access tokens and subscriptions stop working within seconds, on every node of the
+    /// server. The session can also be the one of this request.
     async fn end_session(
         &self,
         ctx: &Context<'_>,
@@ -44,7 +44,8 @@ impl SessionsMutation {
         Ok(EndSessionsPayload { sessions: SignInSession::of_viewer(ctx, viewer).await?, user_errors })
     }
 
-    /// Ends all sessions of the signed-in user except the one of this request. See `endSession`.
+    /// Ends all sessions of the signed-in user except the session of this request. Their tokens stop working as
+    /// `endSession` describes.
     async fn end_other_sessions(&self, ctx: &Context<'_>) -> ApiResult<EndSessionsPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
         account::end_other_sessions(services, viewer).await?;

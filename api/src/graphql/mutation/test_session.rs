@@ -1,4 +1,4 @@
-//! The mutations of a sitting: start, save answers, submit.
+//! The mutations of a sitting: `startTestSession`, `saveAnswers` and `submitTestSession`.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 use jishu_entity::{MockTestAttemptId, TestSessionId};
@@ -24,35 +24,38 @@ pub(super) struct StartTestSessionInput {
     mock_test_attempt_id: ID,
 }
 
-/// A batch of answers.
+/// A batch of answers, which the client has numbered.
 #[derive(InputObject)]
 pub(super) struct SaveAnswersInput {
     /// The id of the sitting.
     session_id: ID,
-    /// The number of the batch: 1 to 1000000. Use `session.answerSequence` plus 1, so that it is greater than that
-    /// of every earlier batch. In each slot, the answer of the batch with the greatest number stays, in whatever
+    /// The number of the batch: 1 to 1000000. Use `session.answerSequence` plus 1, so that the number is greater than
+    /// that of every earlier batch. In each slot, the answer of the batch with the greatest number stays, in whatever
     /// order the batches arrive.
     sequence: i32,
-    /// The answers: 1 to 200. If two are for the same slot, the later one counts.
+    /// The answers of the batch: 1 to 200. If two answers are for the same slot, the later one in this list counts.
     answers: Vec<AnswerInput>,
 }
 
-/// The whole state of a slot, which replaces the earlier one. Give `optionIds`, `numericValue` or `text`, as the kind
-/// of the question asks for it, even if only the flag changes.
+/// The whole state of a slot, which replaces the earlier state of the slot. Give `optionIds`, `numericValue` or `text`,
+/// whichever fits the kind of the question, even if only `flagged` changes.
 #[derive(InputObject)]
 pub(super) struct AnswerInput {
     /// The number of the question in the paper, counted from 1.
     slot: i32,
-    /// The chosen options, from `options.id` of this slot. Empty or null removes the answer.
+    /// The ids of the chosen options, from `options.id` of the question in this slot. An empty list or null removes the
+    /// answer.
     option_ids: MaybeUndefined<Vec<ID>>,
-    /// The number as the learner typed it: "9.81", "-0.5", "6.022e23". Null or an empty text removes the answer.
+    /// The number as the learner typed it, such as "9.81", "-0.5" or "6.022e23". Null or an empty text removes the
+    /// answer.
     numeric_value: MaybeUndefined<String>,
-    /// The text as the learner typed it, for a short answer: at most 500 characters. It is stored as it is. Case, spaces
-    /// and Unicode forms are made alike only when it is compared with the key. Null or a blank text removes the answer.
+    /// The text as the learner typed it, for a short answer: at most 500 characters. The server stores the text
+    /// unchanged. Only for the comparison with the key does it make case, spaces and Unicode forms alike. Null or a
+    /// blank text removes the answer.
     text: MaybeUndefined<String>,
-    /// Whether the learner has marked the question to look at it again. If not given, it is false.
+    /// Whether the learner has marked the question to return to it later. If not given, the mark is removed.
     flagged: Option<bool>,
-    /// The time for which the question was shown so far, in seconds: 0 to 604800.
+    /// The time for which the question was shown so far, in seconds: 0 to 604800. If not given, no time is stored.
     time_spent_seconds: Option<i32>,
 }
 
@@ -61,7 +64,8 @@ pub(super) struct AnswerInput {
 pub(super) struct SubmitTestSessionInput {
     /// The id of the sitting.
     session_id: ID,
-    /// The number of the batch in `answers`: `session.answerSequence` plus 1. Required with `answers`.
+    /// The number of the batch in `answers`: `session.answerSequence` plus 1. Required if `answers` is given and not
+    /// empty.
     sequence: Option<i32>,
     /// The answers that are not saved yet. They are saved before the sitting is scored.
     answers: Option<Vec<AnswerInput>>,
@@ -69,20 +73,21 @@ pub(super) struct SubmitTestSessionInput {
 
 /// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 pub(super) enum TestSessionPayload {
-    /// A sitting is open.
+    /// `startTestSession` started a sitting or found an open one.
     Started { session: TestSession, resumed: bool },
-    /// A batch was saved, at least in part.
+    /// `saveAnswers` applied a batch. `superseded` has the slots that keep the answer of another batch.
     Saved { session: TestSession, superseded: Vec<i32> },
-    /// The sitting is over. `error` is set if the sitting ended before the last batch of answers arrived.
+    /// `submitTestSession` ended the sitting, or found that it is over. `error` is set if some answers of the last
+    /// batch were not saved, because the sitting was over.
     Submitted { session: TestSession, error: Option<UserError> },
-    /// The request was refused. `session` is set if the viewer has such a sitting.
+    /// The request was refused. `session` is set if the request named a sitting of the viewer.
     Refused { session: Option<TestSession>, superseded: Vec<i32>, error: UserError },
 }
 
 /// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 #[Object]
 impl TestSessionPayload {
-    /// The sitting. Null if there is no such sitting, or if none could be started.
+    /// The sitting. Null if the viewer has no such sitting, or if no sitting could be started.
     async fn session(&self) -> Option<&TestSession> {
         match self {
             Self::Started { session, .. } | Self::Saved { session, .. } | Self::Submitted { session, .. } => {
@@ -97,9 +102,9 @@ impl TestSessionPayload {
         matches!(self, Self::Started { resumed: true, .. })
     }
 
-    /// The slots that keep a different answer from this batch. A batch with a greater number, or another batch with
-    /// the same number, has set them. If that batch came from another tab or device, read `session.answerSequence`,
-    /// add 1, and send the answers again.
+    /// The slots in which the answer of this batch was not saved. They keep the answer of a batch with a greater
+    /// number, or of another batch with the same number. If that batch came from another tab or device, read
+    /// `session.answerSequence`, add 1, and send the answers again.
     async fn superseded(&self) -> &[i32] {
         match self {
             Self::Saved { superseded, .. } | Self::Refused { superseded, .. } => superseded,
@@ -128,8 +133,8 @@ pub(super) struct TestSessionMutation;
 
 #[Object]
 impl TestSessionMutation {
-    /// Starts a sitting of a test card, or returns the open one. Repeated and concurrent requests never open a
-    /// second sitting of the card. The sitting counts as an attempt from its start.
+    /// Starts a sitting of a test card, or returns the open sitting. Repeated and concurrent requests never open a
+    /// second sitting of the card. A new sitting uses an attempt from its start.
     async fn start_test_session(
         &self,
         ctx: &Context<'_>,
@@ -142,7 +147,7 @@ impl TestSessionMutation {
         };
         Ok(match started {
             Ok(started) => {
-                // Nobody knew the id of a new sitting before, so it has no answers.
+                // Nobody knew the id of a new sitting before now, so no answer of it can be saved yet.
                 let sequence = (!started.resumed).then_some(0);
                 let session = TestSession::from(started.session).with_sequence(sequence);
                 TestSessionPayload::Started { session, resumed: started.resumed }
@@ -151,9 +156,9 @@ impl TestSessionMutation {
         })
     }
 
-    /// Saves answers of an open sitting. Repeating a batch changes nothing. A repeated batch also succeeds after
-    /// the end of the sitting, if any of its answers is still stored. New answers are accepted until a few seconds
-    /// after the deadline.
+    /// Saves a batch of answers of an open sitting. Repeating a batch changes nothing. A repeated batch also succeeds
+    /// after the end of the sitting, if any of its answers is still stored. New answers are accepted until a few
+    /// seconds after the deadline.
     async fn save_answers(
         &self,
         ctx: &Context<'_>,
@@ -180,9 +185,9 @@ impl TestSessionMutation {
         })
     }
 
-    /// Submits a sitting and scores the saved answers. If the sitting is already over, returns the same result
-    /// again, and reports answers that were not saved with TEST_SESSION_CLOSED. If another tab or device has set a
-    /// slot of the last batch in the meantime, saves nothing, leaves the sitting open and returns
+    /// Saves the last answers, ends a sitting and scores its saved answers. If the sitting is already over, returns the
+    /// same result again, and reports answers that are not stored with TEST_SESSION_CLOSED. If another tab or device
+    /// has set a slot of the last batch in the meantime, saves nothing, leaves the sitting open and returns
     /// ANSWERS_SUPERSEDED.
     async fn submit_test_session(
         &self,
@@ -223,7 +228,8 @@ impl TestSessionMutation {
 
 fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> AnswerBatch {
     let given = |answer: AnswerInput| {
-        // An id that is not of this slot becomes a position that no question has.
+        // An id that does not belong to an option of this slot becomes a position that no question has, so the service
+        // refuses it.
         let place = |id: &ID| option_place(session, answer.slot, id).unwrap_or(usize::MAX);
         let options = match &answer.option_ids {
             MaybeUndefined::Undefined => None,
@@ -269,7 +275,7 @@ impl From<StartRefusal> for UserError {
     }
 }
 
-/// Describes a batch that was not saved. `slots` are the slots of the batch.
+/// Makes the user error for a batch that was not saved. `slots` are the slots whose answers were not saved.
 fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
     let answers = |code, message: String, slots: &[i32]| {
         UserError::Answers(AnswersError::new(code, message, ANSWERS, slots))
@@ -294,7 +300,8 @@ fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
     }
 }
 
-/// Adds the name of the argument that the client has to change.
+/// Makes the message for an answer that was refused. Adds a sentence with the argument that the client must change, if
+/// there is one.
 fn answer_message(refusal: &AnswerRefusal) -> String {
     let advice = match refusal {
         AnswerRefusal::NothingGiven(_) => "Use `optionIds`, `numericValue` or `text`.",

@@ -15,7 +15,7 @@ use crate::graphql::types::{
 use jishu_service::account::Author;
 use jishu_service::test_settings::{self, BlueprintPart, Setting, SettingsRefusal, TestSettingsChange};
 
-/// New settings for the tests of a subject. Fields that are not given stay the same.
+/// New settings for the tests of a subject. Settings that are not given stay the same.
 #[derive(InputObject)]
 pub(super) struct UpdateTestSettingsInput {
     /// The id of the subject.
@@ -27,16 +27,18 @@ pub(super) struct UpdateTestSettingsInput {
     wrong: Option<Decimal>,
     /// The marks for an unanswered question: -1000.00 to 1000.00.
     unanswered: Option<Decimal>,
-    /// The number of questions in a test: 1 to 200. With a blueprint, it must equal the sum of the parts.
+    /// The number of questions in a test: 1 to 200. With a blueprint, it must equal the number of questions in all
+    /// parts together.
     questions_per_test: Option<i32>,
     /// The time limit of a sitting, in seconds: 10 to 86400.
     time_limit_seconds: Option<i32>,
-    /// The number of attempts of a test card: 1 to 1000. Cards that were bought before keep their number.
+    /// The number of attempts of a test card: 1 to 1000. Cards that were bought before keep their number of attempts.
     max_attempts: Option<i32>,
-    /// The rule that makes one grade from the sittings of a test card. It applies to all cards at once.
+    /// The rule that makes one grade from the sittings of a test card. A new rule applies to all cards of the subject
+    /// at once.
     grading_method: Option<GradingMethod>,
-    /// The time from which a learner can see the key, the explanations and the marks of each question. It applies
-    /// to all sittings at once.
+    /// The time from which a learner can see the key, the explanations and the marks of each question. A new setting
+    /// applies to all sittings of the subject at once.
     review: Option<ReviewPolicy>,
     /// The parts of a test, in the order of its questions: at most 50. With an empty list, a test takes any
     /// questions of the subject.
@@ -46,9 +48,9 @@ pub(super) struct UpdateTestSettingsInput {
 /// A part of a test: a number of questions of a topic and a difficulty.
 #[derive(InputObject)]
 pub(super) struct BlueprintPartInput {
-    /// The name of the topic of the questions. If not given, they can have any topic.
+    /// The name of the topic of the questions. If not given, the questions can have any topic.
     topic: Option<String>,
-    /// The difficulty of the questions. If not given, they can have any difficulty.
+    /// The difficulty of the questions. If not given, the questions can have any difficulty.
     difficulty: Option<Difficulty>,
     /// The number of questions in this part: 1 to 200.
     questions: i32,
@@ -151,8 +153,8 @@ impl From<SettingsRefusal> for UserError {
                 format!("`{name}` must be {least} to {most}; {given} was given.")
             }
             SettingsRefusal::Disagreement { parts, given } => format!(
-                "The parts of `blueprint` have {parts} questions together, and `questionsPerTest` says {given}. Leave one \
-                 out."
+                "The parts of `blueprint` have {parts} questions together, but `questionsPerTest` is {given}. Give \
+                 only one of them, or make them equal."
             ),
             SettingsRefusal::NothingChanged | SettingsRefusal::NoSuchTopic(_) => refusal.to_string(),
         };
@@ -160,7 +162,7 @@ impl From<SettingsRefusal> for UserError {
     }
 }
 
-/// Returns the name of the argument that sets a setting.
+/// Returns the name of the input field with which a client gives a setting.
 fn argument(setting: Setting) -> &'static str {
     match setting {
         Setting::Correct => "correct",

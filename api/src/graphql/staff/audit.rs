@@ -13,15 +13,15 @@ use crate::graphql::types::{AuditEventConnection, audit_page, audit_target};
 use jishu_service::account::Admin;
 use jishu_service::audit_trail::AuditFilter as Choice;
 
-/// A choice of audit events. An event matches if it meets every condition that is given.
+/// A filter for audit events. An event matches if it meets every condition that is given.
 #[derive(InputObject)]
 struct AuditFilter {
-    /// Only events of the user with this id.
+    /// Only events of actions by the user with this id.
     actor_id: Option<ID>,
     /// Only events about the object with this id: a global id, or a `targetId` of an audit event.
     target_id: Option<ID>,
-    /// Only events with this action, such as "purchase.created". A beginning that ends with a dot, such as "purchase.",
-    /// matches all actions that begin with it.
+    /// Only events with this action, such as "purchase.created". A text that ends with a dot, such as "purchase.",
+    /// matches all actions that begin with the text.
     action: Option<String>,
     /// Only events at this time or later.
     from: Option<DateTime>,
@@ -58,7 +58,8 @@ pub(in crate::graphql) struct AuditQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl AuditQuery {
-    /// The audit trail: who did what, and when, newest first. Only for ADMIN. Nobody can change or delete an event.
+    /// The audit trail: who did what, and when, newest first. Only for ADMIN. Nobody can change or delete an event
+    /// through this API.
     async fn audit_events(
         &self,
         ctx: &Context<'_>,

@@ -1,4 +1,4 @@
-//! Queries of staff, with one file for each topic.
+//! The queries with which staff read data of all users, with one file for each topic.
 
 mod audit;
 mod orders;

@@ -1,4 +1,4 @@
-//! The query for orders of all users.
+//! The query `orders`, which reads orders of all users.
 
 use async_graphql::{Context, ID, Object};
 use graphql_engine::{guarded_fields, page_arguments};
@@ -12,10 +12,10 @@ use crate::graphql::types::{OrderConnection, OrderStatus, all_orders_page};
 use jishu_service::account::Support;
 use jishu_service::order::OrderFilter;
 
-/// The maximum number of characters of the number of a receipt.
+/// The maximum number of characters of a receipt number in the filter. Characters after them are ignored.
 const MAX_RECEIPT_CHARS: usize = 40;
 
-/// The query for orders of all users.
+/// The query `orders`, which reads orders of all users.
 #[derive(Default)]
 pub(in crate::graphql) struct OrderQuery;
 
@@ -23,7 +23,8 @@ pub(in crate::graphql) struct OrderQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl OrderQuery {
-    /// The orders of all users, newest first. Only for SUPPORT and ADMIN. Each use is recorded.
+    /// The orders of all users, newest first. Only for SUPPORT and ADMIN. The audit trail records each use that reads
+    /// orders.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and four filters")]
     async fn orders(
         &self,
@@ -32,7 +33,8 @@ impl OrderQuery {
         #[page] page: PageArgs,
         #[graphql(desc = "Only orders of this user.")] user_id: Option<ID>,
         #[graphql(desc = "Only orders with this status.")] status: Option<OrderStatus>,
-        #[graphql(desc = "Only the order with this number of the receipt.")] receipt_number: Option<String>,
+        #[graphql(desc = "Only the order with this receipt number. Case does not matter.")]
+        receipt_number: Option<String>,
         #[graphql(desc = "Only orders whose payment the buyer's bank disputes.", default)] disputed: bool,
     ) -> ApiResult<OrderConnection> {
         let buyer = user_id.map(|id| {
@@ -40,7 +42,8 @@ impl OrderQuery {
                 ApiError::bad_input("`userId` is not the id of a User. Take ids from responses.")
             })
         });
-        // No number is longer, and PostgreSQL refuses text with a NUL character.
+        // Receipt numbers are in capital letters and never longer than this. PostgreSQL refuses text with a NUL
+        // character.
         let receipt_number = receipt_number.map(|text| {
             text.trim().to_uppercase().replace('\0', "").chars().take(MAX_RECEIPT_CHARS).collect()
         });

@@ -1,4 +1,4 @@
-//! The queries for accounts and purchases of all users.
+//! The queries for accounts, allowances and purchases of all users.
 
 use async_graphql::{Context, ID, Object};
 use graphql_engine::{guarded_fields, page_arguments};
@@ -17,10 +17,10 @@ use jishu_service::account::Support;
 use jishu_service::allowance::{AllowanceFilter, AllowancePlace};
 use jishu_service::people::{AccountFilter, AccountSearch, PurchaseFilter, PurchaseState};
 
-/// The maximum number of characters of a search. No e-mail address and no name is longer.
+/// The maximum number of characters of a search text. No e-mail address and no name is longer.
 const MAX_SEARCH_CHARS: usize = 254;
 
-/// The queries for accounts and purchases of all users.
+/// The queries for accounts, allowances and purchases of all users.
 #[derive(Default)]
 pub(in crate::graphql) struct PeopleQuery;
 
@@ -28,8 +28,9 @@ pub(in crate::graphql) struct PeopleQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl PeopleQuery {
-    /// The accounts of all users, oldest first. Only for SUPPORT and ADMIN. Each use is recorded once, and each
-    /// account whose purchases, test cards, sittings, cart or progress are read is recorded as well.
+    /// The accounts of all users, oldest first. Only for SUPPORT and ADMIN. The audit trail records each use that reads
+    /// accounts. It also records each account of another user whose purchases, orders, test cards, sittings, cart,
+    /// consent or progress the viewer reads.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a search and two filters")]
     async fn users(
         &self,
@@ -37,8 +38,9 @@ impl PeopleQuery {
         #[guard] support: Support,
         #[page] page: PageArgs,
         #[graphql(
-            desc = "Only accounts whose e-mail address begins with this text, whose name contains it, or whose id it is. \
-                    With an `@`, only e-mail addresses are searched, which is faster. Case does not matter."
+            desc = "Only accounts whose e-mail address begins with this text, whose name contains it, or that have it as their id. If \
+                    the text has an `@`, only e-mail addresses are searched, which is faster. The case of the letters \
+                    A to Z does not matter. For other letters in names it can matter."
         )]
         search: Option<String>,
         #[graphql(desc = "Only accounts with this role.")] role: Option<Role>,
@@ -57,8 +59,8 @@ impl PeopleQuery {
         #[guard] support: Support,
         #[page] page: PageArgs,
         #[graphql(desc = "Only allowances for this user.")] user_id: Option<ID>,
-        #[graphql(desc = "Only allowances for this subject.")] subject_id: Option<ID>,
-        #[graphql(desc = "Only allowances for this course as a whole.")] course_id: Option<ID>,
+        #[graphql(desc = "Only allowances for this one subject.")] subject_id: Option<ID>,
+        #[graphql(desc = "Only allowances for all subjects of this course.")] course_id: Option<ID>,
     ) -> ApiResult<AllowanceConnection> {
         let place = match (subject_id, course_id) {
             (None, None) => None,
@@ -72,7 +74,8 @@ impl PeopleQuery {
         allowance_page(ctx, support, AllowanceFilter { user, place }, page).await
     }
 
-    /// The purchases of all users, newest first. Only for SUPPORT and ADMIN. Each use is recorded.
+    /// The purchases of all users, newest first. Only for SUPPORT and ADMIN. The audit trail records each use that
+    /// reads purchases.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and two filters")]
     async fn purchases(
         &self,
@@ -100,7 +103,8 @@ fn parse_id<K: GlobalKey>(name: &str, id: &ID) -> ApiResult<K> {
     })
 }
 
-/// Reads a search for accounts. Returns None for a blank text.
+/// Makes a search for accounts from the text of a client. Returns None for a blank text. Fails with `BAD_USER_INPUT` if
+/// the text is too long.
 fn account_search(text: &str) -> ApiResult<Option<AccountSearch>> {
     if text.chars().count() > MAX_SEARCH_CHARS {
         return Err(ApiError::bad_input(format!(

@@ -18,15 +18,17 @@ pub(in crate::graphql) struct ReportQuery;
 #[Object]
 impl ReportQuery {
     /// A report of the sales and refunds in an interval of time. Only for ADMIN. Days and months are those of the
-    /// platform's time zone. A report has at most 1000 rows; `jishu report sales` on the command line has no such limit.
+    /// platform's time zone. A report with more than 1000 rows is refused. `jishu report sales` on the command line has
+    /// no such limit.
     async fn sales_report(
         &self,
         ctx: &Context<'_>,
         #[guard] admin: Admin,
-        #[graphql(desc = "The first moment of the report.")] from: DateTime,
-        #[graphql(desc = "The first moment after the report.")] to: DateTime,
+        #[graphql(desc = "The start of the interval. Sales and refunds at this time count.")] from: DateTime,
+        #[graphql(desc = "The end of the interval. Sales and refunds at this time do not count.")]
+        to: DateTime,
         #[graphql(
-            desc = "The dimensions to group by. Without any, the report has one row for each currency.",
+            desc = "The dimensions by which the report is grouped. Without a dimension, the report has one row for each currency.",
             default
         )]
         by: Vec<SalesDimension>,

@@ -16,15 +16,15 @@ pub(in crate::graphql) struct MockTestAttemptChanged;
 
 #[Subscription]
 impl MockTestAttemptChanged {
-    /// The viewer's test cards, each time one is created or changed, by any device, by the server or by support. A
-    /// purchase reports each new card once, in the order of subject and test number. Changes on other nodes of the
-    /// server arrive within a second. Changes that follow each other closely arrive as one event with the latest
-    /// state. To miss nothing, subscribe first, then read `viewer.mockTestAttempts`. Send that query over the same
-    /// WebSocket, or after the response headers of the event stream arrived.
+    /// Sends a test card of the viewer each time the card is created or changed, by any device, by the server or by
+    /// support. After a purchase, each new card arrives once, in the order of subject and test number. Changes on other
+    /// nodes of the server arrive within a second. Changes of a card that follow each other closely arrive as one event
+    /// with the latest state. To miss no change, subscribe first, and then read `viewer.mockTestAttempts`. Send that
+    /// query over the same WebSocket, or after the response headers of the event stream arrived.
     async fn mock_test_attempt_changed(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only cards of this subject.")] subject_id: Option<ID>,
+        #[graphql(desc = "Only cards for this subject.")] subject_id: Option<ID>,
     ) -> Result<impl Stream<Item = ApiResult<MockTestAttempt>>, ApiError> {
         let viewer = ctx.require_viewer()?;
         let services = ctx.services()?;

@@ -13,7 +13,7 @@ use mock_test_attempt_changed::MockTestAttemptChanged;
 use order_changed::OrderChanged;
 use test_session_clock::TestSessionClock;
 
-/// The subscriptions. They use the same path as queries, over WebSocket (graphql-transport-ws) or server-sent
-/// events (graphql-sse, distinct connections mode).
+/// The subscriptions. They use the same URL path as queries, over WebSocket (`graphql-transport-ws`) or server-sent
+/// events (`graphql-sse`, distinct connections mode).
 #[derive(Default, MergedSubscription)]
 pub struct Subscription(MockTestAttemptChanged, OrderChanged, TestSessionClock);

@@ -16,13 +16,15 @@ pub(in crate::graphql) struct OrderChanged;
 
 #[Subscription]
 impl OrderChanged {
-    /// The viewer's orders, each time one is made or changes. When the status is GRANTED, `purchase` has the test cards.
-    /// Changes on other nodes of the server arrive within a second. Changes that follow each other closely arrive as one
-    /// event with the latest state. To miss nothing, subscribe first, then read the order.
+    /// Sends an order of the viewer each time the order is made or changes. When the status of the order is GRANTED,
+    /// `purchase` has the test cards. Changes on other nodes of the server arrive within a second. Changes of an order
+    /// that follow each other closely arrive as one event with the latest state. To miss no change, subscribe first,
+    /// and then read the order.
     async fn order_changed(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this order.")] order_id: Option<ID>,
+        #[graphql(desc = "Only the order with this id. If not given, all orders of the viewer.")]
+        order_id: Option<ID>,
     ) -> Result<impl Stream<Item = ApiResult<Order>>, ApiError> {
         let viewer = ctx.require_viewer()?;
         let services = ctx.services()?;

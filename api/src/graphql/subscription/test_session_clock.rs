@@ -14,28 +14,28 @@ use crate::graphql::scalar::DateTime;
 use crate::graphql::types::TestSessionStatus;
 use jishu_service::session::clock::{self, SessionClockRefusal};
 
-/// The allowed range of `every`: the seconds between two events if nothing changes.
+/// The allowed range of the argument `every`: the seconds between two events if nothing changes in between.
 const INTERVAL_SECONDS: std::ops::RangeInclusive<u64> = 1..=60;
 
 struct SessionClock {
     clock: clock::SessionClock,
 }
 
-/// The clock of a sitting, by the server's time.
+/// The clock of a sitting, measured by the server's clock.
 #[Object]
 impl SessionClock {
-    /// The server's time at which the other fields were read. Subtract the device's time from it to get the error
-    /// of the device's clock.
+    /// The time of the server's clock at which the values of this event were read. The difference from the device's
+    /// time is the error of the device's clock.
     async fn server_time(&self) -> DateTime {
         DateTime(self.clock.now)
     }
 
-    /// The deadline. It moves only if support grants extra time, and only to a later time.
+    /// The deadline of the sitting. It moves only if support grants extra time, and only to a later time.
     async fn expires_at(&self) -> DateTime {
         DateTime(self.clock.expires_at)
     }
 
-    /// The time until the deadline, in seconds, rounded up. 0 after the deadline or the end of the sitting.
+    /// The time until the deadline, in seconds, rounded up. 0 after the deadline, and after the end of the sitting.
     async fn seconds_remaining(&self) -> i32 {
         i32::try_from(self.clock.seconds_remaining()).unwrap_or(i32::MAX)
     }
@@ -45,7 +45,7 @@ impl SessionClock {
         self.clock.status.into()
     }
 
-    /// The greatest `sequence` among the saved answers from all devices. 0 if no answer is saved.
+    /// The greatest number of a batch with a saved answer, from all devices. 0 if no answer is saved.
     async fn answer_sequence(&self) -> i32 {
         self.clock.answer_sequence
     }
@@ -56,10 +56,10 @@ pub(in crate::graphql) struct TestSessionClock;
 
 #[Subscription]
 impl TestSessionClock {
-    /// The clock of a sitting of the viewer. Sends an event at once, at every change (extra time, the end, saved
-    /// answers), and after `every` seconds without a change. Answers saved on another node of the server appear
-    /// with the next event; other changes of the sitting arrive within a second. Completes after the event that
-    /// reports the end of the sitting.
+    /// Sends the clock of a sitting of the viewer: at once, at every change of the sitting (extra time, its end, saved
+    /// answers), and after `every` seconds without a change. Answers that are saved on another node of the server
+    /// appear with the next event. Other changes of the sitting on another node arrive within a second. The
+    /// subscription completes after the event that reports the end of the sitting.
     async fn test_session_clock(
         &self,
         ctx: &Context<'_>,

@@ -1,4 +1,4 @@
-//! Allowances and lists of them.
+//! The GraphQL type `Allowance`, and connections of allowances.
 
 use async_graphql::{Context, Object};
 use graphql_engine::plain_fields;
@@ -17,39 +17,41 @@ pub(in crate::graphql) struct GrantedAllowance {
     row: allowance::Model,
 }
 
-/// Extra time or attempts for all test cards of a user, a subject or a course, or of a user in one of them. Only staff
-/// see it.
+/// Extra time or attempts for all test cards of a user, of a subject or of a course. It can also be for the cards of
+/// one user in one subject or course. Only SUPPORT and ADMIN can read it.
 #[plain_fields]
 #[Object(name = "Allowance")]
 impl GrantedAllowance {
-    /// The user. Null for all users.
+    /// The user whose cards the allowance is for. Null if it is for the cards of all users.
     async fn user(&self) -> Option<User> {
         self.row.user_id.map(User::lazy)
     }
 
-    /// The subject. Null unless the allowance is for one subject.
+    /// The subject whose cards the allowance is for. Null unless it is for one subject.
     async fn subject(&self, ctx: &Context<'_>) -> Nullable<Subject> {
         let id = self.row.subject_id?;
         Some(Subject::load(ctx, id).await)
     }
 
-    /// The course. Null unless the allowance is for all subjects of a course.
+    /// The course whose cards the allowance is for. Null unless it is for all subjects of a course.
     async fn course(&self, ctx: &Context<'_>) -> Nullable<Course> {
         let id = self.row.course_id?;
         Some(Course::load(ctx, id).await)
     }
 
-    /// The time added to each sitting, in seconds. 0 for none.
+    /// The extra time that the allowance gives to each sitting, in seconds. 0 if it gives none. If several allowances
+    /// apply to a sitting, only the greatest extra time counts.
     async fn extra_seconds(&self) -> i32 {
         self.row.extra_seconds.unwrap_or_default()
     }
 
-    /// The number of attempts that each card has at least. Null if the allowance leaves the cards as they are.
+    /// The number of attempts to which the allowance raises cards that have fewer. Null if it does not change the
+    /// attempts.
     async fn max_attempts(&self) -> Option<i32> {
         self.row.max_attempts
     }
 
-    /// The reason, as staff wrote it. Null if none was given.
+    /// The reason for the allowance, as staff wrote it. Null if they gave no reason.
     async fn reason(&self) -> Option<&str> {
         self.row.reason.as_deref()
     }
@@ -84,13 +86,14 @@ pub(in crate::graphql) struct AllowanceTotal {
 
 #[Object]
 impl AllowanceTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(allowances::count(ctx.services()?, self.support, self.filter).await?)
     }
 }
 
-/// Reads a page of allowances, newest first.
+/// Reads a page of the allowances that match `filter`, newest first. Reads no rows if the client selects neither
+/// `edges` nor `pageInfo`.
 pub(in crate::graphql) async fn allowance_page(
     ctx: &Context<'_>,
     support: Support,

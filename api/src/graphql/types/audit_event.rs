@@ -1,4 +1,4 @@
-//! Audit events and lists of them.
+//! The GraphQL type `AuditEvent`, and connections of audit events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use jishu_service::account::Admin;
 use jishu_service::audit_trail::{self, AuditFilter, AuditTarget};
 use jishu_service::page::Page;
 
-/// The tables whose rows are objects of the API, each with the name of its type. The id of a target in another table
-/// contains the name of the table.
+/// The tables whose rows are objects of the API, each with the name of its GraphQL type. If a target is in another
+/// table, its id contains the name of that table instead of a type.
 const TYPES: [(&str, &str); 11] = [
     ("allowances", "Allowance"),
     ("audit_events", "AuditEvent"),
@@ -37,14 +37,14 @@ const TYPES: [(&str, &str); 11] = [
     ("users", "User"),
 ];
 
-/// Returns the id of a target. It is the global id if the target is an object of the API.
+/// Returns the id of the target of an event. It is the global id if the target is an object of the API.
 fn target_id(row: &audit_event::Model) -> ID {
     let known = TYPES.iter().find(|(table, _)| *table == row.target_type);
     let name = known.map_or(row.target_type.as_str(), |(_, name)| name);
     ID(URL_SAFE_NO_PAD.encode(format!("{name}:{}", row.target_id)))
 }
 
-/// Parses the id of a target. Returns `None` for any text that this server did not make.
+/// Parses the id of a target. Returns `None` if the text does not have the form of such an id.
 pub(in crate::graphql) fn audit_target(id: &ID) -> Option<AuditTarget> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let (name, row) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
@@ -67,8 +67,9 @@ pub(in crate::graphql) struct AuditEvent {
 /// The accounts that the events of a page name, read in one statement.
 type PageUsers = HashMap<UserId, user::Model>;
 
-/// A record of an action: who did what, and what it changed. It is made in the same transaction as the change, and
-/// never changes.
+/// A record of an action: who acted, what they did, and which values changed. The server appends it in the transaction
+/// of the action. It never changes, except that the deletion of an account erases reasons that staff wrote about its
+/// orders.
 #[plain_fields]
 #[Object]
 impl AuditEvent {
@@ -82,7 +83,7 @@ impl AuditEvent {
         DateTime(self.row.at)
     }
 
-    /// The user who acted. Null if the server acted, or somebody on the command line.
+    /// The user who acted. Null if the server itself or an operator on the command line acted.
     async fn actor(&self) -> Option<User> {
         self.row.actor_id.map(|id| self.user(id))
     }
@@ -104,17 +105,20 @@ impl AuditEvent {
         found.await.map(|node| node.as_deref()).transpose()
     }
 
-    /// The id of the object of the action. It is the global id if the object has a type in this API.
+    /// The id of the object of the action, for the filter of `auditEvents`. It is the global id if the object has a
+    /// type in this API.
     async fn target_id(&self) -> ID {
         target_id(&self.row)
     }
 
-    /// The values that the action changed, before it, as a JSON object. Null if there were none.
+    /// The values before the action that the action changed, as a JSON object in a string. Null if the event recorded
+    /// no values.
     async fn before(&self) -> Option<&str> {
         self.row.state_before.as_deref()
     }
 
-    /// The values that the action changed, after it, as a JSON object. Null if there are none.
+    /// The values after the action that the action changed or set, as a JSON object in a string. Null if the event
+    /// recorded no values.
     async fn after(&self) -> Option<&str> {
         self.row.state_after.as_deref()
     }
@@ -129,7 +133,7 @@ impl AuditEvent {
         self.page.get(&id).cloned().map_or_else(|| User::lazy(id), User::from)
     }
 
-    /// Reads events by their ids, for an admin. For anybody else it finds nothing.
+    /// Reads the audit events with these ids for an admin. Without the permission of an admin, returns no events.
     pub(in crate::graphql) async fn by_ids(
         ctx: &Context<'_>,
         admin: Option<Admin>,
@@ -160,7 +164,7 @@ pub(in crate::graphql) struct AuditEventTotal {
 
 #[Object]
 impl AuditEventTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(audit_trail::count(ctx.services()?, self.admin, &self.filter).await?)
     }
@@ -168,8 +172,9 @@ impl AuditEventTotal {
 
 const LIST_NAME: &str = "AuditEvent";
 
-/// Reads a page of the audit trail, newest first. Reads the accounts and the targets of its events only if the client
-/// selects them, each type with one statement.
+/// Reads a page of the audit events that match `filter`, newest first. Reads no rows if the client selects neither
+/// `edges` nor `pageInfo`. Reads the accounts and the targets of the events only if the client selects them, each type
+/// of object with one statement.
 pub(in crate::graphql) async fn audit_page(
     ctx: &Context<'_>,
     admin: Admin,
@@ -200,10 +205,10 @@ pub(in crate::graphql) async fn audit_page(
         found.into_iter().map(|row| (row.id, row)).collect()
     };
     let users = Arc::new(users);
-    // Accounts are read above. As nodes, they would be recorded as looks at an account.
+    // The accounts are read above. Reading an account with `nodes` would record a look at it.
     let is_account = |id: &ID| UserId::parse(id).is_some();
     let other_ids: Vec<ID> = target_ids.into_iter().filter(|id| !is_account(id)).collect();
-    // The targets come in the order of the rows.
+    // The targets have the order of the rows, without those rows whose target is an account.
     let mut targets = nodes(ctx, &other_ids).await?.into_iter();
     let node = |row| {
         let event = AuditEvent::new(row, &users);

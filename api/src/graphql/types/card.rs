@@ -1,4 +1,4 @@
-//! The fields of a test card that learners and support see alike.
+//! The fields of a test card that the GraphQL types `MockTestAttempt` and `LearnerCard` share.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::paper::Outline;
 use jishu_service::session;
 
-/// A test card, with the batch of its page. [`MockTestAttempt`](super::MockTestAttempt) and
-/// [`LearnerCard`](super::learner::LearnerCard) include its fields in their own.
+/// A test card, with the data that the cards of its page share. [`MockTestAttempt`](super::MockTestAttempt) and
+/// [`LearnerCard`](super::learner::LearnerCard) include the fields of this type.
 pub(super) struct Card {
     pub(super) row: Model,
     batch: Arc<CardBatch>,
@@ -25,7 +25,7 @@ pub(super) struct Card {
 #[plain_fields]
 #[Object]
 impl Card {
-    /// The subject of the test.
+    /// The subject of the test card.
     #[shared(known_subject)]
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         match self.known_subject() {
@@ -49,40 +49,43 @@ impl Card {
         self.row.max_attempts
     }
 
-    /// The number of attempts used. An attempt counts from the start of its sitting.
+    /// The number of attempts that are used. An attempt counts as used from the start of its sitting.
     async fn attempts_used(&self) -> i32 {
         self.row.attempts_used
     }
 }
 
 impl Card {
-    /// Makes a card of a page. `batch` holds the cards of the page.
+    /// Makes a card that was read with a page. `batch` has the data that the cards of the page share.
     pub(super) fn of_page(row: Model, batch: &Arc<CardBatch>) -> Self {
         Self { row, batch: Arc::clone(batch) }
     }
 
-    /// Makes a card that was read alone.
+    /// Makes a card that was read alone, with a batch of its own.
     pub(super) fn alone(row: Model) -> Self {
         let batch = Arc::new(CardBatch::of(std::slice::from_ref(&row)));
         Self { row, batch }
     }
 
-    /// Returns whether the learner can start or continue a sitting, if the page has prepared that.
+    /// Returns whether the learner can start or continue a sitting of the card. Returns None if the page did not
+    /// prepare this value.
     pub(super) fn known_can_start(&self) -> Option<&bool> {
         self.batch.known_can_start(self.row.id)
     }
 
-    /// Returns the extra time for each sitting in seconds, if the page has prepared that.
+    /// Returns the extra time for each sitting of the card, in seconds. Returns None if the page did not prepare this
+    /// value.
     pub(super) fn known_extra_seconds(&self) -> Option<&i32> {
         self.batch.known_extra_seconds(self.row.id)
     }
 
-    /// Returns the outline of the test, if the page has prepared that.
+    /// Returns the outline of the test of the card. Returns None if the page did not prepare this value.
     pub(super) fn known_paper(&self) -> Option<&SessionPaper> {
         self.batch.known_paper(self.row.id)
     }
 
-    /// Returns the marks that count, if the page has prepared that.
+    /// Returns the grade of the card. The inner option is None if no sitting is scored. The outer option is None if the
+    /// page did not prepare this value.
     pub(super) fn known_grade(&self) -> Option<&Option<Decimal>> {
         self.batch.known_grade(self.row.id)
     }
@@ -91,33 +94,34 @@ impl Card {
         self.batch.subject(self.row.subject_id)
     }
 
-    /// Returns the open sitting.
+    /// Returns the open sitting of the card, or None. The first call reads the open sittings of all cards in the batch.
     pub(super) async fn open_session(&self, ctx: &Context<'_>) -> ApiResult<Option<&test_session::Model>> {
         self.batch.open_session(ctx, &self.row).await
     }
 
-    /// Tells whether the learner can start or continue a sitting.
+    /// Tells whether the learner can start or continue a sitting of the card now.
     pub(super) async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         let (open, entitlement) = (self.open_session(ctx).await?, self.entitlement(ctx).await?);
         Ok(session::can_start(ctx.services()?, &self.row, open, entitlement))
     }
 
-    /// Returns the outline of the paper, if the paper has been made.
+    /// Returns the outline of the test of the card. Returns None if nobody has started this test yet, so that it has no
+    /// paper.
     pub(super) async fn paper(&self, ctx: &Context<'_>) -> ApiResult<Option<Outline>> {
         self.batch.paper(ctx, &self.row).await
     }
 
-    /// Returns the extra time for each sitting, in seconds.
+    /// Returns the extra time for each sitting of the card, in seconds. Returns 0 if support granted no extra time.
     pub(super) async fn extra_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         self.batch.extra_seconds(ctx, &self.row).await
     }
 
-    /// Returns the start of the latest sitting.
+    /// Returns the time at which the latest sitting of the card started. Returns None if the card was never sat.
     pub(super) fn latest_attempt_at(&self) -> Option<DateTime> {
         self.row.latest_attempt_at.map(DateTime)
     }
 
-    /// Returns the entitlement that gave the card.
+    /// Returns the entitlement that gave the card, even if it has ended.
     async fn entitlement(&self, ctx: &Context<'_>) -> ApiResult<Option<&entitlement::Model>> {
         self.batch.entitlement(ctx, &self.row).await
     }

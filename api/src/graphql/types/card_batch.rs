@@ -1,7 +1,10 @@
-//! Data for all test cards of a page, read when a field first needs it.
+//! Data that the test cards of a page share. `CardBatch::prepared` reads the data of the fields that the document
+//! selects, before any field of a card runs. Other data is read when a field of one card first needs it. Each read covers
+//! all cards of the page.
 //!
-//! A loader collects the keys that arrive within a short time, and a long page takes longer than that. Here the
-//! page asks for all of its cards at once, so that each kind of data takes one statement for a page of any length.
+//! A data loader collects the keys that arrive within a short time, and the fields of a long page arrive later than
+//! that. A batch asks for the data of all cards of the page at once. So each kind of data takes one statement, however
+//! long the page is.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -22,14 +25,15 @@ use jishu_service::catalog::Snapshot;
 use jishu_service::paper::{Outline, TestId};
 use jishu_service::session;
 
-/// One kind of data about the cards, empty until a field needs it. An error is kept too, since the cards share it.
+/// One kind of data about the cards, empty until a field needs it. If the read fails, the error is kept, and every card
+/// gets it.
 type CardData<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
 
 /// The cards of a page, or one card that was read alone.
 #[derive(Default)]
 pub(super) struct CardBatch {
     cards: Vec<CardKeys>,
-    /// The few subjects of the cards. Empty for a card that was read alone.
+    /// The subjects of the cards, each once. Empty for a card that was read alone.
     subjects: Vec<Arc<Subject>>,
     open_sessions: CardData<MockTestAttemptId, test_session::Model>,
     papers: CardData<TestId, Outline>,
@@ -39,7 +43,7 @@ pub(super) struct CardBatch {
     known: HashMap<MockTestAttemptId, KnownValues>,
 }
 
-/// Values of a card that need more than its row. Each is None if it was not prepared.
+/// Values of a card that its row does not contain. A value is None if it was not prepared.
 #[derive(Default)]
 struct KnownValues {
     can_start: Option<bool>,
@@ -48,7 +52,7 @@ struct KnownValues {
     grade: Option<Option<Decimal>>,
 }
 
-/// The key by which the data of a card is found.
+/// The keys with which the data of one card is found.
 #[derive(Clone, Copy)]
 struct CardKeys {
     owner: UserId,
@@ -75,7 +79,7 @@ impl CardBatch {
         Self { cards: rows.iter().map(CardKeys::of).collect(), ..Self::default() }
     }
 
-    /// Finds the subjects of the cards in a snapshot of the catalogue.
+    /// Finds the subjects of the cards in a snapshot of the catalogue. Leaves out subjects that the snapshot lacks.
     pub(super) fn with_subjects(mut self, snapshot: &Snapshot) -> Self {
         for keys in &self.cards {
             let id = keys.test.subject_id;
@@ -86,8 +90,8 @@ impl CardBatch {
         self
     }
 
-    /// Prepares the selected values of a page, so that its cards have them at hand. A value that cannot be read is left out:
-    /// its field reads it again, and reports the error.
+    /// Reads the values of the cards that the document selects, so that the fields of the cards need not wait for them.
+    /// If a value cannot be read, its field reports the error.
     pub(super) async fn prepared(
         mut self,
         ctx: &Context<'_>,
@@ -124,32 +128,34 @@ impl CardBatch {
         Ok(self)
     }
 
-    /// Returns whether a card can be started, if that was prepared.
+    /// Returns whether the learner can start or continue a sitting of a card. Returns None if this value was not
+    /// prepared.
     pub(super) fn known_can_start(&self, id: MockTestAttemptId) -> Option<&bool> {
         self.known.get(&id)?.can_start.as_ref()
     }
 
-    /// Returns the extra time of a card in seconds, if that was prepared.
+    /// Returns the extra time for each sitting of a card, in seconds. Returns None if this value was not prepared.
     pub(super) fn known_extra_seconds(&self, id: MockTestAttemptId) -> Option<&i32> {
         self.known.get(&id)?.extra_seconds.as_ref()
     }
 
-    /// Returns the outline of the test of a card, if that was prepared.
+    /// Returns the outline of the test of a card. Returns None if this value was not prepared.
     pub(super) fn known_paper(&self, id: MockTestAttemptId) -> Option<&SessionPaper> {
         self.known.get(&id)?.paper.as_ref()
     }
 
-    /// Returns the grade of a card, if that was prepared.
+    /// Returns the grade of a card. The inner option is None if no sitting is scored. The outer option is None if the
+    /// grade was not prepared.
     pub(super) fn known_grade(&self, id: MockTestAttemptId) -> Option<&Option<Decimal>> {
         self.known.get(&id)?.grade.as_ref()
     }
 
-    /// Returns a subject of the cards, if it is at hand.
+    /// Returns the subject with this id. Returns None if the batch does not have it.
     pub(super) fn subject(&self, id: SubjectId) -> Option<&Arc<Subject>> {
         self.subjects.iter().find(|subject| subject.row_id() == id)
     }
 
-    /// Returns the open sitting of a card.
+    /// Returns the open sitting of a card, or None. The first call reads the open sittings of all cards in the batch.
     pub(super) async fn open_session(
         &self,
         ctx: &Context<'_>,
@@ -160,21 +166,24 @@ impl CardBatch {
         Ok(open.get(&(row.user_id, row.id)))
     }
 
-    /// Returns the paper of a card, if it has been made.
+    /// Returns the outline of the paper of a card's test. Returns None if the paper has not been made yet. The first
+    /// call reads the outlines for all cards in the batch.
     pub(super) async fn paper(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<Option<Outline>> {
         let tests = self.cards.iter().map(|keys| (keys.owner, keys.test));
         let papers = load_once(&self.papers, &ctx.loaders()?.paper, tests).await?;
         Ok(papers.get(&(row.user_id, test_of(row))).copied())
     }
 
-    /// Returns the extra time of a card, in seconds.
+    /// Returns the extra time for each sitting of a card, in seconds. Returns 0 if support granted none. The first call
+    /// reads the extra time of all cards in the batch.
     pub(super) async fn extra_seconds(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<i32> {
         let cards = self.cards.iter().map(|keys| (keys.owner, (keys.id, keys.test.subject_id)));
         let granted = load_once(&self.extra_seconds, &ctx.loaders()?.extra_seconds, cards).await?;
         Ok(granted.get(&(row.user_id, (row.id, row.subject_id))).copied().unwrap_or_default())
     }
 
-    /// Returns the entitlement that gave a card.
+    /// Returns the entitlement that gave a card, even if it has ended. The first call reads the entitlements of all
+    /// cards in the batch.
     pub(super) async fn entitlement(
         &self,
         ctx: &Context<'_>,

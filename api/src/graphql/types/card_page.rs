@@ -20,20 +20,20 @@ use jishu_service::page::Page;
 /// match no card.
 #[derive(Default, InputObject)]
 pub(in crate::graphql) struct MockTestAttemptFilter {
-    /// Only cards of this course.
+    /// Only cards for subjects of this course.
     course_id: Option<ID>,
-    /// Only cards of this subject.
+    /// Only cards for this subject.
     subject_id: Option<ID>,
-    /// Only cards of this purchase.
+    /// Only cards that this purchase gave.
     purchase_id: Option<ID>,
     /// Only cards with one of these statuses.
     status: Option<Vec<MockTestAttemptStatus>>,
-    /// True for cards whose entitlement is valid; false for cards of refunded or expired purchases. A subject that
-    /// was bought again can have both.
+    /// True for cards whose entitlement is valid, false for cards whose entitlement has ended by a refund or has
+    /// expired. A subject that was bought again can have cards of both kinds.
     entitled: Option<bool>,
 }
 
-/// The sort keys for a list of test cards.
+/// The value by which a list of test cards is sorted.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "CardSort")]
 pub(in crate::graphql) enum MockTestAttemptSort {
@@ -41,24 +41,24 @@ pub(in crate::graphql) enum MockTestAttemptSort {
     SubjectTestNumber,
     /// By the start of the latest sitting. Cards without a sitting come last in both directions.
     LatestAttemptAt,
-    /// By the percentage of the latest scored sitting. Cards without one come last in both directions.
+    /// By the percentage of the latest scored sitting. Cards without a scored sitting come last in both directions.
     LatestPercentage,
 }
 
 /// The direction of a sort.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Enum)]
 pub(in crate::graphql) enum OrderDirection {
-    /// Smallest or earliest first.
+    /// The smallest number or the earliest time comes first.
     #[default]
     Asc,
-    /// Greatest or latest first.
+    /// The greatest number or the latest time comes first.
     Desc,
 }
 
 /// The order of a list of test cards.
 #[derive(Clone, Copy, InputObject)]
 pub(in crate::graphql) struct MockTestAttemptOrder {
-    /// The sort key.
+    /// The value by which the list is sorted.
     field: MockTestAttemptSort,
     /// The direction of the sort.
     #[graphql(default)]
@@ -86,13 +86,14 @@ pub(in crate::graphql) struct CardTotal {
 
 #[Object]
 impl CardTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(card::count(ctx.services()?, self.owner, self.filter.clone()).await?)
     }
 }
 
-/// Reads a page of the cards of `owner`, within `scope` and the client's filter.
+/// Reads a page of the test cards of `owner` that are within `scope` and match the filter of the client. Reads no rows
+/// if the client selects neither `edges` nor `pageInfo`.
 pub(in crate::graphql) async fn card_page(
     ctx: &Context<'_>,
     owner: UserId,
@@ -102,7 +103,7 @@ pub(in crate::graphql) async fn card_page(
     page_of_cards(ctx, owner, scope, args, MockTestAttempt::of_page).await
 }
 
-/// Makes the page of [`card_page`], and turns each row into an item with `node`.
+/// Reads the page that [`card_page`] describes. `node` turns the row of each card into an item of the list.
 pub(super) async fn page_of_cards<Node: ListNode>(
     ctx: &Context<'_>,
     owner: UserId,
@@ -137,7 +138,8 @@ pub(super) async fn page_of_cards<Node: ListNode>(
     Ok(connect(&list, page, |row| order.position(row), |row| node(row, &batch), CardTotal { owner, filter }))
 }
 
-/// Narrows `scope` by the client's filter. A course becomes the list of its subjects.
+/// Adds the conditions of the client's filter to `scope`. A course becomes a list of its subjects. Fails with
+/// `BAD_USER_INPUT` if an id does not have the right type.
 async fn narrow(
     ctx: &Context<'_>,
     scope: CardFilter,

@@ -1,4 +1,4 @@
-//! The cart.
+//! The GraphQL type `Cart`.
 
 use async_graphql::{Context, Object};
 use jishu_entity::UserId;
@@ -16,7 +16,7 @@ pub(in crate::graphql) struct Cart {
 /// The subjects that a user plans to buy. The server stores the cart, so that it follows the user to other devices.
 #[Object]
 impl Cart {
-    /// The subjects in the cart, in the order in which they were added.
+    /// The subjects in the cart, in the order in which the user added them.
     async fn subjects(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
         Subject::load_all(ctx, cart::subjects(ctx.services()?, self.owner).await?).await
     }
@@ -26,15 +26,15 @@ impl Cart {
         Ok(cart::count(ctx.services()?, self.owner).await?)
     }
 
-    /// The subjects that have changed since they were added, in the order in which they were added. Show them before
-    /// the purchase. To accept a new price, remove the subject and add it again.
+    /// The subjects in the cart that have changed since the user added them, in the order in which the user added them.
+    /// Show them before the purchase. To accept a new price, remove the subject and add it again.
     async fn changes(&self, ctx: &Context<'_>) -> ApiResult<Vec<CartChange>> {
         let changes = cart_changes::changes(ctx.services()?, self.owner).await?;
         Ok(changes.into_iter().map(CartChange::from).collect())
     }
 
-    /// The price of the cart now, as one quote for each course, since a purchase covers one course. Subjects that
-    /// are no longer sold are left out.
+    /// The price of the subjects in the cart now. There is one quote for each course, because a purchase covers one
+    /// course. Subjects that are no longer sold are left out.
     async fn quotes(&self, ctx: &Context<'_>) -> ApiResult<Vec<PurchaseQuote>> {
         let quotes = cart::quotes(ctx.services()?, self.owner).await?;
         Ok(quotes.into_iter().map(PurchaseQuote::from).collect())
@@ -42,7 +42,7 @@ impl Cart {
 }
 
 impl Cart {
-    /// Makes the cart of a user. Its fields read the database.
+    /// Makes the cart of a user. Reads nothing: each field reads the database itself.
     pub(in crate::graphql) fn of(owner: UserId) -> Self {
         Self { owner }
     }

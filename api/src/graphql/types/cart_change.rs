@@ -7,11 +7,11 @@ use super::{Money, Subject, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 
-/// A way in which a subject in a cart has changed since it was added.
+/// The way in which a subject in a cart has changed since the user added it.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredKind")]
 pub(in crate::graphql) enum CartChangeKind {
-    /// The user owns the subject now.
+    /// The user bought or got the subject, and owns it now.
     Owned,
     /// The subject is no longer sold.
     Archived,
@@ -23,21 +23,21 @@ pub(in crate::graphql) struct CartChange {
     change: cart_changes::CartChange,
 }
 
-/// A subject in a cart that has changed since it was added.
+/// A subject in a cart that has changed since the user added it.
 #[Object]
 impl CartChange {
-    /// The subject.
+    /// The subject that has changed.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         Subject::load(ctx, self.change.subject_id).await
     }
 
-    /// The way in which the subject has changed. If it has changed in several ways, the first of OWNED, ARCHIVED and
-    /// PRICE_CHANGED that applies.
+    /// The way in which the subject has changed. If several ways apply, the first of OWNED, ARCHIVED and PRICE_CHANGED
+    /// that applies.
     async fn kind(&self) -> CartChangeKind {
         self.change.kind.into()
     }
 
-    /// The price of the subject alone when it was added. Null if it was added before carts recorded prices.
+    /// The price of the subject alone when the user added it. Null if the user added it before carts recorded prices.
     async fn price_when_added(&self, ctx: &Context<'_>) -> Nullable<Money> {
         match self.change.price_when_added {
             Some(minor) => Some(self.money(ctx, minor).await),

@@ -13,7 +13,7 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{PageArgs, connect, slice};
 use jishu_service::catalog::{CatalogCourse, Snapshot};
 
-/// Lists the courses that are sold and whose name or description contains `search`, ignoring case.
+/// Makes a page of the courses that are sold and whose name or description contains `search`, ignoring case.
 pub(in crate::graphql) fn course_page(
     ctx: &Context<'_>,
     snapshot: &Snapshot,
@@ -24,7 +24,8 @@ pub(in crate::graphql) fn course_page(
     page_of(ctx, args, snapshot.courses_on_sale().filter(|course| needle.is_in(course)))
 }
 
-/// Lists all courses, or those that are archived or not, and whose code, name or description contains `search`.
+/// Makes a page of the courses whose code, name or description contains `search`, ignoring case. If `archived` is
+/// given, lists only archived courses or only the others.
 pub(in crate::graphql) fn catalogue_course_page(
     ctx: &Context<'_>,
     args: PageArgs,
@@ -40,7 +41,8 @@ pub(in crate::graphql) fn catalogue_course_page(
     page_of(ctx, args, snapshot.courses().filter(wanted))
 }
 
-/// Lists all subjects of a course, or those that are archived or not.
+/// Makes a page of the subjects of a course. If `archived` is given, lists only archived subjects or only the others.
+/// Fails with `BAD_USER_INPUT` if there is no such course.
 pub(in crate::graphql) fn catalogue_subject_page(
     ctx: &Context<'_>,
     course: &ID,
@@ -70,7 +72,7 @@ fn page_of<'a>(
     Ok(connect("Course", slice(&rows, key, request), key, Course::new, total))
 }
 
-/// A text to search for. None finds everything.
+/// A text to search for, in lower case. None matches every text.
 struct Needle(Option<String>);
 
 impl Needle {
@@ -78,7 +80,7 @@ impl Needle {
         Self(search.map(|search| search.trim().to_lowercase()).filter(|search| !search.is_empty()))
     }
 
-    /// Tells whether the text contains the needle.
+    /// Tells whether `text` contains the needle, ignoring case.
     fn matches(&self, text: &str) -> bool {
         self.0.as_ref().is_none_or(|needle| text.to_lowercase().contains(needle))
     }

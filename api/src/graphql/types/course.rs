@@ -29,12 +29,12 @@ impl Course {
         self.course.row.id.global()
     }
 
-    /// The code of the course: its stable name in files. Null if it has none.
+    /// The code of the course: a stable name for files, which no other course has. Null if the course has no code.
     async fn code(&self) -> Option<&str> {
         self.course.row.code.as_deref()
     }
 
-    /// The number of the present state of the course. Each change adds 1. An edit must send it.
+    /// The number of the present state of the course. Each change of the course adds 1. Send this number with an edit.
     async fn version(&self) -> i32 {
         self.course.row.version
     }
@@ -44,23 +44,24 @@ impl Course {
         &self.course.row.name
     }
 
-    /// A description for buyers. Null if the course has none.
+    /// A description of the course for buyers. Null if the course has no description.
     async fn description(&self) -> Option<&str> {
         self.course.row.description.as_deref()
     }
 
-    /// The price of the whole course as a bundle. Null if the course is not sold as a bundle. Buyers who own some
-    /// of its subjects pay only the shares of the others.
+    /// The price of the whole course as a bundle. Null if the course is not sold as a bundle. A buyer who owns some
+    /// subjects of the course pays only the shares of the other subjects.
     async fn bundle_price(&self) -> Option<Money> {
         self.course.row.bundle_price.map(|minor| money(minor, &self.course.row.currency))
     }
 
-    /// The number of days for which a purchase gives access. Null if access never ends.
+    /// The number of days for which a purchase of the course's subjects gives access. Null if access never ends.
     async fn validity_days(&self) -> Option<i32> {
         self.course.row.validity_days
     }
 
-    /// Whether the course has left the catalogue. Nobody can buy it any more, and its owners keep what they bought.
+    /// Whether the course has left the catalogue. Nobody can buy its subjects any more, and buyers keep the subjects
+    /// that they own.
     async fn archived(&self) -> bool {
         self.course.row.archived_at.is_some()
     }
@@ -76,7 +77,8 @@ impl Course {
         Self { course }
     }
 
-    /// Reads a course from the catalogue. It must exist.
+    /// Finds a course in the catalogue in memory. Reads the catalogue again if it lacks the course. Fails with an
+    /// internal error if there is no such course.
     pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: CourseId) -> ApiResult<Self> {
         Ok(Self::new(ctx.services()?.catalog.course(id).await?))
     }

@@ -1,4 +1,4 @@
-//! Entitlements.
+//! The GraphQL type `Entitlement`.
 
 use async_graphql::{Context, Object};
 use graphql_engine::plain_fields;
@@ -16,7 +16,7 @@ pub(in crate::graphql) struct Entitlement {
 #[plain_fields]
 #[Object]
 impl Entitlement {
-    /// The subject.
+    /// The subject to which the user has the right.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         Subject::load(ctx, self.row.subject_id).await
     }

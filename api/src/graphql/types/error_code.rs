@@ -5,29 +5,31 @@ use async_graphql::Enum;
 /// The kind of an expected error, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(in crate::graphql) enum ErrorCode {
-    /// The name is blank, too long, or contains control characters.
+    /// The name is blank or too long, or it contains control characters or invisible characters.
     NameInvalid,
     /// The e-mail address is not well-formed.
     EmailInvalid,
-    /// An account with this e-mail address exists. Sign in, or register with another address.
+    /// Another account has this e-mail address. Sign in to that account, or give another address.
     EmailTaken,
-    /// The password is too short or too long, or it is the e-mail address.
+    /// The password is too short or too long, or it is the e-mail address of the account.
     PasswordInvalid,
     /// The e-mail address or the password is wrong. For safety, the error does not say which. If the server requires
-    /// verified addresses, the account may also have to verify its address first.
+    /// verified addresses, `login` also uses this code for an account that has not verified its address.
     InvalidCredentials,
-    /// The link is unknown, used or expired. Ask for a new one.
+    /// The link is unknown, used or expired. Ask for a new link.
     LinkInvalid,
-    /// The account must verify its e-mail address before it can set up a second factor. `login` no longer uses this code,
-    /// because it told strangers which addresses have accounts.
+    /// The account must verify its e-mail address before it can set up a second factor or link an identity. `login` no
+    /// longer uses this code, because the code told strangers which addresses have accounts.
     EmailNotVerified,
-    /// The link works, but whoever uses it must be signed in to its account, or give the password of the account.
+    /// The link works, but the request must be signed in to the account of the link, or send the password of that
+    /// account.
     PasswordRequired,
-    /// The change needs the password, or a sign-in within the last 10 minutes.
+    /// The change needs the password of the account, or a sign-in within the last 10 minutes.
     RecentSignInRequired,
     /// The account has a second factor. Complete the sign-in with `completeLogin`.
     SecondFactorRequired,
-    /// The code of the second factor is wrong, or it was used before. For safety, the error does not say which.
+    /// The code of the app or the recovery code is wrong, or it was used before. For safety, the error does not say
+    /// which.
     SecondFactorCodeInvalid,
     /// The challenge of the sign-in is unknown, used or expired, or too many codes were tried. Sign in again.
     ChallengeInvalid,
@@ -35,25 +37,27 @@ pub(in crate::graphql) enum ErrorCode {
     SecondFactorAlreadyOn,
     /// The account has no second factor.
     SecondFactorNotOn,
-    /// No second factor waits to be confirmed. Begin with `beginTwoFactor`.
+    /// No second factor waits to be confirmed, or it has waited for more than an hour. Begin with `beginTwoFactor`.
     SecondFactorNotBegun,
-    /// The operator has not set up a sign-in with another account.
+    /// The operator has not configured an issuer of OpenID Connect.
     OidcNotSetUp,
-    /// The operator does not allow to return to this address.
+    /// The operator has not allowed the address in `redirectUri`.
     RedirectNotAllowed,
-    /// The issuer does not respond. Try again later, or sign in with the password.
+    /// The issuer of OpenID Connect does not respond. Try again later, or sign in with the password.
     OidcUnavailable,
     /// The sign-in at the issuer is unknown, used or expired, it began in another browser, or the issuer refused it.
+    /// Begin again.
     OidcLoginInvalid,
-    /// The issuer has not verified the e-mail address.
+    /// The issuer does not confirm that it has verified the e-mail address of the person. Verify the address at the
+    /// issuer.
     OidcEmailNotVerified,
-    /// An account with this e-mail address exists, and it has not verified the address.
+    /// An account with this e-mail address exists, but the account has not verified the address.
     OidcAccountExists,
-    /// The account at the issuer is linked to another account.
+    /// The account at the issuer is linked to another account of this server.
     OidcIdentityTaken,
-    /// The account has no such identity.
+    /// The account of the viewer has no linked identity with this id.
     OidcIdentityNotFound,
-    /// There is no such session, or it has ended.
+    /// The viewer has no session with this id, or the session has ended.
     SessionNotFound,
     /// The e-mail address is verified already.
     EmailAlreadyVerified,
@@ -63,7 +67,7 @@ pub(in crate::graphql) enum ErrorCode {
     CourseNotFound,
     /// The course is no longer sold.
     CourseArchived,
-    /// The course has no bundle price. Buy its subjects one by one.
+    /// The course has no bundle price. Buy single subjects of the course instead.
     NotSoldAsBundle,
     /// The course has no subject that is sold.
     CourseEmpty,
@@ -84,7 +88,7 @@ pub(in crate::graphql) enum ErrorCode {
     CartFull,
     /// The price differs from the `cost` in the request. Show the new quote to the buyer.
     PriceChanged,
-    /// The idempotency key was used for a different purchase or refund. Make a new key for each of them.
+    /// The idempotency key was used for a different request. Make a new key for each purchase, order, grant and refund.
     IdempotencyKeyReused,
     /// There is no such purchase, or it belongs to another user.
     PurchaseNotFound,
@@ -92,15 +96,15 @@ pub(in crate::graphql) enum ErrorCode {
     SubjectNotInPurchase,
     /// The subject was refunded before.
     AlreadyRefunded,
-    /// The year of birth is missing. Give `birthYear`: to `register`, or to `updateProfile`.
+    /// The year of birth is missing. Send `birthYear` with `register` or with `updateProfile`.
     BirthYearRequired,
     /// The year of birth is in the future, or too long ago.
     BirthYearInvalid,
-    /// The account has another year of birth, which only support can correct.
+    /// The account already has another year of birth, which only support can correct.
     BirthYearFixed,
-    /// A parent or guardian must consent first. Ask one with `requestGuardianConsent`.
+    /// A parent or guardian must consent first. Ask for the consent with `requestGuardianConsent`.
     GuardianConsentRequired,
-    /// The account needs no consent of a guardian, or has it already.
+    /// The account needs no consent of a guardian, or a guardian has consented already.
     GuardianConsentNotNeeded,
     /// The guardian has revoked the consent. Only the same guardian can consent again.
     GuardianConsentRevoked,
@@ -108,9 +112,9 @@ pub(in crate::graphql) enum ErrorCode {
     AccountInactive,
     /// There is no such account.
     UserNotFound,
-    /// The account belongs to the viewer, who cannot change it in this way.
+    /// The account belongs to the viewer, and nobody can change their own account in this way.
     OwnAccount,
-    /// The account belongs to a member of staff. Only an admin can change it.
+    /// The account belongs to a member of staff. Only an admin can change the account.
     UserIsStaff,
     /// The account is the last active admin. Make another account an admin first.
     LastAdmin,
@@ -118,7 +122,7 @@ pub(in crate::graphql) enum ErrorCode {
     MockTestAttemptNotFound,
     /// The grant is empty. Give `extraSeconds`, `maxAttempts` or both.
     NothingToGrant,
-    /// The allowance is for nothing in particular, or for both a subject and a course.
+    /// The allowance names neither a user nor a subject nor a course, or it names both a subject and a course.
     AllowanceScopeInvalid,
     /// The extra time is out of range.
     ExtraSecondsInvalid,
@@ -141,30 +145,32 @@ pub(in crate::graphql) enum ErrorCode {
     /// Another tab or device has changed some of these answers. Read `session.answerSequence`, add 1, and submit
     /// again.
     AnswersSuperseded,
-    /// The test settings are invalid.
+    /// A test setting is out of range, contradicts another setting or names an unknown topic, or no setting was given.
     TestSettingsInvalid,
     /// The format of the file was not recognised. Set `format`.
     QuestionFormatUnknown,
-    /// The whole file is unreadable in its format.
+    /// The whole file cannot be read in its format, the file has no questions, or `text` and `package` are both given
+    /// or both missing.
     QuestionsUnreadable,
     /// There is no such question.
     QuestionNotFound,
-    /// The question already has this key, and so has every test that asks it.
+    /// The question already has this key, and so has every fixed test that asks the question.
     QuestionKeyUnchanged,
     /// The key does not fit the question.
     QuestionKeyInvalid,
     /// The options belong to an older version of the question. Read the question again.
     QuestionOutdated,
-    /// The explanation is too long or contains control characters.
+    /// The explanation is too long, has control characters other than line breaks and tabs, or shows a file that the
+    /// server cannot keep.
     ExplanationInvalid,
     /// The reason is blank or too long.
     ReasonInvalid,
     /// The topic is blank or too long, or it contains control characters.
     TopicInvalid,
-    /// Somebody has changed the course or the subject since its version was read. Compare the two states, and send the
-    /// edit again with the current version.
+    /// Somebody has changed the course or the subject since the viewer read it. Compare the edit with the current
+    /// state, and send the edit again with the current version.
     StaleEdit,
-    /// Another course has this code, or another subject of the same course.
+    /// Another course has this code, or another subject of the same course has it.
     CodeTaken,
     /// The code is malformed.
     CodeInvalid,
@@ -172,11 +178,12 @@ pub(in crate::graphql) enum ErrorCode {
     CodeFixed,
     /// The description is too long or contains control characters.
     DescriptionInvalid,
-    /// There is no such currency.
+    /// ISO 4217 has no currency with this code.
     CurrencyInvalid,
-    /// The price is out of range, or has more decimal places than its currency.
+    /// The price is out of range, or it has more decimal places than its currency allows.
     PriceInvalid,
-    /// The offer costs more than the list price, or its times are not allowed.
+    /// The offer costs more than the list price, does not end after its start, or has a time that is too early or too
+    /// late.
     OfferInvalid,
     /// The number of days is out of range.
     ValidityDaysInvalid,
@@ -190,21 +197,23 @@ pub(in crate::graphql) enum ErrorCode {
     TooManyOrders,
     /// The payment provider did not respond. Send the same request again.
     PaymentProviderUnavailable,
-    /// The payment provider does not take the amount.
+    /// The payment provider refused the order, so the server cancelled it. Contact support.
     PaymentProviderRefused,
     /// The signature from the provider's form does not prove a payment of this order.
     PaymentNotVerified,
-    /// Support confirms the payment of the order.
+    /// The order has the provider MANUAL: support confirms its payment, so `confirmPayment` cannot.
     PaymentManual,
     /// There is no such order, or it belongs to another user.
     OrderNotFound,
-    /// The order is paid or over, so it cannot be cancelled.
+    /// The order no longer waits for its payment, so it cannot be cancelled or marked as paid. `markOrderPaid` still
+    /// accepts an order that has expired or was cancelled.
     OrderNotPending,
-    /// The order is paid at a payment provider, which reports its payment.
+    /// The order does not have the provider MANUAL, so support cannot mark it as paid. A payment provider reports the
+    /// payment, or the order is free.
     OrderNotManual,
-    /// The order does not need a decision of support.
+    /// The order does not have the status NEEDS_ATTENTION, so support cannot decide about it.
     OrderNeedsNoAttention,
-    /// The order cannot be granted.
+    /// The order cannot be granted, because of its buyer, its subjects or its money. Choose REFUND or REFUND_BY_HAND.
     OrderNotGrantable,
     /// The bank of the buyer disputes the payment. Wait until the dispute is over.
     OrderDisputed,

@@ -10,17 +10,17 @@ use jishu_service::guardian::ConsentState;
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "ConsentState")]
 pub(in crate::graphql) enum GuardianConsentStatus {
-    /// The account needs no consent.
+    /// The account needs no consent: the operator requires none, or the user is old enough.
     NotNeeded,
     /// The account has no year of birth. Set `birthYear` with `updateProfile`.
     BirthYearMissing,
-    /// No guardian was asked yet. Ask one with `requestGuardianConsent`.
+    /// No guardian was asked yet. Ask a guardian with `requestGuardianConsent`.
     Missing,
-    /// A guardian was asked, and has not answered.
+    /// A guardian was asked, and has not consented yet.
     Requested,
-    /// The consent is in force.
+    /// A guardian has consented, and the consent is in force.
     Given,
-    /// The guardian has revoked the consent.
+    /// The guardian has revoked the consent. Only the same guardian can consent again.
     Revoked,
 }
 
@@ -29,31 +29,33 @@ pub(in crate::graphql) struct GuardianConsent {
     pub(in crate::graphql) row: Option<guardian_consent::Model>,
 }
 
-/// The consent of a parent or guardian. Without it, a minor can neither purchase nor start a test, if the operator asks for
-/// it.
+/// The consent of a parent or guardian to the account of a minor. If the operator requires consent, a minor without it
+/// can neither purchase nor start a test.
 #[Object]
 impl GuardianConsent {
-    /// The state of the consent.
+    /// The state of the consent for this account.
     async fn status(&self) -> GuardianConsentStatus {
         self.state.into()
     }
 
-    /// The e-mail address of the guardian. Null if none was asked.
+    /// The e-mail address of the guardian who was asked last. Null if no guardian was asked.
     async fn guardian_email(&self) -> Option<&str> {
         self.row.as_ref().map(|row| row.guardian_email.as_str())
     }
 
-    /// The time of the latest request. Null if none was made.
+    /// The time at which a guardian was last asked to consent. Null if no guardian was asked.
     async fn requested_at(&self) -> Option<DateTime> {
         self.row.as_ref().map(|row| DateTime(row.requested_at))
     }
 
-    /// The time when the guardian consented last. Null before the first consent.
+    /// The time at which the guardian last consented. Null if no guardian has consented. The time stays after the
+    /// consent is revoked.
     async fn consented_at(&self) -> Option<DateTime> {
         self.row.as_ref().and_then(|row| row.consented_at).map(DateTime)
     }
 
-    /// The time when the guardian revoked the consent. Null while it is in force.
+    /// The time at which the guardian revoked the consent. Null if the guardian has not revoked it, or has consented
+    /// again since.
     async fn revoked_at(&self) -> Option<DateTime> {
         self.row.as_ref().and_then(|row| row.revoked_at).map(DateTime)
     }

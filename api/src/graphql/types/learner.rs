@@ -23,7 +23,7 @@ pub(in crate::graphql) struct Learner {
     row: user::Model,
 }
 
-/// An account and its test cards, as support sees them. It can be any account, including one of staff. It never
+/// An account and its test cards, as support sees them. It can be any account, also that of a member of staff. No field
 /// shows answers or results.
 #[page_arguments]
 #[Object]
@@ -38,7 +38,7 @@ impl Learner {
         &self.row.email
     }
 
-    /// The test cards from all purchases, by subject and test number.
+    /// The test cards of the account from all purchases, ordered by subject and test number.
     async fn test_cards(
         &self,
         ctx: &Context<'_>,
@@ -53,7 +53,8 @@ impl Learner {
 }
 
 impl Learner {
-    /// Finds the account with this e-mail address.
+    /// Finds the account with this e-mail address, and records in the audit trail that the viewer looked it up. Returns
+    /// null if there is no such account.
     pub(in crate::graphql) async fn find(ctx: &Context<'_>, support: Support, email: &str) -> Nullable<Self> {
         let found: ApiResult<_> = async { Ok(learner::find(ctx.services()?, support, email).await?) }.await;
         found.map(|found| found.map(|row| Self { row })).transpose()
@@ -85,20 +86,21 @@ impl LearnerCard {
         &self.card
     }
 
-    /// Whether the learner can start or continue a sitting now. It needs an open sitting, or an attempt left and a
-    /// valid entitlement.
+    /// Whether the learner can start or continue a sitting of the card now. This requires an open sitting, or an
+    /// attempt left and a valid entitlement.
     #[at_hand(known_can_start)]
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         self.card.can_start(ctx).await
     }
 
-    /// The extra time that support granted for each sitting, in seconds. 0 if none was granted.
+    /// The extra time that each sitting of the card gets, in seconds: the greatest of the card's own and of its
+    /// allowances. 0 if support granted no extra time.
     #[at_hand(known_extra_seconds)]
     async fn extra_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         self.card.extra_seconds(ctx).await
     }
 
-    /// The start of the latest sitting. Null if there was none.
+    /// The time at which the latest sitting of the card started. Null if the card was never sat.
     async fn latest_attempt_at(&self) -> Option<DateTime> {
         self.card.latest_attempt_at()
     }
@@ -111,7 +113,7 @@ impl LearnerCard {
 }
 
 impl LearnerCard {
-    /// Makes a card of a page. `batch` holds the cards of the page.
+    /// Makes a card that was read with a page. `batch` has the data that the cards of the page share.
     fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
         Self { card: Card::of_page(row, batch) }
     }

@@ -16,13 +16,13 @@ use jishu_service::test_settings;
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredMethod")]
 pub(in crate::graphql) enum GradingMethod {
-    /// The marks of the latest sitting.
+    /// The marks of the latest scored sitting.
     Latest,
-    /// The marks of the best sitting.
+    /// The marks of the best scored sitting.
     Highest,
-    /// The marks of the first sitting.
+    /// The marks of the first scored sitting.
     First,
-    /// The average of the marks of all sittings.
+    /// The average of the marks of all scored sittings.
     Average,
 }
 
@@ -30,10 +30,10 @@ pub(in crate::graphql) enum GradingMethod {
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredPolicy")]
 pub(in crate::graphql) enum ReviewPolicy {
-    /// As soon as the sitting is over.
+    /// The review opens as soon as the sitting is over.
     AfterSitting,
-    /// When the learner can no longer sit this test: all attempts on their cards for it are used and over, or their
-    /// entitlement has ended.
+    /// The review opens when the learner can no longer sit this test. Then no card of the learner for this test has an
+    /// open sitting, and each of these cards has no attempts left or no valid entitlement.
     AfterLastAttempt,
     /// The review never opens.
     Never,
@@ -55,8 +55,8 @@ pub(in crate::graphql) struct MarkingScheme {
     subject: Arc<subject::Model>,
 }
 
-/// The settings for marking, timing and reviewing the tests of a subject. A test that somebody has started keeps
-/// the marks and the time that it had then.
+/// The settings for marking, timing and reviewing the tests of a subject. A test that somebody has started keeps the
+/// marks and the time limit that it had then.
 #[plain_fields]
 #[Object]
 impl MarkingScheme {
@@ -65,7 +65,7 @@ impl MarkingScheme {
         Decimal::of_hundredths(self.subject.marks_correct)
     }
 
-    /// The marks for a wrong answer. Usually negative.
+    /// The marks for a wrong answer, usually a negative number.
     async fn wrong(&self) -> Decimal {
         Decimal::of_hundredths(self.subject.marks_wrong)
     }
@@ -85,7 +85,7 @@ impl MarkingScheme {
         self.subject.time_limit_seconds
     }
 
-    /// The number of attempts of a test card that is bought now.
+    /// The number of attempts that a test card gets if it is bought now. Allowances can give it more.
     async fn max_attempts(&self) -> i32 {
         self.subject.max_attempts
     }

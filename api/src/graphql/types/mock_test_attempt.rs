@@ -1,4 +1,4 @@
-//! Test cards.
+//! The GraphQL type `MockTestAttempt`: a test card.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ use jishu_service::scoring;
 pub(in crate::graphql) enum MockTestAttemptStatus {
     /// The card has never been sat.
     Available,
-    /// A sitting is open.
+    /// A sitting of the card is open.
     InProgress,
-    /// The card has been sat, and attempts are left.
+    /// The card has been sat, no sitting of it is open, and attempts are left.
     Completed,
-    /// All attempts are used.
+    /// All attempts of the card are used, and no sitting of it is open.
     Exhausted,
 }
 
@@ -56,20 +56,21 @@ impl MockTestAttempt {
         &self.card
     }
 
-    /// The number of attempts left. Use `canStart` to find out whether a sitting can begin now.
+    /// The number of attempts of the card that are left. Use `canStart` to find out whether a sitting can start now.
     async fn remaining_attempts(&self) -> i32 {
         (self.card.row.max_attempts - self.card.row.attempts_used).max(0)
     }
 
-    /// Whether `startTestSession` returns an open sitting now. It needs an open sitting, or an attempt left and a
-    /// valid entitlement. If nobody has started this test yet, the start can still fail for lack of questions.
+    /// Whether the user can start or continue a sitting of the card now. This requires an open sitting, or an attempt
+    /// left and a valid entitlement. `startTestSession` can still fail, because it also checks the account, the consent
+    /// of a guardian and the number of questions.
     #[at_hand(known_can_start)]
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         self.card.can_start(ctx).await
     }
 
-    /// The outline of the test for the open or the next sitting. Before anybody starts this test, it follows the current
-    /// settings of the subject; then it is fixed.
+    /// The outline of the test: its number of questions, its time limit and its marks. Until somebody starts this test,
+    /// the outline follows the settings of the subject. From then on, it is fixed.
     #[at_hand(known_paper)]
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         Ok(match self.card.paper(ctx).await? {
@@ -78,45 +79,47 @@ impl MockTestAttempt {
         })
     }
 
-    /// The time that support added to `paper.timeLimitSeconds` for each sitting, in seconds. Usually 0.
+    /// The extra time that support granted for each sitting, in seconds. It is added to `paper.timeLimitSeconds`. 0 if
+    /// support granted no extra time.
     #[at_hand(known_extra_seconds)]
     async fn extra_time_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         self.card.extra_seconds(ctx).await
     }
 
-    /// The start of the latest sitting. Null if there was none.
+    /// The time at which the latest sitting of the card started. Null if the card was never sat.
     async fn latest_attempt_at(&self) -> Option<DateTime> {
         self.card.latest_attempt_at()
     }
 
-    /// The marks of the latest scored sitting. Null if there is none.
+    /// The marks of the latest scored sitting. Null if no sitting of the card is scored.
     async fn latest_score(&self) -> Option<Decimal> {
         hundredths(self.card.row.latest_score)
     }
 
-    /// The marks of the latest scored sitting as a percentage of the maximum. Null if there is none.
+    /// The marks of the latest scored sitting as a percentage of the highest possible marks. Null if no sitting of the
+    /// card is scored.
     async fn latest_percentage(&self) -> Option<Decimal> {
         hundredths(self.card.row.latest_percentage)
     }
 
-    /// The marks of the first scored sitting. Null if there is none.
+    /// The marks of the first scored sitting. Null if no sitting of the card is scored.
     async fn first_score(&self) -> Option<Decimal> {
         hundredths(self.card.row.first_score)
     }
 
-    /// The marks of the best scored sitting. Null if there is none.
+    /// The marks of the best scored sitting. Null if no sitting of the card is scored.
     async fn best_score(&self) -> Option<Decimal> {
         hundredths(self.card.row.best_score)
     }
 
-    /// The marks that count for this card, by the subject's `markingScheme.gradingMethod`. Null if no sitting is
-    /// scored.
+    /// The grade of the card: marks that `markingScheme.gradingMethod` of the subject computes from the scored
+    /// sittings. Null if no sitting of the card is scored.
     #[at_hand(known_grade)]
     async fn grade(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         self.grade_in_hundredths(ctx).await.map(hundredths).transpose()
     }
 
-    /// The open sitting. Null if no sitting is open.
+    /// The open sitting of the card. Null if no sitting is open.
     async fn open_session(&self, ctx: &Context<'_>) -> Nullable<TestSession> {
         let open = self.card.open_session(ctx).await;
         open.map(|open| open.cloned().map(TestSession::from)).transpose()
@@ -129,7 +132,7 @@ impl MockTestAttempt {
 }
 
 impl MockTestAttempt {
-    /// Wraps a card that was read with a page. `batch` has all cards of that page.
+    /// Makes a card that was read with a page. `batch` has the data that the cards of the page share.
     pub(super) fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
         Self { card: Card::of_page(row, batch) }
     }
@@ -162,7 +165,7 @@ impl MockTestAttempt {
     }
 }
 
-/// Makes a card that was read alone.
+/// Makes a card that was read alone, and not with a page.
 impl From<mock_test_attempt::Model> for MockTestAttempt {
     fn from(row: mock_test_attempt::Model) -> Self {
         Self { card: Card::alone(row) }

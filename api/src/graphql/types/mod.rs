@@ -1,4 +1,4 @@
-//! The object types, one file for each noun.
+//! The GraphQL types, with one file for each noun.
 
 mod allowance;
 mod audit_event;

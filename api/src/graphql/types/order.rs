@@ -1,4 +1,4 @@
-//! Orders and lists of them.
+//! The GraphQL types `Order` and `OrderLine`, and connections of orders.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ pub(in crate::graphql) struct Order {
     row: order::Model,
 }
 
-/// The agreement of a buyer to pay a price, with its payments and its status.
+/// The agreement of a buyer to pay a price for subjects of one course, with its payments and its status.
 #[guarded_fields(requires_role)]
 #[plain_fields]
 #[Object]
@@ -38,12 +38,12 @@ impl Order {
         self.row.id.global()
     }
 
-    /// The number on the receipt. It is also the reference at the payment provider.
+    /// The number on the receipt of the order. The payment provider gets it as the reference of the order.
     async fn receipt_number(&self) -> &str {
         &self.row.receipt_number
     }
 
-    /// The buyer.
+    /// The user who made the order.
     async fn user(&self) -> User {
         User::lazy(self.row.user_id)
     }
@@ -53,7 +53,8 @@ impl Order {
         self.row.state.into()
     }
 
-    /// The reason of the status. Null if the status needs none.
+    /// The reason why the order has its status. If the status is GRANTED, the reason why some subjects were not
+    /// granted. Null if the status needs no reason.
     async fn status_reason(&self) -> Option<OrderStatusReason> {
         self.row.reason.map(Into::into)
     }
@@ -63,29 +64,29 @@ impl Order {
         self.row.provider.into()
     }
 
-    /// The way in which the subjects were chosen.
+    /// The way in which the buyer chose the subjects.
     async fn purchase_type(&self) -> PurchaseType {
         self.row.purchase_type.into()
     }
 
-    /// The course of the subjects.
+    /// The course to which the subjects of the order belong.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
         Course::load(ctx, self.row.course_id).await
     }
 
-    /// The subjects, each with its price. The prices add up to `total`.
+    /// The subjects of the order, each with its price. The prices add up to `total`.
     async fn lines(&self, ctx: &Context<'_>) -> ApiResult<Vec<OrderLine>> {
         let lines = ctx.loaders()?.order_lines.load_one((self.row.user_id, self.row.id)).await?;
         let line = |row| OrderLine { row, currency: self.row.currency.clone() };
         Ok(lines.unwrap_or_default().into_iter().map(line).collect())
     }
 
-    /// The sum of the list prices. It is without tax if `pricesIncludeTax` is false.
+    /// The sum of the list prices of the subjects. It is without tax if `pricesIncludeTax` is false.
     async fn subtotal(&self) -> Money {
         money(self.row.subtotal, &self.row.currency)
     }
 
-    /// The reduction by offers and by the bundle.
+    /// The amount by which offers and the bundle price reduce `subtotal`.
     async fn discount(&self) -> Money {
         let order::Model { subtotal, amount, tax, is_tax_included, .. } = self.row;
         money(pricing::discount(subtotal, amount, tax, is_tax_included), &self.row.currency)
@@ -101,54 +102,55 @@ impl Order {
         &self.row.tax_label
     }
 
-    /// The rate of the tax in percent: "18.00".
+    /// The rate of the tax in percent, such as "18.00".
     async fn tax_percent(&self) -> Decimal {
         Decimal::of_hundredths(self.row.tax_basis_points)
     }
 
-    /// Whether the prices of the catalogue included the tax.
+    /// Whether the prices of the catalogue included the tax at the time of the order.
     async fn prices_include_tax(&self) -> bool {
         self.row.is_tax_included
     }
 
-    /// The amount to pay, with the tax.
+    /// The amount to pay for the order, with the tax.
     async fn total(&self) -> Money {
         money(self.row.amount, &self.row.currency)
     }
 
-    /// The time of the order.
+    /// The time at which the order was made.
     async fn created_at(&self) -> DateTime {
         DateTime(self.row.created_at)
     }
 
-    /// The time until which the order can be paid at its price.
+    /// The time until which the buyer can pay the order at its price.
     async fn expires_at(&self) -> DateTime {
         DateTime(self.row.expires_at)
     }
 
-    /// The time at which the server learned of the payment. Null before it.
+    /// The time at which the status first became PAID. Null if the server has not learned of a payment.
     async fn paid_at(&self) -> Option<DateTime> {
         self.row.paid_at.map(DateTime)
     }
 
-    /// The purchase with the test cards. Null until the order is granted. After a refund it stays, as a refunded purchase.
+    /// The purchase that the order made, with the test cards. Null until the order is granted. The purchase stays after
+    /// a refund.
     async fn purchase(&self) -> Option<Purchase> {
         self.row.purchase_id.map(|purchase| Purchase::lazy(self.row.user_id, purchase))
     }
 
-    /// Money of the order that goes back, oldest first.
+    /// The refunds of the payments of the order, oldest first.
     async fn refunds(&self, ctx: &Context<'_>) -> ApiResult<Vec<OrderRefund>> {
         let refunds = ctx.loaders()?.order_refunds.load_one((self.row.user_id, self.row.id)).await?;
         Ok(refunds.unwrap_or_default().into_iter().map(OrderRefund::from).collect())
     }
 
-    /// The time since which the buyer's bank disputes the payment. Null if it does not. Until the dispute is over, nothing
-    /// can be refunded.
+    /// The time at which the server learned that the buyer's bank disputes a payment of the order. Null if there is no
+    /// dispute, or the dispute is over. During a dispute, `refundPurchase` refuses to refund the purchase of the order.
     async fn disputed_at(&self) -> Option<DateTime> {
         self.row.disputed_at.map(DateTime)
     }
 
-    /// All that is known about the money of the order, oldest first. Only for SUPPORT and ADMIN.
+    /// The events that concern the money of the order, oldest first. Only for SUPPORT and ADMIN.
     async fn payment_events(
         &self,
         ctx: &Context<'_>,
@@ -170,21 +172,22 @@ pub(in crate::graphql) struct OrderLine {
     currency: String,
 }
 
-/// A subject in an order.
+/// A subject in an order, with its price.
 #[plain_fields]
 #[Object]
 impl OrderLine {
-    /// The subject.
+    /// The subject that the buyer ordered.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         Subject::load(ctx, self.row.subject_id).await
     }
 
-    /// The price in the catalogue without offers, at the time of the order.
+    /// The list price of the subject at the time of the order, which no offer reduces. It is without tax if
+    /// `pricesIncludeTax` of the order is false.
     async fn list_price(&self) -> Money {
         money(self.row.list_price, &self.currency)
     }
 
-    /// The amount for the subject, with its share of the tax.
+    /// The amount to pay for the subject, with its share of the tax.
     async fn price(&self) -> Money {
         money(self.row.price, &self.currency)
     }
@@ -194,7 +197,7 @@ impl OrderLine {
         money(self.row.tax, &self.currency)
     }
 
-    /// The number of test cards that the subject gives.
+    /// The number of test cards that the buyer gets for the subject.
     async fn test_cards(&self) -> i32 {
         self.row.test_cards
     }
@@ -213,7 +216,7 @@ pub(in crate::graphql) enum OrderTotal {
 
 #[Object]
 impl OrderTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         let services = ctx.services()?;
         Ok(match self {
@@ -223,7 +226,8 @@ impl OrderTotal {
     }
 }
 
-/// Reads a page of the orders of `owner`, newest first.
+/// Reads a page of the orders of `owner`, newest first. Reads no rows if the client selects neither `edges` nor
+/// `pageInfo`.
 pub(in crate::graphql) async fn order_page(
     ctx: &Context<'_>,
     owner: jishu_entity::UserId,
@@ -238,8 +242,9 @@ pub(in crate::graphql) async fn order_page(
     Ok(connect("Order", page, |row| row.id.0, Order::from, OrderTotal::OfUser(owner)))
 }
 
-/// Reads a page of the orders of all users, newest first. If the query asks for rows, the audit log records who
-/// read them.
+/// Reads a page of the orders that match `filter`, of any user, newest first. Reads no rows if the client selects
+/// neither `edges` nor `pageInfo`. Otherwise records in the audit trail that the viewer reads them: as a look at the
+/// buyer if `filter` names one, and else as a look at a list.
 pub(in crate::graphql) async fn all_orders_page(
     ctx: &Context<'_>,
     support: Support,
@@ -260,7 +265,8 @@ pub(in crate::graphql) async fn all_orders_page(
     Ok(connect("Order", page, |row| row.id.0, Order::from, OrderTotal::All(support, filter)))
 }
 
-/// Finds the orders with these ids that the viewer may see: their own, and all for support.
+/// Finds the orders with these ids that the viewer may see: the viewer's own orders, and those of all users if the
+/// viewer has the permission of support. Records each look at the account of another user.
 pub(in crate::graphql) async fn visible_orders(
     ctx: &Context<'_>,
     ids: Vec<OrderId>,

@@ -27,7 +27,7 @@ impl OrderPayment {
         }
     }
 
-    /// The public key of the platform at the provider.
+    /// The public key of the platform at the payment provider.
     async fn public_key(&self) -> &str {
         match &self.parameters {
             ClientParameters::Razorpay { key_id, .. } => key_id,
@@ -35,7 +35,7 @@ impl OrderPayment {
         }
     }
 
-    /// The order at Razorpay, for Razorpay Checkout. Null at Stripe.
+    /// The id of the order at Razorpay, for Razorpay Checkout. Null if the provider is STRIPE.
     async fn provider_order_id(&self) -> Option<&str> {
         match &self.parameters {
             ClientParameters::Razorpay { order_id, .. } => Some(order_id),
@@ -43,7 +43,7 @@ impl OrderPayment {
         }
     }
 
-    /// The secret of this payment at Stripe, for Stripe Elements. Null at Razorpay. Do not log it.
+    /// The secret of this payment at Stripe, for Stripe Elements. Do not log it. Null if the provider is RAZORPAY.
     async fn client_secret(&self) -> Option<&str> {
         match &self.parameters {
             ClientParameters::Razorpay { .. } => None,
@@ -51,7 +51,7 @@ impl OrderPayment {
         }
     }
 
-    /// The amount to pay.
+    /// The amount to pay, with the tax.
     async fn amount(&self) -> Money {
         money(self.amount, &self.currency)
     }
@@ -67,25 +67,25 @@ pub(in crate::graphql) struct OrderRefund {
     row: payment_refund::Model,
 }
 
-/// Money of an order that goes back the way it came.
+/// A refund of a payment of an order: money that goes back to the buyer.
 #[Object]
 impl OrderRefund {
-    /// The amount.
+    /// The amount that goes back to the buyer.
     async fn amount(&self) -> Money {
         money(self.row.amount, &self.row.currency)
     }
 
-    /// The status of the refund.
+    /// The status of the refund of the payment.
     async fn status(&self) -> RefundStatus {
         self.row.status.into()
     }
 
-    /// The reason.
+    /// The reason why the money goes back.
     async fn reason(&self) -> OrderStatusReason {
         self.row.reason.into()
     }
 
-    /// The time of the request.
+    /// The time at which the refund was requested.
     async fn requested_at(&self) -> DateTime {
         DateTime(self.row.requested_at)
     }
@@ -102,35 +102,36 @@ impl From<payment_refund::Model> for OrderRefund {
     }
 }
 
-/// The kind of something that is known about the money of an order.
+/// The kind of an event that concerns the money of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "payment_event::PaymentEventKind")]
 pub(in crate::graphql) enum PaymentEventKind {
-    /// The bank reserved the money.
+    /// The buyer's bank reserved the money of a payment.
     Authorized,
-    /// The money was taken.
+    /// The money of a payment was taken from the buyer.
     Captured,
-    /// An attempt to pay failed. A later one can succeed.
+    /// An attempt to pay failed. A later attempt can succeed.
     Failed,
-    /// The payment can no longer be made.
+    /// The payment provider cancelled the payment, so it can no longer be made.
     Cancelled,
-    /// Money is on its way back.
+    /// The refund of a payment was requested.
     RefundRequested,
-    /// The money went back.
+    /// The refund of a payment succeeded: the money went back to the buyer.
     RefundSettled,
-    /// The provider reported that a refund failed. The server tries again.
+    /// The payment provider reported that a refund failed. The server may send the refund again.
     RefundRefused,
-    /// The money does not go back: no further try is made.
+    /// The server gave up a refund, so support must decide about the order.
     RefundFailed,
-    /// The buyer's bank opened a dispute about a payment. It may already hold the money.
+    /// The buyer's bank opened a dispute about a payment. The bank may already have taken the money back.
     DisputeOpened,
-    /// The bank decided for the platform.
+    /// A dispute ended, because the bank decided for the platform.
     DisputeWon,
-    /// The dispute ended, and the provider does not tell how.
+    /// A dispute ended, and the payment provider does not report the decision.
     DisputeClosed,
-    /// The bank took the money back.
+    /// A dispute ended, because the bank decided for the buyer and took the money back.
     ChargedBack,
-    /// Support accepted that this money is missing, and left the access.
+    /// Support decided about an order whose money was partly missing. The platform does not expect the missing money
+    /// any more.
     WrittenOff,
 }
 
@@ -138,11 +139,11 @@ pub(in crate::graphql) enum PaymentEventKind {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "payment_event::PaymentEventSource")]
 pub(in crate::graphql) enum PaymentEventSource {
-    /// The provider sent a webhook.
+    /// The payment provider sent a webhook.
     Webhook,
-    /// The buyer came back, and the server asked the provider.
+    /// The buyer called `confirmPayment` or `cancelOrder`, and the server asked the payment provider.
     Return,
-    /// The server asked the provider by itself.
+    /// The server asked the payment provider by itself.
     Reconciler,
     /// A member of support reported or caused the event.
     Staff,
@@ -154,26 +155,29 @@ pub(in crate::graphql) struct PaymentEvent {
     row: payment_event::Model,
 }
 
-/// Something that is known about the money of an order. Events are never changed. The sums of their amounts are the money
-/// of the order.
+/// An event that concerns the money of an order, such as a payment, a refund or a dispute. The server appends events
+/// and computes the balance of the order from them. An event never changes, except that the deletion of the buyer's
+/// account erases references that support typed.
 #[Object]
 impl PaymentEvent {
-    /// The event that concerns the money, such as a payment, a refund or a dispute.
+    /// The kind of the event.
     async fn kind(&self) -> PaymentEventKind {
         self.row.kind.into()
     }
 
-    /// The amount. Null if the event has none.
+    /// The amount of money that the event concerns. Null if the event has no amount.
     async fn amount(&self) -> Option<Money> {
         Some(money(self.row.amount?, self.row.currency.as_deref()?))
     }
 
-    /// The provider's id of the payment, or the reference that support gave. Null if no payment caused the event.
+    /// The payment provider's id of the payment, or the reference that support gave. Null if the event concerns no
+    /// payment.
     async fn payment(&self) -> Option<&str> {
         self.row.payment.as_deref()
     }
 
-    /// The provider's id of the refund or of the dispute. Null for other events, and if it is unknown.
+    /// The payment provider's id of the refund or of the dispute. Null if the event concerns neither, or if the id is
+    /// not known.
     async fn provider_object(&self) -> Option<&str> {
         self.row.object.as_deref()
     }

@@ -10,57 +10,57 @@ use jishu_entity::order;
 pub(in crate::graphql) enum OrderStatus {
     /// The order waits for its payment until `expiresAt`.
     Pending,
-    /// The money arrived. The test cards follow within moments.
+    /// The money of the order arrived. Within moments, the server grants the subjects or gives the money back.
     Paid,
-    /// The order is paid, and `purchase` has its test cards.
+    /// The subjects of the order are granted: `purchase` has the test cards.
     Granted,
-    /// Nobody paid in time. If the money comes later, the order goes on to PAID.
+    /// Nobody paid until `expiresAt`. If the money comes later, the status becomes PAID.
     Expired,
-    /// The buyer cancelled the order. If money comes all the same, the order goes on to PAID.
+    /// The buyer or the payment provider cancelled the order. If the money comes nevertheless, the status becomes PAID.
     Cancelled,
-    /// All money of the order is on its way back.
+    /// The order is over, and its money is on its way back to the buyer.
     Refunding,
-    /// All money of the order went back.
+    /// The order is over, and its money went back to the buyer.
     Refunded,
-    /// Support must decide. `statusReason` tells why.
+    /// Support must decide about the order with `resolveOrder`. `statusReason` is the reason.
     NeedsAttention,
 }
 
-/// The reason of the status of an order, or of a refund of its money.
+/// The reason why an order has its status, or why money of an order goes back.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "order::OrderReason")]
 pub(in crate::graphql) enum OrderStatusReason {
-    /// The money came after the order had expired or was cancelled.
+    /// The money came after the order had expired or had been cancelled.
     Late,
-    /// The account of the buyer is deactivated.
+    /// The account of the buyer is deactivated or deleted.
     BuyerInactive,
-    /// The buyer owned the subjects before the money came.
+    /// The buyer already owned all or some of the subjects when the order was to be granted.
     AlreadyOwned,
-    /// The subjects are no longer sold.
+    /// All or some of the subjects are no longer sold.
     Archived,
-    /// The money came late, and the subjects cost more by then.
+    /// The money came late, and by then the subjects cost more or could not be bought in this way any more.
     PriceChanged,
     /// The payment has another amount or currency than the order.
     AmountMismatch,
-    /// The order was paid before.
+    /// The order had already been paid or had ended when this payment came.
     PaidTwice,
-    /// Support refunded the purchase.
+    /// Support refunded the purchase or a part of it, or decided that money goes back.
     RefundRequested,
-    /// The payment was refunded at the payment provider.
+    /// Somebody refunded the payment, or a part of it, directly at the payment provider.
     ConsoleRefund,
     /// The buyer's bank took the money back.
     ChargedBack,
-    /// A dispute ended, and the payment provider does not tell how.
+    /// A dispute ended, and the payment provider does not report the decision.
     DisputeClosed,
-    /// A refund failed, and no further try is made.
+    /// A refund failed several times, and the server gave it up.
     RefundFailed,
-    /// Support must give the money back by hand.
+    /// Support must give the money back by hand, because the order has the provider MANUAL.
     RefundByHand,
-    /// The payment provider cancelled the payment.
+    /// The payment provider cancelled the payment, or refused the order.
     ProviderCancelled,
 }
 
-/// The way in which an order is paid.
+/// The way in which a buyer pays an order.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "order::OrderProvider")]
 pub(in crate::graphql) enum OrderProvider {

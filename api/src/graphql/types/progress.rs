@@ -28,12 +28,12 @@ impl Progress {
         Ok(to_int(self.data.all_sittings(ctx).await?.taken))
     }
 
-    /// The average percentage of the scored sittings. Null if there is none.
+    /// The average percentage of the scored sittings. Null if no sitting is scored.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         nullable(self.data.all_sittings(ctx).await, |all| all.average())
     }
 
-    /// The best percentage of a scored sitting. Null if there is none.
+    /// The highest percentage of a scored sitting. Null if no sitting is scored.
     async fn best_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         nullable(self.data.all_sittings(ctx).await, |all| all.best)
     }
@@ -50,9 +50,9 @@ impl Progress {
         nullable(self.data.repeated(ctx).await, Repeated::latest_average)
     }
 
-    /// The rise from `firstAverage` to `latestAverage`, in percentage points. Both use the same cards, so that the
-    /// comparison is fair. It is rounded separately and can differ by 0.01 from their difference. Null if no card
-    /// was scored at least twice.
+    /// The rise from `firstAverage` to `latestAverage`, in percentage points. Both averages cover the same cards, so
+    /// that the comparison is fair. The server rounds the rise separately, so it can differ by 0.01 from
+    /// `latestAverage` minus `firstAverage`. Null if no card was scored at least twice.
     async fn improvement(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         nullable(self.data.repeated(ctx).await, Repeated::improvement)
     }
@@ -74,7 +74,7 @@ impl Progress {
         Ok(subjects)
     }
 
-    /// The latest scored sittings, in the order in which they ended.
+    /// The latest scored sittings, in the order in which the sittings ended.
     async fn trend(
         &self,
         ctx: &Context<'_>,
@@ -87,14 +87,15 @@ impl Progress {
 }
 
 impl Progress {
-    /// Makes a `Progress` that reads each part when a field first needs it.
+    /// Makes a `Progress` that reads each kind of total when a field first needs it.
     pub(in crate::graphql) fn lazy(scope: ProgressScope) -> Self {
         let (sittings, repeated, topics) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self { data: Arc::new(ProgressData { scope, sittings, repeated, topics }) }
     }
 }
 
-/// Data that several fields share. Each part is read once, for all subjects, when a field first needs it.
+/// Totals that several fields share. Each kind of total is read once, for all subjects of the scope, when a field first
+/// needs it.
 struct ProgressData {
     scope: ProgressScope,
     sittings: OnceCell<BTreeMap<SubjectId, SittingTotals>>,
@@ -132,18 +133,18 @@ pub(in crate::graphql) struct SubjectProgress {
 /// The progress of a learner in a subject. The counts of cards cover all purchases.
 #[Object]
 impl SubjectProgress {
-    /// The subject.
+    /// The subject that this progress is about.
     async fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// The total number of test cards.
+    /// The number of test cards of the subject, whatever their status.
     async fn total_cards(&self) -> i32 {
         to_int(self.cards.total())
     }
 
-    /// The number of cards that were never sat and have a valid entitlement. Cards that were never sat and whose
-    /// entitlement has ended count only in `totalCards`.
+    /// The number of cards that were never sat and whose entitlement is valid. A card that was never sat and whose
+    /// entitlement has ended counts only in `totalCards`.
     async fn available(&self) -> i32 {
         to_int(self.cards.available)
     }
@@ -153,23 +154,24 @@ impl SubjectProgress {
         to_int(self.cards.in_progress)
     }
 
-    /// The number of cards that were sat and have attempts left.
+    /// The number of cards that were sat, have no open sitting and have attempts left.
     async fn completed(&self) -> i32 {
         to_int(self.cards.completed)
     }
 
-    /// The number of cards without attempts left.
+    /// The number of cards that have no open sitting and no attempts left.
     async fn exhausted(&self) -> i32 {
         to_int(self.cards.exhausted)
     }
 
-    /// The average percentage of the scored sittings. Null if there is none.
+    /// The average percentage of the scored sittings. Null if no sitting is scored.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         let of_subject = |all: &BTreeMap<_, SittingTotals>| all.get(&self.subject.row_id())?.average();
         nullable(self.data.sittings(ctx).await, of_subject)
     }
 
-    /// The results by topic, over all scored sittings. `MarkingScheme.review` does not hide them.
+    /// The results in each topic of the subject, over all scored sittings, in the order in which the topics were added.
+    /// `MarkingScheme.review` does not hide these results.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
         let topics = self.data.topics(ctx).await?.get(&self.subject.row_id());
         let topics = topics.into_iter().flatten();
@@ -205,12 +207,12 @@ impl TopicResult {
         self.tally.unanswered
     }
 
-    /// The marks. Negative if wrong answers cost more than correct ones earned.
+    /// The sum of the marks for the questions of the topic. The sum can be negative.
     async fn score(&self) -> Decimal {
         Decimal::of_hundredths(self.tally.score)
     }
 
-    /// The correct answers as a percentage of the answered questions. Null if none was answered.
+    /// The correct answers as a percentage of the answered questions. Null if no question was answered.
     async fn accuracy(&self) -> Option<Decimal> {
         let (correct, answered) = (self.tally.correct, self.tally.correct + self.tally.wrong);
         hundredths((answered > 0).then(|| scoring::percentage(correct.into(), answered.into())))
@@ -235,12 +237,12 @@ impl TrendPoint {
         self.session.submitted_at.map(DateTime).ok_or_else(|| self.lacks("an end"))
     }
 
-    /// The marks as a percentage of the maximum. Negative if the marks are negative.
+    /// The marks of the sitting as a percentage of the highest possible marks. Negative if the marks are negative.
     async fn percentage(&self) -> ApiResult<Decimal> {
         self.session.percentage.map(Decimal::of_hundredths).ok_or_else(|| self.lacks("a percentage"))
     }
 
-    /// The sitting.
+    /// The scored sitting.
     async fn session(&self) -> TestSession {
         TestSession::from(self.session.clone())
     }
@@ -252,12 +254,14 @@ impl TrendPoint {
     }
 }
 
-/// Returns null if there is nothing to average. A failed read becomes an error of this field alone.
+/// Makes the value of a nullable field from the totals that were read. The field is null if `read` returns None. If the
+/// totals could not be read, only this field fails.
 fn nullable<T, N: Into<i64>>(part: ApiResult<T>, read: impl FnOnce(T) -> Option<N>) -> Nullable<Decimal> {
     part.map(|part| hundredths(read(part))).transpose()
 }
 
-/// Converts a count or seconds to GraphQL's Int. Its maximum is 68 years in seconds, which no learner reaches.
+/// Converts a count or a number of seconds to GraphQL's `Int`. Returns the maximum of `Int` for a greater value; in
+/// seconds, that is 68 years.
 fn to_int(value: i64) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Purchases and lists of them.
+//! The GraphQL type `Purchase`, and connections of purchases.
 
 use async_graphql::{Context, Enum, ID, Object};
 use graphql_engine::{PlainEnum, guarded_fields, page_arguments, plain_fields};
@@ -24,26 +24,27 @@ use jishu_service::page::Page;
 use jishu_service::people::{self, Look, PurchaseFilter};
 use jishu_service::pricing;
 
-/// The way in which the subjects of a purchase are chosen.
+/// The way in which a buyer chooses the subjects of a purchase or an order.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "purchase::PurchaseType")]
 pub(in crate::graphql) enum PurchaseType {
-    /// One subject.
+    /// The buyer chooses one subject.
     SingleSubject,
-    /// Two or more subjects of one course.
+    /// The buyer chooses two or more subjects of one course.
     MultipleSubjects,
-    /// All subjects of the course that are sold, at the price of the bundle.
+    /// The buyer takes all subjects of the course that are sold, at the bundle price.
     FullBundle,
 }
 
 /// The status of a purchase.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 pub(in crate::graphql) enum PurchaseStatus {
-    /// The purchase gives access.
+    /// The purchase gives access to its subjects, except those that were refunded.
     Active,
-    /// The purchase no longer gives access, because its term has ended.
+    /// The purchase no longer gives access to its subjects, because its term has ended.
     Expired,
-    /// All subjects of the purchase were refunded. If only some were refunded, the status does not change: see `lines`.
+    /// All subjects of the purchase were refunded. If only some subjects were refunded, the status does not change:
+    /// `lines` shows which subjects were refunded.
     Refunded,
 }
 
@@ -64,12 +65,12 @@ impl Purchase {
         self.id.global()
     }
 
-    /// The buyer.
+    /// The user who bought or got the subjects.
     async fn user(&self) -> User {
         User::lazy(self.owner)
     }
 
-    /// The way in which the subjects were chosen.
+    /// The way in which the buyer chose the subjects.
     async fn purchase_type(&self, ctx: &Context<'_>) -> ApiResult<PurchaseType> {
         Ok(self.row(ctx).await?.purchase_type.into())
     }
@@ -85,7 +86,7 @@ impl Purchase {
         })
     }
 
-    /// The course of the subjects.
+    /// The course to which the subjects of the purchase belong.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
         Course::load(ctx, self.row(ctx).await?.course_id).await
     }
@@ -96,7 +97,8 @@ impl Purchase {
         Subject::load_all(ctx, bought.into_iter().map(|entitlement| entitlement.subject_id)).await
     }
 
-    /// The subjects that were bought, each with what was paid for it. The prices of the lines add up to `cost`.
+    /// The subjects that were bought, each with the amount that was paid for it. The prices of the lines add up to
+    /// `cost`.
     async fn lines(&self, ctx: &Context<'_>) -> ApiResult<Vec<PurchaseLine>> {
         let key = (self.owner, self.id);
         let (row, loaders) = (self.row(ctx).await?, ctx.loaders()?);
@@ -115,7 +117,7 @@ impl Purchase {
                 status: PurchaseLineStatus::of(&bought, is_refunded, now),
                 refunded_at: match refund {
                     Some(refund) => Some(refund.requested_at),
-                    // The old system stored no refunds.
+                    // The older system stored no refunds, so the end of the entitlement is the best known time.
                     None => bought.ended_at.filter(|_| is_refunded),
                 },
                 row: bought,
@@ -125,19 +127,20 @@ impl Purchase {
         Ok(bought.into_iter().map(line).collect())
     }
 
-    /// The refunds, oldest first.
+    /// The refunds of the purchase, oldest first.
     async fn refunds(&self, ctx: &Context<'_>) -> ApiResult<Vec<Refund>> {
         let refunds = ctx.loaders()?.refunds.load_one((self.owner, self.id)).await?.unwrap_or_default();
         Ok(refunds.into_iter().map(Refund::from).collect())
     }
 
-    /// The sum of the list prices. It is without tax if `pricesIncludeTax` is false. Null if the purchase did not record
-    /// it.
+    /// The sum of the list prices of the subjects. It is without tax if `pricesIncludeTax` is false. Null if the
+    /// purchase did not record this sum.
     async fn subtotal(&self, ctx: &Context<'_>) -> Nullable<Money> {
         self.recorded(ctx, |row| Some(money(row.subtotal?, &row.currency))).await
     }
 
-    /// The reduction by offers and by the bundle. Null if the purchase did not record it.
+    /// The amount by which offers, the bundle price or a grant reduce `subtotal`. Null if the purchase did not record
+    /// the amounts for it.
     async fn discount(&self, ctx: &Context<'_>) -> Nullable<Money> {
         self.recorded(ctx, |row| {
             let discount =
@@ -147,22 +150,23 @@ impl Purchase {
         .await
     }
 
-    /// The part of `cost` that is tax. Null if the purchase did not record it.
+    /// The part of `cost` that is tax. Null if the purchase did not record the tax.
     async fn tax(&self, ctx: &Context<'_>) -> Nullable<Money> {
         self.recorded(ctx, |row| Some(money(row.tax?, &row.currency))).await
     }
 
-    /// The name of the tax, such as "GST". Null if the purchase did not record it.
+    /// The name of the tax, such as "GST". Null if the purchase did not record the name.
     async fn tax_label(&self, ctx: &Context<'_>) -> Nullable<String> {
         self.recorded(ctx, |row| row.tax_label.clone()).await
     }
 
-    /// The rate of the tax in percent: "18.00". Null if the purchase did not record it.
+    /// The rate of the tax in percent, such as "18.00". Null if the purchase did not record the rate.
     async fn tax_percent(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         self.recorded(ctx, |row| row.tax_basis_points.map(Decimal::of_hundredths)).await
     }
 
-    /// Whether the prices of the catalogue included the tax. Null if the purchase did not record it.
+    /// Whether the prices of the catalogue included the tax at the time of the purchase. Null if the purchase did not
+    /// record this.
     async fn prices_include_tax(&self, ctx: &Context<'_>) -> Nullable<bool> {
         self.recorded(ctx, |row| row.is_tax_included).await
     }
@@ -172,24 +176,24 @@ impl Purchase {
         Ok(ctx.loaders()?.grant.load_one((self.owner, self.id)).await?.is_some())
     }
 
-    /// The grant of a complimentary purchase. Null if the purchase was paid. Only for SUPPORT and ADMIN.
+    /// The grant of a complimentary purchase. Null if the purchase is not complimentary. Only for SUPPORT and ADMIN.
     async fn grant(&self, ctx: &Context<'_>, #[guard] _support: Support) -> Nullable<PurchaseGrant> {
         let grant = async { Ok(ctx.loaders()?.grant.load_one((self.owner, self.id)).await?) };
         grant.await.map(|grant| grant.map(PurchaseGrant::from)).transpose()
     }
 
-    /// The amount that was charged, with the tax.
+    /// The amount that was charged for the purchase, with the tax.
     async fn cost(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let row = self.row(ctx).await?;
         Ok(money(row.cost, &row.currency))
     }
 
-    /// The time of the purchase.
+    /// The time at which the purchase was made.
     async fn created_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
-    /// The time at which the access ends. Null if it never ends.
+    /// The time at which the access of the purchase ends. Null if it never ends.
     async fn expires_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
         self.row(ctx).await.map(|row| row.expires_at.map(DateTime)).transpose()
     }
@@ -201,9 +205,8 @@ impl Purchase {
         ctx: &Context<'_>,
         #[page] page: PageArgs,
         #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
-        #[graphql(desc = "The order. The default is by subject and test number.")] order_by: Option<
-            MockTestAttemptOrder,
-        >,
+        #[graphql(desc = "The order of the cards. If not given, by subject and then by test number.")]
+        order_by: Option<MockTestAttemptOrder>,
     ) -> ApiResult<MockTestAttemptConnection> {
         open_account(ctx, self.owner).await?;
         let args = CardArgs { page, filter, order: order_by };
@@ -213,12 +216,12 @@ impl Purchase {
 }
 
 impl Purchase {
-    /// Makes a purchase that reads its row when a field other than the id needs it.
+    /// Makes a purchase from its id. The row of the purchase is read when a field first needs it.
     pub(in crate::graphql) fn lazy(owner: UserId, id: PurchaseId) -> Self {
         Self { owner, id, row: tokio::sync::OnceCell::new() }
     }
 
-    /// Returns a value that only newer purchases recorded.
+    /// Returns a value from the row that older purchases did not record. Returns null for these purchases.
     async fn recorded<T>(
         &self,
         ctx: &Context<'_>,
@@ -256,7 +259,7 @@ pub(in crate::graphql) enum PurchaseTotal {
 
 #[Object]
 impl PurchaseTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         let services = ctx.services()?;
         Ok(match self {
@@ -266,7 +269,8 @@ impl PurchaseTotal {
     }
 }
 
-/// Reads a page of the purchases of `owner`, newest first.
+/// Reads a page of the purchases of `owner`, newest first. Reads no rows if the client selects neither `edges` nor
+/// `pageInfo`.
 pub(in crate::graphql) async fn purchase_page(
     ctx: &Context<'_>,
     owner: UserId,
@@ -281,8 +285,9 @@ pub(in crate::graphql) async fn purchase_page(
     Ok(connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::OfUser(owner)))
 }
 
-/// Reads a page of the purchases of all users, newest first. If the query asks for rows, the audit log records who
-/// read them.
+/// Reads a page of the purchases that match `filter`, of any user, newest first. Reads no rows if the client selects
+/// neither `edges` nor `pageInfo`. Otherwise records in the audit trail that the viewer reads them: as a look at the
+/// buyer if `filter` names one, and else as a look at a list.
 pub(in crate::graphql) async fn all_purchases_page(
     ctx: &Context<'_>,
     support: Support,

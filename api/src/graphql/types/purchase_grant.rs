@@ -1,4 +1,4 @@
-//! Grants of complimentary purchases.
+//! The GraphQL type `PurchaseGrant`.
 
 use async_graphql::Object;
 use jishu_entity::purchase_grant;
@@ -9,7 +9,7 @@ pub(in crate::graphql) struct PurchaseGrant {
     row: purchase_grant::Model,
 }
 
-/// The grant of a complimentary purchase.
+/// The grant of a complimentary purchase: who gave it, and why.
 #[Object]
 impl PurchaseGrant {
     /// The member of staff who granted the purchase. Null if an operator granted it on the command line.
@@ -17,7 +17,7 @@ impl PurchaseGrant {
         self.row.granted_by.map(User::lazy)
     }
 
-    /// The reason, as the member of staff wrote it.
+    /// The reason for the grant, as the member of staff or the operator wrote it.
     async fn reason(&self) -> &str {
         &self.row.reason
     }

@@ -1,4 +1,4 @@
-//! The lines of a purchase's receipt.
+//! The GraphQL type `PurchaseLine`: a subject in a purchase.
 
 use async_graphql::{Context, Enum, Object};
 use chrono::Utc;
@@ -12,11 +12,12 @@ use crate::graphql::scalar::DateTime;
 /// The status of a subject in a purchase.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 pub(in crate::graphql) enum PurchaseLineStatus {
-    /// The subject can be used.
+    /// The purchase gives access to the subject.
     Active,
-    /// The term of the purchase is over.
+    /// The term of the purchase is over, and the subject was not refunded.
     Expired,
-    /// The subject was refunded.
+    /// The subject was refunded, so the purchase no longer gives access to it. The `status` of the refund in
+    /// `Purchase.refunds` says whether the money has gone back.
     Refunded,
 }
 
@@ -24,21 +25,21 @@ pub(in crate::graphql) struct PurchaseLine {
     pub(super) row: entitlement::Model,
     pub(super) currency: String,
     pub(super) status: PurchaseLineStatus,
-    /// The time of the refund.
+    /// The time at which the subject was refunded. None if it was not refunded.
     pub(super) refunded_at: Option<chrono::DateTime<Utc>>,
 }
 
-/// A subject in a purchase, with what was paid for it.
+/// A subject in a purchase, with the amount that was paid for it.
 #[plain_fields]
 #[Object]
 impl PurchaseLine {
-    /// The subject.
+    /// The subject that was bought.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         Subject::load(ctx, self.row.subject_id).await
     }
 
-    /// The price in the catalogue without offers, at the time of the purchase. Null if the purchase did not record
-    /// it.
+    /// The list price of the subject at the time of the purchase, which no offer reduces. Null if the purchase did not
+    /// record it.
     async fn list_price(&self) -> Option<Money> {
         self.row.list_price.map(|price| money(price, &self.currency))
     }
@@ -53,24 +54,25 @@ impl PurchaseLine {
         self.row.tax.map(|tax| money(tax, &self.currency))
     }
 
-    /// The number of test cards that the subject gave.
+    /// The number of test cards that the user got for the subject.
     async fn test_cards(&self) -> i32 {
         self.row.test_cards
     }
 
-    /// The status of the subject.
+    /// The status of the subject in this purchase.
     async fn status(&self) -> PurchaseLineStatus {
         self.status
     }
 
-    /// The time at which the subject was refunded. Null if it was not.
+    /// The time at which the subject was refunded. Null if it was not refunded, or if the time is not known.
     async fn refunded_at(&self) -> Option<DateTime> {
         self.refunded_at.map(DateTime)
     }
 }
 
 impl PurchaseLineStatus {
-    /// Returns the status of an entitlement at `now`. An entitlement that had expired can be refunded later.
+    /// Returns the status of an entitlement at `now`. A refunded entitlement is `Refunded` even if it had expired
+    /// before the refund.
     pub(super) fn of(row: &entitlement::Model, is_refunded: bool, now: chrono::DateTime<Utc>) -> Self {
         if is_refunded || row.end_reason == Some(EntitlementEnd::Refunded) {
             Self::Refunded

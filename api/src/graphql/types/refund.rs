@@ -1,4 +1,4 @@
-//! Refunds.
+//! The GraphQL types `Refund` and `RefundLine`.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,17 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
 use jishu_service::refund as refunds;
 
-/// The status of a refund.
+/// The status of a refund of a purchase, or of a refund of a payment.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "refund::RefundStatus")]
 pub(in crate::graphql) enum RefundStatus {
-    /// The access ended, and the money is on its way.
+    /// The money is on its way back to the buyer.
     Requested,
-    /// The money was given back.
+    /// The money was given back to the buyer.
     Settled,
-    /// The money could not be given back. The access stays ended. Support must settle the refund in another way.
+    /// The money has not been given back, and the server does not try again. For an order with the provider MANUAL, the
+    /// server never tries, because support gives the money back by hand. Support must decide about the order with
+    /// `resolveOrder`.
     Failed,
 }
 
@@ -30,8 +32,8 @@ pub(in crate::graphql) struct Refund {
     row: refund::Model,
 }
 
-/// A refund of a purchase, or of some of its subjects. It ends the access to these subjects. Their test cards stay
-/// readable, and cannot be sat.
+/// A refund of a purchase, or of some of its subjects. It ends the access to the refunded subjects. Their test cards
+/// stay readable, but nobody can sit them.
 #[plain_fields]
 #[Object]
 impl Refund {
@@ -40,12 +42,13 @@ impl Refund {
         self.row.id.global()
     }
 
-    /// The purchase.
+    /// The purchase to which the refunded subjects belong.
     async fn purchase(&self) -> Purchase {
         Purchase::lazy(self.row.user_id, self.row.purchase_id)
     }
 
-    /// The amount that is given back, with the tax. It is 0 for subjects that were free.
+    /// The amount that was paid for the refunded subjects and is given back, with the tax. It is 0 if the subjects were
+    /// free.
     async fn amount(&self) -> Money {
         money(self.row.amount, &self.row.currency)
     }
@@ -60,12 +63,13 @@ impl Refund {
         self.row.status.into()
     }
 
-    /// The reason, as support wrote it. The buyer can read it too.
+    /// The reason for the refund. Support wrote it, or the server if the money went back without a request of support.
+    /// The buyer can read it too.
     async fn reason(&self) -> &str {
         &self.row.reason
     }
 
-    /// The time of the request, at which the access ended.
+    /// The time at which the refund was requested. Access that had not ended before ended at this time.
     async fn requested_at(&self) -> DateTime {
         DateTime(self.row.requested_at)
     }
@@ -95,11 +99,11 @@ pub(in crate::graphql) struct RefundLine {
     currency: String,
 }
 
-/// A subject in a refund.
+/// A refunded subject, with its amount.
 #[plain_fields]
 #[Object]
 impl RefundLine {
-    /// The subject.
+    /// The subject that was refunded.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         Subject::load(ctx, self.row.subject_id).await
     }
@@ -115,7 +119,8 @@ impl RefundLine {
     }
 }
 
-/// Finds the refunds with these ids that the viewer may see: those of their own purchases, and all for support.
+/// Finds the refunds with these ids that the viewer may see: those of the viewer's own purchases, and those of all
+/// users if the viewer has the permission of support. Records each look at the account of another user.
 pub(in crate::graphql) async fn visible_refunds(
     ctx: &Context<'_>,
     ids: Vec<RefundId>,

@@ -1,4 +1,4 @@
-//! The texts of papers, rendered once for all sittings of a paper.
+//! The texts of papers as finished JSON, rendered once for all sittings of a paper.
 
 use std::sync::Arc;
 
@@ -8,22 +8,23 @@ use jishu_service::picture::PictureAddresses;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-/// Maximum memory of the rendered papers.
+/// The maximum memory of the rendered papers in the cache, in bytes.
 const MAX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
-/// Estimated number of rendered papers.
+/// The estimated number of rendered papers in the cache, for which it reserves room.
 const EXPECTED_PAPERS: usize = 1_000;
-/// The memory that a text takes beside its bytes.
+/// The estimated memory that a rendered text takes in addition to its JSON, in bytes.
 const BYTES_PER_TEXT: usize = 96;
 
-/// The texts of a question that all its readers see.
+/// The texts of a question that are the same in all sittings.
 #[derive(Debug)]
 pub(in crate::graphql) struct RenderedQuestion {
     pub(super) stem: RenderedText,
-    /// The options, in the author's order.
+    /// The texts of the options, in the author's order.
     pub(super) options: Vec<RenderedText>,
 }
 
-/// The texts of a revision of a paper. A revision never changes: a corrected key makes another one.
+/// The texts of the questions of one revision of a paper. A revision never changes: the correction of a key makes
+/// another revision.
 #[derive(Debug)]
 pub(in crate::graphql) struct RenderedPaper(Vec<RenderedQuestion>);
 
@@ -37,12 +38,12 @@ impl RenderedPaper {
         Self(questions.collect())
     }
 
-    /// Returns the questions, by slot.
+    /// Returns the texts of the questions, in the order of the slots.
     pub(super) fn questions(&self) -> &[RenderedQuestion] {
         &self.0
     }
 
-    /// Estimates the memory of the texts, in bytes.
+    /// Estimates the memory that the texts of the paper take, in bytes.
     fn bytes(&self) -> usize {
         let of_text = |text: &RenderedText| text.json_bytes() + BYTES_PER_TEXT;
         let of_question =
@@ -55,7 +56,7 @@ impl RenderedPaper {
 #[derive(Debug)]
 pub(in crate::graphql) struct RenderedPapers(Cache<PaperRevision, Arc<RenderedPaper>, RenderedPaperWeigher>);
 
-/// Weighs rendered papers by their bytes.
+/// Weighs a rendered paper by the bytes that its texts take.
 #[derive(Clone, Debug)]
 struct RenderedPaperWeigher;
 
@@ -72,7 +73,8 @@ impl Default for RenderedPapers {
 }
 
 impl RenderedPapers {
-    /// Returns the texts of a paper. Renders them if they are not cached.
+    /// Returns the texts of a paper from the cache. If the cache lacks them, renders the texts and adds them to the
+    /// cache.
     pub(super) fn get(&self, paper: &Paper, pictures: &PictureAddresses) -> Arc<RenderedPaper> {
         if let Some(rendered) = self.0.get(&paper.id) {
             return rendered;

@@ -1,4 +1,4 @@
-//! The sales report.
+//! The GraphQL types of the sales report.
 
 use async_graphql::{Context, Enum, Object, SimpleObject};
 
@@ -7,23 +7,25 @@ use crate::graphql::error::Nullable;
 use crate::graphql::scalar::DateTime;
 use jishu_service::sales_report::{SalesGroup, SalesGrouping, SalesRequest, SalesSums};
 
-/// The maximum number of rows of a report over the API. Its cost stays below the default limit of an operation.
+/// The maximum number of rows of a sales report in the API. The cost of an operation that selects all amounts of so
+/// many rows stays below the default limit.
 pub(in crate::graphql) const MAX_SALES_ROWS: u32 = 1_000;
 
-/// A dimension of the sales report: a report has a row for each combination of the values of its dimensions.
+/// A dimension by which the sales report is grouped. A report has one row for each combination of values of its
+/// dimensions and each currency.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(in crate::graphql) enum SalesDimension {
-    /// The course.
+    /// One row for each course.
     Course,
-    /// The subject.
+    /// One row for each subject.
     Subject,
-    /// The day in the platform's time zone.
+    /// One row for each day in the platform's time zone.
     Day,
-    /// The month in the platform's time zone.
+    /// One row for each month in the platform's time zone.
     Month,
 }
 
-/// Returns the dimensions as the service takes them. It does not matter if one is given twice.
+/// Converts the dimensions to the grouping that the service takes. A dimension that is given twice counts once.
 pub(in crate::graphql) fn sales_grouping(by: &[SalesDimension]) -> SalesGrouping {
     SalesGrouping {
         course: by.contains(&SalesDimension::Course),
@@ -33,17 +35,20 @@ pub(in crate::graphql) fn sales_grouping(by: &[SalesDimension]) -> SalesGrouping
     }
 }
 
-/// The sales and refunds in an interval of time. A purchase counts at the time when it was made. A refund counts
-/// at the time when it was requested, even if the payment failed, because the buyer is still owed the money.
+/// The sales and refunds in an interval of time. A purchase counts at the time when it was made. A refund counts at the
+/// time when it was requested, even if paying the money back failed, because the platform still owes the buyer the
+/// money.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SalesReport {
-    /// The first moment of the report.
+    /// The start of the interval. Sales and refunds at this time count.
     from: DateTime,
-    /// The first moment after the report.
+    /// The end of the interval. Sales and refunds at this time do not count.
     to: DateTime,
-    /// The time zone of the days and the months, as a name of the IANA database.
+    /// The time zone of the days and the months in the rows, as a name of the IANA database, such as "Asia/Kolkata".
     time_zone: String,
-    /// The rows, ordered by month, day, course, subject and currency. A group without sales and refunds has no row.
+    /// The rows, ordered by month, day, course, subject and currency. A group without sales and refunds has no row. The
+    /// cost of the operation counts 1000 rows, however few the report has. All amounts together stay below the default
+    /// limit of the cost. Select only a few fields of `course` and `subject`, because more can exceed the limit.
     rows: Vec<SalesRow>,
 }
 
@@ -66,22 +71,22 @@ struct SalesRow {
 /// A row of the sales report: the sums of one group, in one currency.
 #[Object]
 impl SalesRow {
-    /// The month: "2026-11". Null if the report is not grouped by month.
+    /// The month of the row, such as "2026-11". Null if the report is not grouped by month.
     async fn month(&self) -> Option<String> {
         self.group.month.map(|month| month.format("%Y-%m").to_string())
     }
 
-    /// The day: "2026-11-23". Null if the report is not grouped by day.
+    /// The day of the row, such as "2026-11-23". Null if the report is not grouped by day.
     async fn day(&self) -> Option<String> {
         self.group.day.map(|day| day.to_string())
     }
 
-    /// The course. Null if the report is not grouped by course.
+    /// The course of the row. Null if the report is not grouped by course.
     async fn course(&self, ctx: &Context<'_>) -> Nullable<Course> {
         Some(Course::load(ctx, self.group.course?).await)
     }
 
-    /// The subject. Null if the report is not grouped by subject.
+    /// The subject of the row. Null if the report is not grouped by subject.
     async fn subject(&self, ctx: &Context<'_>) -> Nullable<Subject> {
         Some(Subject::load(ctx, self.group.subject?).await)
     }
@@ -91,17 +96,17 @@ impl SalesRow {
         &self.group.currency
     }
 
-    /// The number of purchases. A purchase of several subjects counts once in each row that has one of them.
+    /// The number of purchases. A purchase of several subjects counts once in each row that has one of these subjects.
     async fn purchases(&self) -> i64 {
         self.sums.purchases
     }
 
-    /// The number of subjects that were sold.
+    /// The number of subjects that were sold. A subject counts once for each purchase that has it.
     async fn subjects_sold(&self) -> i64 {
         self.sums.subjects_sold
     }
 
-    /// The sum of the list prices at the time of the purchases.
+    /// The sum of the list prices of the sold subjects at the time of the purchases.
     async fn gross(&self) -> Money {
         self.money(self.sums.gross)
     }
@@ -121,7 +126,7 @@ impl SalesRow {
         self.money(self.sums.tax)
     }
 
-    /// The refunds that were requested.
+    /// The refunds that were requested, as a number and as amounts.
     async fn refunds(&self) -> SalesRefunds {
         SalesRefunds {
             count: self.sums.refunds,
@@ -130,8 +135,8 @@ impl SalesRow {
         }
     }
 
-    /// The revenue that remains: `charged` without its tax, less the refunds without theirs. It is negative if more was
-    /// refunded than sold.
+    /// The revenue that remains: `charged` without the tax, minus the refunds without their tax. It is negative if more
+    /// was refunded than sold.
     async fn net(&self) -> Money {
         self.money(self.sums.net())
     }
@@ -146,9 +151,9 @@ impl SalesRow {
 /// The refunds in a row of the sales report.
 #[derive(SimpleObject)]
 struct SalesRefunds {
-    /// The number of refunds. A refund of several subjects counts once in each row that has one of them.
+    /// The number of refunds. A refund of several subjects counts once in each row that has one of these subjects.
     count: i64,
-    /// The amount to give back, with tax.
+    /// The amount that the platform must give back for these refunds, with tax.
     amount: Money,
     /// The part of `amount` that is tax.
     tax: Money,

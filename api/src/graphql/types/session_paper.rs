@@ -6,21 +6,21 @@ use graphql_engine::PlainObject;
 use crate::graphql::scalar::Decimal;
 use jishu_service::paper::Outline;
 
-/// The outline of a test: its number of questions, its time limit and its marks. Until the test is fixed, they follow the
-/// settings of the subject.
+/// The outline of a test: its number of questions, its time limit and its marks. Until the test is fixed, these values
+/// follow the settings of the subject.
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionPaper {
-    /// The number of questions.
+    /// The number of questions in the test.
     questions: i32,
     /// The time limit of a sitting, in seconds, without extra time.
     time_limit_seconds: i32,
     /// The marks for a correct answer.
     correct: Decimal,
-    /// The marks for a wrong answer. Usually negative.
+    /// The marks for a wrong answer, usually a negative number.
     wrong: Decimal,
     /// The marks for an unanswered question.
     unanswered: Decimal,
-    /// The highest possible marks.
+    /// The marks if all questions of the test are answered correctly.
     max_score: Decimal,
     /// Whether the test is fixed. It becomes fixed when a learner first starts it. From then on, the values in this
     /// object do not change.

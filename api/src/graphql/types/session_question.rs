@@ -25,13 +25,14 @@ use jishu_service::session::{self, Review, Sitting};
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredKind")]
 pub(in crate::graphql) enum QuestionKind {
-    /// One option.
+    /// The learner chooses one option.
     SingleChoice,
-    /// One or more options. The answer is correct if it has all correct options and no others.
+    /// The learner chooses one or more options. The answer is correct if it has all correct options and no other
+    /// option.
     MultipleChoice,
-    /// A number.
+    /// The learner types a number.
     Numeric,
-    /// A text of one line that the learner types, such as a word or a name.
+    /// The learner types a text of one line, such as a word or a name.
     ShortAnswer,
 }
 
@@ -51,18 +52,18 @@ pub(in crate::graphql) enum Verdict {
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredFormat")]
 pub(in crate::graphql) enum TextFormat {
-    /// Plain text. Show it unchanged.
+    /// Plain text. Show the text unchanged.
     Plain,
     /// Markdown, as CommonMark defines it. Its pictures have addresses of this server.
     Markdown,
-    /// HTML as the authors wrote it. Sanitise it before you show it. Its pictures have addresses of this server.
+    /// HTML as the authors wrote it. Sanitise the text before you show it. Its pictures have addresses of this server.
     Html,
 }
 
 /// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `correctTexts`, `caseSensitive`,
 /// `explanation`, `marks`, `verdict`, `topic` and `difficulty` are null until the review opens. The review opens when
 /// the sitting is over and `markingScheme.review` allows it. It stays closed while another open sitting of the learner
-/// asks the same question.
+/// or of the viewer asks the same question.
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
@@ -71,18 +72,18 @@ pub(in crate::graphql) struct SessionQuestion {
     slot: i32,
     /// The kind of answer that the question takes.
     kind: QuestionKind,
-    /// The format of the texts.
+    /// The format of the texts of the question.
     text_format: TextFormat,
     /// The text of the question.
     stem: RenderedText,
-    /// The options, in an order that belongs to this sitting. Empty for a numeric question and a short answer.
+    /// The options, in the order in which this sitting shows them. Empty for a numeric question and a short answer.
     options: Vec<Choice>,
-    /// The saved answer. Null if there is none, and for staff until the sitting is over.
+    /// The saved answer of the learner. Null if no answer is saved, and for staff until the sitting is over.
     answer: Option<Answer>,
-    /// Whether the learner has marked the question to look at it again. False for staff until the sitting is over.
+    /// Whether the learner has marked the question to return to it later. False for staff until the sitting is over.
     flagged: bool,
-    /// The time for which the question was shown, in seconds, as the client reported it. Null if the client
-    /// reported none.
+    /// The time for which the question was shown, in seconds, as the client reported it. Null if the client reported no
+    /// time, and for staff until the sitting is over.
     time_spent_seconds: Option<i32>,
     /// The ids of the correct options. Null for a question without options, and until the review opens.
     correct_option_ids: Option<Vec<ID>>,
@@ -94,18 +95,18 @@ pub(in crate::graphql) struct SessionQuestion {
     /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
     /// asterisk. Null unless the question is a short answer, and until the review opens.
     correct_texts: Option<Vec<String>>,
-    /// Whether capital and small letters of the answer differ. Null unless the question is a short answer, and until
-    /// the review opens.
+    /// Whether an answer must have the same capital and small letters as a correct text. Null unless the question is a
+    /// short answer, and until the review opens.
     case_sensitive: Option<bool>,
-    /// The explanation of the key. Null if the author wrote none, and until the review opens.
+    /// The explanation of the key. Null if the author wrote no explanation, and until the review opens.
     explanation: Option<String>,
-    /// The marks for the answer. Null until the review opens.
+    /// The marks that the learner gets for the question. Null until the review opens.
     marks: Option<Decimal>,
     /// The result of marking the answer. Null until the review opens.
     verdict: Option<Verdict>,
-    /// The name of the topic. Null until the review opens.
+    /// The name of the topic of the question. Null until the review opens.
     topic: Option<String>,
-    /// The difficulty. Null until the review opens.
+    /// The difficulty of the question. Null until the review opens.
     difficulty: Option<Difficulty>,
 }
 
@@ -113,7 +114,7 @@ pub(in crate::graphql) struct SessionQuestion {
 #[derive(PlainObject, SimpleObject)]
 #[graphql(name = "Option")]
 pub(in crate::graphql) struct Choice {
-    /// The id of this option in this sitting, for `optionIds`.
+    /// The id of this option in this sitting, for `optionIds` of `saveAnswers`.
     id: SittingId,
     /// The text of the option.
     text: RenderedText,
@@ -124,7 +125,7 @@ pub(in crate::graphql) struct Choice {
 pub(in crate::graphql) struct Answer {
     /// The ids of the chosen options. Empty for a question without options.
     option_ids: Vec<ID>,
-    /// The number. Null unless the question is numeric.
+    /// The number that the learner gave. Null unless the question is numeric.
     numeric_value: Option<Decimal>,
     /// The text as the learner typed it. Null unless the question is a short answer.
     text: Option<String>,
@@ -132,8 +133,8 @@ pub(in crate::graphql) struct Answer {
     saved_at: DateTime,
 }
 
-/// Reads the questions of a sitting. The answers take one statement; the paper usually comes from memory. A sitting that has
-/// just begun has no answers.
+/// Reads the questions of a sitting with the answers. The answers take one statement, and the paper usually comes from
+/// memory. If `has_just_begun`, the sitting has no answers, so none are read.
 pub(in crate::graphql) async fn questions(
     ctx: &Context<'_>,
     row: &test_session::Model,
@@ -141,7 +142,7 @@ pub(in crate::graphql) async fn questions(
 ) -> ApiResult<Plain<Vec<SessionQuestion>>> {
     let services = ctx.services()?;
     let sitting = session::sitting_of(services, row).await?;
-    // Staff see what a learner answered only after the end of the sitting.
+    // Staff may see the answers of a learner only after the end of the sitting.
     let shows_answers = row.open_marker.is_none() || is_own(ctx, row.user_id);
     let mut answers = match shows_answers && !has_just_begun {
         true => session::answers(services, row.id).await?,
@@ -157,13 +158,13 @@ pub(in crate::graphql) async fn questions(
     Ok(Plain(questions.collect()))
 }
 
-/// The key of a question, as far as it may be shown.
+/// The key of a question as the client may see it. All values are None if the question may not be reviewed.
 #[derive(Default)]
 struct ShownKey {
     option_ids: Option<Vec<ID>>,
-    /// The number and its tolerance.
+    /// The correct number and its tolerance.
     number: Option<(Decimal, Decimal)>,
-    /// The accepted texts, and whether case counts.
+    /// The correct texts, and whether capital and small letters must match.
     texts: Option<(Vec<String>, bool)>,
 }
 
@@ -232,8 +233,8 @@ fn session_question(
     }
 }
 
-/// Reads the shown position from the id of an option. Returns `None` for an id of another sitting or slot, and for
-/// other ids.
+/// Reads from the id of an option the position at which the sitting shows the option. Returns `None` if the id is not
+/// that of an option in this sitting and slot.
 pub(in crate::graphql) fn option_place(session: TestSessionId, slot: i32, id: &ID) -> Option<usize> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let text = std::str::from_utf8(&bytes).ok()?;

@@ -28,17 +28,18 @@ struct Totals {
 /// The result of a sitting.
 #[Object]
 impl SessionResult {
-    /// The marks. They can be negative.
+    /// The marks of the sitting. They can be negative.
     async fn score(&self) -> Decimal {
         Decimal::of_hundredths(self.totals.score)
     }
 
-    /// The highest possible marks.
+    /// The highest possible marks of the paper.
     async fn max_score(&self) -> Decimal {
         Decimal::of_hundredths(self.totals.max_score)
     }
 
-    /// The marks as a percentage of the maximum, with 2 decimal places. Negative if the marks are negative.
+    /// The marks as a percentage of the highest possible marks, with 2 decimal places. Negative if the marks are
+    /// negative.
     async fn percentage(&self) -> Decimal {
         Decimal::of_hundredths(self.totals.percentage)
     }
@@ -63,19 +64,20 @@ impl SessionResult {
         self.totals.time_taken_seconds
     }
 
-    /// The percentage of learners who sat this paper and got the same marks or fewer. It includes this learner, has
-    /// 7 decimal places and follows the method of the National Testing Agency. Each learner counts once, with their
-    /// first sitting of the paper. A later sitting is compared with the first sittings of the others. The value
-    /// changes as more learners sit the paper. Sittings before and after a key correction are ranked together, with
-    /// the marks that they got. Null if no sitting of the paper is ranked.
+    /// The percentage of learners who sat this paper and got the same marks or fewer. It includes this learner, has 7
+    /// decimal places and follows the method of the National Testing Agency. Each learner counts once, with their first
+    /// sitting of the paper. A later sitting is compared with the first sittings of the other learners. The value
+    /// changes as more learners sit the paper. Sittings before and after a key correction are ranked together, with the
+    /// marks that each sitting got. Null if no sitting of the paper is ranked.
     async fn percentile(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         let percentile =
             async { Ok(ctx.loaders()?.percentile.load_one((self.row.user_id, self.row.id)).await?) };
         percentile.await.map(|percentile| percentile.map(Decimal)).transpose()
     }
 
-    /// The results by topic, in the order in which the topics were added to the subject. `MarkingScheme.review`
-    /// does not hide them. For a topic with one question, this shows how that question was answered.
+    /// The results in each topic, in the order in which the topics were added to the subject. `MarkingScheme.review`
+    /// does not hide these results. For a topic with one question, they show whether that question was answered
+    /// correctly.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
         let services = ctx.services()?;
         let score = session::score_of(services, &self.row).await?;
@@ -86,7 +88,7 @@ impl SessionResult {
 }
 
 impl SessionResult {
-    /// Returns `None` while the sitting is open.
+    /// Makes the result of a sitting. Returns `None` while the sitting is open.
     pub(in crate::graphql) fn of(row: test_session::Model) -> Option<Self> {
         let totals = Totals {
             score: row.score?,

@@ -11,7 +11,7 @@ use crate::graphql::scalar::DateTime;
 use jishu_service::account::{self, LiveSession};
 use jishu_service::auth::Viewer;
 
-/// The name of the type in its ids.
+/// The name of the GraphQL type. An id of a session begins with it before it is encoded.
 const TYPE: &str = "SignInSession";
 
 /// A session in which a user is signed in: all tokens since one sign-in.
@@ -19,29 +19,31 @@ const TYPE: &str = "SignInSession";
 pub(in crate::graphql) struct SignInSession {
     /// The id of the session, for `endSession`. It is opaque: do not parse it.
     id: ID,
-    /// The time of the sign-in. Null for a session from before the server recorded it.
+    /// The time of the sign-in. Null if the session is older than the record of this time.
     created_at: Option<DateTime>,
-    /// The time when the latest tokens were issued. A client in use asks for tokens every few minutes.
+    /// The time at which the latest tokens of the session were issued. A client that is in use asks for tokens every
+    /// few minutes.
     last_used_at: DateTime,
-    /// The time when the session ends if it is not used.
+    /// The time at which the session ends if it is not used before.
     expires_at: DateTime,
-    /// The program and its system, as the program names itself, such as `Firefox on Linux`. Null if it is not known.
+    /// The program and the operating system of the client, as the client names them, such as `Firefox on Linux`. Null
+    /// if they are not known.
     client: Option<String>,
-    /// The network from which the session was last used, without its last part, such as `203.0.113.0/24`. It tells the
-    /// provider or the region, but not the household. Null if it is not known.
+    /// The network from which the session was last used: a network address without its last part, such as
+    /// `203.0.113.0/24`. It shows the internet provider or the region, but not the household. Null if it is not known.
     network: Option<String>,
-    /// Whether this is the session of the request.
+    /// Whether this is the session whose access token the request sent.
     is_current: bool,
 }
 
 impl SignInSession {
-    /// Reads the sessions of the viewer.
+    /// Reads the sessions in which the viewer is signed in, the latest used first, at most 100.
     pub(in crate::graphql) async fn of_viewer(ctx: &Context<'_>, viewer: Viewer) -> ApiResult<Vec<Self>> {
         let rows = account::live_sessions(ctx.services()?, viewer.user_id).await?;
         Ok(rows.into_iter().map(|row| Self::new(row, viewer)).collect())
     }
 
-    /// Parses the id of a session. Returns None for a text that this server did not make.
+    /// Parses the id of a session. Returns None if the text does not have the form of such an id.
     pub(in crate::graphql) fn parse_id(id: &ID) -> Option<Uuid> {
         let bytes = URL_SAFE_NO_PAD.decode(id.as_str()).ok()?;
         let (name, session) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;

@@ -11,18 +11,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use graphql_engine::{NotAtHand, PlainJson, PlainOutput, SelectionSet};
 use jishu_entity::TestSessionId;
 
-/// More than the bytes of the longest id before it is encoded.
+/// The size in bytes of the buffer for an id before it is encoded. Every id is shorter.
 const MAX_ID_BYTES: usize = 96;
 
 /// The id of a question or of an option in a sitting. Client caches need an id that is unique among all objects. The id
-/// reveals nothing of the author's order.
+/// reveals nothing about the author's order of the options.
 ///
-/// A response of a start has hundreds of them. So an id is encoded when it is written, into the response itself.
+/// The response to the start of a sitting has hundreds of ids. So an id is encoded only when it is written, and
+/// directly into the JSON of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SittingId {
     session: TestSessionId,
     slot: i32,
-    /// The position in which an option is shown. None for a question.
+    /// The position at which the sitting shows the option, counted from 0. None in the id of a question.
     place: Option<usize>,
 }
 
@@ -35,15 +36,15 @@ impl SittingId {
         Self { session, slot, place: Some(place) }
     }
 
-    /// Returns the id as clients send it.
+    /// Returns the id in the encoded form that clients get and send.
     pub(super) fn encoded(self) -> ID {
         let mut text = Vec::new();
         self.encode(&mut text);
-        // Base64 is ASCII.
+        // Base64 is ASCII, so the conversion never fails.
         ID(String::from_utf8(text).unwrap_or_default())
     }
 
-    /// Appends the id.
+    /// Appends the encoded id to `text`.
     fn encode(self, text: &mut Vec<u8>) {
         let Self { session, slot, place } = self;
         let mut raw = Cursor::new([0; MAX_ID_BYTES]);
@@ -54,7 +55,7 @@ impl SittingId {
         debug_assert!(written.is_ok(), "an id fits");
         let length = usize::try_from(raw.position()).unwrap_or(MAX_ID_BYTES);
         let start = text.len();
-        // Four characters for each three bytes.
+        // Base64 has four characters for every three bytes, so this reserves enough.
         text.resize(start + length.div_ceil(3) * 4, 0);
         let encoded = URL_SAFE_NO_PAD.encode_slice(&raw.get_ref()[..length], &mut text[start..]);
         text.truncate(start + encoded.unwrap_or_default());

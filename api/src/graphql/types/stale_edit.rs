@@ -16,7 +16,7 @@ pub(in crate::graphql) struct StaleEditError {
     pub(in crate::graphql) message: String,
     /// The path of the argument that caused the error.
     pub(super) path: Vec<String>,
-    /// The current version. Send it with the next edit.
+    /// The current version of the course or the subject. Send it with the next edit.
     version: i32,
     /// The course as it is now. Null if the edit was of a subject.
     course: Option<Box<Course>>,
@@ -25,7 +25,8 @@ pub(in crate::graphql) struct StaleEditError {
 }
 
 impl StaleEditError {
-    /// Makes the error with the current state, which another node may have stored.
+    /// Makes the error with the current state of the course or the subject. Reads the catalogue again if its snapshot
+    /// has an older version, because another node may have stored the change.
     pub(in crate::graphql) async fn load(
         ctx: &Context<'_>,
         message: String,

@@ -18,7 +18,7 @@ use jishu_service::pricing;
 #[derive(Clone)]
 pub(in crate::graphql) struct Subject {
     row: Arc<subject::Model>,
-    /// Its course, if it was at hand when the subject was found.
+    /// The course of the subject. None if it was not looked up together with the subject.
     course: Option<Course>,
 }
 
@@ -40,12 +40,14 @@ impl Subject {
         }
     }
 
-    /// The code of the subject: its stable name in files, unique in its course. Null if it has none.
+    /// The code of the subject: a stable name for files, which is unique in the course. Null if the subject has no
+    /// code.
     async fn code(&self) -> Option<&str> {
         self.row.code.as_deref()
     }
 
-    /// The number of the present state of the subject. Each change adds 1. An edit must send it.
+    /// The number of the present state of the subject. Each change of the subject adds 1. Send this number with an
+    /// edit.
     async fn version(&self) -> i32 {
         self.row.version
     }
@@ -60,13 +62,13 @@ impl Subject {
         self.money(ctx, self.row.list_price).await
     }
 
-    /// The price of the subject alone now, with the current offer if there is one.
+    /// The price of the subject alone now. An offer that applies now reduces it.
     async fn price(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let now = ctx.services()?.clock.now();
         self.money(ctx, pricing::price_of(&self.row, now)).await
     }
 
-    /// The offer that is set, also before it starts and after it ends. Null if none is set.
+    /// The offer that is set for the subject, even if it has not started yet or has ended. Null if no offer is set.
     async fn offer(&self, ctx: &Context<'_>) -> Nullable<Offer> {
         let services = match ctx.services() {
             Ok(services) => services,
@@ -78,17 +80,18 @@ impl Subject {
         }
     }
 
-    /// The number of test cards that a purchase creates. The default is 50.
+    /// The number of test cards that a purchase of the subject creates. A new subject has 50 unless its author chose
+    /// another number.
     async fn total_mock_tests(&self) -> i32 {
         self.row.total_mock_tests
     }
 
-    /// The number of attempts of a test card that is bought now.
+    /// The number of attempts that a test card gets if it is bought now. Allowances can give it more.
     async fn max_attempts(&self) -> i32 {
         self.row.max_attempts
     }
 
-    /// The settings for marking, timing and reviewing the tests.
+    /// The settings for marking, timing and reviewing the tests of the subject.
     async fn marking_scheme(&self) -> MarkingScheme {
         MarkingScheme::of(Arc::clone(&self.row))
     }
@@ -98,7 +101,8 @@ impl Subject {
         self.row.archived_at.is_some()
     }
 
-    /// The viewer's entitlement to the subject. Null if the viewer is not signed in or does not own it.
+    /// The viewer's valid entitlement to the subject. Null if nobody is signed in, or if the viewer does not own the
+    /// subject now.
     async fn viewer_entitlement(&self, ctx: &Context<'_>) -> Nullable<Entitlement> {
         self.entitlement(ctx).await.transpose()
     }
@@ -116,7 +120,8 @@ impl Subject {
         Some(Self { row, course })
     }
 
-    /// Reads a subject from the catalogue. It must exist.
+    /// Finds a subject and its course in the catalogue in memory. Reads the catalogue again if it lacks the subject.
+    /// Fails with an internal error if there is no such subject.
     pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: SubjectId) -> ApiResult<Self> {
         let catalog = &ctx.services()?.catalog;
         match Self::in_snapshot(&catalog.snapshot(), id) {
@@ -125,7 +130,8 @@ impl Subject {
         }
     }
 
-    /// Reads subjects from the catalogue. They must exist.
+    /// Finds subjects as [`Subject::load`] does, in the order of `ids`. Fails with an internal error if one of them
+    /// does not exist.
     pub(in crate::graphql) async fn load_all(
         ctx: &Context<'_>,
         ids: impl IntoIterator<Item = SubjectId>,
@@ -141,13 +147,13 @@ impl Subject {
         self.course.as_ref()
     }
 
-    /// Returns the outline of a test that nobody has started.
+    /// Returns the outline that a test of this subject has while nobody has started the test.
     pub(super) fn outline(&self) -> Outline {
         Outline::from(&*self.row)
     }
 
-    /// Returns the marks of a card that count, in hundredths, or None without a scored sitting. Returns None if the scores of
-    /// all sittings are needed.
+    /// Returns the grade of a card in hundredths of a mark, taken from the row of the card. The inner option is None if
+    /// no sitting of the card is scored. The outer option is None if the grade needs the scores of all sittings.
     pub(super) fn grade_of(&self, card: &mock_test_attempt::Model) -> Option<Option<i32>> {
         match self.row.grading_method {
             GradingMethod::Latest => Some(card.latest_score),
@@ -158,7 +164,7 @@ impl Subject {
         }
     }
 
-    /// Returns the id of the row.
+    /// Returns the id of the subject's row in the database.
     pub(super) fn row_id(&self) -> SubjectId {
         self.row.id
     }

@@ -9,7 +9,7 @@ use super::Subject;
 use crate::graphql::error::ApiResult;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, slice};
 
-/// The length of a list in memory.
+/// The number of items in a list in memory, as the field `totalCount` of a connection.
 pub(in crate::graphql) struct ItemCount {
     items: usize,
 }
@@ -22,7 +22,7 @@ impl ItemCount {
 
 #[Object]
 impl ItemCount {
-    /// The total number of items.
+    /// The number of items on all pages of this list together.
     async fn total_count(&self) -> usize {
         self.items
     }
@@ -34,7 +34,7 @@ impl ListNode for Subject {
 
 pub(in crate::graphql) type SubjectConnection = Connection<Subject, ItemCount>;
 
-/// Makes a page of some subjects of a course.
+/// Makes a page of these subjects of a course, in their order.
 pub(super) fn subjects_of<'a>(
     ctx: &Context<'_>,
     args: PageArgs,

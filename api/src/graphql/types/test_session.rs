@@ -1,4 +1,4 @@
-//! Sittings and lists of them.
+//! The GraphQL type `TestSession`, and connections of sittings.
 
 use async_graphql::{Context, Enum, ID, Object};
 use graphql_engine::{Plain, plain_fields};
@@ -27,19 +27,20 @@ pub(in crate::graphql) enum TestSessionStatus {
     InProgress,
     /// The learner submitted the sitting.
     Submitted,
-    /// The deadline passed, or the access ended, and the saved answers were scored.
+    /// The sitting ended without a submission, because the deadline passed, the access ended or the account was
+    /// deleted. The saved answers were scored.
     AutoSubmitted,
-    /// The deadline passed, or the access ended, without any answer. The sitting was scored like the others.
+    /// The sitting ended without a submission and without any saved answer. It was scored like every other sitting.
     Abandoned,
 }
 
-/// The reason why a sitting ended before the learner submitted it and before its time limit.
+/// The reason why a sitting ended early, although the learner had not submitted it and the time limit had not passed.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "EntitlementEnd")]
 pub(in crate::graphql) enum TestSessionEndReason {
-    /// The subject was refunded.
+    /// The subject of the sitting was refunded.
     Refunded,
-    /// The term of the purchase was over.
+    /// The term of the purchase that gave the test card was over.
     Expired,
 }
 
@@ -47,7 +48,7 @@ pub(in crate::graphql) struct TestSession {
     owner: UserId,
     id: TestSessionId,
     row: tokio::sync::OnceCell<test_session::Model>,
-    /// The number of the latest batch with a saved answer, if the statement that saved a batch has returned it.
+    /// The greatest number of a batch with a saved answer. None if it is not known yet, so that the field must read it.
     sequence: Option<i32>,
 }
 
@@ -60,7 +61,7 @@ impl TestSession {
         self.id.global()
     }
 
-    /// The test card.
+    /// The test card that is sat.
     async fn mock_test_attempt(&self, ctx: &Context<'_>) -> ApiResult<MockTestAttempt> {
         let card = self.row(ctx).await?.mock_test_attempt_id;
         let found = ctx.loaders()?.card.load_one((self.owner, card)).await?;
@@ -74,7 +75,7 @@ impl TestSession {
         Subject::load(ctx, self.row(ctx).await?.subject_id).await
     }
 
-    /// The number of this sitting among those of its card, counted from 1.
+    /// The number of this sitting among the sittings of its card, counted from 1.
     async fn attempt_number(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         Ok(self.row(ctx).await?.attempt_number)
     }
@@ -89,24 +90,26 @@ impl TestSession {
         Ok(DateTime(self.row(ctx).await?.started_at))
     }
 
-    /// The deadline. The server sets it at the start, at the latest to the end of the purchase. Only support can move it, by
-    /// granting extra time. Compare it with `serverTime`, not with the clock of the device.
+    /// The deadline of the sitting. The server sets it at the start, and never later than the end of the entitlement.
+    /// Only support can move it, by granting extra time. Compare it with `serverTime`, not with the clock of the
+    /// device.
     async fn expires_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.expires_at))
     }
 
-    /// The outline of the test: its questions, time and marks. It was fixed when a learner first started the test.
+    /// The outline of the test: its number of questions, its time limit and its marks. The outline was fixed when a
+    /// learner first started the test.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         let id = self.row(ctx).await?.into();
         Ok(Outline::from(&*ctx.services()?.papers.get(id).await?).into())
     }
 
-    /// The time at which the sitting ended, at the latest its deadline. Null while the sitting is open.
+    /// The time at which the sitting ended, which is never after its deadline. Null while the sitting is open.
     async fn submitted_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
         self.row(ctx).await.map(|row| row.submitted_at.map(DateTime)).transpose()
     }
 
-    /// The reason why the sitting ended early. Null while it is open, and if the learner or the time limit ended it.
+    /// The reason why the sitting ended early. Null while the sitting is open, and if it ended in any other way.
     async fn end_reason(&self, ctx: &Context<'_>) -> Nullable<TestSessionEndReason> {
         self.row(ctx).await.map(|row| row.end_reason.map(TestSessionEndReason::from)).transpose()
     }
@@ -116,36 +119,37 @@ impl TestSession {
         Ok(DateTime(ctx.services()?.clock.now()))
     }
 
-    /// The number of the latest batch with a saved answer. 0 if no answer is saved. Use the next number for the
-    /// next batch.
+    /// The greatest number of a batch with a saved answer. 0 if no answer is saved. Give the next batch this number
+    /// plus 1.
     async fn answer_sequence(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         if let Some(sequence) = self.sequence {
             return Ok(sequence);
         }
-        // Checks the owner first, so that nothing of another user's sitting is shown.
+        // Reading the row checks the owner first, so that a client learns nothing about the sitting of another user.
         let id = self.row(ctx).await?.id;
         Ok(session::answer_sequence(ctx.services()?, id).await?)
     }
 
-    /// The questions in the order of the paper, with the saved answers. Staff see the answers only after the end of the
-    /// sitting.
+    /// The questions of the sitting in the order of the paper, with the saved answers. Staff see the answers only after
+    /// the end of the sitting.
     async fn questions(&self, ctx: &Context<'_>) -> ApiResult<Plain<Vec<SessionQuestion>>> {
         questions(ctx, self.row(ctx).await?, self.sequence == Some(0)).await
     }
 
-    /// The result. Null until the sitting is over.
+    /// The result of the sitting. Null until the sitting is over.
     async fn result(&self, ctx: &Context<'_>) -> Nullable<SessionResult> {
         self.row(ctx).await.map(|row| SessionResult::of(row.clone())).transpose()
     }
 }
 
 impl TestSession {
-    /// Makes a sitting that reads its row when a field other than the id needs it.
+    /// Makes a sitting from its id. The row of the sitting is read when a field first needs it.
     pub(in crate::graphql) fn lazy(owner: UserId, id: TestSessionId) -> Self {
         Self { owner, id, row: tokio::sync::OnceCell::new(), sequence: None }
     }
 
-    /// Adds the number of the latest batch with a saved answer, if it is known. The caller has checked the owner.
+    /// Adds the greatest number of a batch with a saved answer, if it is known. The caller must have checked that the
+    /// sitting belongs to its owner.
     pub(in crate::graphql) fn with_sequence(self, sequence: Option<i32>) -> Self {
         Self { sequence, ..self }
     }
@@ -183,13 +187,14 @@ pub(in crate::graphql) struct SessionTotal {
 
 #[Object]
 impl SessionTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(session::count(ctx.services()?, self.sessions.clone()).await?)
     }
 }
 
-/// Reads a page of the sittings of `owner`, or of one of their cards, newest first.
+/// Reads a page of the sittings of `owner`, newest first: of one test card if `card` is given, and otherwise of all
+/// cards. Reads no rows if the client selects neither `edges` nor `pageInfo`.
 pub(in crate::graphql) async fn session_page(
     ctx: &Context<'_>,
     owner: UserId,

@@ -1,4 +1,4 @@
-//! Accounts.
+//! The GraphQL type `User`, and connections of accounts.
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use graphql_engine::{page_arguments, plain_fields};
@@ -23,15 +23,16 @@ use jishu_service::page::Page;
 use jishu_service::people::{self, AccountFilter, Look};
 use jishu_service::progress::ProgressScope;
 
-/// The role of a user: what the user may do.
+/// The role of a user, which says what the user may do.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "user::Role")]
 pub(in crate::graphql) enum Role {
     /// A user who buys subjects and sits tests.
     Learner,
-    /// A user who manages the question bank and the test settings.
+    /// A user who manages courses, subjects, question banks and test settings.
     Author,
-    /// A user who looks up learners and grants extra time.
+    /// A user who reads the accounts, purchases and orders of others, grants extra time and subjects, and refunds
+    /// purchases.
     Support,
     /// A user who may do everything.
     Admin,
@@ -43,16 +44,17 @@ pub(in crate::graphql) enum Role {
 pub(in crate::graphql) enum UserStatus {
     /// The user can sign in.
     Active,
-    /// The user cannot sign in. The data of the account stays.
+    /// The user cannot sign in. The data of the account stays, unless the account was deleted.
     Deactivated,
 }
 
-/// The second factor of an account, which its sign-ins need besides the password.
+/// The second factor of an account: each sign-in also needs a code of an authenticator app, or a recovery code.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SecondFactor {
-    /// The time since which the second factor is on.
+    /// The time at which the second factor was switched on.
     since: DateTime,
-    /// Number of recovery codes that are not used. Make new ones with `regenerateRecoveryCodes` before they run out.
+    /// The number of recovery codes that are not used yet. Make new codes with `regenerateRecoveryCodes` before all of
+    /// them are used.
     recovery_codes_left: u64,
 }
 
@@ -67,8 +69,8 @@ pub(in crate::graphql) struct User {
     row: tokio::sync::OnceCell<user::Model>,
 }
 
-/// An account. Users can read only their own. SUPPORT and ADMIN can read every account, and each look at one is
-/// recorded. They see the answers of a sitting only after its end.
+/// An account. Users can read only their own account. SUPPORT and ADMIN can read every account, and the audit trail
+/// records when they do. They see the answers of a sitting only after its end.
 #[page_arguments]
 #[plain_fields]
 #[Object]
@@ -83,7 +85,7 @@ impl User {
         Ok(&self.row(ctx).await?.name)
     }
 
-    /// The e-mail address, in lower case.
+    /// The e-mail address of the user, in lower case.
     async fn email(&self, ctx: &Context<'_>) -> ApiResult<&str> {
         Ok(&self.row(ctx).await?.email)
     }
@@ -93,47 +95,48 @@ impl User {
         Ok(self.row(ctx).await?.email_verified_at.is_some())
     }
 
-    /// The role, which says what the user may do.
+    /// The role of the user, which says what the user may do.
     async fn role(&self, ctx: &Context<'_>) -> ApiResult<Role> {
         Ok(self.row(ctx).await?.role.into())
     }
 
-    /// The status, which says whether the user can sign in.
+    /// The status of the account, which says whether the user can sign in.
     async fn status(&self, ctx: &Context<'_>) -> ApiResult<UserStatus> {
         Ok(self.row(ctx).await?.status.into())
     }
 
-    /// The year of birth. Null if the user was not asked.
+    /// The year of birth of the user. Null if the user has not given it.
     async fn birth_year(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
         Ok(self.row(ctx).await?.birth_year)
     }
 
-    /// The consent of a parent or guardian.
+    /// The consent of a parent or guardian to the account, and whether the account needs it.
     async fn guardian_consent(&self, ctx: &Context<'_>) -> ApiResult<GuardianConsent> {
         open_account(ctx, self.id).await?;
         let (state, row) = guardian::state(ctx.services()?, self.row(ctx).await?).await?;
         Ok(GuardianConsent { state, row })
     }
 
-    /// The time when the account was deleted. Then nothing of the person is left; purchases and refunds stay in the books.
-    /// Null for every other account.
+    /// The time at which the account was deleted. At this time the personal data was erased, and purchases and refunds
+    /// stayed in the books. Null if the account was not deleted.
     async fn deleted_at(&self, ctx: &Context<'_>) -> ApiResult<Option<DateTime>> {
         Ok(self.row(ctx).await?.deleted_at.map(DateTime))
     }
 
-    /// The time of the registration.
+    /// The time at which the account was created.
     async fn created_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
-    /// The sessions in which the user is signed in, the latest used first, at most 100. Only for the user themselves: null
-    /// for the account of another.
+    /// The sessions in which the user is signed in, the latest used first, at most 100. Only the user can read them:
+    /// null for the account of another user.
     async fn sessions(&self, ctx: &Context<'_>) -> Nullable<Vec<SignInSession>> {
         let viewer = ctx.viewer().filter(|viewer| viewer.user_id == self.id)?;
         Some(SignInSession::of_viewer(ctx, viewer).await)
     }
 
-    /// The second factor. Only for the user themselves: null for the account of another. Also null if it is off.
+    /// The second factor of the account. Null if it is off. Only the user can read it: null for the account of another
+    /// user.
     async fn second_factor(&self, ctx: &Context<'_>) -> Nullable<SecondFactor> {
         if !is_own(ctx, self.id) {
             return None;
@@ -143,13 +146,13 @@ impl User {
         read().await.map(|status| status.map(SecondFactor::from)).transpose()
     }
 
-    /// The accounts at an issuer with which the user can sign in. Only for the user themselves: null for the account of
-    /// another.
+    /// The accounts at an issuer of OpenID Connect with which the user can sign in. Only the user can read them: null
+    /// for the account of another user.
     async fn linked_identities(&self, ctx: &Context<'_>) -> Nullable<Vec<Identity>> {
         if is_own(ctx, self.id) { Some(Identity::of_user(ctx, self.id).await) } else { None }
     }
 
-    /// The cart.
+    /// The cart of the user.
     async fn cart(&self, ctx: &Context<'_>) -> ApiResult<Cart> {
         open_account(ctx, self.id).await?;
         Ok(Cart::of(self.id))
@@ -174,9 +177,8 @@ impl User {
         ctx: &Context<'_>,
         #[page] page: PageArgs,
         #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
-        #[graphql(desc = "The order. The default is by subject and test number.")] order_by: Option<
-            MockTestAttemptOrder,
-        >,
+        #[graphql(desc = "The order of the cards. If not given, by subject and then by test number.")]
+        order_by: Option<MockTestAttemptOrder>,
     ) -> ApiResult<MockTestAttemptConnection> {
         open_account(ctx, self.id).await?;
         let args = CardArgs { page, filter, order: order_by };
@@ -202,7 +204,7 @@ impl User {
         Ok(Progress::lazy(ProgressScope { owner: self.id, subject }))
     }
 
-    /// The sittings of all test cards, newest first.
+    /// The sittings of all test cards of the user, newest first.
     async fn test_sessions(
         &self,
         ctx: &Context<'_>,
@@ -213,11 +215,11 @@ impl User {
     }
 }
 
-/// The owner in the keys of the loader of users.
+/// The owner in every key of the loader of users, which ignores it.
 const NO_OWNER: UserId = UserId(0);
 
 impl User {
-    /// Makes a user that reads its row when a field other than the id needs it.
+    /// Makes a user from an id. The row of the user is read when a field first needs it.
     pub(in crate::graphql) fn lazy(id: UserId) -> Self {
         Self { id, row: tokio::sync::OnceCell::new() }
     }
@@ -225,7 +227,8 @@ impl User {
     async fn row(&self, ctx: &Context<'_>) -> ApiResult<&user::Model> {
         self.row
             .get_or_try_init(|| async {
-                // An access token can outlive its account. The key has no owner, so that a page takes one statement.
+                // A user who is signed in may have no account any more. Every key has the same owner, so that the
+                // loader reads all users of a page in one statement.
                 ctx.loaders()?.user.load_one((NO_OWNER, self.id)).await?.ok_or(ApiError::Unauthenticated)
             })
             .await
@@ -251,14 +254,14 @@ pub(in crate::graphql) struct UserTotal {
 
 #[Object]
 impl UserTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(people::count_accounts(ctx.services()?, self.support, &self.filter).await?)
     }
 }
 
-/// Reads a page of accounts, oldest first. If the query asks for rows, the audit log records who
-/// read them.
+/// Reads a page of the accounts that match `filter`, oldest first. Reads no rows if the client selects neither `edges`
+/// nor `pageInfo`. Otherwise records in the audit trail that the viewer read a list of accounts.
 pub(in crate::graphql) async fn user_page(
     ctx: &Context<'_>,
     support: Support,

@@ -8,7 +8,7 @@ use crate::graphql::node::GlobalKey;
 use jishu_service::guardian::ConsentRefusal;
 use jishu_service::purchase::SelectionRefusal;
 
-/// The message about ids that name no subject.
+/// The message of the error for ids that do not belong to a subject.
 pub(in crate::graphql) const NO_SUCH_SUBJECT: &str =
     "There is no such subject. Take its id from `course.subjects`.";
 
@@ -37,7 +37,7 @@ pub(in crate::graphql) enum UserError {
     StaleEdit(StaleEditError),
 }
 
-/// An argument that was refused.
+/// An error about one argument, or about the request as a whole.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct FieldError {
     /// The kind of error, for programs.
@@ -49,7 +49,7 @@ pub(in crate::graphql) struct FieldError {
     pub(in crate::graphql) path: Vec<String>,
 }
 
-/// Subjects that were refused.
+/// An error about some of the subjects in the request.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SubjectsError {
     /// The kind of error, for programs.
@@ -62,7 +62,7 @@ pub(in crate::graphql) struct SubjectsError {
     pub(in crate::graphql) subject_ids: Vec<ID>,
 }
 
-/// The price differs from the `cost` in the request. Nothing was bought.
+/// The price differs from the `cost` in the request, so nothing was bought or ordered.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct PriceChangedError {
     /// The kind of error, for programs.
@@ -71,7 +71,7 @@ pub(in crate::graphql) struct PriceChangedError {
     pub(in crate::graphql) message: String,
     /// The path of the argument that caused the error.
     path: Vec<String>,
-    /// The price now. Show it to the buyer, then send its `total` as `cost`.
+    /// The price now. Show it to the buyer. Then repeat the request with `total.amount` of this quote as `cost`.
     quote: Box<PurchaseQuote>,
 }
 
@@ -86,7 +86,7 @@ impl PriceChangedError {
     }
 }
 
-/// All attempts of the test card are used.
+/// All attempts of the test card are used, so no sitting was started.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct AttemptsExhaustedError {
     /// The kind of error, for programs.
@@ -106,7 +106,7 @@ impl AttemptsExhaustedError {
     }
 }
 
-/// Answers that were not saved.
+/// An error about answers that were not saved.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct AnswersError {
     /// The kind of error, for programs.
@@ -115,7 +115,7 @@ pub(in crate::graphql) struct AnswersError {
     pub(in crate::graphql) message: String,
     /// The path of the argument that caused the error.
     path: Vec<String>,
-    /// The slots of the answers that were not saved. Empty if the error does not concern single slots.
+    /// The slots of the answers that were not saved. Empty if the error concerns the batch as a whole.
     slots: Vec<i32>,
 }
 
@@ -159,7 +159,8 @@ impl UserError {
         }
     }
 
-    /// Parses ids of subjects. If some are not ids of subjects, returns an error that lists them.
+    /// Parses the ids of subjects. If some texts do not have the form of such an id, returns an error that lists these
+    /// texts.
     pub(in crate::graphql) fn parse_subjects(ids: &[ID], at: &[&str]) -> Result<Vec<SubjectId>, Self> {
         let subject_ids: Vec<ID> = ids.iter().filter(|id| SubjectId::parse(id).is_none()).cloned().collect();
         if subject_ids.is_empty() {
@@ -175,7 +176,7 @@ impl UserError {
     }
 }
 
-/// The value of `userErrors` in a payload.
+/// Returns the value of `userErrors` in a payload: the error of the outcome, or an empty list on success.
 pub(in crate::graphql) fn user_errors<T>(outcome: &Result<T, UserError>) -> Vec<&UserError> {
     outcome.as_ref().err().into_iter().collect()
 }
@@ -185,7 +186,7 @@ fn path(at: &[&str]) -> Vec<String> {
 }
 
 impl UserError {
-    /// Makes the error for a selection that cannot be bought. `at` is the path of the selection.
+    /// Makes the error for a selection that cannot be bought. `at` is the path of the argument with the selection.
     pub(in crate::graphql) fn of_selection(refusal: SelectionRefusal, at: &[&str]) -> Self {
         let below = |name: &'static str| [at, &[name]].concat();
         let message = match &refusal {

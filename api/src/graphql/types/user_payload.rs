@@ -1,4 +1,4 @@
-//! The response to a change of an account.
+//! The response to a mutation that changes an account.
 
 use async_graphql::Object;
 use jishu_entity::user;
@@ -6,12 +6,12 @@ use jishu_entity::user;
 use super::User;
 use super::user_error::{UserError, user_errors};
 
-/// The response to a change of an account: the account, or the reason to refuse.
+/// The response to a mutation that changes an account: the account, or the reason to refuse.
 pub(in crate::graphql) struct UserPayload {
     pub(in crate::graphql) outcome: Result<user::Model, UserError>,
 }
 
-/// The response to a change of an account.
+/// The response to a mutation that changes an account.
 #[Object]
 impl UserPayload {
     /// The account after the change. Null if nothing was changed.

@@ -20,10 +20,13 @@ pub(super) enum OperationRefusal {
     Document(graphql_engine::Rejection),
 }
 
-/// Proof that a request was charged to the budget of its address. Each request must be charged before it is parsed.
+/// Proof that a request was charged to the budget of its address. Each request must be charged before its document is
+/// parsed.
 pub(super) struct RequestCharge(());
 
-/// Charges 1 to the address of a request, even if the request turns out to be invalid.
+/// Takes 1 from the budget of an address for a request, even if the request turns out to be invalid. A request with
+/// credentials is charged to the budget of signed-in users at the address, any other one to the anonymous budget.
+/// Refuses the request if the budget is used up.
 pub(super) fn charge_request(
     state: &AppState,
     client: ClientAddress,
@@ -52,7 +55,7 @@ pub(in crate::http) fn reject_credentials(
     }
 }
 
-/// Prepares an operation and charges its cost to its user and its address.
+/// Prepares an operation and charges its cost to its user and its address. Counts a refusal in the metrics.
 pub(super) fn prepare_operation(
     state: &AppState,
     _: RequestCharge,

@@ -4,7 +4,7 @@ use jishu_service::account::ClientProgram;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
-/// The client that sent an operation, and the user that it is signed in as.
+/// The client that sent an operation, and the user who is signed in there, if any.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Caller {
     pub(in crate::http) client: ClientAddress,

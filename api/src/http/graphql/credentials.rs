@@ -1,7 +1,7 @@
 //! Authenticates requests by their access tokens.
 //!
-//! A token that does not verify refuses the whole request. An anonymous response would hide from a client that it is no
-//! longer signed in.
+//! A request whose token does not verify is refused as a whole. An anonymous response would hide from a client that it
+//! is no longer signed in.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use jishu_service::auth::{AuthenticatedViewer, TokenError};
 use jishu_service::limit::ClientAddress;
 use jishu_service::security;
 
-/// Verifies the `Authorization` header of a request. Returns None without the header.
+/// Verifies the `Authorization` header of a request. Returns None if the request does not have the header, and a
+/// refusal if the token does not verify.
 pub(in crate::http) fn authenticate(
     state: &AppState,
     client: ClientAddress,
@@ -30,8 +31,8 @@ pub(in crate::http) fn authenticate(
     }
 }
 
-/// Verifies the value of an `Authorization` header, and logs a refusal. Returns None if the value is not `Bearer` and a
-/// token.
+/// Verifies the value of an `Authorization` header, and logs why a token is refused. Returns None if the value is not
+/// `Bearer` and a token.
 pub(super) fn verify_authorization(
     state: &AppState,
     client: ClientAddress,
@@ -62,8 +63,8 @@ pub(super) fn verify_authorization(
     Some(identified)
 }
 
-/// Completes with the reason when the token of an identity is no longer valid: it has expired, its account was deactivated,
-/// or its session was ended. Never completes without an identity.
+/// Completes with the reason when the token of an identity is no longer valid: it has expired, its account was
+/// deactivated, or its session was ended. Without an identity, the future never completes.
 pub(in crate::http) fn end_of_token(
     state: &AppState,
     identity: Option<&AuthenticatedViewer>,
@@ -74,7 +75,7 @@ pub(in crate::http) fn end_of_token(
     let end_of_session = state.services.ended_sessions.wait_for(identity.viewer.session_id);
     Box::pin(async move {
         tokio::select! {
-            // A deactivation also ends the session. It is the reason that the client gets.
+            // A deactivation also ends the session. This order gives the client the deactivation as the reason.
             biased;
             () = expiry => TokenError::Expired,
             () = deactivation => TokenError::AccountDeactivated,
@@ -83,7 +84,7 @@ pub(in crate::http) fn end_of_token(
     })
 }
 
-/// Returns how long the token of an identity is still valid.
+/// Returns how long the token of an identity is still valid. Returns zero if the token has expired.
 fn time_to_expiry(state: &AppState, identity: &AuthenticatedViewer) -> Duration {
     (identity.expires_at - state.services.clock.now()).to_std().unwrap_or_default()
 }

@@ -19,28 +19,28 @@ use crate::http::response::ErrorResponse;
 use crate::http::{AppState, ShutdownSignal};
 use jishu_service::auth::{AuthenticatedViewer, TokenError};
 
-/// The last event. It needs a `data` line although the data is empty: browsers drop an event without one, and some
-/// clients take any other data for a response. axum's own event type can write neither form.
+/// The last event of a stream. It needs a `data` line although the data is empty: browsers drop an event without such a
+/// line, and some clients take any other data for a response. axum's own event type cannot write an empty `data` line.
 const COMPLETE: Bytes = Bytes::from_static(b"event: complete\ndata:\n\n");
 
-/// A comment that shows proxies that a quiet connection is alive.
+/// A comment in the stream, which shows proxies that a quiet connection is still in use.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
-/// The events of one subscription.
+/// A stream of the events of one subscription.
 struct EventStream {
     execution: Execution,
-    /// Completes when the token is no longer valid.
+    /// Completes when the access token of the client is no longer valid.
     end_of_token: Pin<Box<dyn Future<Output = TokenError> + Send>>,
     /// Completes when the server starts to shut down.
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// The time without an event after which a comment is sent.
+    /// The time without an event after which a comment is sent to the client.
     keep_alive_interval: Duration,
     queue: VecDeque<Bytes>,
     has_ended: bool,
 }
 
-/// Returns a stream with the responses of a subscription. It ends with the subscription, when the client leaves, when
-/// the token expires, when the account is deactivated, or when the server stops.
+/// Returns a stream with the responses of a subscription. The stream ends with the subscription, when the client
+/// leaves, when the access token is no longer valid, or when the server stops.
 pub(super) fn subscribed(
     state: &AppState,
     identity: Option<&AuthenticatedViewer>,
@@ -74,7 +74,7 @@ fn respond(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::VARY, HeaderValue::from_static("accept, authorization, origin")),
-        // Without this, nginx collects events before it passes them on.
+        // Without this header, nginx collects events before it passes them on.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     (headers, Body::from_stream(events.map(Ok::<_, Infallible>))).into_response()

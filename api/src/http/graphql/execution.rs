@@ -21,10 +21,12 @@ use crate::http::AppState;
 use graphql_engine::{ExecutedResponse, PreparedOperation};
 use jishu_service::limit::SubscriptionPermit;
 
-/// Maximum number of responses that may wait for a client, in addition to the one that is being made. Then the operation waits.
+/// Maximum number of responses of an operation that wait in its channel for the client. If the channel is full, the
+/// operation waits with its next response.
 const MAX_WAITING_RESPONSES: usize = 1;
 
-/// The time for which other work waits for a subscription to start.
+/// Maximum time for which the response to a subscription, or the next message of its WebSocket, waits until the
+/// subscription has started.
 const START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An event in the execution of an operation.
@@ -37,25 +39,25 @@ pub(super) enum ExecutionEvent {
     Complete,
 }
 
-/// An operation that runs. It is a stream of events.
+/// A running operation, as a stream of events.
 ///
-/// The operation has a task of its own, so that a slow client holds back only its own responses. Dropping this ends the
-/// operation.
+/// The operation runs in a task of its own, so that a slow client holds back only its own responses. Dropping the
+/// execution aborts the task.
 pub(super) struct Execution {
     is_subscription: bool,
     has_ended: bool,
     request_id: RequestId,
     events: mpsc::Receiver<ExecutionEvent>,
     task: JoinHandle<()>,
-    /// The permit of a subscription, held until the subscription ends or is dropped.
+    /// The permit of a subscription. It is freed when the subscription ends or is dropped.
     permit: Option<SubscriptionPermit>,
     started: Option<BoxFuture<'static, ()>>,
 }
 
 impl Execution {
-    /// Starts an operation. If `stall_timeout` is given, the operation ends without a last event when its client
-    /// receives nothing for that long. Pass None if several operations share the connection: then the connection has
-    /// the timeout.
+    /// Starts an operation. If `stall_timeout` is given and the client receives nothing for that long, the operation
+    /// ends without a last event. Pass None if several operations share a connection: then the connection has the
+    /// timeout.
     pub(super) fn start(
         state: &AppState,
         request_id: &RequestId,
@@ -66,7 +68,7 @@ impl Execution {
         let is_subscription = operation.kind() == OperationType::Subscription;
         let mut data = state.resolver_data(caller);
         let mut started = None;
-        // Subscriptions of every transport start here. An anonymous one fails at once, so it needs no permit.
+        // Subscriptions of every transport start here. An anonymous subscription fails at once, so it needs no permit.
         let subscriber = caller.viewer.filter(|_| is_subscription);
         let permit = subscriber.map(|viewer| state.subscriptions.take(viewer.user_id));
         let responses = if let Some(None) = permit {
@@ -107,13 +109,14 @@ impl Execution {
         }
     }
 
-    /// Returns a future for the start of a subscription, the first time that this is called. The future completes when
-    /// the subscription receives all events, when it has failed, or when it takes too long to start.
+    /// Returns a future for the start of a subscription. The future completes when the subscription receives all
+    /// events, when it has failed, or when it takes too long to start. Returns None at each further call, and for a
+    /// query or mutation.
     pub(super) fn started(&mut self) -> Option<BoxFuture<'static, ()>> {
         self.started.take()
     }
 
-    /// Returns whether the operation runs until someone ends it.
+    /// Returns whether the operation is a subscription, which can run without end.
     pub(super) fn is_subscription(&self) -> bool {
         self.is_subscription
     }
@@ -134,7 +137,7 @@ impl Stream for Execution {
         }
         let event = match ready!(self.events.poll_recv(cx)) {
             Some(event) => Some(event),
-            // The task ended without a last event: it panicked, or its client stalled.
+            // The task ended without a last event: it panicked, or its client received nothing for the stall timeout.
             None => match ready!(Pin::new(&mut self.task).poll(cx)) {
                 Err(error) if error.is_panic() => {
                     tracing::error!(request_id = &*self.request_id.0, "an operation panicked");
@@ -145,7 +148,8 @@ impl Stream for Execution {
         };
         self.has_ended = !matches!(event, Some(ExecutionEvent::Next(_)));
         if self.has_ended {
-            // The client may start another subscription as soon as it sees the end, before this is dropped.
+            // The client may start another subscription as soon as it sees the end, before this execution is dropped.
+            // So the permit is freed now.
             self.permit = None;
         }
         Poll::Ready(event)
@@ -177,7 +181,8 @@ impl ResponseForwarder {
         self.send(ExecutionEvent::Complete).await;
     }
 
-    /// Sends an event, and returns whether the client may get more.
+    /// Sends an event to the [`Execution`]. Returns false if the client has left, or has received nothing for the stall
+    /// timeout. Then no more events can be sent.
     async fn send(&self, event: ExecutionEvent) -> bool {
         let sent = self.sender.send(event);
         let Some(stall_timeout) = self.stall_timeout else { return sent.await.is_ok() };
@@ -192,8 +197,8 @@ impl ResponseForwarder {
     }
 }
 
-/// Returns whether the source of a subscription failed: an error is about the root field. An error below the root field
-/// concerns only one event.
+/// Returns whether a subscription failed at its source: the response has no data, and an error is about the root field.
+/// An error below the root field concerns only one event.
 fn is_source_error(response: &ExecutedResponse) -> bool {
     let is_of_root_field =
         |error: &ServerError| matches!(error.path.as_slice(), [] | [PathSegment::Field(_)]);
@@ -208,7 +213,8 @@ fn too_many_subscriptions(maximum: u32) -> ExecutedResponse {
     ExecutedResponse::from_errors(vec![limit_exceeded("subscriptions", maximum, message)])
 }
 
-/// Returns the error for a client that has the maximum of something.
+/// Makes the error for a client that has the maximum number of operations or subscriptions. `limit` names which of
+/// these.
 pub(super) fn limit_exceeded(limit: &str, maximum: u32, message: String) -> ServerError {
     let mut error = ServerError::new(message, None);
     let extensions = error.extensions.get_or_insert_default();

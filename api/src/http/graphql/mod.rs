@@ -46,9 +46,9 @@ pub(super) async fn post(
     respond(&state, context, call).await
 }
 
-/// Handles a GET request: a query, a subscription, or the handshake of a WebSocket. It refuses mutations, so a link or
-/// an image on a page cannot change data. Some reads by support are recorded, but those need a token, which a link
-/// cannot send.
+/// Handles a GET request: a query, a subscription, or the handshake of a WebSocket. Refuses mutations, so a link or an
+/// image on a page cannot change data. Some reads by support are recorded, but they need a token, which a link cannot
+/// send.
 pub(super) async fn get(
     State(state): State<AppState>,
     context: RequestContext,
@@ -76,7 +76,7 @@ pub(super) async fn get(
     respond(&state, context, call).await
 }
 
-/// Refuses any other method.
+/// Refuses a request with any method other than GET and POST.
 pub(super) async fn method_not_allowed(headers: HeaderMap) -> Response {
     let message = "This path does not support the method of this request. Use POST, or GET for queries and \
                    subscriptions.";
@@ -154,8 +154,8 @@ async fn execute(
             let observed = ObservedOperation::begin(state, &operation, transport, context.limit);
             let mut execution =
                 Execution::start(state, &context.id, caller, (operation, observed), stall_timeout);
-            // The client sees the head of the response only after the subscription has started. So it misses no event
-            // that it causes afterwards.
+            // The client sees the head of the response only after the subscription has started. So the client misses no
+            // event that it causes after that.
             if let Some(started) = execution.started() {
                 started.await;
             }
@@ -173,7 +173,7 @@ async fn execute(
         return Ok(event_stream::executed(&response));
     }
     Ok(format.media_type.executed(response, |json| {
-        // The size of a compressed response tells something about its content, so secrets stay out of it.
+        // The size of a compressed response depends on its content, so a response with secrets is not compressed.
         if has_secrets { None } else { state.compression.compress(&context.headers, json) }
     }))
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use crate::http::refusal::RequestRefusal;
 use graphql_engine::{GraphqlRequest, JsonMap};
 
-/// A request as JSON: the body of a POST, or the payload of a WebSocket message. `null` counts as not given.
+/// A request as JSON: the body of a POST, or the payload of a WebSocket message. A field with `null` counts as not
+/// given.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct RequestBody {
@@ -37,7 +38,7 @@ impl From<RequestBody> for GraphqlRequest {
     }
 }
 
-/// The parameters of a GET, with JSON values that are not parsed yet.
+/// The parameters of a GET. `variables` and `extensions` are JSON texts that are not parsed yet.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct QueryParameters {
@@ -86,7 +87,7 @@ pub(super) fn read_body(
         StatusCode::PAYLOAD_TOO_LARGE => RequestRefusal::body_too_large(),
         _ => RequestRefusal::incomplete_body(),
     })?;
-    // serde would also accept an array with the fields in order.
+    // Without this check, serde would also accept an array with the fields in order.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(RequestRefusal::bad_request(
             "The body is not a JSON object. Send one JSON object with one operation in each request.",

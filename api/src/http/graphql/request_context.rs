@@ -26,14 +26,15 @@ pub(in crate::http) struct RequestContext {
     pub(super) format: Option<ResponseFormat>,
     pub(in crate::http) headers: HeaderMap,
     pub(super) charge: RequestCharge,
-    /// None if the request is not observed.
+    /// The time limit of the request. None if metrics and traces are off.
     pub(super) limit: Option<TimeLimit>,
-    /// None if the request is not traced.
+    /// The span of the log lines of the request. None if the request is not traced.
     pub(super) log_span: Option<LogSpan>,
 }
 
 impl RequestContext {
-    /// Returns the program that sent the request, as far as its headers tell.
+    /// Returns the program that sent the request, according to its `User-Agent` header. Returns None if that names
+    /// none.
     pub(super) fn program(&self) -> Option<ClientProgram> {
         let header = self.headers.get(header::USER_AGENT)?;
         ClientProgram::of_user_agent(header.to_str().ok()?)
@@ -65,7 +66,7 @@ impl FromRequestParts<AppState> for RequestContext {
     }
 }
 
-/// Returns an extension of the request, which the layers of the server have added.
+/// Returns an extension of the request, which a layer of the server has added.
 async fn extension<T: Clone + Send + Sync + 'static>(
     parts: &mut Parts,
     state: &AppState,

@@ -1,4 +1,4 @@
-//! Helpers for both ways of a repair.
+//! Helpers for both ways to run a repair: in one transaction, and step by step.
 
 use sea_orm::ConnectionTrait;
 
@@ -17,7 +17,7 @@ pub(super) async fn merge_batch_in(
     MergeTransaction { connection, state: &inspection.state, run }.merge(groups).await
 }
 
-/// Fails if a person must decide something first.
+/// Fails with the blockers of the plan, if a person must decide something before the repair can run.
 pub(super) fn refuse_blocked(plan: &RepairPlan) -> Result<(), RepairError> {
     if plan.blockers.is_empty() { Ok(()) } else { Err(RepairError::Blocked(plan.blockers.clone())) }
 }

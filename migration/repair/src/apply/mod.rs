@@ -14,21 +14,22 @@ use crate::session::RepairSession;
 pub use outcome::RepairOutcome;
 
 impl RepairSession {
-    /// Repairs the database. Correct rows and keys stay unchanged. `watch` sees each event and can stop the repair.
+    /// Repairs the database. Correct rows and keys stay unchanged. `watch` is called with each event and can stop the
+    /// repair.
     ///
     /// # Errors
-    /// Fails if a person must decide something first, the table stays locked, or the database reports an error.
-    /// Except on SQLite, finished steps remain, and the next run continues from there. On SQLite nothing has
-    /// changed.
+    /// Fails if a person must decide something first, another repair is running, `watch` stops the repair, the table
+    /// stays locked, or the database reports an error. On SQLite nothing has changed then. On other databases the
+    /// finished steps remain, and the next repair continues after them.
     pub async fn apply(&self, watch: ProgressWatcher<'_>) -> Result<RepairOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.apply_in_one_transaction(watch).await;
         }
         self.lock(|| watch(RepairProgress::WaitingForOther)).await?;
         let result = self.apply_step_by_step(watch).await;
-        // If this fails, closing the connection releases the lock.
+        // If the lock cannot be released here, the server releases it when the connection closes.
         if let Err(error) = self.unlock().await {
-            tracing::debug!(%error, "the lock was not released");
+            tracing::debug!(%error, "the lock of the repair was not released; closing the connection releases it");
         }
         result
     }

@@ -13,7 +13,7 @@ use crate::session::RepairSession;
 use crate::sql::rows;
 
 impl RepairSession {
-    /// Repairs in one transaction. No other session can write in the meantime, and either all changes happen or none.
+    /// Repairs in one transaction. No other session can write in the meantime, and either all changes are made or none.
     pub(super) async fn apply_in_one_transaction(
         &self,
         watch: ProgressWatcher<'_>,
@@ -92,12 +92,13 @@ async fn merge_all_in(
     Ok(())
 }
 
-/// Checks that each card is in the table or in the log, and that nothing is left to do.
+/// Checks that each card is in the table or in the log of merged cards, that the columns are the same, and that nothing
+/// is left to do.
 fn verify(before: &Inspection, after: &Inspection, totals: &RunningTotals) -> Result<(), RepairError> {
     let merged = i64::try_from(totals.merged_cards).unwrap_or(i64::MAX);
     if before.figures.cards != after.figures.cards + merged {
         return Err(RepairError::Inconsistent(format!(
-            "there were {} cards, and after the repair there are {} and {merged} merged ones",
+            "there were {} cards before the repair, and after it there are {} cards and {merged} merged cards",
             before.figures.cards, after.figures.cards
         )));
     }
@@ -107,7 +108,7 @@ fn verify(before: &Inspection, after: &Inspection, totals: &RunningTotals) -> Re
     Ok(())
 }
 
-/// Counts the rows whose foreign keys do not hold, in the table of cards and the tables that refer to it.
+/// Counts the violations of foreign keys in the table of cards and in the tables that refer to it.
 async fn orphans(connection: &DatabaseTransaction, state: &TableState) -> Result<i64, RepairError> {
     let mut tables: Vec<_> = state.references.iter().map(|reference| &reference.table.name).collect();
     tables.push(&state.table.name);

@@ -12,9 +12,9 @@ const MAX_LISTED_GROUPS: usize = 1_000;
 /// The outcome of a repair.
 #[derive(Clone, Debug, Serialize)]
 pub struct RepairOutcome {
-    /// The sentences of the run's first plan.
+    /// Sentences that say how many rows change, from the first plan of the run.
     pub summary: Vec<String>,
-    /// The statements that changed the structure, in order.
+    /// The statements that changed tables or indexes, in order.
     pub statements: Vec<String>,
     /// The number of cards that were merged into others.
     pub merged_cards: u64,
@@ -22,7 +22,7 @@ pub struct RepairOutcome {
     pub merged_groups: u64,
     /// The number of single cards that were corrected.
     pub corrected_cards: u64,
-    /// The first thousand merged groups. All merged cards are in the log.
+    /// The first thousand merged groups. The log of merged cards has all merged cards.
     pub merged: Vec<MergedGroup>,
     /// The report of an inspection after the repair.
     pub report: InspectionReport,
@@ -55,7 +55,7 @@ impl RunningTotals {
         }
     }
 
-    /// Returns the outcome. `inspection` is the state after the repair.
+    /// Returns the outcome, with the report of `inspection`, which was made after the repair.
     pub(super) fn outcome(self, inspection: &Inspection) -> RepairOutcome {
         RepairOutcome {
             summary: self.summary,

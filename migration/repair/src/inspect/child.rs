@@ -15,7 +15,7 @@ pub(crate) struct ChildTable {
     pub(crate) key: Option<RowKey>,
     /// The columns that MariaDB or MySQL sets automatically when a row changes.
     pub(crate) self_setting: Vec<String>,
-    /// Whether the reference may be null.
+    /// Whether the column that refers to the card may be null.
     pub(crate) nullable: bool,
 }
 
@@ -59,19 +59,20 @@ impl ChildTable {
         }
     }
 
-    /// Returns `, column = column` for each column that an update would otherwise change automatically.
+    /// Returns `, column = column` for each column that the database would otherwise change automatically in an update.
     pub(crate) fn keep_self_setting(&self, dialect: Dialect) -> String {
         keep(dialect, &self.self_setting)
     }
 }
 
-/// Returns `, column = column` for each of these columns, so that an update leaves them unchanged.
+/// Returns `, column = column` for each of these columns. At the end of a SET clause, it leaves the columns unchanged.
 pub(crate) fn keep(dialect: Dialect, columns: &[String]) -> String {
     columns.iter().map(|name| format!(", {name} = {name}", name = dialect.quote(name))).collect()
 }
 
 impl TableState {
-    /// Returns the references to a card's id. Each table and column appears once.
+    /// Returns the references to the `id` of cards, each with the column that refers to it. A table and column appear
+    /// only once, even if two foreign keys use them.
     #[must_use]
     pub fn id_references(&self) -> Vec<(&CardReference, &str)> {
         let mut found: Vec<(&CardReference, &str)> = Vec::new();
@@ -94,7 +95,7 @@ impl TableState {
             .collect()
     }
 
-    /// Returns the type of a child's column.
+    /// Returns the type of a column of a child table. It is `bigint` if the column is unknown.
     pub(crate) fn definition_of(&self, child: &ChildTable, column: &str) -> &str {
         self.references
             .iter()

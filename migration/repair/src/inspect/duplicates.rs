@@ -1,4 +1,4 @@
-//! Finds duplicate cards, and what keeps them from being merged.
+//! Finds the groups of duplicate cards that no rule can merge, and the rows that prevent a merge.
 
 use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::json;
@@ -30,8 +30,9 @@ pub(super) fn several_owners(groups: &[CardGroup]) -> Finding {
     }
 }
 
-/// Finds rows that cannot move to the survivor, because a unique key of their table allows only one such row per
-/// card. Sittings are not counted if they only collide by their attempt number, because a merge renumbers them.
+/// Finds rows that cannot move to the survivor of a merge, because a unique key of their table would refuse them there.
+/// Sittings that collide only by their attempt number are left out, because a merge renumbers them. Each result has the
+/// table with its key, and the cases.
 pub(super) async fn collisions<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,
@@ -57,7 +58,7 @@ pub(super) async fn collisions<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// Counts the groups of rows that would have equal values in this unique key after their cards are merged.
+/// Finds the groups of rows that would have equal values in this unique key after their cards are merged.
 async fn collision<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,
@@ -86,7 +87,7 @@ async fn collision<C: ConnectionTrait>(
     reader.find(&text, &["purchase_id", "subject_id", "test_number", "found_rows"]).await
 }
 
-/// Returns the condition that a card has a complete key.
+/// Returns the SQL condition that the purchase, the subject and the test number of a card are not null.
 pub(super) fn has_whole_key(dialect: Dialect, alias: Option<&str>) -> String {
     let name = |column| match alias {
         Some(alias) => format!("{alias}.{}", dialect.quote(column)),

@@ -15,7 +15,7 @@ use crate::error::RepairError;
 use crate::names::{NEW_KEY_COLUMNS, RUN_TABLE};
 use crate::sql::count;
 
-/// Number of single wrong cards that one statement loads.
+/// Maximum number of single wrong cards that one statement loads.
 const WRONG_CARDS_PER_STATEMENT: usize = 1_000;
 
 /// The counts of an inspection, and the cards that a repair must correct.
@@ -23,15 +23,15 @@ const WRONG_CARDS_PER_STATEMENT: usize = 1_000;
 pub struct Figures {
     /// The number of cards.
     pub cards: i64,
-    /// The number of merged cards in the log.
+    /// The number of cards that repairs have merged into others. They are in the log of merged cards.
     pub merged_cards: i64,
-    /// Groups of cards with the same purchase, subject and number.
+    /// Groups of several cards with the same purchase, subject and test number.
     pub duplicates: Finding,
     /// Groups of duplicates with cards of several users or courses.
     pub several_owners: Finding,
-    /// The number of cards in these groups beyond the first card of each.
+    /// The number of duplicate cards beyond the first card of each group of duplicates.
     pub surplus_cards: i64,
-    /// Cards that no unique key covers, because a column of the key is null.
+    /// Cards that the new unique key does not cover, because their purchase, subject or test number is null.
     pub incomplete_keys: Finding,
     /// Purchased subjects whose card numbers do not run from 1 without a gap.
     pub number_gaps: Finding,
@@ -39,14 +39,14 @@ pub struct Figures {
     pub overlapping_purchases: Option<Finding>,
     /// Entitlements with more or fewer cards than they grant. `None` if there is no table of entitlements.
     pub wrong_card_counts: Option<Finding>,
-    /// Rows that cannot move to the survivor of a merge, because it already has such a row. Each entry has the table
-    /// with its key, and the cases.
+    /// Rows that cannot move to the survivor of a merge, because a unique key of their table would refuse them there.
+    /// Each entry has the table with its key, and the cases.
     pub collisions: Vec<(String, Finding)>,
     /// The findings about sittings and questions.
     pub sittings: SittingFigures,
-    /// The number of a run that has begun and not ended.
+    /// The number of a run that has begun and not ended. `None` if there is no such run.
     pub open_run: Option<i64>,
-    /// The number of the next run.
+    /// The number that the next new run gets.
     pub(crate) next_run: i64,
     /// The cards to repair, with their rows: duplicates, and single wrong cards.
     pub(crate) groups: Vec<CardGroup>,
@@ -59,7 +59,7 @@ impl Figures {
     }
 }
 
-/// Reads all figures.
+/// Counts the problems in the rows, and loads the cards that a repair must correct.
 pub(super) async fn read(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -75,7 +75,7 @@ pub(super) async fn read(
         let merged = dialect.table(&state.merged_card_table());
         figures.merged_cards = count(connection, format!("SELECT COUNT(*) FROM {merged}")).await?;
     }
-    // A working new key allows no duplicates, and the search would read the whole table.
+    // If the new key works, there are no duplicates. A search for them would read the whole table, so it is left out.
     if state.new_key().is_none() {
         duplicates(&reader, state, &mut figures).await?;
     }
@@ -121,7 +121,7 @@ async fn duplicates<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Finds cards without a complete key, and gaps in the numbers of cards.
+/// Finds cards whose purchase, subject or test number is null, and gaps in the test numbers of cards.
 async fn card_numbers<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,
@@ -166,7 +166,7 @@ async fn overlapping_purchases<C: ConnectionTrait>(
     reader.find(&text, &["user_id", "subject_id", "purchases"]).await
 }
 
-/// Loads the duplicate cards, and then the single wrong cards.
+/// Loads the groups of duplicate cards, and then the single cards that disagree with their sittings.
 async fn groups(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -192,7 +192,8 @@ async fn groups(
     for piece in wrong.chunks(WRONG_CARDS_PER_STATEMENT) {
         let ids = piece.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let condition = with_ids(state, &ids);
-        // Several cards may have the same incomplete key. Each of them is a group of its own.
+        // Several single cards may have the same purchase, subject and number, if one of these is null. Each card
+        // becomes a group of its own.
         for group in
             load(connection, state, &CardSelection { condition: &condition, ids: Vec::new(), lock: false })
                 .await?
@@ -207,7 +208,7 @@ async fn groups(
     Ok(groups)
 }
 
-/// Reads the run that has not ended, and the number of the next one.
+/// Reads the number of the run that has not ended, and the number that the next new run gets.
 async fn runs(connection: &impl ConnectionTrait, state: &TableState) -> Result<(Option<i64>, i64), DbErr> {
     if state.run_log_table(RUN_TABLE).is_none() {
         return Ok((None, 1));

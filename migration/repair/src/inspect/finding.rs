@@ -11,7 +11,7 @@ use crate::sql::{Dialect, count, rows};
 pub struct Finding {
     /// The number of cases.
     pub count: i64,
-    /// The first few cases.
+    /// The first few cases, as JSON objects.
     pub samples: Vec<Value>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct FindingReader<'c, C> {
 }
 
 impl<C: ConnectionTrait> FindingReader<'_, C> {
-    /// Counts the rows of a query and reads the first few. `columns` are the columns that the query selects.
+    /// Counts the rows of a query and reads the first few. `columns` are the columns of the query to read and sort by.
     pub(super) async fn find(&self, query: &str, columns: &[&str]) -> Result<Finding, DbErr> {
         let count = count(self.connection, format!("SELECT COUNT(*) FROM ({query}) AS found")).await?;
         if count == 0 {

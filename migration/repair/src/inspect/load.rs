@@ -9,20 +9,20 @@ use super::state::TableState;
 use crate::names::{DERIVED_CARD_COLUMNS, NEW_KEY_COLUMNS};
 use crate::sql::rows;
 
-/// The number of ids in a statement is rounded up to a multiple of this.
+/// The number of ids in a statement is rounded up to a multiple of this number.
 const IDS_PER_STATEMENT: usize = 128;
 
 /// A selection of cards to load. In its SQL, `t` is the table of cards.
 pub(crate) struct CardSelection<'s> {
     /// The SQL that follows `FROM cards AS t`, including `WHERE`.
     pub(crate) condition: &'s str,
-    /// The values of the parameters.
+    /// The values of the parameters in the condition.
     pub(crate) ids: Vec<i64>,
-    /// Whether to lock the rows.
+    /// Whether to lock the selected cards and their sittings. Has no effect on SQLite.
     pub(crate) lock: bool,
 }
 
-/// Loads cards with their rows, grouped by their key.
+/// Loads cards with their sittings and their numbers of questions. Groups them by purchase, subject and test number.
 pub(crate) async fn load(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -149,7 +149,7 @@ fn lock(state: &TableState, selection: &CardSelection<'_>, alias: &str) -> Strin
     match state.dialect() {
         _ if !selection.lock => String::new(),
         dialect if dialect.is_sqlite() => String::new(),
-        // MariaDB has no `OF`, so it locks the cards again.
+        // MariaDB has no `FOR UPDATE OF`, so a query of sittings locks their cards too.
         dialect if dialect.is_mysql() => " FOR UPDATE".to_owned(),
         _ => format!(" FOR UPDATE OF {alias}"),
     }
@@ -211,7 +211,8 @@ fn integer(text: Option<String>) -> Option<i64> {
     text.and_then(|text| text.trim().parse().ok())
 }
 
-/// Normalises a time, so that its order as text is its order in time. Removes zeros at the end of a fraction.
+/// Normalises a time, so that texts sort in order of time: a space instead of `T`, and no zeros at the end of a
+/// fraction. Returns `None` for an empty text.
 fn time(text: Option<String>) -> Option<String> {
     let text = text?.replace('T', " ");
     // MySQL's zero date stands for a missing date.

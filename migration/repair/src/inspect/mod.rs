@@ -36,9 +36,9 @@ pub use state::TableState;
 pub(crate) use table::self_setting;
 pub use table::{CardForeignKey, CardReference, SqliteDefinition, TableColumn, TableKey};
 
-/// Maximum number of inspections while another session holds a lock on the table.
+/// Maximum number of times that an inspection is tried while another session locks the table.
 const MAX_INSPECTION_ATTEMPTS: u32 = 31;
-/// The pause between two inspections.
+/// The pause between two tries of an inspection.
 const INSPECTION_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The result of an inspection.
@@ -53,7 +53,7 @@ pub struct Inspection {
 /// Inspects the database of this connection.
 ///
 /// # Errors
-/// Fails if the table of cards does not exist, or the database reports an error.
+/// Fails if the table of cards does not exist or cannot be repaired, or the database reports an error.
 pub async fn inspect(connection: &impl ConnectionTrait) -> Result<Inspection, RepairError> {
     let state = catalogue::read_state_with_spelling(connection).await?;
     let figures = figures::read(connection, &state).await?;
@@ -61,10 +61,10 @@ pub async fn inspect(connection: &impl ConnectionTrait) -> Result<Inspection, Re
 }
 
 impl RepairSession {
-    /// Inspects the database. If another session holds a lock on the table, it tries again for about 15 seconds.
+    /// Inspects the database. If another session locks the table, the inspection is tried again for about 15 seconds.
     ///
     /// # Errors
-    /// Fails if the table of cards does not exist, or the database reports an error.
+    /// Fails if the table of cards does not exist or cannot be repaired, or the database reports an error.
     pub async fn inspect(&self) -> Result<Inspection, RepairError> {
         for _ in 1..MAX_INSPECTION_ATTEMPTS {
             match inspect(&self.connection).await {

@@ -9,7 +9,7 @@ use super::state::TableState;
 use crate::names::{CHANGE_TABLE, REASON_SETS_TOGETHER};
 use crate::sql::count;
 
-/// Finds cards with several sets of questions.
+/// Finds cards with several sets of questions, and other cards with more questions than their test has.
 pub(super) async fn question_sets<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,
@@ -56,7 +56,8 @@ pub(super) async fn question_sets<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Returns the query for cards that got several sets of questions in a merge and still have them.
+/// Returns the query for cards that got several sets of questions in a merge and still have them. `None` if no merge
+/// can have done that, or its log cannot be read.
 fn sets_together(state: &TableState, questions: &ChildTable) -> Option<String> {
     let dialect = state.dialect();
     let key = questions.key.as_ref().filter(|key| key.is_integer)?;
@@ -77,8 +78,8 @@ fn sets_together(state: &TableState, questions: &ChildTable) -> Option<String> {
     ))
 }
 
-/// Finds rows that refer to a card that does not exist. Foreign keys prevent that, so only references without one are
-/// checked.
+/// Finds rows that refer to a card that does not exist. Only references without a foreign key are checked, because a
+/// foreign key prevents such rows. Also counts the cards that an earlier version merged.
 pub(super) async fn lost_references<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,

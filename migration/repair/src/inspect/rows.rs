@@ -26,8 +26,8 @@ impl CardGroup {
         self.sittings.iter().filter(move |sitting| sitting.card == card)
     }
 
-    /// Returns `users` or `courses` if the cards belong to several of them. No rule decides which of those cards
-    /// stays.
+    /// Returns `users` if the cards belong to several users, or else `courses` if they belong to several courses. No
+    /// rule decides which of such cards stays.
     pub(crate) fn several_owners(&self) -> Option<&'static str> {
         let differ = |owner: fn(&CardRow) -> Option<&String>| {
             self.cards.iter().filter_map(owner).collect::<BTreeSet<_>>().len() > 1
@@ -39,7 +39,7 @@ impl CardGroup {
     }
 }
 
-/// A card. A value is `None` if it is null or cannot be read.
+/// A card. A value is `None` if its column does not exist, or if it is null or cannot be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct CardRow {
     pub(crate) id: i64,
@@ -50,7 +50,7 @@ pub(crate) struct CardRow {
     /// The number of attempts allowed.
     pub(crate) allowed: Option<i64>,
     pub(crate) status: Option<String>,
-    /// The number of questions that the card states.
+    /// The number of questions of the test, as the card states it.
     pub(crate) total: Option<i64>,
     /// Whether the card says that its questions exist.
     pub(crate) generated: bool,
@@ -77,7 +77,8 @@ pub(crate) struct SittingRow {
     /// The attempt number.
     pub(crate) number: Option<i64>,
     pub(crate) status: Option<String>,
-    /// The time of the sitting, from the best column that exists.
+    /// The time of the sitting, from the first column of
+    /// [`SITTING_TIME_COLUMNS`](crate::names::SITTING_TIME_COLUMNS) that exists.
     pub(crate) time: Option<String>,
     pub(crate) started: Option<String>,
     pub(crate) completed: Option<String>,
@@ -97,7 +98,8 @@ impl SittingRow {
         self.score.is_some() && self.is_completed()
     }
 
-    /// Returns whether the sitting was completed. If it has no status, a score or an end shows that it was.
+    /// Returns whether the sitting was completed. If it has no status, it counts as completed if it has a score or an
+    /// end.
     pub(crate) fn is_completed(&self) -> bool {
         match &self.status {
             Some(status) => status.eq_ignore_ascii_case("completed"),
@@ -105,7 +107,7 @@ impl SittingRow {
         }
     }
 
-    /// Returns the time by which the sitting is sorted.
+    /// Returns the time by which the sitting is sorted: its time, or else its end. `None` if it has neither.
     pub(crate) fn sort_time(&self) -> Option<&str> {
         self.time.as_deref().or(self.completed.as_deref())
     }

@@ -5,8 +5,9 @@ use super::table::TableColumn;
 use crate::sql::same;
 
 impl SittingQueries<'_> {
-    /// Selects cards that are available although a sitting is open, or in progress although none is open. A card in
-    /// progress whose sittings were partly deleted is not selected.
+    /// Selects cards that are available although a sitting is open, or in progress although no sitting is open. Leaves
+    /// out a card in progress with more attempts used than sittings, because sittings were deleted. Returns `None` if
+    /// cards or sittings have no status.
     pub(super) fn wrong_status(&self) -> Option<String> {
         if !self.state.has("status") || !self.sittings.has("status") {
             return None;
@@ -24,7 +25,7 @@ impl SittingQueries<'_> {
         ))
     }
 
-    /// Selects sittings that belong to another user than their card.
+    /// Selects sittings that belong to another user than their card. Returns `None` if cards or sittings have no user.
     pub(super) fn other_users(&self) -> Option<String> {
         if !self.state.has("user_id") || !self.sittings.has("user_id") {
             return None;
@@ -42,10 +43,12 @@ impl SittingQueries<'_> {
         ))
     }
 
-    /// Selects cards whose first or latest score, or its date, differs from that of their first or latest scored sitting.
+    /// Selects cards whose first or latest score, or its date, differs from that of their first or latest scored
+    /// sitting. Of the latest sitting it also compares the percentage and the time taken. Returns `None` if the columns
+    /// for this comparison do not exist.
     ///
-    /// It considers only cards whose order of sittings is certain: no sitting was deleted, all have a time, and
-    /// either all or none of the sittings with a score have an end.
+    /// It considers only cards whose order of sittings is certain: no sitting was deleted, all sittings have a time,
+    /// and either all or none of the sittings with a score have an end.
     pub(super) fn wrong_scores(&self) -> Option<String> {
         let score = self.score()?;
         let time = self.name("s", self.sittings.time.as_deref()?);
@@ -97,11 +100,12 @@ impl SittingQueries<'_> {
         (!texts.is_empty()).then(|| texts.join(" UNION ALL "))
     }
 
-    /// Returns the conditions under which a card differs from the sitting `l`.
+    /// Returns the SQL conditions under which a card differs from the sitting `l`. Any one of them is enough.
     fn different(&self, own_score: &str, own_date: &str) -> Vec<String> {
         let own = self.name("t", own_score);
         let mut different = vec![format!("ABS({own} - l.score) >= 0.01")];
-        // A database whose sittings have no status is from a time when cards had no scores.
+        // If sittings have no status, the database is from a time when cards had no scores. Then a missing score of a
+        // card is no difference.
         if self.sittings.has("status") {
             different.push(format!("{own} IS NULL"));
         }
@@ -125,7 +129,7 @@ impl SittingQueries<'_> {
         different
     }
 
-    /// Returns the day of a column of the sitting. It is null if the column has no readable day.
+    /// Returns the SQL expression for the day of a column of the sitting. It is null if the column has no readable day.
     fn day_of_sitting(&self, name: &str) -> String {
         match self.sittings.find(name) {
             Some(column) if self.has_day(column) => self.dialect.day(&self.name("s", name)),

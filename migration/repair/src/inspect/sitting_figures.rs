@@ -1,7 +1,7 @@
-//! Checks the cards against their sittings and questions.
+//! Checks the cards against their sittings.
 //!
-//! An old database has lost sittings, and lacks values that newer ones have. A difference that such losses may
-//! explain is only a note. A difference that nothing explains is a problem.
+//! In an old database some sittings may have been deleted, and some columns may not exist yet. A difference that this
+//! may explain becomes a note in the report. Any other difference becomes a problem.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::sql::rows;
 /// The findings about sittings and questions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SittingFigures {
-    /// Cards with two sittings that have the same attempt number.
+    /// Cards with several sittings that have the same attempt number.
     pub double_numbers: Finding,
     /// Cards with gaps in the attempt numbers of their sittings.
     pub number_gaps: Finding,
@@ -27,27 +27,29 @@ pub struct SittingFigures {
     pub used_too_high: Finding,
     /// Cards with more attempts used than allowed.
     pub over_limit: Finding,
-    /// Cards whose first or latest score, time taken or date differs from the sitting.
+    /// Cards whose first or latest score, percentage, time taken or date differs from that of the first or latest
+    /// sitting.
     pub wrong_scores: Finding,
-    /// Cards that are available although a sitting is open, or in progress although none is open.
+    /// Cards that are available although a sitting is open, or in progress although no sitting is open.
     pub wrong_status: Finding,
     /// Sittings that belong to another user than their card.
     pub other_users: Finding,
-    /// Cards with at least twice as many questions as their test has, and merged cards with more than their test has.
+    /// Cards with several sets of questions: those with at least twice as many questions as their test has, survivors
+    /// of a merge with more questions than their test has, and survivors that a merge gave several sets.
     pub question_sets: Finding,
-    /// Other cards with more questions than their test has.
+    /// Cards with more questions than their test has, except those with several sets of questions.
     pub more_questions: Finding,
-    /// Rows that refer to a card in the log of merged cards.
+    /// Cards in the log of merged cards to which rows of other tables still refer.
     pub refers_to_merged: Finding,
-    /// The number of sittings and questions that refer to a card that does not exist and is not in the log.
+    /// The number of sittings and questions that refer to a card that neither exists nor is in the log of merged cards.
     pub orphans: i64,
-    /// The number of cards merged by an earlier version, which did not log their sittings and questions.
+    /// The number of cards that an earlier version of the repair merged. It did not log their sittings and questions.
     pub merged_without_rows: i64,
-    /// The cards that a repair can correct by computing them again.
+    /// The ids of the cards that a repair can correct by computing their values again.
     pub wrong_cards: BTreeSet<i64>,
 }
 
-/// Compares the cards with their sittings.
+/// Compares the cards with their sittings. Finds nothing in the new schema.
 pub(super) async fn read<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,

@@ -11,7 +11,7 @@ pub(super) struct SittingQueries<'t> {
     pub(super) sittings: &'t SittingTable,
 }
 
-/// The parts of the two queries that compare the attempts used with the number of sittings.
+/// The parts of SQL that [`SittingQueries::used_too_low`] and [`SittingQueries::used_too_high`] have in common.
 struct UsedQueryParts {
     select: String,
     on: String,
@@ -25,12 +25,12 @@ impl SittingQueries<'_> {
         format!("{alias}.{}", self.dialect.quote(column))
     }
 
-    /// Returns the table of sittings.
+    /// Returns the quoted name of the table of sittings.
     pub(super) fn table(&self) -> String {
         self.dialect.table(&self.sittings.child.table)
     }
 
-    /// Returns the table of cards.
+    /// Returns the quoted name of the table of cards.
     pub(super) fn cards(&self) -> String {
         self.dialect.table(&self.state.table)
     }
@@ -40,7 +40,7 @@ impl SittingQueries<'_> {
         self.name("s", &self.sittings.child.column)
     }
 
-    /// Returns the condition that a sitting has this status, in any spelling.
+    /// Returns the SQL condition that a sitting has this status, in small or capital letters.
     pub(super) fn has_status(&self, status: &str) -> String {
         format!("LOWER({}) = '{status}'", self.dialect.text(&self.name("s", "status")))
     }
@@ -59,7 +59,7 @@ impl SittingQueries<'_> {
         }
     }
 
-    /// Returns the condition that a sitting was completed. It must agree with
+    /// Returns the SQL condition that a sitting was completed. It must agree with
     /// [`SittingRow::is_completed`](super::rows::SittingRow::is_completed).
     pub(super) fn completed(&self) -> String {
         let mut signs: Vec<String> = self.score().into_iter().collect();
@@ -75,7 +75,8 @@ impl SittingQueries<'_> {
         format!("({completed} OR ({status} IS NULL AND ({sign})))")
     }
 
-    /// Selects cards with two sittings that have the same attempt number.
+    /// Selects cards with several sittings that have the same attempt number. `None` if sittings have no attempt
+    /// number.
     pub(super) fn double_numbers(&self) -> Option<String> {
         if !self.sittings.has("attempt_number") {
             return None;
@@ -88,7 +89,7 @@ impl SittingQueries<'_> {
         ))
     }
 
-    /// Selects cards with gaps in the attempt numbers of their sittings.
+    /// Selects cards with gaps in the attempt numbers of their sittings. `None` if sittings have no attempt number.
     pub(super) fn number_gaps(&self) -> Option<String> {
         if !self.sittings.has("attempt_number") {
             return None;
@@ -101,7 +102,7 @@ impl SittingQueries<'_> {
         ))
     }
 
-    /// Selects cards with more than one open sitting.
+    /// Selects cards with more than one open sitting. `None` if sittings have no status.
     pub(super) fn open_twice(&self) -> Option<String> {
         if !self.sittings.has("status") {
             return None;
@@ -115,14 +116,14 @@ impl SittingQueries<'_> {
         ))
     }
 
-    /// Selects cards with fewer attempts used than completed sittings.
+    /// Selects cards with fewer attempts used than completed sittings. `None` if cards do not count attempts.
     pub(super) fn used_too_low(&self) -> Option<String> {
         let UsedQueryParts { select, on, group, used } = self.used_query_parts()?;
         let completed = self.completed();
         Some(format!("{select} JOIN {on} WHERE {used} IS NOT NULL AND {completed} {group} > {used}"))
     }
 
-    /// Selects cards with more attempts used than sittings.
+    /// Selects cards with more attempts used than sittings. `None` if cards do not count attempts.
     pub(super) fn used_too_high(&self) -> Option<String> {
         let UsedQueryParts { select, on, group, used } = self.used_query_parts()?;
         Some(format!("{select} LEFT JOIN {on} WHERE {used} > 0 {group} < {used}"))

@@ -9,15 +9,15 @@ use crate::sql::{Dialect, same};
 /// The table of sittings, and its optional columns.
 #[derive(Clone, Debug)]
 pub(crate) struct SittingTable {
-    /// The table, its reference to the card, and its key.
+    /// The table, its column that refers to the card, and its key.
     pub(crate) child: ChildTable,
-    /// The name of the key.
+    /// The name of the integer column that identifies a sitting.
     pub(crate) id: String,
-    /// The column that holds the time of a sitting.
+    /// The column with the time of a sitting. `None` if there is no such column.
     pub(crate) time: Option<String>,
-    /// All columns.
+    /// All columns of the table.
     columns: Vec<TableColumn>,
-    /// The unique keys that include the card and the attempt number.
+    /// The names of the unique keys that include the card and the attempt number.
     pub(crate) number_keys: Vec<String>,
 }
 
@@ -31,19 +31,20 @@ impl SittingTable {
         self.columns.iter().find(|have| same(&have.name, name))
     }
 
-    /// Returns a column as SQL. Returns `NULL` if the column does not exist.
+    /// Returns a column as SQL, with the alias of the table. Returns `NULL` if the column does not exist.
     pub(crate) fn column(&self, dialect: Dialect, alias: &str, name: &str) -> String {
         if self.has(name) { format!("{alias}.{}", dialect.quote(name)) } else { "NULL".to_owned() }
     }
 
-    /// Returns whether this is the table and the column of a child.
+    /// Returns whether `child` is this table, with the same column that refers to the card.
     pub(crate) fn is(&self, child: &ChildTable) -> bool {
         self.child.table == child.table && self.child.column == child.column
     }
 }
 
 impl TableState {
-    /// Finds the old system's table of sittings, or another table whose rows have attempt numbers.
+    /// Finds the old system's table of sittings, or else another table that refers to cards and has attempt numbers.
+    /// `None` in the new schema, or if the table does not exist or has no integer key.
     pub(crate) fn sittings(&self) -> Option<SittingTable> {
         if self.has_entitlements {
             return None;
@@ -76,7 +77,7 @@ impl TableState {
         })
     }
 
-    /// Finds the old system's table of questions.
+    /// Finds the old system's table of questions. `None` in the new schema, or if the table does not exist.
     pub(crate) fn questions(&self) -> Option<ChildTable> {
         if self.has_entitlements {
             return None;
@@ -87,7 +88,8 @@ impl TableState {
         Some(ChildTable::of(self.dialect(), reference, column))
     }
 
-    /// Returns the tables whose rows only change their card in a merge: all except the sittings.
+    /// Returns the child tables except the table of sittings. A merge changes only the reference to the card in their
+    /// rows.
     pub(crate) fn followers(&self) -> Vec<ChildTable> {
         let sittings = self.sittings();
         let mut children = self.child_tables();

@@ -18,15 +18,16 @@ pub struct TableState {
     pub table: TableName,
     /// The columns of the table of cards, in order.
     pub columns: Vec<TableColumn>,
-    /// The indexes of the table of cards.
+    /// The indexes of the table of cards, with those of constraints.
     pub keys: Vec<TableKey>,
     /// The foreign keys of the table of cards.
     pub foreign_keys: Vec<CardForeignKey>,
-    /// The foreign keys of other tables that refer to cards.
+    /// The foreign keys of other tables that refer to cards, and the references that only a column's name shows.
     pub references: Vec<CardReference>,
-    /// The columns of `mock_test_attempts_merged`, the log of cards that repairs merged into another card. `None` if the table does not exist.
+    /// The columns of `mock_test_attempts_merged`, the log of cards that repairs merged into another card. `None` if
+    /// the table does not exist.
     pub merged_card_columns: Option<Vec<String>>,
-    /// The other tables of the repair that exist, with their columns.
+    /// The tables of the repair that exist, with their columns. Leaves out the log of merged cards.
     pub run_log_tables: Vec<(String, Vec<String>)>,
     /// Names that a new index of the table of cards cannot have.
     pub taken_names: Vec<String>,
@@ -74,7 +75,7 @@ impl TableState {
         self.run_log_tables.iter().find(|(known, _)| same(known, name)).map(|(_, columns)| columns.as_slice())
     }
 
-    /// Returns whether all tables exist in which a repair logs changed rows.
+    /// Returns whether all tables in which a repair logs changed rows exist.
     pub(crate) fn has_row_log(&self) -> bool {
         self.merged_card_columns.is_some()
             && self.run_log_table(SURVIVOR_TABLE).is_some()
@@ -98,7 +99,7 @@ impl TableState {
         self.columns.iter().any(|have| same(&have.name, column))
     }
 
-    /// Returns a column of the table of cards as SQL. Returns `NULL` if the column does not exist.
+    /// Returns a column of the table of cards as SQL, with an alias. Returns `NULL` if the column does not exist.
     pub(crate) fn card_column(&self, alias: &str, name: &str) -> String {
         if self.has(name) { format!("{alias}.{}", self.dialect().quote(name)) } else { "NULL".to_owned() }
     }
@@ -116,7 +117,8 @@ impl TableState {
         }
     }
 
-    /// Returns the references that need an old key, because they refer to exactly its columns.
+    /// Returns the references to exactly the columns of an old key. They need that key, because a foreign key refers to
+    /// a unique key.
     pub fn references_to_old_key(&self) -> impl Iterator<Item = &CardReference> {
         self.references.iter().filter(|reference| {
             let cards: Vec<String> = reference.columns.iter().map(|(_, card)| card.clone()).collect();
@@ -124,8 +126,8 @@ impl TableState {
         })
     }
 
-    /// Returns the foreign keys of the cards that have no other index than an old key. Only MariaDB and MySQL
-    /// require an index for a foreign key.
+    /// Returns the foreign keys of the table of cards that can use no other index than an old key. Returns nothing on
+    /// PostgreSQL and SQLite, which require no index on the columns of a foreign key.
     #[must_use]
     pub fn leaning_on_old_key(&self) -> Vec<&CardForeignKey> {
         if self.backend != DbBackend::MySql {

@@ -27,8 +27,8 @@ pub struct TableColumn {
 pub struct TableKey {
     /// The name of the index.
     pub name: String,
-    /// The constraint that the index belongs to. On SQLite this is the name of the index, because the constraint
-    /// has no name in the catalogue.
+    /// The name of the constraint that the index belongs to. `None` if there is no constraint. On SQLite this is the
+    /// name of the index, because the catalogue has no name of the constraint.
     pub constraint: Option<String>,
     /// The columns in order. An expression has an empty name.
     pub columns: Vec<String>,
@@ -38,7 +38,7 @@ pub struct TableKey {
     pub primary: bool,
     /// Whether the key covers only some of the rows, or only the beginning of a value.
     pub partial: bool,
-    /// Whether the index works. An interrupted concurrent build on PostgreSQL leaves an index that does not.
+    /// Whether the index works. On PostgreSQL, an interrupted concurrent build leaves an index that does not work.
     pub valid: bool,
 }
 
@@ -55,7 +55,7 @@ impl TableKey {
         self.unique && !self.partial && same_set(&self.columns, &NEW_KEY_COLUMNS)
     }
 
-    /// Returns whether a lookup by these columns can use the key.
+    /// Returns whether the key works, covers all rows, and begins with these columns in this order.
     #[must_use]
     pub fn leads_with(&self, columns: &[String]) -> bool {
         self.valid
@@ -82,11 +82,11 @@ pub struct CardReference {
     /// The name of the foreign key. On SQLite it is a number. It is empty if only the columns' names show the
     /// reference.
     pub constraint: String,
-    /// Pairs of a column of that table and the column of the card that it refers to.
+    /// Pairs of a column of the referring table and the column of the cards that it refers to.
     pub columns: Vec<(String, String)>,
-    /// All columns of that table.
+    /// All columns of the table that refers to the cards.
     pub table_columns: Vec<TableColumn>,
-    /// All indexes of that table.
+    /// All indexes of the table that refers to the cards.
     pub table_keys: Vec<TableKey>,
 }
 
@@ -99,7 +99,7 @@ pub struct SqliteDefinition {
     pub indexes: Vec<(String, String)>,
     /// The CREATE TRIGGER statements.
     pub triggers: Vec<String>,
-    /// Whether `sqlite_sequence` has a row for the table.
+    /// Whether `sqlite_sequence` has a row for the table, because its ids are `AUTOINCREMENT`.
     pub numbered: bool,
 }
 

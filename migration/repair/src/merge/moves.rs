@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::plan::AttemptNumber;
 
-/// Orders the moves of rows from their present attempt numbers to their new ones. Each row is a pair of the two.
+/// Orders the moves of sittings from their present cards and attempt numbers to their new ones. Each row is the pair of
+/// both for one sitting. The rows must have all sittings of their cards.
 ///
-/// Returns pairs of a row's index and its new attempt number. In this order each new number is free when it is
-/// needed. A row may move twice. The rows must be all rows of their cards.
+/// Returns the moves: pairs of the index of a row, and the card and attempt number to set. Done in this order, each
+/// move goes to a number that is free. A row may move twice.
 pub(crate) fn moves(rows: &[(AttemptNumber, AttemptNumber)]) -> Vec<(usize, AttemptNumber)> {
     let targets: BTreeSet<AttemptNumber> = rows.iter().map(|(_, target)| *target).collect();
     if targets.len() < rows.len() {
-        // If rows share a number in the end, no unique key covers them, so any order works.
+        // If several rows will have the same number, no unique key covers the numbers, so any order works.
         let moved = rows.iter().enumerate().filter(|(_, (from, target))| from != target);
         return moved.map(|(position, (_, target))| (position, *target)).collect();
     }
@@ -41,7 +42,8 @@ pub(crate) fn moves(rows: &[(AttemptNumber, AttemptNumber)]) -> Vec<(usize, Atte
         if moved {
             continue;
         }
-        // No row can move. Either all are done, or rows wait for each other, and one of them moves out of the way.
+        // No row can move. Either all rows have their new numbers, or some rows need each other's numbers. Then one of
+        // these rows first moves to an unused number.
         let wanted: BTreeSet<AttemptNumber> = waiting.iter().map(|&position| rows[position].1).collect();
         let Some(position) = waiting.into_iter().find(|&position| wanted.contains(&now[position])) else {
             return moves;
@@ -66,7 +68,7 @@ mod tests {
         AttemptNumber { card, number: Some(number) }
     }
 
-    /// Moves rows to their new positions and back again.
+    /// Moves rows to the numbers from 1 on card 1, and back again. Asserts that each move goes to a free number.
     fn check(rows: &[(i64, i64)]) {
         let there: Vec<_> =
             (1..).zip(rows).map(|(number, row)| (attempt(*row), attempt((1, number)))).collect();
@@ -90,7 +92,7 @@ mod tests {
         check(&[(2, 1), (1, 1)]);
         check(&[(2, 1), (1, 1), (2, 2), (1, 2), (3, 1)]);
         check(&[(1, 1), (1, 3), (2, 1)]);
-        // These rows wait for each other.
+        // Here each row needs the number of another row.
         check(&[(1, 2), (1, 1)]);
         check(&[(1, 2), (1, 3), (1, 1), (2, 1)]);
         check(&[(2, 5), (1, 9), (1, 2), (2, 1)]);

@@ -19,13 +19,13 @@ pub struct MergedGroup {
     pub purchase_id: String,
     /// The subject of the cards.
     pub subject_id: String,
-    /// The number of the cards.
+    /// The test number of the cards.
     pub test_number: String,
-    /// The card that stays.
+    /// The id of the card that stays.
     pub survivor_id: i64,
-    /// The merged cards, which are now in the log. Empty for a single card.
+    /// The ids of the cards that were merged into the survivor. Empty for a single card.
     pub merged_ids: Vec<i64>,
-    /// The number of attempts used. Null if the table does not count attempts.
+    /// The number of attempts used of the card that stays. Null if it is unknown, or if cards do not count attempts.
     pub attempts_used: Option<i64>,
 }
 
@@ -53,7 +53,8 @@ pub(crate) struct MergeTransaction<'t, C> {
 }
 
 impl<C: ConnectionTrait> MergeTransaction<'_, C> {
-    /// Merges these groups. Skips a group if its locked rows show that nothing is left to do.
+    /// Locks these groups, plans them again from the locked rows, and merges them. Skips a group in which nothing is
+    /// left to do. Fails if a statement affects an unexpected number of rows.
     pub(crate) async fn merge(&self, groups: &[CardGroup]) -> Result<Vec<MergedGroup>, RepairError> {
         let available = AvailableColumns::of(self.state);
         let mut planned = Vec::new();
@@ -93,7 +94,8 @@ impl<C: ConnectionTrait> MergeTransaction<'_, C> {
         Ok(planned.into_iter().map(|(group, plan)| MergedGroup::of(group, plan)).collect())
     }
 
-    /// Loads the groups and locks their rows. No other transaction can then write rows that refer to the cards.
+    /// Locks the planned cards and their sittings, and loads them again. Other transactions then cannot insert rows
+    /// that refer to these cards by a foreign key.
     async fn locked(&self, groups: &[CardGroup]) -> Result<Vec<CardGroup>, RepairError> {
         let ids: Vec<i64> = groups.iter().flat_map(|group| &group.cards).map(|card| card.id).collect();
         let (condition, ids) = ids_as_parameters(self.state, &ids);
@@ -114,7 +116,7 @@ impl<C: ConnectionTrait> MergeTransaction<'_, C> {
         Ok(found)
     }
 
-    /// Closes sittings, and moves sittings to their new cards and attempt numbers.
+    /// Closes surplus open sittings, and moves sittings to their new cards and attempt numbers. Logs each change first.
     async fn move_sittings(
         &self,
         statements: &MergeStatements<'_>,
@@ -162,7 +164,7 @@ impl<C: ConnectionTrait> MergeTransaction<'_, C> {
         Ok(())
     }
 
-    /// Logs new values of a column of sittings. Each value comes with the id of its sitting.
+    /// Logs new values of a column of sittings. `values` are pairs of the id of a sitting and its new value.
     async fn log_sitting_column(
         &self,
         statements: &MergeStatements<'_>,
@@ -177,7 +179,7 @@ impl<C: ConnectionTrait> MergeTransaction<'_, C> {
         expect_rows("sittings written to the log", logged, values.len())
     }
 
-    /// Detaches the sets of questions that do not stay.
+    /// Sets the card to null in the questions of the sets that do not stay with a card.
     async fn detach_questions(
         &self,
         statements: &MergeStatements<'_>,
@@ -191,8 +193,8 @@ impl<C: ConnectionTrait> MergeTransaction<'_, C> {
         Ok(())
     }
 
-    /// Moves the sets of questions to a survivor that has another set already. The log gives them their own reason, so
-    /// that a later inspection finds them.
+    /// Moves sets of questions to survivors that also have another set. The log gives these moves a reason of their
+    /// own, by which a later inspection finds the survivors.
     async fn move_shared_sets(
         &self,
         statements: &MergeStatements<'_>,
@@ -264,10 +266,10 @@ fn when_cases(pairs: &[(i64, i64)]) -> String {
     cases.iter().map(|(from, to)| format!("WHEN {from} THEN {to}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Checks the number of rows that a statement affected.
+/// Fails if a statement affected another number of rows than wanted.
 fn expect_rows(what: &str, found: u64, wanted: usize) -> Result<(), RepairError> {
     if u64::try_from(wanted) == Ok(found) {
         return Ok(());
     }
-    Err(RepairError::Inconsistent(format!("{what}: {found} instead of {wanted}")))
+    Err(RepairError::Inconsistent(format!("{what}: {found} instead of the planned {wanted}")))
 }

@@ -5,10 +5,10 @@ use crate::inspect::Inspection;
 use crate::names::{CARD_TABLE, MAX_SAMPLES, MERGED_CARD_TABLE, RUN_LOG_TABLES, RUN_TABLE};
 use crate::sql::same;
 
-/// The columns that the table of merged cards has in addition to those of the cards.
+/// The columns that the table of merged cards has in addition to the columns of the table of cards.
 const MERGED_CARD_LOG_COLUMNS: [&str; 4] = ["survivor_id", "merged_at", "merge_id", "repair_run"];
 
-/// Returns the blockers of a repair, as sentences without a full stop.
+/// Returns the blockers of a repair, as texts without a full stop at the end.
 pub(super) fn blockers(inspection: &Inspection) -> Vec<String> {
     let mut blockers = key_blockers(inspection);
     blockers.extend(row_blockers(inspection));
@@ -41,8 +41,8 @@ fn row_blockers(inspection: &Inspection) -> Vec<String> {
     let mut blockers = Vec::new();
     for (key, finding) in &figures.collisions {
         blockers.push(format!(
-            "in {} cases rows of {key} cannot move to the surviving card, because it already has such a row. Decide by \
-             hand which row stays",
+            "in {} cases rows of {key} cannot move to the surviving card, because the unique key allows only one such \
+             row per card. Decide by hand which row stays, and delete the other rows",
             finding.count
         ));
     }
@@ -50,7 +50,8 @@ fn row_blockers(inspection: &Inspection) -> Vec<String> {
         figures.groups.iter().filter_map(|group| group.several_owners().map(|owners| (group, owners)));
     for (group, owners) in several {
         blockers.push(format!(
-            "the cards of purchase {}, subject {}, test {} belong to several {owners}. Decide by hand which card stays",
+            "the cards of purchase {}, subject {}, test {} belong to several {owners}. Decide by hand which card \
+             stays, and delete the other cards",
             group.key.purchase_id, group.key.subject_id, group.key.test_number
         ));
         if blockers.len() >= MAX_SAMPLES {

@@ -3,7 +3,7 @@
 use super::group_plan::{AvailableColumns, GroupPlan};
 use crate::inspect::{CardGroup, CardRow, SittingRow};
 
-/// Sets the attempts used, the attempts allowed, and the status.
+/// Sets the survivor's attempts used, attempts allowed and status in the plan, and whether any of them changes.
 pub(super) fn set_counts(
     plan: &mut GroupPlan,
     group: &CardGroup,
@@ -19,7 +19,8 @@ pub(super) fn set_counts(
         };
         group.cards.iter().map(used).fold(0, i64::saturating_add)
     });
-    // Some applications count an attempt when the sitting begins, others when it ends.
+    // Some applications count an attempt when the sitting begins, others when it ends. If the open sitting is not
+    // counted yet, the limit must leave room for it.
     let counts_later = stays_open
         .and_then(|open| group.cards.iter().find(|card| card.id == open.card))
         .is_some_and(|card| {
@@ -43,7 +44,7 @@ pub(super) fn set_counts(
     plan.allowed = plan.allowed.or(survivor.allowed);
 }
 
-/// Returns the status of the survivor.
+/// Returns the new status of the survivor. `None` stands for null.
 fn status(
     group: &CardGroup,
     survivor: &CardRow,
@@ -58,15 +59,15 @@ fn status(
     // An unused card may have been disabled because it was a duplicate. The learner keeps the test of the other card.
     let counts = |card: &&CardRow| is_used(card) || !is(card, "disabled");
     let any = |wanted: &str| group.cards.iter().filter(counts).any(|card| is(card, wanted));
-    // The card whose status the survivor starts from.
+    // The card with the status that the survivor keeps if no rule below gives another one.
     let source =
         if counts(&survivor) { survivor } else { group.cards.iter().find(counts).unwrap_or(survivor) };
-    // A correct status keeps its spelling.
+    // If the survivor has this status already, its spelling stays.
     let word = |text: &str| {
         if is(survivor, text) { survivor.status.clone() } else { available.state.card_status(text) }
             .or_else(|| survivor.status.clone())
     };
-    // Without sittings it is unknown whether one was open, unless no card was used.
+    // If cards were used but have no sittings, it is unknown whether a sitting was open.
     let sittings_known =
         available.sitting_status && (!group.sittings.is_empty() || !group.cards.iter().any(is_used));
     if stays_open || (any("in_progress") && !sittings_known) {

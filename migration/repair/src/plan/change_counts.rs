@@ -7,13 +7,13 @@ use crate::inspect::{CardGroup, TableState};
 /// The numbers of rows of each kind that a merge changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChangeCounts {
-    /// Groups in which anything changes.
+    /// Groups of cards in which anything changes.
     pub(super) groups: usize,
-    /// Cards of merged groups, survivors included.
+    /// Cards of groups whose cards are merged, with the survivors.
     duplicate_cards: usize,
     /// Groups whose cards are merged.
     merged_groups: usize,
-    /// Groups of a single card.
+    /// Groups of a single card that changes.
     single_cards: usize,
     /// Sittings that get another card.
     moved_sittings: usize,
@@ -21,20 +21,20 @@ pub(super) struct ChangeCounts {
     renumbered_sittings: usize,
     /// Open sittings that are closed.
     pub(super) closed_sittings: usize,
-    /// Sets of questions that lose their card.
+    /// Sets of questions that no longer refer to a card.
     detached_sets: usize,
-    /// Questions of these sets.
+    /// Questions that no longer refer to a card.
     detached_questions: i64,
     /// Sets of questions that move to a card that has another set.
     shared_sets: usize,
-    /// Cards whose limit rises.
+    /// Cards whose number of allowed attempts rises.
     raised_limits: usize,
     /// Cards whose first or latest score changes.
     changed_scores: usize,
 }
 
 impl ChangeCounts {
-    /// Counts the changes of these groups.
+    /// Plans the changes of these groups, and counts them.
     pub(super) fn of(state: &TableState, groups: &[CardGroup]) -> Self {
         let available = AvailableColumns::of(state);
         let mut counts = Self::default();
@@ -67,7 +67,8 @@ impl ChangeCounts {
         self.changed_scores += usize::from(plan.latest.is_some() || plan.first.is_some());
     }
 
-    /// Describes the changes, one sentence for each kind that occurs.
+    /// Describes the changes with one sentence for each kind of change that occurs, and a sentence about the undo.
+    /// Returns nothing if nothing changes.
     pub(super) fn sentences(&self) -> Vec<String> {
         let questions = usize::try_from(self.detached_questions).unwrap_or_default();
         let kinds = [
@@ -116,8 +117,8 @@ impl ChangeCounts {
             (
                 self.shared_sets,
                 format!(
-                    "{} will move to a card that has another set, because a question cannot be without a card. \
-                     `jishu check` names these cards. Decide by hand which set stays.",
+                    "{} will move to a card that has another set, because every question must have a card. \
+                     After the repair, `jishu check` names these cards. Then decide by hand which set stays.",
                     counted(self.shared_sets, "question set")
                 ),
             ),
@@ -145,7 +146,7 @@ impl ChangeCounts {
     }
 }
 
-/// Writes a number with its noun.
+/// Writes a number with its noun, which gets an `s` unless the number is 1.
 fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -35,7 +35,9 @@ pub(super) fn without_old_key(text: &str, name: &str) -> Option<String> {
                 if word(close + 1, "ON") && word(close + 2, "CONFLICT") {
                     last = close + 3;
                 }
-                // One comma is removed with the key. SQLite allows constraints without commas between them.
+                // The comma before the key is removed with the key, if there is one. It stays if it separates the
+                // columns from a constraint after the key, because SQLite allows constraints without commas between
+                // them.
                 if word(first - 1, ",") && (word(last + 1, ",") || word(last + 1, ")")) {
                     first -= 1;
                 }
@@ -50,7 +52,8 @@ pub(super) fn without_old_key(text: &str, name: &str) -> Option<String> {
     found.then_some(result)
 }
 
-/// Returns the columns of a key: the first token of each part. COLLATE, ASC and DESC come after it.
+/// Returns the columns of a key, without quotes: the first token of each part. COLLATE, ASC and DESC come after the
+/// column.
 fn column_names(tokens: &[SqlToken<'_>]) -> Vec<String> {
     tokens
         .split(|token| token.text == ",")
@@ -79,7 +82,7 @@ impl SqlToken<'_> {
     }
 }
 
-/// Splits a statement into words, quoted names, texts and single characters. Omits spaces and comments.
+/// Splits a statement into words, quoted names, texts and single characters. Leaves out spaces and comments.
 fn tokens(text: &str) -> Vec<SqlToken<'_>> {
     let mut tokens = Vec::new();
     let mut at = 0;

@@ -3,7 +3,7 @@
 use super::score_source::ScoreSource;
 use crate::inspect::TableState;
 
-/// The optional columns and tables that exist.
+/// The optional columns and tables of the old system that exist in this database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AvailableColumns<'s> {
     /// The structure of the tables, for the spelling of statuses.
@@ -27,7 +27,7 @@ pub(crate) struct AvailableColumns<'s> {
 }
 
 impl<'s> AvailableColumns<'s> {
-    /// Finds the columns that exist.
+    /// Finds the optional columns and tables that exist.
     pub(crate) fn of(state: &'s TableState) -> Self {
         let sittings = state.sittings();
         let questions = state.questions();
@@ -53,7 +53,7 @@ pub(crate) struct AttemptNumber {
     pub(crate) number: Option<i64>,
 }
 
-/// A sitting with its present and its new attempt number. The two may be equal.
+/// A sitting with its present and its new card and attempt number. They may be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SittingMove {
     pub(crate) sitting: i64,
@@ -61,51 +61,52 @@ pub(crate) struct SittingMove {
     pub(crate) to: AttemptNumber,
 }
 
-/// A set of questions that loses its card.
+/// The set of questions of a card that no longer refers to the card after the merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DetachedSet {
     pub(crate) card: i64,
-    /// The number of questions.
+    /// The number of questions in the set.
     pub(crate) questions: i64,
 }
 
 /// The plan for one group: which cards are merged, and which values the survivor gets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct GroupPlan {
-    /// The card that stays.
+    /// The id of the card that stays.
     pub(crate) survivor: i64,
-    /// The cards that are merged into the survivor.
+    /// The ids of the cards that are merged into the survivor. Empty for a single card.
     pub(crate) merged: Vec<i64>,
     /// All sittings of the group, in order of time.
     pub(crate) sittings: Vec<SittingMove>,
-    /// The open sittings that are closed, because a later sitting is open.
+    /// The ids of the open sittings that are closed, because a later sitting is open.
     pub(crate) closed_sittings: Vec<i64>,
-    /// The sets of questions that lose their card.
+    /// The sets of questions that no longer refer to a card after the merge.
     pub(crate) detached_sets: Vec<DetachedSet>,
-    /// The merged cards whose questions move to a survivor with another set, because a question cannot be without a card.
+    /// The merged cards whose questions move to a survivor with another set, because a question cannot be without a
+    /// card.
     pub(crate) shared_sets: Vec<i64>,
-    /// The merged card whose questions stay.
+    /// The merged card whose set of questions stays. `None` if the survivor's own set stays.
     pub(crate) paper: Option<i64>,
-    /// Whether the questions exist although the card does not say so.
+    /// Whether the survivor's `questions_generated` is set, because questions exist although their card denies it.
     pub(crate) mark_generated: bool,
-    /// The number of attempts used.
+    /// The survivor's new number of attempts used. `None` if it is unknown.
     pub(crate) used: Option<i64>,
-    /// The number of attempts allowed.
+    /// The survivor's new number of attempts allowed. `None` if it is unknown.
     pub(crate) allowed: Option<i64>,
-    /// The status.
+    /// The survivor's new status. `None` if cards have no status.
     pub(crate) status: Option<String>,
     /// Whether `used`, `allowed` or `status` differ from the survivor's present values.
     pub(crate) counts_change: bool,
-    /// Whether the limit was raised to the number of attempts used.
+    /// Whether `allowed` is higher than the limit of each card, because more attempts were used or a sitting is open.
     pub(crate) limit_raised: bool,
-    /// The source of the latest score. `None` if it stays.
+    /// The source of the survivor's latest score. `None` if the survivor keeps its latest score.
     pub(crate) latest: Option<ScoreSource>,
-    /// The source of the first score. `None` if it stays.
+    /// The source of the survivor's first score. `None` if the survivor keeps its first score.
     pub(crate) first: Option<ScoreSource>,
 }
 
 impl GroupPlan {
-    /// Returns whether nothing changes.
+    /// Returns whether the plan changes no card and no sitting.
     pub(crate) fn is_unchanged(&self) -> bool {
         self.merged.is_empty()
             && self.closed_sittings.is_empty()

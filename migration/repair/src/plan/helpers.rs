@@ -12,7 +12,7 @@ pub(super) struct HelperIndex {
     pub(super) name: String,
 }
 
-/// Adds the steps that create missing indexes for the duration of the merge.
+/// Adds the steps that create the missing helper indexes. Before that, drops those that an interrupted build left.
 pub(super) fn helper_steps(plan: &mut RepairPlan, state: &TableState) {
     for HelperIndex { table, column, name } in helpers(state) {
         if has_index(state, &table, &name, true) {
@@ -36,7 +36,7 @@ pub(super) fn helper_steps(plan: &mut RepairPlan, state: &TableState) {
     }
 }
 
-/// Returns the name of the helper index for a column.
+/// Returns the name of the helper index for a column, cut to 63 bytes.
 pub(crate) fn helper_name(table: &str, column: &str) -> String {
     // A name on PostgreSQL has at most 63 bytes.
     let name = format!("jishu_repair_{table}_{column}");
@@ -46,8 +46,8 @@ pub(crate) fn helper_name(table: &str, column: &str) -> String {
         .collect()
 }
 
-/// Returns the helper indexes that a merge needs: one for each reference to a card without an index. On MariaDB and
-/// MySQL a foreign key always has an index.
+/// Returns the helper indexes that a merge needs: one for each column that refers to a card and has no other index.
+/// Returns nothing on MariaDB and MySQL, where a foreign key always has an index.
 pub(super) fn helpers(state: &TableState) -> Vec<HelperIndex> {
     if state.dialect().is_mysql() {
         return Vec::new();
@@ -72,7 +72,7 @@ pub(crate) fn leftover_helpers(state: &TableState) -> impl Iterator<Item = (Tabl
     })
 }
 
-/// Returns whether a table has this index. With `valid`, an index that does not work does not count.
+/// Returns whether a table has the index with this name. If `valid`, only an index that works counts.
 fn has_index(state: &TableState, table: &TableName, name: &str, valid: bool) -> bool {
     state
         .references
@@ -92,8 +92,8 @@ fn create_helper(dialect: Dialect, table: &TableName, column: &str, name: &str) 
     )
 }
 
-/// Adds the steps that drop the helper indexes: those that the plan creates, and those that an interrupted repair
-/// left.
+/// Adds the steps that drop the helper indexes: those that this plan creates if it merges cards, and those that an
+/// interrupted repair left.
 pub(super) fn drop_helper_steps(plan: &mut RepairPlan, state: &TableState, merges: bool) {
     let created = if merges { helpers(state) } else { Vec::new() };
     let created = created.into_iter().map(|helper| (helper.table, helper.name));

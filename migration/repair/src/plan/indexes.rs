@@ -27,7 +27,7 @@ pub(crate) fn drop_key(state: &TableState, key: &TableKey) -> String {
     }
 }
 
-/// Returns `wanted`, with a number behind it if an index that will not be dropped has this name.
+/// Returns `wanted`, with a number from 2 behind it if that name is taken. The names of the keys in `dropped` are free.
 pub(super) fn free_name(state: &TableState, wanted: &str, dropped: &[&TableKey]) -> String {
     let taken = |name: &str| {
         state.taken_names.iter().any(|have| same(have, name))

@@ -6,7 +6,8 @@ use super::steps::{RepairPlan, StepKind};
 use crate::inspect::{TableKey, TableState};
 use crate::names::{CARD_TABLE, NEW_KEY_COLUMNS, NEW_KEY_NAME};
 
-/// Returns whether an old key exists, the new key is missing, or an index does not work.
+/// Returns whether an old key exists, the new key is missing, or an index with the columns of the new key does not
+/// work.
 pub(super) fn need_repair(state: &TableState) -> bool {
     state.new_key().is_none()
         || state.old_keys().next().is_some()
@@ -30,8 +31,9 @@ pub(super) fn key_steps(plan: &mut RepairPlan, state: &TableState) {
     }
 }
 
-/// Adds the step for MariaDB and MySQL, with a single ALTER statement. The old key cannot be dropped before the
-/// new key exists, because a foreign key may need it as its index.
+/// Adds the step for MariaDB and MySQL, with a single ALTER statement. The old key cannot be dropped before the new key
+/// exists, because a foreign key may need the old key as its index. If the new key does not serve such a foreign key,
+/// the statement adds an index for it.
 fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let mut changes = Vec::new();
@@ -69,12 +71,12 @@ fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &
     let purpose = match (needs_new, old.is_empty()) {
         (true, true) => "Add the new key",
         (true, false) => "Replace the old key with the new one, in one statement",
-        (false, _) => "Drop the old key. The foreign key that used its index uses the new one",
+        (false, _) => "Drop the old key",
     };
     plan.step(StepKind::Keys, purpose, vec![text]);
 }
 
-/// Adds the steps for PostgreSQL. The application keeps running, and each statement commits on its own.
+/// Adds the steps for PostgreSQL, which the running application does not notice. Each statement commits on its own.
 fn postgres_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let invalid: Vec<&TableKey> = state.keys.iter().filter(|key| key.is_new() && !key.valid).collect();

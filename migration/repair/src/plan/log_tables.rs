@@ -5,7 +5,8 @@ use crate::inspect::TableState;
 use crate::names::{CARD_TABLE, CHANGE_TABLE, MERGED_CARD_TABLE, RUN_TABLE, SURVIVOR_TABLE};
 use crate::sql::{Dialect, same};
 
-/// Adds the steps that create or extend the tables in which a merge logs changed rows.
+/// Adds the steps that create the tables in which a merge logs changed rows and its run, or add missing columns to
+/// them.
 pub(super) fn row_log_steps(plan: &mut RepairPlan, state: &TableState) {
     merged_card_table(plan, state);
     survivor_table(plan, state);
@@ -15,7 +16,7 @@ pub(super) fn row_log_steps(plan: &mut RepairPlan, state: &TableState) {
 
 /// The column types of the tables of a repair, in one dialect.
 struct LogTypes {
-    /// A primary key that numbers itself.
+    /// A primary key whose values the database assigns.
     serial: &'static str,
     time: &'static str,
     long_text: &'static str,
@@ -75,7 +76,8 @@ fn change_table(plan: &mut RepairPlan, state: &TableState) {
     }
 }
 
-/// Adds the step that creates the table of runs. A repair that changes only keys needs no other table.
+/// Adds the step that creates the table of runs, unless the table exists. A repair that changes only keys needs no
+/// other table of the log.
 pub(super) fn run_table_step(plan: &mut RepairPlan, state: &TableState) {
     let dialect = state.dialect();
     let LogTypes { time, long_text, table_options, null, .. } = LogTypes::of(dialect);
@@ -151,11 +153,11 @@ fn survivor_table(plan: &mut RepairPlan, state: &TableState) {
     columns.push(format!("PRIMARY KEY ({})", dialect.quote_all(["repair_run", "id"])));
     let text = format!("CREATE TABLE {table} ({})", columns.join(", "));
     let purpose =
-        format!("Create `{SURVIVOR_TABLE}`, which keeps the other changed cards as they were before");
+        format!("Create `{SURVIVOR_TABLE}`, which keeps each card that stays but changes, as it was before");
     plan.step(StepKind::Log, purpose, vec![text]);
 }
 
-/// Returns statements that add the missing columns of the cards to this table.
+/// Returns the statements that add to `table` those columns of the table of cards that are not in `existing`.
 fn lacking(state: &TableState, table: &str, existing: &[String]) -> Vec<String> {
     let table = state.dialect().table(&state.sibling_table(table));
     state

@@ -1,4 +1,4 @@
-//! The rules by which the cards of a group become one card: a pure function.
+//! The rules by which the cards of a group become one card. They only compute a plan, and change nothing.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,7 +8,8 @@ use super::group_plan::{AttemptNumber, AvailableColumns, DetachedSet, GroupPlan,
 use super::score_source::{FirstOrLatest, score_source};
 use crate::inspect::{CardGroup, CardRow, SittingRow};
 
-/// Computes the plan for a group whose survivor comes first. `None` for a group without cards.
+/// Computes the plan for a group of cards. The first card of the group is the survivor. `None` for a group without
+/// cards.
 pub(crate) fn plan_group(group: &CardGroup, available: AvailableColumns<'_>) -> Option<GroupPlan> {
     let [survivor, others @ ..] = group.cards.as_slice() else { return None };
     let ordered = by_time(&group.sittings);
@@ -28,7 +29,8 @@ pub(crate) fn plan_group(group: &CardGroup, available: AvailableColumns<'_>) -> 
     Some(plan)
 }
 
-/// Sorts sittings by time, then by id. A sitting without a time takes the time of the next sitting of its card.
+/// Sorts sittings by time, then by id. A sitting without a time takes the time of the next sitting of its card that has
+/// one, or else of the previous one. The sittings of a card without any time come last.
 fn by_time(sittings: &[SittingRow]) -> Vec<&SittingRow> {
     let mut of_cards: BTreeMap<i64, Vec<&SittingRow>> = BTreeMap::new();
     for sitting in sittings {
@@ -47,8 +49,8 @@ fn by_time(sittings: &[SittingRow]) -> Vec<&SittingRow> {
     ordered.into_iter().map(|(_, sitting)| sitting).collect()
 }
 
-/// Moves all sittings to the survivor, numbered from 1. The sittings of a single card keep their numbers if all are
-/// different, because a gap may come from a sitting that was deleted.
+/// Moves all sittings to the survivor, and numbers them from 1 in their order. The sittings of a single card keep their
+/// numbers if all numbers are different and at least 1. A gap in them may come from a sitting that was deleted.
 fn sitting_moves(
     ordered: &[&SittingRow],
     survivor: i64,
@@ -73,7 +75,8 @@ fn sitting_moves(
         .collect()
 }
 
-/// Selects the set of questions that stays: the set of the open sitting, or else the set that was used most.
+/// Selects the set of questions that stays: the set of the open sitting, or else the set that was used most. The other
+/// sets are detached, or move to the survivor if a question cannot be without a card.
 fn question_sets(
     plan: &mut GroupPlan,
     group: &CardGroup,

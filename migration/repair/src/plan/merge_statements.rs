@@ -1,4 +1,5 @@
-//! Writes the statements of a merge for the inspected schema. Ids are part of the text, not parameters.
+//! Writes the statements of a merge for the inspected schema. Ids are part of the text. Only the statement that sets
+//! the card and the attempt number of a sitting has parameters.
 
 use crate::inspect::{CardSelection, ChildTable, TableState, load_statements, with_ids};
 use crate::names::{
@@ -25,7 +26,7 @@ struct LoggedChange<'c> {
 }
 
 impl<'s> MergeStatements<'s> {
-    /// Prepares to write the statements of a run.
+    /// Creates a writer for the statements of the run with this number.
     pub(crate) fn of(state: &'s TableState, run: i64) -> Self {
         Self { state, run }
     }
@@ -42,7 +43,8 @@ impl<'s> MergeStatements<'s> {
         self.dialect().quote("id")
     }
 
-    /// Copies survivors to their log before their first change.
+    /// Returns the statement that copies survivors to the log of survivors. It leaves out those that this run has
+    /// copied already.
     pub(crate) fn log_survivors(&self, ids: &str) -> String {
         let (dialect, run) = (self.dialect(), self.run);
         let columns = dialect.quote_all(self.state.columns.iter().map(|column| column.name.as_str()));
@@ -57,7 +59,8 @@ impl<'s> MergeStatements<'s> {
         )
     }
 
-    /// Copies merged cards to their log. `cases` gives each card its survivor, as `WHEN id THEN survivor`.
+    /// Returns the statement that copies cards to the log of merged cards. `cases` gives each card its survivor, as
+    /// `WHEN id THEN survivor`.
     pub(crate) fn log_cards(&self, ids: &str, cases: &str) -> String {
         let dialect = self.dialect();
         let columns = dialect.quote_all(self.state.columns.iter().map(|column| column.name.as_str()));
@@ -73,12 +76,13 @@ impl<'s> MergeStatements<'s> {
         )
     }
 
-    /// Deletes cards.
+    /// Returns the statement that deletes cards.
     pub(crate) fn delete_cards(&self, ids: &str) -> String {
         format!("DELETE FROM {} WHERE {} IN ({ids})", self.cards(), self.id())
     }
 
-    /// Logs rows that refer to merged cards, and changes them to refer to the survivors.
+    /// Returns two statements. The first logs the rows that refer to merged cards. The second changes them to refer to
+    /// the survivors.
     pub(crate) fn move_rows(&self, child: &ChildTable, ids: &str, cases: &str, reason: &str) -> [String; 2] {
         let dialect = self.dialect();
         let column = dialect.quote(&child.column);
@@ -98,7 +102,8 @@ impl<'s> MergeStatements<'s> {
         ]
     }
 
-    /// Logs the questions of cards, and detaches them from the cards.
+    /// Returns two statements. The first logs the questions of cards. The second sets their reference to the card to
+    /// null.
     pub(crate) fn detach_questions(&self, child: &ChildTable, ids: &str) -> [String; 2] {
         let dialect = self.dialect();
         let column = dialect.quote(&child.column);
@@ -118,7 +123,7 @@ impl<'s> MergeStatements<'s> {
         ]
     }
 
-    /// Logs and closes open sittings.
+    /// Returns two statements. The first logs open sittings. The second sets their status to `abandoned`.
     pub(crate) fn close_sittings(&self, child: &ChildTable, key: &str, ids: &str) -> [String; 2] {
         let dialect = self.dialect();
         let (key, status) = (dialect.quote(key), dialect.quote("status"));
@@ -141,8 +146,8 @@ impl<'s> MergeStatements<'s> {
         ]
     }
 
-    /// Logs the new values of a column of sittings, before the rows change. `cases` gives each sitting its new
-    /// value, as `WHEN id THEN value`.
+    /// Returns the statement that logs the old and new values of a column of sittings. It must run before the sittings
+    /// change. `cases` gives each sitting its new value, as `WHEN id THEN value`.
     pub(crate) fn log_sitting_column(
         &self,
         child: &ChildTable,
@@ -166,7 +171,7 @@ impl<'s> MergeStatements<'s> {
         self.insert_change(&change, &format!("{} WHERE {key} IN ({ids})", dialect.table(&child.table)))
     }
 
-    /// Sets the card and the attempt number of a sitting.
+    /// Returns the statement that sets the card of a sitting, and its attempt number if `number` is given.
     pub(crate) fn set_attempt_number(
         &self,
         child: &ChildTable,
@@ -188,7 +193,8 @@ impl<'s> MergeStatements<'s> {
         )
     }
 
-    /// Logs a computed column of the survivors, for those whose value changed.
+    /// Returns the statement that logs a computed column of those survivors whose value has changed. It must run after
+    /// the change, and reads the old values from the log of survivors.
     pub(crate) fn log_recomputed(&self, column: &str, ids: &str) -> String {
         let dialect = self.dialect();
         let name = dialect.quote(column);
@@ -213,13 +219,13 @@ impl<'s> MergeStatements<'s> {
         self.insert_change(&change, &from)
     }
 
-    /// Begins an entry of the log. The caller sets the row, the old value and the new value.
+    /// Begins an entry of the log of changes. The caller sets the row, the old value and the new value.
     fn change<'c>(&self, child: &'c ChildTable, reason: &'c str) -> LoggedChange<'c> {
         let (row, old, new) = Default::default();
         LoggedChange { table: self.state.label(&child.table), row, column: &child.column, old, new, reason }
     }
 
-    /// Inserts an entry for each row of `from`, which follows FROM.
+    /// Returns the statement that inserts an entry into the log of changes for each row of `from`, the text after FROM.
     fn insert_change(&self, change: &LoggedChange<'_>, from: &str) -> String {
         let dialect = self.dialect();
         let columns = [

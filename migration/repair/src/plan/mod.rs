@@ -1,4 +1,4 @@
-//! Computes the plan of a repair from an inspection: a pure function that returns the exact statements.
+//! Computes the plan of a repair from an inspection, with the statements that the repair will run. Changes nothing.
 
 mod blockers;
 mod card_counts;
@@ -28,10 +28,10 @@ pub(crate) use merge_statements::MergeStatements;
 pub(crate) use rebuild::rebuild_as;
 pub use steps::{RepairPlan, RepairStep, StepKind};
 
-/// Number of groups in one transaction.
+/// Maximum number of groups of cards that one transaction merges.
 pub(crate) const GROUPS_PER_TRANSACTION: usize = 50;
 
-/// Computes the plan of a repair.
+/// Computes the plan of a repair. If a person must decide something first, the plan has blockers and no steps.
 #[must_use]
 pub fn plan(inspection: &Inspection) -> RepairPlan {
     let Inspection { state, figures } = inspection;

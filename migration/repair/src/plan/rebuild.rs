@@ -1,4 +1,4 @@
-//! Rebuilds the table of cards on SQLite. A unique key that is part of CREATE TABLE can only be dropped with its
+//! Rebuilds the table of cards on SQLite, where a unique key that is part of CREATE TABLE can only be dropped with its
 //! table.
 //!
 //! The order of the statements follows <https://www.sqlite.org/lang_altertable.html#otheralter>.
@@ -10,12 +10,13 @@ use crate::inspect::{SqliteDefinition, TableKey, TableState};
 use crate::names::{NEW_KEY_COLUMNS, NEW_KEY_NAME};
 use crate::sql::same;
 
-/// Adds the steps that replace the old key on SQLite. All of them run in one transaction.
+/// Adds the steps that replace the old key on SQLite. The repair runs all steps in one transaction. Adds a blocker if
+/// the old key is not found in the CREATE TABLE statement.
 pub(super) fn sqlite_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     if old.iter().any(|key| key.constraint.is_some()) {
-        // With foreign keys on, DROP TABLE would first delete the rows, and by ON DELETE CASCADE rows of other
-        // tables.
+        // If foreign keys were on, DROP TABLE would first delete the rows of the table, and ON DELETE CASCADE would
+        // delete rows of other tables.
         let purpose = "Rebuild the table without the old key, which is part of its definition. This runs with \
                        PRAGMA foreign_keys = OFF, between BEGIN IMMEDIATE and COMMIT";
         match rebuild(state, old) {
@@ -42,7 +43,8 @@ pub(super) fn sqlite_keys(plan: &mut RepairPlan, state: &TableState, needs_new: 
     }
 }
 
-/// Returns the statements that rebuild the table: columns, rows, counter, name, indexes and triggers.
+/// Returns the statements that rebuild the table without the old key: columns, rows, counter of ids, name, indexes and
+/// triggers. `None` if the CREATE TABLE statement does not have the old key.
 fn rebuild(state: &TableState, old: &[&TableKey]) -> Option<Vec<String>> {
     let definition = state.definition.as_ref()?;
     let dialect = state.dialect();
@@ -64,8 +66,8 @@ fn rebuild(state: &TableState, old: &[&TableKey]) -> Option<Vec<String>> {
         ));
     }
     statements.push(format!("DROP TABLE {was}"));
-    // Views and triggers of other tables use the name of the table, which it is about to get again. With this pragma
-    // the renaming leaves them unchanged.
+    // Views and triggers of other tables name the table of cards. The rebuilt table gets that name next. With this
+    // pragma on, the renaming does not change the text of the views and triggers.
     statements.push("PRAGMA legacy_alter_table = ON".to_owned());
     statements.push(format!("ALTER TABLE {new} RENAME TO {was}"));
     statements.push("PRAGMA legacy_alter_table = OFF".to_owned());
@@ -78,8 +80,8 @@ fn rebuild(state: &TableState, old: &[&TableKey]) -> Option<Vec<String>> {
     Some(statements)
 }
 
-/// Returns the statements that restore an earlier definition of the table. The present table is renamed first, so
-/// that SQLite stores exactly the earlier text.
+/// Returns the statements that restore an earlier definition of the table, with its indexes and triggers. The present
+/// table is renamed first, so that SQLite stores exactly the earlier text. `None` if the present definition is unknown.
 pub(crate) fn rebuild_as(state: &TableState, earlier: &SqliteDefinition) -> Option<Vec<String>> {
     let now = state.definition.as_ref()?;
     let dialect = state.dialect();

@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Creates a table in which the repair logs its changes, or adds missing columns to one.
+    /// Creates a table in which the repair logs its changes, or adds missing columns to such a table.
     Log,
     /// Creates an index for the duration of the merge.
     Helper,
@@ -29,14 +29,14 @@ pub enum StepKind {
 pub struct RepairStep {
     /// The kind of the step.
     pub kind: StepKind,
-    /// The purpose of the step, as a sentence without a full stop.
+    /// The purpose of the step, as text without a full stop at the end.
     pub purpose: String,
     /// The statements that the step runs.
     pub statements: Vec<String>,
 }
 
 impl RepairStep {
-    /// Returns whether the run must be logged before this step, so that it can be undone.
+    /// Returns whether the start of the run must be logged before this step, so that the step can be undone.
     pub(crate) fn needs_logged_run(&self) -> bool {
         use StepKind::{DropInvalid, Keys, Merge, Rebuild};
         matches!(self.kind, DropInvalid | Keys | Merge | Rebuild)

@@ -1,4 +1,4 @@
-//! The key that the table of cards has, of two possible ones.
+//! Whether the table of cards has the old key, the new key, both or neither.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::inspect::Inspection;
 
-/// The key that the table of cards has, of two possible ones.
+/// Whether the table of cards has the old key, which is a bug, and the new key, which must exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
-    /// Only the old key.
+    /// The table has only the old key.
     OldOnly,
-    /// The table has both keys.
+    /// The table has the old key and the new key.
     OldAndNew,
-    /// Only the new key, as it should be.
+    /// The table has only the new key, as it should.
     NewOnly,
-    /// The table has neither key.
+    /// The table has neither the old key nor the new key, and no duplicate cards.
     Neither,
-    /// The table has neither key, and has duplicate cards.
+    /// The table has neither the old key nor the new key, and has duplicate cards.
     NeitherWithDuplicates,
 }
 
@@ -35,7 +35,8 @@ impl fmt::Display for KeyState {
 }
 
 impl Inspection {
-    /// Returns which of the two keys the table of cards has.
+    /// Returns which of the old key and the new key the table of cards has. A new key that does not work does not
+    /// count.
     #[must_use]
     pub fn key_state(&self) -> KeyState {
         match (self.state.old_keys().next(), self.state.new_key()) {

@@ -19,15 +19,15 @@ pub use problem::ReportedProblem;
 /// The report of an inspection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InspectionReport {
-    /// Whether there are no problems.
+    /// Whether the inspection found no problems.
     pub ok: bool,
     /// The kind of database: `sqlite`, `postgres` or `mysql`.
     pub database: &'static str,
-    /// The keys that the table of cards has.
+    /// Which of the old key and the new key the table of cards has.
     pub state: KeyState,
     /// The number of cards.
     pub cards: i64,
-    /// The number of cards that repairs have merged into others. They are in the log.
+    /// The number of cards that repairs have merged into others. They are in the log of merged cards.
     pub merged_cards: i64,
     /// The problems.
     pub problems: Vec<ReportedProblem>,

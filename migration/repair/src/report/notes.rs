@@ -27,7 +27,7 @@ pub(super) fn notes(inspection: &Inspection) -> Vec<String> {
 
 fn key_notes(state: &TableState) -> Vec<String> {
     let mut notes = Vec::new();
-    // On SQLite an index of a constraint has no name of its own.
+    // On SQLite the name of an index that belongs to a constraint was chosen by SQLite, so it is no reason for a note.
     if let Some(key) = state.new_key()
         && key.name != NEW_KEY_NAME
         && !(state.dialect().is_sqlite() && key.constraint.is_some())

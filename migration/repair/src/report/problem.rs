@@ -27,7 +27,7 @@ pub(super) struct ProblemList {
 }
 
 impl ProblemList {
-    /// Adds a problem with the rows, if there are any cases.
+    /// Adds a problem with the rows, if the finding has any cases.
     pub(super) fn add_rows(
         &mut self,
         code: &'static str,
@@ -42,7 +42,7 @@ impl ProblemList {
         }
     }
 
-    /// Adds a problem with the structure, if there are any cases.
+    /// Adds a problem with the structure of the tables, if `samples` has any cases.
     pub(super) fn add_structure(
         &mut self,
         code: &'static str,

@@ -23,8 +23,8 @@ pub(super) fn row_problems(list: &mut ProblemList, figures: &Figures) {
     );
     for (key, finding) in &figures.collisions {
         let message = format!(
-            "rows of {key} cannot move to the surviving card, because it already has such a row. Decide by hand which \
-             row stays"
+            "rows of {key} cannot move to the surviving card, because the unique key allows only one such row per \
+             card. Decide by hand which row stays"
         );
         list.add_rows("child_collision", finding, message, false);
     }
@@ -51,7 +51,7 @@ pub(super) fn row_problems(list: &mut ProblemList, figures: &Figures) {
     }
 }
 
-/// Adds the problems of cards with their sittings and questions. Only a fault can explain these differences.
+/// Adds the differences between cards and their sittings and questions that only a fault of the application explains.
 fn sitting_problems(list: &mut ProblemList, found: &SittingFigures) {
     list.add_rows(
         "attempt_numbers",
@@ -80,13 +80,14 @@ fn sitting_problems(list: &mut ProblemList, found: &SittingFigures) {
     list.add_rows(
         "scores",
         &found.wrong_scores,
-        "cards have a first or latest score, time taken or date that differs from the sitting",
+        "cards have a first or latest score, percentage, time taken or date that differs from their first or latest \
+         sitting",
         true,
     );
     list.add_rows(
         "status",
         &found.wrong_status,
-        "cards are available although a sitting is open, or in progress although none is open",
+        "cards are available although a sitting is open, or in progress although no sitting is open",
         true,
     );
     list.add_rows(
@@ -104,7 +105,8 @@ fn sitting_problems(list: &mut ProblemList, found: &SittingFigures) {
     list.add_rows(
         "refers_to_merged_card",
         &found.refers_to_merged,
-        "rows refer to a card that was merged. Set their card to the `survivor_id` in the log",
+        "rows refer to a card that was merged. Make them refer to the `survivor_id` of this card in \
+         `mock_test_attempts_merged`",
         false,
     );
 }

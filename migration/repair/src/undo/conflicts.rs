@@ -1,4 +1,4 @@
-//! Finds changes since a repair that prevent its undo.
+//! Finds changes since a repair that make its undo impossible.
 
 use sea_orm::ConnectionTrait;
 
@@ -8,7 +8,7 @@ use crate::names::{CHANGE_TABLE, MAX_SAMPLES, OLD_KEY_COLUMNS, SURVIVOR_TABLE};
 use crate::runs::StateBefore;
 use crate::sql::{count, rows, same};
 
-/// Returns the changes that prevent the undo, as one sentence for each kind.
+/// Returns the changes that prevent the undo of a run, as one text for each kind of change.
 pub(super) async fn find(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -18,7 +18,7 @@ pub(super) async fn find(
     let finder = ConflictFinder { connection, state, run };
     let mut found = Vec::new();
     if !state.has_row_log() {
-        // Without a log of rows, all runs changed only keys.
+        // If a table of the log of rows does not exist, all logged runs changed only keys.
         finder.old_key(before, &mut found).await?;
         return Ok(found);
     }
@@ -37,7 +37,8 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Returns the condition that joins a row `c` of a child table with an entry `g` of the log, for one column.
+/// Returns the SQL condition that an entry `g` of the log of changes belongs to the row `c` of a child table, to this
+/// column and to this run. It is false if no single column identifies a row.
 pub(super) fn join_condition(state: &TableState, child: &ChildTable, column: &str, run: i64) -> String {
     let dialect = state.dialect();
     let key = match &child.key {
@@ -64,7 +65,7 @@ struct ConflictFinder<'f, C> {
 }
 
 impl<C: ConnectionTrait> ConflictFinder<'_, C> {
-    /// Counts rows and lists the first few by their key. `from` follows FROM.
+    /// Counts rows and lists the keys of the first few. `from` is the text after FROM. `None` if there are no rows.
     async fn rows(&self, key: &str, from: &str) -> Result<Option<(i64, String)>, RepairError> {
         let number = count(self.connection, format!("SELECT COUNT(*) FROM {from}")).await?;
         if number == 0 {
@@ -82,7 +83,7 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         Ok(Some((number, format!("{}{more}", names.join(", ")))))
     }
 
-    /// Finds cards that were created, deleted or changed.
+    /// Finds merged cards that were created again, and survivors that were deleted or changed since the repair.
     async fn cards(&self, found: &mut Vec<String>) -> Result<(), RepairError> {
         let (state, run) = (self.state, self.run);
         let dialect = state.dialect();
@@ -116,7 +117,8 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
             );
             let logged = format!("EXISTS (SELECT 1 {change})");
             let left = format!("(SELECT g.new_value {change} ORDER BY g.change_id DESC LIMIT 1)");
-            // A value that the repair changed must equal the last value in its log. Any other must equal the saved card.
+            // If the repair changed a value, the card must still have the last value in the log of changes. Otherwise
+            // it must have the value in the log of survivors.
             let changed = format!(
                 "{survivors} AS b JOIN {cards} AS t ON t.{id} = b.{id} WHERE b.repair_run = {run} AND CASE WHEN \
                  {logged} THEN NOT ({}) ELSE {} END",
@@ -130,7 +132,7 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         Ok(())
     }
 
-    /// Finds rows of a child table that were deleted, or whose value in this column was changed.
+    /// Finds rows of a child table that the repair changed and that were deleted since, or changed in this column.
     async fn child(
         &self,
         child: &ChildTable,
@@ -153,8 +155,8 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
                     .await?;
             if moved > 0 {
                 found.push(format!(
-                    "the repair moved {moved} rows of `{label}`, and the table has no single-column \
-                     key to find them by"
+                    "the repair moved {moved} rows of `{label}`, and they cannot be found, because the table has no \
+                     single-column key"
                 ));
             }
             return Ok(());
@@ -179,7 +181,8 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         Ok(())
     }
 
-    /// Finds rows that were added to the merged cards.
+    /// Finds rows of a child table that were added to survivors since the repair. Finds nothing in a table without an
+    /// integer key.
     async fn new_rows(
         &self,
         child: &ChildTable,
@@ -201,13 +204,14 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         );
         if let Some((number, names)) = self.rows(&key, &from).await? {
             found.push(format!(
-                "after the repair, {number} rows of `{label}` were added to the merged cards ({names})"
+                "after the repair, {number} rows of `{label}` were added to the surviving cards ({names})"
             ));
         }
         Ok(())
     }
 
-    /// Checks that the old key can be added again. It refuses the cards of a purchase's second subject.
+    /// Finds cards that prevent the old key from being added again. That key refuses the cards of a purchase's second
+    /// subject. Finds nothing if the run did not remove an old key.
     async fn old_key(&self, before: &StateBefore, found: &mut Vec<String>) -> Result<(), RepairError> {
         let exists = |columns: &[String]| {
             self.state.old_keys().any(|key| {

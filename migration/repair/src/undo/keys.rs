@@ -7,7 +7,8 @@ use crate::plan::{drop_key, rebuild_as};
 use crate::runs::StateBefore;
 use crate::sql::{Dialect, same};
 
-/// Returns the statements that restore the earlier keys and drop the keys that the repair created.
+/// Returns the statements that restore the keys from before the repair, and drop the keys that the repair created.
+/// Fails if the old definition of a SQLite table is not logged.
 pub(super) fn statements(state: &TableState, before: &StateBefore) -> Result<Vec<String>, RepairError> {
     let is_in = |key: &TableKey, keys: &[TableKey]| {
         keys.iter().any(|have| have.name == key.name && have.columns == key.columns)
@@ -30,7 +31,7 @@ pub(super) fn statements(state: &TableState, before: &StateBefore) -> Result<Vec
         return before.definition.as_ref().and_then(|definition| rebuild_as(state, definition)).ok_or_else(
             || {
                 RepairError::CannotUndo(vec![
-                    "the log does not have the earlier CREATE TABLE statement".to_owned(),
+                    "the log does not have the CREATE TABLE statement from before the repair".to_owned(),
                 ])
             },
         );
@@ -46,8 +47,8 @@ pub(super) fn statements(state: &TableState, before: &StateBefore) -> Result<Vec
     Ok(statements)
 }
 
-/// Returns the changes that add the missing keys. Later keys are dropped and added again after them, so that the keys
-/// have their earlier order.
+/// Returns the parts of an ALTER TABLE statement that add the missing keys. It drops the keys that come after a missing
+/// key, and adds them again, so that all keys have the order from before the repair.
 fn in_order(state: &TableState, before: &StateBefore, gone: &[&TableKey]) -> Vec<String> {
     let dialect = state.dialect();
     let first = before.keys.iter().position(|key| gone.contains(&key)).unwrap_or(before.keys.len());

@@ -22,19 +22,20 @@ pub use restore::RestoredRows;
 pub struct UndoOutcome {
     /// The number of the run that was undone.
     pub run: i64,
-    /// The numbers of restored rows.
+    /// The numbers of cards and values that were restored.
     pub restored: RestoredRows,
-    /// The statements that changed the structure, in order.
+    /// The statements that changed tables or indexes, in order.
     pub statements: Vec<String>,
     /// The number of earlier runs that are still logged.
     pub runs_left: i64,
 }
 
 impl RepairSession {
-    /// Undoes the latest run of a repair. It refuses if rows have changed since the repair.
+    /// Undoes the latest run of a repair. `watch` is called with each event and can stop the undo.
     ///
     /// # Errors
-    /// Fails if no run is logged, rows have changed since, the table stays locked, or the database reports an error.
+    /// Fails if no run is logged, the repaired rows have changed since the run, another repair is running, the
+    /// table stays locked, or the database reports an error.
     pub async fn undo(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.undo_in_one_transaction(watch).await;
@@ -42,7 +43,7 @@ impl RepairSession {
         self.lock(|| watch(RepairProgress::WaitingForOther)).await?;
         let result = self.undo_step_by_step(watch).await;
         if let Err(error) = self.unlock().await {
-            tracing::debug!(%error, "the lock was not released");
+            tracing::debug!(%error, "the lock of the repair was not released; closing the connection releases it");
         }
         result
     }
@@ -63,13 +64,13 @@ impl RepairSession {
         }
     }
 
-    /// Restores the keys first, because the new key refuses duplicates. If the undo is interrupted after that,
-    /// the next undo or the next repair continues.
+    /// Restores the keys first, because the new key would refuse the duplicates that the undo restores. If the undo is
+    /// interrupted after that, run the undo again to finish it, or a repair to set the keys again.
     async fn undo_step_by_step(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         let state = read_state(&self.connection).await?;
         let (run, before) = match latest_run(&self.connection, &state).await {
             Err(error @ RepairError::NothingToUndo { .. }) => {
-                // An interrupted undo may have left empty tables.
+                // An interrupted undo may have left empty tables of the log.
                 for statement in drop_empty_statements(&self.connection, &state).await? {
                     report_progress(watch, RepairProgress::Statement(&statement))?;
                     self.change_structure(&statement, watch).await?;
@@ -131,7 +132,7 @@ async fn undo_in(
     Ok(UndoOutcome { run, restored, statements, runs_left })
 }
 
-/// Returns the latest run that is logged.
+/// Returns the latest logged run. Fails if no run is logged.
 async fn latest_run(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -152,7 +153,7 @@ async fn latest_run(
     Err(RepairError::NothingToUndo { earlier })
 }
 
-/// Fails if rows have changed since the repair.
+/// Fails if changes since the repair prevent its undo.
 async fn refuse_conflicts(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -172,7 +173,7 @@ async fn runs_left(connection: &impl ConnectionTrait, state: &TableState) -> Res
     Ok(count(connection, format!("SELECT COUNT(*) FROM {runs}")).await?)
 }
 
-/// Returns the statements that drop the empty tables of the repair.
+/// Returns the statements that drop those tables of the log that are empty.
 async fn drop_empty_statements(
     connection: &impl ConnectionTrait,
     state: &TableState,

@@ -21,11 +21,12 @@ pub struct RestoredRows {
     pub cards: u64,
     /// The number of survivors and corrected cards that were restored.
     pub survivors: u64,
-    /// The number of restored values in each other table.
+    /// The number of restored values in each table that refers to cards, by the name of the table.
     pub values: BTreeMap<String, u64>,
 }
 
-/// Restores all rows, inside the transaction of the caller.
+/// Restores all rows that the run changed, and deletes the run from the log. Runs inside the transaction of the caller.
+/// Fails if changes since the repair prevent its undo.
 pub(super) async fn restore_rows(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -78,7 +79,7 @@ pub(super) async fn restore_rows(
     Ok(restored)
 }
 
-/// Locks the survivors, so that no other transaction changes rows that refer to them.
+/// Locks the survivors, so that other transactions cannot change them or insert rows that refer to them.
 async fn lock_cards(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -95,7 +96,7 @@ async fn lock_cards(
     Ok(())
 }
 
-/// Returns the statement that inserts the merged cards again.
+/// Returns the statement that inserts the merged cards of the run into the table of cards again.
 fn merged_card_insert(state: &TableState, run: i64) -> String {
     let dialect = state.dialect();
     let logged = |name: &str| state.merged_card_columns.iter().flatten().any(|column| same(column, name));
@@ -115,7 +116,7 @@ fn merged_card_insert(state: &TableState, run: i64) -> String {
     )
 }
 
-/// Returns the statement that sets a column of a child table to its first logged value.
+/// Returns the statement that sets a column of a child table to the first old value that the run logged for each row.
 fn value_update(state: &TableState, child: &ChildTable, column: &str, run: i64) -> String {
     let dialect = state.dialect();
     let (table, name) = (dialect.table(&child.table), dialect.quote(column));
@@ -145,7 +146,7 @@ fn value_update(state: &TableState, child: &ChildTable, column: &str, run: i64) 
     format!("UPDATE {table} AS c SET {name} = {value} FROM {changes} AS g WHERE {on} AND {first}")
 }
 
-/// Moves sittings back to their earlier cards and attempt numbers.
+/// Moves sittings back to the cards and attempt numbers from before the repair. Returns the number of changed sittings.
 async fn restore_sittings(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -199,14 +200,15 @@ async fn restore_sittings(
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
-/// The logged values of a sitting before the repair. `None` if the value did not change.
+/// The card and the attempt number of a sitting before the repair. Each is `None` if the repair did not change it.
 #[derive(Clone, Copy, Default)]
 struct LoggedNumber {
     card: Option<i64>,
     number: Option<i64>,
 }
 
-/// Reads the earlier cards and attempt numbers of the sittings from the log.
+/// Reads the cards and attempt numbers of sittings from before the repair, by the id of the sitting, from the log of
+/// changes.
 async fn logged_numbers(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -227,7 +229,7 @@ async fn logged_numbers(
     for row in select(connection, text, []).await? {
         let (column, value): (String, Option<i64>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         let logged = found.entry(row.try_get_by_index(0)?).or_default();
-        // The rows come in reverse order, so the earliest value is set last.
+        // The latest entry of the log comes first, so the earliest old value is set last and stays.
         if same(&column, &child.column) {
             logged.card = value;
         } else {
@@ -237,7 +239,7 @@ async fn logged_numbers(
     Ok(found)
 }
 
-/// Restores the computed columns of the survivors.
+/// Restores the computed columns of the survivors from the log of survivors. Returns the number of updated cards.
 async fn restore_survivors(
     connection: &impl ConnectionTrait,
     state: &TableState,

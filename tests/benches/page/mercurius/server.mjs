@@ -1,11 +1,11 @@
-// A rival of the page: Mercurius with JIT and one hand-written join, for the bench `page`. It has no sign-in: the learner is
-// a header. The bench starts it, and sets the variables.
+// A server with Mercurius, JIT and one hand-written join, which the bench `page` compares with jishu. It has no
+// sign-in: a header names the learner. The bench starts this program, and sets its environment variables.
 
 import Fastify from "fastify";
 import mercurius from "mercurius";
 import pg from "pg";
 
-// The number of connections with which jishu reads by default.
+// The pool has as many connections as jishu has for reading by default.
 const pool = new pg.Pool({ connectionString: process.env.JISHU_BENCH_DATABASE, max: 8 });
 
 const schema = `
@@ -22,7 +22,7 @@ const schema = `
   type Course { id: ID! name: String! }
 `;
 
-// A name makes node-postgres prepare the statement once for each connection.
+// The name makes node-postgres prepare the statement once for each connection.
 const statement = {
   name: "page",
   text: `SELECT a.id, a.test_number, a.status, a.max_attempts, a.attempts_used, s.id AS subject_id, s.name AS subject_name,

@@ -23,7 +23,7 @@ export default cases(
     ...[{ a: true, b: false }, { a: true, b: true }, { a: false, b: false }, { a: true }],
   ],
 
-  // KnownDirectives
+  // The validation rule KnownDirectives.
   "{ dog { name @unknown } }",
   "{ dog @unknown(if: true) { name @includes(if: true) } }",
   "query @skip(if: true) { dog { name } }",
@@ -33,11 +33,11 @@ export default cases(
   "{ dog { name @deprecated } }",
   "query @unknown { dog { name } }",
 
-  // UniqueDirectivesPerLocation
+  // The validation rule UniqueDirectivesPerLocation.
   "{ dog { name @skip(if: false) @skip(if: false) } }",
   "{ dog { ... @include(if: true) @include(if: false) { name } } }",
 
-  // Their arguments
+  // The arguments of directives.
   "{ dog { name @skip } }",
   "{ dog { name @include } }",
   '{ dog { name @include(if: "true") } }',

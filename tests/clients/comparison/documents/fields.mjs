@@ -28,7 +28,7 @@ export default cases(
   "{ dog { name # comment } } { \n } }",
   'query Ünnamed { dog { name } }',
 
-  // FieldsOnCorrectType
+  // The validation rule FieldsOnCorrectType.
   "{ dog { meowVolume } }",
   "{ dog { barkVolume kawVolume } }",
   "{ pet { barkVolume } }",
@@ -40,7 +40,7 @@ export default cases(
   "{ pet { ... on Dog { barkVolume meowVolume } } }",
   "query { count }",
 
-  // ScalarLeafs
+  // The validation rule ScalarLeafs.
   "{ dog }",
   "{ dog { name { length } } }",
   "{ human { pets } }",

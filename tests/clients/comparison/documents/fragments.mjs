@@ -16,33 +16,33 @@ export default cases(
   "{ b: dog { name } ...F } fragment F on Query { a: cat { name } b: dog { nickname } }",
   "{ dog { owner { ...H } ...O } } fragment H on Human { id } fragment O on Dog { owner { name } name }",
 
-  // UniqueFragmentNames
+  // The validation rule UniqueFragmentNames.
   "{ dog { ...F } } fragment F on Dog { name } fragment F on Dog { nickname }",
   "{ dog { ...F } cat { ...F } } fragment F on Dog { name } fragment F on Cat { name }",
 
-  // KnownTypeNames, FragmentsOnCompositeTypes
+  // The validation rules KnownTypeNames and FragmentsOnCompositeTypes.
   "{ dog { ...F } } fragment F on Unicorn { name }",
   "{ dog { ... on Unicorn { name } } }",
   "{ dog { ...F } } fragment F on Int { name }",
   "{ dog { ... on Color { name } } }",
   "{ dog { ...F } } fragment F on PointInput { x }",
 
-  // NoUnusedFragments
+  // The validation rule NoUnusedFragments.
   "{ dog { name } } fragment F on Dog { name }",
   "{ dog { ...F } } fragment F on Dog { name } fragment G on Dog { ...G2 } fragment G2 on Dog { name }",
 
-  // KnownFragmentNames
+  // The validation rule KnownFragmentNames.
   "{ dog { ...Missing } }",
   "{ dog { ... on Dog { ...Missing } name } }",
   "{ dog { ...F } } fragment F on Dog { ...Missing }",
 
-  // NoFragmentCycles
+  // The validation rule NoFragmentCycles.
   "{ dog { ...F } } fragment F on Dog { ...F }",
   "{ dog { ...F } } fragment F on Dog { ...G } fragment G on Dog { ...F }",
   "{ dog { ...F } } fragment F on Dog { owner { ...H } } fragment H on Human { pets { ...F } }",
   "{ dog { name } } fragment F on Dog { ...G } fragment G on Dog { ...F }",
 
-  // PossibleFragmentSpreads
+  // The validation rule PossibleFragmentSpreads.
   "{ dog { ... on Cat { meowVolume } } }",
   "{ dog { ...F } } fragment F on Cat { meowVolume }",
   "{ human { ... on Pet { name } } }",
@@ -53,7 +53,7 @@ export default cases(
   "{ dog { ... on CatOrDog { ... on Dog { name } ... on Cat { nickname } } } }",
   "{ being(human: true) { ... on Pet { name } } }",
 
-  // OverlappingFieldsCanBeMerged
+  // The validation rule OverlappingFieldsCanBeMerged.
   "{ dog { name name: nickname } }",
   "{ dog { name: nickname name } }",
   "{ dog { doesKnowCommand(dogCommand: SIT) doesKnowCommand(dogCommand: HEEL) } }",

@@ -86,13 +86,13 @@ export default cases(
   "{ point(value: 1) }",
   '{ point(value: { x: 1, day: "never" }) }',
 
-  // ValuesOfCorrectType: unknown fields. UniqueInputFieldNames.
+  // The validation rules ValuesOfCorrectType, for unknown fields, and UniqueInputFieldNames.
   "{ point(value: { x: 1, z: 2 }) }",
   "{ point(value: { x: 1, path: [{ by: 1, far: 2 }] }) }",
   "{ point(value: { x: 1, x: 2 }) }",
   "{ point(value: { x: 1, path: [{ by: 1, by: 1 }] }) }",
 
-  // KnownArgumentNames, UniqueArgumentNames, ProvidedRequiredArguments
+  // The validation rules KnownArgumentNames, UniqueArgumentNames and ProvidedRequiredArguments.
   "{ int(valu: 1) }",
   "{ dog { name(upper: true) } }",
   "{ dog { isHouseTrained(atOtherHome: true) } }",

@@ -1,4 +1,4 @@
-// Mutations: each field runs once and in order, even if another one fails.
+// Mutations: each field runs once and in order, even if another field fails.
 
 import { cases } from "../cases.mjs";
 

@@ -28,18 +28,19 @@ export default cases(
   "fragment F on Dog { name }",
   "fragment F on Dog { name } fragment G on Dog { ...F }",
 
-  // LoneAnonymousOperation
+  // The validation rule LoneAnonymousOperation.
   "{ dog { name } } query Named { cat { name } }",
   "{ dog { name } } { cat { name } }",
   { document: "query Named { cat { name } } { dog { name } }", operationName: "Named" },
   'query { dog { name } } mutation { write(text: "x") { written } }',
 
-  // UniqueOperationNames
+  // The validation rule UniqueOperationNames.
   { document: "query A { dog { name } } query A { cat { name } }", operationName: "A" },
   { document: 'query A { dog { name } } mutation A { write(text: "x") { written } }', operationName: "A" },
   { document: "query A { dog { name } } query A { dog { name } } query B { cat { name } }", operationName: "B" },
 
-  // SingleFieldSubscriptions. These cases compare only refusals, because this server has no stream for events.
+  // The validation rule SingleFieldSubscriptions. These cases compare only refusals, because the reference server sends
+  // no events.
   "subscription { names count(to: 1) }",
   "subscription { ...F } fragment F on Events { names count(to: 1) }",
   "subscription { __typename }",

@@ -62,7 +62,7 @@ export default cases(
   "fragment F($x: Int) on Dog { name } { dog { ...F } }",
   "query ($a: Int $b: Int, $c: Int) { a: int(value: $a) b: int(value: $b) c: int(value: $c) }",
 
-  // ExecutableDefinitions
+  // The validation rule ExecutableDefinitions.
   "type Fish { name: String } { dog { name } }",
   "{ dog { name } } extend type Dog { color: String }",
   "scalar Colour",

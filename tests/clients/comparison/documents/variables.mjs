@@ -53,18 +53,18 @@ export default cases(
   ["query ($v: Boolean) { dog { isHouseTrained(atOtherHomes: $v) } }", {}, { v: true }, { v: null }],
   ["query ($constructor: Int, $toString: Int) { a: int(value: $constructor) b: int(value: $toString) }", {}, { toString: 1 }],
 
-  // UniqueVariableNames
+  // The validation rule UniqueVariableNames.
   ["query ($v: Int, $v: Int) { int(value: $v) }", { v: 1 }],
   ["query ($v: Int, $v: String) { int(value: $v) }", { v: 1 }],
 
-  // VariablesAreInputTypes, KnownTypeNames
+  // The validation rules VariablesAreInputTypes and KnownTypeNames.
   ["query ($v: Dog) { int(value: $v) }", {}],
   ["query ($v: [Pet!]) { int(value: $v) }", {}],
   ["query ($v: CatOrDog) { dog { name } }", {}],
   ["query ($v: Unknown) { int(value: $v) }", {}],
   ["query ($v: [Unknown!]!) { ints(value: $v) }", { v: [1] }],
 
-  // NoUndefinedVariables
+  // The validation rule NoUndefinedVariables.
   "{ int(value: $v) }",
   ["query Q { int(value: $v) }", { v: 1 }],
   ["query ($w: Int) { int(value: $w) ...F } fragment F on Query { intDefault(value: $v) }", { v: 1 }],
@@ -73,12 +73,12 @@ export default cases(
   "{ ints(value: [$v]) }",
   "{ point(value: { x: $v }) }",
 
-  // NoUnusedVariables
+  // The validation rule NoUnusedVariables.
   ["query ($v: Int) { dog { name } }", {}, { v: 1 }],
   ["query ($v: Int!, $w: Int) { int(value: $v) }", { v: 1 }],
   "query A($v: Int) { ...F } fragment F on Query { dog { name } }",
 
-  // VariablesInAllowedPosition
+  // The validation rule VariablesInAllowedPosition.
   ["query ($v: Int) { intRequired(value: $v) }", { v: 1 }],
   ["query ($v: String) { int(value: $v) }", { v: "1" }, {}],
   ["query ($v: Int) { float(value: $v) }", { v: 1 }],

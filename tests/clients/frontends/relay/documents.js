@@ -1,4 +1,4 @@
-// The documents of the frontend on Relay. relay-compiler reads them here; the file itself is not run.
+// The documents of the frontend on Relay. relay-compiler reads the documents from this file, which is never run.
 
 graphql`
   mutation documentsRegisterMutation($input: RegisterInput!) {

@@ -1,4 +1,5 @@
-//! Fields that return their arguments as the resolver gets them. An argument that was not given is missing.
+//! Fields that return their arguments as the resolver gets them. A nullable argument that the document leaves out, and
+//! that has no default, is missing from the result.
 
 use MaybeUndefined::Undefined;
 use async_graphql::{
@@ -35,7 +36,7 @@ impl ScalarType for Day {
     }
 }
 
-/// Checks only that digits and hyphens are in the right places, which is enough for this comparison.
+/// Returns whether a text has digits and hyphens in the places of "2026-11-24". The comparison needs no stricter check.
 fn is_day(text: &str) -> bool {
     text.len() == 10
         && text

@@ -1,4 +1,4 @@
-//! Fields that fail. They cover nullable and non-null fields, lists and items.
+//! Fields whose resolvers can fail. They cover nullable and non-null fields, lists and items.
 //!
 //! A nullable field that can fail is an `Option<Result<T>>`. With `Result<Option<T>>`, async-graphql would set the
 //! parent to null.

@@ -1,10 +1,10 @@
-//! A server with a schema that uses many features of GraphQL. `tests/clients/comparison` compares it with graphql-js: it has
-//! the same resolvers in JavaScript, and fetches the schema from this server.
+//! A server with a schema that uses many features of GraphQL. `tests/clients/comparison` compares its responses with
+//! those of graphql-js. The comparison has the same resolvers in JavaScript, and fetches the schema from this server.
 //!
 //! `POST /` takes `query`, `variables` and `operationName` as JSON, and returns the response. `GET /` returns the schema.
 //! The server prints its address at the start, and exits when standard input closes.
 
-#![expect(clippy::expect_used, reason = "a tool of the tests, which ends where it fails")]
+#![expect(clippy::expect_used, reason = "a tool of the tests may panic at the first failure")]
 
 mod arguments;
 mod faults;
@@ -61,7 +61,7 @@ type Reference = Engine<Schema<Query, Mutation, Events>>;
 
 #[tokio::main]
 async fn main() {
-    // The schema is built like the server's. See `graphql::schema`.
+    // The schema is built as the schema of jishu is, in `graphql::schema` of the crate `jishu-api`.
     let schema =
         Schema::build(Query::default(), Mutation, Events).validation_mode(ValidationMode::Fast).finish();
     let sdl = schema.sdl();
@@ -103,7 +103,7 @@ async fn execute(State(engine): State<Arc<Reference>>, Json(request): Json<Reque
     };
     let mut data = Data::default();
     data.insert(Written::default());
-    // Returns text, because a value of serde_json would sort the fields.
+    // The response is serialised here, because a value of serde_json would sort the fields of the data.
     let body = match engine.prepare(&call) {
         Ok(operation) => engine.execute(operation, data).await.to_json(),
         Err(refusal) => {

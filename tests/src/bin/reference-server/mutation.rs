@@ -1,11 +1,11 @@
-//! Mutations that record when they run. The record shows a field that runs twice or too early.
+//! Mutations that record the texts that they write. The record shows if a field runs twice or too early.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_graphql::{Context, Error, Object, Result};
 
-/// The resolvers that have run in this request, in order.
+/// The texts that the mutations of one request have written so far, in the order of writing.
 #[derive(Default)]
 pub(crate) struct Written(Mutex<Vec<String>>);
 
@@ -21,20 +21,20 @@ pub(crate) struct Mutation;
 
 #[Object]
 impl Mutation {
-    /// Writes `text`.
+    /// Writes `text` to the record of the request.
     async fn write(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         Ok(Page { written: ctx.data::<Written>()?.write(&text) })
     }
-    /// Waits before it writes. The next field of the mutation must not run before it.
+    /// Waits 5 milliseconds, then writes `text`. The next field of the mutation must not run before that.
     async fn write_slowly(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         Ok(Page { written: ctx.data::<Written>()?.write(&text) })
     }
-    /// Writes and fails.
+    /// Writes `text`, then fails. The field is nullable.
     async fn fail(&self, ctx: &Context<'_>, text: String) -> Option<Result<Page>> {
         Some(write_and_fail(ctx, &text))
     }
-    /// Writes and fails. The field is non-null.
+    /// Writes `text`, then fails. The field is non-null.
     async fn fail_required(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         write_and_fail(ctx, &text)
     }
@@ -45,7 +45,7 @@ fn write_and_fail(ctx: &Context<'_>, text: &str) -> Result<Page> {
     Err(Error::new(format!("{text} failed")))
 }
 
-/// Everything that was written up to the end of this field.
+/// The texts that the request had written when the resolver of this field returned.
 struct Page {
     written: Vec<String>,
 }

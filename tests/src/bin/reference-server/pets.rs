@@ -122,7 +122,7 @@ impl Human {
     async fn pets(&self) -> Vec<Pet> {
         vec![Pet::Dog(Dog), Pet::Cat(Cat)]
     }
-    /// Returns the same list. The field is deprecated.
+    /// A list with only the dog. The field is deprecated.
     #[graphql(deprecation = "Ask for pets.")]
     async fn animals(&self) -> Vec<Pet> {
         vec![Pet::Dog(Dog)]

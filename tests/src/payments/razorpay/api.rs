@@ -8,10 +8,10 @@ use super::books::{RazorpayBooks, RazorpayOrder, RazorpayPayment, RazorpayRefund
 use super::{Account, FakeRazorpay, now};
 use crate::payments::server::{Api, Reply, SeenRequest};
 
-/// The smallest amount of an order in rupees: 1 rupee.
+/// Minimum amount of an order in INR, in paise: 1 rupee.
 const MIN_PAISE: i64 = 100;
 
-/// A refusal, with its sentence and the field.
+/// A refusal: the HTTP status, the sentence, and the name of the wrong field, if there is one.
 type Refusal = (u16, String, Option<&'static str>);
 
 fn refusal(sentence: &str) -> Refusal {
@@ -121,7 +121,7 @@ impl Account {
             amount,
             currency: currency.to_owned(),
             receipt: receipt.map(str::to_owned),
-            // An empty map is sent as an empty array.
+            // Razorpay returns empty notes as an empty array.
             notes: if notes.as_object().is_some_and(|notes| !notes.is_empty()) {
                 notes.clone()
             } else {
@@ -163,7 +163,7 @@ impl Account {
         Ok(books.payment(id).json())
     }
 
-    /// Marks a payment as captured and its order as paid, and sends the events.
+    /// Marks a payment as captured and its order as paid, and puts both events into the outbox.
     pub(super) fn set_captured(&self, books: &mut RazorpayBooks, id: &str) {
         let payment = books.payment_mut(id).expect("the payment is there");
         payment.status = "captured";
@@ -198,7 +198,8 @@ impl Account {
         Ok(refund.json())
     }
 
-    /// Makes a refund, and sends the events.
+    /// Refunds this amount of a captured payment, or all that is left of it if `amount` is None. Puts the events into
+    /// the outbox.
     pub(super) fn make_refund(
         &self,
         books: &mut RazorpayBooks,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// All that happened in the account.
+/// All orders, payments, refunds and disputes of the account.
 #[derive(Debug, Clone, Default)]
 pub struct RazorpayBooks {
     /// The orders, oldest first.
@@ -15,7 +15,7 @@ pub struct RazorpayBooks {
     pub refunds: Vec<RazorpayRefund>,
     /// The disputes, oldest first.
     pub disputes: Vec<RazorpayDispute>,
-    /// The refunds by their idempotency keys, each with the path and the body that made it.
+    /// The refund requests by their idempotency keys. Each has the path, the body, and the id of the refund.
     pub(super) refund_keys: BTreeMap<String, (String, Vec<u8>, String)>,
 }
 
@@ -24,21 +24,21 @@ pub struct RazorpayBooks {
 pub struct RazorpayOrder {
     /// The id: `order_…`.
     pub id: String,
-    /// The amount.
+    /// The amount, in the smallest unit of the currency.
     pub amount: i64,
-    /// The currency.
+    /// The code of the currency, in three letters.
     pub currency: String,
-    /// The application's id of the order.
+    /// The application's id of the order. `None` if the application sent no id.
     pub receipt: Option<String>,
-    /// The notes.
+    /// The notes that the application sent, or an empty array.
     pub notes: Value,
-    /// Whether payments are captured by the provider.
+    /// Whether the provider captures the payments of this order by itself.
     pub captures: bool,
-    /// `created`, `attempted` or `paid`.
+    /// The status: `created`, `attempted` or `paid`.
     pub status: &'static str,
-    /// The number of attempts to pay.
+    /// The number of payments of this order, including failed payments.
     pub attempts: u32,
-    /// The places of its payments in the books.
+    /// The indices of the order's payments in [`RazorpayBooks::payments`].
     pub(super) payments: Vec<usize>,
     pub(super) created_at: u64,
 }
@@ -48,23 +48,23 @@ pub struct RazorpayOrder {
 pub struct RazorpayPayment {
     /// The id: `pay_…`.
     pub id: String,
-    /// The order.
+    /// The id of the payment's order.
     pub order_id: String,
-    /// The amount.
+    /// The amount, in the smallest unit of the currency.
     pub amount: i64,
-    /// The currency.
+    /// The code of the currency, in three letters.
     pub currency: String,
-    /// `created`, `authorized`, `captured`, `refunded` or `failed`.
+    /// The status: `created`, `authorized`, `captured`, `refunded` or `failed`.
     pub status: &'static str,
     /// Whether the payment was ever captured.
     pub captured: bool,
-    /// The sum of its refunds.
+    /// The sum of the payment's refunds that did not fail.
     pub amount_refunded: i64,
-    /// The method.
+    /// The method of payment, such as `upi`.
     pub method: &'static str,
-    /// The reason of its failure.
+    /// The reason for which the payment failed. `None` if the payment did not fail.
     pub error_reason: Option<String>,
-    /// The places of its refunds in the books.
+    /// The indices of the payment's refunds in [`RazorpayBooks::refunds`].
     pub(super) refunds: Vec<usize>,
     pub(super) notes: Value,
     pub(super) created_at: u64,
@@ -75,17 +75,17 @@ pub struct RazorpayPayment {
 pub struct RazorpayRefund {
     /// The id: `rfnd_…`.
     pub id: String,
-    /// The payment.
+    /// The id of the refunded payment.
     pub payment_id: String,
-    /// The amount.
+    /// The amount, in the smallest unit of the currency.
     pub amount: i64,
-    /// The currency.
+    /// The code of the currency, in three letters.
     pub currency: String,
-    /// The application's id of the refund. `None` for a refund at the provider's console.
+    /// The application's id of the refund. `None` for a refund that staff made at the provider's console.
     pub receipt: Option<String>,
-    /// The notes.
+    /// The notes that the application sent, or an empty array.
     pub notes: Value,
-    /// `pending`, `processed` or `failed`.
+    /// The status: `pending`, `processed` or `failed`.
     pub status: &'static str,
     pub(super) created_at: u64,
 }
@@ -95,36 +95,37 @@ pub struct RazorpayRefund {
 pub struct RazorpayDispute {
     /// The id: `disp_…`.
     pub id: String,
-    /// The payment.
+    /// The id of the disputed payment.
     pub payment_id: String,
-    /// The amount.
+    /// The amount, in the smallest unit of the currency.
     pub amount: i64,
-    /// The currency.
+    /// The code of the currency, in three letters.
     pub currency: String,
-    /// `open`, `won` or `lost`.
+    /// The status: `open`, `won` or `lost`.
     pub status: &'static str,
     pub(super) created_at: u64,
 }
 
-/// Finds a row by its id. Ids rise, because the account counts them while it holds the books.
+/// Returns the index of the item with this id. The items are sorted by id, because the account numbers ids upwards
+/// while it locks the books.
 fn place_of<T>(rows: &[T], id: &str, id_of: impl Fn(&T) -> &str) -> Option<usize> {
     rows.binary_search_by(|row| id_of(row).cmp(id)).ok()
 }
 
 impl RazorpayBooks {
-    /// Returns an order.
+    /// Returns the order with this id.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if no order has this id.
     #[must_use]
     pub fn order(&self, id: &str) -> &RazorpayOrder {
         self.find_order(id).unwrap_or_else(|| panic!("no order {id}"))
     }
 
-    /// Returns a payment.
+    /// Returns the payment with this id.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if no payment has this id.
     #[must_use]
     pub fn payment(&self, id: &str) -> &RazorpayPayment {
         self.find_payment(id).unwrap_or_else(|| panic!("no payment {id}"))
@@ -166,21 +167,21 @@ impl RazorpayBooks {
         place_of(&self.refunds, id, |refund| &refund.id).map(|place| &mut self.refunds[place])
     }
 
-    /// Adds a payment to its order.
+    /// Adds a payment to the books and to its order.
     pub(super) fn add_payment(&mut self, payment: RazorpayPayment) {
         let place = self.payments.len();
         self.order_mut(&payment.order_id).expect("the order is there").payments.push(place);
         self.payments.push(payment);
     }
 
-    /// Adds a refund to its payment.
+    /// Adds a refund to the books and to its payment.
     pub(super) fn add_refund(&mut self, refund: RazorpayRefund) {
         let place = self.refunds.len();
         self.payment_mut(&refund.payment_id).expect("the payment is there").refunds.push(place);
         self.refunds.push(refund);
     }
 
-    /// Returns the captured amount less the refunds that did not fail, over all payments.
+    /// Returns the sum of all captured payments, less their refunds that did not fail.
     #[must_use]
     pub fn kept(&self) -> i64 {
         self.payments

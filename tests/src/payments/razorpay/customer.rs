@@ -9,16 +9,17 @@ use crate::payments::sign::hmac_hex;
 /// The values that Checkout gives to the page after a payment.
 #[derive(Debug, Clone)]
 pub struct CheckoutReturn {
-    /// `razorpay_order_id`.
+    /// The parameter `razorpay_order_id`.
     pub order_id: String,
-    /// `razorpay_payment_id`.
+    /// The parameter `razorpay_payment_id`.
     pub payment_id: String,
-    /// `razorpay_signature`.
+    /// The parameter `razorpay_signature`.
     pub signature: String,
 }
 
 impl FakeRazorpay {
-    /// Pays an order. The provider captures the payment, unless the order is captured by the application.
+    /// Pays an order. The provider captures the payment by itself, unless the order leaves the capture to the
+    /// application.
     pub fn customer_pays(&self, order: &str) -> CheckoutReturn {
         let payment = self.attempt(order, "authorized", None);
         if self.read_books(|books| books.order(order).captures) {
@@ -27,20 +28,21 @@ impl FakeRazorpay {
         self.checkout_return(order, &payment)
     }
 
-    /// Pays an order, but the provider does not capture the payment by itself: the bank was late.
+    /// Pays an order, but the provider does not capture the payment by itself, because the bank was late.
     pub fn customer_pays_uncaptured(&self, order: &str) -> CheckoutReturn {
         let payment = self.attempt(order, "authorized", None);
         self.checkout_return(order, &payment)
     }
 
-    /// Pays an order with other money than it asks for. The provider promises that this cannot happen.
+    /// Pays an order with an amount or a currency that the order does not have. Razorpay promises that this cannot
+    /// happen.
     pub fn customer_pays_other_money(&self, order: &str, amount: i64, currency: &str) -> CheckoutReturn {
         let payment = self.attempt_with(order, (amount, currency), "authorized", None);
         self.capture(&payment);
         self.checkout_return(order, &payment)
     }
 
-    /// Pays an order a second time. The provider promises that this cannot happen. Returns the payment.
+    /// Pays an order a second time. Razorpay promises that this cannot happen. Returns the id of the second payment.
     pub fn customer_pays_again(&self, order: &str) -> String {
         let (amount, currency) = self.read_books(|books| {
             let found = books.order(order);
@@ -51,17 +53,17 @@ impl FakeRazorpay {
         payment
     }
 
-    /// Tries to pay an order in vain. Returns the payment.
+    /// Makes a payment of an order that fails for this reason. Returns the id of the payment.
     pub fn customer_fails(&self, order: &str, reason: &str) -> String {
         self.attempt(order, "failed", Some(reason))
     }
 
-    /// Begins to pay an order, and does not finish. No event is sent. Returns the payment.
+    /// Begins a payment of an order, and does not finish it. No event is sent. Returns the id of the payment.
     pub fn customer_begins(&self, order: &str) -> String {
         self.attempt(order, "created", None)
     }
 
-    /// Authorizes a payment that failed or was only begun: the bank reports late.
+    /// Authorizes a payment that failed or was only begun, because the bank reports late.
     pub fn bank_authorizes_late(&self, payment: &str) {
         let mut books = self.account.books();
         let found = books.payment_mut(payment).expect("the payment is there");
@@ -72,7 +74,7 @@ impl FakeRazorpay {
         self.account.emit("payment.authorized", &[("payment", found.json())]);
     }
 
-    /// Captures an authorized payment, as the provider does by itself or staff at its console.
+    /// Captures an authorized payment, as Razorpay does by itself, or as staff do at Razorpay's console.
     pub fn capture(&self, payment: &str) {
         let mut books = self.account.books();
         let found = books.payment(payment).clone();
@@ -80,7 +82,7 @@ impl FakeRazorpay {
         self.account.capture(&mut books, payment, &body).expect("the payment can be captured");
     }
 
-    /// Gives an authorized payment back that nobody captured in time.
+    /// Refunds an authorized payment in full, because nobody captured it in time. Sends no event.
     pub fn give_back_uncaptured(&self, payment: &str) {
         let mut books = self.account.books();
         let found = books.payment_mut(payment).expect("the payment is there");
@@ -89,24 +91,25 @@ impl FakeRazorpay {
         found.amount_refunded = found.amount;
     }
 
-    /// Refunds a payment at the console, without any reference of the application.
+    /// Refunds an amount of a payment at the console, without a reference of the application. Returns the id of the
+    /// refund.
     pub fn refund_at_console(&self, payment: &str, amount: i64) -> String {
         let mut books = self.account.books();
         let refund = self.account.make_refund(&mut books, payment, Some(amount), None, json!([]));
         refund.expect("the payment can be refunded").id
     }
 
-    /// Settles a pending refund.
+    /// Marks a pending refund as processed.
     pub fn settle_refund(&self, refund: &str) {
         self.end_refund(refund, "processed");
     }
 
-    /// Fails a pending refund: the bank sent the money back.
+    /// Marks a pending refund as failed, because the bank sent the money back. The payment counts as captured again.
     pub fn fail_refund(&self, refund: &str) {
         self.end_refund(refund, "failed");
     }
 
-    /// Disputes a payment. Returns the dispute.
+    /// Opens a dispute about an amount of a payment. Returns the id of the dispute.
     pub fn customer_disputes(&self, payment: &str, amount: i64) -> String {
         let mut books = self.account.books();
         let found = books.payment(payment).clone();
@@ -123,7 +126,7 @@ impl FakeRazorpay {
         dispute.id
     }
 
-    /// Decides a dispute.
+    /// Marks a dispute as won or lost by the seller, and sends the event.
     pub fn decide_dispute(&self, dispute: &str, seller_wins: bool) {
         let mut books = self.account.books();
         let found =
@@ -134,7 +137,7 @@ impl FakeRazorpay {
         self.emit_dispute(&format!("payment.dispute.{}", found.status), &found, &payment);
     }
 
-    /// Signs what Checkout gives to the page.
+    /// Returns the values that Checkout gives to the page after a payment, with their signature.
     #[must_use]
     pub fn checkout_return(&self, order: &str, payment: &str) -> CheckoutReturn {
         CheckoutReturn {
@@ -181,7 +184,8 @@ impl FakeRazorpay {
             method: "upi",
             error_reason: reason.map(str::to_owned),
             refunds: Vec::new(),
-            // Those that the page gives to Checkout. Nothing says that a payment has the notes of its order.
+            // A payment has the notes that the page gives to Checkout. Razorpay's documentation does not say that a
+            // payment gets the notes of its order.
             notes: json!([]),
             created_at: now(),
         };

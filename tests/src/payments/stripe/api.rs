@@ -8,10 +8,11 @@ use super::books::{StripeBooks, StripeIntent, StripeRefund};
 use super::{Account, FakeStripe, Outcome, error, lock, objects};
 use crate::payments::server::{Api, Reply, SeenRequest};
 
-/// A refusal: its status and its body.
+/// A refusal: the HTTP status and the body.
 type Refusal = (u16, Value);
 
-/// The smallest amount of a payment in a few currencies.
+/// Minimum amounts of a payment in some currencies, in the smallest unit of the currency. In other currencies the
+/// minimum is 1.
 const MIN_AMOUNTS: [(&str, i64); 4] = [("inr", 50), ("usd", 50), ("eur", 50), ("jpy", 50)];
 
 fn invalid(code: Option<&str>, message: &str) -> Refusal {
@@ -40,7 +41,7 @@ impl Api for Account {
         let Some(key) = request.header("idempotency-key") else {
             return reply(self.write(request));
         };
-        // One lock over the whole request: a second request with the same key waits for the first.
+        // The lock is held for the whole request, so that a second request with the same key waits for the first.
         let mut outcomes = lock(&self.outcomes);
         if let Some(outcome) = outcomes.get(key) {
             if outcome.path != request.path || outcome.body != request.body {
@@ -77,7 +78,7 @@ fn reply(outcome: Result<Value, Refusal>) -> Reply {
     }
 }
 
-/// The metadata in a form: `metadata[name]`.
+/// Returns the metadata of a form, from its fields `metadata[name]`.
 fn metadata(form: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     form.iter()
         .filter_map(|(name, value)| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// All that happened in the account.
+/// All PaymentIntents, refunds and disputes of the account.
 #[derive(Debug, Clone, Default)]
 pub struct StripeBooks {
     /// The PaymentIntents, oldest first.
@@ -18,39 +18,39 @@ pub struct StripeBooks {
 pub struct StripeIntent {
     /// The id: `pi_…`.
     pub id: String,
-    /// The secret that its buyer has.
+    /// The secret with which the buyer's page can use the PaymentIntent.
     pub client_secret: String,
-    /// The amount.
+    /// The amount, in the smallest unit of the currency.
     pub amount: i64,
-    /// The currency, in small letters.
+    /// The code of the currency, in lower case.
     pub currency: String,
-    /// `automatic_async` or `manual`.
+    /// The capture method: `automatic_async` or `manual`.
     pub capture_method: String,
-    /// The status.
+    /// The status, such as `requires_payment_method` or `succeeded`.
     pub status: &'static str,
-    /// The description.
+    /// The description that the application sent.
     pub description: Option<String>,
-    /// The metadata.
+    /// The metadata that the application sent.
     pub metadata: BTreeMap<String, String>,
-    /// The latest charge.
+    /// The latest charge. `None` before the first payment.
     pub charge: Option<StripeCharge>,
-    /// The code of the last failure.
+    /// The decline code of the last payment, if that failed.
     pub failure: Option<String>,
     pub(super) canceled_at: Option<i64>,
     pub(super) cancellation_reason: Option<String>,
     pub(super) created: i64,
 }
 
-/// A charge.
+/// A charge: one payment of a PaymentIntent.
 #[derive(Debug, Clone)]
 pub struct StripeCharge {
     /// The id: `ch_…`.
     pub id: String,
-    /// Whether the bank agreed.
+    /// Whether the bank approved the charge.
     pub succeeded: bool,
-    /// The captured amount.
+    /// The amount of the charge that is captured, before refunds.
     pub amount_captured: i64,
-    /// The sum of its refunds.
+    /// The sum of the charge's refunds that did not fail.
     pub amount_refunded: i64,
     pub(super) disputed: bool,
     pub(super) created: i64,
@@ -61,13 +61,13 @@ pub struct StripeCharge {
 pub struct StripeRefund {
     /// The id: `re_…`.
     pub id: String,
-    /// The PaymentIntent.
+    /// The id of the refunded PaymentIntent.
     pub intent: String,
-    /// The amount.
+    /// The amount, in the smallest unit of the currency.
     pub amount: i64,
-    /// `pending`, `succeeded` or `failed`.
+    /// The status: `pending`, `succeeded` or `failed`.
     pub status: &'static str,
-    /// The metadata. Empty for a refund at the provider's console.
+    /// The metadata that the application sent. Empty for a refund that staff made at the provider's console.
     pub metadata: BTreeMap<String, String>,
     pub(super) reason: Option<String>,
     pub(super) created: i64,
@@ -78,20 +78,20 @@ pub struct StripeRefund {
 pub struct StripeDispute {
     /// The id: `du_…`.
     pub id: String,
-    /// The PaymentIntent.
+    /// The id of the disputed PaymentIntent.
     pub intent: String,
-    /// The amount.
+    /// The amount, in the smallest unit of the currency.
     pub amount: i64,
-    /// `needs_response`, `won` or `lost`.
+    /// The status: `needs_response`, `won` or `lost`.
     pub status: &'static str,
     pub(super) created: i64,
 }
 
 impl StripeBooks {
-    /// Returns a PaymentIntent.
+    /// Returns the PaymentIntent with this id.
     ///
     /// # Panics
-    /// Panics if there is none.
+    /// Panics if no PaymentIntent has this id.
     #[must_use]
     pub fn intent(&self, id: &str) -> &StripeIntent {
         self.intents.iter().find(|intent| intent.id == id).unwrap_or_else(|| panic!("no PaymentIntent {id}"))
@@ -101,7 +101,7 @@ impl StripeBooks {
         self.intents.iter_mut().find(|intent| intent.id == id)
     }
 
-    /// Returns the captured amount less the refunds that did not fail, over all payments.
+    /// Returns the sum of all captured amounts, less the refunds that did not fail.
     #[must_use]
     pub fn kept(&self) -> i64 {
         self.intents

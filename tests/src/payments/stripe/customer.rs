@@ -6,7 +6,7 @@ use super::books::{StripeBooks, StripeCharge, StripeDispute};
 use super::{Account, FakeStripe, objects};
 
 impl FakeStripe {
-    /// Pays a PaymentIntent. It succeeds, or waits for its capture.
+    /// Pays a PaymentIntent. Its status becomes `requires_capture` if its capture is manual, or else `succeeded`.
     pub fn customer_pays(&self, intent: &str) {
         let mut books = self.account.books();
         let at = self.account.now();
@@ -29,7 +29,7 @@ impl FakeStripe {
         self.account.emit_intent(kind, &books, intent);
     }
 
-    /// Tries to pay a PaymentIntent in vain. The customer may try again.
+    /// Makes a payment of a PaymentIntent that fails with this decline code. The customer may pay again later.
     pub fn customer_fails(&self, intent: &str, decline_code: &str) {
         let mut books = self.account.books();
         let at = self.account.now();
@@ -49,7 +49,8 @@ impl FakeStripe {
         self.account.emit_intent("payment_intent.payment_failed", &books, intent);
     }
 
-    /// Pays with a method whose bank takes days. [`Self::customer_pays`] or [`Self::customer_fails`] ends it.
+    /// Pays a PaymentIntent with a method whose bank takes days. Its status stays `processing` until
+    /// [`Self::customer_pays`] or [`Self::customer_fails`] is called.
     pub fn customer_begins(&self, intent: &str) {
         let mut books = self.account.books();
         let found = payable(&mut books, intent);
@@ -58,19 +59,20 @@ impl FakeStripe {
         self.account.emit_intent("payment_intent.processing", &books, intent);
     }
 
-    /// Captures a payment at the console.
+    /// Captures a payment in full, as staff do at the console.
     pub fn capture(&self, intent: &str) {
         let mut books = self.account.books();
         self.account.capture(&mut books, intent, &BTreeMap::new()).expect("the payment can be captured");
     }
 
-    /// Cancels a payment at the console.
+    /// Cancels a payment, as staff do at the console.
     pub fn cancel_at_console(&self, intent: &str) {
         let mut books = self.account.books();
         self.account.cancel(&mut books, intent, &BTreeMap::new()).expect("the payment can be cancelled");
     }
 
-    /// Refunds a payment at the console, without any reference of the application.
+    /// Refunds an amount of a payment, as staff do at the console, without a reference of the application. Returns the
+    /// id of the refund.
     pub fn refund_at_console(&self, intent: &str, amount: i64) -> String {
         let form = [("payment_intent", intent.to_owned()), ("amount", amount.to_string())];
         let form = form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -79,17 +81,17 @@ impl FakeStripe {
         refund["id"].as_str().expect("an id").to_owned()
     }
 
-    /// Settles a pending refund.
+    /// Marks a pending refund as succeeded.
     pub fn settle_refund(&self, refund: &str) {
         end_refund(&self.account, refund, "succeeded");
     }
 
-    /// Fails a refund, also a settled one: the bank sent the money back.
+    /// Marks a refund as failed, because the bank sent the money back. The refund may be pending or settled.
     pub fn fail_refund(&self, refund: &str) {
         end_refund(&self.account, refund, "failed");
     }
 
-    /// Disputes a payment. Returns the dispute.
+    /// Opens a dispute about an amount of a payment. Returns the id of the dispute.
     pub fn customer_disputes(&self, intent: &str, amount: i64) -> String {
         let mut books = self.account.books();
         let dispute = StripeDispute {
@@ -106,7 +108,7 @@ impl FakeStripe {
         dispute.id
     }
 
-    /// Decides a dispute.
+    /// Marks a dispute as won or lost by the seller, and sends the event.
     pub fn decide_dispute(&self, dispute: &str, seller_wins: bool) {
         let mut books = self.account.books();
         let found =
@@ -117,7 +119,7 @@ impl FakeStripe {
     }
 }
 
-/// Returns a PaymentIntent that the customer can pay.
+/// Returns a PaymentIntent that the customer can pay. Panics if its status does not allow a payment.
 fn payable<'a>(books: &'a mut StripeBooks, intent: &str) -> &'a mut super::StripeIntent {
     let found = books.intent_mut(intent).expect("the PaymentIntent is there");
     let payable = matches!(found.status, "requires_payment_method" | "requires_action" | "processing");

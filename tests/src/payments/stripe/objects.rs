@@ -1,10 +1,11 @@
-//! The objects of the fake of Stripe as JSON. The types of the npm package `stripe` check that no field is missing.
+//! The objects of the fake of Stripe as JSON. A test checks with the types of the npm package `stripe` that no field is
+//! missing.
 
 use serde_json::{Value, json};
 
 use super::books::{StripeBooks, StripeCharge, StripeDispute, StripeIntent, StripeRefund};
 
-/// The version of the API. The npm package `stripe` 23.1.0 has the same.
+/// The version of Stripe's API. The npm package `stripe` 23.1.0 uses the same version.
 pub(super) const VERSION: &str = "2026-10-28.endive";
 
 pub(super) fn event(id: &str, kind: &str, object: &Value, created: i64) -> Value {
@@ -14,7 +15,7 @@ pub(super) fn event(id: &str, kind: &str, object: &Value, created: i64) -> Value
     })
 }
 
-/// Adds fields without a value.
+/// Sets these fields of an object to null.
 fn with_nulls(mut object: Value, names: &[&str]) -> Value {
     for name in names {
         object[name] = Value::Null;
@@ -22,7 +23,7 @@ fn with_nulls(mut object: Value, names: &[&str]) -> Value {
     object
 }
 
-/// A PaymentIntent, with its charge as an object if `books` is given.
+/// Returns a PaymentIntent as JSON. If `expand` is given, the field `latest_charge` is an object instead of an id.
 pub(super) fn intent(intent: &StripeIntent, expand: Option<&StripeBooks>) -> Value {
     let captured = intent.charge.as_ref().map_or(0, |charge| charge.amount_captured);
     let capturable = if intent.status == "requires_capture" { intent.amount } else { 0 };

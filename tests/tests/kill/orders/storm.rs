@@ -1,4 +1,4 @@
-//! A storm of buyers, while the server and its database are killed.
+//! A storm of buyers who order, while the server and its database are killed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,22 +16,22 @@ use super::visit::Visit;
 use super::{SWEPT_BUYERS, start};
 use crate::world::World;
 
-/// Number of buyers who are in the shop at once.
+/// Number of buyers who order at the same time.
 const BUYERS_AT_ONCE: usize = 24;
-/// The time for which the storm may make no order before the test fails.
+/// Maximum time in which no order is made before the test fails.
 const MAX_STANDSTILL: Duration = Duration::from_secs(120);
-/// The time that the orders may take to end after the storm.
+/// Maximum time that the orders may take to end after the storm.
 const MAX_SETTLING_TIME: Duration = Duration::from_secs(600);
-/// The time for which a server may run that will abort at a boundary.
+/// Maximum time to wait for the server to abort at a boundary, before it is killed.
 const MAX_LIFE_AT_BOUNDARY: Duration = Duration::from_secs(1);
-/// The interval between two looks at the progress.
+/// The interval between two checks of the number of orders.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-/// The interval between two looks at the orders that are not over.
+/// The interval between two checks of the orders that have not ended.
 const SETTLING_INTERVAL: Duration = Duration::from_millis(200);
-/// The interval between two searches that are hurried.
+/// The interval at which the test lets unpaid orders expire, and makes the waiting checks and calls of the server due.
 const HURRY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The faults of the provider's API: about one request in thirty.
+/// The random faults of the provider's API: about one request in thirty has one.
 const FAULTS: FaultRates = FaultRates {
     lost_responses: 0.005,
     closed: 0.005,
@@ -41,10 +41,10 @@ const FAULTS: FaultRates = FaultRates {
     slow: 0.01,
 };
 
-/// The duration of a storm.
+/// The length of a storm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Length {
-    /// The number of orders, at least.
+    /// Minimum number of orders.
     pub(crate) orders: usize,
     /// The number of kills, which are spread evenly over the orders.
     pub(crate) kills: usize,
@@ -54,14 +54,14 @@ pub(crate) struct Length {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) orders: usize,
-    /// Kills of the server at random.
+    /// Number of kills of the server at a random moment.
     pub(crate) server_kills: usize,
-    /// Aborts of the server at a boundary.
+    /// Number of aborts of the server at a boundary.
     pub(crate) aborts: usize,
     pub(crate) database_kills: usize,
     pub(crate) lost_webhooks: usize,
     pub(crate) sent_webhooks: usize,
-    /// The time until the last order, and until all orders were over.
+    /// The time until the last order was made, and until all orders had ended.
     pub(crate) took: (Duration, Duration),
 }
 
@@ -71,7 +71,7 @@ impl std::fmt::Display for Report {
         write!(
             f,
             "{orders} orders, {} kills ({server_kills} of the server at random, {aborts} at boundaries, \
-             {database_kills} of the database), {sent_webhooks} webhooks sent, {lost_webhooks} lost, {:.1} s, over \
+             {database_kills} of the database), {sent_webhooks} webhooks sent, {lost_webhooks} lost, {:.1} s, all ended \
              after {:.1} s",
             server_kills + aborts + database_kills,
             took.0.as_secs_f64(),
@@ -80,7 +80,7 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// Runs a storm, and waits until all orders are over.
+/// Runs a storm, and waits until all orders have ended.
 pub(crate) async fn storm(
     world: &mut World,
     fake: &Arc<FakeRazorpay>,
@@ -126,7 +126,7 @@ pub(crate) async fn storm(
     fake.faults().stop();
     fake.webhooks().settled().await;
     settle(world, &shop).await;
-    // Only webhooks tell of disputes and of refunds at the console, so staff replays those that were lost.
+    // Only webhooks report disputes and refunds at the console, so staff replay the lost ones.
     fake.webhooks().replay_lost(&["dispute", "refund"]).await;
     fake.webhooks().settled().await;
     settle(world, &shop).await;
@@ -138,7 +138,7 @@ pub(crate) async fn storm(
     report
 }
 
-/// Waits until so many orders are made.
+/// Waits until this many orders are made. Panics if no order is made for two minutes.
 async fn reach(made: &AtomicUsize, orders: usize) {
     let (mut last, mut moved) = (0, Instant::now());
     loop {
@@ -149,17 +149,18 @@ async fn reach(made: &AtomicUsize, orders: usize) {
         if now > last {
             (last, moved) = (now, Instant::now());
         }
-        assert!(moved.elapsed() < MAX_STANDSTILL, "the storm stands still at {now} of {orders} orders");
+        assert!(moved.elapsed() < MAX_STANDSTILL, "no order was made for long, after {now} of {orders}");
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 
-/// The leases of a server that was killed. They end at once, because nobody holds them any more. Otherwise each buyer whose
-/// checkout was cut off would wait for 45 seconds.
+/// Ends the leases that a killed server had on orders. Otherwise each buyer whose checkout was cut off would wait for
+/// 45 seconds.
 const END_LEASES: &str =
     "UPDATE orders SET due_at = created_at WHERE state = 'pending' AND provider_reference IS NULL";
 
-/// Kills a process, and starts it again. Every sixth kill is of the database. Of the others, most are at a boundary.
+/// Kills a process, and starts it again. Every sixth kill is of the database, if `kills_database` is true. Most of the
+/// other kills are aborts of the server at a random boundary.
 async fn kill(
     world: &mut World,
     random: &mut StdRng,
@@ -186,7 +187,7 @@ async fn kill(
     if has_aborted {
         report.aborts += 1;
     } else {
-        // At random, or because nothing came by the boundary.
+        // The kill is at a random moment, or no request reached the boundary in time.
         world.server.kill();
         report.server_kills += 1;
     }
@@ -196,13 +197,14 @@ async fn kill(
     tokio::task::block_in_place(|| world.server.restart());
 }
 
-/// Orders that are not over, or have a refund under way.
+/// Selects the orders that have not ended, that wait for a check for late money, or that have a refund under way.
 const UNFINISHED: &str = "SELECT id FROM orders WHERE state IN ('pending', 'paid', 'refunding', 'needs_attention') \
                           OR (state IN ('expired', 'cancelled') AND due_at = created_at) \
                           UNION SELECT order_id FROM payment_refunds WHERE status = 'requested'";
-/// Lets the reconciler look for late money now, instead of in some minutes.
+/// Makes the reconciler look for late money now, instead of in some minutes.
 const LOOK_FOR_LATE_MONEY: &str = "UPDATE orders SET due_at = created_at, checks = 0 WHERE state IN ('expired', 'cancelled') AND due_at IS NOT NULL";
-/// Makes the looks of the reconciler and the calls of the outbox due now, instead of in some minutes.
+/// Makes unpaid orders expire, and makes the checks of the reconciler and the calls of the outbox due now, instead of
+/// in some minutes.
 const HURRY: [&str; 4] = [
     "UPDATE orders SET expires_at = created_at WHERE state = 'pending'",
     "UPDATE orders SET due_at = created_at, checks = 0 WHERE state IN ('pending', 'paid')",
@@ -211,7 +213,8 @@ const HURRY: [&str; 4] = [
     "UPDATE outbox SET due_at = created_at WHERE channel = 'payment' AND state IN ('pending', 'leased')",
 ];
 
-/// Waits until all orders are over. Lets the time of those that nobody paid end, and lets support decide about others.
+/// Waits until all orders have ended. Makes unpaid orders expire, and lets support refund the orders that need
+/// attention.
 async fn settle(world: &World, shop: &Shop) {
     let connection = world.connect().await;
     let started = Instant::now();
@@ -224,7 +227,7 @@ async fn settle(world: &World, shop: &Shop) {
         }
         assert!(
             started.elapsed() < MAX_SETTLING_TIME,
-            "{} orders are not over: {unfinished:?}",
+            "{} orders have not ended: {unfinished:?}",
             unfinished.len()
         );
         if hurried.is_none_or(|hurried| hurried.elapsed() > HURRY_INTERVAL) {

@@ -9,20 +9,20 @@ use uuid::Uuid;
 
 use super::shop::{PlacedOrder, Shop};
 
-/// The action of a buyer on an order, or the fate of its money.
+/// What a buyer does with an order, or what happens to its payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Pays,
-    /// The first attempt fails.
+    /// The first payment fails, and the second succeeds.
     FailsFirst,
-    /// The provider does not capture the payment, so the server must.
+    /// The provider does not capture the payment, so the server must capture it.
     BankIsLate,
-    /// Pays nothing, so the order expires.
+    /// The buyer pays nothing, so the order expires.
     Leaves,
     Cancels,
-    /// Pays what was cancelled.
+    /// The buyer cancels the order, and pays it nevertheless.
     CancelsAndPays,
-    /// Makes the same order with another key in another tab, and pays both.
+    /// The buyer makes the same order with another key in another tab, and pays both orders.
     PaysInTwoTabs,
     /// Support refunds the whole purchase.
     IsRefunded,
@@ -35,7 +35,7 @@ enum Deed {
 }
 
 impl Deed {
-    /// All deeds, with their parts of 100.
+    /// All deeds, with their percentages.
     const ALL: [(Self, u32); 12] = [
         (Self::Pays, 40),
         (Self::FailsFirst, 8),
@@ -65,7 +65,7 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Makes one order or two, and takes each through an action at random. Returns their number.
+    /// Makes one order or two, and plays a random deed. Returns the number of orders.
     pub(super) async fn run(&mut self) -> usize {
         let deed = Deed::random(self.random);
         let places: &[usize] = match self.random.random_range(0..4) {
@@ -121,7 +121,7 @@ impl Visit<'_> {
         1
     }
 
-    /// Makes an order. Every fourth buyer presses the button twice.
+    /// Makes an order. Every fourth buyer sends the same checkout twice at once.
     async fn place(&mut self, places: &[usize]) -> PlacedOrder {
         let key = Uuid::new_v4().to_string();
         let place = || self.shop.place(self.buyer, &key, places);
@@ -138,7 +138,7 @@ impl Visit<'_> {
         self.come_back(order, &returned).await;
     }
 
-    /// Comes back from the provider's form: often in two tabs at once, and sometimes never.
+    /// Sends `confirmPayment` as the page does when the buyer returns from the form: never, once, or twice at once.
     async fn come_back(&mut self, order: &PlacedOrder, returned: &CheckoutReturn) {
         let come_back = || self.shop.come_back(self.buyer, order, returned);
         match self.random.random_range(0..3) {

@@ -1,4 +1,4 @@
-//! Many learners buy, sit, are refunded and buy again, while processes are killed.
+//! A storm in which many learners buy, sit, are refunded and buy again, while processes are killed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use super::start;
 use crate::storm::{CLIENTS, Kills, kill_for};
 use crate::world::World;
 
-/// Runs the storm. Returns the number of refunds, and of kills of the server and the database.
+/// Runs the storm. Returns the number of refunds, of kills of the server, and of kills of the database.
 pub(crate) async fn run(
     world: &mut World,
     seed: u64,
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     (refunds, server_kills, database_kills)
 }
 
-/// Takes one learner after the other until the storm stops. Returns the number of refunds.
+/// Buys, refunds and buys again for one learner after the other until the storm stops. Returns the number of refunds.
 async fn client(shop: Arc<Shop>, stop: Arc<AtomicBool>, next: Arc<AtomicUsize>) -> usize {
     let mut refunds = 0;
     while !stop.load(Ordering::SeqCst) {

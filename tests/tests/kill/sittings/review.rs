@@ -1,9 +1,10 @@
-//! Compares what two submissions of one sitting showed.
+//! Compares the responses to two submissions of one sitting.
 
 use jishu_tests::KEY_FIELDS;
 use serde_json::Value;
 
-/// Whether a repeated submission contradicts the first one. All that it shows must be equal, with one exception.
+/// Returns whether the response to a repeated submission contradicts the first response. Both must be equal, with one
+/// exception.
 ///
 /// The server withholds the key of a question while the learner has another open sitting with that question. That sitting
 /// may end between the two submissions, so a key that was withheld at first may be shown later.
@@ -52,14 +53,20 @@ mod tests {
         assert!(!contradicts(&withheld, &withheld));
         assert!(!contradicts(&shown, &shown));
         assert!(!contradicts(&withheld, &shown));
-        assert!(contradicts(&shown, &withheld), "a mark that was shown is withheld, and the check misses it");
+        assert!(
+            contradicts(&shown, &withheld),
+            "the check misses that the key and the marks are withheld later"
+        );
     }
 
     #[test]
     fn all_else_must_be_equal() {
         let first = session("4.00", None, None);
         assert!(contradicts(&first, &session("3.00", None, None)), "the check misses another score");
-        assert!(contradicts(&first, &Value::Null), "the check misses that the sitting is gone");
+        assert!(
+            contradicts(&first, &Value::Null),
+            "the check misses that the second response has no sitting"
+        );
         let shown = session("4.00", Some("1.5"), Some("4.00"));
         assert!(
             contradicts(&shown, &session("4.00", Some("2.5"), Some("4.00"))),

@@ -1,6 +1,6 @@
-//! The adoption of a large database by the real binary, with its time and its peak memory.
+//! Adopts a large database with the binary `jishu`, and prints the time and the peak memory.
 //!
-//! `ADOPT_CARDS` sets the number of cards, by default 2,000. For 200,000, with a release build:
+//! `ADOPT_CARDS` sets the number of cards. The default is 2,000. For 200,000 cards with a release build:
 //! `ADOPT_CARDS=200000 tests/run adopt_at_scale -- --nocapture --test-threads 1`
 
 use std::process::Stdio;
@@ -14,9 +14,9 @@ use crate::old_database::{OldDatabase, on_each};
 on_each!(adopt_at_scale);
 
 const CARDS_PER_PURCHASE: i64 = 50;
-/// One card in this many was sat.
+/// One card in this many has a sitting.
 const CARDS_PER_SITTING: i64 = 4;
-/// The questions of a test, which were made for each card that was sat.
+/// Number of questions of each card that has a sitting. The old system made questions for each such card.
 const QUESTIONS: i64 = 10;
 
 async fn adopt_at_scale(backend: Backend) {
@@ -57,14 +57,14 @@ async fn adopt_at_scale(backend: Backend) {
     .await;
 }
 
-/// The greatest memory that a process has used, in KiB. 0 where the system does not tell.
+/// Returns the greatest memory that a process has used, in KiB, or 0 if the system does not report it.
 fn peak_memory_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
 }
 
-/// Inserts purchases with cards, of which some were sat. The database makes the rows.
+/// Inserts purchases with cards, and sittings of some of these cards. SQL statements generate the rows.
 async fn fill(old: &OldDatabase, cards: i64) {
     let purchases = cards / CARDS_PER_PURCHASE;
     old.run("CREATE TABLE numbers (n INTEGER PRIMARY KEY)").await;
@@ -124,7 +124,7 @@ async fn fill(old: &OldDatabase, cards: i64) {
          FROM exam_category_questions q"
     ))
     .await;
-    // The foreign keys of MySQL have indexes.
+    // Adds the indexes that MySQL has for foreign keys.
     for (table, column) in [
         ("mock_test_attempts", "purchase_id"),
         ("test_attempt_sessions", "mock_test_id"),

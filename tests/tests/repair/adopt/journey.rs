@@ -1,4 +1,4 @@
-//! A learner of the old system goes on in jishu, over HTTP.
+//! Learners of the old system sign in to jishu after an adoption, over HTTP.
 
 use jishu_tests::{Backend, PurchaseInput, TestApp, global_id};
 use serde_json::{Value, json};
@@ -28,7 +28,8 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
             let signed_in = app.anonymous().login(email, old_system::PASSWORD).await;
             app.with_token(signed_in.access_token())
         };
-        // A hash of scrypt, and one of PBKDF2. A blocked account stays out, and so does one without a password.
+        // Asha's password has a hash of scrypt, Mira's a hash of PBKDF2. A blocked account cannot sign in, and neither
+        // can an account without a password.
         let (asha, mira) = (login("asha@example.com").await, login("mira@example.com").await);
         for email in ["bad@example.com", "gita@example.com"] {
             assert!(app.anonymous().login(email, old_system::PASSWORD).await.is_refused(), "{email}");
@@ -40,7 +41,7 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
         let card = |id: i64| find(cards, &global_id("MockTestAttempt", id));
         assert_eq!(card(1)["firstScore"], "2.00");
         assert_eq!((&card(1)["latestScore"], &card(1)["bestScore"]), (&json!("1.00"), &json!("3.00")));
-        // The first purchase of Physics was replaced by the second.
+        // The second purchase of Physics replaced the first, so only its cards can start.
         assert_eq!((&card(2)["canStart"], &card(8)["canStart"]), (&json!(false), &json!(true)));
         let sittings = seen.list("/viewer/testSessions/edges");
         let told: Vec<_> = sittings
@@ -79,7 +80,7 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
         let submitted = mira.submit_session(sitting.id(), Some((1, json!([choose(0), choose(1)])))).await;
         assert_eq!(submitted.result().unanswered, 1);
         assert_eq!(submitted.result().max_score, "3.00");
-        // Asha sits an old card again. The test is the one that everybody gets.
+        // Asha sits an old card again. The questions are those of the test that everybody gets.
         let again = asha.start_session(&global_id("MockTestAttempt", 8)).await;
         assert_eq!((again.user_errors.len(), again.session().attempt_number), (0, 3));
         asha.submit_session(again.id(), None).await;

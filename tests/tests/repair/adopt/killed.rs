@@ -1,4 +1,4 @@
-//! An adoption that was killed several times ends like an adoption that was never killed.
+//! Checks that an adoption that is killed several times has the same result as an adoption that is never killed.
 
 use std::process::Stdio;
 
@@ -65,7 +65,7 @@ async fn a_killed_adoption_goes_on_and_ends_the_same(backend: Backend) {
     .await;
 }
 
-/// The number of transactions so far; 0 before the first.
+/// Returns the number of transactions that the adoption has committed, or 0 before the first.
 async fn step_of(connection: &DatabaseConnection) -> i64 {
     let statement =
         Statement::from_string(connection.get_database_backend(), "SELECT step FROM jishu_adoption");
@@ -73,7 +73,8 @@ async fn step_of(connection: &DatabaseConnection) -> i64 {
     row.map_or(0, |row| row.try_get_by_index(0).unwrap())
 }
 
-/// Returns all rows. The time of the adoption and the hash that nobody knows are replaced.
+/// Returns the rows of the tables that an adoption fills, and its record, as text. Times from 2026 on and hashes of
+/// Argon2id differ between adoptions, so both are replaced.
 async fn dump(new: &NewDatabase) -> Vec<String> {
     let connection = connect(&new.url).await;
     let mut found = Vec::new();

@@ -29,12 +29,12 @@ async fn clients(app: &TestApp) -> Vec<Client> {
     clients
 }
 
-/// Buys, and accepts each new quote until the purchase succeeds. Returns the cost, and the price that was sent with the
-/// last request.
+/// Buys, and accepts each new quote until the purchase succeeds. Returns the cost, and the price in the last request,
+/// or `None` if that request had no price.
 async fn buy(client: &Client, mut input: Value, shows_price: bool) -> (String, Option<String>) {
     let mut shown = None;
     if shows_price {
-        // Anything differs from the price, so the first response is a quote.
+        // The real price is never 0.01, so the first response is `PRICE_CHANGED` with a quote.
         shown = Some("0.01".to_owned());
     }
     loop {
@@ -100,8 +100,9 @@ async fn a_purchase_costs_a_price_that_was_committed_and_the_one_that_was_shown(
 }
 
 async fn a_bundle_never_mixes_two_states_of_the_catalogue(app: Arc<TestApp>) {
-    // The bundle of the first state costs 150.00, and that of the second 600.00, because a bundle never costs more than
-    // its parts. The bundle price of the second with the parts of the first would be 200.00.
+    // In the first state of the catalogue the bundle costs 150.00. In the second it costs 600.00, because a bundle
+    // never costs more than its subjects. The second bundle price with the subjects of the first state would give
+    // 200.00.
     let file = |bundle: &str, price: &str| {
         format!(
             "courses:\n  - {{ code: neet, name: NEET, currency: INR, bundlePrice: {bundle}, subjects: [\

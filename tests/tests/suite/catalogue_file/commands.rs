@@ -51,7 +51,7 @@ fn a_new_operator_applies_a_file_and_exports_it() {
     );
     let archived = run(&["catalogue", "apply", "c.yaml", "--archive-missing"]);
     assert!(archived.contains("archived: course neet\n    archived: false -> true\n"), "{archived}");
-    // The rows are allowed.
+    // `jishu check` finds no problem in the rows that the file made.
     run(&["check"]);
 
     write(&FILE.replace("599.00", "599.001").replace("INR", "USD"));

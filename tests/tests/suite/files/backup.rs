@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use super::{BUY, FIRST_COURSE, execute, files, number, with_purchase};
 use crate::command_line::{Serving, fail, jishu, succeed};
 
-/// Returns the row number in a global id.
+/// Decodes a global id, and returns the id of its row.
 fn row(id: &Value) -> i64 {
     let text = URL_SAFE_NO_PAD.decode(id.as_str().unwrap()).unwrap();
     String::from_utf8(text).unwrap().rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
-/// Registers learners who buy all courses until the task is dropped. Records the purchases that were acknowledged.
+/// Registers one learner after another, each of whom buys the first three courses, until the task is aborted. Records
+/// the row id of each purchase to which the server has responded.
 async fn storm(endpoint: String, acknowledged: Arc<Mutex<Vec<i64>>>, buyer: usize) {
     let http = reqwest::Client::new();
     let send = async |token: Option<&str>, query: &str, variables: Value| -> Value {
@@ -88,7 +89,7 @@ async fn a_backup_under_a_storm_of_purchases_lacks_nothing_and_is_restored_elsew
     assert_eq!(number(&file, &there).await, i64::try_from(before.len()).unwrap(), "a purchase is missing");
     let cards = "SELECT COUNT(*) = (SELECT SUM(test_cards) FROM entitlements) FROM mock_test_attempts";
     assert_eq!(number(&file, cards).await, 1);
-    // A user who was signed in still is.
+    // An access token from before the backup works on the restored server, because the signing keys were restored.
     let server = Serving::start(elsewhere);
     let endpoint = server.printed("Endpoint").await;
     let request = reqwest::Client::new().post(&endpoint).bearer_auth(&token);
@@ -108,7 +109,7 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_where_it_fails() {
     assert_eq!(std::fs::read_to_string(folder.join("taken.db")).unwrap(), "mine");
     std::fs::remove_file(folder.join("taken.db")).unwrap();
     let before = files(folder);
-    // Limits the size of files in place of a full disk.
+    // A limit on the size of files stands in for a full disk.
     let mut command = Command::new("sh");
     command
         .current_dir(folder)
@@ -146,7 +147,7 @@ async fn a_backup_is_restored_over_a_database_only_when_asked_and_nobody_has_it_
     let folder = server.stop();
     let file = folder.path().join("jishu.db");
     assert_eq!(number(&file, "SELECT COUNT(*) FROM purchases").await, 2);
-    // The folder has the write-ahead log of another database, and other keys.
+    // Writes an index of a write-ahead log and signing keys that do not belong to the backup.
     std::fs::write(folder.path().join("jishu.db-shm"), "old").unwrap();
     std::fs::write(folder.path().join("jishu.db.keys.pem"), "old").unwrap();
     let told = succeed(run(&["restore", "b.db", "--replace"]));
@@ -168,7 +169,7 @@ async fn a_restore_works_where_an_operator_copied_a_backup_beside_an_old_log() {
     let server = with_purchase().await;
     succeed(jishu(server.folder.path(), &["backup", "b.db"]));
     let folder = server.kill();
-    // An operator's mistake: copying the backup over the file, and forgetting the write-ahead log.
+    // An operator's mistake: copying the backup over the database file without removing the old write-ahead log.
     std::fs::copy(folder.path().join("b.db"), folder.path().join("jishu.db")).unwrap();
     assert!(fail(jishu(folder.path(), &["migrate", "status"])).contains("belongs to an older database"));
     succeed(jishu(folder.path(), &["restore", "b.db", "--yes"]));
@@ -218,7 +219,7 @@ async fn a_defect_of_a_backup_is_named() {
             std::fs::remove_file(folder.path().join(made)).unwrap();
         }
     }
-    // Damages the pages of the file.
+    // Overwrites pages in the middle of the file.
     let mut bytes = std::fs::read(folder.path().join("good.db")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8192].fill(0x5a);

@@ -21,7 +21,7 @@ pub(crate) const BUY: &str =
 /// The global id of the demo's first course.
 pub(crate) const FIRST_COURSE: &str = "Q291cnNlOjE";
 
-/// Returns the names of the files in a folder that begin like a database's, in order.
+/// Returns the sorted names of all files in a folder, except `output` and `log`, which [`Serving`] writes.
 pub(crate) fn files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
@@ -48,7 +48,7 @@ pub(crate) async fn number(file: &Path, sql: &str) -> i64 {
     number
 }
 
-/// Starts a server with the demo, whose learner buys a course.
+/// Starts a server with the demo, and buys the first course as the learner of the demo.
 pub(crate) async fn with_purchase() -> Serving {
     let server = Serving::start(tempfile::tempdir().unwrap());
     let bought = server.send(BUY, json!({ "course": FIRST_COURSE })).await;
@@ -88,7 +88,7 @@ async fn commands_leave_one_file_for_its_owner_only() {
         let metadata = std::fs::metadata(folder.path().join("jishu.db")).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{umask}");
     }
-    // Permissions that an operator gave to others stay.
+    // Later commands keep the permissions that an operator has given to the database file.
     let file = folder.path().join("jishu.db");
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
     let failed =
@@ -107,13 +107,13 @@ async fn a_log_that_is_not_the_files_own_stops_the_start() {
     let (file, log) = (folder.path().join("jishu.db"), folder.path().join("jishu.db-wal"));
     assert!(std::fs::metadata(&log).unwrap().len() > 0);
     let stale = std::fs::read(&log).unwrap();
-    // After a kill both files belong together, and the next start reads both.
+    // After a kill, the database file and its write-ahead log belong together, and the next start reads both files.
     let server = Serving::start(folder);
     let again = server.send(BUY, json!({ "course": FIRST_COURSE })).await;
     assert_eq!(again["data"]["purchase"]["outcome"], "EXISTING");
     let folder = server.stop();
 
-    // Copies a database over the file, beside an old write-ahead log.
+    // Replaces the database file with a copy of the database, and puts an old write-ahead log beside it.
     let copy = folder.path().join("copy.db");
     let database = open(&file).await;
     database.execute_unprepared(&format!("VACUUM INTO '{}'", copy.display())).await.unwrap();

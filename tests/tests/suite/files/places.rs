@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::{execute, files, number, open};
 use crate::command_line::{fail, jishu, succeed};
 
-/// The database file is a link. SQLite keeps its log beside the target of the link.
+/// The database file is a symbolic link. SQLite keeps the write-ahead log beside the target of the link.
 #[tokio::test]
 async fn a_link_works_like_its_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -23,7 +23,7 @@ async fn a_link_works_like_its_file() {
     assert_eq!(number(&link, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'before_restore'").await, 0);
     assert_eq!(files(&real).len(), 2, "the old file was not kept beside the new one");
 
-    // The log belongs to another database file.
+    // Replaces the target of the link with a copy, and puts a file beside it that is not the copy's write-ahead log.
     let database = open(&link).await;
     let copy = real.join("copy.db");
     sea_orm::ConnectionTrait::execute_unprepared(&database, &format!("VACUUM INTO '{}'", copy.display()))
@@ -51,7 +51,7 @@ async fn a_path_that_is_not_a_backup_or_not_a_file_is_named() {
     let message = fail(jishu(folder.path(), &onto));
     assert!(message.contains("place is a folder"), "{message}");
     assert_eq!(files(folder.path()), ["b.db", "jishu.db", "place"]);
-    // Keys that exist already stay in use.
+    // This backup has no signing keys, so `restore` keeps the existing keys.
     std::fs::write(folder.path().join("jishu.db.keys.pem"), "keys").unwrap();
     let told = succeed(jishu(folder.path(), &["restore", "b.db", "--replace"]));
     assert!(told.contains("jishu.db.keys.pem stays as it is") && !told.contains("must sign in"), "{told}");
@@ -72,7 +72,7 @@ async fn a_start_that_is_refused_writes_nothing() {
     assert_eq!(number(&file, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'seaql_migrations'").await, 0);
     assert_eq!(std::fs::read(&file).unwrap().len(), before.len());
 
-    // The database belongs to somebody else and lacks the last migration.
+    // The database has a course that is not the demo's, and it lacks the last migration.
     std::fs::remove_file(&file).unwrap();
     succeed(jishu(folder.path(), &["migrate", "up"]));
     succeed(jishu(folder.path(), &["migrate", "down", "--yes"]));
@@ -90,7 +90,7 @@ async fn a_start_that_is_refused_writes_nothing() {
     assert!(message.contains("Run `jishu check`, or start without --demo"), "{message}");
 }
 
-/// Simulates `jishu check | head -1`.
+/// Closes the reading end of a command's output, as in `jishu check | head -1`. The command still does its work.
 #[test]
 fn a_reader_that_leaves_does_not_stop_a_command() {
     let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use super::DemoServer;
 
 on_each_database!(a_table_without_a_name_would_be_found,);
 
-/// Makes a test of each function for each database, with metrics.
+/// Makes a test of each function on each database. The server of each test counts metrics.
 macro_rules! with_metrics {
     ($($name:ident),+ $(,)?) => {
         with_metrics!(@ sqlite_with_metrics, Sqlite, $($name),+);
@@ -28,7 +28,7 @@ macro_rules! with_metrics {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    // The services count; nothing listens in this process.
+                    // The flag makes the services count metrics. The test does not open this address.
                     let flags = ["--metrics-listen=127.0.0.1:9464"];
                     jishu_tests::TestApp::run_with(jishu_tests::Backend::$backend, &flags, super::$name).await;
                 }
@@ -47,7 +47,7 @@ fn text(app: &TestApp) -> String {
     app.services.metrics.encode(ExpositionFormat::PrometheusText).unwrap()
 }
 
-/// Returns the value of the only sample with this name whose labels have all of these.
+/// Returns the value of the only sample with this name and all of these labels, or `None` if there is no such sample.
 fn sample(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
     let mut found = text.lines().filter(|line| {
         let rest = line.strip_prefix(name);
@@ -65,7 +65,7 @@ async fn the_life_of_a_learner_is_counted(app: Arc<TestApp>) {
     app.bank(course.subject_rows[0], 60).await;
     let learner = app.learner("Asha").await;
     let cards = app.cards(&learner, &course).await;
-    // The second request finds what the first has bought.
+    // The learner has already bought the only subject of the course, so this purchase has the outcome `EXISTING`.
     learner.buy(course.whole()).await;
     let started = learner.start_session(&cards[0]).await;
     assert!(learner.start_session(&cards[0]).await.resumed);
@@ -93,7 +93,7 @@ async fn the_life_of_a_learner_is_counted(app: Arc<TestApp>) {
     assert_eq!(is("jishu_sitting_ends_total", &["by=\"learner\""]), 1.0);
     assert_eq!(is("jishu_refunds_total", &[]), 1.0);
     assert_eq!(is("jishu_sign_ins_total", &["result=\"failed\""]), 1.0);
-    // Each of these is one request, and none of their documents is trusted.
+    // The documents are not trusted, so the mutations are counted by their root field and under the operation `other`.
     for field in ["purchase", "startTestSession", "saveAnswers", "submitTestSession", "refundPurchase"] {
         let labels = ["kind=\"mutation\"", &format!("field=\"{field}\"")];
         assert!(is("jishu_root_field_seconds_count", &labels) >= 1.0);
@@ -122,7 +122,7 @@ async fn statements_and_transactions_are_counted_by_name(app: Arc<TestApp>) {
     let is = |name, labels: &[&str]| {
         sample(&text, name, labels).unwrap_or_else(|| panic!("{name} {labels:?}: {text}"))
     };
-    // PostgreSQL inserts the cards in the statement of the purchase.
+    // PostgreSQL inserts a purchase and its cards in one statement, which is counted for the table `purchases`.
     let table = match app.backend {
         Backend::Postgres => "table=\"purchases\"",
         _ => "table=\"mock_test_attempts\"",
@@ -148,7 +148,7 @@ async fn statements_and_transactions_are_counted_by_name(app: Arc<TestApp>) {
     }
 }
 
-/// Adds a message. Its times are minutes from now: when it was made, when it is due, and when it expires.
+/// Adds a message to the outbox. `minutes` says when it was made, is due and expires, in minutes from now.
 async fn add_message(
     app: &TestApp,
     (state, attempts): (OutboxState, i32),
@@ -178,7 +178,7 @@ async fn add_message(
 }
 
 async fn the_outbox_counts_what_can_still_be_delivered(app: Arc<TestApp>) {
-    // The server counts every 15 seconds. The test counts between two of these times.
+    // The server counts the outbox every 15 seconds. After the server's first count, the test counts by itself.
     wait_until("the outbox is counted", async || {
         sample(&text(&app), "jishu_outbox_counted_timestamp_seconds", &[]).is_some_and(|at| at > 0.0)
     })
@@ -192,11 +192,11 @@ async fn the_outbox_counts_what_can_still_be_delivered(app: Arc<TestApp>) {
         let oldest = sample(&text, "jishu_outbox_oldest_seconds", &["channel=\"mail\""]);
         (dead.unwrap(), oldest.unwrap(), outbox::is_stuck(&app.services.database, now).await.unwrap())
     };
-    // An expired message is a record without content. Nobody can deliver it any more.
+    // Expired messages are not counted, whether or not they still have content: nobody can deliver them any more.
     add_message(&app, (OutboxState::Dead, 10), None, [-90, -60, -1]).await;
     add_message(&app, (OutboxState::Dead, 10), Some("content"), [-90, -60, -1]).await;
     add_message(&app, (OutboxState::Leased, 3), Some("content"), [-90, 5, -1]).await;
-    // This one waits only from the time when it is due.
+    // A message that is due in an hour is not counted as waiting yet.
     add_message(&app, (OutboxState::Pending, 0), Some("content"), [-60, 60, 120]).await;
     assert_eq!(measured().await, (0.0, 0.0, false));
     add_message(&app, (OutboxState::Dead, 10), Some("content"), [-90, -60, 60]).await;
@@ -217,7 +217,8 @@ async fn requests_without_a_permit_or_without_time_count_as_failures() {
     TestApp::run_with(Backend::Sqlite, &flags, async |app| {
         let learner = app.learner("Asha").await;
         let count = |name: &str, labels: &[&str]| sample(&text(&app), name, labels);
-        // With all connections taken, the operation waits until its time is over. It holds the only permit.
+        // All connections are taken, so the operation waits until its time limit of 2 seconds. Meanwhile it has the
+        // only permit for requests.
         let readers = app.services.database.reader().pool();
         let taken = join_all((0..3).map(|_| readers.begin())).await;
         let waiting = tokio::spawn(async move { learner.send("{ viewer { name } }", Value::Null).await });
@@ -265,13 +266,13 @@ async fn a_table_without_a_name_would_be_found(app: Arc<TestApp>) {
         assert_eq!(
             (name.verb, name.table),
             (StatementVerb::Select, table.as_str()),
-            "add it to metrics/statement.rs"
+            "the metrics have no name for this table; add it to `metrics/statement.rs` of the service crate"
         );
     }
     assert!(!app.services.metrics.is_on(), "metrics are on although no flag asked for them");
 }
 
-/// A document of the operator's frontend. The name of its operation becomes a label.
+/// A trusted document. The name of its operation, `ShelfOfCourses`, becomes a label of the metrics.
 const TRUSTED: &str = "query ShelfOfCourses { courses(first: 1) { edges { node { id } } } }";
 
 fn manifest(folder: &std::path::Path) -> String {
@@ -286,7 +287,7 @@ fn manifest(folder: &std::path::Path) -> String {
 async fn a_strangers_text_never_becomes_a_label() {
     let folder = tempfile::tempdir().unwrap();
     let server = DemoServer::start(&["--trusted-documents", &manifest(folder.path())]).await;
-    // Two strangers name their operations after labels, and one sends a trusted text as its own.
+    // Two clients that are not signed in choose operation names and aliases that must not become labels.
     for name in ["StrangerOne", "StrangerTwo"] {
         let document = format!("query {name} {{ strangeAlias{name}: courses(first: 1) {{ totalCount }} }}");
         let sent = json!({ "query": document, "operationName": name });
@@ -298,7 +299,7 @@ async fn a_strangers_text_never_becomes_a_label() {
         reqwest::Client::new().get(format!("{}/stranger/path", server.origin)).send().await.unwrap();
     assert_eq!(unknown.status(), 404);
     server.post(&[], &json!({ "query": TRUSTED })).await;
-    // Two operations in one document, of which the manifest knows neither.
+    // A document with a second operation is not a trusted document, although it contains the text of one.
     let document = format!("{TRUSTED} query StrangerFour {{ __typename }}");
     server.post(&[], &json!({ "query": document, "operationName": "ShelfOfCourses" })).await;
 
@@ -324,7 +325,7 @@ async fn a_strangers_text_never_becomes_a_label() {
     let (kind, text) = server.scrape("application/openmetrics-text;version=1.0.0,text/plain;q=0.5").await;
     assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert!(text.ends_with("# EOF\n"), "{text}");
-    // The listener of clients does not serve metrics, and the other one serves nothing else.
+    // The listener for clients does not serve metrics, and the listener for metrics does not serve GraphQL.
     let of_clients = reqwest::get(format!("{}/metrics", server.origin)).await.unwrap();
     assert_eq!(of_clients.status(), 404);
     let graphql = reqwest::get(format!("http://{}/graphql", server.metrics)).await.unwrap();

@@ -65,12 +65,12 @@ impl DemoServer {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// A client without a token.
+    /// Returns a client that is not signed in.
     fn anonymous(&self) -> Client {
         Client::new(reqwest::Client::new(), format!("{}/graphql", self.origin), None)
     }
 
-    /// Signs the learner of the demo in.
+    /// Signs in as the learner of the demo, and returns the client.
     async fn learner(&self) -> Client {
         let signed_in = self.anonymous().login(demo::LEARNER_EMAIL, demo::LEARNER_PASSWORD).await;
         let token = signed_in.access_token().to_owned();
@@ -86,7 +86,7 @@ impl DemoServer {
         request.send().await.unwrap().json().await.unwrap()
     }
 
-    /// Reads the metrics, in the format that `accept` names.
+    /// Reads the metrics, with `accept` as the header of the same name. Returns the content type and the text.
     async fn scrape(&self, accept: &str) -> (String, String) {
         let request = reqwest::Client::new().get(format!("http://{}/metrics", self.metrics));
         let response = request.header("accept", accept).send().await.unwrap();
@@ -94,7 +94,7 @@ impl DemoServer {
         (kind, response.text().await.unwrap())
     }
 
-    /// Stops the server in an orderly way, and returns how long that took.
+    /// Stops the server with SIGTERM, and returns how long it took to exit. Panics if its exit status is not 0.
     fn stop(&mut self) -> Duration {
         let started = Instant::now();
         let pid = self.child.id().to_string();

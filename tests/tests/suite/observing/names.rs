@@ -1,4 +1,5 @@
-//! The dashboard, the alerts and their page name only metrics that exist, and the page explains all of them.
+//! Checks names: the dashboard, the alerts and `observing.md` name only metrics that exist, `observing.md` explains
+//! each metric and each alert, and functions of the service name their spans.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(file(name)).unwrap()
 }
 
-/// Returns the queries of the dashboard.
+/// Returns the queries of all panels of the Grafana dashboard.
 pub(super) fn dashboard_queries() -> Vec<String> {
     let dashboard: Value = serde_json::from_str(&read("api/deploy/grafana-dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -25,7 +26,8 @@ pub(super) fn dashboard_queries() -> Vec<String> {
     targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Returns the metrics that a text names. The series of a histogram count as the histogram.
+/// Returns the metrics that a text names. The series `_bucket`, `_sum` and `_count` of a histogram count as the
+/// histogram.
 fn named(text: &str) -> BTreeSet<String> {
     let name = Regex::new(r"\b(?:jishu|process)_[a-z_]+").unwrap();
     let histograms = Regex::new("_seconds_(?:bucket|sum|count)$").unwrap();
@@ -76,7 +78,7 @@ fn prometheus_accepts_the_alerts_and_their_tests() {
     }
 }
 
-/// Folders of functions that no request calls.
+/// Folders of the service crate whose functions no request calls, so they need no `service_call`.
 const WITHOUT_REQUESTS: [&str; 4] = ["adopt", "backup", "demo", "integrity"];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -90,8 +92,9 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// Public async functions of the service have the attribute `service_call`. With `services` as their first parameter, they
-/// serve requests, so they also have the name of a span. The macro cannot serve functions with type parameters.
+/// Checks that each public async function of the service has the attribute `service_call`. A function whose first
+/// parameter is `services` serves requests, so its attribute must name a span. The attribute does not support functions
+/// with type parameters.
 #[test]
 fn each_function_of_a_service_is_a_call() {
     let mut files = Vec::new();

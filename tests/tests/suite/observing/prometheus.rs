@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes a real server, reads the alerts, and answers the queries of the dashboard.
+//! A real Prometheus scrapes a real server, reads the alerts, and evaluates the queries of the dashboard.
 
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::names::{dashboard_queries, file};
 use super::{DemoServer, buy_first_course};
 
-/// A Prometheus that scrapes one server twice a second. Dropping it ends it.
+/// A process of Prometheus that scrapes one server twice a second. Dropping it kills the process.
 struct Prometheus {
     child: Child,
     origin: String,
@@ -61,26 +61,27 @@ impl Prometheus {
         request.send().await.ok()?.json().await.ok()
     }
 
-    /// Evaluates a query, and returns its series.
+    /// Evaluates a query, and returns its series, or `None` if Prometheus does not respond. Panics if the query is
+    /// invalid.
     async fn query(&self, query: &str) -> Option<Vec<Value>> {
         let answer = self.get("query", &[("query", query)]).await?;
         assert_eq!(answer["status"], "success", "{query}: {answer}");
         answer["data"]["result"].as_array().cloned()
     }
 
-    /// Returns the value of the first series of a query.
+    /// Returns the value of the first series of a query, or `None` if there is no value.
     async fn value(&self, query: &str) -> Option<f64> {
         value_of(self.query(query).await?.first()?)
     }
 }
 
-/// Returns the value of a series. None if nothing was counted in the time of the query.
+/// Returns the value of a series, or `None` if it is NaN because nothing was counted in the time range of the query.
 fn value_of(series: &Value) -> Option<f64> {
     let value: f64 = series["value"][1].as_str()?.parse().ok()?;
     Some(value).filter(|value| !value.is_nan())
 }
 
-/// Replaces the variables of the dashboard.
+/// Replaces the variables of the dashboard in a query: the range with 20 seconds, the job and the instance with any.
 fn filled_in(query: &str) -> String {
     query.replace("$__rate_interval", "20s").replace("$job", ".*").replace("$instance", ".*")
 }
@@ -94,14 +95,14 @@ async fn prometheus_scrapes_the_server_and_answers_the_dashboard() {
         prometheus.value("sum(jishu_purchases_total{result=\"created\"})").await == Some(1.0)
     })
     .await;
-    // The types of the families reach Prometheus.
+    // Prometheus has read the types of the metrics, such as histogram and counter.
     let types = prometheus.get("metadata", &[]).await.unwrap();
     assert_eq!(types["data"]["jishu_statement_seconds"][0]["type"], "histogram", "{types}");
     let counter = ["jishu_purchases_total", "jishu_purchases"];
     assert!(counter.iter().any(|name| types["data"][name][0]["type"] == "counter"), "{types}");
     let targets = prometheus.get("targets", &[]).await.unwrap();
     assert_eq!(targets["data"]["activeTargets"][0]["lastError"], "", "{targets}");
-    // Every query is valid, and most have values by now.
+    // Every query of the dashboard is valid, and more than two thirds of them have values.
     let mut with_values = 0;
     let queries = dashboard_queries();
     for query in &queries {
@@ -118,7 +119,7 @@ async fn prometheus_scrapes_the_server_and_answers_the_dashboard() {
     assert!(rules.iter().all(|rule| rule["health"] != "err"), "{rules:?}");
 }
 
-/// Follows the path that the page describes, from the first row of the dashboard to the statement.
+/// Finds a slow statement with the queries of the dashboard, step by step as `api/docs/observing.md` describes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_statement_is_found_from_the_dashboard() {
     if !Backend::Postgres.is_selected() {
@@ -133,14 +134,14 @@ async fn a_slow_statement_is_found_from_the_dashboard() {
     let purchases = "{ viewer { purchases { edges { node { id } } } } }";
     let field = "{ courses(first: 1) { totalCount } }";
     for _ in 0..4 {
-        // Somebody locks the table by hand, so each statement on it takes longer than anything else on a busy machine.
+        // Locks the table for 1.2 seconds, so a statement on it takes longer than any other, even on a busy machine.
         let lock = database.begin().await.unwrap();
         lock.execute_unprepared("LOCK TABLE purchases IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let slow = tokio::spawn({
             let learner = learner.clone();
             async move { learner.run(purchases).await }
         });
-        // The other requests are as fast as before.
+        // Meanwhile, requests that do not read this table are as fast as before.
         let hold = tokio::time::Instant::now() + Duration::from_millis(1_200);
         while tokio::time::Instant::now() < hold {
             learner.run(field).await;
@@ -171,12 +172,13 @@ async fn a_slow_statement_is_found_from_the_dashboard() {
         let found = [&metric["verb"], &metric["table"], &metric["transaction"]];
         assert_eq!(found, ["select", "purchases", "none"], "{part}: {of_statement}");
     }
-    // 3. It did not wait for a connection.
+    // 3. The slow statement did not wait for a connection.
     let waits = queries.iter().find(|query| query.contains("jishu_connection_wait_seconds")).unwrap();
     for series in prometheus.query(&filled_in(waits)).await.unwrap() {
         assert!(value_of(&series).unwrap_or_default() < 0.25, "{series}");
     }
-    // The alert of the page fires after five minutes, so here its query is evaluated at once.
+    // The alert `JishuSlowStatement` fires only after minutes, so the test evaluates its query at once, over 20
+    // seconds.
     let rules = prometheus.get("rules", &[]).await.unwrap();
     let alert = rules["data"]["groups"][0]["rules"]
         .as_array()
@@ -187,7 +189,7 @@ async fn a_slow_statement_is_found_from_the_dashboard() {
         .clone();
     let query = alert["query"].as_str().unwrap().replace("[5m]", "[20s]");
     let firing = prometheus.query(&query).await.unwrap();
-    // On a machine that is overloaded, other statements can be slow as well. The locked one is the slowest.
+    // On an overloaded machine, other statements can be slow as well. The statement on the locked table is the slowest.
     let slowest = firing.iter().max_by(|a, b| value_of(a).partial_cmp(&value_of(b)).unwrap());
     assert_eq!(slowest.map(|series| &series["metric"]["table"]), Some(&"purchases".into()), "{firing:?}");
     drop(server);

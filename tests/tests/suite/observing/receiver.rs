@@ -1,4 +1,4 @@
-//! A collector of OpenTelemetry of a few lines, which keeps what arrives.
+//! A small collector of OpenTelemetry traces for tests, which keeps every request that arrives.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// One request that arrived.
+/// A request that has arrived at the collector.
 #[derive(Clone)]
 pub(super) struct Arrived {
     pub(super) path: String,
@@ -22,7 +22,7 @@ pub(super) struct Arrived {
     pub(super) body: Bytes,
 }
 
-/// Answers each request, and keeps it. A path other than that of traces gets the status 404.
+/// The collector. It keeps each request, and responds with the status 200 at `/v1/traces` and 404 elsewhere.
 pub(super) struct Receiver {
     pub(super) origin: String,
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -44,7 +44,7 @@ impl Receiver {
         self.arrived.lock().unwrap().clone()
     }
 
-    /// Returns the bytes of all traces as a text in which texts can be searched.
+    /// Returns the bodies of all requests to `/v1/traces` as one text, in which a test can search for words.
     pub(super) fn text(&self) -> String {
         let bodies = self.arrived().into_iter().filter(|arrived| arrived.path == "/v1/traces");
         bodies.map(|arrived| String::from_utf8_lossy(&arrived.body).into_owned()).collect()

@@ -1,12 +1,12 @@
-//! The spans of traces as trees.
+//! Searches in the spans that a collector has received: by name, by parent and by trace.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-/// All spans that a collector has got.
+/// A list of spans that a collector has received.
 pub(super) struct Spans(pub(super) Vec<Span>);
 
-/// Returns the text of an attribute, or its number as a text.
+/// Returns the value of an attribute that is a text or a whole number, as a text. `None` if there is no such attribute.
 pub(super) fn attribute(span: &Span, key: &str) -> Option<String> {
     let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
     match found.value.as_ref()?.value.as_ref()? {
@@ -29,7 +29,7 @@ impl Spans {
         found[0]
     }
 
-    /// Returns the names of all spans.
+    /// Returns the names of all spans in this list.
     pub(super) fn names(&self) -> Vec<&str> {
         self.0.iter().map(|span| span.name.as_str()).collect()
     }

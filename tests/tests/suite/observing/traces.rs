@@ -18,11 +18,11 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const UNSAMPLED_TRACE: &str = "0bf7651916cd43dd8448eb211c80319d";
 const CALLER: &str = "b7ad6b7169203331";
 
-/// A document whose names and texts are a stranger's.
+/// A document with an operation name and an alias that a client chose. Neither may appear in a trace.
 const STRANGE: &str =
     "query StrangeName { strangeAlias: courses(first: 1) { edges { node { name } } } viewer { email } }";
 
-/// Sends a request as part of the trace of a caller.
+/// Sends a request as part of the trace of a caller, with headers whose values must not appear in a trace.
 async fn send_traced(server: &DemoServer, token: &str) -> Value {
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     let authorization = format!("Bearer {token}");
@@ -54,7 +54,7 @@ async fn a_trace_is_a_tree_from_the_request_to_its_statements() {
     server.stop();
 
     let spans = Spans(receiver.spans());
-    // The purchase: request > operation > call of the service > transaction > statements.
+    // The spans of the purchase nest in this order: request, operation, call of the service, transaction, statements.
     let operation = spans
         .only("mutation other", |span| attribute(span, "graphql.root_fields").as_deref() == Some("purchase"));
     let request = spans.only("POST graphql", |span| span.span_id == operation.parent_span_id);
@@ -71,11 +71,11 @@ async fn a_trace_is_a_tree_from_the_request_to_its_statements() {
     let text = attribute(insert, "db.query.text").unwrap();
     assert!(text.starts_with("INSERT INTO") && text.contains("mock_test_attempts"), "{text}");
     assert!(statements.names().contains(&"insert purchases"), "{:?}", statements.names());
-    // A statement lies within its transaction, and took some time.
+    // A statement takes some time, and ends no later than its transaction.
     assert!(insert.start_time_unix_nano < insert.end_time_unix_nano);
     assert!(insert.end_time_unix_nano <= transaction.end_time_unix_nano);
 
-    // The caller's trace goes on.
+    // The request of the traced caller is a part of the caller's trace.
     let traced = spans.of_trace(TRACE);
     let request = traced.only("POST graphql", |_| true);
     assert_eq!(hex(&request.parent_span_id), CALLER);
@@ -88,7 +88,7 @@ async fn a_trace_is_a_tree_from_the_request_to_its_statements() {
         .map(str::to_owned);
     assert_eq!(line, None, "a request that logged nothing got a log line");
 
-    // Neither texts of clients nor values are in a span.
+    // No span contains a text that the client chose, a secret, or a value of a statement.
     let bytes = receiver.text();
     for secret in [
         demo::LEARNER_EMAIL,
@@ -117,7 +117,7 @@ async fn only_a_trusted_proxy_names_a_trace() {
     server.stop();
     let spans = Spans(receiver.spans());
     assert!(spans.of_trace(TRACE).0.is_empty(), "{:?}", spans.names());
-    // The request was traced, in a trace of its own.
+    // The request of the untrusted caller was traced in a new trace.
     spans.only("query other", |span| {
         attribute(span, "graphql.root_fields").as_deref() == Some("courses,viewer")
     });
@@ -129,7 +129,7 @@ async fn log_lines_have_the_id_of_their_trace() {
     let [endpoint, ratio] = flags(&receiver);
     let mut server = DemoServer::start(&[&endpoint, &ratio, "--trusted-proxies=127.0.0.1"]).await;
     let login = "mutation { login(input: { email: \"nobody@example.com\", password: \"wrong password\" }) { userErrors { code } } }";
-    // The caller of the second trace has decided against sampling.
+    // The flags 00 of the second caller say that its trace is not sampled.
     for (trace, flags) in [(TRACE, "01"), (UNSAMPLED_TRACE, "00")] {
         let traceparent = format!("00-{trace}-{CALLER}-{flags}");
         server.post(&[("traceparent", traceparent.as_str())], &json!({ "query": login })).await;
@@ -141,7 +141,7 @@ async fn log_lines_have_the_id_of_their_trace() {
     assert_eq!(lines.len(), 2, "{log}");
     for (line, trace) in lines.iter().zip([TRACE, UNSAMPLED_TRACE]) {
         assert_eq!(line["span"]["trace_id"], trace, "{line}");
-        assert_eq!(line["span"]["name"], "request", "spans of traces are not in lines: {line}");
+        assert_eq!(line["span"]["name"], "request", "the log line has a span other than `request`: {line}");
     }
     let spans = Spans(receiver.spans());
     assert!(!spans.of_trace(TRACE).0.is_empty());
@@ -152,7 +152,7 @@ async fn log_lines_have_the_id_of_their_trace() {
 async fn only_requests_and_deliveries_begin_traces() {
     let receiver = Receiver::start().await;
     let [endpoint, ratio] = flags(&receiver);
-    // The spans of SeaORM for log lines lie between an operation and its statements.
+    // With this filter, spans that SeaORM makes for log lines lie between an operation and its statements.
     let variables = [("RUST_LOG", "info,sea_orm=trace")];
     let mut server = DemoServer::start_with(&[&endpoint, &ratio, "--mail-folder=mails"], &variables).await;
     let email = demo::LEARNER_EMAIL;
@@ -172,7 +172,7 @@ async fn only_requests_and_deliveries_begin_traces() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_sent_by_default_and_with_a_ratio_of_zero() {
     let receiver = Receiver::start().await;
-    // The variables of the SDK of OpenTelemetry switch nothing on.
+    // jishu ignores these variables of the OpenTelemetry SDK, so they do not switch traces on.
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.origin.as_str()),
         ("OTEL_TRACES_EXPORTER", "otlp"),
@@ -214,7 +214,7 @@ async fn operations_on_a_websocket_are_traces_of_their_own() {
     assert_eq!(operations.len(), 2, "{:?}", spans.names());
     assert!(operations.iter().all(|span| span.parent_span_id.is_empty()));
     assert_ne!(operations[0].trace_id, operations[1].trace_id);
-    // The trace of the handshake has ended with it.
+    // The span of the WebSocket handshake ends before the operations begin, and they do not belong to it.
     let handshake = spans.only("GET graphql", |_| true);
     assert_eq!(attribute(handshake, "http.response.status_code").as_deref(), Some("101"));
     assert!(operations.iter().all(|span| span.start_time_unix_nano >= handshake.end_time_unix_nano));
@@ -226,7 +226,7 @@ async fn operations_on_a_websocket_are_traces_of_their_own() {
 async fn the_context_is_passed_on_to_the_issuer_and_to_the_payment_provider() {
     let receiver = Receiver::start().await;
     let [endpoint, ratio] = flags(&receiver);
-    // The collector plays the issuer and the provider, too. It knows none of their paths.
+    // The collector also stands in for the issuer and the payment provider. It responds 404 to their paths.
     let issuer = format!("--oidc-issuer={}", receiver.origin);
     let provider = format!("--payment-url={}", receiver.origin);
     let redirect = "--oidc-redirect-uris=https://app.example.com/signed-in";
@@ -266,7 +266,7 @@ async fn the_context_is_passed_on_to_the_issuer_and_to_the_payment_provider() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_hangs_delays_nobody() {
-    // It accepts connections, reads, and never answers.
+    // This collector accepts connections and reads from them, but never responds.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("--otlp-endpoint=http://{}", listener.local_addr().unwrap());
     let read = Arc::new(Mutex::new(0));
@@ -287,7 +287,7 @@ async fn a_collector_that_hangs_delays_nobody() {
     let learner = server.learner().await;
     let started = Instant::now();
     let mut requests = 0;
-    // Long enough for an export to begin and to time out.
+    // Five seconds are enough for an export of traces to begin and to time out.
     while started.elapsed() < Duration::from_secs(5) {
         let sent = Instant::now();
         learner.run("{ viewer { name purchases { totalCount } } }").await;

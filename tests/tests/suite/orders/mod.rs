@@ -1,4 +1,4 @@
-//! Orders: payments at a fake provider, what comes late, refunds, and decisions of support.
+//! Orders: payments at a fake provider, late payments and events, refunds, and decisions of support.
 
 mod basics;
 mod late;
@@ -29,7 +29,7 @@ const CANCEL: &str =
 pub(crate) const RESOLVE: &str = "mutation ($input: ResolveOrderInput!) { resolveOrder(input: $input) {
     order { status } userErrors { code message } } }";
 
-/// A platform that takes payments at a fake of Razorpay.
+/// A server that takes payments at a fake of Razorpay, with a course, a learner and a member of support.
 pub(crate) struct World {
     pub(crate) app: Arc<TestApp>,
     pub(crate) fake: FakeRazorpay,
@@ -40,13 +40,13 @@ pub(crate) struct World {
 
 /// An order that a test has made.
 pub(crate) struct MadeOrder {
-    /// The global id.
+    /// The global id of the order.
     pub(crate) id: String,
-    /// The order at the provider.
+    /// The id of the order at the payment provider.
     pub(crate) provider: String,
 }
 
-/// Makes a test of each function for each database, with a [`World`].
+/// Makes a test of each function on each database. Each test gets a new [`World`].
 macro_rules! in_a_world {
     ($($name:ident),+ $(,)?) => {
         in_a_world!(@ sqlite, Sqlite, $($name),+);
@@ -66,7 +66,7 @@ macro_rules! in_a_world {
 }
 pub(crate) use in_a_world;
 
-/// Flags of a server that takes payments at a fake of Razorpay.
+/// Returns the flags of a server that takes payments at this fake of Razorpay.
 pub(crate) fn flags(fake: &FakeRazorpay) -> Vec<String> {
     [
         "--payments=razorpay".to_owned(),
@@ -87,7 +87,8 @@ impl World {
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         TestApp::run_with(backend, &flags, async |app| {
             let course = app.course(&["Physics", "Chemistry"]).cards(2).create(&app).await;
-            // The tokens of staff and of this learner work longer than any test moves the clock.
+            // `staff` makes tokens that are valid for longer than any test moves the clock, so it makes the learner,
+            // too.
             let learner = app.staff("Asha", Role::Learner).await;
             let support = app.staff("Sam", Role::Support).await;
             fake.webhooks().send_to(app.url("/webhooks/payments/razorpay"));
@@ -96,7 +97,7 @@ impl World {
         .await;
     }
 
-    /// Sends a checkout and returns its payload.
+    /// Sends a checkout as this client, and returns its payload.
     pub(crate) async fn checkout_as(&self, client: &Client, input: &PurchaseInput) -> Value {
         let mut selection = input.json().clone();
         let fields = selection.as_object_mut().expect("an object");
@@ -110,7 +111,7 @@ impl World {
         client.run_with(CHECKOUT, json!({ "input": input })).await.at("/checkout").clone()
     }
 
-    /// Makes an order of the learner.
+    /// Checks out as the learner, and returns the new order.
     pub(crate) async fn order(&self, input: PurchaseInput) -> MadeOrder {
         self.order_of(&self.learner, input).await
     }
@@ -122,7 +123,7 @@ impl World {
         MadeOrder { id: text(&made["order"]["id"]), provider: text(&made["payment"]["providerOrderId"]) }
     }
 
-    /// Sends all webhooks that are kept. All must be accepted.
+    /// Sends all webhooks that the fake has queued. The server must accept all of them.
     pub(crate) async fn deliver(&self) {
         for status in self.fake.webhooks().send_all().await {
             assert_eq!(status, Some(200));
@@ -146,7 +147,7 @@ impl World {
     /// Waits until all refunds of an order have this status, and returns the order.
     pub(crate) async fn wait_for_refunds(&self, order: &MadeOrder, status: &str) -> Value {
         wait_for(&format!("refunds of {} with {status}", order.id), async || {
-            // Webhooks tell of refunds as well, and repetitions change nothing.
+            // A webhook may report that a refund is settled, so each check first delivers the queued webhooks.
             self.deliver().await;
             let order = self.read(order).await;
             let refunds = order["refunds"].as_array().expect("a list");
@@ -167,8 +168,8 @@ impl World {
         self.app.number("SELECT COUNT(*) FROM mock_test_attempts").await
     }
 
-    /// Asserts the promise: the books of the server agree with themselves, and what the provider kept is the value of all
-    /// purchases that were not refunded.
+    /// Asserts that the rows of the database do not contradict each other, and that the provider has kept as much money
+    /// as the subjects that were granted and not refunded cost.
     pub(crate) async fn assert_books(&self) {
         let found = integrity::examine(self.app.connection()).await.expect("the database can be examined");
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
@@ -185,11 +186,11 @@ impl World {
         assert_eq!(
             self.fake.books().kept(),
             self.app.number(&value).await,
-            "the provider does not keep what was granted"
+            "the provider has not kept as much money as the granted subjects cost that were not refunded"
         );
     }
 
-    /// Changes the body of a webhook and signs it again.
+    /// Returns a webhook with a changed body. The fake signs the new body when it sends the webhook.
     pub(crate) fn forged(&self, event: &UnsentWebhook, change: impl FnOnce(&mut Value)) -> UnsentWebhook {
         let mut body = event.json();
         change(&mut body);

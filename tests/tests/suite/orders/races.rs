@@ -1,4 +1,4 @@
-//! Sixty-four webhooks, the return of the buyer and the reconcilers of two nodes at once: one grant.
+//! Sixty-four webhooks, the return of the buyer and the reconcilers of two nodes at once grant an order only once.
 
 use chrono::TimeDelta;
 use jishu_service::order;
@@ -8,7 +8,7 @@ use super::{CONFIRM, World, in_a_world};
 
 in_a_world!(webhooks_return_and_reconciler_grant_once, sixty_four_checkouts_of_one_key_make_one_order);
 
-/// The number of rounds: 2 in a normal run. `ORDER_ROUNDS=50` makes a long one.
+/// Returns how often the test repeats: 2 times, or the value of the variable `ORDER_ROUNDS`.
 fn rounds() -> usize {
     std::env::var("ORDER_ROUNDS").map_or(2, |rounds| rounds.parse().expect("a number"))
 }
@@ -21,7 +21,7 @@ async fn webhooks_return_and_reconciler_grant_once(world: World) {
         let paid = world.fake.customer_pays(&made.provider);
         let events = world.fake.webhooks().take();
         let captured = events.iter().find(|event| event.kind == "payment.captured").expect("an event");
-        // The order is due for the reconcilers.
+        // Makes the order due, so that the reconcilers ask the provider about it.
         world.app.execute("UPDATE orders SET due_at = created_at WHERE due_at IS NOT NULL").await;
         let input = json!({ "orderId": made.id, "paymentId": paid.payment_id, "signature": paid.signature });
         let webhooks = futures_util::future::join_all((0..64).map(|_| world.fake.webhooks().send(captured)));
@@ -36,7 +36,7 @@ async fn webhooks_return_and_reconciler_grant_once(world: World) {
         );
         here.expect("a look");
         there.expect("a look");
-        // A server that is busy takes the webhook when it is sent again.
+        // A busy server may respond 503 to a webhook. It accepts the webhook when it is sent again.
         assert!(statuses.contains(&Some(200)), "{statuses:?}");
         assert!(statuses.iter().all(|status| matches!(status, Some(200 | 503))), "{statuses:?}");
         for event in &events {

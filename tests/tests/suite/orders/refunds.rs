@@ -13,7 +13,7 @@ in_a_world!(
     a_refund_that_fails_is_tried_again_and_then_decided_by_support,
 );
 
-/// Makes a paid order of two subjects. Returns it with the id of its purchase.
+/// Makes a paid order of two subjects. Returns the order and the id of its purchase.
 async fn paid(world: &World) -> (MadeOrder, String) {
     let order = world.order(world.course.several(&[0, 1])).await;
     world.fake.customer_pays(&order.provider);
@@ -53,7 +53,7 @@ async fn a_refund_is_requested_until_the_provider_settles_it(world: World) {
     wait_until("the rest at the provider", async || world.fake.books().refunds.len() == 2).await;
     let sent = world.fake.books().refunds[1].id.clone();
     world.fake.settle_refund(&sent);
-    // The webhook is lost, and the reconciler asks.
+    // The webhook about the settled refund is lost. The reconciler asks the provider five minutes later.
     let _ = world.fake.webhooks().take();
     world.app.clock.advance(TimeDelta::minutes(5));
     world.wait_for(&order, "REFUNDED").await;
@@ -100,7 +100,7 @@ async fn a_refund_that_fails_is_tried_again_and_then_decided_by_support(world: W
     assert_eq!(asked["purchase"]["status"], "REFUNDED");
     let told = "SELECT COUNT(*) FROM outbox WHERE kind = 'order_needs_attention'";
     assert_eq!(world.app.number(told).await, 1);
-    // Nothing is granted any more, so only a refund is left.
+    // The purchase is refunded, so the order can no longer be granted. Support can only send the refund again.
     assert_eq!(world.resolve(&order, "GRANT").await["userErrors"][0]["code"], "ORDER_NOT_GRANTABLE");
     assert_eq!(world.resolve(&order, "REFUND").await["order"]["status"], "REFUNDING");
     wait_until("another try", async || world.fake.books().refunds.len() == 4).await;

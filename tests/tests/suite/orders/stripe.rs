@@ -56,7 +56,7 @@ async fn paid_and_refunded(app: Arc<TestApp>, fake: &FakeStripe) {
     fake.customer_pays(&intent);
     let read = async || support.run_with(super::ORDER, json!({ "id": id })).await.at("/node").clone();
 
-    // The buyer returns before the webhooks. Stripe signs nothing, so the server asks.
+    // The buyer returns before the webhooks arrive. Stripe does not sign this return, so the server asks Stripe.
     let input = json!({ "input": { "orderId": id, "paymentId": intent } });
     let confirmed = learner.run_with(super::CONFIRM, input).await;
     assert_eq!(confirmed.text("/confirmPayment/order/status"), "GRANTED");

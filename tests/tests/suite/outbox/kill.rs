@@ -18,10 +18,10 @@ use rand::RngExt;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
-/// Number of times that a node is killed, unless `OUTBOX_KILLS` says otherwise.
+/// Number of times that a node is killed, unless the variable `OUTBOX_KILLS` gives another number.
 const KILLS: usize = 10;
 
-/// A node. Dropping it kills it.
+/// A server process that a test kills and starts again. Dropping it kills the process.
 struct KilledNode {
     command: Command,
     port: u16,
@@ -48,7 +48,7 @@ impl KilledNode {
     }
 
     fn client(&self) -> Client {
-        // A client of its own for each node, because a killed node closes its connections.
+        // Each call makes a new HTTP client, because the connections of an older client end when its node is killed.
         Client::new(reqwest::Client::new(), format!("http://127.0.0.1:{}/graphql", self.port), None)
     }
 
@@ -86,8 +86,8 @@ async fn addresses(database: &Database) -> BTreeSet<String> {
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
-/// Registers again and again, and kills the node: during the request, or as soon as it has responded. Another node runs
-/// meanwhile, but not on SQLite.
+/// Kills a node during each registration or shortly after its response, and starts the node again. A second node runs
+/// meanwhile, except on SQLite. At the end, the mail of each committed account must have arrived.
 async fn mails_survive_kills(backend: Backend) {
     if !backend.is_selected() {
         return;
@@ -121,7 +121,7 @@ async fn mails_survive_kills(backend: Backend) {
             Registration::new("Asha", &format!("learner{number}@example.com"), "correct horse");
         let client = node.client();
         if number % 3 == 0 {
-            // The request may or may not be committed.
+            // The kill comes during the request, so the registration may or may not be committed.
             let in_flight = tokio::spawn({
                 let client = client.clone();
                 async move { client.send(REGISTER, json!({ "input": registration })).await }
@@ -148,7 +148,7 @@ async fn mails_survive_kills(backend: Backend) {
     for mail in &mails {
         ids.entry(&mail.to).or_default().insert(mail.header("Message-ID"));
     }
-    assert!(ids.values().all(|ids| ids.len() == 1), "a repetition has another id: {ids:?}");
+    assert!(ids.values().all(|ids| ids.len() == 1), "a repeated mail has another Message-ID: {ids:?}");
     println!(
         "{backend:?}: {kills} kills in {:?}; {} accounts, {} mails, {} of them repeated",
         started.elapsed(),

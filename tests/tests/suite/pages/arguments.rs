@@ -47,7 +47,7 @@ async fn filters_narrow_and_combine(app: Arc<TestApp>) {
         assert_eq!(code, "BAD_USER_INPUT");
         assert!(message.contains(field), "{message}");
     }
-    // A purchase has the same list.
+    // The list of cards of a purchase takes the same filter.
     let nested = asha
         .run_with(
             "query ($id: ID!, $other: ID!) { node(id: $id) { ... on Purchase {

@@ -1,4 +1,4 @@
-//! Lists, page by page.
+//! Lists that are read page by page.
 
 mod arguments;
 mod cursors;
@@ -37,7 +37,7 @@ async fn backward(
     all
 }
 
-/// A learner with three subjects of 25 cards each, bought last to first.
+/// A learner with three subjects of 25 cards each, which she did not buy in the order of the course.
 struct World {
     course: TestCourse,
     asha: Client,
@@ -50,7 +50,7 @@ impl World {
         for subject in [2, 0, 1] {
             asha.buy(course.subject(subject)).await;
         }
-        // The rows of another learner's cards follow.
+        // Another learner also has cards, which the lists of the first learner must not contain.
         app.learner("Binod").await.buy(course.subject(0)).await;
         Self { course, asha }
     }

@@ -1,4 +1,4 @@
-//! Pages are parts of one list, in one order.
+//! The order of the cards in pages. All pages together make one list, without missing or repeated cards.
 
 use std::sync::Arc;
 
@@ -38,9 +38,9 @@ async fn pages_concatenate_in_both_directions(app: Arc<TestApp>) {
         );
     }
     let page = asha.cards_page().await;
-    assert_eq!(page.ids(), whole[..50], "the default is not 50");
+    assert_eq!(page.ids(), whole[..50], "a page has another size than 50 by default");
     assert_eq!(page.total(), 75);
-    // The order is by subject, then by number.
+    // The default order is by subject, then by test number.
     let numbers: Vec<i64> = all.nodes().map(|card| card.test_number).collect();
     assert_eq!(numbers, (0..75).map(|index| index % 25 + 1).collect::<Vec<_>>());
 }
@@ -52,7 +52,7 @@ async fn rows_inserted_meanwhile_neither_repeat_nor_hide_others(app: Arc<TestApp
     let before = asha.cards_page().first(100).await.ids();
     let start = asha.cards_page().first(10).await;
     let end = asha.cards_page().last(10).await;
-    // One new subject sorts before the part that was read, one after it.
+    // The new cards of Physics sort before the cards on the two pages, and the new cards of Biology sort after them.
     asha.buy(course.subject(0)).await;
     asha.buy(course.subject(2)).await;
     let rest = asha.cards_page().first(15).after(start.end()).await;
@@ -75,7 +75,7 @@ async fn page_info_is_honest_at_both_ends(app: Arc<TestApp>) {
     assert_eq!((back.ids(), back.goes_on()), (second.ids(), (true, true)));
     let between = asha.cards_page().first(25).after(first.end()).before(third.start()).await;
     assert_eq!((between.ids(), between.goes_on()), (second.ids(), (true, true)));
-    // The cursor is older than the filter. No card that the filter keeps lies before it.
+    // The cursor was read without the filter. No card that passes the filter is before the cursor.
     let filter = json!({ "subjectId": course.subjects[1] });
     let filtered = asha.cards_page().first(5).after(first.end()).filter(filter).await;
     assert_eq!((filtered.ids().len(), filtered.goes_on()), (5, (false, true)));
@@ -84,7 +84,7 @@ async fn page_info_is_honest_at_both_ends(app: Arc<TestApp>) {
 
 async fn every_order_is_total_and_reverses(app: Arc<TestApp>) {
     let asha = World::new(&app).await.asha;
-    // Several cards have equal values, and some have no sitting.
+    // Several cards get the same time and percentage, and some cards get neither.
     let now = app.clock.now();
     sat(&app, 12, now).await;
     sat(&app, 4, now + TimeDelta::microseconds(1)).await;
@@ -150,7 +150,7 @@ struct Bought {
     subjects: Vec<Named>,
 }
 
-/// Marks each card up to this number as taken at this time, with a result of 0 to 37.5 per cent.
+/// Marks each card with a test number up to `upto` as completed at this time, with a percentage of 0 to 37.5.
 async fn sat(app: &TestApp, upto: i32, at: DateTime<Utc>) {
     let percentage = Expr::cust("(test_number % 4) * 1250");
     mock_test_attempt::Entity::update_many()

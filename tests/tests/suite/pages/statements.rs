@@ -18,8 +18,8 @@ async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>)
     let asha = World::new(&app).await.asha;
     let page = asha.cards_page().first(2).await;
     let start = page.end();
-    // The server reads the page, the rows before and after it, and the purchases. With the fields of the next sitting, it
-    // also reads entitlements, extra times, allowances and papers. Each takes one statement.
+    // The server reads the page, the rows before and after it, and the purchases. With the fields of the next sitting,
+    // it also reads entitlements, extra times, allowances and papers. Each takes one statement.
     for (of_next, most) in
         [("", 3), ("canStart extraTimeSeconds paper { questions timeLimitSeconds fixed }", 7)]
     {
@@ -32,7 +32,7 @@ async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>)
         for after in [Value::Null, json!(start)] {
             let mut counts = Vec::new();
             for first in [1, 10, 70] {
-                // The catalogue is read again in the background.
+                // Leaves out the statements with which the server reads the catalogue in the background.
                 let is_of_page = |sql: &str| !sql.contains("FROM courses") && !sql.contains("FROM subjects");
                 let enough = counts.first().copied().unwrap_or(most);
                 let statements = app
@@ -50,7 +50,7 @@ async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>)
 
 async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
     let course = app.course(&["A", "B", "C", "D", "E"]).cards(1_000).create(&app).await;
-    // Planners scan a small table as a whole, so this one gets many rows.
+    // Planners scan a small table as a whole, so the table of cards gets 20,000 rows.
     for learner in ["Binod", "Chitra", "Devi", "Asha"] {
         let client = app.learner(learner).await;
         for subject in 0..5 {
@@ -87,10 +87,10 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
             values.extend(key.into_iter().chain([51]).map(|value| value.to_string()));
             let plan = plan(&app, &select, &values).await;
             assert!(plan.contains("idx_mock_test_attempts_page"), "{select}\n{plan}");
-            // There are few entitlements here, so a scan of that table is allowed.
+            // The table of entitlements is small here, so the planner may scan it.
             let scans: &[&str] = &["SCAN mock_test_attempts\n", "Seq Scan on mock_test_attempts"];
-            // A planner may sort if it expects at most one row: at the end of the list, or among cards whose entitlement
-            // has ended.
+            // A planner may sort if it expects at most one row: at the end of the list, or among cards whose
+            // entitlement has ended.
             let few = entitled == Some(false) || entitled.is_some() && is_end;
             let sorts: &[&str] = if few { &[] } else { &["TEMP B-TREE", "filesort", "Sort Key"] };
             for step in scans.iter().chain(sorts) {

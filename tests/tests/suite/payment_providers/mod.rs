@@ -10,7 +10,7 @@ use payment_providers::{
     Amount, Capture, NewPayment, PaymentProvider, ProviderError, Webhook, WebhookError, WebhookEvent,
 };
 
-/// A new payment of 499 rupees.
+/// Returns an amount of 499 rupees.
 fn rupees() -> Amount {
     Amount::new(499_00, "INR")
 }
@@ -25,7 +25,7 @@ fn new<'a>(reference: &'a str, money: &'a Amount) -> NewPayment<'a> {
     }
 }
 
-/// Verifies a webhook as it would be sent now.
+/// Verifies a webhook with the headers that the fake would send with it now.
 fn verify(
     provider: &dyn PaymentProvider,
     outbox: &Outbox,
@@ -46,12 +46,12 @@ fn verify_body(
     provider.verify_webhook(&header, body, chrono::Utc::now())
 }
 
-/// Takes the kept webhooks, and verifies them.
+/// Takes all webhooks that the fake has queued, and verifies them. Panics if a webhook does not verify.
 fn received(provider: &dyn PaymentProvider, outbox: &Outbox) -> Vec<Webhook> {
     outbox.take().iter().map(|event| verify(provider, outbox, event).expect("a right webhook")).collect()
 }
 
-/// The names of events, without those that are ignored.
+/// Returns the kinds of the webhooks, without the webhooks that the crate ignores.
 fn kinds(webhooks: &[Webhook]) -> Vec<&str> {
     let read = webhooks.iter().filter(|webhook| !matches!(webhook.event, WebhookEvent::Ignored(_)));
     read.map(|webhook| webhook.kind.as_str()).collect()

@@ -1,5 +1,5 @@
-//! Many buyers, while requests and webhooks fail at random. At the end, what the application believes is what the provider
-//! has in its books.
+//! Many buyers, while requests and webhooks fail at random. At the end, the payments and refunds that the application
+//! knows must agree with the provider's books.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ use super::new;
 
 const BUYERS: usize = 40;
 
-/// About every third request fails.
+/// About every third request fails or is slow.
 const FAULTS: FaultRates = FaultRates {
     lost_responses: 0.08,
     closed: 0.05,
@@ -32,14 +32,15 @@ const FAULTS: FaultRates = FaultRates {
     slow: 0.05,
 };
 
-/// The payments and the refunds that a receiver of webhooks has learnt of.
+/// The ids of the captured orders and of the refunds that webhooks have reported.
 #[derive(Default)]
 struct Heard {
     captured: BTreeSet<String>,
     refunds: BTreeSet<String>,
 }
 
-/// Repeats a call until its outcome is known.
+/// Repeats a call until it succeeds, up to 200 times. The argument of the call is true once an attempt had an unknown
+/// outcome. Panics if the provider refuses the call.
 async fn insist<T>(mut call: impl AsyncFnMut(bool) -> Result<T, ProviderError>) -> T {
     let mut again = false;
     for _ in 0..200 {
@@ -99,7 +100,8 @@ async fn storm(fake: &dyn FakeProvider, provider: Arc<dyn PaymentProvider>, seed
         let order = created.provider_order;
         let outcome = fake.play_buyer(&order, &StormRates::ROUGH, &mut random);
 
-        // A reconciler reads the order, captures what waits, and refunds every third buyer.
+        // Acts as the application's reconciler: reads the order, captures an authorised payment, and refunds every
+        // third buyer.
         let reports = insist(async |_| provider.fetch(&order).await).await;
         let waiting = reports.iter().find(|report| report.state == PaymentState::Authorized);
         if let Some(payment) = waiting.and_then(|report| report.payment.as_deref()) {
@@ -135,7 +137,7 @@ async fn storm(fake: &dyn FakeProvider, provider: Arc<dyn PaymentProvider>, seed
     let lines = fake.lines();
     let mut references = BTreeSet::new();
     for line in &lines {
-        // Only the order that the application knows can be paid.
+        // A lost response can leave a second order at the provider. Only the order that the application knows is paid.
         let paid = orders.get(&line.provider_order).copied().unwrap_or(false);
         assert_eq!(line.captured, if paid { line.amount } else { 0 }, "{line:?}");
         assert_eq!(line.authorized, 0, "{line:?}");

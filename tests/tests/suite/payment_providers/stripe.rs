@@ -1,4 +1,4 @@
-//! Stripe, in the order of a payment's steps.
+//! Payments at a fake of Stripe, in the order of the steps of a payment.
 
 use jishu_tests::payments::connect::{stripe, stripe_config};
 use jishu_tests::payments::{FakeStripe, hmac_hex};
@@ -58,7 +58,7 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     assert_eq!((report.state, report.order_reference.as_deref()), (PaymentState::Captured, Some("order-1")));
     assert_eq!(report.money, money);
 
-    // One refund by the application, which fails at the bank, and one at the console.
+    // The application makes a refund, which fails at the bank. Then somebody makes a refund at the provider's console.
     fake.settle_refunds_later();
     let hundred = Amount::new(100_00, "INR");
     let refund = provider.refund(&payment, &hundred, "refund-1").await.unwrap();
@@ -171,11 +171,11 @@ async fn webhooks_are_refused_unless_fresh_and_signed_for_this_account() {
         let refused = verify_header(malformed.to_owned(), &body);
         assert_eq!(refused, Err(WebhookError::NoSignature), "{malformed}");
     }
-    // Several signatures, of which one is right, in any place.
+    // One right signature among several is enough, at any position.
     let (_, right) = header.split_once(",v1=").unwrap();
     let many = format!("t={now},v1={},v1=zz,v1={right},v0=00", "0".repeat(64));
     assert!(verify_header(many, &body).is_ok());
-    // The time is signed.
+    // The signature covers the time, so a changed time is refused.
     assert_eq!(verify_header(format!("t={},v1={right}", now + 1), &body), Err(WebhookError::BadSignature));
 
     let signed = |body: &serde_json::Value| {
@@ -208,7 +208,7 @@ async fn secrets_of_webhooks_are_rotated_from_either_side() {
     let money = rupees();
     provider.create(&new("order-1", &money)).await.unwrap();
     let event = fake.webhooks().take().remove(0);
-    // Stripe signs with both secrets for a day.
+    // While a secret is rotated, Stripe signs with the new and the old secret for a day.
     fake.sign_with(&["whsec_new", FakeStripe::WEBHOOK_SECRET]);
     assert!(verify(&provider, fake.webhooks(), &event).is_ok());
     fake.sign_with(&["whsec_new"]);

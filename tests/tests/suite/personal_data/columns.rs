@@ -1,22 +1,22 @@
-//! Every column of every table: where the export has it, and what a deletion makes of it.
+//! Every column of every table: where the export of a person has it, and what the deletion of an account does to it.
 //!
 //! [`super::newer_columns`] has the tables of orders and of ways to sign in. A new table or column fails the tests of
-//! this folder until it is listed here. If it holds something of a person, add it to `data_export` and to
+//! this folder until it is listed here. If it contains data of a person, add it to `data_export` and to
 //! `account/deletion/erase.rs` in `jishu-service`.
 
 /// The place of a column in the export of a person.
 #[derive(Clone, Copy)]
 pub(super) enum Exported {
-    /// At this path of the JSON object. An item of a list stands for all.
+    /// The export has the column at this path of its JSON object. In a list, one item with the path is enough.
     At(&'static str),
-    /// Nowhere, for this reason.
+    /// The export does not have the column, for this reason.
     Not(&'static str),
 }
 
-/// The change that a deletion makes to a column of the person's rows.
+/// What the deletion of an account does to a column of the person's rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deleted {
-    /// The rows are deleted.
+    /// The person's rows of this table are deleted.
     Rows,
     /// The value is replaced.
     Value,
@@ -27,12 +27,12 @@ pub(super) enum Deleted {
 pub(super) use Deleted::{Rows, Stays, Value};
 pub(super) use Exported::{At, Not};
 
-pub(super) const KEY: Exported = Not("the number of a row, which says nothing");
-pub(super) const OWNER: Exported = Not("the person itself");
-const STAFF: Exported = Not("another person");
+pub(super) const KEY: Exported = Not("the number of a row, which says nothing about the person");
+pub(super) const OWNER: Exported = Not("the id of the person, which is the same in all rows");
+const STAFF: Exported = Not("a member of staff, who is another person");
 pub(super) const SECRET: Exported = Not("a secret, or a hash of one");
-pub(super) const MACHINE: Exported = Not("how the server works");
-const PAPER: Exported = Not("would show the order of the author, or the paper");
+pub(super) const MACHINE: Exported = Not("needed for the work of the server only");
+const PAPER: Exported = Not("would show the paper, or the order in which its author wrote the options");
 
 /// Tables without rows of a person, each with a reason.
 pub(super) const IMPERSONAL: [(&str, &str); 17] = [
@@ -55,7 +55,7 @@ pub(super) const IMPERSONAL: [(&str, &str); 17] = [
     ("seaql_migrations", "the history of the schema"),
 ];
 
-/// The columns of a table with rows of a person.
+/// A table with rows of a person: its name, and for each column its place in the export and what a deletion does to it.
 pub(super) type PersonalTable = (&'static str, &'static [(&'static str, Exported, Deleted)]);
 
 pub(super) const PERSONAL: &[PersonalTable] = &[

@@ -1,4 +1,4 @@
-//! The export of everything that the tables hold of a person.
+//! The export of all data that the tables contain about a person.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::mail::{count, with_mail_server};
 
 with_mail_server!(&["--minimum-age-without-consent=18"]; every_column_is_exported_or_excepted);
 
-/// Finds a path in a JSON value. An item of a list stands for all.
+/// Returns whether a JSON value has a path of names that dots separate. In a list, one item with the path is enough.
 fn has(value: &Value, path: &str) -> bool {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     match value {
@@ -26,7 +26,7 @@ fn has(value: &Value, path: &str) -> bool {
     }
 }
 
-/// Returns the paths of columns that an export does not have.
+/// Returns the paths at which an export should have a column of these tables, but does not have it.
 pub(super) fn missing(export: &Value, tables: &[PersonalTable]) -> Vec<&'static str> {
     let of_column = |exported: &Exported| match *exported {
         At(path) => (!has(export, path)).then_some(path),
@@ -40,7 +40,7 @@ pub(super) fn missing(export: &Value, tables: &[PersonalTable]) -> Vec<&'static 
 }
 
 async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailServer>) {
-    // All columns are listed, and nothing else is.
+    // The lists name every column of every table with rows of a person, and no other column.
     let listed: BTreeMap<&str, BTreeSet<&str>> = PERSONAL
         .iter()
         .chain(SIGN_IN_WAYS)
@@ -74,7 +74,7 @@ async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailS
     assert_eq!(export["profile"]["email"], json!(email));
     assert_eq!(export["sittings"].as_array().map(Vec::len), Some(2));
     assert!(export["sittings"][0]["answers"].as_array().is_some_and(|answers| answers.len() > 4));
-    // The export has neither keys nor secrets, and no data of other people.
+    // The export has no explanations of questions, no secrets, and no addresses of staff.
     for secret in [EXPLANATION, "argon2", "jlt_", "jrt_", "sam@example.com", "ada@example.com"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
@@ -93,7 +93,7 @@ async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailS
     let unknown = fail(command(&["nobody@example.com"]));
     assert!(unknown.contains("jishu user list"), "{unknown}");
 
-    // A stranger gets nothing.
+    // A request without a token gets no export.
     let stranger = app.http().get(app.url("/me/export")).send().await.expect("a response");
     assert_eq!(stranger.status(), 401);
 }

@@ -1,5 +1,5 @@
-//! A person comes, changes and leaves, over HTTP and by mail, on a server that is a process of its own. Afterwards no
-//! table and no line of its log names them.
+//! A person registers, moves to another address and deletes the account, over HTTP and by mail, on a server that is a
+//! process of its own. Afterwards no table and no line of the server's log names the person.
 
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use crate::mail::{ACCOUNT_DELETED, CHANGE, CHANGED, DELETE_ACCOUNT, RESET, VERIF
 
 with_mail_server!(&["--minimum-age-without-consent=18"]; a_person_comes_changes_and_leaves);
 
-/// A server whose log is a file. Dropping it ends the process.
+/// A server process whose log is written to a file. Dropping it kills the process.
 struct LoggedServer {
     child: Child,
     port: u16,
@@ -63,7 +63,7 @@ impl LoggedServer {
 
 impl Drop for LoggedServer {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Ignores errors, because the process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -98,7 +98,7 @@ async fn a_person_comes_changes_and_leaves(app: Arc<TestApp>, mail: Arc<MailServ
     let moved = send(&asha_again, "verifyEmail", &change, "user { email }").await;
     assert_eq!(moved["user"]["email"], json!(second), "{moved}");
     mail.newest(&first, CHANGED).await;
-    // A wrong password and an unknown address, which the log reports as attacks.
+    // Signs in with a wrong password and with an unknown address. The log reports such sign-ins as attacks.
     assert!(stranger.login(&second, "wrong horse").await.is_refused());
     assert!(stranger.login(&first, "another horse").await.is_refused());
 
@@ -110,7 +110,7 @@ async fn a_person_comes_changes_and_leaves(app: Arc<TestApp>, mail: Arc<MailServ
     assert_eq!(export["purchases"].as_array().map(Vec::len), Some(2));
     assert!(!mentions(&app, MARK).await.is_empty());
 
-    // Without the password, by a link.
+    // Deletes the account with a link in a mail, without the password.
     send(&asha_again, "requestAccountDeletion", "", "requested").await;
     let token = format!("(token: \"{}\")", mail.newest(&second, DELETE_ACCOUNT).await.token());
     let deleted = send(&stranger, "confirmAccountDeletion", &token, "deleted").await;

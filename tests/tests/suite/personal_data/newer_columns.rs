@@ -1,4 +1,4 @@
-//! The columns of the ways to sign in and of orders. See [`super::columns`].
+//! The columns of the tables for ways to sign in and for orders. [`super::columns`] explains the lists.
 
 use super::columns::{At, KEY, MACHINE, Not, OWNER, PersonalTable, Rows, SECRET, Stays, Value};
 
@@ -63,7 +63,7 @@ pub(super) const SIGN_IN_WAYS: &[PersonalTable] = &[
     ),
 ];
 
-/// The tables of orders. Their test has a platform that takes payments.
+/// The tables of orders. They have a test of their own, whose server takes payments.
 pub(super) const ORDERS: &[PersonalTable] = &[
     (
         "orders",

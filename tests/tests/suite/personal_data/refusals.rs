@@ -1,4 +1,4 @@
-//! Deletions that are refused, and those of staff and operators.
+//! Deletions of accounts that are refused, and deletions by admins and operators.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ async fn only_admins_delete_others(app: Arc<TestApp>) {
     assert_eq!(delete_user("nonsense").await, "USER_NOT_FOUND");
     assert_eq!(delete_user(&id).await, "DELETED");
     assert_eq!(delete_user(&id).await, "USER_NOT_FOUND");
-    // A deleted account never comes back.
+    // A deleted account can neither be activated nor get another role.
     for mutation in ["setUserStatus(userId: $id, status: ACTIVE)", "setUserRole(userId: $id, role: ADMIN)"] {
         let document = format!("mutation ($id: ID!) {{ {mutation} {{ userErrors {{ code }} }} }}");
         let answer = admin.run_with(&document, json!({ "id": id })).await;
@@ -88,7 +88,7 @@ async fn the_operator_deletes_and_repeats_deletions(app: Arc<TestApp>) {
     let list = succeed(command(&["list-deleted"]));
     assert!(list.starts_with(&format!("{user}\t")) && list.lines().count() == 1, "{list}");
 
-    // A backup brings the person back. The list deletes them again, and nobody else.
+    // Restores the row of the user, as a backup would. `user delete --from` deletes this user again, and nobody else.
     let file = folder.path().join("deleted.tsv");
     std::fs::write(&file, format!("{list}{user}\t2001-01-01T00:00:00Z\n999999\t2001-01-01T00:00:00Z\n"))
         .expect("a file");
@@ -97,11 +97,16 @@ async fn the_operator_deletes_and_repeats_deletions(app: Arc<TestApp>) {
     let repeated = succeed(command(&["delete", "--from", file]));
     assert_eq!(
         repeated,
-        format!("deleted user {user}\ndeleted: 1; not there, deleted before, or somebody else: 2\n")
+        format!(
+            "deleted user {user}\ndeleted: 1; accounts that do not exist, were deleted before or belong to somebody else: 2\n"
+        )
     );
     assert_eq!(mentions(&app, MARK).await, Vec::<String>::new());
     let repeated = succeed(command(&["delete", "--from", file]));
-    assert_eq!(repeated, "deleted: 0; not there, deleted before, or somebody else: 3\n");
+    assert_eq!(
+        repeated,
+        "deleted: 0; accounts that do not exist, were deleted before or belong to somebody else: 3\n"
+    );
     std::fs::write(file, "Asha\n").expect("a file");
     assert!(fail(command(&["delete", "--from", file])).contains("line 1"));
     assert!(fail(command(&["delete", &email])).contains("jishu user list"));

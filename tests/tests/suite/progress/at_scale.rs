@@ -1,8 +1,8 @@
 //! Progress and percentiles among many sittings.
 //!
-//! Each run begins with 10,000 sittings. `PROGRESS_SITTINGS` sets a greater number to test as well, and prints the times
-//! for both. For a million sittings:
-//! `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture --test-threads 1`
+//! Each run begins with 10,000 sittings. `PROGRESS_SITTINGS` sets a greater number to test as well, and prints the
+//! times for both. For a million sittings: `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture
+//! --test-threads 1`
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -26,17 +26,17 @@ on_each_database!(progress_at_scale);
 
 /// Number of sittings with which each run begins.
 const INITIAL_SITTINGS: i64 = 10_000;
-/// A learner has 40 cards, and took every fourth of them twice.
+/// Number of sittings of a learner, who sat each of 40 cards once and every fourth card a second time.
 const SITTINGS_PER_LEARNER: i64 = 50;
 const CARDS_PER_SUBJECT: i64 = 10;
 const PAPERS_PER_SUBJECT: i32 = 50;
 const TOPICS_PER_SUBJECT: i32 = 10;
 /// Number of learners that one statement creates. It is small enough for each database.
 const LEARNERS_PER_STATEMENT: i64 = 2_000;
-/// The first ids of two groups of learners: those who sat many papers, and those who sat one popular paper.
+/// The first user id of the learners who sat many papers. The learners who sat the popular paper have higher ids.
 const FIRST_ID_OF_MANY_PAPER_LEARNERS: i64 = 1_000_000;
 const FIRST_ID_OF_ONE_PAPER_LEARNERS: i64 = 2_000_000;
-/// Number of measurements of each time.
+/// Number of measurements, of which the median counts.
 const MEASUREMENTS: usize = 200;
 
 async fn progress_at_scale(app: Arc<TestApp>) {
@@ -69,7 +69,7 @@ async fn progress_at_scale(app: Arc<TestApp>) {
 struct World<'a> {
     app: &'a TestApp,
     course: TestCourse,
-    /// A course with one subject of one card. One learner in six sat its paper.
+    /// A course with one subject and one card. One sitting in six is a sitting of its paper.
     popular: TestCourse,
     paper: PaperId,
 }
@@ -78,9 +78,9 @@ struct World<'a> {
 struct Times {
     /// The time of a request for all of `viewer.progress`.
     progress: Duration,
-    /// The time for one sitting of the paper that most learners have sat.
+    /// The time to read the percentile of one sitting of the popular paper.
     percentile: Duration,
-    /// The time for 50 sittings of one learner.
+    /// The time to read the percentiles of all 50 sittings of one learner.
     page: Duration,
 }
 
@@ -102,8 +102,8 @@ impl<'a> World<'a> {
         Self { app, course, popular, paper }
     }
 
-    /// Adds sittings of the many papers, from the start to the end of this range, and a fifth as many of the popular paper.
-    /// Returns the number of all sittings.
+    /// Adds the sittings with the numbers in this range for the many papers, and a fifth as many for the popular paper.
+    /// Returns the number of all sittings in the database.
     async fn grow(&self, sittings: Range<i64>) -> i64 {
         let (from, to) = (sittings.start / SITTINGS_PER_LEARNER, sittings.end / SITTINGS_PER_LEARNER);
         self.count_to(sittings.end / 5).await;
@@ -201,8 +201,8 @@ impl<'a> World<'a> {
             .await;
     }
 
-    /// Creates sittings of these learners' cards. They are inserted in a mixed order, so that the sittings of one learner are
-    /// not adjacent.
+    /// Creates sittings of these learners' cards. The rows are inserted in a mixed order, so that the sittings of one
+    /// learner are not adjacent.
     async fn sit(&self, first: i64, range: &Range<i64>, attempt: i64) {
         let (mixed, ranked) = ("(c.id * 7919) % 1000003", if attempt == 1 { "1" } else { "NULL" });
         let seconds = |offset: i64| self.at(&format!("{mixed} + {}", attempt * 1_000_003 + offset));
@@ -296,7 +296,8 @@ impl<'a> World<'a> {
         Times { progress: median(progress), percentile: median(percentile), page: median(page) }
     }
 
-    /// Asserts that every statement reads by an index, and sorts only the rows of one learner.
+    /// Asserts that progress and a percentile are read by seven statements, and that none of them scans a whole large
+    /// table.
     async fn assert_plans(&self) {
         let learner = FIRST_ID_OF_MANY_PAPER_LEARNERS + 77;
         let app = self.app;
@@ -305,7 +306,7 @@ impl<'a> World<'a> {
         let of_learner = self.sittings_of(learner).await;
         self.percentiles(&of_learner[..1]).await;
         let big = ["test_sessions", "mock_test_attempts", "topic_totals", "paper_scores"];
-        // The aliases of the tables in the statements.
+        // The names and the aliases of the large tables in the plans.
         let names =
             ["test_sessions", "mock_test_attempts", "early", "late", "sums", "s", "counted", "scores"];
         let statements: Vec<String> = app
@@ -334,7 +335,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Compares a percentile of the popular paper with a plain count of its learners.
+    /// Compares percentiles of the popular paper with percentiles that are computed from a plain count of its sittings.
     async fn assert_a_percentile(&self) {
         for learner in [0, 3, 1_234] {
             let session = self.sittings_of(FIRST_ID_OF_ONE_PAPER_LEARNERS + learner).await.swap_remove(0);

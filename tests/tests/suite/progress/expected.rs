@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::sat::{Bank, Sitting};
 use super::world::Learner;
 
-/// Returns the expected response to `PROGRESS` for these sittings.
+/// Returns the `progress` that the server should return for these sittings, with the last `last` items of the trend.
 pub(super) async fn expected(
     app: &TestApp,
     bank: &Bank,
@@ -92,7 +92,7 @@ fn topic_result((id, name): &(TopicId, String), sittings: &[&Sitting]) -> Option
     let tallies: Vec<Tally> = sittings.iter().filter_map(of_topic).collect();
     let sum = |part: fn(&Tally) -> i32| tallies.iter().map(part).sum::<i32>();
     let (correct, wrong) = (sum(|tally| tally.correct), sum(|tally| tally.wrong));
-    // The percentage is the average of 100 for each correct answer and 0 for each wrong one.
+    // The accuracy is the average of 100 for each correct answer and 0 for each wrong answer.
     let answers = [vec![100_00; usize::try_from(correct).unwrap()], vec![0; usize::try_from(wrong).unwrap()]];
     (!tallies.is_empty()).then(|| {
         json!({
@@ -106,7 +106,7 @@ fn topic_result((id, name): &(TopicId, String), sittings: &[&Sitting]) -> Option
     })
 }
 
-/// Returns the average, rounded half away from zero.
+/// Returns the average of hundredths as a text, rounded half away from zero. `None` if there are no values.
 fn average(values: &[i64]) -> Option<String> {
     let count = i64::try_from(values.len()).unwrap();
     let sum: i64 = values.iter().sum();

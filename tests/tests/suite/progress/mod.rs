@@ -55,12 +55,13 @@ async fn progress_is_what_the_sittings_add_up_to(app: Arc<TestApp>) {
         learners.push(learner(&app, name).await);
     }
     let [asha, binod, chitra, devi] = [0, 1, 2, 3].map(|index| &learners[index]);
-    // Asha bought a subject, returned it, and bought it again. She has sat cards of both purchases.
+    // Asha buys Physics, loses the entitlement as by a refund, and buys Physics again. Below, she sits cards of both
+    // purchases.
     asha.purchase(science, 0).await;
     asha.lose(&app, science.subject_rows[0]).await;
     asha.purchase(science, 0).await;
     asha.purchase(humanities, 0).await;
-    // Binod has lost the entitlement to the subject that he sat.
+    // Binod loses the entitlement to the subject whose cards he sits.
     binod.purchase(science, 1).await;
     binod.lose(&app, science.subject_rows[1]).await;
     for subject in [0, 1] {
@@ -199,11 +200,11 @@ async fn only_what_is_asked_for_is_read(app: Arc<TestApp>) {
         (&format!("testsTaken improvement {of_subjects} trend(last: 100) {{ at percentage }}"), 5),
     ] {
         let document = format!("{{ viewer {{ progress {{ {fields} }} }} }}");
-        // Asha has three subjects, and Binod has one.
+        // The number of statements is the same for Asha with three subjects and Binod with one subject.
         for learner in [&asha, &binod] {
             let _ = app.take_statements();
             learner.client.run(&document).await;
-            // The catalogue is read again in the background.
+            // Counts only statements on these tables, because the server also reads the catalogue in the background.
             let of_progress = |sql: &String| {
                 ["test_sessions", "mock_test_attempts", "topic_totals"]
                     .iter()

@@ -1,4 +1,4 @@
-//! The rank of a sitting among all learners of its paper, compared with a count that the test makes.
+//! The percentile of a sitting among all learners who sat its paper, compared with a count that the test makes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
@@ -23,7 +23,7 @@ on_each_database!(
     totals_of_topics_add_up,
 );
 
-/// Ends a sitting as the closing transaction does.
+/// Ends a sitting with this score, in a transaction that ranks it as the server does. Returns the row of the sitting.
 async fn close(app: &TestApp, session: &test_session::Model, score: i32) -> test_session::Model {
     let transaction = app.connection().begin().await.unwrap();
     let ranked = ranking::rank(&transaction, session.paper_id, session.user_id, score).await.unwrap();
@@ -74,7 +74,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
     let mut of_all = HashMap::new();
     let learners: BTreeSet<UserId> = sittings.iter().map(|session| session.user_id).collect();
     for learner in learners {
-        // The percentiles of other learners' sittings are not returned.
+        // Asks for the percentiles of all sittings. Only those of the learner's own sittings are returned.
         let ids = sittings.iter().map(|session| session.id).collect();
         let _ = app.take_statements();
         let told = ranking::percentiles(&app.services, learner, ids).await.unwrap();
@@ -105,7 +105,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
     assert!(ranking::percentiles(&app.services, sittings[0].user_id, Vec::new()).await.unwrap().is_empty());
 }
 
-/// Returns 100 times a fraction by long division, rounded half up at the seventh decimal place.
+/// Returns `part / whole` as a percentage, by long division, rounded half up at the seventh decimal place.
 pub(super) fn seven_places(part: i64, whole: i64) -> String {
     let (before, mut rest) = (100 * part / whole, 100 * part % whole);
     let mut digits = 0;
@@ -121,7 +121,8 @@ pub(super) fn seven_places(part: i64, whole: i64) -> String {
 async fn learners_who_end_at_once_are_all_counted(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(1).create(&app).await;
     let paper = paper(&app, course.subject_rows[0], 1).await;
-    // Nobody had one of these two scores before. So the insert of a row and the increment of the same row run at once.
+    // No learner has had the score 0 or 1 before. So some transactions insert the row of a score while others increment
+    // it.
     let endings = (1..=32).map(|learner| {
         let database = app.services.database.clone();
         let command = (paper, UserId(learner), i32::try_from(learner % 2).unwrap());

@@ -30,7 +30,7 @@ pub(super) struct Sitting {
     pub(super) topics: Vec<(TopicId, Tally)>,
 }
 
-/// Subjects with their papers and topics.
+/// Two courses, with the papers and the topics of their subjects.
 pub(super) struct Bank {
     pub(super) courses: Vec<TestCourse>,
     pub(super) papers: BTreeMap<(SubjectId, i32), PaperId>,
@@ -76,8 +76,8 @@ impl Bank {
     }
 }
 
-/// Creates sittings of a random part of the learner's cards. The ids are not in the order in which the sittings end. Some
-/// sittings of different cards end at the same time.
+/// Creates random sittings of the learner's cards, and returns the sittings that have ended. Their ids are not in the
+/// order of their ends. Sittings of different cards may end at the same time.
 pub(super) async fn sit(app: &TestApp, bank: &Bank, learner: &Learner, random: &mut StdRng) -> Vec<Sitting> {
     let began = app.clock.now();
     let mut planned: Vec<(mock_test_attempt::Model, i32, Option<i64>)> = Vec::new();

@@ -37,7 +37,7 @@ impl Learner {
         assert_eq!(answer.text("/purchase/outcome"), "CREATED");
     }
 
-    /// Ends the entitlement to a subject, as a refund does.
+    /// Ends the learner's entitlements to a subject, as a refund does.
     pub(super) async fn lose(&self, app: &TestApp, SubjectId(subject): SubjectId) {
         let UserId(id) = self.id;
         app.execute(&format!(
@@ -73,7 +73,7 @@ pub(super) async fn topic(app: &TestApp, subject_id: SubjectId, name: &str) -> T
     topic.insert(app.connection()).await.unwrap().id
 }
 
-/// Returns the row of an open sitting.
+/// Returns a row for an open sitting of a card, which the caller must insert.
 pub(super) fn open(
     card: &mock_test_attempt::Model,
     paper: PaperId,
@@ -95,7 +95,7 @@ pub(super) fn open(
     }
 }
 
-/// Sets the fields of a card that depend on its sittings.
+/// Sets the used attempts and the status of a card with `sat` ended sittings, and an open sitting if `open`.
 pub(super) async fn tell_card(app: &TestApp, MockTestAttemptId(id): MockTestAttemptId, sat: i32, open: bool) {
     let used = sat + i32::from(open);
     let status = match (open, sat) {

@@ -10,7 +10,8 @@ use super::World;
 
 on_each_database!(a_purchase_leaves_the_same_columns_empty);
 
-/// PostgreSQL inserts a purchase with another statement than the other databases, so one of the two could lack a column.
+/// PostgreSQL inserts a purchase with another statement than the other databases. Neither statement may leave a column
+/// empty that the other one fills.
 async fn a_purchase_leaves_the_same_columns_empty(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).valid_for_days(30).create(&app).await;
     let world = World::of(&app, course).await;

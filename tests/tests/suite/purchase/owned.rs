@@ -72,7 +72,7 @@ async fn an_ended_term_can_be_bought_again(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).valid_for_days(30).create(&app).await;
     let asha = app.learner("Asha").await;
     let first = asha.buy(course.subject(0)).await;
-    // Access tokens last minutes, so a new one is needed after the wait.
+    // An access token is valid for minutes, so the learner needs a new token after the clock has moved by days.
     let asha = |app: &TestApp| {
         let viewer = app
             .services

@@ -1,4 +1,4 @@
-//! Ids that are derived from the content of questions.
+//! External ids that the server derives from the content of questions.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ on_each_database!(
     a_question_that_was_imported_before_pictures_counted_is_known,
 );
 
-/// Returns a Moodle question about a picture. Its key is a number, or true if `key` is 1.
+/// Returns a Moodle question about a picture. The key of a numerical question is `key`. The key of a true-false
+/// question is true if `key` is 1, otherwise false.
 fn graph(file: &str, key: &str, kind: &str) -> String {
     let answer = match kind {
         "numerical" => {
@@ -45,7 +46,7 @@ async fn pictures_tell_questions_apart(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     for kind in ["numerical", "truefalse"] {
         let (one, two) = (graph("AAAA", "1", kind), graph("BBBB", "5", kind));
-        // The questions come in one file, and then in two files.
+        // The first subject gets both questions in one file, and the second subject gets them in two files.
         let [first, second] = &course.subjects[..] else { panic!("two subjects") };
         assert_eq!(author.import(first, &quiz(&[&one, &two])).await.counts(), [2, 0, 0, 0]);
         assert_eq!(author.import(second, &quiz(&[&one])).await.counts(), [1, 0, 0, 0]);
@@ -55,7 +56,7 @@ async fn pictures_tell_questions_apart(app: Arc<TestApp>) {
             let again = quiz(&[&one.replace("AAAA", "AA\n  AA"), &two]);
             assert_eq!(author.import(subject, &again).await.counts(), [0, 0, 2, 0]);
         }
-        // Another key of the same question.
+        // The same question with another key is refused.
         let wrong = author.import(first, &quiz(&[&graph("AAAA", "7", kind)])).await;
         assert_eq!(wrong.counts(), [0, 0, 0, 1]);
         assert_eq!(rows(&app).await, before);
@@ -88,7 +89,7 @@ async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: A
         assert!(refused.text.contains("correctQuestionKey"), "{refused:?}");
         assert_eq!(rows(&app).await, before);
         assert_eq!(before[1], i64::try_from(number).unwrap() + 1);
-        // Its other content may change.
+        // A file with the same key may change the explanation of the question.
         let explained = one.replace('}', " #### Because it is.}");
         assert_eq!(author.import(subject, &explained).await.counts(), [0, 1, 0, 0], "{one}");
     }
@@ -104,9 +105,9 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
     let before = rows(&app).await;
     assert_eq!(author.import(subject, &quiz(&[&two])).await.counts(), [0, 0, 1, 0]);
     assert_eq!(rows(&app).await, before);
-    // The other question, which the older version took for the same one, is imported now.
+    // The question with the other picture, which the older version took for the same question, is now imported as new.
     assert_eq!(author.import(subject, &quiz(&[&one, &two])).await.counts(), [1, 0, 1, 0]);
-    // Only one of two questions with the same key matches.
+    // Of two questions with this text and this key, only one matches the stored question. The other one is new.
     let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];
     let chemistry = &course.subjects[1];
     assert_eq!(author.import(chemistry, &quiz(&[&graph("", "5", "numerical")])).await.counts(), [1, 0, 0, 0]);
@@ -120,7 +121,7 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
         author.import(chemistry, &quiz(&same.each_ref().map(String::as_str))).await.counts(),
         [0, 0, 2, 0]
     );
-    // A file with another key for the first question is refused.
+    // The question with the first of the two pictures is refused if the file has another key for it.
     let wrong = author.import(chemistry, &quiz(&[&graph("CCCC", "6", "numerical")])).await;
     assert_eq!(wrong.counts(), [0, 0, 0, 1]);
 }
@@ -149,7 +150,8 @@ async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
 async fn an_exported_id_that_was_made_up_counts_as_made_up(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
-    // A byte order mark inside the file does not belong to a text. Invisible characters alone are neither a text nor an id.
+    // A byte order mark inside the file does not belong to a text. Invisible characters alone are neither a text nor an
+    // id.
     let text =
         "One? {=a ~b}\n\n\u{feff}Two? {=a ~b}\n\n\u{200b} {=c ~d}\n\n// [id:\u{202e}x]\nThree? {=a ~b}\n";
     let answer = author.import(subject, text).await;

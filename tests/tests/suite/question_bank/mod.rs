@@ -30,7 +30,7 @@ on_each_database!(
     subjects_do_not_share_questions,
 );
 
-/// One question of each kind, of two topics.
+/// Four questions of two topics: one right option, several right options, a number, and true or false.
 const BANK: &str = "$CATEGORY: $course$/top/Optics
 
 // [id:opt-1] [tag:difficulty:hard]
@@ -61,7 +61,7 @@ impl World {
     }
 }
 
-/// Counts the rows of the bank's tables.
+/// Counts the rows of topics, questions, versions, options and audit events, in this order.
 async fn rows(app: &TestApp) -> Vec<i64> {
     let mut rows = Vec::new();
     for table in ["topics", "questions", "question_versions", "question_options", "audit_events"] {
@@ -81,7 +81,7 @@ async fn importing_again_changes_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'questions.imported'").await, 1);
     assert_eq!(author.import(physics, BANK).await.counts(), [0, 0, 4, 0]);
     assert_eq!(rows(&app).await, after);
-    // A question without an id gets one that is made from its text.
+    // A question without an id gets an id that is derived from its text. With another key, it is refused.
     let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: A\n";
     assert_eq!(author.import(physics, nameless).await.counts(), [1, 0, 0, 0]);
     assert_eq!(author.import(physics, nameless).await.counts(), [0, 0, 1, 0]);

@@ -14,15 +14,15 @@ on_each_database!(
     a_changed_order_is_a_version_and_a_correction_keeps_it,
 );
 
-/// One question for each order.
+/// Three questions. The first shuffles all options, the second keeps their order, and the third fixes options B and E.
 const BANK: &str = "// [id:free]\nWhich is red? {=r0 ~r1 ~r2 ~r3}\n\n\
                     // [id:kept] [tag:options:kept]\nWhich is green? {~g0 =g1 ~g2 ~g3}\n\n\
                     // [id:fixed] [tag:options:fixed:BE]\nWhich are blue? {~%50%b0 ~%50%b1 ~b2 ~b3 ~b4}\n";
 
-/// Sits this many tests, each with its own seed.
+/// Number of tests that a learner sits, each with its own seed.
 const SITTINGS: usize = 12;
 
-/// Starts a test of each number. Returns the sittings.
+/// Buys a subject, and starts a sitting of each of its cards. Returns the sittings.
 async fn start_all(learner: &Client, course: &str, subject: &str) -> Vec<SittingPayload> {
     let bought = learner.buy(PurchaseInput::new(course, "SINGLE_SUBJECT", &[&subject.to_owned()])).await;
     let mut started = Vec::new();
@@ -35,7 +35,7 @@ async fn start_all(learner: &Client, course: &str, subject: &str) -> Vec<Sitting
     started
 }
 
-/// Returns the texts of the options of the question with this word in its text.
+/// Returns the texts of the options, in the shown order, of the question with this word in its text.
 fn shown(payload: &SittingPayload, word: &str) -> Vec<String> {
     let question = payload.questions().iter().find(|question| question.stem.contains(word)).unwrap();
     question.options.iter().map(|option| option.text.clone()).collect()
@@ -78,14 +78,14 @@ async fn each_format_keeps_the_order_and_so_do_sittings(app: Arc<TestApp>) {
             assert_eq!((fixed[1].as_str(), fixed[4].as_str()), ("b1", "b4"), "{fixed:?}");
             moved.insert(fixed);
             free.insert(shown(&payload, "red"));
-            // The same order when the tab is loaded again.
+            // A resumed sitting shows the options in the same order.
             let again = learner.start_session(&card_of(&learner, payload.id()).await).await;
             assert_eq!((again.resumed, shown(&again, "blue")), (true, shown(&payload, "blue")));
             assert_eq!(submit(&learner, &payload).await, 3);
         }
         assert!(free.len() > 4 && moved.len() > 2, "the other options do not move: {free:?} {moved:?}");
     }
-    // What comes out of each bank is what went into the first.
+    // The exports of all three banks are equal, whatever format their questions came in.
     for subject in &course.subjects {
         for format in ["GIFT", "MOODLE_XML", "QTI"] {
             let exported = author.export(subject, format).await;
@@ -99,7 +99,8 @@ async fn each_format_keeps_the_order_and_so_do_sittings(app: Arc<TestApp>) {
     }
 }
 
-/// Returns the remarks of an import, except the one that a question with several right options gives full marks or none.
+/// Returns the losses of an import, except those about the marks of single options in a question with several right
+/// ones.
 fn other_remarks(imported: &Imported) -> Vec<&str> {
     let texts = imported.losses.iter().map(|remark| remark.text.as_str());
     texts.filter(|text| !text.contains("marks of single options")).collect()
@@ -169,8 +170,8 @@ async fn a_changed_order_is_a_version_and_a_correction_keeps_it(app: Arc<TestApp
     let after = read().await;
     assert_eq!((&after["current"]["number"], kept(&after)), (&json!(3), kept(&fixed)));
 
-    // Open sittings show what they showed. New ones of the same papers have the corrected version with its order, and
-    // the other questions as they were when the paper was made.
+    // Open sittings still show all options in their old order. New sittings of the same papers show the corrected
+    // question with its fixed options B and E.
     for (at, payload) in before.iter().enumerate() {
         let card = card_of(&learner, payload.id()).await;
         let resumed = learner.start_session(&card).await;

@@ -17,7 +17,7 @@ on_each_database!(
     rows_that_contradict_the_kind_are_refused,
 );
 
-/// A text with several spellings, one in which case counts, and one with a wildcard.
+/// Three questions: one accepts two spellings, one distinguishes capitals, and one has a wildcard.
 const BANK: &str = "$CATEGORY: Rivers\n\n// [id:river]\nWhich river? {=Kaveri =Cauvery #### It rises in Kodagu.}\n\n\
                     $CATEGORY: Chemistry\n\n// [id:sodium] [tag:case:sensitive]\nThe symbol of sodium is {=Na}.\n\n\
                     // [id:colour]\n[html]<b>Name</b> 2*3 shades. {=gr*y =2\\*3}\n";
@@ -36,7 +36,7 @@ async fn short_answers_go_through_each_format_that_can_hold_them(app: Arc<TestAp
     assert_eq!(author.import(moodle, &exported.text).await.counts(), [3, 0, 0, 0]);
     assert_eq!(author.import(from, &exported.text).await.counts(), [0, 0, 3, 0]);
     assert_eq!(author.export(moodle, "GIFT").await.text, author.export(from, "GIFT").await.text);
-    // QTI has no wildcards, and Aiken no texts.
+    // QTI cannot store wildcards, and Aiken cannot store questions that are answered with a text.
     let exported = author.export(from, "QTI").await;
     let [loss] = &exported.losses[..] else { panic!("{:?}", exported.losses) };
     assert!(loss.external_id.as_deref() == Some("colour") && loss.text.contains("no wildcard"), "{loss:?}");
@@ -65,7 +65,8 @@ async fn short_answers_go_through_each_format_that_can_hold_them(app: Arc<TestAp
     assert_eq!(app.number("SELECT COUNT(*) FROM accepted_texts").await, 5 + 5 + 3);
 }
 
-/// Imports the bank, and starts a sitting of all its questions.
+/// Imports the bank, and starts a sitting of all its questions. Returns the world, the learner, the card and the
+/// sitting.
 async fn started(app: &TestApp) -> (World, Client, String, SittingPayload) {
     let course = app.course(&["Physics"]).cards(3).create(app).await;
     let author = app.staff("Meera", Role::Author).await;
@@ -79,7 +80,7 @@ async fn started(app: &TestApp) -> (World, Client, String, SittingPayload) {
     (World { course, author }, learner, card, payload)
 }
 
-/// Returns answers to the questions about the river, sodium and the colour. A null leaves one out.
+/// Returns answers with these texts to the questions about the river, sodium and the colour. A null removes an answer.
 fn answers(payload: &SittingPayload, texts: [Value; 3]) -> Value {
     let [river, sodium, colour] = texts;
     let answer = |question: &jishu_tests::Question| {
@@ -100,7 +101,7 @@ async fn a_short_answer_is_sat_scored_and_reviewed(app: Arc<TestApp>) {
         assert_eq!((question.kind.as_str(), question.options.len()), ("SHORT_ANSWER", 0));
         assert_eq!((&question.correct_texts, question.case_sensitive), (&None, None));
     }
-    // Stored as typed: spaces, capitals and the form of Unicode.
+    // Answers are stored as they were typed, with their spaces, capitals and Unicode form.
     let typed = ["  cAUVERY ", "NA", "Gre\u{301}y  stone, gray"].map(|text| json!(text));
     let saved = learner.save_answers(session, 1, answers(&payload, typed.clone())).await;
     assert_eq!(saved.user_errors, []);
@@ -110,7 +111,7 @@ async fn a_short_answer_is_sat_scored_and_reviewed(app: Arc<TestApp>) {
         .map(|question| json!({ "slot": question.slot, "text": question.answer.as_ref().unwrap().text }))
         .collect();
     assert_eq!(json!(stored), answers(&payload, typed));
-    // The same batch again, an older one, and a blank text, which removes an answer and is no answer.
+    // A second batch with the same sequence is superseded. A blank text or a null removes the stored answer.
     let again =
         learner.save_answers(session, 1, answers(&payload, ["x", "y", "z"].map(|text| json!(text)))).await;
     assert_eq!(again.superseded.len(), 3);
@@ -146,7 +147,7 @@ async fn a_short_answer_is_sat_scored_and_reviewed(app: Arc<TestApp>) {
     topics.sort();
     assert_eq!(topics, ["Chemistry 0 2", "Rivers 1 0"]);
 
-    // A second sitting of the card: all right, with a wildcard and an asterisk.
+    // In two more sittings of the card, all answers are right. One matches the wildcard, and one the literal asterisk.
     let second = learner.start_session(&card).await;
     assert!(second.questions().iter().all(|question| question.correct_texts.is_none()));
     let right = answers(&second, [json!("KAVERI"), json!(" Na"), json!("GReEENISH y")]);
@@ -221,7 +222,7 @@ async fn a_corrected_key_of_texts_reaches_new_sittings(app: Arc<TestApp>) {
         corrected["question"]["current"],
         json!({ "number": 2, "correctTexts": ["Na", "Na+"], "caseSensitive": false })
     );
-    // The open sitting keeps its key, and a new one has the other.
+    // The open sitting keeps the old key, and a new sitting has the corrected key.
     let given = |payload: &SittingPayload| answers(payload, [json!("-"), json!("NA+"), json!("-")]);
     let old = learner.submit_session(payload.id(), Some((1, given(&payload)))).await;
     assert_eq!(old.result().correct, 0);

@@ -6,29 +6,29 @@ use graphql_parser::schema::{
 };
 use jishu_tests::global_id;
 
-/// A root field, and who may use it by its directive.
+/// A root field of the schema, with a document that selects it and the roles that may use it.
 #[derive(Clone, Debug)]
 pub(crate) struct RootField {
     /// `query`, `mutation` or `subscription`.
     pub(crate) operation: &'static str,
     /// The type and the name, such as `Query.learner`.
     pub(crate) name: String,
-    /// A document that selects it, with as few arguments as possible. Its ids belong to no row.
+    /// A document that selects the field, with as few arguments as possible. The ids in it belong to no row.
     pub(crate) document: String,
-    /// The roles of its directive. Empty if it has none.
+    /// The roles that the directive `requiresRole` of the field names. Empty if the field has no such directive.
     pub(crate) roles: Vec<String>,
-    /// Its description.
+    /// The description of the field in the schema.
     pub(crate) description: String,
 }
 
 impl RootField {
-    /// Whether only some roles may use the field.
+    /// Returns whether only some roles may use the field.
     pub(crate) fn is_guarded(&self) -> bool {
         !self.roles.is_empty()
     }
 }
 
-/// Returns all fields of the three roots, in the order of the schema.
+/// Returns all fields of the three root types, in the order of the schema.
 pub(crate) fn root_fields() -> Vec<RootField> {
     let sdl = jishu_api::graphql::sdl();
     let schema = Sdl { document: parse_schema::<String>(&sdl).unwrap() };
@@ -56,7 +56,7 @@ pub(crate) fn guarded_fields() -> Vec<RootField> {
     root_fields().into_iter().filter(RootField::is_guarded).collect()
 }
 
-/// Returns the fields of other types that only some roles may use.
+/// Returns the fields that only some roles may use of all types except the three root types.
 pub(super) fn nested_guarded_fields() -> Vec<String> {
     let sdl = jishu_api::graphql::sdl();
     let document = parse_schema::<String>(&sdl).unwrap();
@@ -149,7 +149,7 @@ impl<'a> Sdl<'a> {
     }
 }
 
-/// Returns the name of the type inside lists and non-null.
+/// Returns the name of the type that remains without the wrappers for lists and non-null.
 fn named<'t>(ty: &'t Type<'_, String>) -> &'t str {
     match ty {
         Type::NamedType(name) => name,

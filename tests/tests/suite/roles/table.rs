@@ -15,11 +15,11 @@ pub(super) const ADVICE: &str =
 pub(super) const ANONYMOUS: &str = "anonymous";
 pub(super) const COLUMNS: [&str; 5] = [ANONYMOUS, "LEARNER", "AUTHOR", "SUPPORT", "ADMIN"];
 
-/// A row of the table.
+/// A row of the table: a root field, and who may use it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) field: String,
-    /// The columns of those who may use the field.
+    /// The names of the columns of the roles that may use the field.
     pub(super) allowed: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl Row {
     }
 }
 
-/// Reads the committed table.
+/// Reads the rows of the table in `roles.md`.
 pub(super) fn committed() -> Vec<Row> {
     let page = std::fs::read_to_string(FILE).expect("the page is in the repository");
     let (_, table) = page.split_once(BEGIN).expect("the table begins with a marker");
@@ -51,7 +51,8 @@ pub(super) fn committed() -> Vec<Row> {
         .collect()
 }
 
-/// Compares the rows with the committed table, or writes them to it.
+/// Fails if the table in `roles.md` differs from these rows. With the variable `UPDATE_DOCS`, writes them there
+/// instead.
 pub(super) fn print(rows: &[Row]) {
     let page = std::fs::read_to_string(FILE).expect("the page is in the repository");
     let (before, rest) = page.split_once(BEGIN).expect("the table begins with a marker");

@@ -1,4 +1,4 @@
-//! The report on many purchases.
+//! The sales report on many purchases.
 //!
 //! Each run has 2,000 purchases. `SALES_PURCHASES` sets a greater number, and prints the times. For 200,000 purchases:
 //! `SALES_PURCHASES=200000 tests/run report_at_scale -- --nocapture --test-threads 1`
@@ -52,7 +52,7 @@ async fn grow(app: &TestApp, purchases: i64) {
         let rows: Vec<String> = numbers
             .flat_map(|number| {
                 let at = time(number);
-                // All have ended, because a user has one live entitlement to a subject.
+                // All entitlements have ended, because a user can have only one live entitlement to a subject.
                 [first, second].map(|subject| {
                     format!("({}, {subject}, {users}, 100, 150, 18, 1, {at}, {at})", number + 1)
                 })

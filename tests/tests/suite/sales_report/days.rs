@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[(&str, &str)])] = &[
             ("2026-03-29T21:59:59Z", "2026-03-29"),
             ("2026-03-29T22:00:00Z", "2026-03-30"),
             ("2026-10-24T22:00:00Z", "2026-10-25"),
-            // Half past two comes twice.
+            // On this day, half past two in the morning comes twice.
             ("2026-10-25T00:30:00Z", "2026-10-25"),
             ("2026-10-25T01:30:00Z", "2026-10-25"),
             ("2026-10-25T22:59:59Z", "2026-10-25"),
@@ -45,7 +45,7 @@ async fn each_purchase_is_in_its_day(backend: Backend) {
             let books = Books::open(&app).await;
             let mut expected: Vec<(String, i64)> = Vec::new();
             for (number, (at, day)) in edges.iter().enumerate() {
-                // The amounts are powers of two, so that a sum tells which purchases it has.
+                // Each amount is twice the amount before it, so a sum shows which purchases it contains.
                 let amount = 100 << number;
                 books.sell(at, "INR", Some(true), &[Line::new(0, amount)]).await;
                 match expected.last_mut() {
@@ -75,7 +75,7 @@ async fn each_purchase_is_in_its_day(backend: Backend) {
             }
             assert_eq!(sums(&report(&books.admin, year, &["MONTH"]).await, "month"), months, "{zone}");
 
-            // `from` is in the report, and `to` is not.
+            // A purchase at `from` is in the report, and a purchase at `to` is not.
             let (first, last) = (edges[0].0, edges[edges.len() - 1].0);
             let rows = report(&books.admin, [first, last], &[]).await;
             let all: i64 = expected.iter().map(|(_, sum)| sum).sum();

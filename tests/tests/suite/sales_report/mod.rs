@@ -25,10 +25,10 @@ const YEAR: [&str; 2] = ["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"];
 
 async fn a_row_says_what_was_sold_and_what_is_left_of_it(app: Arc<TestApp>) {
     let books = Books::open(&app).await;
-    // The prices include 18 % tax: 118.00 for a list price of 150.00, and 59.00 for one of 59.00.
+    // The prices include 18 % tax: 118.00 at a list price of 150.00, and 59.00 at a list price of 59.00.
     let first = [Line::new(0, 118_00).list(150_00).tax(18_00), Line::new(1, 59_00).list(59_00).tax(9_00)];
     let sold = books.sell("2026-03-01T10:00:00Z", "INR", Some(true), &first).await;
-    // The tax is added to the price: 100.00 and 18.00.
+    // The price is 100.00, and the tax of 18.00 is added to it.
     let second = [Line::new(0, 118_00).list(120_00).tax(18_00)];
     books.sell("2026-03-02T10:00:00Z", "INR", Some(false), &second).await;
     // A purchase that was made before purchases recorded list prices and taxes.
@@ -74,7 +74,7 @@ async fn a_row_says_what_was_sold_and_what_is_left_of_it(app: Arc<TestApp>) {
             ("2026-04", "Chemistry", &json!("-50.00")),
         ]
     );
-    // A purchase of two subjects counts once in the row of each.
+    // A purchase of two subjects counts once in the row of each subject.
     let rows = report(&books.admin, YEAR, &["SUBJECT"]).await;
     let purchases: Vec<_> = rows.iter().map(|row| row["purchases"].as_i64().unwrap()).collect();
     assert_eq!(purchases, [2, 2, 1]);
@@ -114,7 +114,7 @@ async fn the_rows_of_each_grouping_add_up_to_the_sums_of_the_tables(app: Arc<Tes
                 "/refunds/amount/amount",
             ];
             assert_eq!(amounts.map(sum), expected.amounts, "{currency} by {by:?}");
-            // Subjects divide a purchase, and courses and times do not.
+            // Without the subject as a dimension, a purchase counts in only one row.
             if !by.contains(&"SUBJECT") {
                 assert_eq!(
                     [sum("/purchases"), sum("/refunds/count")],
@@ -156,7 +156,7 @@ async fn a_report_that_makes_no_sense_is_refused(app: Arc<TestApp>) {
     assert!(message.starts_with("The report has more than 3700 days or months."), "{message}");
     let months = report(&books.admin, ["1990-01-01T00:00:00Z", YEAR[1]], &["MONTH"]).await;
     assert_eq!(months, Vec::<Value>::new());
-    // The widest interval.
+    // The API accepts the widest interval that two times can give.
     let all = report(&books.admin, ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"], &[]).await;
     assert_eq!(all, Vec::<Value>::new());
 
@@ -183,7 +183,7 @@ async fn the_command_line_prints_csv_and_columns() {
         app.execute("UPDATE subjects SET code = 'phy', name = 'Physics, \"hard\"' WHERE name = 'Physics'").await;
         // Half past eleven in the evening in India.
         books.sell("2026-03-01T18:00:00Z", "INR", Some(true), &[Line::new(0, 118_00).list(150_00).tax(18_00)]).await;
-        // Half past midnight, a day later.
+        // Half past midnight in India, on the next day.
         books.sell("2026-03-01T19:00:00Z", "INR", Some(true), &[Line::new(0, 100_00).list(100_00).tax(0)]).await;
         let folder = tempfile::tempdir().unwrap();
         let command = |arguments: &[&str]| {
@@ -204,7 +204,7 @@ async fn the_command_line_prints_csv_and_columns() {
         let lines: Vec<_> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
         assert_eq!(lines.len(), 2, "{table}");
         assert_eq!(lines[1].last(), Some(&"100.00"));
-        // A moment is a bound as well.
+        // A bound of the report may also be a moment instead of a day.
         let moments = ["--from", "2026-03-01T18:30:00Z", "--to", "2026-03-03", "--format", "csv"];
         assert_eq!(succeed(command(&moments)).lines().nth(1), Some("INR,1,1,100.00,0.00,100.00,0.00,0,0.00,0.00,100.00"));
 

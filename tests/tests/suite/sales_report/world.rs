@@ -18,16 +18,16 @@ pub(super) const REPORT: &str = "query ($from: DateTime!, $to: DateTime!, $by: [
     gross { ...M } discount { ...M } charged { ...M } tax { ...M } refunds { count amount { ...M } tax { ...M } } net { ...M } } } }
 fragment M on Money { amount currency }";
 
-/// Returns the rows of a report.
+/// Returns the rows of a sales report from one time to another, with these dimensions.
 pub(super) async fn report(client: &Client, [from, to]: [&str; 2], by: &[&str]) -> Vec<Value> {
     let answer = client.run_with(REPORT, json!({ "from": from, "to": to, "by": by })).await;
     answer.list("/salesReport/rows").to_vec()
 }
 
-/// A subject of a purchase or of a refund.
+/// A subject of a purchase or of a refund, with its amounts in minor units.
 #[derive(Clone, Copy)]
 pub(super) struct Line {
-    /// The number of the subject among those of the books.
+    /// The index of the subject among the four subjects of [`Books`].
     subject: usize,
     amount: i64,
     list_price: Option<i64>,
@@ -48,7 +48,7 @@ impl Line {
     }
 }
 
-/// A purchase that was written.
+/// A purchase that a test has written to the tables.
 pub(super) struct Sold {
     id: PurchaseId,
     buyer: UserId,
@@ -62,7 +62,7 @@ pub(super) struct Books<'a> {
     pub(super) admin: Client,
 }
 
-/// The sums of the tables.
+/// Sums and counts of whole tables in one currency. Amounts are in minor units.
 pub(super) struct SqlSums {
     /// Subjects sold, gross, charged, tax and refunded.
     pub(super) amounts: [i64; 5],
@@ -79,7 +79,7 @@ impl<'a> Books<'a> {
         Self { app, courses, admin: app.staff("Ada", Role::Admin).await }
     }
 
-    /// Writes a purchase of these lines, by a buyer of its own.
+    /// Writes a purchase of these lines at a time, and a new user as its buyer.
     pub(super) async fn sell(
         &self,
         at: &str,
@@ -126,7 +126,7 @@ impl<'a> Books<'a> {
         Sold { id, buyer, currency: currency.to_owned() }
     }
 
-    /// Writes a refund of these lines.
+    /// Writes a refund of these lines of a purchase, requested at a time.
     pub(super) async fn refund(&self, sold: &Sold, at: &str, status: RefundStatus, lines: &[Line]) {
         let connection = self.app.connection();
         let row = refund::ActiveModel {
@@ -190,7 +190,7 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Sums up whole tables, in other statements than the server's.
+    /// Sums up whole tables in one currency, with other statements than those of the server's report.
     pub(super) async fn sums_by_sql(&self, currency: &str) -> SqlSums {
         let whole = if self.app.backend == Backend::MariaDb { "SIGNED" } else { "BIGINT" };
         let number = async |what: &str, table: &str| {

@@ -13,7 +13,7 @@ on_each_database!(a_card_shows_what_its_next_sitting_has);
 
 const PAPER: &str = "paper { questions timeLimitSeconds correct wrong unanswered maxScore fixed }";
 
-/// Returns the papers that the learner's first cards show, in the order of their numbers.
+/// Returns the extra time and the paper that the learner's first two cards show, in the order of their test numbers.
 async fn shown(learner: &Client) -> Vec<Value> {
     let document = format!(
         "{{ viewer {{ mockTestAttempts(first: 2) {{ edges {{ node {{ extraTimeSeconds {PAPER} }} }} }} }} }}"

@@ -46,15 +46,15 @@ async fn counted(learner: &Client) -> (i64, i64) {
 async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).valid_for_days(3).cards(4).create(&app).await;
     app.bank(course.subject_rows[0], 6).await;
-    // The token of this learner works longer than two terms.
+    // The token of this learner is valid for longer than two terms.
     let asha = app.staff("Asha", Role::Learner).await;
     app.cards(&asha, &course).await;
     assert_eq!(can_start(&asha, json!({ "entitled": true })).await, [true; 4]);
     assert_eq!(can_start(&asha, json!({ "entitled": false })).await, [false; 0]);
     assert_eq!(counted(&asha).await, (4, 4));
 
-    // The first card was sat once, the second never, and the third as often as allowed. The sitting of the fourth is open when
-    // the term ends.
+    // The first card was sat once, the second never, and the third as often as allowed. The sitting of the fourth is
+    // open when the term ends.
     let first = cards(&asha, Value::Null).await;
     let card = |place: usize| first[place]["id"].as_str().unwrap().to_owned();
     let started = asha.start_session(&card(0)).await;
@@ -68,14 +68,15 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     accepted(&asha.start_session(&card(3)).await);
     assert_eq!(can_start(&asha, Value::Null).await, [true, true, false, true]);
 
-    // The term is over by time, and no row has changed. The open sitting can go on.
+    // The term of the purchase has ended, although no row has changed yet. The open sitting can still be resumed.
     app.clock.advance(TimeDelta::seconds(60));
     assert_eq!(can_start(&asha, Value::Null).await, [false, false, false, true]);
     assert_eq!(can_start(&asha, json!({ "entitled": true })).await, [false; 0]);
     assert_eq!(can_start(&asha, json!({ "entitled": false })).await, [false, false, false, true]);
     assert_eq!(counted(&asha).await, (4, 0));
 
-    // After a second purchase, the list contains the cards of both. The purchase has ended the first one with its sitting.
+    // After a second purchase, the list contains the cards of both purchases. The second purchase has ended the first
+    // one and its open sitting.
     app.cards(&asha, &course).await;
     let both = [false, false, false, false, true, true, true, true];
     assert_eq!(can_start(&asha, Value::Null).await, both);

@@ -1,4 +1,5 @@
-//! Saves answers while another transaction has locked sittings or answers. SQLite has one writer, so it has no such locks.
+//! Saves answers while another transaction has locked sittings or answers. SQLite has one writer, so it has no such
+//! locks.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ on_each_database!(
 /// The statement with which the server tries to save batches.
 const ATTEMPT: &str = "INSERT INTO test_answers";
 
-/// Starts a sitting for each of `count` learners. Their rows have the ids from 1.
+/// Starts a sitting for each of `count` learners. The rows of the sittings have the ids from 1 to `count`.
 async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, SittingPayload)> {
     let course = app.course(&["Physics"]).cards(1).create(app).await;
     app.bank(course.subject_rows[0], 4).await;
@@ -36,7 +37,7 @@ async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, SittingPayload)> 
     sittings
 }
 
-/// Saves two right answers.
+/// Saves two right answers in a sitting, with this sequence.
 async fn save(sitting: &(Client, SittingPayload), sequence: i64) -> SittingPayload {
     save_some(sitting, sequence, 2).await
 }
@@ -59,8 +60,8 @@ async fn hold(app: &TestApp, ids: RangeInclusive<usize>) -> DatabaseTransaction 
     holds
 }
 
-/// The test holds more sittings than there are connections to the database. Each learner of the other sittings saves in
-/// two tabs.
+/// Locks 20 sittings, more than there are connections to the database. The learners of three other sittings save in two
+/// tabs each, and their saves do not wait for the locks.
 async fn held_sittings_hold_up_no_others(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -94,7 +95,8 @@ async fn a_sitting_that_is_held_for_a_moment_waits_for_no_other(app: Arc<TestApp
     let moment = async {
         app.wait_for_statements(4, ATTEMPT).await;
         let release = async {
-            // After an attempt that saved nothing, the server reads the slots of a batch: here alone there are three.
+            // After an attempt that saved nothing, the server reads the slots of a batch. Only the batch of the fifth
+            // sitting has three slots.
             let is_of_the_fifth = |sql: &str| {
                 let slots =
                     sql.split_once("test_answers.slot IN (").and_then(|(_, rest)| rest.split_once(')'));
@@ -112,7 +114,7 @@ async fn a_sitting_that_is_held_for_a_moment_waits_for_no_other(app: Arc<TestApp
     held.await.iter().for_each(accepted);
 }
 
-/// A learner closes the tab while its last batch is being saved.
+/// A learner closes the tab while the last batch waits for a lock. The server still saves the batch.
 async fn a_save_is_finished_when_its_client_leaves(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -122,7 +124,7 @@ async fn a_save_is_finished_when_its_client_leaves(app: Arc<TestApp>) {
     match future::select(Box::pin(save(&sittings[0], 1)), Box::pin(app.wait_for_statements(1, ATTEMPT))).await
     {
         Either::Left(_) => panic!("answers were saved in a sitting that is held"),
-        // The request is dropped here, and its connection with it.
+        // Drops the request and its connection, as a browser does when its tab is closed.
         Either::Right(_) => {}
     }
     app.wait_for_statements(3, ATTEMPT).await;
@@ -133,7 +135,8 @@ async fn a_save_is_finished_when_its_client_leaves(app: Arc<TestApp>) {
     .await;
 }
 
-/// Two batches that came in time wait for locks in the database. A third and a late one wait in the server.
+/// Two batches that came in time wait for locks in the database. A third batch and a late batch wait in the server. The
+/// late batch must be refused all the same.
 async fn a_late_batch_gains_nothing_from_the_batches_it_waits_with(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -145,7 +148,8 @@ async fn a_late_batch_gains_nothing_from_the_batches_it_waits_with(app: Arc<Test
     let holds = app.connection().begin().await.unwrap();
     holds.execute_unprepared("SELECT slot FROM test_answers FOR UPDATE").await.unwrap();
     app.clock.advance(TimeDelta::seconds(3_600 + 5));
-    // The others start when the first save waits, so that they wait in a statement of their own.
+    // The second and the third save start when the first save waits for its lock, so that another statement contains
+    // them.
     let in_time = async {
         let others = async {
             app.wait_for_lock_waits(1).await;

@@ -17,7 +17,7 @@ use jishu_entity::user::Role;
 use jishu_tests::{Client, Question, SittingPayload, TestApp, TestCourse, Tries, answer};
 use serde_json::{Value, json};
 
-/// A learner with a card of a subject.
+/// A learner with the first card of a subject whose bank has questions.
 pub(crate) struct World {
     pub(crate) course: TestCourse,
     pub(crate) learner: Client,
@@ -28,7 +28,7 @@ impl World {
     pub(crate) async fn new(app: &TestApp, questions: i64) -> Self {
         let course = app.course(&["Physics"]).cards(3).create(app).await;
         app.bank(course.subject_rows[0], questions).await;
-        // The token of this learner works longer than any test moves the clock.
+        // The token of this learner is valid for longer than any test moves the clock.
         let learner = app.staff("Asha", Role::Learner).await;
         let card = app.cards(&learner, &course).await.remove(0);
         Self { course, learner, card }
@@ -41,7 +41,7 @@ impl World {
         app.services.catalog.reload().await.unwrap();
     }
 
-    /// Reads the card.
+    /// Reads the card as its learner.
     pub(crate) async fn card(&self) -> Value {
         let document = "query ($id: ID!) { node(id: $id) { ... on MockTestAttempt { status attemptsUsed remainingAttempts
             latestScore latestPercentage firstScore bestScore grade openSession { id attemptNumber }
@@ -74,5 +74,5 @@ pub(crate) fn accepted(payload: &SittingPayload) {
     assert_eq!(payload.user_errors, [], "{payload:#?}");
 }
 
-/// The value of `superseded` after a batch that changed all its slots.
+/// The value of `superseded` in the response to a batch of which no answer was superseded.
 const NO_SLOTS: [i64; 0] = [];

@@ -148,7 +148,8 @@ async fn a_stream_that_is_not_read_is_given_up() {
     tcp.set_recv_buffer_size(4 * 1024).unwrap();
     let address = app.url("").replace("http://", "").parse().unwrap();
     let mut stream = tcp.connect(address).await.unwrap();
-    // Each card takes about 3 kB, and all take 9 MB. The system does not buffer so much for a client that reads nothing.
+    // Each of 3000 cards takes about 3 kB, together 9 MB. The operating system does not buffer so much for a client
+    // that reads nothing.
     let ids: String = (0..90).map(|number| format!("a{number}: id ")).collect();
     let body =
         json!({ "query": format!("subscription {{ mockTestAttemptChanged {{ {ids} }} }}") }).to_string();

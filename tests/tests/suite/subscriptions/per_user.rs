@@ -31,7 +31,7 @@ fn is_refused(error: &Value) {
     assert_eq!(error["extensions"], extensions, "{error}");
 }
 
-/// Asserts that both transports refuse one more subscription.
+/// Asserts that the server refuses one more subscription of this user over both transports.
 async fn has_no_more(app: &TestApp, client: &Client, socket: &mut Socket) {
     socket.subscribe("one more", CHANGES).await;
     let refused = socket.hear().await;
@@ -61,7 +61,7 @@ async fn the_subscriptions_of_a_user_are_limited_over_all_connections() {
         app.watched_by(3).await;
         has_no_more(&app, &asha, &mut other).await;
 
-        // Subscriptions that have ended do not count, and neither do those of others.
+        // A query does not count against the limit, and neither do subscriptions of other users.
         other.subscribe("query", "{ __typename }").await;
         assert_eq!(other.hear().await["type"], "next");
         assert_eq!(other.hear().await["type"], "complete");
@@ -98,7 +98,7 @@ async fn a_permit_is_free_again_however_its_subscription_ends() {
         }
         has_no_more(&app, &asha, &mut socket).await;
 
-        // When the client completes a subscription, its next one finds the permit free.
+        // When the client completes a subscription, its next subscription finds the permit free.
         for _ in 0..20 {
             socket.say(json!({ "type": "complete", "id": "a" })).await;
             socket.subscribe("a", CHANGES).await;

@@ -15,7 +15,7 @@ async fn a_connection_without_init_is_closed() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-init-seconds", "1"]).await;
     let mut socket = app.socket().await;
     socket.init(json!({})).await;
-    // The time limit for its initialisation ends later than that of the first socket.
+    // The time limit for the initialisation of this socket ends later than that of the first socket.
     let mut silent = app.socket().await;
     assert_eq!(silent.closed().await, (4408, "Connection initialisation timeout".to_owned()));
     socket.subscribe("q", "{ __typename }").await;
@@ -78,7 +78,8 @@ async fn a_client_that_reads_nothing_is_dropped() {
     socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
     socket.subscribe("w", CHANGES).await;
     app.watched_by(1).await;
-    // The response has about 8 MB. The system does not buffer so much for a client that reads nothing.
+    // The responses have about 8 MB together. The operating system does not buffer so much for a client that reads
+    // nothing.
     let field = "fields(includeDeprecated: true) { name description args { name description } }";
     let query = format!("{{ __schema {{ types {{ name description {field} }} }} }}");
     let large = app.anonymous().run(&query).await.body.to_string().len();
@@ -93,7 +94,7 @@ async fn a_client_that_reads_nothing_is_dropped() {
         }
     }
     app.watched_by(0).await;
-    // The server serves other clients meanwhile and afterwards.
+    // The server still serves other clients.
     app.anonymous().run("{ __typename }").await;
     socket.hang_up();
     app.stop().await;
@@ -128,7 +129,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
     let mut app = TestApp::start_with(Backend::Sqlite, &[]).await;
     let token = app.learner("Asha").await.token().to_owned();
     let course = app.course(&["Physics"]).create(&app).await;
-    // Takes the only connection for writing.
+    // Takes the only connection for writing, so that the mutation below waits.
     let taken = app.connection().begin().await.unwrap();
     let mut socket = app.socket_of(&token).await;
     socket.subscribe("w", CHANGES).await;

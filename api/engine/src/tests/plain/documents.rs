@@ -1,10 +1,11 @@
-//! Makes random documents of the schema of plain fields.
+//! Makes random documents for the schema of the tests of plain fields.
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-/// A type, with the text that selects each of its fields, and the type of the field's value if it is an object.
+/// An object type of the schema and its fields. Each field has the text that selects it, and the type of its value if
+/// the value is an object.
 type TypeFields = (&'static str, &'static [(&'static str, Option<&'static str>)]);
 
 const FIELDS: [TypeFields; 5] = [
@@ -49,10 +50,10 @@ const FIELDS: [TypeFields; 5] = [
     ("Named", &[("name", None)]),
 ];
 
-/// Number of plain fields of a book. They come first.
+/// The number of plain fields of a book. They are the first fields of `Book` in `FIELDS`.
 const PLAIN_FIELDS_OF_BOOK: usize = 14;
 
-/// Makes random documents.
+/// A generator of random documents. The same seed gives the same documents.
 pub(super) struct Documents {
     random: StdRng,
     aliases: u32,
@@ -65,7 +66,7 @@ impl Documents {
 
     /// Makes a document with the variables `$yes` and `$no`.
     pub(super) fn document(&mut self) -> String {
-        // Most documents have only plain fields.
+        // Most documents select only plain fields of books.
         let only_plain = self.random.random_bool(0.7);
         let shelf = self.selection("Shelf", 3, only_plain);
         format!(

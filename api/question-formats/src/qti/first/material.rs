@@ -1,4 +1,4 @@
-//! The texts of an item of QTI 1.2.
+//! Reads the texts of an item of QTI 1.2.
 
 use roxmltree::Node;
 
@@ -7,7 +7,7 @@ use crate::draft::DraftTextFormat;
 use crate::markup::{self, BLANK, FormattedText};
 use crate::xml::text;
 
-/// Elements that only arrange others.
+/// Elements that only arrange other elements.
 const ARRANGING: [&str; 12] = [
     "material",
     "material_ref",
@@ -23,14 +23,15 @@ const ARRANGING: [&str; 12] = [
     "matbreak",
 ];
 
-/// Reads the text of an element.
+/// Reads the text of an element. Refuses an element whose content is not understood.
 pub(super) fn formatted(node: Node<'_, '_>) -> Result<FormattedText, String> {
     let mut pieces = Vec::new();
     collect(node, None, &mut pieces)?;
     Ok(joined(&pieces))
 }
 
-/// Reads the text around the element that takes the answer. An answer in the middle of a sentence leaves a blank.
+/// Reads the text around `response`, the element that takes the answer. If the learner types the answer in the middle
+/// of a sentence, the text has a blank in its place.
 pub(super) fn around(
     presentation: Node<'_, '_>,
     response: Node<'_, '_>,
@@ -39,7 +40,8 @@ pub(super) fn around(
     let mut pieces = Vec::new();
     collect(presentation, Some(response), &mut pieces)?;
     if pieces == [Piece::Answer] {
-        // The whole question can stand within the element that takes the answer. Otherwise this is a name of the blank.
+        // If there is no text around the element, the text inside it is the question. Otherwise, that text is only a
+        // name of the blank.
         pieces.clear();
         for material in response.children().filter(|node| node.tag_name().name() == "material") {
             collect(material, None, &mut pieces)?;
@@ -53,7 +55,7 @@ pub(super) fn around(
     Ok(joined(&pieces))
 }
 
-/// A piece of a text.
+/// A piece of a text, in the format of its element.
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
     Plain(String),
@@ -96,7 +98,7 @@ fn collect(node: Node<'_, '_>, answer: Option<Node<'_, '_>>, pieces: &mut Vec<Pi
     Ok(())
 }
 
-/// Joins pieces. Plain text beside HTML becomes HTML.
+/// Joins pieces to one text. Plain text beside HTML becomes HTML.
 fn joined(pieces: &[Piece]) -> FormattedText {
     let is_html = pieces.iter().any(|piece| matches!(piece, Piece::Html(_)));
     let of = |piece: &Piece| match piece {
@@ -105,7 +107,7 @@ fn joined(pieces: &[Piece]) -> FormattedText {
         Piece::Answer => BLANK.to_owned(),
     };
     let texts: Vec<String> = pieces.iter().map(of).collect();
-    // Text around a blank belongs to one sentence.
+    // Text around a blank belongs to one sentence, so join it with spaces and not with line breaks.
     let separator = match (pieces.contains(&Piece::Answer), is_html) {
         (true, _) => " ",
         (false, true) => "<br>\n",

@@ -1,8 +1,8 @@
-//! QTI 1.2, as Canvas, R/exams and others export it: an element `questestinterop` with an `item` for each question.
-//! <https://www.imsglobal.org/question/qtiv1p2/imsqti_asi_bindv1p2.html>
+//! Reads QTI 1.2, as Canvas, R/exams and others export it: an element `questestinterop` with an `item` for each
+//! question. <https://www.imsglobal.org/question/qtiv1p2/imsqti_asi_bindv1p2.html>
 //!
-//! The model differs from that of QTI 3.0, but its scoring is of the same kind: conditions that set a score. So the scoring of
-//! an item is rewritten as response processing of QTI 3.0, and the key comes from the same runs.
+//! The model differs from that of QTI 3.0, but the scoring is of the same kind: conditions that set a score. So the
+//! scoring of an item is rewritten as response processing of QTI 3.0, and the key is found in the same way.
 
 mod material;
 mod scoring;
@@ -28,12 +28,12 @@ pub(super) const ROOT: &str = "questestinterop";
 
 /// The elements that take an answer.
 const RESPONSES: [&str; 5] = ["response_lid", "response_str", "response_num", "response_xy", "response_grp"];
-/// The feedback that all learners see: the first in Canvas, the second in R/exams.
+/// The identifiers of the feedback that all learners see: the first is from Canvas, and the second from R/exams.
 const GENERAL_FEEDBACK: [&str; 2] = ["general_fb", "solution"];
 
 const HOW_TO_SCORE_HERE: &str = "Give marks if varequal finds the correct answer, and none otherwise.";
 
-/// Reads the items of a document.
+/// Reads the items of a document. Refuses items that are not questions one by one.
 pub(super) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let xml = Xml::parse(source)?;
     let mut parsed = ParsedFile::default();
@@ -49,7 +49,7 @@ pub(super) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     Ok(parsed)
 }
 
-/// Replaces words of QTI 3.0 in the reason of a refusal.
+/// Replaces names of QTI 3.0 in the reason of a refusal with those of QTI 1.2.
 fn own_words(reason: &str) -> String {
     if reason == NO_KEY_REASON {
         return format!("It has no key: no condition sets a score. {HOW_TO_SCORE_HERE}");
@@ -123,7 +123,7 @@ fn question(item: Node<'_, '_>, line: u32) -> Result<ParsedQuestion, String> {
     })
 }
 
-/// Returns a value of an item's metadata.
+/// Returns the value with this label in the metadata of an item, or `None` if there is none.
 fn field(item: Node<'_, '_>, label: &str) -> Option<String> {
     let mut fields = item.descendants().filter(|node| node.tag_name().name() == "qtimetadatafield");
     let field =
@@ -131,7 +131,8 @@ fn field(item: Node<'_, '_>, label: &str) -> Option<String> {
     child(field, "fieldentry").map(|entry| text(entry).trim().to_owned())
 }
 
-/// Finds the element that takes the answer, which must be the only one.
+/// Finds the element that takes the answer. Refuses an item with no such element, with several, or with one that is
+/// neither a choice nor a text entry.
 fn response<'a, 'i>(presentation: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
     let mut found = presentation.descendants().filter(|node| RESPONSES.contains(&node.tag_name().name()));
     let response = found
@@ -164,7 +165,7 @@ fn blanks(response: Node<'_, '_>) -> usize {
     response.descendants().filter(|node| node.tag_name().name() == "response_label").count()
 }
 
-/// Returns the options.
+/// Returns the elements of the options of a response.
 fn choices<'a, 'i>(response: Node<'a, 'i>) -> Vec<Node<'a, 'i>> {
     let render = child(response, "render_choice");
     let labels = render.into_iter().flat_map(|render| render.descendants());
@@ -175,7 +176,8 @@ fn is_multiple(response: Node<'_, '_>) -> bool {
     response.attribute("rcardinality").is_some_and(|cardinality| cardinality.eq_ignore_ascii_case("multiple"))
 }
 
-/// Reads which options are shuffled. The standard shuffles only if `shuffle` says so.
+/// Reads which options are shuffled. The standard says that options are shuffled only if the attribute `shuffle` is
+/// "yes".
 fn order(response: Node<'_, '_>, choices: &[Node<'_, '_>]) -> OptionOrder {
     let is = |node: Node<'_, '_>, name, value: &str| {
         node.attribute(name).is_some_and(|found: &str| found.trim().eq_ignore_ascii_case(value))
@@ -188,7 +190,7 @@ fn order(response: Node<'_, '_>, choices: &[Node<'_, '_>]) -> OptionOrder {
     OptionOrder { shuffled: true, fixed: fixed.collect() }
 }
 
-/// Reads the feedback that all learners see.
+/// Reads the feedback that all learners see, or returns `None` if there is none. Adds a loss for other feedback.
 fn explanation(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Option<FormattedText>, String> {
     let all: Vec<Node<'_, '_>> = children(item, "itemfeedback").collect();
     let is_general = |feedback: &&Node<'_, '_>| {
@@ -206,5 +208,5 @@ fn explanation(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Option<Fo
 
 /// Returns the reason to refuse an element whose content cannot be shown.
 fn unknown(name: &str) -> String {
-    format!("It has a {}, which is not understood. Remove it.", excerpt(name))
+    format!("It has the element {}, which is not understood. Remove it.", excerpt(name))
 }

@@ -47,7 +47,7 @@ fn content_for_scorers_is_left_out() {
     assert!(found.losses.is_empty());
 }
 
-/// Fragments of bodies. Learners must not see a fragment with KEY, and must see a fragment with THERE.
+/// Returns a random fragment of a body. Learners must see every THERE in it, and no KEY.
 fn any_content(rng: &mut StdRng, depth: usize, is_shown: bool) -> String {
     let said = if is_shown { "THERE" } else { "KEY" };
     let count = rng.random_range(0..4);

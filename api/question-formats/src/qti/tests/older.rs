@@ -126,7 +126,7 @@ fn refusals_name_the_elements_of_the_older_version() {
         (older(&DECLARATION.replace("<value>B</value>", ""), CHOICE, MATCH), "Declare it in correctResponse"),
         (
             older(DECLARATION, "<orderInteraction responseIdentifier=\"RESPONSE\"/>", MATCH),
-            "It has a orderInteraction",
+            "Its interaction orderInteraction cannot be stored",
         ),
         (older(&text, text_entry, MATCH), "baseType=\"float\""),
         (older(DECLARATION, &format!("<infoControl/>{CHOICE}"), MATCH), "<infoControl/>"),

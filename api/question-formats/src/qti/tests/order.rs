@@ -21,7 +21,7 @@ fn the_order_of_options_is_read() {
     for (shuffle, fixed, order, told) in [
         ("shuffle=\"false\"", &[][..], OptionOrder::kept(), 0),
         ("shuffle=\"false\"", &["Z"], OptionOrder::kept(), 0),
-        // The standard's default.
+        // By default, the standard does not shuffle options.
         ("", &["Z"], OptionOrder::kept(), 0),
         ("shuffle=\"true\"", &["Z"], OptionOrder { shuffled: true, fixed: vec![2] }, 0),
         ("shuffle=\"1\"", &[], OptionOrder::default(), 1),

@@ -244,7 +244,7 @@ fn marks_that_are_added_to_the_score_are_read() {
     let is_null = "<qti-is-null><qti-variable identifier=\"RESPONSE\"/></qti-is-null>";
     let condition = |branches: &str| format!("<qti-response-condition>{branches}</qti-response-condition>");
     let gives = |rule: &str| condition(&format!("<qti-response-if>{matched}{rule}</qti-response-if>"));
-    // Onyx writes these branches and these bounds.
+    // The system Onyx writes these branches and these bounds.
     let onyx = condition(&format!(
         "<qti-response-if>{is_null}</qti-response-if><qti-response-else-if>{matched}{added}</qti-response-else-if>"
     ));

@@ -1,4 +1,4 @@
-//! Tests of keys that only the scores tell: the same key in many spellings.
+//! Tests of keys that follow only from the scores. Most tests write the same key in many ways.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -127,9 +127,9 @@ fn a_single_choice_is_read_in_each_spelling() {
             ),
             &set("SCORE", &one),
         ),
-        // Feedback without a score leaves the correct response.
+        // The rule sets feedback but no score, so the correct response is the key.
         when(&matches_b, &set("FEEDBACK", &base("well"))),
-        // The rule that cannot be understood does not touch the score.
+        // The rule that is not understood does not change the score.
         when(&matches_b, &set("SCORE", &one)) + &set("NOTE", "<qti-custom-operator/>"),
         set("PART", &float("3"))
             + &when(
@@ -210,7 +210,8 @@ fn a_key_that_is_not_certain_is_refused() {
     assert!(found.is_err_and(|reason| reason.contains("too long")));
 }
 
-/// Returns rules that give one mark for each option that is chosen or left out correctly, and all marks for the key.
+/// Returns rules that give one mark for each option that is chosen or left out as in the key. So only the key has all
+/// marks.
 fn counted(letters: &str, key: &str) -> String {
     let count = letters.chars().map(|letter| {
         let contains = format!("<qti-contains>{RESPONSE}{}</qti-contains>", base(&letter.to_string()));
@@ -255,7 +256,7 @@ fn random_multiple_choices_are_read_in_each_spelling() {
             Ok(expected.as_str()),
             "{count} {rules}"
         );
-        // Another correct response than the key is refused, or the reader finds the key without it.
+        // If the rules do not read the correct response, a correct response other than the key is refused.
         let other = if expected == "B" { "A" } else { "B" };
         let declaration = declared("multiple", "identifier", &[other], &mapping("lower-bound=\"0\"", &marks));
         if !rules.contains("match_correct") && !rules.contains("qti-correct") {
@@ -312,7 +313,7 @@ fn ranges_of_numbers_are_read() {
             )),
             value("3", "0.5"),
         ),
-        // Marks for a rough answer are left out.
+        // A wider range of numbers with fewer marks is left out.
         (
             &six,
             give(&within("gte", "5", "lte", "7")) + &when(&compare("equal", "6"), &set("SCORE", &float("2"))),

@@ -1,4 +1,5 @@
-//! Erases what the tables hold of a person. A test walks all columns, and fails if a new one is not listed there.
+//! Erases personal data from the tables when an account is deleted. The tests in `personal_data` list every column of
+//! every table, and fail if a new column is not listed.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::user::{Role, UserStatus};
@@ -16,14 +17,14 @@ use sea_orm::{
 
 use crate::database::sql;
 
-/// The name of a deleted account.
+/// The name that a deleted account gets.
 const DELETED_NAME: &str = "Deleted account";
-/// The text that replaces a text about a deleted person.
+/// The text that replaces a text about the person whose account was deleted.
 pub(super) const ERASED_TEXT: &str = "Erased with the account.";
 /// Maximum number of ids in one statement.
 pub(super) const IDS_PER_STATEMENT: usize = 500;
 
-/// The texts that staff write about what they do: table, key and column.
+/// The columns with reasons that staff wrote: the table, its key column, and the column of the reason.
 const STAFF_TEXTS: [(&str, &str, &str); 4] = [
     ("refunds", "id", "reason"),
     ("purchase_grants", "purchase_id", "reason"),
@@ -31,7 +32,8 @@ const STAFF_TEXTS: [(&str, &str, &str); 4] = [
     ("question_corrections", "id", "reason"),
 ];
 
-/// Deletes the rows that are about the person, and that no sum needs.
+/// Deletes the rows about the person that no sum of the books needs: sessions, links, mails, the cart, the second
+/// factor, identities, the consent, answers, topic totals, allowances and extra time.
 pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
     macro_rules! delete_of_user {
         ($($table:ident),+ $(,)?) => {$(
@@ -54,7 +56,8 @@ pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Res
         oidc_identity,
         oidc_login,
     );
-    // MariaDB would read the whole table for a subquery, so the ids come first.
+    // MariaDB would read the whole table of answers for a DELETE with a subquery. So the ids of the sittings are read
+    // first.
     let sittings: Vec<TestSessionId> = test_session::Entity::of(user)
         .select_only()
         .column(test_session::Column::Id)
@@ -81,7 +84,8 @@ pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Res
     Ok(())
 }
 
-/// Erases the texts that staff wrote about the person, and the address of the person in all other texts of staff.
+/// Replaces the reasons that staff wrote for the refunds and the granted purchases of the person. Also replaces each
+/// other reason that contains the e-mail address of the person.
 pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email: &str) -> Result<(), DbErr> {
     refund::Entity::update_many()
         .col_expr(refund::Column::Reason, Expr::value(ERASED_TEXT))
@@ -115,7 +119,8 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
     Ok(())
 }
 
-/// Empties the row of the account. Nobody can register with its new address.
+/// Replaces the personal data in the row of the account, and deactivates the account. Its address becomes `deleted:`
+/// and its id. Nobody can register with that text, because it is not an e-mail address.
 pub(super) async fn account(
     transaction: &DatabaseTransaction,
     user: UserId,

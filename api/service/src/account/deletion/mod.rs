@@ -1,7 +1,7 @@
-//! Deletion of accounts: the person goes, and the books stay.
+//! Deletion of accounts: erases the personal data, and keeps the books.
 //!
-//! One transaction ([`transaction`]) does all of it. Purchases, refunds and sittings keep their row of `users`, which then
-//! holds nothing of the person. See `api/docs/decisions/deletion.md`.
+//! One transaction ([`transaction`]) does all of it. Orders, purchases, refunds and sittings still refer to the row
+//! of the account in `users`, which no longer has personal data. See `api/docs/decisions/deletion.md`.
 
 mod erase;
 mod orders;
@@ -31,7 +31,8 @@ use crate::{Services, failpoint};
 use transaction::DeletionCommand;
 pub(crate) use transaction::Warrant;
 
-/// The action of the audit event of a deletion. Nodes look for it: see [`super::DeactivatedAccounts`].
+/// The action of the audit event that records the deletion of an account. [`super::DeactivatedAccounts`] finds
+/// deletions by these events.
 pub(super) const DELETED: &str = "user.deleted";
 
 /// A reason not to delete an account. Nothing was written.
@@ -49,21 +50,22 @@ pub enum DeletionRefusal {
     /// A rule for changing accounts forbids the deletion. For example, one active admin must remain.
     #[error(transparent)]
     Administration(#[from] AdministrationRefusal),
-    /// Too many attempts came from this address, or too many on this account failed.
+    /// Too many attempts came from this network address, too many on this account failed, or too many mails were
+    /// sent.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for DeletionRefusal {}
 
-/// An account that was deleted. None of it is personal.
+/// A deleted account, without personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeletedAccount {
-    /// The id.
+    /// The id of the account.
     pub id: UserId,
-    /// The time of its registration. Together with the id it names the account in every backup.
+    /// The time when the account was registered. The id and this time together identify the account in every backup.
     pub registered_at: DateTime<Utc>,
-    /// The time of its deletion.
+    /// The time when the account was deleted.
     pub deleted_at: DateTime<Utc>,
 }
 
@@ -88,7 +90,7 @@ pub async fn delete_own(
     delete_by(services, user.id, Warrant::Password(Box::new(user))).await
 }
 
-/// Sends the viewer a link with which they can delete their account without a password.
+/// Sends the viewer a mail with a link that deletes their account without the password.
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
@@ -132,7 +134,8 @@ pub async fn delete_user(
     delete_by(services, user, Warrant::Staff(by)).await
 }
 
-/// Deletes an account if the warrant allows it, and refuses its access tokens on this node at once.
+/// Deletes an account if the warrant allows it, and tells its owner by mail. Refuses its access tokens on this node
+/// at once.
 pub(crate) async fn delete_by(
     services: &Services,
     user: UserId,
@@ -154,8 +157,8 @@ pub(crate) async fn delete_by(
     Ok(deleted)
 }
 
-/// Deletes an account for the operator, without a running server. Sends no mail. If `registered_at` is given, the account
-/// must have been registered then: after a backup was restored, its id may belong to somebody else.
+/// Deletes an account for the operator, without a running server. Sends no mail. If `registered_at` is given, refuses
+/// an account that was registered at another time: after a backup was restored, the id may belong to somebody else.
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
@@ -188,7 +191,7 @@ async fn run(
     Ok(deleted)
 }
 
-/// Reads a page of the accounts that were deleted, in the order of their ids.
+/// Reads a page of the deleted accounts, in the order of their ids: at most `limit` accounts with ids above `after`.
 ///
 /// # Errors
 /// Returns the database's error.

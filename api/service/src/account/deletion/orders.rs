@@ -1,4 +1,5 @@
-//! Erases what people wrote into the books of orders. The sums stay, and so do refunds that are under way.
+//! Erases the texts that staff wrote about the orders of a deleted account. The amounts stay, and payment refunds
+//! that are under way continue.
 
 use jishu_entity::order::OrderProvider;
 use jishu_entity::outbox_message::OutboxChannel;
@@ -12,8 +13,9 @@ use uuid::Uuid;
 use super::erase::{ERASED_TEXT, IDS_PER_STATEMENT};
 use crate::order::{DECISION_TEXT, RESOLVED};
 
-/// Erases the texts that staff wrote about the orders of the person: the references of payments by hand, and the reasons of
-/// decisions. Refunds that are on their way to a provider no longer name the account.
+/// Erases the texts that staff wrote about the orders of the person: the references of payments by hand, and the
+/// reasons of decisions. Removes the account from messages of the outbox to a payment provider, so that these
+/// messages are still sent.
 pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
     outbox_message::Entity::update_many()
         .col_expr(outbox_message::Column::UserId, Expr::value(None::<i64>))
@@ -35,7 +37,8 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId) -> Re
     Ok(())
 }
 
-/// Erases the reasons of decisions. They are the only texts in audit events.
+/// Erases the reasons that staff wrote when they decided about these orders. The audit events of orders have no other
+/// text that a person wrote.
 async fn decisions(
     transaction: &DatabaseTransaction,
     orders: impl Iterator<Item = OrderId> + Send,
@@ -59,7 +62,8 @@ async fn decisions(
     Ok(())
 }
 
-/// Replaces the references that staff typed, in all tables alike: the sums of an order find its payments by them.
+/// Replaces each payment reference that staff typed with a random one. All tables get the same new reference, because
+/// the amounts of an order are computed from the rows with the same reference.
 async fn references(transaction: &DatabaseTransaction, orders: Vec<OrderId>) -> Result<(), DbErr> {
     let payments = payment_event::Entity::find()
         .filter(payment_event::Column::OrderId.is_in(orders))

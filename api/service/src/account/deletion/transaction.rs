@@ -1,4 +1,4 @@
-//! The transaction of a deletion.
+//! The transaction that deletes an account.
 
 use std::sync::Arc;
 
@@ -21,27 +21,27 @@ use crate::paper::Papers;
 use crate::session::close_all_of;
 use crate::{audit, failpoint};
 
-/// The permission for a deletion.
+/// The reason why somebody may delete an account.
 pub(crate) enum Warrant {
-    /// The owner knows the password of the account, which is the row that it was compared with.
+    /// The owner gave the right password. The value is the account as it was when the password was compared.
     Password(Box<user::Model>),
-    /// The owner has used a link that was sent to this address.
+    /// The owner presents a link that was sent to their address.
     Link {
-        /// The link.
+        /// The id of the link.
         link: AccountLinkId,
-        /// The address.
+        /// The address to which the link was sent.
         email: String,
     },
     /// Staff or the operator delete the account at the request of the owner.
     Staff(Actor),
-    /// A guardian asks for it with the token of their consent, which has this hash.
+    /// A guardian asks for the deletion with the token that revokes their consent.
     Guardian {
         /// The hash of the token.
         token_hash: String,
     },
-    /// The account was deleted before, and came back with a backup.
+    /// The account was deleted before, and a restored backup brought it back.
     Recorded {
-        /// The time of its registration.
+        /// The time when the deleted account was registered.
         registered_at: DateTime<Utc>,
     },
 }
@@ -51,7 +51,7 @@ pub(super) struct DeletionCommand {
     pub(super) warrant: Warrant,
     pub(super) papers: Arc<Papers>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Encrypts the mail that says so. Without it, no mail is sent.
+    /// The secrets that encrypt the mail about the deletion. If None, no mail is sent.
     pub(super) secrets: Option<Arc<Secrets>>,
 }
 
@@ -84,7 +84,7 @@ impl DeletionCommand {
         if let Some(secrets) = &self.secrets
             && validation::check_email(&row.email).is_ok()
         {
-            // The mail belongs to no account, and its content is erased when it is delivered.
+            // The mail refers to no account, and its content is erased when it is delivered.
             let facts = MailFacts::default();
             let mail = mail::compose(secrets, MailKind::AccountDeleted, &row.email, facts, now)?;
             mail.append(transaction, None).await?;
@@ -93,7 +93,7 @@ impl DeletionCommand {
         Ok(DeletedAccount { id: row.id, registered_at: row.created_at, deleted_at: now })
     }
 
-    /// The refusal if there is no such account.
+    /// Returns the refusal for a missing account, or for a warrant that does not fit the account.
     fn not_found(&self) -> DeletionRefusal {
         match self.warrant {
             Warrant::Staff(_) | Warrant::Recorded { .. } => AdministrationRefusal::UserNotFound.into(),
@@ -102,7 +102,8 @@ impl DeletionCommand {
         }
     }
 
-    /// Checks the warrant, and that an admin stays.
+    /// Checks the warrant, and that another active admin remains if the account is an active admin. Marks the link of
+    /// a [`Warrant::Link`] as used.
     async fn check(
         &self,
         transaction: &DatabaseTransaction,
@@ -115,7 +116,8 @@ impl DeletionCommand {
                 if !is_active {
                     return Err(DeletionRefusal::Inactive.into());
                 }
-                // Another change may have come first. Its password and its address are the current ones now.
+                // The password or the address may have changed after the password was compared. Then the comparison
+                // no longer counts.
                 if row.password_hash != user.password_hash || row.email != user.email {
                     return Err(DeletionRefusal::WrongPassword.into());
                 }
@@ -135,7 +137,7 @@ impl DeletionCommand {
                 consent.ok_or_else(|| self.not_found())?;
             }
             Warrant::Recorded { registered_at } => {
-                // PostgreSQL and MariaDB store microseconds.
+                // PostgreSQL and MariaDB store microseconds, so smaller fractions of a second are not compared.
                 if row.created_at.trunc_subsecs(6) != registered_at.trunc_subsecs(6) {
                     return Err(self.not_found().into());
                 }
@@ -149,7 +151,8 @@ impl DeletionCommand {
         if row.role != Role::Admin && by.is_none() {
             return Ok(());
         }
-        // Two admins who leave at once lock the same rows. So the second one sees that the first one has left.
+        // If two admins are deleted at once, both transactions lock the same rows. So the second transaction finds
+        // that the first admin was deleted.
         let actor = by.and_then(Actor::id);
         let rows = lock_accounts(transaction, row.id, actor).await?;
         let find = |id: UserId| rows.iter().find(|row| row.id == id);

@@ -1,4 +1,4 @@
-//! The identity that is stored with an account.
+//! Identities at an issuer, and the accounts to which they are linked.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::UserId;
@@ -19,14 +19,16 @@ const IDENTITY_LINKED: &str = "user.identity_linked";
 pub(in crate::account) struct NewIdentity {
     pub(super) issuer: String,
     pub(super) subject: String,
-    /// The mail to the owner of the account. None for an account that the identity makes.
+    /// The mail that tells the owner of the account about the link. None if the same sign-in makes the account.
     pub(super) notice: Option<NewMessage>,
     pub(super) now: DateTime<Utc>,
 }
 
 impl NewIdentity {
-    /// Links the identity, and records it. Does nothing if it is linked to this account already. A unique key refuses an
-    /// identity of another account. The transaction has locked the user's row.
+    /// Links the identity to the account of `owner`, and appends an audit event and the notice. Does nothing if the
+    /// identity is linked to this account already. A unique key refuses an identity of another account.
+    ///
+    /// The transaction must have locked or inserted the row of the user.
     pub(in crate::account) async fn insert(
         &self,
         transaction: &DatabaseTransaction,
@@ -55,7 +57,7 @@ impl NewIdentity {
     }
 }
 
-/// Finds the account to which an identity is linked.
+/// Finds the account to which an identity is linked. Returns None if the identity is not linked.
 pub(super) async fn owner(
     connection: &impl ConnectionTrait,
     identity: &OidcIdentity,

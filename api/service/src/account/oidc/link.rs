@@ -1,4 +1,4 @@
-//! Links identities at the issuer to accounts, and removes them.
+//! Links identities at the issuer to accounts, and removes such links.
 
 use jishu_entity::oidc_identity::{self, Column};
 use jishu_entity::user::UserStatus;
@@ -29,15 +29,17 @@ pub enum OidcLinkRefusal {
     /// The sign-in at the issuer did not succeed.
     #[error(transparent)]
     Login(#[from] OidcLoginRefusal),
-    /// The account has not verified its e-mail address. A stranger may have registered with it, and would keep a way into
-    /// the account of its owner.
+    /// The account has not verified its e-mail address. A stranger may have registered with this address. The linked
+    /// identity would still open the account after the owner of the address has taken it over.
     #[error("Verify your e-mail address first. Open the link in the mail that we sent you.")]
     EmailNotVerified,
     /// The identity belongs to another account.
-    #[error("The other account is linked to another account here. Sign in to that one, and remove it there.")]
+    #[error(
+        "This identity is linked to another account here. Sign in to that account and remove it there first."
+    )]
     Taken,
-    /// The account has no such identity.
-    #[error("This account has no such identity.")]
+    /// The account is not linked to this identity.
+    #[error("This account has no such identity. It may have been removed already.")]
     NotFound,
 }
 
@@ -46,7 +48,7 @@ impl Refusal for OidcLinkRefusal {}
 /// An identity that is linked to an account.
 pub type LinkedIdentity = oidc_identity::Model;
 
-/// Reads the identities of a user, oldest first.
+/// Reads at most 100 identities that are linked to the account of a user, oldest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -60,7 +62,8 @@ pub async fn linked_identities(services: &Services, owner: UserId) -> Result<Vec
         .await
 }
 
-/// Links an identity to the account of the viewer, which began this with [`super::begin_oidc_link`].
+/// Completes what [`super::begin_oidc_link`] began: links the identity to the account of the viewer, and tells the
+/// owner by mail. Does nothing if the identity is linked to this account already.
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].
@@ -110,7 +113,7 @@ pub async fn link_oidc_identity(
     Ok(())
 }
 
-/// Removes an identity from the account of the viewer. It can no longer be used to sign in.
+/// Removes an identity from the account of the viewer. After that, the identity no longer signs in to the account.
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].

@@ -1,8 +1,9 @@
-//! Signing in at an issuer of OpenID Connect, and linking an identity there to an account.
+//! Signing in at an issuer of OpenID Connect, and linking an identity at the issuer to an account.
 //!
-//! An account belongs to an identity only after both sides have proved the address: the issuer says that it has verified
-//! it, and the account has verified it here. So nobody gets into an account, or keeps a way into it, through an address that
-//! they do not own.
+//! A sign-in links an existing account only if both sides have proved its address: the issuer has verified the
+//! address, and the account has verified it here. A signed-in owner can link any identity to an account with a
+//! verified address. So nobody gets into an account, or stays able to enter it, through an address that they do not
+//! own.
 
 mod begin;
 mod complete;

@@ -1,7 +1,8 @@
 //! Second factors: codes of an authenticator app, and recovery codes for a user who has lost the app.
 //!
-//! A code of the app is accepted once. The step of the latest accepted code is stored in the transaction that accepts it,
-//! by a statement that also compares. So of two requests with one code, one succeeds.
+//! A code of the app is accepted once. One statement stores the time step of an accepted code. It also checks that no
+//! code of this step or of a later one was accepted before. So if two requests have the same code, only one of them
+//! succeeds.
 
 mod challenge;
 mod change;
@@ -32,7 +33,7 @@ pub use set_up::{SecondFactorSetUp, begin_second_factor, confirm_second_factor};
 /// A reason not to change a second factor. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SecondFactorRefusal {
-    /// The request is not proved to come from the owner.
+    /// The request does not prove that it comes from the owner of the account.
     #[error(transparent)]
     Owner(#[from] OwnerRefusal),
     /// The account has not verified its e-mail address.
@@ -41,8 +42,8 @@ pub enum SecondFactorRefusal {
     /// The account has a second factor already.
     #[error("This account has a second factor already. Switch it off before you set up another one.")]
     AlreadyOn,
-    /// No secret is waiting to be confirmed, or it waited too long.
-    #[error("There is nothing to confirm, or it has expired. Begin again.")]
+    /// No secret is waiting to be confirmed, it waited too long, or it cannot be decrypted.
+    #[error("No second factor is waiting to be confirmed, or its time is up. Begin to set it up again.")]
     NotBegun,
     /// The account has no second factor.
     #[error("This account has no second factor.")]
@@ -50,7 +51,7 @@ pub enum SecondFactorRefusal {
     /// The code is wrong, or it was used before.
     #[error("The code is wrong, or it was used before. Enter another code.")]
     WrongCode,
-    /// Too many attempts came from this address, or too many on this account failed.
+    /// Too many attempts came from this network address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
@@ -62,7 +63,7 @@ impl Refusal for SecondFactorRefusal {}
 pub struct SecondFactorStatus {
     /// The time when the second factor was switched on.
     pub since: DateTime<Utc>,
-    /// Number of recovery codes that are not used.
+    /// Number of recovery codes that are still unused.
     pub recovery_codes_left: u64,
 }
 

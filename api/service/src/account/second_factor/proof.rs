@@ -24,7 +24,7 @@ pub enum SecondFactorProof {
     RecoveryCode(String),
 }
 
-/// The check of a proof in a transaction.
+/// A check of a proof, for a transaction.
 #[derive(Clone)]
 pub(super) struct ProofCheck {
     pub(super) proof: SecondFactorProof,
@@ -35,7 +35,9 @@ pub(super) struct ProofCheck {
 }
 
 impl ProofCheck {
-    /// Checks the proof, and uses it up if it is right. The transaction has locked the user's row.
+    /// Checks the proof of the second factor of `owner`. Returns true, and uses the proof up, if the proof is right
+    /// and unused, and the second factor is on. The use of a recovery code also appends an audit event and a mail.
+    /// The transaction must have locked the user's row.
     pub(super) async fn run(&self, transaction: &DatabaseTransaction, owner: UserId) -> Result<bool, DbErr> {
         match &self.proof {
             SecondFactorProof::Code(code) => self.take_code(transaction, owner, code).await,

@@ -1,4 +1,4 @@
-//! Recovery codes. Each works once.
+//! The stored recovery codes of users. Each code works once.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::UserId;
@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::auth::{RECOVERY_CODES, RecoveryCode};
 use crate::error::Fault;
 
-/// Makes a set of codes.
+/// Makes a new set of random recovery codes.
 pub(super) fn generate() -> Result<Vec<RecoveryCode>, Fault> {
     (0..RECOVERY_CODES)
         .map(|_| RecoveryCode::generate())
@@ -19,12 +19,12 @@ pub(super) fn generate() -> Result<Vec<RecoveryCode>, Fault> {
         .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))
 }
 
-/// Returns the codes as their owner reads them.
+/// Returns the recovery codes as text for their owner.
 pub(super) fn written(codes: &[RecoveryCode]) -> Vec<String> {
     codes.iter().map(RecoveryCode::written).collect()
 }
 
-/// Replaces all codes of a user by these. The earlier ones stop working.
+/// Replaces all recovery codes of a user with `codes`. The earlier codes stop working.
 pub(super) async fn replace(
     transaction: &DatabaseTransaction,
     owner: UserId,
@@ -43,13 +43,14 @@ pub(super) async fn replace(
     Ok(())
 }
 
-/// Deletes all codes of a user.
+/// Deletes all recovery codes of a user.
 pub(super) async fn delete(transaction: &DatabaseTransaction, owner: UserId) -> Result<(), DbErr> {
     recovery_code::Entity::delete_many().filter(Column::UserId.eq(owner)).exec(transaction).await?;
     Ok(())
 }
 
-/// Uses a code. One statement compares and sets, so only one of several requests at once succeeds.
+/// Marks a recovery code as used. Returns false if the user has no such unused code. One statement checks the code
+/// and marks it, so only one of several requests at once gets true.
 pub(super) async fn take(
     transaction: &DatabaseTransaction,
     owner: UserId,

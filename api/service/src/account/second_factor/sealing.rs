@@ -1,8 +1,9 @@
-//! The encryption of secrets at rest.
+//! Encrypts the secrets of second factors for the database.
 //!
-//! The key comes from the current signing key of the server. A secret lives longer than a signing key, so each row names
-//! the key of its secret. After a rotation a task of the nodes encrypts all secrets anew, before the operator deletes the
-//! old key.
+//! The encryption key is derived from a signing key of the server. A secret is used for longer than a signing key, so
+//! each row has the name of the key that encrypted its secret. After a rotation of the signing keys, a task of each
+//! node encrypts the secrets of older keys with the current key. The operator must keep an old key until this is
+//! done.
 
 use std::convert::Infallible;
 
@@ -19,14 +20,14 @@ use crate::error::{Error, Fault};
 
 const PURPOSE: &str = "second factor";
 
-/// An encrypted secret, with the name of its key.
+/// An encrypted secret, with the name of the key that encrypted it.
 #[derive(Clone)]
 pub(super) struct SealedSecret {
     pub(super) secret: String,
     pub(super) sealed_by: String,
 }
 
-/// Encrypts a secret for the row of this user.
+/// Encrypts a secret with the current key. Only the row of this user can use the result.
 pub(super) fn seal(secrets: &Secrets, owner: UserId, text: &str) -> Result<SealedSecret, Fault> {
     let secret = secrets
         .seal(PURPOSE, &owner.to_string(), text)
@@ -34,7 +35,7 @@ pub(super) fn seal(secrets: &Secrets, owner: UserId, text: &str) -> Result<Seale
     Ok(SealedSecret { secret, sealed_by: secrets.key_name() })
 }
 
-/// Decrypts the secret of a row. Returns None, and warns, if the signing key with which it was encrypted is gone.
+/// Decrypts the secret of a row. Returns None, and logs a warning, if no live signing key can decrypt it.
 pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneTimePasswordSecret> {
     let text = secrets.open(PURPOSE, &row.user_id.to_string(), &row.secret);
     let secret = text.and_then(|text| OneTimePasswordSecret::read(&text).ok());
@@ -46,7 +47,8 @@ pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneT
     secret
 }
 
-/// Encrypts secrets of older keys with the current key, at most `limit` of them. Returns their number.
+/// Encrypts secrets of older keys with the current key, at most `limit` of them. Returns their number. Skips a secret
+/// that no live key can decrypt.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -70,7 +72,7 @@ pub async fn reseal_second_factors(services: &Services, limit: u64) -> Result<us
                         .col_expr(Column::Secret, Expr::value(sealed.secret.as_str()))
                         .col_expr(Column::SealedBy, Expr::value(sealed.sealed_by.as_str()))
                         .filter(Column::UserId.eq(row.user_id))
-                        // Another secret may have come meanwhile.
+                        // Another request may have replaced the secret meanwhile.
                         .filter(Column::Secret.eq(row.secret.as_str()))
                         .exec(transaction)
                         .await?;

@@ -1,5 +1,5 @@
-//! Reads a database of the old system, in one transaction that cannot write. It sees one state of the database, even if
-//! the old system runs on.
+//! Reads a database of the old system, in one transaction that cannot write. The transaction sees one state of the
+//! database, even if the old system keeps running.
 
 mod row;
 
@@ -17,7 +17,8 @@ pub(super) use row::OldRow;
 use crate::database::columns_of;
 use crate::database::sql;
 
-/// A table of the old system, with the columns that are read. A column that a database lacks counts as null.
+/// A table of the old system, with the columns that the adoption reads. If the table lacks a column, its values count
+/// as null.
 #[derive(Debug)]
 pub(super) struct OldTable {
     pub(super) name: &'static str,
@@ -120,7 +121,7 @@ pub(super) const QUESTIONS: OldTable = OldTable {
 pub(super) const CARRIED_TABLES: [&OldTable; 8] =
     [&USERS, &COURSES, &SUBJECTS, &QUESTIONS, &PURCHASES, &CARDS, &SITTINGS, &ANSWERS];
 
-/// Columns with values that jishu does not hold.
+/// The columns of carried tables whose values jishu does not store. The report counts these values.
 const VALUES_LEFT_BEHIND: [(&str, &str); 4] = [
     ("users", "mobile_no"),
     ("users", "date_of_birth"),
@@ -139,12 +140,12 @@ pub(super) struct TableSize {
 pub(super) struct OldDatabase {
     connection: DatabaseConnection,
     transaction: DatabaseTransaction,
-    /// The columns of each carried table. A missing table has none.
+    /// The columns of each table of [`CARRIED_TABLES`]. Empty for a table that does not exist.
     columns: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl OldDatabase {
-    /// Opens a database and begins the transaction. Never creates a file.
+    /// Opens the old database, and begins the transaction for all reads. Fails if an SQLite file does not exist.
     pub(super) async fn open(url: &str) -> Result<Self, DbErr> {
         let connection = sea_orm::Database::connect(connect_options(url)).await?;
         let backend = connection.get_database_backend();
@@ -159,7 +160,7 @@ impl OldDatabase {
             _ => {}
         }
         let options = match backend {
-            // SQLite opens the file for reading only, and keeps the state of the first read.
+            // The SQLite file is opened for reading only, and the transaction keeps the state of its first read.
             DbBackend::Sqlite => TransactionOptions::default(),
             _ => TransactionOptions {
                 isolation_level: Some(IsolationLevel::RepeatableRead),
@@ -184,7 +185,8 @@ impl OldDatabase {
         self.columns.get(table.name).is_some_and(|columns| !columns.is_empty())
     }
 
-    /// Reads rows. `rest` follows `FROM table AS t`, with `?` for each parameter.
+    /// Reads rows of a table. `rest` is the SQL after `FROM table t`, with `?` for each parameter. Returns no rows if
+    /// the table does not exist.
     pub(super) async fn rows(
         &self,
         table: &'static OldTable,
@@ -206,7 +208,7 @@ impl OldDatabase {
         Ok(found.iter().map(row).collect())
     }
 
-    /// Reads the rows after an id, in the order of their ids.
+    /// Reads up to `limit` rows with an id above `after`, in the order of their ids.
     pub(super) async fn rows_after(
         &self,
         table: &'static OldTable,
@@ -227,7 +229,7 @@ impl OldDatabase {
         }
     }
 
-    /// Reads the number of rows and the greatest id of a table.
+    /// Reads the number of rows and the greatest id of a table. Both are 0 if the table does not exist.
     pub(super) async fn size(&self, table: &OldTable) -> Result<TableSize, DbErr> {
         if !self.has(table) {
             return Ok(TableSize::default());
@@ -238,7 +240,7 @@ impl OldDatabase {
         Ok(TableSize { rows, max_id })
     }
 
-    /// Sums the costs of all purchases, as the database computes it.
+    /// Returns the sum of the costs of all purchases, which the old database computes. 0 if there are no costs.
     pub(super) async fn total_cost(&self) -> Result<Decimal, DbErr> {
         if !self.columns[PURCHASES.name].iter().any(|name| name == "cost") {
             return Ok(Decimal::ZERO);
@@ -252,7 +254,7 @@ impl OldDatabase {
         Ok(sum.and_then(|sum| sum.trim().parse().ok()).unwrap_or_default())
     }
 
-    /// Reads the greatest number of questions that a card of each subject states.
+    /// Returns the greatest number of questions that a card states, by the id of the subject.
     pub(super) async fn questions_per_test(&self) -> Result<BTreeMap<i64, i64>, DbErr> {
         if !self.columns[CARDS.name].iter().any(|name| name == "total_questions") {
             return Ok(BTreeMap::new());
@@ -267,7 +269,7 @@ impl OldDatabase {
         rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }
 
-    /// Counts the rows of the tables that are not carried.
+    /// Counts the rows of each table that is not carried, by the name of the table.
     pub(super) async fn tables_left_behind(&self) -> Result<BTreeMap<String, i64>, DbErr> {
         let text = match self.backend() {
             DbBackend::MySql => {
@@ -294,7 +296,7 @@ impl OldDatabase {
         Ok(found)
     }
 
-    /// Counts the values in columns that are not carried.
+    /// Counts the values that are not null in each column of [`VALUES_LEFT_BEHIND`], by `table.column`.
     pub(super) async fn values_left_behind(&self) -> Result<BTreeMap<String, i64>, DbErr> {
         let mut found = BTreeMap::new();
         for (table, column) in VALUES_LEFT_BEHIND {
@@ -306,7 +308,7 @@ impl OldDatabase {
         Ok(found)
     }
 
-    /// Runs a query that selects whole numbers.
+    /// Runs a query that selects this number of columns with whole numbers. A null counts as 0.
     pub(super) async fn numbers(
         &self,
         text: &str,
@@ -319,7 +321,7 @@ impl OldDatabase {
         rows.iter().map(|row| (0..columns).map(|position| number(row, position)).collect()).collect()
     }
 
-    /// Casts an expression to a whole number.
+    /// Returns the SQL that casts an expression to a whole number.
     pub(super) fn integer(&self, expression: &str) -> String {
         let target = if self.backend() == DbBackend::MySql { "SIGNED" } else { "BIGINT" };
         format!("CAST({expression} AS {target})")

@@ -3,10 +3,11 @@
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use rust_decimal::Decimal;
 
-/// The years that times may have. All three databases can store them.
+/// The years of times that are read. A time with another year counts as missing.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
 
-/// A row, each value as text. A value that is missing, null or not UTF-8 is None.
+/// A row of the old system, with each value as text. A value is None if its column does not exist, or if it is null or
+/// not UTF-8.
 #[derive(Clone, Debug)]
 pub(in crate::adopt) struct OldRow {
     pub(super) columns: &'static [&'static str],
@@ -14,7 +15,7 @@ pub(in crate::adopt) struct OldRow {
 }
 
 impl OldRow {
-    /// Returns a value as it is stored.
+    /// Returns a value as it is stored. None if it is null or cannot be read.
     pub(in crate::adopt) fn text(&self, column: &str) -> Option<&str> {
         let position = self.columns.iter().position(|name| *name == column)?;
         self.values.get(position)?.as_deref()
@@ -25,7 +26,7 @@ impl OldRow {
         self.values.iter().flatten().map(String::as_str)
     }
 
-    /// Returns a value without white space around it. None if nothing is left.
+    /// Returns a value without the white space around it. None if it is null or blank.
     pub(in crate::adopt) fn trimmed(&self, column: &str) -> Option<&str> {
         self.text(column).map(str::trim).filter(|text| !text.is_empty())
     }
@@ -58,7 +59,8 @@ impl OldRow {
     }
 }
 
-/// Reads a time in UTC, with or without its time zone. None for MariaDB's zero date and for years that no client reads.
+/// Reads a time in UTC, with or without the zone UTC at its end. A date alone is the start of that day. None for any
+/// other text, such as MariaDB's zero date, and for years outside [`YEARS`].
 fn time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.replace('T', " ");
     let text = ["+00:00", "+00", "Z"].iter().find_map(|zone| text.strip_suffix(zone)).unwrap_or(&text);

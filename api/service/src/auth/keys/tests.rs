@@ -11,15 +11,17 @@ use serde_json::json;
 use super::*;
 use crate::auth::{AccessTokens, TokenError, Viewer};
 
-/// RFC 8410, 10.3: the same key in PKCS#8 version 1 and, with its public half, version 2.
+/// The private key of RFC 8410, section 10.3, in version 1 of PKCS#8.
 const V1: &str = "-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 -----END PRIVATE KEY-----
 ";
+/// The public key that belongs to [`V1`], as base64url.
 const X: &str = "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE";
 
-/// RFC 8037, A.1 and A.3.
+/// The private key of RFC 8037, appendix A.1, as base64url.
 const RFC8037_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+/// The thumbprint of the key [`RFC8037_D`], from RFC 8037, appendix A.3.
 const RFC8037_THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
 /// A folder that is deleted when dropped.
@@ -103,7 +105,7 @@ fn openssl_and_jishu_read_each_others_keys() {
     let generated =
         Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&theirs).output();
     let Ok(generated) = generated else {
-        return; // This machine has no openssl. The other tests have both forms as text.
+        return; // This machine has no openssl, so there is nothing to compare.
     };
     assert!(generated.status.success());
     KeyRing::from_pem_file(&theirs).unwrap();

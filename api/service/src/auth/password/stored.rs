@@ -16,20 +16,25 @@ use aws_lc_rs::pbkdf2::{
 
 use super::{ARGON2_PARAMS, PasswordError, argon2id};
 
-/// Maximum memory of Argon2id. One sign-in with a hash beyond these limits would stall the server. Such a hash is an
-/// attack or a mistake.
+/// Maximum memory of a stored Argon2id hash, in KiB. A comparison with a more expensive hash would stall the server.
+/// Such a hash is an attack or a mistake.
 const MAX_MEMORY_KIB: u32 = 256 * 1_024;
+/// Maximum number of passes of a stored Argon2id hash.
 const MAX_PASSES: u32 = 16;
+/// Maximum number of lanes of a stored Argon2id hash.
 const MAX_LANES: u32 = 16;
-/// Maximum number of iterations: twice those of Werkzeug 3.1.
+/// Maximum number of iterations of PBKDF2: twice the default of Werkzeug 3.1.
 const MAX_ITERATIONS: u32 = 2_000_000;
-/// Maximum of N times R times P: four times that of Werkzeug.
+/// Maximum of N times R times P of scrypt: four times the default of Werkzeug 3.1.
 const MAX_SCRYPT_WORK: u64 = 4 * 32_768 * 8;
-/// Maximum of log N. A limit on the product is not enough: a huge R or P with a small N takes half a minute.
+/// Maximum of the binary logarithm of N of scrypt. A limit on the product alone is not enough: a comparison with a
+/// huge R or P and a small N takes half a minute.
 const MAX_SCRYPT_LOG_N: u8 = 17;
+/// Maximum of R of scrypt.
 const MAX_SCRYPT_R: u32 = 32;
+/// Maximum of P of scrypt.
 const MAX_SCRYPT_P: u32 = 16;
-/// Maximum time of a comparison. A slower method is not used, because each failed sign-in would take as long.
+/// Maximum time of a comparison. A slower method is not used, because every failed sign-in would take as long as it.
 pub(super) const MAX_COMPARISON_TIME: Duration = Duration::from_secs(2);
 
 /// The default number of iterations in Werkzeug 3.1.
@@ -44,7 +49,7 @@ pub(super) struct Stored {
     method: Method,
     salt: Vec<u8>,
     hash: Vec<u8>,
-    /// The whole hash if the method is Argon2id. It contains the salt.
+    /// The whole text of an Argon2id hash, with its salt. None for another method.
     phc: Option<PasswordHash>,
 }
 
@@ -150,7 +155,7 @@ impl Method {
         match self {
             Self::Argon2id { memory_kib, .. } => memory_kib,
             Self::Pbkdf2 { .. } => 0,
-            // 128 bytes times N times R. The limits above keep it from overflowing.
+            // The memory is 128 bytes times N times R. `is_within_limits` keeps the product from overflowing.
             Self::Scrypt { log_n, r, .. } => r.saturating_mul(1 << log_n) / 8,
         }
     }
@@ -158,12 +163,12 @@ impl Method {
     /// Measures how long a comparison with a hash of this method takes on this machine.
     pub(super) fn measure(self) -> Duration {
         let first = self.measure_once();
-        // Measures twice if in doubt, because the machine may have been busy for a moment.
+        // Measures again if the method seems somewhat too slow, because the machine may have been busy for a moment.
         let is_doubtful = first > MAX_COMPARISON_TIME && first < MAX_COMPARISON_TIME * 4;
         if is_doubtful { first.min(self.measure_once()) } else { first }
     }
 
-    /// Measures one comparison. A long PBKDF2 is measured with fewer iterations.
+    /// Measures one comparison. If PBKDF2 has many iterations, measures fewer and multiplies the time.
     fn measure_once(self) -> Duration {
         const SAMPLE_ITERATIONS: u32 = 50_000;
         let (method, factor) = match self {
@@ -178,7 +183,7 @@ impl Method {
         started.elapsed() * factor
     }
 
-    /// Derives the bytes of a hash.
+    /// Derives the bytes of the hash of a password into `out`.
     fn derive(self, password: &[u8], salt: &[u8], out: &mut [u8]) -> Result<(), PasswordError> {
         match self {
             Self::Argon2id { memory_kib, passes, lanes } => {
@@ -242,14 +247,14 @@ impl Stored {
     /// Returns whether this is the hash of the password.
     ///
     /// # Errors
-    /// Fails if hashing itself fails.
+    /// Fails if the hash cannot be computed, such as for an unsupported version or a salt that is too short.
     pub(super) fn matches(&self, password: &str) -> Result<bool, PasswordError> {
         let Some(phc) = &self.phc else {
             let mut derived = vec![0; self.hash.len()];
             self.method.derive(password.as_bytes(), &self.salt, &mut derived)?;
             return Ok(verify_slices_are_equal(&derived, &self.hash).is_ok());
         };
-        // Uses the parameters of the stored hash. They may differ from the current ones.
+        // The library uses the parameters of the stored hash, which may differ from the current ones.
         match argon2id().verify_password(password.as_bytes(), phc) {
             Ok(()) => Ok(true),
             Err(HashError::PasswordInvalid) => Ok(false),

@@ -139,7 +139,7 @@ fn a_changed_token_is_a_forgery() {
     let unsigned = format!("{}.{}.", parts[0], parts[1]);
     assert_eq!(tokens.verify(&unsigned, at(1)), Err(TokenError::BadSignature));
 
-    // The right `kid`, another key.
+    // This token has the right `kid`, but is signed with another key.
     let other_key = KeyRing::generate().unwrap();
     let forged = encode(&good_header(&tokens), &good_claims(), other_key.signing().1).unwrap();
     assert_eq!(tokens.verify(&forged, at(1)), Err(TokenError::BadSignature));
@@ -155,7 +155,7 @@ fn other_algorithms_are_refused() {
         assert_eq!(tokens.verify(&token, at(1)), Err(TokenError::Malformed));
     }
 
-    // The public key is public: as an HMAC secret it would let anybody sign.
+    // Everybody can read the public key. If the server used it as a secret of HMAC, anybody could sign tokens.
     let jwk = serde_json::to_value(tokens.jwks()).unwrap()["keys"][0].take();
     let public = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
     let mut header = good_header(&tokens);

@@ -71,7 +71,8 @@ fn refresh_tokens_have_their_own_budget_and_valid_ones_are_free() {
     for number in 0..1_000 {
         limits.exchange(client(1), &format!("jrt_{number} marked"), true).unwrap().succeeded();
     }
-    // A marked token that was refused once is remembered, and costs units from then on.
+    // A marked token is admitted even if the budget is spent. After its first refusal it is remembered, and admitted only
+    // if the budget has a unit.
     limits.exchange(client(1), "jrt_revoked", true).unwrap().failed();
     assert!(limits.exchange(client(1), "jrt_revoked", true).is_err());
     for number in 0..20 {
@@ -103,7 +104,7 @@ fn the_owner_can_still_sign_in_from_a_known_address() {
             assert_eq!(
                 attempt.failed(),
                 Some(spent),
-                "the response differs from that for an unknown account"
+                "the response differs from that for an account that is not known at the address"
             );
         }
         limits.sign_in_where_known(client(1), OWNER, spent).unwrap().succeeded();

@@ -17,14 +17,14 @@ use jishu_service::authoring::{self, CourseEdit, EditRefusal, NewCourse};
 /// A new course.
 #[derive(InputObject)]
 pub(super) struct CreateCourseInput {
-    /// The code, the stable name of the course in files: 1 to 64 letters, digits and signs - _ . between them. No two
-    /// courses have the same code, and it never changes.
+    /// The code of the course, a stable name for files: 1 to 64 letters and digits, with the signs - _ . between them.
+    /// No two courses have the same code. A code never changes.
     code: String,
-    /// The name: 1 to 200 characters.
+    /// The name of the course: 1 to 200 characters.
     name: String,
-    /// A description for buyers: at most 10000 characters.
+    /// A description of the course for buyers: at most 10000 characters.
     description: Option<String>,
-    /// The currency of all prices in the course, as an ISO 4217 code. It never changes.
+    /// The currency of all prices in the course, as an ISO 4217 code. The currency of a course never changes.
     currency: String,
     /// The price of the whole course as a bundle. If not given, the course is not sold as a bundle.
     bundle_price: Option<Decimal>,
@@ -40,27 +40,27 @@ pub(super) struct CreateCourseInput {
 pub(super) struct UpdateCourseInput {
     /// The id of the course.
     id: ID,
-    /// The version that you read. If the course has another version now, nothing is changed.
+    /// The version of the course that you read. If the course has another version now, nothing is changed.
     version: i32,
-    /// The code, if the course has none. A code never changes.
+    /// The code of the course, if the course has no code yet. A code never changes.
     code: Option<String>,
-    /// The name: 1 to 200 characters.
+    /// The name of the course: 1 to 200 characters.
     name: Option<String>,
-    /// The description for buyers: at most 10000 characters. Null removes it.
+    /// The description of the course for buyers: at most 10000 characters. Null removes the description.
     description: MaybeUndefined<String>,
     /// The price of the whole course as a bundle. Null ends the sale as a bundle.
     bundle_price: MaybeUndefined<Decimal>,
-    /// The number of days for which a purchase gives access: 1 to 36500. Null for access without an end. Earlier
-    /// purchases keep theirs.
+    /// The number of days for which a purchase gives access: 1 to 36500. Null for access that never ends. Earlier
+    /// purchases keep the end that they have.
     validity_days: MaybeUndefined<i32>,
 }
 
-/// The response to a change of a course: the course, or the reasons to refuse.
+/// The response to a mutation that creates or changes a course: the course, or the reasons to refuse.
 pub(super) struct CoursePayload {
     outcome: Result<Course, Vec<UserError>>,
 }
 
-/// The response to a change of a course.
+/// The response to a mutation that creates or changes a course.
 #[Object]
 impl CoursePayload {
     /// The course after the change. Null if nothing was changed.
@@ -80,7 +80,7 @@ pub(in crate::graphql) struct CourseMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl CourseMutation {
-    /// Creates a course. It is on sale at once, unless it is created archived. Only for AUTHOR and ADMIN.
+    /// Creates a course. The course is on sale at once, unless `archived` is true. Only for AUTHOR and ADMIN.
     async fn create_course(
         &self,
         ctx: &Context<'_>,
@@ -91,8 +91,8 @@ impl CourseMutation {
         payload(ctx, refused_or(course)?, &["input"]).await
     }
 
-    /// Changes a course. Nobody overwrites the change of another author unseen: an edit of an older version is refused
-    /// with the current state. Only for AUTHOR and ADMIN.
+    /// Changes a course. An edit of an older version is refused with the current state, so that nobody overwrites a
+    /// change of another author without seeing it. Only for AUTHOR and ADMIN.
     async fn update_course(
         &self,
         ctx: &Context<'_>,
@@ -110,8 +110,8 @@ impl CourseMutation {
         payload(ctx, updated, &["input", "id"]).await
     }
 
-    /// Archives a course, or puts it back on sale. Nobody can buy an archived course, and its owners keep what they
-    /// bought. Only for AUTHOR and ADMIN.
+    /// Archives a course, or puts it back on sale. Nobody can buy the subjects of an archived course, and buyers keep
+    /// the subjects that they own. Only for AUTHOR and ADMIN.
     async fn set_course_archived(
         &self,
         ctx: &Context<'_>,
@@ -168,7 +168,8 @@ impl From<UpdateCourseInput> for CourseEdit {
     }
 }
 
-/// Returns None for a value that was not given, and an inner None for a null.
+/// Converts an optional value that a client can set to null. Returns None if the value was not given, and `Some(None)`
+/// for null.
 pub(super) fn optional<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
     match value {
         MaybeUndefined::Undefined => None,

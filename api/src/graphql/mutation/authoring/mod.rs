@@ -1,4 +1,4 @@
-//! The mutations for courses and subjects, for authors.
+//! The mutations with which authors create and change courses and subjects.
 
 mod course;
 mod refusal;

@@ -1,4 +1,4 @@
-//! Turns the refusals of authoring into user errors.
+//! Turns the refusals to create or change a course or a subject into user errors.
 
 use async_graphql::Context;
 
@@ -7,8 +7,8 @@ use crate::graphql::types::{ErrorCode, StaleEditError, UserError};
 use jishu_service::authoring::{CatalogueField, EditRefusal, InvalidValue, ValueProblem};
 use jishu_service::test_settings::Setting;
 
-/// Turns a refusal into user errors: one for each value that is not allowed. `id_at` is the path of the argument with the
-/// id of the course or the subject.
+/// Turns a refusal into user errors: one error for each value that is not allowed, or one error for any other refusal.
+/// `id_at` is the path of the argument with the id of the course or the subject.
 pub(super) async fn edit_errors(
     ctx: &Context<'_>,
     refusal: EditRefusal,

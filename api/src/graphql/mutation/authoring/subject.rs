@@ -19,21 +19,22 @@ use jishu_service::test_settings::TestSettingsChange;
 /// A new subject.
 #[derive(InputObject)]
 pub(super) struct CreateSubjectInput {
-    /// The id of the course of the new subject.
+    /// The id of the course to which the new subject belongs.
     course_id: ID,
-    /// The code, the stable name of the subject in files: 1 to 64 letters, digits and signs - _ . between them. No two
-    /// subjects of a course have the same code, and it never changes.
+    /// The code of the subject, a stable name for files: 1 to 64 letters and digits, with the signs - _ . between them.
+    /// No two subjects of a course have the same code. A code never changes.
     code: String,
-    /// The name: 1 to 200 characters.
+    /// The name of the subject: 1 to 200 characters.
     name: String,
     /// The price of the subject alone, without an offer, in the currency of the course.
     list_price: Decimal,
-    /// A reduced price for a time.
+    /// A reduced price of the subject for a time. If not given, the subject has no offer.
     offer: Option<OfferInput>,
-    /// The number of test cards that a purchase creates: 1 to 1000.
+    /// The number of test cards that a purchase of the subject creates: 1 to 1000.
     #[graphql(default = 50)]
     total_mock_tests: i32,
-    /// The settings for marking and timing the tests. `updateTestSettings` sets a blueprint.
+    /// The settings for marking, timing and reviewing the tests of the subject. Use `updateTestSettings` to set a
+    /// blueprint.
     marking_scheme: Option<MarkingSchemeInput>,
     /// True to create the subject archived. Call `setSubjectArchived` with `archived: false` to put it on sale.
     #[graphql(default)]
@@ -45,63 +46,66 @@ pub(super) struct CreateSubjectInput {
 pub(super) struct UpdateSubjectInput {
     /// The id of the subject.
     id: ID,
-    /// The version that you read. If the subject has another version now, nothing is changed.
+    /// The version of the subject that you read. If the subject has another version now, nothing is changed.
     version: i32,
-    /// The code, if the subject has none. A code never changes.
+    /// The code of the subject, if the subject has no code yet. A code never changes.
     code: Option<String>,
-    /// The name: 1 to 200 characters.
+    /// The name of the subject: 1 to 200 characters.
     name: Option<String>,
     /// The price of the subject alone, without an offer.
     list_price: Option<Decimal>,
-    /// A reduced price for a time. Null removes the offer.
+    /// A reduced price of the subject for a time. Null removes the offer.
     offer: MaybeUndefined<OfferInput>,
-    /// The number of test cards that a purchase creates: 1 to 1000. Earlier purchases keep theirs.
+    /// The number of test cards that a purchase of the subject creates: 1 to 1000. Earlier purchases keep the test
+    /// cards that they gave.
     total_mock_tests: Option<i32>,
-    /// The settings for marking and timing the tests. Settings that are not given stay the same.
+    /// The settings for marking, timing and reviewing the tests of the subject. Settings that are not given stay the
+    /// same.
     marking_scheme: Option<MarkingSchemeInput>,
 }
 
-/// A reduced price for a time.
+/// A reduced price of a subject for a time.
 #[derive(InputObject)]
 pub(super) struct OfferInput {
     /// The price during the offer, at most the list price.
     price: Decimal,
-    /// The first moment of the offer. If not given, the offer has no start.
+    /// The time from which the offer applies. If not given, the offer has no start.
     starts_at: Option<DateTime>,
-    /// The first moment after the offer. If not given, the offer has no end.
+    /// The time at which the offer ends, which is not part of the offer. If not given, the offer has no end.
     ends_at: Option<DateTime>,
 }
 
-/// Settings for marking and timing the tests of a subject. A test that somebody has started keeps its own.
+/// Settings for marking, timing and reviewing the tests of a subject. A test that somebody has started keeps its
+/// questions, marks and time limit.
 #[derive(Default, InputObject)]
 pub(super) struct MarkingSchemeInput {
-    /// The marks for a correct answer: more than 0, more than for a wrong answer and for an unanswered question,
-    /// and at most 1000.00. A new subject gets 4.00 if they are not given.
+    /// The marks for a correct answer: more than 0, more than for a wrong answer and for an unanswered question, and at
+    /// most 1000.00. A new subject gets 4.00 if no marks are given.
     correct: Option<Decimal>,
-    /// The marks for a wrong answer: -1000.00 to 1000.00. A new subject gets -1.00 if they are not given.
+    /// The marks for a wrong answer: -1000.00 to 1000.00. A new subject gets -1.00 if no marks are given.
     wrong: Option<Decimal>,
-    /// The marks for an unanswered question: -1000.00 to 1000.00. A new subject gets 0.00 if they are not given.
+    /// The marks for an unanswered question: -1000.00 to 1000.00. A new subject gets 0.00 if no marks are given.
     unanswered: Option<Decimal>,
-    /// The number of questions in a test: 1 to 200. A new subject gets 45 if it is not given.
+    /// The number of questions in a test: 1 to 200. A new subject gets 45 if no number is given.
     questions_per_test: Option<i32>,
-    /// The time limit of a sitting, in seconds: 10 to 86400. A new subject gets 3600 if it is not given.
+    /// The time limit of a sitting, in seconds: 10 to 86400. A new subject gets 3600 if no limit is given.
     time_limit_seconds: Option<i32>,
-    /// The number of attempts of a test card: 1 to 1000. Cards that were bought before keep their number. A new
-    /// subject gets 3 if it is not given.
+    /// The number of attempts of a test card: 1 to 1000. Cards that were bought before keep their number of attempts. A
+    /// new subject gets 3 if no number is given.
     max_attempts: Option<i32>,
-    /// The rule that makes one grade from the sittings of a test card. A new subject gets HIGHEST if it is not given.
+    /// The rule that makes one grade from the sittings of a test card. A new subject gets HIGHEST if no rule is given.
     grading_method: Option<GradingMethod>,
     /// The time from which a learner can see the key, the explanations and the marks of each question. A new subject
-    /// gets AFTER_SITTING if it is not given.
+    /// gets AFTER_SITTING if no time is given.
     review: Option<ReviewPolicy>,
 }
 
-/// The response to a change of a subject: the subject, or the reasons to refuse.
+/// The response to a mutation that creates or changes a subject: the subject, or the reasons to refuse.
 pub(super) struct SubjectPayload {
     outcome: Result<Subject, Vec<UserError>>,
 }
 
-/// The response to a change of a subject.
+/// The response to a mutation that creates or changes a subject.
 #[Object]
 impl SubjectPayload {
     /// The subject after the change. Null if nothing was changed.
@@ -121,8 +125,8 @@ pub(in crate::graphql) struct SubjectMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl SubjectMutation {
-    /// Creates a subject of a course. It is on sale at once, also without questions, unless it is created archived.
-    /// Only for AUTHOR and ADMIN.
+    /// Creates a subject of a course. The subject is on sale at once, even without questions, unless `archived` is
+    /// true. Only for AUTHOR and ADMIN.
     async fn create_subject(
         &self,
         ctx: &Context<'_>,
@@ -139,8 +143,8 @@ impl SubjectMutation {
         payload(ctx, created, &["input", "courseId"]).await
     }
 
-    /// Changes a subject. Nobody overwrites the change of another author unseen: an edit of an older version is refused
-    /// with the current state. Only for AUTHOR and ADMIN.
+    /// Changes a subject. An edit of an older version is refused with the current state, so that nobody overwrites a
+    /// change of another author without seeing it. Only for AUTHOR and ADMIN.
     async fn update_subject(
         &self,
         ctx: &Context<'_>,
@@ -158,8 +162,8 @@ impl SubjectMutation {
         payload(ctx, updated, &["input", "id"]).await
     }
 
-    /// Archives a subject, or puts it back on sale. Nobody can buy an archived subject, and its owners keep it. Only
-    /// for AUTHOR and ADMIN.
+    /// Archives a subject, or puts it back on sale. Nobody can buy an archived subject, and users who own it keep it.
+    /// Only for AUTHOR and ADMIN.
     async fn set_subject_archived(
         &self,
         ctx: &Context<'_>,

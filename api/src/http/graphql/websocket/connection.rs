@@ -1,4 +1,4 @@
-//! Runs the operations of one WebSocket connection, and closes it when it must end.
+//! Runs the operations of one WebSocket connection, and closes the connection when it must end.
 
 use std::fmt::Display;
 use std::pin::{Pin, pin};
@@ -27,7 +27,7 @@ use jishu_service::auth::{AuthenticatedViewer, TokenError};
 use jishu_service::limit::ClientAddress;
 use jishu_service::metrics::OperationTransport;
 
-/// The time for a client to read the close frame and to confirm it.
+/// The time that a client has to read the close frame and to confirm it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The maximum length of the reason in a close frame, which the WebSocket protocol sets.
@@ -39,7 +39,7 @@ enum ConnectionEnd {
     ByServer { code: u16, reason: String },
     /// The client closes the connection.
     ByClient,
-    /// The connection is lost, or the client receives nothing.
+    /// The connection is lost, or the client has sent nothing or received nothing for too long. No close frame is sent.
     Lost,
 }
 
@@ -67,7 +67,7 @@ impl ConnectionEnd {
             Some(tungstenite::Error::Protocol(error)) => {
                 Self::close(1002, format!("{error}. Send the frames that RFC 6455 allows."))
             }
-            // Nothing can be sent on a connection that has failed.
+            // On a connection that has failed, no close frame can be sent.
             _ => Self::Lost,
         }
     }
@@ -76,7 +76,8 @@ impl ConnectionEnd {
         Self::close(4401, "Unauthorized")
     }
 
-    /// Closes with 4403. After this code, graphql-ws clients reconnect with a new token.
+    /// Ends the connection with the close code 4403. After this code, graphql-ws clients connect again with a new
+    /// token.
     fn forbidden(reason: impl Into<String>) -> Self {
         Self::close(4403, reason)
     }
@@ -90,17 +91,17 @@ pub(super) struct WebSocketConnection {
     request_id: RequestId,
     client: ClientAddress,
     program: Option<ClientProgram>,
-    /// The identity in the headers of that request. `connection_init` may replace it.
+    /// The identity in the headers of the request that became this connection. `connection_init` may replace it.
     identity: Option<AuthenticatedViewer>,
     is_acknowledged: bool,
-    /// Completes when the token is no longer valid. Never completes before `connection_init`.
+    /// Completes when the access token is no longer valid. Never completes before `connection_init`.
     end_of_token: Pin<Box<dyn Future<Output = TokenError> + Send>>,
     /// The running operations, by the ids that the client gave them.
     operations: StreamMap<String, Execution>,
-    /// Completes when the newest subscription has started. Messages are read only after that, so that the subscription
-    /// misses no event that a later message causes.
+    /// Completes when the newest subscription has started, or has failed to start in time. Messages are read only after
+    /// that, so that the subscription misses no event that a later message causes.
     starting: Option<BoxFuture<'static, ()>>,
-    /// Whether nothing has arrived since the last ping.
+    /// Whether nothing has arrived from the client since the last ping.
     is_silent: bool,
     is_draining: bool,
 }
@@ -149,7 +150,8 @@ impl WebSocketConnection {
                     }
                 }
             }
-            // Closing a socket that has unread bytes could discard the close frame.
+            // Closing a socket that has unread bytes could discard the close frame. So the remaining messages are read
+            // first.
             while let Some(Ok(_)) = socket.recv().await {}
         };
         let _ = timeout(CLOSE_TIMEOUT, close).await;
@@ -166,7 +168,8 @@ impl WebSocketConnection {
                 return Err(ConnectionEnd::close(1001, "The server is stopping"));
             }
             let init_deadline = (!self.is_acknowledged).then_some(init_deadline);
-            // The order makes sure that a client that never stops sending is still closed in time.
+            // The branches are checked in this order, so that a client that never stops sending is still closed in
+            // time.
             tokio::select! {
                 biased;
                 () = &mut draining, if !self.is_draining => self.drain(),
@@ -176,7 +179,7 @@ impl WebSocketConnection {
                 message = self.socket.recv(), if self.starting.is_none() => match message {
                     None => return Err(ConnectionEnd::Lost),
                     Some(Err(error)) => return Err(ConnectionEnd::of_error(error)),
-                    // Its future is large, and a quiet connection must not keep room for it.
+                    // The future of `receive` is large. In a box, it takes memory only while a message is handled.
                     Some(Ok(message)) => Box::pin(self.receive(message)).await?,
                 },
                 () = sleep_until(ping) => {
@@ -192,7 +195,7 @@ impl WebSocketConnection {
         }
     }
 
-    /// Ends all subscriptions. Queries and mutations may finish.
+    /// Ends all subscriptions of the connection. Queries and mutations may finish.
     fn drain(&mut self) {
         self.is_draining = true;
         let subscriptions: Vec<String> = self
@@ -311,7 +314,8 @@ impl WebSocketConnection {
         self.send(Message::Text(text.into())).await
     }
 
-    /// Sends a frame. Until it is sent, nothing else is read: a client that receives nothing cannot request more.
+    /// Sends a frame. Until the frame is sent, nothing else is read, so a client that receives nothing cannot request
+    /// more. If the client receives nothing for the stall timeout, the connection is lost.
     async fn send(&mut self, message: Message) -> Result<(), ConnectionEnd> {
         let stall_timeout = self.state.live.stall();
         match timeout(stall_timeout, self.socket.send(message)).await {
@@ -320,7 +324,7 @@ impl WebSocketConnection {
             Err(_) => {
                 tracing::info!(
                     seconds = stall_timeout.as_secs(),
-                    "closed a WebSocket, because its client did not receive its messages"
+                    "closed a WebSocket, because its client did not receive the messages of the server"
                 );
                 Err(ConnectionEnd::Lost)
             }

@@ -1,4 +1,4 @@
-//! The messages of graphql-transport-ws.
+//! The messages of the protocol graphql-transport-ws.
 
 use std::error::Error;
 
@@ -88,7 +88,7 @@ impl ServerMessage<'_> {
     }
 }
 
-/// Writes the message `next`, which has a response of an operation.
+/// Writes the message `next` for the operation with this id. Its payload is the response.
 pub(super) fn write_next(
     id: &str,
     response: &ExecutedResponse,

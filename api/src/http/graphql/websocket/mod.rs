@@ -21,11 +21,11 @@ use jishu_service::metrics::RequestMetrics;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// The maximum size of a message from a client.
+/// The maximum size of a message from a client, in bytes.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// The size of the read buffer, and the maximum of one read. With the default of 128 KiB, the buffer would be most of the memory
-/// of a quiet connection. It grows for a longer message.
+/// The size of the read buffer of a WebSocket, in bytes. One read fills it at most once. With the default of 128 KiB,
+/// the buffer would be most of the memory of a quiet connection. The buffer grows for a longer message.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// Upgrades the connection of a request to a WebSocket.
@@ -35,7 +35,7 @@ pub(super) fn accept(
     origins: &AllowedOrigins,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    // Browsers open WebSockets across origins without a preflight request.
+    // Browsers open WebSockets across origins without a preflight request, so the origin is checked here.
     if !origins.admit(&context.headers) {
         let message = "Pages of this origin may not open a WebSocket here. Add the origin to `--cors-origins` \
                        of the server.";
@@ -52,7 +52,8 @@ pub(super) fn accept(
         Ok(identity) => identity,
         Err(refusal) => return reject_credentials(state, context.client, refusal, MediaType::Json),
     };
-    // The span of the trace ends with the handshake, because each operation is a trace of its own.
+    // The connection runs in the span of the log lines. The span of the trace ends with the handshake, because each
+    // operation is a trace of its own.
     let span = context.log_span.clone().map_or_else(Span::current, |LogSpan(span)| span);
     let connection_state = state.clone();
     let response = upgrade
@@ -64,7 +65,7 @@ pub(super) fn accept(
             let program = context.program();
             let RequestContext { id, client, shutdown, .. } = context;
             let counted = connection_state.services.metrics.requests().map(RequestMetrics::websocket);
-            // In a box, because a future that hands a value on has room for several copies of it.
+            // The connection is in a box, because a future that moves a value has room for several copies of it.
             let connection =
                 WebSocketConnection::new(socket, connection_state, id, (client, program), identity);
             let connection = Box::new(connection);

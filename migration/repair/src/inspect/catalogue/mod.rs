@@ -26,8 +26,9 @@ pub(super) async fn read_state_with_spelling(
     Ok(state)
 }
 
-/// Reads the structure of the table of cards and of the tables that refer to it. Does not read the spellings of the
-/// status words: they stay at their defaults.
+/// Reads the structure of the table of cards and of the tables that refer to it. Does not read how the database spells
+/// the words of its statuses: the spellings stay at their defaults. Fails if the table of cards lacks a required
+/// column, or if its `id` is not unique.
 pub(crate) async fn read_state(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
     let state = match dialect(connection).0 {
         DbBackend::MySql => mysql::read(connection).await?,

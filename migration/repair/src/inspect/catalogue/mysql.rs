@@ -108,8 +108,8 @@ async fn columns(connection: &impl ConnectionTrait, table: &TableName) -> Result
             Ok(TableColumn {
                 name: row.try_get_by_index(0)?,
                 definition,
-                // Not "GENERATED" alone, because MySQL 8 writes DEFAULT_GENERATED for a default that is an
-                // expression.
+                // "GENERATED" alone does not show a generated column, because MySQL 8 writes DEFAULT_GENERATED for a
+                // default that is an expression.
                 generated: extra.contains("VIRTUAL")
                     || extra.contains("STORED")
                     || extra.contains("PERSISTENT"),
@@ -141,7 +141,7 @@ async fn keys(connection: &impl ConnectionTrait, table: &TableName) -> Result<Ve
     Ok(keys.into_keys())
 }
 
-/// Sorts keys by their order in the definition of the table.
+/// Sorts keys by their order in the CREATE TABLE statement of the table.
 async fn in_order(
     connection: &impl ConnectionTrait,
     table: &TableName,

@@ -22,7 +22,7 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
     };
     if kind != "r" {
         return Err(RepairError::Unsupported(format!(
-            "`{CARD_TABLE}` is not a plain table. A partitioned table cannot be repaired"
+            "`{CARD_TABLE}` is partitioned, and the repair works only on a plain table. Repair it by hand"
         )));
     }
     let merged_card_columns = match relation(connection, &schema, MERGED_CARD_TABLE).await? {
@@ -83,7 +83,8 @@ async fn current_schema(connection: &impl ConnectionTrait) -> Result<Option<Stri
     found.first().map_or(Ok(None), |row| row.try_get_by_index(0))
 }
 
-/// Returns the object id and the kind of a table. `None` if the table does not exist.
+/// Returns the object id of a table, and its kind: `r` for a plain table, `p` for a partitioned one. `None` if the
+/// table does not exist.
 async fn relation(
     connection: &impl ConnectionTrait,
     schema: &str,
@@ -160,7 +161,7 @@ async fn foreign_keys(connection: &impl ConnectionTrait, oid: i64) -> Result<Vec
     Ok(foreign_keys)
 }
 
-/// Reads the foreign keys that refer to a table. It omits the copies that partitions have of their parent's foreign
+/// Reads the foreign keys that refer to a table. Leaves out the copies that partitions have of their parent's foreign
 /// key, because the rows of a partition are also rows of the parent.
 async fn references(connection: &impl ConnectionTrait, oid: i64) -> Result<Vec<CardReference>, DbErr> {
     let text = "SELECT n.nspname::text, c.relname::text, con.conname::text, c.oid::bigint, \

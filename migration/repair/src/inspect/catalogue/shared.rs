@@ -4,7 +4,8 @@ use crate::inspect::table::{CardReference, TableColumn, TableKey};
 use crate::names::CARD_ID_COLUMN;
 use crate::sql::{TableName, same};
 
-/// Makes a reference for a table without a foreign key, if the names of its columns show that it refers to cards.
+/// Makes a reference for a table that has no foreign key to the cards. `None` if the table lacks the column `id`, or
+/// the column whose name shows that it refers to a card.
 pub(super) fn reference_by_name(
     table: TableName,
     table_columns: Vec<TableColumn>,
@@ -28,21 +29,21 @@ pub(super) fn column_names(columns: Vec<TableColumn>) -> Vec<String> {
     columns.into_iter().map(|column| column.name).collect()
 }
 
-/// Returns whether these are the columns of the new schema's table of entitlements.
+/// Returns whether the columns include those that only the new schema's table of entitlements has together.
 pub(super) fn are_entitlements(columns: &[TableColumn]) -> bool {
     ["purchase_id", "subject_id", "test_cards"]
         .iter()
         .all(|wanted| columns.iter().any(|column| same(&column.name, wanted)))
 }
 
-/// Collects keys from rows that each have one column of a key.
+/// Collects keys from rows of a catalogue. Each row has one column of a key, and the rows of a key are adjacent.
 #[derive(Default)]
 pub(super) struct KeyCollector {
     keys: Vec<TableKey>,
 }
 
 impl KeyCollector {
-    /// Adds a column to a key. `None` stands for an expression.
+    /// Adds a column to a key. A `column` of `None` stands for an expression, and gets an empty name.
     pub(super) fn add(&mut self, key: TableKey, column: Option<String>) {
         let column = column.unwrap_or_default();
         match self.keys.last_mut() {

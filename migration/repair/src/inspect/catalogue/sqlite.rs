@@ -95,7 +95,8 @@ async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<T
 
 async fn keys(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<TableKey>, DbErr> {
     let mut keys = KeyCollector::default();
-    // An INTEGER PRIMARY KEY is an alias of the rowid, and has no index.
+    // `pragma_index_list` lacks an INTEGER PRIMARY KEY, which is an alias of the rowid and has no index. So the primary
+    // key is read from the columns.
     let primary = "SELECT name FROM pragma_table_xinfo(?) WHERE pk > 0 ORDER BY pk";
     for row in rows(connection, primary, [table.into()]).await? {
         let key = TableKey { unique: true, primary: true, valid: true, ..TableKey::default() };
@@ -122,12 +123,12 @@ async fn keys(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<Tabl
 
 /// One column of a foreign key.
 struct ForeignKeyRow {
-    /// The number of the foreign key.
+    /// The number that SQLite gives to the foreign key, as text.
     id: String,
     /// The table that the foreign key refers to.
     target: String,
     column: String,
-    /// The column that it refers to. `None` stands for the primary key.
+    /// The column that the foreign key refers to. `None` stands for the primary key.
     target_column: Option<String>,
 }
 

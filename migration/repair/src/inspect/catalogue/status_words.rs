@@ -6,7 +6,8 @@ use crate::inspect::spelling::StatusSpelling;
 use crate::inspect::state::TableState;
 use crate::sql::{TableName, rows, same};
 
-/// Sets the spelling of the statuses of cards and of sittings.
+/// Reads the spellings of the statuses of cards and sittings into `state`. Does nothing in the new schema, which has
+/// only one spelling.
 pub(super) async fn read(connection: &impl ConnectionTrait, state: &mut TableState) -> Result<(), DbErr> {
     if state.has_entitlements {
         return Ok(());
@@ -22,7 +23,8 @@ pub(super) async fn read(connection: &impl ConnectionTrait, state: &mut TableSta
     Ok(())
 }
 
-/// Reads the spelling from the type of the column, or else from its most frequent values.
+/// Reads the spelling from the type of the column `status` if that is an enumeration, or else from the 20 most frequent
+/// values of the column.
 async fn read_column(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -57,7 +59,7 @@ async fn words(connection: &impl ConnectionTrait, text: String) -> Result<Vec<St
     rows(connection, text, []).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
-/// Returns the members of a MySQL type such as `enum('a','b')`.
+/// Returns the members of a type of MariaDB or MySQL such as `enum('a','b')`. Returns nothing for any other type.
 fn members(definition: &str) -> Vec<String> {
     let is_enum = definition.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("enum("));
     let inner = definition.get(5..).and_then(|rest| rest.split_once(')')).filter(|_| is_enum);

@@ -32,14 +32,14 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     assert!(told.len() == 1 && told[0].0 == 2 && told[0].1.starts_with("1 fixed test keeps"), "{told:?}");
     assert!(told[0].1.contains("correctQuestionKey") && told[0].1.contains("`correctKeys`"), "{told:?}");
     assert_eq!(sit(&asha, &card, "56", "Oxygen").await.0, "3.00", "the test has changed");
-    // Importing the file again reports the difference again. An edit of a text reports nothing.
+    // Importing the file again reports the different key again. An edit of the other question's text adds no notice.
     assert_eq!(notices(&world.author.import(&world.subject, &file).await), told);
     let edited = file.replace("Which gas?", "Which of these gases?");
     assert_eq!(world.author.import(&world.subject, &edited).await.counts(), [0, 1, 1, 0]);
     assert_eq!(notices(&world.author.import(&world.subject, &edited).await).len(), 1);
     assert_eq!(world.question("k1").await["fixedTestsWithOtherKey"], 1);
 
-    // The bank has the right key already, and the tests get it.
+    // The bank has the key 56 already. The correction also gives it to the fixed test.
     let corrected = world.correct("k1", json!({ "correctValue": "56" })).await;
     assert_eq!(
         (&corrected["correctedTests"], &corrected["question"]["current"]["number"]),
@@ -48,7 +48,8 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let sat = sit(&asha, &card, "56", "Oxygen").await;
     assert_eq!((sat.0.as_str(), sat.1[0].as_str()), ("8.00", "56: There are 56."));
     assert_eq!(notices(&world.author.import(&world.subject, &edited).await), []);
-    // An import of an old file does not undo the correction, and the notice says why. Other edits are applied.
+    // An old file does not undo the correction: its question is refused with the reason of the correction. Other edits
+    // in the file are applied.
     let before = rows(&app).await;
     let undone = world.author.import(&world.subject, BANK).await;
     assert_eq!(undone.counts(), [0, 1, 0, 1]);
@@ -124,11 +125,11 @@ async fn an_edit_of_options_is_no_other_key(app: Arc<TestApp>) {
     let answer = world.author.import(&world.subject, &edited).with(&reason).await;
     assert_eq!((answer.counts(), answer.corrected_count), ([0, 1, 1, 0], 0));
     assert_eq!(world.question("k2").await["fixedTestsWithOtherKey"], 0);
-    // The key is another one if an option that was wrong is now correct, in whatever order the options are.
+    // The key has changed if an option that was wrong is now correct, in whatever order the options are.
     let other = BANK.replace("{=Oxygen ~Neon", "{=Neon ~Oxigen");
     let answer = world.author.import(&world.subject, &other).with(&reason).await;
     assert_eq!(answer.corrected_count, 1);
-    // With a correction the explanation reaches the tests, too.
+    // An import with a reason also gives a changed explanation to the fixed tests.
     let explained = other.replace("It burns.", "It glows.");
     let answer = world.author.import(&world.subject, &explained).with(&reason).await;
     assert_eq!(answer.corrected_count, 1);

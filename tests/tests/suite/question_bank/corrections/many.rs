@@ -20,8 +20,8 @@ on_each_database!(
     the_schema_goes_down_and_up_with_corrections_in_it,
 );
 
-/// Sittings start while a key is corrected. Each has one key with its own explanation. Those that start after the
-/// response to the correction have the new key.
+/// Starts sittings while a key is corrected. Each sitting has either the old key with its explanation, or the new key
+/// with its explanation. Sittings that start after the response to the correction have the new key.
 async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let mut learners = Vec::new();
@@ -60,7 +60,7 @@ async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
     node.stop().await;
 }
 
-/// SQLite has one writer, so a correction cannot run there while a start waits.
+/// Does nothing on SQLite, which has one writer, so that a correction cannot run while a start waits.
 async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -77,7 +77,7 @@ async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc
         let (asha, card) = (asha.clone(), card.clone());
         async move { asha.start_session(&card).await }
     });
-    // The start has read the paper by then, and retries to lock the row of its learner.
+    // Waits until the start tries to lock the row of its learner. By then, the start has read the paper.
     let began = Instant::now();
     while !app.take_statements().iter().any(|sql| sql.contains("NOWAIT")) {
         assert!(began.elapsed() < Duration::from_secs(10), "the start did not wait for the lock");
@@ -133,7 +133,7 @@ async fn a_paper_takes_corrections_one_after_the_other(app: Arc<TestApp>) {
 
 async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestApp>) {
     let world = World::new(&app).await;
-    // A token that is valid for longer than the clock is moved.
+    // `staff` makes a token that is valid for longer than this test moves the clock.
     let asha = app.staff("Asha", Role::Learner).await;
     let card = app.cards(&asha, &world.course).await.remove(0);
     let first = asha.start_session(&card).await;

@@ -1,4 +1,4 @@
-//! Corrected keys: the sittings that take them, the sittings that keep the old ones, and the messages.
+//! Corrected keys: which sittings take the corrected key, which sittings keep the old key, and refused corrections.
 
 mod imports;
 mod many;
@@ -167,7 +167,7 @@ async fn a_corrected_key_reaches_new_sittings_of_a_fixed_test(app: Arc<TestApp>)
     let events =
         "SELECT COUNT(*) FROM audit_events WHERE action = 'question.key_corrected' AND actor_id IS NOT NULL";
     assert_eq!(app.number(events).await, 2);
-    // A new test has them as well.
+    // A test that is made after the corrections has the corrected keys, too.
     let second = app.number("SELECT MIN(id) FROM mock_test_attempts WHERE test_number = 2").await;
     let second = app.global("MockTestAttempt", second);
     assert_eq!(sit(&asha, &second, "56", "Neon").await, ("8.00".to_owned(), new));
@@ -251,7 +251,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     }
     assert_eq!((rows(&app).await, app.number("SELECT COUNT(*) FROM question_corrections").await), before);
     assert_eq!(app.number("SELECT revision FROM papers").await, 1);
-    // Another author has imported another version since the options were read.
+    // An import has made another version since the options were read, so the correction is refused.
     let edited = BANK.replace("~Argon", "~Xenon");
     world.author.import(&world.subject, &edited).await;
     let stale = world.correct("k2", json!({ "correctOptionIds": [option(1)] })).await;

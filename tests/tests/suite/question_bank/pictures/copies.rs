@@ -50,7 +50,7 @@ async fn run(mut command: Command) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Returns a client of MariaDB for the database at a URL.
+/// Returns a command of this MariaDB program that connects to the server of a URL.
 fn of_mariadb(program: &str, url: &str) -> Command {
     let url = Url::parse(url).unwrap();
     let mut command = Command::new(program);
@@ -63,7 +63,8 @@ fn of_mariadb(program: &str, url: &str) -> Command {
     command
 }
 
-/// Backs a database up and restores it elsewhere, as the operators' page says. Returns the URL of the copy.
+/// Backs a database up and restores it into a new database, as `api/docs/operating.md` says. Returns the URL of the
+/// copy.
 async fn restored(backend: Backend, database_url: &str, folder: &Path) -> String {
     let file = folder.join("backup");
     let (file, copy) = (file.to_str().unwrap(), backend.create(folder).await);

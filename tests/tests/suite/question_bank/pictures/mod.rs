@@ -21,7 +21,8 @@ on_each_database!(
     imports_of_the_same_picture_at_once_store_it_once,
 );
 
-/// A question with pictures in its text, both options and its explanation. The names of the files tell the key.
+/// Returns a question with pictures in its text, both options and its explanation. The names of the files show which
+/// option is right.
 fn question(stem: &[u8], right: &[u8], wrong: &[u8], explanation: &[u8]) -> String {
     let img = |name: &str| format!("&lt;img src=\"@@PLUGINFILE@@/{name}\"/>");
     let answer = |fraction: u8, name: &str, bytes: &[u8]| {
@@ -44,7 +45,7 @@ fn question(stem: &[u8], right: &[u8], wrong: &[u8], explanation: &[u8]) -> Stri
     )
 }
 
-/// Returns the first column of a query.
+/// Returns the first column of all rows of a query.
 async fn texts(app: &TestApp, sql: &str) -> Vec<String> {
     jishu_tests::rows(app.connection(), sql).await.into_iter().map(|mut row| row.remove(0)).collect()
 }
@@ -118,7 +119,7 @@ async fn pictures_are_shown_to_those_who_may_see_the_question(app: Arc<TestApp>)
     assert_eq!(keys, shown.iter().cloned().chain([key]).collect());
     assert_eq!(media_keys(authored.text("/questions/edges/0/node/versions/0/stem")), [shown[0].clone()]);
 
-    // A stranger who knows the picture, or guesses, gets nothing, and learns nothing.
+    // A client that knows the hash of a picture, or guesses a key, gets the same response 404 as for any wrong key.
     let hash = texts(&app, "SELECT hash FROM pictures").await.remove(0);
     let other = format!("{}{}", &shown[0][1..], &shown[0][..1]);
     let mut answers = Vec::new();
@@ -136,7 +137,8 @@ async fn pictures_are_shown_to_those_who_may_see_the_question(app: Arc<TestApp>)
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert_eq!(ask(&app, Method::POST, &shown[0], None).await.status(), StatusCode::METHOD_NOT_ALLOWED);
 
-    // Another node knows the same addresses. A past sitting keeps its pictures when the question gets others.
+    // Another node serves a picture at the same address. An edit that replaces the picture of a question does not
+    // remove the old picture, which past sittings show.
     let node = app.second_node().await;
     let there = app.http().get(node.url(&format!("/media/{}", shown[0]))).send().await.unwrap();
     assert_eq!(there.bytes().await.unwrap(), stem);
@@ -181,7 +183,8 @@ async fn corrections_keep_pictures(app: Arc<TestApp>) {
         assert!(error["message"].as_str().unwrap().contains(named), "{error}");
     }
     assert_eq!(rows(&app).await, before);
-    // An author sends back what the API showed, also with the URL of the server, and adds a new picture.
+    // The author refers to a stored picture by the address that the API showed, with the URL of the server in front,
+    // and adds a new picture.
     let new = png("new");
     let explanation = format!(
         "See <img src=\"https://api.example.com/media/{stem_key}\"> and <img src=\"data:image/png;base64,{}\">",
@@ -199,7 +202,7 @@ async fn corrections_keep_pictures(app: Arc<TestApp>) {
             .iter()
             .all(|text| !text.contains("/media/"))
     );
-    // A file may have the addresses, too.
+    // A file may also refer to a stored picture by its address.
     let gift = format!("[html]Which? <img src\\=\"/media/{stem_key}\"> {{=a ~b}}");
     let imported = author.import(subject, &gift).await;
     assert_eq!((imported.counts(), imported.losses.len()), ([1, 0, 0, 0], 0));
@@ -268,7 +271,7 @@ async fn addresses_begin_with_the_public_url_and_guesses_are_limited() {
             statuses.insert(ask(&app, Method::GET, &format!("{guess:064x}"), None).await.status().as_u16());
         }
         assert_eq!(statuses, BTreeSet::from([404, 429]));
-        // Pictures cost nothing.
+        // Requests for pictures that exist are not charged to the budget of the address.
         for _ in 0..40 {
             assert_eq!(ask(&app, Method::GET, &key, None).await.status(), StatusCode::OK);
         }
