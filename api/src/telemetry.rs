@@ -18,19 +18,20 @@ use crate::config::{LogFormat, ObserveConfig};
 
 pub use traces::Traces;
 
-/// Targets that are logged at this level unless `RUST_LOG` names them, because operators and their programs rely on
-/// them.
+/// The targets that are logged at the level `info` unless `RUST_LOG` names them, because operators and their programs
+/// rely on their lines.
 const DEFAULT_DIRECTIVES: [&str; 2] = ["jishu::security=info", "jishu::access=info"];
 
 /// Starts writing log lines to standard error, and traces if the operator has named a collector. `RUST_LOG` selects the
-/// lines. `sqlx::query=debug` in it adds every database statement. Stop the traces at the end, so that the last are sent.
+/// lines. `sqlx::query=debug` in `RUST_LOG` adds every database statement. Stop the returned traces at the end of the
+/// process, so that the last traces are sent.
 ///
 /// # Errors
 /// Fails if `RUST_LOG` cannot be read, if the collector cannot be used, or if logging is already set up.
 pub fn init(format: LogFormat, observe: Option<&ObserveConfig>) -> Result<Option<Traces>, String> {
     let filter = filter(&std::env::var("RUST_LOG").unwrap_or_default())?;
     let Some(traces) = observe.map(Traces::start).transpose()?.flatten() else {
-        // One filter for everything costs less than one for each layer.
+        // One filter around all layers costs less than one filter for each layer.
         let lines = tracing_subscriber::registry().with(lines(format)).with(filter);
         lines.try_init().map_err(|error| error.to_string())?;
         return Ok(None);
@@ -47,7 +48,7 @@ where
 {
     let is_terminal = io::stderr().is_terminal();
     let lines =
-        tracing_subscriber::fmt::layer().with_writer(SingleLineWriter { is_terminal }).with_ansi(is_terminal);
+        tracing_subscriber::fmt::layer().with_writer(LogWriter { is_terminal }).with_ansi(is_terminal);
     match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -67,13 +68,15 @@ fn filter(chosen: &str) -> Result<EnvFilter, String> {
     Ok(filter)
 }
 
-/// Writes each event on one line, so that text from a client cannot forge a line.
-struct SingleLineWriter {
+/// Writes log events to standard error. Unless standard error is a terminal, escapes control characters, so that each
+/// event is one line and text from a client cannot forge a line. Programs that act on lines, such as fail2ban, never
+/// read them from a terminal.
+struct LogWriter {
     /// Whether standard error is a terminal. A terminal gets colours, which are control characters.
     is_terminal: bool,
 }
 
-impl<'a> MakeWriter<'a> for SingleLineWriter {
+impl<'a> MakeWriter<'a> for LogWriter {
     type Writer = EventWriter<io::Stderr>;
 
     fn make_writer(&'a self) -> Self::Writer {
@@ -81,7 +84,7 @@ impl<'a> MakeWriter<'a> for SingleLineWriter {
     }
 }
 
-/// Writes one event. tracing passes the whole event in one call.
+/// Writes one event. tracing passes the whole event in one call of `write`.
 struct EventWriter<W> {
     out: W,
     is_terminal: bool,

@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::{Backend, Client, ManualClock, loopback_client};
 
-/// Flags that switch the limits off. Tests send more from one address in a second than a frontend does in an hour. A test
-/// of a limit sets its own flags.
+/// Flags that switch the limits off. Tests send more requests from one address in a second than a frontend does in an
+/// hour. A test of a limit adds its own flags.
 pub const UNLIMITED: &[&str] = &[
     "--user-cost-per-minute=0",
     "--address-cost-per-minute=0",
@@ -32,13 +32,13 @@ pub const UNLIMITED: &[&str] = &[
 
 /// A running server with its database, its clock and the log of its statements.
 pub struct TestApp {
-    /// The kind of its database.
+    /// The kind of the server's database.
     pub backend: Backend,
-    /// The services that its resolvers call.
+    /// The services that the server's resolvers call.
     pub services: Services,
     /// The clock of the server.
     pub clock: Arc<ManualClock>,
-    /// The URL of its database.
+    /// The URL of the server's database.
     pub database_url: String,
     origin: String,
     http: reqwest::Client,
@@ -48,9 +48,9 @@ pub struct TestApp {
     folder: TempDir,
 }
 
-/// A running server.
+/// A jishu server that runs in the process of the test, on a free port of 127.0.0.1.
 pub struct Node {
-    /// The services that its resolvers call.
+    /// The services that the server's resolvers call.
     pub services: Services,
     origin: String,
     stop: oneshot::Sender<()>,
@@ -93,7 +93,7 @@ impl Node {
     }
 }
 
-/// The configuration of the server. If a flag is given twice, the later one counts.
+/// The configuration of the server. If a flag is given twice, its later value counts.
 #[derive(Parser)]
 #[command(args_override_self = true)]
 struct Config {
@@ -102,24 +102,25 @@ struct Config {
 }
 
 impl TestApp {
-    /// Runs a test on a fresh server and database. Does nothing if `TEST_DATABASES` leaves this database out.
+    /// Runs a test on a fresh server with a fresh database, then stops the server and removes the database. Skips the
+    /// test if `TEST_DATABASES` leaves out this kind of database.
     pub async fn run(backend: Backend, test: impl AsyncFnOnce(Arc<Self>)) {
         Self::run_with(backend, &[], test).await;
     }
 
-    /// Starts an app as [`TestApp::run`] does, with these flags of `jishu serve`.
+    /// Runs a test as [`TestApp::run`] does, on a server with these flags of `jishu serve`.
     pub async fn run_with(backend: Backend, flags: &[&str], test: impl AsyncFnOnce(Arc<Self>)) {
         if !backend.is_selected() {
-            eprintln!("left out by TEST_DATABASES");
+            eprintln!("skipped: TEST_DATABASES leaves this database out");
             return;
         }
         let app = Arc::new(Self::start_with(backend, flags).await);
         test(Arc::clone(&app)).await;
-        let app = Arc::into_inner(app).expect("the test keeps nothing of the app");
+        let app = Arc::into_inner(app).expect("the test keeps no reference to the app");
         app.stop().await;
     }
 
-    /// Starts a server on SQLite.
+    /// Starts a server on a fresh SQLite database.
     pub async fn start() -> Self {
         Self::start_on(Backend::Sqlite).await
     }
@@ -129,20 +130,21 @@ impl TestApp {
         Self::start_with(backend, &[]).await
     }
 
-    /// Starts a server on a fresh database, with these flags of `jishu serve`. Only limits that the flags set are on.
+    /// Starts a server on a fresh database, with these flags of `jishu serve`. All limits are off, except those that
+    /// the flags set.
     pub async fn start_with(backend: Backend, flags: &[&str]) -> Self {
         Self::start_limited(backend, &[UNLIMITED, flags].concat()).await
     }
 
-    /// Starts an app as [`TestApp::start_with`] does, with the limits that the server has by default.
+    /// Starts a server as [`TestApp::start_with`] does, but with the default limits. The flags can change them.
     pub async fn start_limited(backend: Backend, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database_url = backend.create_migrated(folder.path()).await;
         Self::start_at(backend, database_url, folder, flags).await
     }
 
-    /// Starts a server on the database at this URL, with these flags. The database is empty or has all migrations. The
-    /// server keeps its files in `folder`.
+    /// Starts a server on the database at this URL, with these flags, after applying all migrations that the database
+    /// does not have yet. The server keeps its files in `folder`.
     pub async fn start_at(backend: Backend, database_url: String, folder: TempDir, flags: &[&str]) -> Self {
         let keys = folder.path().join("keys.pem");
         KeyRing::load_or_create(&keys).expect("a signing key");
@@ -178,7 +180,7 @@ impl TestApp {
         }
     }
 
-    /// Starts another server on the same database, with the same keys and clock.
+    /// Starts another server on the same database, with the same flags, signing keys and clock.
     pub async fn second_node(&self) -> Node {
         let database = Database::connect(&self.config.database_options()).await.expect("the database opens");
         let clock = Arc::clone(&self.clock) as Arc<_>;
@@ -186,7 +188,8 @@ impl TestApp {
         Node::start(services, self.config.clone()).await
     }
 
-    /// Stops the server and keeps its database, for tests of what clients see when the server stops.
+    /// Stops the server and keeps its database, for tests of what clients see when the server stops. Does nothing if
+    /// the server has been stopped already.
     pub async fn stop_serving(&mut self) {
         if let Some(node) = self.node.take() {
             node.stop_serving().await;
@@ -195,7 +198,7 @@ impl TestApp {
 
     /// Stops the server and removes its database.
     pub async fn stop(mut self) {
-        // Dropping the old client closes the connections that it keeps open.
+        // The assignment drops the old HTTP client, which closes the connections that the client kept open.
         self.http = loopback_client().build().expect("a client");
         self.stop_serving().await;
         self.services.database.close().await.expect("the pools close");
@@ -239,7 +242,7 @@ impl TestApp {
         Client::new(self.http.clone(), self.url("/graphql"), Some(token.to_owned()))
     }
 
-    /// Returns a connection to the database that bypasses the server's rules.
+    /// Returns a connection to the server's database. Statements on it bypass the server's rules.
     #[must_use]
     pub fn connection(&self) -> &DatabaseConnection {
         self.services.database.writer()
@@ -259,8 +262,10 @@ impl TestApp {
             .expect("a whole number")
     }
 
-    /// Returns the statements since the last call. Leaves out the searches that the server repeats all the time: for
-    /// overdue sittings, ended terms, deactivated accounts, messages to deliver, rows to erase and tables that have grown.
+    /// Returns the SQL statements that the server has run since the last call. Leaves out the statements that the
+    /// server's tasks repeat all the time. These tasks look for overdue sittings, ended terms, deactivated accounts,
+    /// ended sessions, due orders, messages to deliver, secrets to seal again, rows to erase and tables that have
+    /// grown.
     #[must_use]
     pub fn take_statements(&self) -> Vec<String> {
         let mut statements = std::mem::take(&mut *self.statements.lock().expect("never poisoned"));
@@ -288,16 +293,17 @@ impl TestApp {
         statements
     }
 
-    /// Counts the statements of some kind since [`TestApp::take_statements`]. Their text comes without quotes.
+    /// Counts the SQL statements since the last call of [`TestApp::take_statements`] for which `is_one` returns true.
+    /// `is_one` gets the text of a statement without quotation marks and backticks.
     pub(crate) fn count_statements(&self, is_one: impl Fn(&str) -> bool) -> usize {
         let statements = self.statements.lock().expect("never poisoned");
         statements.iter().filter(|sql| is_one(&sql.replace(['"', '`'], ""))).count()
     }
 
-    /// Counts the rows of each table that a purchase, a cart or a sitting writes to. A test compares the counts to assert
-    /// that nothing was written.
-    pub async fn rows(&self) -> Vec<(&'static str, i64)> {
-        let mut rows = Vec::new();
+    /// Counts the rows of the tables that requests about accounts, carts, purchases, orders and sittings write to. A
+    /// test compares the counts before and after a request to assert that nothing was written.
+    pub async fn row_counts(&self) -> Vec<(&'static str, i64)> {
+        let mut counts = Vec::new();
         for table in [
             "users",
             "refresh_tokens",
@@ -326,8 +332,8 @@ impl TestApp {
             "payment_refunds",
             "audit_events",
         ] {
-            rows.push((table, self.number(&format!("SELECT COUNT(*) FROM {table}")).await));
+            counts.push((table, self.number(&format!("SELECT COUNT(*) FROM {table}")).await));
         }
-        rows
+        counts
     }
 }

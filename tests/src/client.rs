@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-/// Returns the builder of an HTTP client for servers on loopback, which speak no TLS.
+/// Returns the builder of an HTTP client for servers on loopback, which do not use TLS.
 ///
-/// It trusts no certificate. To load those of the system takes a debug build tens of milliseconds for each client.
+/// The client trusts no certificate. Loading the system's certificates takes a debug build tens of milliseconds for
+/// each client.
 pub fn loopback_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().tls_certs_only([])
 }
 
-/// Sends operations, signed in or not.
+/// A client that sends GraphQL operations, with or without an access token.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -18,7 +19,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a client of the server at this URL. It is signed in if it has a token.
+    /// Creates a client of the server at this URL. The client is signed in if a token is given.
     #[must_use]
     pub fn new(http: reqwest::Client, url: String, token: Option<String>) -> Self {
         Self { http, url, token }
@@ -30,14 +31,14 @@ impl Client {
         self.token.is_none()
     }
 
-    /// Returns the access token that the client sends.
+    /// Returns the access token that the client sends. Panics if the client is not signed in.
     #[must_use]
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("a client that is signed in")
     }
 
     /// Sends a document and returns the response, which may be an error.
-    pub async fn send(&self, query: &str, variables: Value) -> Answer {
+    pub async fn send(&self, query: &str, variables: Value) -> GraphqlResponse {
         let mut request = self.http.post(&self.url).json(&json!({ "query": query, "variables": variables }));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -45,16 +46,16 @@ impl Client {
         let response = request.send().await.expect("the server answers");
         let status = response.status().as_u16();
         let body = response.json().await.expect("the answer is JSON");
-        Answer { status, body }
+        GraphqlResponse { status, body }
     }
 
-    /// Sends a document that must succeed.
-    pub async fn run(&self, query: &str) -> Answer {
+    /// Sends a document. Panics if the response has errors.
+    pub async fn run(&self, query: &str) -> GraphqlResponse {
         self.run_with(query, Value::Null).await
     }
 
-    /// Sends a document that must succeed, with variables.
-    pub async fn run_with(&self, query: &str, variables: Value) -> Answer {
+    /// Sends a document with variables. Panics if the response has errors.
+    pub async fn run_with(&self, query: &str, variables: Value) -> GraphqlResponse {
         let answer = self.send(query, variables).await;
         assert!(answer.body.get("errors").is_none(), "{query}\n{:#}", answer.body);
         answer
@@ -72,14 +73,14 @@ impl Client {
 
 /// A response to an operation.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct GraphqlResponse {
     /// The HTTP status.
     pub status: u16,
     /// The whole body.
     pub body: Value,
 }
 
-impl Answer {
+impl GraphqlResponse {
     /// The value at a JSON pointer below `data`.
     #[must_use]
     pub fn at(&self, pointer: &str) -> &Value {

@@ -1,15 +1,15 @@
-//! Helpers of the tests. They start a real server with a database for one test, and send requests to it over HTTP.
+//! Helpers of the tests. They start a real server with a database for each test, and send requests to the server over
+//! HTTP.
 
-// The futures of tests on a whole app are nested deeply.
+// The async blocks of tests that start an app are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
-#![expect(clippy::expect_used, reason = "a test ends where it fails")]
+#![expect(clippy::expect_used, reason = "a test may panic at the first failure")]
 
 mod app;
 mod bank;
 pub mod bench_data;
 pub mod bench_page;
 pub mod bench_server;
-mod books;
 pub mod burst;
 mod catalogue;
 mod client;
@@ -26,6 +26,7 @@ pub mod process;
 pub mod purchases;
 mod requests;
 mod round_trips;
+mod rule_violations;
 mod sittings;
 mod structure;
 mod template;
@@ -33,9 +34,8 @@ mod wait;
 
 pub use app::{Node, TestApp, UNLIMITED};
 pub use bank::{EXPLANATION, NUMBER, TEXT, TOLERANCE, TOPICS, fill_bank, judged, kind};
-pub use books::BOOKS;
 pub use catalogue::{CourseBuilder, TestCourse, global_id};
-pub use client::{Answer, Client, loopback_client};
+pub use client::{Client, GraphqlResponse, loopback_client};
 pub use clock::ManualClock;
 pub use databases::Backend;
 pub use live::{EventStream, Socket};
@@ -43,13 +43,14 @@ pub use mail_server::{CaughtMail, MailServer, MailServerMode, ReceiverCheck};
 pub use pictures::{base64, media_keys, moodle_file, package, png};
 pub use requests::*;
 pub use round_trips::RoundTripCounter;
+pub use rule_violations::RULE_VIOLATIONS;
 pub use sittings::{KEY_FIELDS, TIME_LIMIT, TestSitting};
 pub use structure::{rows, structure};
 pub use wait::{wait_for, wait_until};
 
-/// Makes a test of each function for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.
+/// Makes three tests of each function, one for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.
 ///
-/// Each function takes a [`TestApp`] that nothing else uses.
+/// Each function takes an `Arc<TestApp>` of its own, as [`TestApp::run`] gives it.
 #[macro_export]
 macro_rules! on_each_database {
     ($($name:ident),+ $(,)?) => {

@@ -1,4 +1,4 @@
-//! Processes that a test starts and kills: the real server and database servers.
+//! Processes that a test starts and kills: the server of jishu, and database servers.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::load::{cpu_time, cpu_time_of_ended_children};
 /// Returns the path of a binary that was built together with the tests.
 ///
 /// # Panics
-/// Panics if it was not built.
+/// Panics if the binary does not exist.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the tests");
@@ -39,14 +39,15 @@ fn wait_for_port(port: u16, child: &mut Child, log: &Path) {
     let started = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         if let Ok(Some(status)) = child.try_wait() {
-            panic!("ended with {status}: {}", std::fs::read_to_string(log).unwrap_or_default());
+            panic!("the process ended with {status}: {}", std::fs::read_to_string(log).unwrap_or_default());
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "nothing began to listen on port {port}");
+        assert!(started.elapsed() < Duration::from_secs(60), "no process listens on port {port}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Asks a server whether it is ready, and returns the whole response. None if the server closed the connection.
+/// Asks a server whether it is ready, and returns the whole response. None if the server does not accept the
+/// connection, or closes it without a response.
 fn health(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
@@ -64,7 +65,8 @@ pub struct DatabaseProcess {
 }
 
 impl DatabaseProcess {
-    /// Creates the data folder of the database server and starts the server.
+    /// Creates the data folder of the database server and starts the server. For SQLite, does nothing: the file is
+    /// created at the first connection.
     #[must_use]
     pub fn start(backend: Backend, folder: &Path) -> Self {
         let folder = folder.join("database");
@@ -103,7 +105,8 @@ impl DatabaseProcess {
         }
     }
 
-    /// Returns the folder for temporary files. It is not /tmp, because any MariaDB that starts deletes such files there.
+    /// Returns the database server's folder for temporary files. It is not /tmp, because every MariaDB server deletes
+    /// the temporary files of MariaDB in its folder at its start.
     fn temporary(&self) -> PathBuf {
         self.folder.with_extension("tmp")
     }
@@ -116,7 +119,7 @@ impl DatabaseProcess {
         as_user(self.user(), program)
     }
 
-    /// Starts the server again with the data on its disk.
+    /// Starts the database server with the data on its disk, and waits until it listens. Does nothing for SQLite.
     pub fn restart(&mut self) {
         let port = self.port.to_string();
         let mut command = match self.backend {
@@ -147,13 +150,15 @@ impl DatabaseProcess {
             let output = file.try_clone().expect("the same file");
             let mut child =
                 command.stdin(Stdio::null()).stdout(output).stderr(file).spawn().expect("it starts");
-            // After a kill, the last of the old processes may still hold its memory.
+            // After a kill, an old process may still use the shared memory. Then the new server ends at once, and is
+            // started again.
             std::thread::sleep(Duration::from_millis(100));
             if attempt < 50 && child.try_wait().expect("a process of ours").is_some() {
                 continue;
             }
-            wait_for_port(self.port, &mut child, &log);
-            self.child = Some(child);
+            // The field owns the process during the wait, so a panic of the wait kills the process.
+            let child = self.child.insert(child);
+            wait_for_port(self.port, child, &log);
             break;
         }
         if self.backend == Backend::MariaDb {
@@ -163,18 +168,21 @@ impl DatabaseProcess {
         }
     }
 
-    /// Returns the processor time that all processes of the server have used so far, including those that have ended.
+    /// Returns the processor time that the processes of the database server have used so far: the main process and its
+    /// children, including the children that have ended.
     ///
     /// # Panics
     /// Panics if the server does not run.
     #[must_use]
     pub fn cpu_time(&self) -> Duration {
         let child = self.child.as_ref().expect("a server that runs");
-        let ended = cpu_time_of_ended_children(&child.id().to_string());
-        children_of(child).iter().map(|process| cpu_time(process)).sum::<Duration>() + ended
+        let main = child.id().to_string();
+        let children: Duration = children_of(child).iter().map(|process| cpu_time(process)).sum();
+        cpu_time(&main) + children + cpu_time_of_ended_children(&main)
     }
 
-    /// Kills the server and all its processes with SIGKILL. Does nothing for SQLite.
+    /// Kills the database server and all its processes with SIGKILL. Does nothing for SQLite, or if the server does not
+    /// run.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let children = children_of(&child);
@@ -183,14 +191,14 @@ impl DatabaseProcess {
         child.wait().expect("a process of ours");
     }
 
-    /// Suspends all processes of the server. It keeps its connections but does not respond.
+    /// Suspends all processes of the database server. The server keeps its connections but does not respond.
     pub fn freeze(&self) {
         let child = self.child.as_ref().expect("a server that runs");
         signal("-STOP", &[child.id().to_string()]);
         signal("-STOP", &children_of(child));
     }
 
-    /// Resumes the processes of the server.
+    /// Resumes all processes of the database server.
     pub fn thaw(&self) {
         let child = self.child.as_ref().expect("a server that runs");
         signal("-CONT", &children_of(child));
@@ -204,7 +212,7 @@ fn children_of(child: &Child) -> Vec<String> {
     children.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Sends a signal to processes. Some of them may have ended already.
+/// Sends a signal to processes. Ignores processes that have ended already.
 fn signal(signal: &str, pids: &[String]) {
     for pid in pids {
         let _ = Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status();
@@ -217,7 +225,8 @@ impl Drop for DatabaseProcess {
     }
 }
 
-/// The real server, which the test may kill.
+/// A process of `jishu-faults`, the server of jishu with planted bugs that variables can switch on. The test may kill
+/// it.
 pub struct ServerProcess {
     command: Command,
     port: u16,
@@ -226,7 +235,7 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `jishu-faults serve` on a database, with these environment variables.
+    /// Starts `jishu-faults serve` on a database, with these environment variables. Waits until the server is ready.
     #[must_use]
     pub fn start(database_url: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let (port, log) = (free_port(), folder.join("server.log"));
@@ -261,7 +270,7 @@ impl ServerProcess {
         std::fs::read_to_string(&self.log).expect("its log")
     }
 
-    /// Returns the URL of its GraphQL endpoint.
+    /// Returns the URL of the server's GraphQL endpoint.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}/graphql", self.port)
@@ -269,13 +278,13 @@ impl ServerProcess {
 
     fn wait(&mut self) {
         wait_for_port(self.port, &mut self.child, &self.log);
-        // Until it is ready, the server refuses everything but health checks.
+        // Until the server is ready, it refuses all requests except health checks.
         let started = Instant::now();
         while health(self.port).is_none_or(|response| response.contains("\r\n\r\nstarting")) {
             if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("ended with {status}: {}", self.log());
+                panic!("the server ended with {status}: {}", self.log());
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "the server did not start");
+            assert!(started.elapsed() < Duration::from_secs(60), "the server was not ready in time");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -286,18 +295,18 @@ impl ServerProcess {
         self.child.wait().expect("a process of ours");
     }
 
-    /// Starts the server again with the same port, database and variables.
+    /// Starts the server again with the same port, database and variables, and waits until it is ready.
     pub fn restart(&mut self) {
         self.child = spawn(&mut self.command, &self.log);
         self.wait();
     }
 
-    /// Waits up to ten seconds for the server to end by itself. Returns whether it did.
+    /// Waits up to ten seconds for the server to end by itself. Returns whether the server ended.
     pub fn ends(&mut self) -> bool {
         self.ends_within(Duration::from_secs(10))
     }
 
-    /// Waits for the server to end by itself. Returns whether it did.
+    /// Waits up to this time for the server to end by itself. Returns whether the server ended.
     pub fn ends_within(&mut self, time: Duration) -> bool {
         let started = Instant::now();
         while started.elapsed() < time {
@@ -322,8 +331,8 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
     command.stdout(output).stderr(file).spawn().expect("it starts")
 }
 
-/// Returns a command that runs as another user, because database servers refuse to run as root. `setpriv` replaces itself
-/// with the program, so the process id is the server's.
+/// Returns a command that runs as another user if the tests run as root, because database servers refuse to run as
+/// root. `setpriv` replaces itself with the program, so the process id is the program's.
 pub fn as_user(user: &str, program: impl AsRef<OsStr>) -> Command {
     if !is_root() {
         return Command::new(program);
@@ -335,7 +344,7 @@ pub fn as_user(user: &str, program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Creates folders that belong to the user of a database server.
+/// Creates folders for a database server. If the tests run as root, the folders belong to this user.
 ///
 /// # Panics
 /// Panics if a folder exists already or cannot be created.
@@ -344,7 +353,8 @@ pub fn give_folders(user: &str, folders: &[&Path]) {
         std::fs::create_dir(folder).expect("a folder for the database");
         if is_root() {
             run(Command::new("chown").arg(user).arg(folder));
-            // The temporary folder belongs to the test's user, and the database server must be able to enter it.
+            // The folder above belongs to the test's user, and the user of the database server must be able to enter
+            // it.
             run(Command::new("chmod").arg("755").arg(folder.parent().expect("a folder above")));
         }
     }

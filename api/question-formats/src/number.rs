@@ -2,20 +2,20 @@
 
 use rust_decimal::Decimal;
 
-/// The maximum number of characters of a number. A longer text is refused before it costs any work.
-const MAX_CHARS: usize = 64;
-/// The number of digits of the greatest [`Decimal`]. Any number with one digit less fits.
+/// The maximum number of bytes of a text that is read as a number. A longer text is refused before it costs any work.
+const MAX_BYTES: usize = 64;
+/// The number of digits of the greatest [`Decimal`]. Any number of up to 28 digits fits.
 const MAX_DIGITS: i64 = 29;
 
-/// Reads a number such as `5`, `-0.25`, `+.5` or `1.5e-3`, with or without blanks around it. Zeros at its end are
-/// dropped.
+/// Reads a number such as `5`, `-0.25`, `+.5` or `1.5e-3`, with or without white space around it. Drops zeros at the
+/// end of the digits after the point.
 ///
-/// Returns `None` if the text is not a number, or if [`Decimal`] cannot hold the number exactly. It holds any number
-/// of up to 28 digits, including those after the point.
+/// Returns `None` if the text is not a number, has more than 64 bytes, or if [`Decimal`] cannot represent the number
+/// exactly. A `Decimal` can represent any number of up to 28 digits, including those after the point.
 #[must_use]
 pub fn exact(text: &str) -> Option<Decimal> {
     let text = text.trim();
-    if text.len() > MAX_CHARS {
+    if text.len() > MAX_BYTES {
         return None;
     }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -32,14 +32,15 @@ pub fn exact(text: &str) -> Option<Decimal> {
     if digits.is_empty() {
         return Some(Decimal::ZERO);
     }
-    // The number is digits / 10^scale.
+    // The number is `digits` divided by 10 to the power of `scale`.
     let ended = i64::try_from(written.len() - digits.len()).ok()?;
     let scale = i64::try_from(fraction.len()).ok()? - ended - i64::from(exponent);
     let number: i128 = digits.parse().ok()?;
     let number = if mantissa.starts_with('-') { -number } else { number };
     let held = match u32::try_from(scale) {
         Ok(scale) => Decimal::try_from_i128_with_scale(number, scale),
-        // A negative scale stands for zeros at the end. More of them than this would overflow.
+        // A negative scale means zeros at the end of the number. [`MAX_DIGITS`] zeros or more would not fit a
+        // `Decimal`.
         Err(_) if -scale < MAX_DIGITS => {
             let zeros = 10_i128.checked_pow(u32::try_from(-scale).ok()?)?;
             Decimal::try_from_i128_with_scale(number.checked_mul(zeros)?, 0)
@@ -90,7 +91,7 @@ mod tests {
             ("120e-1", "12"),
             ("1e28", "10000000000000000000000000000"),
             ("1e-28", "0.0000000000000000000000000001"),
-            // These fit only because their zeros are dropped.
+            // The next three numbers fit only because zeros at their beginning or end are dropped.
             ("1000e-30", "0.000000000000000000000000001"),
             ("0.0000000000000000000000000000001e31", "1"),
             ("0e99", "0"),
@@ -110,7 +111,7 @@ mod tests {
             format!("-{digits}"),
             format!("0.{digits}"),
             format!("12345678901234.{}", &digits[14..]),
-            // The greatest number that fits, with 29 digits.
+            // The greatest `Decimal`, which has 29 digits.
             "79228162514264337593543950335".to_owned(),
             "-7.9228162514264337593543950335".to_owned(),
         ] {

@@ -1,7 +1,7 @@
-//! Packages of questions: ZIP archives with items of QTI, and mostly with a manifest, `imsmanifest.xml`.
+//! Reads packages of questions: ZIP archives with items of QTI, and usually with a manifest, `imsmanifest.xml`.
 //! <https://www.imsglobal.org/content/packaging/index.html>
 //!
-//! Nothing is unpacked to disk. Limits on the number and the sizes of files keep an archive from filling the memory.
+//! No file is unpacked to disk. Limits on the number and the sizes of files prevent an archive from filling the memory.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Cursor, Read};
@@ -22,7 +22,7 @@ use crate::xml_source::prepare;
 
 /// The maximum number of files in a package.
 const MAX_FILES: usize = 10_000;
-/// The maximum number of bytes of a file that is read from a package.
+/// The maximum number of bytes of an XML file that is read from a package.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 /// The maximum number of bytes of all files that are read from a package.
 const MAX_TOTAL_BYTES: u64 = 64 * 1024 * 1024;
@@ -31,12 +31,13 @@ const MAX_RATIO: u64 = 200;
 /// The size in bytes below which a file may have any ratio.
 const MIN_RATIO_BYTES: u64 = 64 * 1024;
 
-/// The names that Canvas has for the folder of all files.
+/// The placeholders by which addresses of Canvas refer to the folder of all files of a course.
 const BASES: [&str; 2] = ["$IMS-CC-FILEBASE$", "$IMS_CC_FILEBASE$"];
 
 const MANIFEST: &str = "imsmanifest.xml";
 
-/// Files by which other ZIP archives are recognised: the beginning of a name, and the kind.
+/// Files by which other kinds of ZIP archives are recognised: the beginning of the name of a file, and the kind of the
+/// archive.
 const DOCUMENTS: [(&str, &str); 8] = [
     ("word/", "a document of Word (.docx)"),
     ("xl/", "a table of Excel (.xlsx)"),
@@ -48,37 +49,40 @@ const DOCUMENTS: [(&str, &str); 8] = [
     ("AndroidManifest.xml", "an app"),
 ];
 
-/// The hash of a file, and its bytes.
+/// The hash of a file in hexadecimal, and the bytes of the file.
 type HashedFile = (String, Arc<[u8]>);
 
 /// A package, and the number of bytes that may still be read from it.
 struct Package<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
-    /// The names of the files, with slashes between folders.
+    /// The names of the files in the order of the archive, with slashes between folders.
     names: Vec<String>,
-    /// The indexes of the files by their names in small letters.
+    /// The indexes of the files by their names in lower case.
     by_name: HashMap<String, usize>,
     bytes_left: u64,
-    /// The files that were read for texts, with their hashes.
+    /// The files that texts show and that were already read, by index, with their hashes or the reasons why they are
+    /// not kept.
     read: HashMap<usize, Result<HashedFile, NotKept>>,
 }
 
-/// Reads the items of a package in the order of its manifest, then those that the manifest does not name.
+/// Reads the questions of a package: the files in the order of its manifest, then the files that the manifest does not
+/// name.
 ///
-/// The line of a question or a refusal is its number in the package, counted from 1: lines of several files would not tell
-/// them apart. The reason of a refusal names the file and its line.
+/// The line of a question or a refusal is its number in the package, counted from 1, because lines are not unique in
+/// several files. The reason of a refusal names the file and its line.
 ///
 /// # Errors
-/// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no items.
+/// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no
+/// items.
 pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
     read_package_with(bytes, &|_| None)
 }
 
-/// Reads a package as [`read_package`] does. A text may also show pictures that the application has stored already: `known`
-/// finds the hash of such a picture by its address.
+/// Reads a package, as [`read_package`] does. A text may also show pictures that the application has already stored:
+/// `known` returns the hash of such a picture by its address.
 ///
 /// # Errors
-/// As [`read_package`].
+/// Returns the errors of [`read_package`].
 pub fn read_package_with(bytes: &[u8], known: &KnownPictures<'_>) -> Result<ParsedFile, UnreadableFile> {
     let mut package = Package::open(bytes)?;
     let mut pictures = Pictures::new(known);
@@ -98,7 +102,7 @@ pub fn read_package_with(bytes: &[u8], known: &KnownPictures<'_>) -> Result<Pars
                     add(&mut parsed, &name, package.read(Format::MoodleXml, &name, &text, &mut pictures));
                 }
                 Some("assessmentTest" | "qti-assessment-test") => has_test = true,
-                // A package also has metadata, style sheets and the like.
+                // Skip other XML files, such as metadata.
                 _ => {}
             },
             Err(reason) => add(&mut parsed, &name, Err(UnreadableFile { line: 1, reason })),
@@ -121,21 +125,23 @@ pub fn read_package_with(bytes: &[u8], known: &KnownPictures<'_>) -> Result<Pars
     Ok(parsed)
 }
 
-/// Calls `visit` with each text in a package in which questions can be. Leaves out what cannot be read, which
-/// [`read_package`] refuses.
+/// Calls `visit` with the text of each XML file in a package. Skips a file that cannot be read; [`read_package`]
+/// reports it. Stops if the files have too many bytes.
 pub fn visit_package_texts(bytes: &[u8], visit: &mut dyn FnMut(&str)) {
     let Ok(mut package) = Package::open(bytes) else { return };
     for index in 0..package.names.len() {
         if is_xml(&package.names[index]) {
             match package.text(index) {
-                Ok(text) => visit(&text.unwrap_or_default()),
+                Ok(Ok(text)) => visit(&text),
+                Ok(Err(_)) => {}
                 Err(_) => return,
             }
         }
     }
 }
 
-/// Returns the kind of a ZIP archive that is no package of questions.
+/// Returns the kind of a ZIP archive that is not a package of questions, such as a document of Word. Returns `None` for
+/// any other archive.
 pub(crate) fn document_kind(bytes: &[u8]) -> Option<&'static str> {
     let names = Package::open(bytes).ok()?.names;
     let has = |begin: &str| names.iter().any(|name| name.starts_with(begin));
@@ -148,12 +154,13 @@ fn unreadable(reason: impl Into<String>) -> UnreadableFile {
 
 fn is_xml(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
-    // macOS adds files with attributes.
+    // macOS adds files with attributes to an archive, which are not XML.
     let is_of_macos = name.starts_with("__MACOSX/") || file.starts_with("._");
     !is_of_macos && file.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("xml"))
 }
 
-/// Adds the questions of a file in the package, and numbers them. Names the file in each refusal.
+/// Adds the questions and refusals of a file in the package, and numbers them. Names the file and the line in the
+/// reason of each refusal.
 fn add(parsed: &mut ParsedFile, name: &str, read: Result<ParsedFile, UnreadableFile>) {
     let number = |parsed: &ParsedFile, more: usize| {
         u32::try_from(parsed.questions.len() + parsed.refused_count + more).unwrap_or(u32::MAX)
@@ -201,7 +208,7 @@ impl<'a> Package<'a> {
         for index in 0..archive.len() {
             let file = archive.by_index_raw(index).map_err(damaged)?;
             let (size, packed) = (file.size(), file.compressed_size());
-            // Windows writes backslashes.
+            // Some programs on Windows write backslashes between folders.
             let name = String::from_utf8_lossy(file.name_raw()).replace('\\', "/");
             if leads_out(&name) {
                 return Err(unreadable(format!(
@@ -223,7 +230,7 @@ impl<'a> Package<'a> {
         Ok(Self { archive, names, by_name, bytes_left: MAX_TOTAL_BYTES, read: HashMap::new() })
     }
 
-    /// Reads the questions of a file, with the files that their texts show.
+    /// Reads the questions of a file, with the pictures in the package that their texts show.
     fn read(
         &mut self,
         format: Format,
@@ -258,13 +265,14 @@ impl<'a> Package<'a> {
         Ok(pictures.finish(parsed))
     }
 
-    /// Finds the file at a relative address in a file of this folder. No address leads out of the archive.
+    /// Finds the file at a relative address in a text of a file in `folder`. Returns `None` if the package has no such
+    /// file, or if the address is not relative or leads out of the package.
     fn find(&self, folder: &str, address: &str) -> Option<usize> {
         let address = address.split(['?', '#']).next().unwrap_or_default().trim();
         let is_relative = !address.is_empty() && !address.starts_with('/') && !address.contains(':');
         let path = String::from_utf8(picture::unescaped(address)).ok().filter(|_| is_relative)?;
         let path = path.replace('\\', "/");
-        // Canvas writes addresses from the folder of all files of a course.
+        // Canvas writes addresses relative to the folder of all files of a course.
         for base in BASES {
             if let Some(path) = path.strip_prefix(base) {
                 let path = path.trim_start_matches('/').to_lowercase();
@@ -283,7 +291,7 @@ impl<'a> Package<'a> {
         self.by_name.get(&parts.join("/").to_lowercase()).copied()
     }
 
-    /// Reads a file that a text shows. Returns its hash and its bytes.
+    /// Reads a file that a text shows. Returns its hash and its bytes, or the reason why it is not kept.
     fn file(&mut self, index: usize) -> Result<HashedFile, NotKept> {
         if let Some(read) = self.read.get(&index) {
             return read.clone();
@@ -302,12 +310,14 @@ impl<'a> Package<'a> {
         if length > most {
             return Err(NotKept::TooLarge);
         }
-        // The limit on the pictures of a file of questions is the same, and refuses the question.
+        // Do not refuse the package here if too few bytes are left. `text` then refuses it at the next file of
+        // questions.
         self.bytes_left = self.bytes_left.saturating_sub(length);
         Ok(bytes)
     }
 
-    /// Returns the indexes of all files: first those of the manifest in its order, then the others.
+    /// Returns the indexes of all files: first those that the manifest names, in its order, then all other files in the
+    /// order of the archive.
     fn order(&mut self) -> Result<Vec<usize>, UnreadableFile> {
         let mut order = Vec::new();
         let is_manifest = |name: &&String| name.rsplit('/').next() == Some(MANIFEST);
@@ -316,7 +326,7 @@ impl<'a> Package<'a> {
             let index = self.names.iter().position(|other| *other == name).unwrap_or_default();
             let folder = name.strip_suffix(MANIFEST).unwrap_or_default();
             let text = self.text(index)?.unwrap_or_default();
-            // A manifest that cannot be read only costs the order.
+            // If the manifest cannot be read, all files keep the order of the archive.
             for href in hrefs(&text).unwrap_or_default() {
                 let path = format!("{folder}{href}");
                 let same = |other: &String| other.eq_ignore_ascii_case(&path);
@@ -329,7 +339,8 @@ impl<'a> Package<'a> {
         Ok(order)
     }
 
-    /// Returns the text of a file. The inner error is a reason to refuse this file only.
+    /// Returns the text of a file. The inner error is the reason to refuse only this file, and the outer error refuses
+    /// the package.
     fn text(&mut self, index: usize) -> Result<Result<String, String>, UnreadableFile> {
         let Ok(file) = self.archive.by_index(index) else {
             return Ok(Err("It is encrypted or damaged. Pack it again without a password.".to_owned()));
@@ -343,7 +354,8 @@ impl<'a> Package<'a> {
         }
         if length > self.bytes_left {
             return Err(unreadable(format!(
-                "The files of questions in the package have more than {} MiB. Split it into several packages.",
+                "The files of questions in the package and the files that they show have more than {} MiB together. \
+                 Split the package into several.",
                 MAX_TOTAL_BYTES / 1024 / 1024
             )));
         }
@@ -363,7 +375,7 @@ fn leads_out(name: &str) -> bool {
     name.starts_with('/') || has_drive || name.contains('\0') || name.split('/').any(|part| part == "..")
 }
 
-/// Returns the addresses of the resources of a manifest.
+/// Returns the addresses of the resources of a manifest, below the bases (`xml:base`) that it declares.
 fn hrefs(manifest: &str) -> Result<Vec<String>, UnreadableFile> {
     let source = prepare(manifest)?;
     let xml = Xml::parse(&source)?;

@@ -1,13 +1,14 @@
-//! A map with a limited number of entries, so that requests from strangers cannot fill the memory.
+//! A map with a limited number of entries, so that requests of strangers cannot fill the memory.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// A map that drops its least recently used entries.
+/// A map that drops entries that were not used lately.
 ///
-/// The map has two generations. A full young generation becomes the old one, and the previous old one is dropped.
-/// An old entry that is used moves to the young generation. Each call takes constant time.
+/// The map has two generations. When the young generation is full, it becomes the old one, and the previous old
+/// generation is dropped. An old entry that is used moves to the young generation. Each call takes constant time on
+/// average.
 #[derive(Debug)]
 pub(crate) struct BoundedMap<K, V> {
     generation_size: usize,
@@ -16,12 +17,13 @@ pub(crate) struct BoundedMap<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> BoundedMap<K, V> {
-    /// Makes a map of at most `capacity` entries. It always keeps the half of them that was used last.
+    /// Makes a map of at most `capacity` entries, and at least two. The `capacity / 2` entries that were used last are never
+    /// dropped.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { generation_size: (capacity / 2).max(1), young: HashMap::new(), old: HashMap::new() }
     }
 
-    /// Returns the value of a key, and counts as a use of the entry.
+    /// Returns the value of a key, and marks its entry as used. Returns None if the map does not have the key.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         if let Some(value) = self.old.remove(key) {
             self.insert(key.clone(), value);
@@ -63,6 +65,18 @@ mod tests {
         assert_eq!(map.get_mut(&999).copied(), Some(999));
         map.remove(&999);
         assert_eq!(map.get_mut(&999), None);
+    }
+
+    #[test]
+    fn stays_within_the_smallest_capacities() {
+        for capacity in 0..=3 {
+            let mut map = BoundedMap::new(capacity);
+            for number in 0..10 {
+                map.insert(number, number);
+                assert_eq!(map.get_mut(&number).copied(), Some(number));
+                assert!(map.young.len() + map.old.len() <= capacity.max(2), "{capacity}");
+            }
+        }
     }
 
     #[test]

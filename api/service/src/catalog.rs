@@ -1,12 +1,12 @@
 //! The catalogue in memory. Courses and subjects are few, and almost every request reads them.
 //!
-//! A snapshot is never changed; a new one replaces it. The catalogue is read again after this node has written to it,
-//! and when a row refers to a course or subject that the snapshot lacks. It is also read every few seconds, which brings
-//! the changes of other nodes and of an operator's SQL. A purchase reads the database: a snapshot never decides what is
-//! sold, or at which price.
+//! A snapshot is never changed: a new snapshot replaces it. The catalogue is read again after an author changed it
+//! through this node. It is also read again when a row refers to a course or subject that the snapshot lacks, and every
+//! few seconds. So the changes of other nodes and of an operator's SQL arrive as well. A purchase reads the database,
+//! so a snapshot never decides what is sold, or at which price.
 //!
-//! A row with an unreadable or forbidden value is not on sale. The log names each such row once, when it appears.
-//! The owners of such a subject see defaults in place of the values that cannot be read.
+//! A course or subject whose row has an unreadable or forbidden value is not on sale. The log names each such value
+//! once, when it appears. The owners of such a subject see defaults in place of values that cannot be read.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,26 +18,27 @@ use jishu_service_macros::service_call;
 use sea_orm::{DbErr, EntityTrait, QueryOrder};
 use tokio::sync::Mutex;
 
-use super::integrity::{self, BadValue};
+use super::integrity::{self, BadValue, Table};
 use super::placeholder;
 use crate::database::{Database, Unreadable, read_rows};
 use crate::error::Fault;
 
-/// A course and its subjects, by id, archived ones included.
+/// A course with all its subjects in the order of their ids, including archived subjects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogCourse {
     /// The course.
     pub row: course::Model,
-    /// All subjects of the course.
+    /// All subjects of the course, including archived subjects, by id.
     pub subjects: Vec<Arc<subject::Model>>,
     /// Whether the row of the course has a value that prevents its sale, such as a currency that does not exist.
     is_withheld: bool,
-    /// The subjects whose rows have such a value.
+    /// The subjects of the course whose rows have a value that prevents their sale.
     withheld: Vec<SubjectId>,
 }
 
 impl CatalogCourse {
-    /// Returns the subjects that are on sale.
+    /// Returns the subjects that are not archived and have no value that prevents their sale. Does not check whether
+    /// the course itself is on sale.
     pub fn subjects_on_sale(&self) -> impl Iterator<Item = &Arc<subject::Model>> {
         let sold = |subject: &&Arc<subject::Model>| {
             subject.archived_at.is_none() && !self.withheld.contains(&subject.id)
@@ -45,7 +46,7 @@ impl CatalogCourse {
         self.subjects.iter().filter(sold)
     }
 
-    /// Tells whether a subject of the course is on sale. None of them is if the course is not.
+    /// Tells whether a subject of the course is on sale. If the course is not on sale, none of its subjects is.
     #[must_use]
     pub fn sells(&self, id: SubjectId) -> bool {
         let is_sold = self.row.archived_at.is_none() && !self.is_withheld;
@@ -58,10 +59,10 @@ impl CatalogCourse {
 pub struct Snapshot {
     courses: Vec<Arc<CatalogCourse>>,
     subjects: HashMap<SubjectId, Arc<subject::Model>>,
-    /// The rows that cannot be read. A miss in these does not cause another read of the catalogue.
+    /// The courses and subjects whose rows cannot be read. They exist, so the catalogue is not read again to find them.
     unreadable_courses: HashSet<CourseId>,
     unreadable_subjects: HashSet<SubjectId>,
-    /// The bad values of the rows that were left out.
+    /// The values that cannot be read or are not allowed, because of which rows are not on sale.
     bad: BTreeSet<BadValue>,
 }
 
@@ -74,9 +75,9 @@ async fn load_snapshot(database: &Database) -> Result<Snapshot, DbErr> {
     let rows = subject::Entity::find().order_by_asc(subject::Column::Id);
     let (mut rows, unreadable_subjects) = read_rows(reader, rows).await?;
     let mut bad = BTreeSet::new();
-    bad.extend(integrity::named::<course::Entity, _>(reader, &unreadable_courses).await?);
-    bad.extend(integrity::named::<subject::Entity, _>(reader, &unreadable_subjects).await?);
-    // Owners see stand-ins for rows that cannot be read.
+    bad.extend(integrity::named(reader, &Table::of::<course::Entity>(), &unreadable_courses).await?);
+    bad.extend(integrity::named(reader, &Table::of::<subject::Entity>(), &unreadable_subjects).await?);
+    // Owners of these courses and subjects see stand-ins with default values.
     courses.extend(unreadable_courses.iter().filter_map(placeholder::course));
     courses.sort_by_key(|course| course.id);
     rows.extend(unreadable_subjects.iter().filter_map(placeholder::subject));
@@ -107,7 +108,7 @@ async fn load_snapshot(database: &Database) -> Result<Snapshot, DbErr> {
         Arc::new(CatalogCourse { row, subjects, is_withheld, withheld })
     };
     let courses = courses.into_iter().map(&mut course).collect();
-    // The subjects that remain belong to no course.
+    // The subjects that are left in `by_course` refer to a course that does not exist.
     for subject in by_course.into_values().flat_map(|(subjects, _)| subjects) {
         let fault = integrity::fault_of_orphan(&subject);
         bad.insert(BadValue::of("subjects", subject.id.0, fault));
@@ -116,7 +117,7 @@ async fn load_snapshot(database: &Database) -> Result<Snapshot, DbErr> {
 }
 
 impl Snapshot {
-    /// Logs the bad values that are new, and those that were put right since the last snapshot.
+    /// Logs the bad values that are new since the snapshot `before`, and those that were corrected.
     fn log_changes(&self, before: &Self) {
         for bad in self.bad.difference(&before.bad) {
             let BadValue { table, row, column, value } = bad;
@@ -131,27 +132,27 @@ impl Snapshot {
         }
         for bad in before.bad.difference(&self.bad) {
             let BadValue { table, row, column, .. } = bad;
-            tracing::info!(table, row, column, "a row of the catalogue is no longer left out for this value");
+            tracing::info!(table, row, column, "a bad value in a row of the catalogue was corrected");
         }
     }
 
-    /// Returns the courses that are on sale, in the order of their ids.
+    /// Returns the courses that are on sale, by id.
     pub fn courses_on_sale(&self) -> impl Iterator<Item = &Arc<CatalogCourse>> {
         self.courses.iter().filter(|course| course.row.archived_at.is_none() && !course.is_withheld)
     }
 
-    /// Returns all courses in the order of their ids, including archived ones.
+    /// Returns all courses by id, including archived courses.
     pub fn courses(&self) -> impl Iterator<Item = &Arc<CatalogCourse>> {
         self.courses.iter()
     }
 
-    /// Finds a course, including archived ones.
+    /// Finds a course, which may be archived. Returns None if the snapshot does not have it.
     #[must_use]
     pub fn course(&self, id: CourseId) -> Option<&Arc<CatalogCourse>> {
         self.courses.binary_search_by_key(&id, |course| course.row.id).ok().map(|found| &self.courses[found])
     }
 
-    /// Finds a subject, including archived ones.
+    /// Finds a subject, which may be archived. Returns None if the snapshot does not have it.
     #[must_use]
     pub fn subject(&self, id: SubjectId) -> Option<&Arc<subject::Model>> {
         self.subjects.get(&id)
@@ -163,7 +164,7 @@ fn ids(rows: &[Unreadable]) -> impl Iterator<Item = i64> {
     rows.iter().filter_map(|row| row.key.first().copied())
 }
 
-/// The current snapshot, and the means to replace it.
+/// The catalogue of a node: its current snapshot, and the connection to read a new one.
 #[derive(Debug)]
 pub struct Catalog {
     database: Database,
@@ -172,7 +173,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Loads the first snapshot.
+    /// Reads the first snapshot from the database.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -183,16 +184,17 @@ impl Catalog {
         Ok(Self { database, snapshot, reloading: Mutex::new(()) })
     }
 
-    /// Returns the last snapshot.
+    /// Returns the current snapshot. Later reads of the catalogue do not change it.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// Reads the catalogue again. Only one task reads at a time, so an older snapshot never replaces a newer one.
+    /// Reads the catalogue again, and replaces the snapshot if something changed. Only one task reads at a time, so an
+    /// older snapshot never replaces a newer one.
     ///
     /// # Errors
-    /// Returns the database's error. The old snapshot then stays.
+    /// Returns the database's error. The current snapshot then stays.
     pub async fn reload(&self) -> Result<(), DbErr> {
         let _guard = self.reloading.lock().await;
         let fresh = load_snapshot(&self.database).await?;
@@ -204,7 +206,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Finds a course that a row refers to. Reads the catalogue again if the snapshot lacks the course.
+    /// Finds a course that a row refers to, archived or not. Reads the catalogue again if the snapshot lacks the
+    /// course.
     ///
     /// # Errors
     /// Fails if the database fails or has no such course.
@@ -217,7 +220,8 @@ impl Catalog {
         snapshot.course(id).cloned().ok_or_else(|| Fault::missing(format_args!("course {id}")))
     }
 
-    /// Finds a subject that a row refers to. Reads the catalogue again if the snapshot lacks the subject.
+    /// Finds a subject that a row refers to, archived or not. Reads the catalogue again if the snapshot lacks the
+    /// subject.
     ///
     /// # Errors
     /// Fails if the database fails or has no such subject.
@@ -231,7 +235,7 @@ impl Catalog {
         snapshot.subject(id).cloned().ok_or_else(|| Fault::missing(format_args!("subject {id}")))
     }
 
-    /// Finds a course in this version or a later one. Reads the catalogue again if the snapshot has an older version.
+    /// Finds a course. If the snapshot has an older version than `version`, reads the catalogue again first.
     ///
     /// # Errors
     /// Fails if the database fails or has no such course.
@@ -244,7 +248,7 @@ impl Catalog {
         self.course(id).await
     }
 
-    /// Finds a subject as [`Catalog::course_since`] does.
+    /// Finds a subject. If the snapshot has an older version than `version`, reads the catalogue again first.
     ///
     /// # Errors
     /// Fails if the database fails or has no such subject.
@@ -257,7 +261,7 @@ impl Catalog {
         self.subject(id).await
     }
 
-    /// Reads the catalogue at an interval, until the task is dropped.
+    /// Reads the catalogue again at an interval, until the task is dropped.
     pub async fn keep_fresh(&self, interval: Duration) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,7 +1,7 @@
-//! Ends purchases whose term is over. Every node does this for all purchases.
+//! Marks the entitlements of purchases whose term is over as ended. Every node does this for all purchases.
 //!
-//! Access ends by the clock: an entitlement is live only before its end, and the deadline of a sitting is never after
-//! it. This module records the end, closes what is still open, and tells the learner's devices.
+//! Access ends without this module: an entitlement is live only until its term is over, and no deadline of a sitting is
+//! later. This module records the end, closes open sittings, and notifies the devices of the learner.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,15 +30,17 @@ use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault};
 use crate::failpoint;
 
-/// Maximum number of purchases in one search.
+/// Maximum number of purchases that one search finds.
 const PURCHASES_PER_SEARCH: usize = 200;
+/// Number of purchases that cannot be ended after which a call stops searching, because its searches list all of them.
+const MAX_FAILURES: usize = 1_000;
 /// Maximum number of purchases that are ended at the same time.
 const MAX_CONCURRENT_ENDS: usize = 4;
-/// Time for which ending a purchase is retried if other writes of its learner conflict. After it, the other purchases
-/// come first, and a later search finds this one.
+/// The time for which ending a purchase is retried if other writes of its learner conflict. After this time the
+/// purchase is skipped, and the next call tries again.
 const RETRY_DURATION: Duration = Duration::from_secs(1);
 
-/// Ends purchases whose term is over at an interval, until the task is dropped.
+/// Searches for purchases whose term is over at an interval, and ends them, until the task is dropped.
 #[service_call]
 pub async fn keep_ending(services: Services, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
@@ -51,19 +53,21 @@ pub async fn keep_ending(services: Services, interval: Duration) {
     }
 }
 
-/// Ends every purchase whose term is over. Returns the number of purchases that this call ended. While answers of an
-/// open sitting may still be on their way, its purchase is left for a later call.
+/// Ends every purchase whose term is over. Returns the number of purchases that this call ended. A purchase with an
+/// open sitting is left for a later call, while the sitting still accepts answers in its grace time.
 ///
 /// # Errors
-/// Fails if the search fails. A purchase that cannot be ended remains for the next call.
+/// Fails if the search fails. A purchase that cannot be ended is logged, and remains for the next call.
 #[service_call("expiry.end_lapsed")]
 pub async fn end_lapsed(services: &Services) -> Result<usize, Fault> {
-    let (mut ended, mut skipped) = (0, 0);
+    // The purchases that could not be ended. The next searches of this call leave them out.
+    let mut failed: Vec<PurchaseId> = Vec::new();
+    let mut ended = 0;
     loop {
-        let before = (ended, skipped);
-        let mut lapsed = find(services, skipped).await?;
+        let before = (ended, failed.len());
+        let mut lapsed = find(services, &failed).await?;
         let is_last_page = lapsed.len() < PURCHASES_PER_SEARCH;
-        // Shuffle, so nodes that search at the same time end different purchases first.
+        // Shuffle, so that nodes that search at the same time begin with different purchases.
         lapsed.shuffle(&mut rand::rng());
         let results: Vec<_> = stream::iter(lapsed)
             .map(async |(purchase, owner)| (purchase, end_one(services, owner, purchase).await))
@@ -73,15 +77,15 @@ pub async fn end_lapsed(services: &Services) -> Result<usize, Fault> {
         for (purchase, result) in results {
             match result {
                 Ok(true) => ended += 1,
-                // Another node or a purchase of the same learner ended it meanwhile.
+                // Another node, or a new purchase of the same learner, has ended this purchase meanwhile.
                 Ok(false) => {}
                 Err(error) => {
-                    skipped += 1;
+                    failed.push(purchase);
                     tracing::warn!(%purchase, %error, "a purchase could not be ended; the server will retry");
                 }
             }
         }
-        if is_last_page || (ended, skipped) == before {
+        if is_last_page || failed.len() >= MAX_FAILURES || (ended, failed.len()) == before {
             if ended > 0 {
                 tracing::info!(ended, "purchases whose term is over were ended");
             }
@@ -90,18 +94,19 @@ pub async fn end_lapsed(services: &Services) -> Result<usize, Fault> {
     }
 }
 
-/// Finds purchases with entitlements whose term is over and that are not marked as ended, after skipping some.
-async fn find(services: &Services, skip: u64) -> Result<Vec<(PurchaseId, UserId)>, DbErr> {
+/// Finds purchases with entitlements whose term is over and that are not marked as ended, oldest end first. Leaves out
+/// the purchases in `failed`.
+async fn find(services: &Services, failed: &[PurchaseId]) -> Result<Vec<(PurchaseId, UserId)>, DbErr> {
     let now = services.clock.now();
     let ends = || Expr::col((entitlement::Entity, entitlement::Column::ExpiresAt));
-    // A sitting still takes answers in its grace time.
+    // A sitting still accepts answers in the grace time after its deadline.
     let no_answer_can_arrive = Condition::any()
         .add(ends().lt(services.sittings.rules.overdue_before(now)))
         .add(Expr::exists(open_sitting()).not());
-    entitlement::Entity::find()
+    let mut lapsed = entitlement::Entity::find()
         .select_only()
         .columns([entitlement::Column::PurchaseId, entitlement::Column::UserId])
-        // The condition that the index of this search begins with.
+        // The index for this search begins with the column `live`.
         .filter(Expr::col((entitlement::Entity, "live")).eq(1))
         .filter(entitlement::Column::ExpiresAt.lte(now))
         .filter(no_answer_can_arrive)
@@ -109,14 +114,15 @@ async fn find(services: &Services, skip: u64) -> Result<Vec<(PurchaseId, UserId)
         .group_by(entitlement::Column::UserId)
         .order_by(ends().min(), Order::Asc)
         .order_by_asc(entitlement::Column::PurchaseId)
-        .offset(skip)
-        .limit(PURCHASES_PER_SEARCH as u64)
-        .into_tuple()
-        .all(services.database.reader())
-        .await
+        .limit(PURCHASES_PER_SEARCH as u64);
+    if !failed.is_empty() {
+        lapsed = lapsed.filter(entitlement::Column::PurchaseId.is_not_in(failed.iter().copied()));
+    }
+    lapsed.into_tuple().all(services.database.reader()).await
 }
 
-/// Selects the open sittings of all cards of the purchase that gave an entitlement. A purchase ends as a whole.
+/// Returns a subquery for the open sittings of all cards of the purchase that gave an entitlement. The whole purchase
+/// counts, because it ends as a whole.
 fn open_sitting() -> SelectStatement {
     let of_sitting = test_session::Column::MockTestAttemptId.into_simple_expr();
     Query::select()
@@ -140,7 +146,7 @@ struct EndCommand {
     clock: Arc<dyn Clock>,
 }
 
-/// Ends a purchase. Returns false if nothing of it was left to end.
+/// Ends one purchase in a transaction. Returns false if the purchase has no entitlement to end.
 async fn end_one(services: &Services, owner: UserId, purchase: PurchaseId) -> Result<bool, Fault> {
     let (papers, clock) = (Arc::clone(&services.papers), Arc::clone(&services.clock));
     let command = EndCommand { owner, purchase, papers, clock };
@@ -170,8 +176,8 @@ async fn run(transaction: &DatabaseTransaction, command: &EndCommand) -> Result<
 }
 
 /// Marks the entitlements of a purchase whose term is over as ended, at the end of their term, and closes their open
-/// sittings. Returns false if there are none. Otherwise the caller appends the event with [`append_event`], as one of
-/// its last statements. The caller holds the lock on the owner's row.
+/// sittings. Returns false if there are no such entitlements. If it returns true, the caller must append the event with
+/// [`append_event`], as one of its last statements. The caller must have locked the owner's row.
 pub(crate) async fn end_lapsed_of(
     transaction: &DatabaseTransaction,
     papers: &Papers,
@@ -199,7 +205,7 @@ pub(crate) async fn end_lapsed_of(
     Ok(true)
 }
 
-/// Appends the event that the term of a purchase is over.
+/// Appends the audit event which says that the term of a purchase is over.
 pub(crate) async fn append_event(
     transaction: &DatabaseTransaction,
     purchase: PurchaseId,

@@ -1,4 +1,4 @@
-//! Extra time and extra attempts, which support can grant to a card.
+//! Extra time and extra attempts, which support can grant to a single card.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,12 +27,13 @@ use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user, locked};
 use crate::error::{Error, Fault, Refusal};
 
-/// A grant to a card. It replaces the previous grant, so repeating it changes nothing.
+/// The extra time and attempts to grant to a card. They replace the previous grant, so repeating a grant changes
+/// nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Extra seconds for each sitting of the card, 0 to [`MAX_EXTRA_SECONDS`]. None keeps the present value.
     pub extra_seconds: Option<i32>,
-    /// Total number of attempts of the card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None keeps the present value.
+    /// Maximum number of attempts of the card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None keeps the present value.
     pub max_attempts: Option<i32>,
 }
 
@@ -42,19 +43,19 @@ pub enum ExtraTimeRefusal {
     /// The grant has neither extra time nor attempts.
     #[error("Give extra time, a number of attempts, or both.")]
     NothingGranted,
-    /// The seconds are out of range.
-    #[error("The extra time of a card must be 0 to {MAX_EXTRA_SECONDS} seconds in all.")]
+    /// The extra time is negative or too long.
+    #[error("The total extra time of a card must be 0 to {MAX_EXTRA_SECONDS} seconds.")]
     SecondsOutOfRange,
-    /// The attempts are out of range.
-    #[error("The attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD} in all.")]
+    /// The number of attempts is less than 1 or too great.
+    #[error("The total number of attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
     AttemptsOutOfRange,
-    /// The card already used this number of attempts, which is more than the grant allows.
+    /// The card was already sat this number of times, and the grant allows fewer attempts.
     #[error("The card was sat {0} times already. Allow at least {0} attempts.")]
     FewerThanUsed(i32),
     /// There is no such card.
     #[error("There is no such test card.")]
     CardNotFound,
-    /// The deadline of the open sitting has passed, and the server has not closed it yet.
+    /// The deadline and the grace time of the open sitting have passed, and the server has not closed it yet.
     #[error(
         "The time of the open sitting is over, and the server is about to score it. Wait a few seconds, then grant the \
          time for the next sitting. Grant one more attempt too if the card has none left."
@@ -64,25 +65,26 @@ pub enum ExtraTimeRefusal {
 
 impl Refusal for ExtraTimeRefusal {}
 
-/// All that a card is granted. It has no data of the learner, because support needs none.
+/// A card with the extra time and attempts that were granted to it. It contains no data of the learner, because support
+/// needs none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub struct ExtendedCard {
     /// The card.
     pub card: mock_test_attempt::Model,
-    /// Extra seconds for each sitting of the card.
+    /// The extra seconds for each sitting that were granted to this card alone, without allowances.
     pub extra_seconds: i32,
-    /// The deadline of the open sitting; None if no sitting is open.
+    /// The deadline of the open sitting. None if no sitting is open.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// The result of a grant.
+/// The result of the transaction of a grant.
 struct GrantResult {
-    allowance: Allowance,
+    extended: ExtendedCard,
     has_changed: bool,
 }
 
 struct GrantCommand {
-    /// The member of support who grants.
+    /// The member of support who grants the extra time or attempts.
     by: UserId,
     /// The owner of the card.
     owner: UserId,
@@ -92,11 +94,11 @@ struct GrantCommand {
     clock: Arc<dyn Clock>,
 }
 
-/// A card and its subject.
+/// The id of a card, and the id of its subject.
 pub type CardOfSubject = (MockTestAttemptId, SubjectId);
 
-/// Reads the extra seconds of these cards of a user, each with its subject: the greatest of the card's own and of its
-/// allowances. Leaves out cards that were granted none.
+/// Reads the extra seconds for each sitting of these cards of a user. The greater of two values counts: the card's own
+/// extra time, and that of its allowances. Leaves out cards without extra time.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -130,7 +132,7 @@ pub async fn of_cards(
     Ok(seconds.filter(|(_, seconds)| *seconds > 0).collect())
 }
 
-/// Grants a card of any user more time or more attempts. An open sitting gets the extra time at once. Its deadline
+/// Grants a card of any user extra time or more attempts. An open sitting gets the extra time at once. Its deadline
 /// never moves to an earlier time, and never beyond the end of the entitlement.
 ///
 /// # Errors
@@ -141,7 +143,7 @@ pub async fn grant(
     by: Support,
     card: MockTestAttemptId,
     grant: Grant,
-) -> Result<Allowance, Error<ExtraTimeRefusal>> {
+) -> Result<ExtendedCard, Error<ExtraTimeRefusal>> {
     if grant == Grant::default() {
         return Err(ExtraTimeRefusal::NothingGranted.into());
     }
@@ -156,18 +158,18 @@ pub async fn grant(
     let (rules, clock) = (services.sittings.rules, Arc::clone(&services.clock));
     let command = GrantCommand { by, owner, card, grant, rules, clock };
     let policy = WritePolicy::idempotent("grant extra time");
-    let GrantResult { allowance, has_changed } = services
+    let GrantResult { extended, has_changed } = services
         .database
         .write_for(owner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if has_changed {
-        services.events.appended(allowance.card.user_id);
+        services.events.appended(extended.card.user_id);
         tracing::info!(user = %by, card = %card, ?grant, "extra time or attempts were granted");
     }
-    Ok(allowance)
+    Ok(extended)
 }
 
-/// Carries out a grant. Locks rows in the same order as every write to a sitting: the owner, the sitting, the card.
+/// Stores a grant in a transaction. Locks the owner, then the sitting, then the card, as every write to a sitting does.
 async fn run(
     transaction: &DatabaseTransaction,
     command: &GrantCommand,
@@ -181,7 +183,7 @@ async fn run(
     let open = locked(backend, open).one(transaction).await?;
     let card = mock_test_attempt::Entity::of(owner).filter(mock_test_attempt::Column::Id.eq(command.card));
     let card = locked(backend, card).one(transaction).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
-    // Read the clock after the locks, because waiting for them takes time.
+    // The clock is read after the locks, because getting the locks takes time.
     let now = command.clock.now();
 
     let mut has_changed = false;
@@ -212,10 +214,10 @@ async fn run(
         events::append_change(transaction, now, Some(command.by), Event::CardExtended(card.id), &change)
             .await?;
     }
-    Ok(GrantResult { allowance: Allowance { card, extra_seconds, expires_at }, has_changed })
+    Ok(GrantResult { extended: ExtendedCard { card, extra_seconds, expires_at }, has_changed })
 }
 
-/// Finds the owner of a card. Does not check who asks.
+/// Finds the owner of a card. Does not check whether the caller may know it.
 async fn owner(connection: &impl ConnectionTrait, card: MockTestAttemptId) -> Result<Option<UserId>, DbErr> {
     mock_test_attempt::Entity::find_by_id(card)
         .select_only()
@@ -225,7 +227,7 @@ async fn owner(connection: &impl ConnectionTrait, card: MockTestAttemptId) -> Re
         .await
 }
 
-/// Stores the extra seconds, which later sittings of the card get.
+/// Stores the extra seconds of a card, for its later sittings. Replaces the previous value.
 async fn store_seconds(
     connection: &impl ConnectionTrait,
     command: &GrantCommand,
@@ -246,8 +248,9 @@ async fn store_seconds(
     Ok(())
 }
 
-/// Moves the deadline of an open sitting if the new one is later, but not beyond the end of the entitlement. Returns
-/// the deadline.
+/// Moves the deadline of an open sitting to the time limit plus `seconds`, if that is later. The deadline stays within
+/// the term of the entitlement. Returns the deadline. Refuses a later deadline if the sitting no longer accepts
+/// answers.
 pub(super) async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,
@@ -273,7 +276,8 @@ pub(super) async fn extend(
     Ok(expires_at)
 }
 
-/// Sets the number of attempts of a card, and the status that follows from it.
+/// Sets the maximum number of attempts of a card, and the status that follows from it. Refuses a number below the
+/// attempts that were used.
 async fn set_attempts(
     connection: &impl ConnectionTrait,
     card: mock_test_attempt::Model,
@@ -290,7 +294,7 @@ async fn set_attempts(
             CardStatus::Completed
         }
         CardStatus::Completed | CardStatus::Exhausted => CardStatus::Exhausted,
-        // The status stays for now. It is set when the open sitting ends, or when the first one starts.
+        // The status does not change now. It is set when the open sitting ends, or when the first sitting starts.
         CardStatus::InProgress | CardStatus::Available => card.status,
     };
     let mut allowed = card.into_active_model();

@@ -1,4 +1,4 @@
-//! Finds a learner for support.
+//! Finds the account of a learner for support, and records the search.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use super::{Services, account, audit};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// A search for an account, which is recorded in the audit events.
+/// A search for an account by its e-mail address.
 struct Lookup {
     /// The member of support who searches.
     by: UserId,
@@ -20,7 +20,8 @@ struct Lookup {
     now: DateTime<Utc>,
 }
 
-/// Finds the account with this e-mail address, and records that `by` looked at it.
+/// Finds the account with this e-mail address. If there is one, appends an audit event which says that `by` looked it
+/// up.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -28,8 +29,8 @@ struct Lookup {
 pub async fn find(services: &Services, by: Support, email: &str) -> Result<Option<user::Model>, Fault> {
     let by = by.id();
     let lookup = Lookup { by, email: email.to_owned(), now: services.clock.now() };
-    // A retry may record the lookup twice, which does no harm.
-    let policy = WritePolicy::idempotent("find a learner");
+    // If the response to COMMIT was lost, a second run would append a second audit event for the same search.
+    let policy = WritePolicy::not_idempotent("find a learner");
     let found = services
         .database
         .write(policy, lookup, |transaction, lookup| Box::pin(run(transaction, lookup)))

@@ -1,4 +1,4 @@
-//! Accounts and purchases of all users, for support and admins.
+//! Reads accounts and purchases of all users, for support and admins.
 
 use std::convert::Infallible;
 
@@ -19,19 +19,19 @@ use super::{Services, audit};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// The action of the audit event of somebody who opened an account.
+/// The action of the audit event which records that a member of staff looked at one account.
 const LOOKED_UP: &str = "user.looked_up";
-/// The action of the audit event of somebody who listed accounts or purchases.
+/// The action of the audit event which records that a member of staff listed accounts or purchases.
 const LISTED: &str = "user.listed";
 
-/// A condition on accounts. An account must meet all of it.
+/// A filter of accounts. An account must match each field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountFilter {
-    /// A text to search for.
+    /// Only accounts that the search finds. If None, all accounts.
     pub search: Option<AccountSearch>,
-    /// Only accounts with this role.
+    /// Only accounts with this role. If None, with every role.
     pub role: Option<Role>,
-    /// Only accounts with this status.
+    /// Only accounts with this status. If None, with every status.
     pub status: Option<UserStatus>,
 }
 
@@ -40,18 +40,22 @@ pub struct AccountFilter {
 pub enum AccountSearch {
     /// The account with this id.
     Id(UserId),
-    /// Accounts whose e-mail address begins with this text. The search uses the index of the addresses.
+    /// Accounts whose e-mail address begins with this text, which is in lower case. The search uses the index of the
+    /// addresses.
     EmailPrefix(String),
-    /// Accounts whose e-mail address begins with this text, whose name contains it, or whose id it is.
+    /// Accounts whose e-mail address begins with this text, whose name contains this text, or whose id is this number.
+    /// The case of the letters A to Z does not matter. For other letters in names it can matter, because SQLite and
+    /// some settings of PostgreSQL do not convert their case.
     Text(String),
 }
 
 impl AccountSearch {
-    /// Reads a search. Only an e-mail address contains an at sign, so such a text is searched among addresses alone.
-    /// Returns None for a blank text.
+    /// Makes the search for a text that staff typed. A text with an at sign is searched only at the beginning of e-mail
+    /// addresses. Returns None for a blank text.
     #[must_use]
     pub fn of_text(text: &str) -> Option<Self> {
-        // PostgreSQL refuses text with a NUL character, and nothing contains one.
+        // PostgreSQL refuses text with a NUL character. No account contains this character, so its replacement finds
+        // nothing.
         let text = text.trim().replace('\0', "\u{fffd}");
         match text.as_str() {
             "" => None,
@@ -77,9 +81,9 @@ impl AccountSearch {
     }
 }
 
-/// Selects the e-mail addresses that begin with a text in lower case.
+/// Returns the condition for e-mail addresses that begin with `prefix`, which must be in lower case.
 ///
-/// SQLite uses an index only for a range, and PostgreSQL only for a pattern, because its collation may order the
+/// SQLite uses an index only for a range. PostgreSQL uses it only for a pattern, because its collation may order the
 /// addresses in another way. MariaDB uses it for both.
 fn email_prefix(backend: DbBackend, prefix: &str) -> Condition {
     let pattern = LikeExpr::new(format!("{}%", escaped(prefix))).escape('!');
@@ -92,7 +96,7 @@ fn email_prefix(backend: DbBackend, prefix: &str) -> Condition {
         .add(user::Column::Email.lt(format!("{prefix}{}", char::MAX)))
 }
 
-/// Escapes the wildcards of LIKE.
+/// Escapes the wildcards of LIKE in a text, with `!` as escape character.
 fn escaped(text: &str) -> String {
     text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
@@ -114,7 +118,7 @@ fn select_accounts(backend: DbBackend, filter: &AccountFilter) -> Select<user::E
 /// The position of a row in a list of accounts or purchases: its id. Cursors contain it.
 pub type RowPosition = i64;
 
-/// Reads a page of accounts, oldest first.
+/// Reads a page of the accounts that match a filter, oldest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -131,7 +135,7 @@ pub async fn accounts(
     page::fetch(reader, select, &keyset, request, |id| vec![Value::from(id)]).await
 }
 
-/// Counts the accounts that a filter leaves.
+/// Counts the accounts that match a filter.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -141,7 +145,7 @@ pub async fn count_accounts(services: &Services, _: Support, filter: &AccountFil
     select_accounts(reader.get_database_backend(), filter).count(reader).await
 }
 
-/// Finds the accounts with these ids.
+/// Finds the accounts with these ids, for support.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -154,23 +158,23 @@ pub async fn accounts_by_ids(
     super::account::by_ids(services, ids).await
 }
 
-/// A filter for purchases. A purchase matches if it meets every condition that is given.
+/// A filter of purchases. A purchase must match each field that is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PurchaseFilter {
-    /// Only purchases of this user.
+    /// Only purchases of this user. If None, of every user.
     pub buyer: Option<UserId>,
-    /// Only purchases in this state.
+    /// Only purchases in this state. If None, in every state.
     pub state: Option<PurchaseState>,
 }
 
-/// The state of a purchase at a time.
+/// The state of a purchase at a given time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PurchaseState {
-    /// The purchase gives access at this time.
+    /// The purchase is not refunded as a whole, and its term is not over at this time.
     ActiveAt(DateTime<Utc>),
-    /// The term of the purchase is over at this time.
+    /// The purchase is not refunded as a whole, and its term is over at this time.
     ExpiredAt(DateTime<Utc>),
-    /// The purchase was refunded.
+    /// The purchase was refunded as a whole.
     Refunded,
 }
 
@@ -197,7 +201,7 @@ fn select_purchases(filter: PurchaseFilter) -> Select<purchase::Entity> {
     select
 }
 
-/// Reads a page of purchases of all users, newest first.
+/// Reads a page of the purchases of all users that match a filter, newest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -213,7 +217,7 @@ pub async fn purchases(
     page::fetch(services.database.reader(), select, &keyset, request, |id| vec![Value::from(id)]).await
 }
 
-/// Counts the purchases that a filter leaves.
+/// Counts the purchases of all users that match a filter.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -222,16 +226,16 @@ pub async fn count_purchases(services: &Services, _: Support, filter: PurchaseFi
     select_purchases(filter).count(services.database.reader()).await
 }
 
-/// A look of staff at data of users, which is recorded.
+/// The data of users that a member of staff looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// At one account: its cart, purchases, cards, sittings or progress.
+    /// One account: its cart, purchases, cards, sittings or progress.
     Account(UserId),
-    /// At a list of accounts or purchases. The event has the account of the viewer as its target.
+    /// A list of accounts or purchases. The target of its audit event is the account of the member of staff.
     List,
 }
 
-/// Records a look in the audit events.
+/// Appends an audit event which records that a member of staff looked at data of users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -242,8 +246,8 @@ pub async fn record(services: &Services, by: Support, look: Look) -> Result<(), 
         Look::Account(user) => (LOOKED_UP, user),
         Look::List => (LISTED, by),
     };
-    // A retry may record the look twice, which does no harm.
-    let policy = WritePolicy::idempotent("record a look");
+    // If the response to COMMIT was lost, a second run would append a second audit event for the same look.
+    let policy = WritePolicy::not_idempotent("record a look");
     let input = (services.clock.now(), by, action, target);
     let recorded: Result<(), Error<Infallible>> = services
         .database

@@ -20,15 +20,15 @@ use crate::config::DatabaseConfig;
 
 #[derive(Args, Debug)]
 pub(super) struct AdoptArgs {
-    /// The URL of the old database: sqlite://, postgres:// or mysql://. It is only read.
+    /// The URL of the old database: sqlite://, postgres:// or mysql://. The command only reads this database.
     #[arg(long, env = "JISHU_OLD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     from: String,
 
     #[command(flatten)]
     database: DatabaseConfig,
 
-    /// Report what the adoption would do, but write nothing in either database. Needs space for a copy in the folder for
-    /// temporary files.
+    /// Report what the adoption would do, but write nothing in either database. Needs space for a copy of the old data
+    /// in the folder for temporary files.
     #[arg(long)]
     dry_run: bool,
 
@@ -36,23 +36,25 @@ pub(super) struct AdoptArgs {
     #[arg(long, default_value = "INR", value_name = "CODE")]
     currency: String,
 
-    /// Make the admins of the old system admins. Without this flag they become learners, and the report lists them.
+    /// Make the admins of the old system admins of jishu. Without this flag they become learners, and the report lists
+    /// them.
     #[arg(long)]
     admins: bool,
 
-    /// A file for the rows that were not carried or merged, with the reasons, and for remarks: one JSON object per line.
+    /// A file to write, with one JSON object per line: the old rows that were merged or not carried, with the reasons,
+    /// and remarks about rows.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// A file for all old ids and the new ids of their rows, as CSV.
+    /// A CSV file to write: each id of the old database, and the id of the same row in the new database.
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     id_map: Option<PathBuf>,
 
-    /// Number of old rows that one transaction handles. A purchase with its cards counts as ten.
+    /// Maximum number of old rows that one transaction handles. A purchase with its cards counts as ten rows.
     #[arg(long, default_value_t = 500, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..=5_000))]
     batch: u64,
 
-    /// The format of the counts. Progress is shown on standard error if that is a terminal.
+    /// The format of the report on standard output. Progress is shown on standard error if that is a terminal.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 }
@@ -79,11 +81,12 @@ pub(super) async fn run(args: AdoptArgs) -> CommandResult {
     }
 }
 
-/// Adopts into a temporary database. The database of the command is only looked at.
+/// Adopts into a temporary database, which is deleted afterwards. Reads the command's database, if it exists, only to
+/// refuse it if an adoption would refuse it.
 async fn dry_run(args: &AdoptArgs) -> Result<AdoptReport, Box<dyn Error + Send + Sync>> {
     let is_missing = sqlite_file(&args.database.database_url).is_some_and(|file| !file.exists());
     if !is_missing {
-        with_database(&args.database.options_to_look(), async |database| {
+        with_database(&args.database.options_to_read(), async |database| {
             database.refuse_newer().await?;
             database.refuse_old_system().await?;
             Ok(adopt::refuse_filled(database).await?)
@@ -152,7 +155,8 @@ fn print_text(report: &AdoptReport, args: &AdoptArgs) {
     }
     for bank in &report.short_banks {
         println!(
-            "The bank of subject {} ({}) has {} of the {} questions of a test. Import more, or make its tests shorter.",
+            "The bank of subject {} ({}) has {} of the {} questions of a test. Import more questions, or make the \
+             tests of the subject shorter.",
             bank.subject_id, bank.name, bank.questions, bank.needed
         );
     }

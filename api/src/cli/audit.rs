@@ -16,7 +16,9 @@ use jishu_service::audit_trail::{self, AuditFilter};
 /// Number of events that one statement reads.
 const EVENTS_PER_READ: u64 = 1_000;
 
-/// The time within which an event can appear after a later one. The export continues from an event that is older than this.
+/// Maximum time between the time of an event and its commit. Until then, the event can appear in the trail after events
+/// with greater ids. So a later export starts after the last event that was older than this when the present export
+/// began.
 const MAX_COMMIT_DELAY: TimeDelta = TimeDelta::minutes(1);
 
 #[derive(Args, Debug)]
@@ -27,27 +29,27 @@ pub(super) struct AuditArgs {
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
-    /// Print the audit trail as JSON lines, one event per line, oldest first. Reports on standard error how to continue
-    /// later.
+    /// Print the audit trail as JSON lines, one event per line, oldest first. When the export ends, standard error
+    /// shows with which id a later export can continue.
     Export(ExportAuditArgs),
 }
 
 #[derive(Args, Debug)]
 struct ExportAuditArgs {
-    /// Only events at this time or later, such as 2026-11-23T09:30:00Z.
+    /// Export only events at this time or later, such as 2026-11-23T09:30:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<DateTime<Utc>>,
 
-    /// Only events before this time.
+    /// Export only events before this time.
     #[arg(long, value_name = "TIME")]
     until: Option<DateTime<Utc>>,
 
-    /// Only events with this action, such as purchase.created. A beginning that ends with a dot, such as purchase.,
-    /// matches all actions that begin with it.
+    /// Export only events with this action, such as purchase.created. A beginning that ends with a dot, such as
+    /// purchase., matches all actions that begin with it.
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
 
-    /// Only events after the event with this id, to continue an earlier export.
+    /// Export only events after the event with this id, to continue an earlier export.
     #[arg(long, value_name = "ID", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
     after: i64,
 
@@ -60,14 +62,14 @@ pub(super) async fn run(args: AuditArgs) -> CommandResult {
     let filter =
         AuditFilter { action: args.action, from: args.since, to: args.until, ..AuditFilter::default() };
     let began = Utc::now();
-    // The bar is drawn on standard error. It is hidden if that is not a terminal.
+    // The progress bar is drawn on standard error. It is hidden if standard error is not a terminal.
     let bar = ProgressBar::new(0).with_style(style()?);
-    let exported = with_database(&args.database.options_to_look(), async |database| {
+    let exported = with_database(&args.database.options_to_read(), async |database| {
         refuse_pending(database).await?;
         let reader = database.reader();
         let last = audit_trail::greatest(reader).await?.0;
         bar.set_length(u64::try_from(last.saturating_sub(args.after)).unwrap_or_default());
-        let mut exported = Exported { events: 0, resume_after: args.after };
+        let mut exported = Exported { events: 0, resume_after: args.after, has_recent: false };
         let mut after = AuditEventId(args.after);
         loop {
             let events = audit_trail::next(reader, &filter, after, EVENTS_PER_READ).await?;
@@ -81,7 +83,7 @@ pub(super) async fn run(args: AuditArgs) -> CommandResult {
     })
     .await;
     bar.finish_and_clear();
-    let Exported { events, resume_after } = exported?;
+    let Exported { events, resume_after, .. } = exported?;
     eprintln!("events: {events}; to continue later: --after {resume_after}");
     Ok(())
 }
@@ -90,18 +92,26 @@ fn style() -> Result<ProgressStyle, indicatif::style::TemplateError> {
     ProgressStyle::with_template("{bar:40} {percent} %, {eta} left")
 }
 
-/// The state of an export.
+/// The number of events that were exported, and where a later export continues.
 struct Exported {
     events: usize,
-    /// The event from which a later export continues. No event at or before it can still appear.
+    /// The id of the event after which a later export starts. No event with this id or a smaller one can still appear
+    /// in the trail.
     resume_after: i64,
+    /// Whether a recent event was exported. A later export repeats the events from the first recent one.
+    has_recent: bool,
 }
 
 impl Exported {
+    /// Counts the next batch of events of an export that began at this time.
     fn count(&mut self, events: &[audit_event::Model], began: DateTime<Utc>) {
         self.events += events.len();
-        let settled = events.iter().take_while(|event| event.at < began - MAX_COMMIT_DELAY);
-        self.resume_after = settled.last().map_or(self.resume_after, |event| event.id.0);
+        for event in events {
+            self.has_recent |= event.at >= began - MAX_COMMIT_DELAY;
+            if !self.has_recent {
+                self.resume_after = event.id.0;
+            }
+        }
     }
 }
 
@@ -124,4 +134,34 @@ fn lines(events: &[audit_event::Model]) -> Result<String, serde_json::Error> {
         let _ = writeln!(lines, "{line}");
     }
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_export_starts_before_the_first_recent_event_of_any_batch() {
+        let began = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let event = |id, age| audit_event::Model {
+            id: AuditEventId(id),
+            at: began - TimeDelta::seconds(age),
+            actor_id: None,
+            action: "purchase.created".to_owned(),
+            target_type: "purchases".to_owned(),
+            target_id: 1,
+            state_before: None,
+            state_after: None,
+        };
+        let mut exported = Exported { events: 0, resume_after: 0, has_recent: false };
+        for (batch, resume_after) in [
+            ([event(1, 600), event(2, 500)], 2),
+            ([event(3, 400), event(4, 1)], 3),
+            ([event(5, 300), event(6, 300)], 3),
+        ] {
+            exported.count(&batch, began);
+            assert_eq!(exported.resume_after, resume_after);
+        }
+        assert_eq!(exported.events, 6);
+    }
 }

@@ -1,4 +1,4 @@
-//! The command `jishu catalogue`: applies a file with all courses and subjects, or exports one.
+//! The command `jishu catalogue`: applies a file with all courses and subjects, or exports them into such a file.
 
 use std::path::PathBuf;
 
@@ -21,8 +21,8 @@ pub(super) struct CatalogueArgs {
 
 #[derive(Debug, Subcommand)]
 enum CatalogueCommand {
-    /// Make the courses and subjects equal to a file, all or none, and print what changes. A running server shows the
-    /// changes within seconds.
+    /// Change the courses and subjects so that they are as the file says, and print the changes. If anything in the
+    /// file is wrong, nothing is changed. A running server shows the changes within seconds.
     Apply(ApplyArgs),
     /// Export all courses and subjects as a file for `apply`. Lists on standard error the courses and
     /// subjects without a code, because the file cannot name them.
@@ -77,7 +77,7 @@ async fn apply(args: ApplyArgs) -> CommandResult {
     let report = if dry_run {
         with_current_database(&config, apply).await?
     } else {
-        // The first file may be applied before a server has made the database.
+        // The first catalogue may be applied before a server has created the database.
         with_database(&config.options(), async |database| {
             if config.is_embedded() {
                 database.migrate_up().await?;
@@ -92,7 +92,8 @@ async fn apply(args: ApplyArgs) -> CommandResult {
     Ok(())
 }
 
-/// Returns the message about a file that was not applied. Each line names the file and the line in it.
+/// Returns the message about a file that was not applied. It lists each problem of the file in a line, with the file
+/// name and, if known, the line number.
 fn failure(file: &str, error: Error<CatalogueFileRefusal>) -> String {
     let at = |line: Option<u64>| line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
     match error {
@@ -153,14 +154,14 @@ fn print_change(CatalogueChange { name, kind, values }: &CatalogueChange) {
     }
 }
 
-/// Returns a text whose further lines are indented below the first.
+/// Indents all lines of a text except the first.
 fn indented(text: &str) -> String {
     text.replace('\n', "\n        ")
 }
 
 async fn export(args: CatalogueExportArgs) -> CommandResult {
     let CatalogueExportArgs { output, database } = args;
-    let exported = with_database(&database.options_to_look(), async |database| {
+    let exported = with_database(&database.options_to_read(), async |database| {
         refuse_pending(database).await?;
         Ok(catalogue_file::export(database).await?)
     })

@@ -61,14 +61,14 @@ impl From<ExportFormat> for Format {
 
 pub(super) async fn run(args: ExportArgs) -> CommandResult {
     let ExportCommand::Questions(args) = args.command;
-    let export = with_database(&args.database.options_to_look(), async |database| {
+    let export = with_database(&args.database.options_to_read(), async |database| {
         refuse_pending(database).await?;
         let subject = args.subject.find(database).await?;
         Ok(question_bank::export_all(database.reader(), subject, args.format.into()).await?)
     })
     .await?;
     for loss in &export.losses {
-        eprintln!("{}: {}", loss.external_id, loss.what);
+        eprintln!("{}: {}", loss.external_id, loss.text);
     }
     match &args.output {
         Some(file) => std::fs::write(file, &export.text)

@@ -27,8 +27,8 @@ pub(super) struct ImportArgs {
 
 #[derive(Debug, Subcommand)]
 enum ImportCommand {
-    /// Import a file of questions into the bank of a subject. A question that cannot be read is refused with its line,
-    /// and the others are imported. Exits with 1 if a question was refused.
+    /// Import a file of questions into the bank of a subject. A question that cannot be imported is refused, and its
+    /// line is reported. The other questions are imported. Exits with 1 if a question was refused.
     Questions(Box<ImportQuestionsArgs>),
 }
 
@@ -40,15 +40,15 @@ struct ImportQuestionsArgs {
     #[command(flatten)]
     subject: SubjectArgs,
 
-    /// The format of the file. auto recognizes it by the file name (.gift, .aiken, .qti), or else by the text.
+    /// The format of the file. auto recognizes the format by the file name (.gift, .aiken, .qti), or else by the text.
     #[arg(long, value_enum, default_value_t)]
     format: ImportFormat,
 
-    /// The topic of questions without a topic.
+    /// The topic for questions to which the file gives no topic.
     #[arg(long, default_value = "General", value_name = "NAME")]
     topic: String,
 
-    /// The difficulty of questions without a difficulty.
+    /// The difficulty for questions to which the file gives no difficulty.
     #[arg(long, value_enum, default_value_t)]
     difficulty: DifficultyArg,
 
@@ -58,7 +58,8 @@ struct ImportQuestionsArgs {
     names_are_ids: bool,
 
     /// Correct the keys of fixed tests, and record this reason. If a fixed test has another key than the file, its new
-    /// sittings use the key of the file. Without this flag, fixed tests keep their keys, and the command reports it.
+    /// sittings use the key of the file. Without this flag, fixed tests keep their keys, and the command reports the
+    /// questions whose keys differ.
     #[arg(long, value_name = "REASON")]
     correct_keys: Option<String>,
 
@@ -127,12 +128,14 @@ impl From<DifficultyArg> for Difficulty {
 }
 
 impl SubjectArgs {
-    /// Finds the subject in the database. A number is first looked up as a code, then as an id.
+    /// Finds the subject in the database. A number is first looked up as a code, then as an id. If there is no such
+    /// course or subject, the error lists those that exist.
     pub(super) async fn find(
         &self,
         database: &Database,
     ) -> Result<SubjectId, Box<dyn std::error::Error + Send + Sync>> {
-        // Reads only these columns: an unreadable row must not keep questions from the other courses.
+        // Reads only the id, the code and the name of each course. So an unreadable value in one course does not
+        // prevent imports into the others.
         let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
             .select_only()
             .columns([course::Column::Id, course::Column::Code, course::Column::Name])
@@ -156,7 +159,11 @@ impl SubjectArgs {
         let by_id = || subjects.iter().find(|(id, ..)| id.to_string() == self.subject);
         let (subject, ..) = by_code.or_else(by_id).ok_or_else(|| {
             let known = subjects.iter().map(|(id, code, title)| name(code.as_deref(), id.0, title));
-            format!("the course {course_name} has no subject {}. It has: {}", self.subject, listed(known))
+            format!(
+                "the course {course_name} has no subject {}. Its subjects are: {}",
+                self.subject,
+                listed(known)
+            )
         })?;
         Ok(*subject)
     }
@@ -171,7 +178,8 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Imports a file. Returns an error if a question was refused.
+/// Imports the questions of a file that can be imported, and prints a report. Returns an error if a question was
+/// refused.
 pub(super) async fn run(args: ImportArgs) -> CommandResult {
     let ImportCommand::Questions(args) = args.command;
     let bytes = tokio::fs::read(&args.file)
@@ -192,7 +200,7 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
         ..
     } = *args;
     let defaults = Defaults { topic: topic.trim().to_owned(), difficulty: difficulty.into() };
-    // The bar is drawn on standard error. It is hidden if that is not a terminal.
+    // The progress bar is drawn on standard error. It is hidden if standard error is not a terminal.
     let bar = ProgressBar::new(0).with_style(style()?);
     let progress = |ImportProgress { done, total }: ImportProgress| {
         bar.set_length(total as u64);
@@ -240,7 +248,7 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
         more => println!("{file}: {more} more were refused"),
     }
     for loss in &report.losses {
-        println!("{file}:{}: {}: {}", loss.line, loss.external_id, loss.what);
+        println!("{file}:{}: {}: {}", loss.line, loss.external_id, loss.text);
     }
     for notice in &report.notices {
         println!("{file}:{}: {}: {}", notice.line, notice.external_id, notice_text(notice));
@@ -264,7 +272,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
     let losses = report
         .losses
         .iter()
-        .map(|loss| json!({ "line": loss.line, "externalId": loss.external_id, "what": loss.what }));
+        .map(|loss| json!({ "line": loss.line, "externalId": loss.external_id, "what": loss.text }));
     let notices = report
         .notices
         .iter()
@@ -292,17 +300,19 @@ fn notice_text(notice: &Notice) -> String {
     format!("{} {}", notice.text, advice_text(notice.advice))
 }
 
-/// Returns the advice in the words of the command line.
+/// Returns the advice as a sentence that names commands and flags of the command line.
 fn advice_text(advice: Advice) -> &'static str {
     match advice {
         Advice::CorrectKey => {
             "To use the file's key in new sittings, run `jishu question correct`, or import again with --correct-keys."
         }
         Advice::CorrectKeyOrGiveId => {
-            "If both are the same question, correct the key with `jishu question correct`, or import with \
-             --correct-keys. If not, give this one an id."
+            "If the two questions are the same, correct the key with `jishu question correct`, or import with \
+             --correct-keys. If they are different, give the question in the file an id."
         }
-        Advice::CorrectKeyBack => "If the key of the file is right, import it with `--correct-keys`.",
-        Advice::Restore => "To restore it, run `jishu question restore`.",
+        Advice::CorrectKeyBack => {
+            "If the key of the file is right, import the file again with --correct-keys."
+        }
+        Advice::Restore => "To restore the question, run `jishu question restore`.",
     }
 }

@@ -1,4 +1,5 @@
-//! The command `jishu migrate`: applies and reverts migrations, lists them, and tells what they will lock.
+//! The command `jishu migrate`: applies and reverts migrations, lists them, and shows what pending migrations will
+//! lock.
 
 use std::time::Duration;
 
@@ -23,26 +24,27 @@ enum MigrateCommand {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Revert migrations, the latest first. The data in their tables and columns is lost. Without --yes, the command
-    /// only lists what would be lost.
+    /// Revert migrations, the latest first. The data in the tables and columns that these migrations added is lost.
+    /// Without --yes, the command only lists what would be lost.
     Down {
         #[command(flatten)]
         database: DatabaseConfig,
         /// Number of migrations to revert.
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
-        /// Revert the migrations, and lose the data that is listed without this flag.
+        /// Revert the migrations, and lose the data that the command lists without this flag.
         #[arg(long)]
         yes: bool,
     },
-    /// Show what each pending migration locks, and about for how long. Changes nothing in the database: it runs them in an
-    /// empty scratch database, fills a table there, and drops that database again. Without --scratch-url this is on the same
-    /// server, and costs it work.
+    /// Show what each pending migration locks, and for about how long. The database itself is not changed: the command
+    /// runs the migrations in an empty scratch database, fills a table there to measure the speed, and drops the
+    /// scratch database. Without --scratch-url, the scratch database is on the server of the database, and the
+    /// measurement is load for that server.
     Plan {
         #[command(flatten)]
         database: DatabaseConfig,
-        /// The URL of a server of the same kind on which to create the scratch database. By default it is that of
-        /// --database-url, whose user may have to be allowed to create databases.
+        /// The URL of a server of the same kind on which to create the scratch database. By default it is the server of
+        /// --database-url. The user in the URL must be allowed to create databases.
         #[arg(long, env = "JISHU_SCRATCH_URL", value_name = "URL", hide_env_values = true)]
         scratch_url: Option<String>,
     },
@@ -63,7 +65,7 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
             .await
         }
         MigrateCommand::Down { database, steps, yes } => {
-            let options = if yes { database.options_of_existing() } else { database.options_to_look() };
+            let options = if yes { database.options_of_existing() } else { database.options_to_read() };
             with_database(&options, async |database| {
                 let losses = database.losses(steps).await?;
                 print_losses(&losses);
@@ -79,14 +81,14 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
         }
         MigrateCommand::Plan { database, scratch_url } => {
             let scratch_url = scratch_url.unwrap_or_else(|| database.database_url.clone());
-            with_database(&database.options_to_look(), async |database| {
+            with_database(&database.options_to_read(), async |database| {
                 print_plan(&migration_plan::plan(database, &scratch_url, interruption()).await?);
                 Ok(())
             })
             .await
         }
         MigrateCommand::Status { database } => {
-            with_database(&database.options_to_look(), async |database| {
+            with_database(&database.options_to_read(), async |database| {
                 print_status(database).await?;
                 Ok(database.refuse_newer().await?)
             })
@@ -114,10 +116,14 @@ fn print_plan(plan: &MigrationPlan) {
     println!("In all: {}.", in_words(total));
     if plan.is_one_transaction {
         println!(
-            "All of this is one transaction, so each lock is held until its end. If it fails, nothing is changed."
+            "All statements are one transaction, so each lock is held until the transaction ends. If one statement fails, \
+             nothing is changed."
         );
     } else {
-        println!("Each statement is committed by itself. If the run is interrupted, the next one continues.");
+        println!(
+            "Each statement is committed by itself. If the migration is interrupted, the next `jishu migrate up` \
+             continues it."
+        );
     }
     let Speed { scan, index, update, copy, rows } = speed;
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
@@ -134,7 +140,7 @@ fn print_plan(plan: &MigrationPlan) {
 
 fn print_statement(statement: &PlannedStatement) {
     let PlannedStatement { text, effect, rows, duration } = statement;
-    let table = &effect.table;
+    let table = effect.table.as_deref().unwrap_or("a table that the statement does not name");
     if effect.makes_table {
         let referred = match effect.referred.as_slice() {
             [] => "locks nothing".to_owned(),
@@ -149,10 +155,10 @@ fn print_statement(statement: &PlannedStatement) {
         Blocked::ChangedRows => "other transactions cannot change the rows that it changes",
         Blocked::Writes => "reads go on, and changes of rows wait",
         Blocked::Everything => "reads and changes wait",
-        Blocked::Unknown => "unknown: read the statement",
+        Blocked::Unknown => "it is unknown what this locks: read the statement",
     };
     let work = match effect.work {
-        Work::Constant => "however many rows there are".to_owned(),
+        Work::Constant => "takes the same time for any number of rows".to_owned(),
         Work::Scan => format!("checks about {rows} rows"),
         Work::Index => format!("indexes about {rows} rows"),
         Work::Update => format!("changes up to {rows} rows"),

@@ -1,4 +1,4 @@
-//! The command `jishu outbox`: lists messages that were not delivered, and delivers dead ones after all.
+//! The command `jishu outbox`: lists messages that were not delivered, and retries dead messages.
 
 use clap::{Args, Subcommand, ValueEnum};
 use jishu_entity::outbox_message::OutboxState;
@@ -21,22 +21,22 @@ enum OutboxCommand {
         /// The states to list. Can be given several times.
         #[arg(long, value_enum)]
         state: Vec<MessageStateArg>,
-        /// Maximum number of messages.
+        /// Maximum number of messages to list.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
         limit: u64,
-        /// Print one JSON object a line.
+        /// Print one JSON object per line.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Deliver dead messages after all. A running server does it within seconds. A message that has expired has no
-    /// content any more, and stays dead.
+    /// Make dead messages pending again. A running server then tries to deliver them within seconds. A message that has
+    /// expired has no content any more, so it stays dead.
     Retry {
         /// The ids of the messages, from `jishu outbox list`.
         #[arg(required_unless_present = "all")]
         ids: Vec<i64>,
-        /// Take all dead messages.
+        /// Retry all dead messages.
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         #[command(flatten)]
@@ -72,11 +72,14 @@ pub(super) async fn run(args: OutboxArgs) -> CommandResult {
             })
             .await
         }
-        OutboxCommand::Retry { ids, all: _, database } => {
+        OutboxCommand::Retry { mut ids, all: _, database } => {
+            // An id that is given twice counts once.
+            ids.sort_unstable();
+            ids.dedup();
             with_current_database(&database, async |database| {
                 let given = ids.len() as u64;
                 let retried = outbox::retry(database, ids, SystemClock.now()).await?;
-                println!("{retried} messages will be delivered again");
+                println!("{retried} messages are pending again; a running server will try to deliver them");
                 if retried < given {
                     let others = given - retried;
                     return Err(format!(

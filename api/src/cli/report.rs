@@ -35,7 +35,7 @@ struct SalesArgs {
     #[arg(long, value_name = "DAY|TIME", value_parser = bound)]
     from: Bound,
 
-    /// The first day after the report, or the first moment after it.
+    /// The first day that the report leaves out, or the moment at which it ends.
     #[arg(long, value_name = "DAY|TIME", value_parser = bound)]
     to: Bound,
 
@@ -110,13 +110,13 @@ pub(super) async fn run(args: ReportArgs) -> CommandResult {
         time_zone: zone,
         max_rows: usize::MAX,
     };
-    // The bar is drawn on standard error. It is hidden if that is not a terminal.
+    // The progress bar is drawn on standard error. It is hidden if standard error is not a terminal.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {pos} of {len}")?);
     let progress = |ReportProgress { done, total }: ReportProgress| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
-    let report = with_database(&args.database.options_to_look(), async |database| {
+    let report = with_database(&args.database.options_to_read(), async |database| {
         refuse_pending(database).await?;
         let rows = sales_report::report_in(database, request, &progress).await;
         let rows = rows.map_err(|error| error.map(|refusal| WithAdvice { refusal }))?;
@@ -134,7 +134,7 @@ pub(super) async fn run(args: ReportArgs) -> CommandResult {
     Ok(())
 }
 
-/// A refusal with advice in the words of the command line.
+/// A refusal of a report, with advice that names flags of the command line.
 #[derive(Debug, thiserror::Error)]
 #[error("{refusal} {}", advice(.refusal))]
 struct WithAdvice {
@@ -204,7 +204,7 @@ fn csv_text(table: &[Vec<String>]) -> Result<String, Box<dyn Error + Send + Sync
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
-/// Returns the table in columns. Numbers stand at the right, as all but names do.
+/// Returns the table as text. The cells of each column are aligned at the right, names too.
 fn aligned(table: &[Vec<String>]) -> String {
     let width = |column: usize| {
         table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -11,14 +11,14 @@ use jishu_service::integrity::{self, BadValue};
 pub(super) async fn bad_values(
     database: &DatabaseConfig,
 ) -> Result<Vec<BadValue>, Box<dyn std::error::Error + Send + Sync>> {
-    with_database(&database.options_to_look(), async |database| {
+    with_database(&database.options_to_read(), async |database| {
         database.refuse_newer().await?;
         Ok(integrity::examine_ours(database).await?)
     })
     .await
 }
 
-/// Adds the values to a report in JSON, and sets its `ok` to false if there are any.
+/// Adds the bad values to a report in JSON. If there are any, sets `ok` in the report to false.
 pub(super) fn add_to(report: &mut Value, bad: &[BadValue]) {
     report["badValues"] = json!(bad);
     if !bad.is_empty() {
@@ -26,14 +26,14 @@ pub(super) fn add_to(report: &mut Value, bad: &[BadValue]) {
     }
 }
 
-/// Prints the values for people.
+/// Prints each bad value as a line of text.
 pub(super) fn print(bad: &[BadValue]) {
     for bad in bad {
         println!("bad value: {bad}");
     }
 }
 
-/// Returns an error with the number of the values, if there are any.
+/// Returns an error with the number of bad values, if there are any.
 pub(super) fn outcome(bad: &[BadValue]) -> CommandResult {
     match bad.len() {
         0 => Ok(()),

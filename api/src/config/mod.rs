@@ -1,4 +1,5 @@
-//! The configuration. Each option has a flag and an environment variable. `--help` lists both.
+//! The configuration of `jishu serve`, and of the database for all commands. Each option has a flag and an environment
+//! variable. `--help` lists both.
 
 mod edge;
 mod graphql;
@@ -45,41 +46,44 @@ pub struct DatabaseConfig {
     pub database_url: String,
 
     /// Number of connections to a database server, half of them for writing: 16 by default. For SQLite, number of
-    /// connections for reading, besides the one for writing: by default two for each processor core, but at least eight.
+    /// connections for reading, in addition to the one for writing: by default two for each processor core, but at
+    /// least eight.
     #[arg(long, env = "JISHU_DATABASE_CONNECTIONS", value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub database_connections: Option<u32>,
 }
 
 impl DatabaseConfig {
-    /// Returns the options to connect with.
+    /// Returns the options with which to connect to the database.
     #[must_use]
     pub fn options(&self) -> DatabaseOptions {
         let max_connections = self.database_connections;
         DatabaseOptions { max_connections, ..DatabaseOptions::new(&self.database_url) }
     }
 
-    /// Returns the same options for a command that needs an existing database: it creates no file.
+    /// Returns the options for a command that needs an existing database. A missing SQLite file is not created.
     #[must_use]
     pub fn options_of_existing(&self) -> DatabaseOptions {
         let options = self.options();
         DatabaseOptions { url: options.url.replace("mode=rwc", "mode=rw"), ..options }
     }
 
-    /// Returns the same options for a command that only reads: it changes no file, and creates none.
+    /// Returns the options for a command that only reads. An SQLite file keeps its journal mode, and a missing file is
+    /// not created.
     #[must_use]
-    pub fn options_to_look(&self) -> DatabaseOptions {
+    pub fn options_to_read(&self) -> DatabaseOptions {
         DatabaseOptions { keeps_journal_mode: true, ..self.options_of_existing() }
     }
 
-    /// Returns whether the database is embedded (SQLite). The server migrates an embedded database without being asked.
+    /// Returns whether the database is embedded (SQLite). The server always migrates an embedded database at its start.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.database_url.starts_with("sqlite:")
     }
 }
 
-/// Reads a switch. An empty value counts as not given, because compose files set variables to empty values.
+/// Makes the parser of a switch. An empty value counts as not given, because compose files set variables to empty
+/// values.
 pub(super) fn switch(default: bool) -> impl TypedValueParser<Value = bool> {
     Switch { default }
 }
@@ -115,7 +119,7 @@ impl TypedValueParser for Switch {
 /// The options of `jishu serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeConfig {
-    /// The database.
+    /// The database that the server uses.
     #[command(flatten)]
     pub database: DatabaseConfig,
 
@@ -124,9 +128,9 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: ListenAddress,
 
-    /// The URL at which clients reach this server, such as https://api.example.com. The addresses of pictures in questions
-    /// begin with it, so that pages of other origins can show them. Without it, they begin with /media/. Every node needs
-    /// the same.
+    /// The URL at which clients reach this server, such as https://api.example.com. The addresses of pictures in
+    /// questions begin with it, so that pages of other origins can show them. Without it, they begin with /media/.
+    /// Every node needs the same value.
     #[arg(long, env = "JISHU_PUBLIC_URL", value_name = "URL", value_parser = mail::frontend)]
     pub public_url: Option<String>,
 
@@ -138,9 +142,9 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_MIGRATE", value_parser = switch(false))]
     pub migrate: bool,
 
-    /// A PEM file with the Ed25519 keys that sign access tokens, the current one first. Without it, a key is created
-    /// and kept beside an embedded database. For a database server it is kept in jishu.keys.pem in the working
-    /// folder.
+    /// A PEM file with the Ed25519 keys that sign access tokens, the current key first. Without this file, the server
+    /// creates a key. For an SQLite file, it keeps the key beside that file. For a database server, it keeps the key in
+    /// jishu.keys.pem in the working folder.
     #[arg(long, env = "JISHU_SIGNING_KEYS", value_name = "FILE")]
     pub signing_keys: Option<PathBuf>,
 
@@ -162,8 +166,9 @@ pub struct ServeConfig {
           value_parser = clap::value_parser!(i64).range(1..=365))]
     pub refresh_token_days: i64,
 
-    /// Seconds in which a used refresh token returns the same new token again: 0 to 30. This keeps two browser tabs
-    /// that refresh at once signed in, and a client that lost a response. With 0, a second use ends the session.
+    /// Seconds in which a used refresh token returns the same new token again: 0 to 30. Two browser tabs that refresh
+    /// at once, and a client that lost a response, stay signed in because of this. With 0, a second use ends the
+    /// session.
     #[arg(long, env = "JISHU_REFRESH_REUSE_SECONDS", default_value_t = 20, value_name = "SECONDS",
           value_parser = clap::value_parser!(i64).range(0..=30))]
     pub refresh_reuse_seconds: i64,
@@ -177,48 +182,48 @@ pub struct ServeConfig {
           value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub catalog_refresh_ms: u64,
 
-    /// Seconds that the server waits for running requests when it stops.
+    /// Maximum number of seconds that a stopping server waits for running requests.
     #[arg(long, env = "JISHU_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_seconds: u64,
 
-    /// Seconds that a stopping server still serves everything, while /health/ready responds with 503 and `draining`. Behind
-    /// a load balancer, choose a longer time than it takes to notice this.
+    /// Seconds that a stopping server still serves all requests, while /health/ready responds with 503 and `draining`.
+    /// Behind a load balancer, choose a longer time than the load balancer takes to notice this response.
     #[arg(long, env = "JISHU_DRAIN_NOTICE_SECONDS", default_value_t = 0, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=300))]
     pub drain_notice_seconds: u64,
 
-    /// GraphQL documents.
+    /// The rules for GraphQL documents.
     #[command(flatten)]
     pub graphql: GraphqlConfig,
-    /// Limits and proxies.
+    /// The limits, the proxies and the origins.
     #[command(flatten)]
     pub edge: EdgeConfig,
-    /// Metrics and traces.
+    /// The metrics and the traces.
     #[command(flatten)]
     pub observe: ObserveConfig,
-    /// Subscriptions.
+    /// The limits of subscriptions.
     #[command(flatten)]
     pub live: LiveConfig,
-    /// Mail.
+    /// The mail server and the content of mails.
     #[command(flatten)]
     pub mail: MailConfig,
-    /// People.
+    /// The rule about the consent of guardians.
     #[command(flatten)]
     pub people: PeopleConfig,
-    /// Second factors.
+    /// The rules for second factors.
     #[command(flatten)]
     pub sign_in: SignInConfig,
-    /// Single sign-on.
+    /// The issuer for single sign-on.
     #[command(flatten)]
     pub oidc: OidcConfig,
-    /// Sittings.
+    /// The times of sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,
-    /// Taxes.
+    /// The tax of purchases.
     #[command(flatten)]
     pub tax: TaxConfig,
-    /// Payments.
+    /// The payment provider.
     #[command(flatten)]
     pub payments: PaymentConfig,
 }
@@ -230,7 +235,7 @@ impl ServeConfig {
         Duration::from_millis(self.catalog_refresh_ms)
     }
 
-    /// Returns how long the phases of a stop take.
+    /// Returns the maximum durations of the phases of a stop.
     #[must_use]
     pub fn drain(&self) -> DrainTimes {
         DrainTimes {
@@ -239,8 +244,8 @@ impl ServeConfig {
         }
     }
 
-    /// Returns the database options for requests. A slow statement ends before its request does. Each call starts new
-    /// metrics, unless they are off.
+    /// Returns the database options for requests. A database statement has a shorter time limit than its request. Each
+    /// call makes new metrics, unless metrics are off.
     #[must_use]
     pub fn database_options(&self) -> DatabaseOptions {
         let options = self.database.options().with_request_timeout(self.edge.request_timeout());
@@ -248,12 +253,12 @@ impl ServeConfig {
     }
 }
 
-/// The durations of the phases of a stop.
+/// The maximum durations of the phases in which the server stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainTimes {
-    /// The time for which the server serves everything and says that it is about to stop.
+    /// The time for which the server still serves all requests, and its health check responds that it will stop.
     pub notice: Duration,
-    /// The time that running requests may take afterwards.
+    /// Maximum time that running requests may take after the notice time.
     pub drain: Duration,
 }
 

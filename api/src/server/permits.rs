@@ -8,23 +8,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
 use jishu_service::limit::{ClientAddress, KeyPermit, PermitsPerKey};
-use jishu_service::metrics::{ConnectionGauge, Metrics, RequestMetrics};
+use jishu_service::metrics::{ActiveGauge, Metrics, RequestMetrics};
 
 /// Hands out one permit per connection.
 pub(super) struct ConnectionPermits {
     server: Arc<Semaphore>,
     max_connections: u32,
     clients: PermitsPerKey<IpAddr>,
-    /// Networks of trusted proxies. A proxy connects for many clients, so its connections are not counted.
+    /// The networks of trusted proxies. A proxy connects for many clients, so the maximum for one client does not apply
+    /// to it.
     proxies: Vec<IpNet>,
     metrics: Metrics,
 }
 
-/// Allows one connection to be open. Dropping it frees the permit.
+/// The permit of one open connection. Dropping it frees the permit of the server and of the client.
 pub(super) struct ConnectionPermit {
     /// The permit of the client, or None if the client is a trusted proxy.
     _client: Option<KeyPermit<IpAddr>>,
-    _counted: Option<ConnectionGauge>,
+    _counted: Option<ActiveGauge>,
     _server: OwnedSemaphorePermit,
 }
 
@@ -44,7 +45,8 @@ impl ConnectionPermits {
         Arc::clone(&self.server).acquire_owned().await.ok()
     }
 
-    /// Assigns a permit of the server to a client. Returns None if the client already has its maximum.
+    /// Assigns a permit of the server to a client. Returns None if the client already has its maximum number of
+    /// connections.
     pub(super) fn assign(&self, server: OwnedSemaphorePermit, peer: IpAddr) -> Option<ConnectionPermit> {
         let address = ClientAddress::new(peer);
         let is_proxy = self.proxies.iter().any(|network| network.contains(&address.ip()));

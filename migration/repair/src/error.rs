@@ -8,8 +8,8 @@ use crate::names::CARD_TABLE;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairError {
-    /// The scheme of the URL is not one of the three supported databases.
-    #[error("the URL of the database must begin with sqlite://, postgres:// or mysql://")]
+    /// The scheme of the URL is not that of a supported database.
+    #[error("the URL of the database must begin with sqlite://, postgres://, mysql:// or mariadb://")]
     UnknownScheme,
     /// The table of cards does not exist.
     #[error(
@@ -21,9 +21,11 @@ pub enum RepairError {
         place: String,
     },
     /// The table of cards exists, but lacks columns that the repair needs.
-    #[error("the table `{CARD_TABLE}` lacks these columns: {}", .0.join(", "))]
+    #[error(
+        "the table `{CARD_TABLE}` lacks these columns, which the repair needs: {}. Check --database-url", .0.join(", ")
+    )]
     MissingColumns(Vec<String>),
-    /// The table of cards is of a kind that the repair does not support.
+    /// The URL, the search path or the table of cards is of a kind that the repair does not support.
     #[error("{0}")]
     Unsupported(String),
     /// A person must decide something before the repair can run.
@@ -32,39 +34,44 @@ pub enum RepairError {
     /// The database has no log of a repair.
     #[error(
         "no repair of this database is logged, so there is nothing to undo{}",
-        if *.earlier > 0 { ". An earlier version merged its cards, and that version did not log the sittings" } else { "" }
+        if *.earlier > 0 { ". An earlier version merged cards and did not log their sittings. Restore a backup" } else { "" }
     )]
     NothingToUndo {
         /// The number of cards that an earlier version merged.
         earlier: i64,
     },
-    /// Rows have changed since the repair.
+    /// Rows have changed since the repair, so the repair cannot be undone.
     #[error("nothing was changed, because the repair cannot be undone: {}. Restore these rows by hand, or restore a \
              backup", .0.join("; "))]
     CannotUndo(Vec<String>),
-    /// Another repair holds the lock of this database.
+    /// Another repair of this database is running.
     #[error(
         "another repair of this database is running, or the server has not yet ended a repair that was killed. Try again \
          later"
     )]
     Busy,
-    /// The table stayed locked during all attempts.
+    /// A statement did not get its lock on a table in any of its attempts.
     #[error(
-        "the table stayed locked during {attempts} short waits. Find the transaction that was left open, end it, and \
-         run the repair again. It continues where it stopped"
+        "the table stayed locked during {attempts} short waits. Find the open transaction that locks it, end that \
+         transaction, and run the same command again. It continues where it stopped"
     )]
     Locked {
-        /// The number of attempts.
+        /// The number of attempts to get the lock.
         attempts: u32,
     },
-    /// The application inserted duplicates in every round.
+    /// Something is left to do after the last round, because the application disturbed every round. It inserted
+    /// duplicates, changed rows or caused deadlocks.
     #[error(
-        "the running application inserted new duplicates in each of {rounds} rounds. Stop the application for a \
-         moment, and run the repair again. It continues where it stopped"
+        "the running application disturbed each of {rounds} rounds of the repair, for instance with new duplicates or \
+         with deadlocks. Stop the application for a moment, and run the repair again. The repair continues where it \
+         stopped{}",
+        .last_error.as_ref().map(|error| format!(". The last round ended with this error: {error}")).unwrap_or_default()
     )]
-    KeepsChanging {
+    TooManyRounds {
         /// The number of rounds.
         rounds: u32,
+        /// The error that ended the last round. `None` if the round ran all its steps.
+        last_error: Option<DbErr>,
     },
     /// A check inside a transaction failed, and the transaction was rolled back.
     #[error("{0}. Nothing of this step was written")]
@@ -73,7 +80,9 @@ pub enum RepairError {
     #[error("the repair was interrupted. Run it again to continue")]
     Interrupted,
     /// The connection that held the lock of the repair was lost.
-    #[error("the connection to the database was lost. Run the repair again. It continues where it stopped")]
+    #[error(
+        "the connection to the database was lost. Run the repair again. The repair continues where it stopped"
+    )]
     ConnectionLost,
     /// The database reported an error.
     #[error("{0}")]
@@ -87,7 +96,7 @@ pub(crate) enum ErrorCause {
     Locked,
     /// The database chose this transaction as the victim of a deadlock.
     Deadlock,
-    /// A unique key refused a row, or could not be built.
+    /// A unique key refused a row, or could not be built because two rows are equal.
     Duplicate,
     /// The connection was lost.
     ConnectionLost,
@@ -116,7 +125,8 @@ impl ErrorCause {
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Self {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {
-                // 1205: lock wait timeout. 1799: the log of an online build is full. 1020 and 1047: Galera.
+                // 1205: lock wait timeout. 1799: the log of an online index build is full. 1020: the row has changed
+                // since it was read. 1047: the Galera node is not ready.
                 1205 | 1799 | 1020 | 1047 => Self::Locked,
                 1213 => Self::Deadlock,
                 1062 | 1586 => Self::Duplicate,
@@ -141,5 +151,18 @@ impl ErrorCause {
             "1555" | "2067" => Self::Duplicate,
             _ => Self::Other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_rounds_are_explained_by_the_error_of_the_last_one() {
+        let text = |last_error| RepairError::TooManyRounds { rounds: 20, last_error }.to_string();
+        assert!(text(None).ends_with("continues where it stopped"));
+        let deadlock = DbErr::Custom("deadlock detected".to_owned());
+        assert!(text(Some(deadlock)).ends_with("ended with this error: Custom Error: deadlock detected"));
     }
 }

@@ -1,12 +1,13 @@
 //! Counts the instructions that the server needs for a page, a purchase, a start and a save, with callgrind. Unlike times, the
 //! counts are nearly the same on a busy machine.
 //!
-//! `tests/benches/instructions` compares the counts with the recorded ones, and fails if one differs by more than 5 %.
-//! `UPDATE_INSTRUCTIONS=1` in front of it records the counts, after a change that is meant.
+//! `tests/benches/instructions` compares the counts with the recorded ones, and fails if a count differs by more than 5
+//! %. `UPDATE_INSTRUCTIONS=1` in front of the command records the counts, for a change that is intended.
 //!
-//! The server has one thread besides those of SQLite. Its database is a file of SQLite, so the counts include the database.
+//! The server has one thread besides the threads of SQLite. Its database is an SQLite file, so the counts include the
+//! work of the database.
 
-// The futures of a whole server are nested deeply.
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
@@ -28,14 +29,15 @@ use requests::Requests;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The role of the server. It ends with its standard input.
+/// The role of the server process. The server ends when its standard input closes.
 const ROLE: &str = "counted";
 
-/// The two numbers of requests of a kind. Their difference leaves out what the server does at its start, and what the first
-/// requests do for all.
-const RUNS: [usize; 2] = [50, 250];
+/// Number of requests of each kind before the count begins. They do the work that only the first requests do.
+const WARMING_REQUESTS: usize = 50;
+/// Number of requests of each kind whose instructions are counted.
+const COUNTED_REQUESTS: usize = 300;
 
-/// Reading the catalogue again would add to the counts of a slow run.
+/// Flags that keep the server from reading the catalogue again, which would add to the counts of a slow run.
 const QUIET: &[&str] = &["--catalog-refresh-ms=3600000"];
 
 fn main() {
@@ -45,7 +47,7 @@ fn main() {
     }
 }
 
-/// Serves until the standard input ends.
+/// Runs the server until its standard input closes.
 fn serve(task: &ServerTask) {
     let (stop, stopped) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -59,40 +61,67 @@ fn serve(task: &ServerTask) {
     }));
 }
 
-/// Counts the instructions of each kind of request, and compares the counts with the recorded ones.
+/// Counts the instructions of each kind of request, and compares the counts with the recorded ones or records them.
 async fn count() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = Backend::Sqlite.create(folder.path()).await;
-    let mut requests = Requests::prepare(&url, folder.path(), RUNS.iter().sum()).await;
+    let mut requests = Requests::prepare(&url, folder.path(), WARMING_REQUESTS + COUNTED_REQUESTS).await;
     let mut counts = Counts::of_this_compiler();
     for kind in requests::KINDS {
-        let mut totals = Vec::new();
-        for count in RUNS {
-            let requests: Vec<_> = (0..count).map(|_| requests.next(kind)).collect();
-            totals.push(total(&url, folder.path(), &requests).await);
-        }
-        let each = (totals[1] - totals[0]) / u64::try_from(RUNS[1] - RUNS[0]).expect("few");
-        counts.add(kind.name(), each);
+        let mut server = CountedServer::start(&url, folder.path());
+        let mut connection = KeptConnection::open(server.process.port).await;
+        let mut send = async |count: usize| {
+            for _ in 0..count {
+                requests::check(connection.send(&requests.next(kind)).await);
+            }
+        };
+        send(WARMING_REQUESTS).await;
+        server.forget_counts();
+        send(COUNTED_REQUESTS).await;
+        let total = server.read_count();
+        server.process.ask_to_end();
+        counts.add(kind.name(), total / u64::try_from(COUNTED_REQUESTS).expect("few"));
     }
     counts.compare_or_record();
 }
 
-/// Counts all instructions of a server that handles these requests, from its start to its end.
-async fn total(url: &str, folder: &Path, requests: &[Vec<u8>]) -> u64 {
-    let output: PathBuf = folder.join("callgrind.out");
-    let mut valgrind = Command::new("valgrind");
-    valgrind
-        .args(["--tool=callgrind", "--quiet"])
-        .arg(format!("--callgrind-out-file={}", output.display()))
-        .arg(std::env::current_exe().expect("this program"));
-    let mut server = ServerProcess::start_with(valgrind, ROLE, url, folder);
-    let mut connection = KeptConnection::open(server.port).await;
-    for request in requests {
-        requests::check(connection.send(request).await);
+/// A server in callgrind, which counts its instructions.
+struct CountedServer {
+    process: ServerProcess,
+    /// The start of the names of the files with counts.
+    output: PathBuf,
+}
+
+impl CountedServer {
+    fn start(url: &str, folder: &Path) -> Self {
+        let output = folder.join("callgrind.out");
+        let mut valgrind = Command::new("valgrind");
+        valgrind
+            .args(["--tool=callgrind", "--quiet"])
+            .arg(format!("--callgrind-out-file={}", output.display()))
+            .arg(std::env::current_exe().expect("this program"));
+        Self { process: ServerProcess::start_with(valgrind, ROLE, url, folder), output }
     }
-    drop(connection);
-    server.ask_to_end();
-    let output = std::fs::read_to_string(output).expect("the counts");
-    let total = output.lines().find_map(|line| line.strip_prefix("totals:")).expect("a total");
-    total.trim().parse().expect("a number")
+
+    /// Sets the counts to zero.
+    fn forget_counts(&self) {
+        self.control("--zero");
+    }
+
+    /// Returns the number of instructions since the counts were set to zero.
+    fn read_count(&self) -> u64 {
+        self.control("--dump");
+        let dump = self.output.with_extension("out.1");
+        let dump = std::fs::read_to_string(dump).expect("the counts");
+        let total = dump.lines().find_map(|line| line.strip_prefix("totals:")).expect("a total");
+        total.trim().parse().expect("a number")
+    }
+
+    /// Sends a command to callgrind, and waits until it is done.
+    fn control(&self, command: &str) {
+        let status =
+            Command::new("callgrind_control").args([command, &self.process.id().to_string()]).output();
+        let output = status.expect("callgrind_control, which is part of valgrind, runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -1,4 +1,4 @@
-// A node says when its database has become a replica, and how far it is behind its primary.
+// Checks that a node reports when its database has become a replica, and how far the replica is behind its primary.
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
@@ -12,14 +12,14 @@ const STATUS_INTERVAL_MILLISECONDS = 10_000;
 
 const databases = (process.env.TEST_DATABASES ?? "sqlite,postgres,mariadb").split(",");
 
-/** A lab that ends with the test. */
+/** Returns a lab that ends with the test. */
 async function labOf(t) {
   const lab = await Lab.make();
   t.after(() => lab.end());
   return lab;
 }
 
-/** Asks a node whether it is ready. It must respond within two seconds. */
+/** Returns the response to the readiness check of a node. It must come within two seconds. */
 async function health({ origin }) {
   const began = Date.now();
   const response = await fetch(`${origin}/health/ready`, { headers: { connection: "close" } });
@@ -28,15 +28,15 @@ async function health({ origin }) {
   return `${response.status} ${text.trim()}`;
 }
 
-/** Waits until a node says this. */
+/** Waits until the response to the readiness check of a node matches `expected`, and returns it. */
 async function says(node, expected) {
   let last;
   const matches = async () => expected.test((last = await health(node)));
-  await until(`${expected}`, matches).catch(() => assert.fail(`${expected} is not said, but: ${last}\n${node.child.log}`));
+  await until(`${expected}`, matches).catch(() => assert.fail(`the readiness check does not match ${expected}: ${last}\n${node.child.log}`));
   return last;
 }
 
-/** Lets one learner buy through a node. */
+/** Lets one learner buy a course and sit a test through a node. */
 async function buy(node) {
   const storm = new Storm(() => node.origin);
   await storm.learner();
@@ -52,13 +52,14 @@ test("a primary of PostgreSQL that becomes a standby is told, with its lag", { s
   const connection = ({ port }) => `host=127.0.0.1 port=${port} user=jishu`;
 
   const first = await lab.postgres();
-  // An account without rights of an administrator, as in production.
+  // jishu connects with an account that has no rights of an administrator, as in production.
   await psql(first, "CREATE ROLE app LOGIN; GRANT ALL ON DATABASE postgres TO app; GRANT ALL ON SCHEMA public TO app");
   const urlOf = ({ port }) => `postgres://app@127.0.0.1:${port}/postgres`;
   const node = await lab.node({ url: urlOf(first) });
   assert.equal(await health(node), "200 ready");
 
-  // A switch in order: the standby is promoted when it has everything, and the first server follows it.
+  // The servers change roles in order: the standby is promoted when it has all data, and the first server then follows
+  // it.
   const copy = await lab.folderOf("postgres", "standby");
   const source = ["-h", "127.0.0.1", "-p", `${first.port}`, "-U", "jishu"];
   await lab.runAs("postgres", join(bin, "pg_basebackup"), [...source, "-D", copy, "--write-recovery-conf", "--checkpoint=fast"]);
@@ -73,12 +74,13 @@ test("a primary of PostgreSQL that becomes a standby is told, with its lag", { s
   const again = await lab.postgres({ data: first.data, settings, port: first.port });
   await until("the first server streams", async () => (await psql(second, streams)) === "1");
   await says(node, /^503 degraded: the database is a replica, 0 seconds behind its primary, and accepts no writes$/);
-  // It is not behind because nothing happens on the primary.
+  // If nothing happens on the primary, the replica does not count as behind.
   await pause(STATUS_INTERVAL_MILLISECONDS + 1_000);
   assert.match(await health(node), / 0 seconds behind /);
 
   const other = await lab.node({ url: urlOf(second) });
-  // A standby that has replayed no transaction since its start does not know how far it is behind.
+  // A standby that has replayed no transaction since its start does not know how far it is behind. So one learner buys
+  // first.
   await buy(other);
   await until("a transaction is replayed", async () => (await psql(again, "SELECT pg_last_xact_replay_timestamp() IS NOT NULL")) === "t");
   await psql(again, "SELECT pg_wal_replay_pause()");
@@ -89,7 +91,7 @@ test("a primary of PostgreSQL that becomes a standby is told, with its lag", { s
   await psql(again, "SELECT pg_wal_replay_resume()");
   await says(node, / 0 seconds behind /);
 
-  // Without its primary it has everything that it received, but not everything that happened.
+  // Without its primary, the standby does not know what happened since, so it counts as behind.
   assert.equal(await lab.stop(other.child), 0, other.child.log);
   await lab.stop(second.child);
   await says(node, behind);
@@ -113,13 +115,14 @@ test("a replica of MariaDB is told if it is behind or read-only", { skip: !datab
   const has = async (table) => (await replica.client(`SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'jishu' AND table_name = '${table}'`)).stdout.includes("1");
   await until("the replica has the demo", async () => (await seconds()) === "0" && (await has("outbox")));
 
-  // An account without the right to read the status learns only that something is copied.
+  // The account of this node has no right to read the status of the replication. So the node only knows that its
+  // database is a replica.
   const node = await lab.node({ url: urlOf(replica), hasDemo: false });
   assert.equal(await health(node), "200 ready");
   await replica.client("SET GLOBAL read_only = 1");
   await says(node, /^503 degraded: the database is a replica, behind its primary by an unknown time, and accepts no writes$/);
   await replica.client("GRANT REPLICA MONITOR ON *.* TO app@'127.0.0.1'");
-  // A right counts for new connections.
+  // A new right counts only for new connections, so another node is started.
   assert.equal(await lab.stop(node.child), 0, node.child.log);
   await replica.client("SET GLOBAL read_only = 0");
   const informed = await lab.node({ url: urlOf(replica), hasDemo: false });
@@ -134,8 +137,8 @@ test("a replica of MariaDB is told if it is behind or read-only", { skip: !datab
   const locker = lab.start("mariadb", [...port, "-e", "LOCK TABLES jishu.notes WRITE; SELECT SLEEP(600)"]);
   await until("the table is locked", async () => (await replica.client("SHOW PROCESSLIST")).stdout.includes("SLEEP"));
   await primary.client("INSERT INTO jishu.notes VALUES (1)");
-  // It accepts writes, so it may be the active one of two servers that copy each other.
-  const said = await says(informed, /^200 degraded: the database is a replica, \d+ seconds behind its primary$/);
+  // The replica accepts writes, so it may be the active one of two servers that copy each other. The node stays in use.
+  const said = await says(informed, /^200 impaired: the database is a replica, \d+ seconds behind its primary$/);
   assert.ok(Number(/\d+(?= seconds)/.exec(said)[0]) > 10, said);
   await lab.stop(locker, "SIGKILL");
   await replica.client("SHOW PROCESSLIST").then(async ({ stdout }) => {
@@ -143,7 +146,8 @@ test("a replica of MariaDB is told if it is behind or read-only", { skip: !datab
     if (id) await replica.client(`KILL ${id}`);
   });
   await says(informed, /^200 ready$/);
-  // A server that no longer copies is a primary by itself. Its lag is unknown, and it is used.
+  // A server that has lost its primary, and accepts writes, counts as a primary. Its lag is unknown, and the node stays
+  // in use.
   assert.equal(await lab.stop(other.child), 0, other.child.log);
   await lab.stop(primary.child);
   await until("the replica has lost its primary", async () => (await seconds()) === "NULL");

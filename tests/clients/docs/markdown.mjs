@@ -13,7 +13,7 @@ export function pages() {
   return files.split("\n").filter((path) => path !== "");
 }
 
-/** Reads a page. */
+/** Returns the text of a page. */
 export const readPage = (path) => readFile(join(root, path), "utf8");
 
 /** Returns the fenced code blocks of a page, each with the text after the opening fence and the code. */
@@ -33,14 +33,25 @@ export function linkTargets(page) {
 }
 
 /** Returns the anchors that the headings of a page have on GitHub. */
-export function anchors(page) {
+export const anchors = (page) => headings(page).map(({ anchor }) => anchor);
+
+/** Returns the anchors of the sections of a page: the headings of the second level. */
+export const sections = (page) => headings(page).filter(({ level }) => level === 2).map(({ anchor }) => anchor);
+
+/** Returns the anchors in the table of contents of a page: the list of links above the first section. */
+export function contents(page) {
+  const [opening] = withoutCode(page).split(/^## /m);
+  return [...opening.matchAll(/^- \[[^\]]*\]\(#([^)]*)\)$/gm)].map(([, anchor]) => anchor);
+}
+
+function headings(page) {
   const seen = new Map();
-  const headings = [...withoutCode(page).matchAll(/^#{1,6}\s+(.*?)\s*$/gm)];
-  return headings.map(([, heading]) => {
+  const found = [...withoutCode(page).matchAll(/^(#{1,6})\s+(.*?)\s*$/gm)];
+  return found.map(([, marks, heading]) => {
     const words = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
     const anchor = words.replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(/\s/g, "-");
     const before = seen.get(anchor) ?? 0;
     seen.set(anchor, before + 1);
-    return before === 0 ? anchor : `${anchor}-${before}`;
+    return { level: marks.length, anchor: before === 0 ? anchor : `${anchor}-${before}` };
   });
 }

@@ -28,35 +28,35 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Answer, Client};
+use crate::{Client, GraphqlResponse};
 
 /// An item of `userErrors`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct UserError {
-    /// The code.
+    /// The code of the error.
     pub code: String,
-    /// The sentence for people.
+    /// The sentence for people. Empty if the request did not select it.
     #[serde(default)]
     pub message: String,
     /// The path to the wrong part of the input. It is empty if the request did not select the path.
     #[serde(default)]
     pub path: Vec<String>,
-    /// The other fields that the request selects, by their names.
+    /// All other fields that the request selects, by their names.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// The one error of a request that was refused.
+/// Returns the only error of a request that was refused.
 ///
 /// # Panics
 /// Panics if there is no error, or more than one.
 #[must_use]
 pub fn only_error(errors: &[UserError]) -> &UserError {
-    let [error] = errors else { panic!("one error was expected: {errors:#?}") };
+    let [error] = errors else { panic!("there must be exactly one error: {errors:#?}") };
     error
 }
 
-impl Answer {
+impl GraphqlResponse {
     /// Reads the value at a JSON pointer below `data` into a type.
     ///
     /// # Panics
@@ -68,7 +68,7 @@ impl Answer {
 }
 
 impl Client {
-    /// Sends a mutation whose variable is `$input`, and reads its payload.
+    /// Sends a mutation with the variable `$input`, and reads the payload in its field `field`.
     async fn mutate<T: DeserializeOwned>(&self, document: &str, field: &str, input: &Value) -> T {
         self.run_with(document, json!({ "input": input })).await.read(&format!("/{field}"))
     }

@@ -4,29 +4,29 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use totp_rs::{Builder, Secret, Totp};
 
-use crate::{Answer, Client};
+use crate::{Client, GraphqlResponse};
 
 /// The document of [`Client::complete_login`].
 pub const COMPLETE_LOGIN: &str = "mutation ($input: CompleteLoginInput!) { completeLogin(input: $input) {
     user { name } tokens { accessToken refreshToken } secondFactor { challenge } userErrors { code message path } } }";
 
-/// An app that shows codes.
+/// An authenticator app: it computes codes from a secret.
 pub struct Authenticator {
     codes: Totp,
 }
 
 impl Authenticator {
-    /// Reads the secret that the server shows.
+    /// Creates an app with the secret that the server shows.
     ///
     /// # Panics
-    /// Panics if it is not base32.
+    /// Panics if the secret is not base32, or too short.
     #[must_use]
     pub fn new(secret: &str) -> Self {
         let secret = Secret::try_from_base32(secret).expect("base32");
         Self { codes: Builder::new().with_secret(secret).build().expect("a secret of 20 bytes") }
     }
 
-    /// Returns the code of this time.
+    /// Returns the code that the app shows at this time.
     #[must_use]
     pub fn code(&self, now: DateTime<Utc>) -> String {
         self.codes.generate(u64::try_from(now.timestamp()).expect("a time after 1970")).to_string()
@@ -34,10 +34,10 @@ impl Authenticator {
 }
 
 impl Client {
-    /// Sets up a second factor of an account with this password. Returns the app and the recovery codes.
+    /// Sets up a second factor for the account of this client. Returns the app and the recovery codes.
     ///
     /// # Panics
-    /// Panics if the server refuses it.
+    /// Panics if the server refuses the password or the code.
     pub async fn set_up_second_factor(
         &self,
         password: &str,
@@ -52,14 +52,14 @@ impl Client {
         (app, codes.iter().map(|code| code.as_str().expect("a text").to_owned()).collect())
     }
 
-    /// Sends the code that switches a second factor on.
-    pub async fn confirm_second_factor(&self, code: &str) -> Answer {
+    /// Sends the code that switches the second factor on.
+    pub async fn confirm_second_factor(&self, code: &str) -> GraphqlResponse {
         let confirm = "mutation ($code: String!) { confirmTwoFactor(code: $code) {
             recoveryCodes userErrors { code message path } } }";
         self.run_with(confirm, json!({ "code": code })).await
     }
 
-    /// Signs in with the password, and returns the challenge.
+    /// Starts to sign in with the password, and returns the challenge of the second factor.
     ///
     /// # Panics
     /// Panics if the account has no second factor.
@@ -73,7 +73,7 @@ impl Client {
         answer.text("/login/secondFactor/challenge").to_owned()
     }
 
-    /// Completes a sign-in, with a `code` or a `recoveryCode`.
+    /// Completes a sign-in with a code. `field` says of which kind: `code` or `recoveryCode`.
     pub async fn complete_login(&self, challenge: &str, field: &str, code: &str) -> Value {
         let input = json!({ "challenge": challenge, field: code });
         self.run_with(COMPLETE_LOGIN, json!({ "input": input })).await.at("/completeLogin").clone()

@@ -1,4 +1,5 @@
-//! Cross-origin rules: the headers for browsers, and the requests that a hostile page can send.
+//! Checks the rules for pages of other origins: the headers for browsers, and the requests that a hostile page can
+//! send.
 
 use jishu_tests::{Backend, TestApp};
 use reqwest::{Method, Response};
@@ -40,7 +41,7 @@ async fn pages_of_configured_origins_may_ask_and_read() {
             let answer = preflight(&app, origin).await;
             assert_eq!(header(&answer, "access-control-allow-origin"), None, "{origin}");
         }
-        // The page can also read a response that refuses the request.
+        // The page of an allowed origin can also read a response with an error.
         for (body, status) in [(json!({ "query": "{ __typename }" }), 200), (json!([]), 400)] {
             let request = app.http().post(app.url("/graphql")).header("origin", APP).json(&body);
             let answer = request.send().await.unwrap();
@@ -66,14 +67,14 @@ async fn without_configured_origins_no_other_page_may() {
     .await;
 }
 
-/// Requests that a page of another origin can send without a preflight: forms, images, links.
+/// Sends the requests that a page of another origin can send without a preflight, as forms, images and links do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_needs_no_preflight_changes_anything() {
     TestApp::run(Backend::Sqlite, async |app| {
         let mutation = r#"mutation { register(input: { name: "A", email: "a@example.com", password: "correct horse" }) { user { id } } }"#;
         let json = json!({ "query": mutation }).to_string();
         let part = format!("--x\r\ncontent-disposition: form-data; name=\"operations\"\r\n\r\n{json}\r\n--x--\r\n");
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         for (content_type, body) in [
             (Some("text/plain"), json.clone()),
             (Some("text/plain; application/json"), json.clone()),
@@ -90,13 +91,13 @@ async fn nothing_that_needs_no_preflight_changes_anything() {
         }
         let get = app.http().get(app.url("/graphql")).query(&[("query", mutation)]).send().await.unwrap();
         assert_eq!(get.status(), 405);
-        assert_eq!(app.rows().await, before);
+        assert_eq!(app.row_counts().await, before);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_has_the_headers() {
+async fn every_response_has_the_headers() {
     TestApp::run(Backend::Sqlite, async |app| {
         for (path, status) in [
             ("/graphql?query={__typename}", 200),
@@ -117,7 +118,7 @@ async fn every_answer_has_the_headers() {
             assert_eq!(
                 policy.contains("script-src"),
                 path == "/",
-                "{path}: `script-src` is missing for GraphiQL, or present for another path: {policy}"
+                "{path}: only the policy of GraphiQL may have `script-src`: {policy}"
             );
             let stored = header(&answer, "cache-control") != Some("no-store");
             assert_eq!(stored, !path.starts_with("/graphql"), "{path}");
@@ -133,7 +134,7 @@ async fn every_answer_has_the_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_is_too_large_is_refused_with_an_answer() {
+async fn a_body_that_is_too_large_is_refused_with_a_response() {
     TestApp::run(Backend::Sqlite, async |app| {
         for size in [1024 * 1024 + 1, 6 * 1024 * 1024] {
             let request = app.http().post(app.url("/graphql")).header("content-type", "application/json");

@@ -1,4 +1,4 @@
-//! Budgets for operations and for attempts to sign in.
+//! Checks the budgets for operations and for attempts to sign in.
 
 use jishu_tests::{Backend, Client, TestApp};
 use reqwest::Response;
@@ -26,7 +26,7 @@ pub(crate) async fn login(app: &TestApp, name: &str, password: &str, address: &s
     send(app, LOGIN, input, &[("x-forwarded-for", address)]).await
 }
 
-/// Asserts that a request was over a limit, and returns the seconds to wait.
+/// Asserts that a response refuses a request because of a limit, and returns the seconds to wait.
 pub(crate) async fn refused(response: Response) -> u64 {
     assert_eq!(response.status(), 429);
     let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
@@ -64,7 +64,8 @@ async fn a_user_has_a_budget_of_their_own() {
             }
             answered += 1;
         };
-        // The cost of a request is the number of objects it returns, here the viewer, and at least 1.
+        // The cost of a request is the number of objects that it returns, and at least 1. This query returns one
+        // object, the viewer. So a budget of 10 allows up to ten requests.
         assert!((2..=10).contains(&answered), "{answered}");
         assert!((1..=60).contains(&refused(last).await));
         assert_eq!(ask(&ravi).await.status(), 200);
@@ -83,10 +84,11 @@ async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
         for chain in ["192.0.2.1", "198.51.100.7, 192.0.2.1", "192.0.2.1, 10.1.2.3"] {
             assert_eq!(from(chain).await.status(), 200);
         }
-        // The proxy appends the client's address. Addresses that the client wrote before it do not count.
+        // The trusted proxy appends the client's address to the header. Addresses before it may come from the client,
+        // so they do not count.
         refused(from("203.0.113.1, 192.0.2.1").await).await;
         assert_eq!(from("192.0.2.2").await.status(), 200);
-        // All IPv6 addresses of a household count as one.
+        // All IPv6 addresses with the same first 64 bits count as one address.
         for last in 1..=3 {
             assert_eq!(from(&format!("2001:db8:1:2::{last}")).await.status(), 200);
         }
@@ -112,7 +114,8 @@ async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
 async fn the_defaults_stop_a_guesser_and_nobody_else() {
     let app = TestApp::start_limited(Backend::Sqlite, &["--trusted-proxies=127.0.0.1"]).await;
     app.learner("Asha").await;
-    // A guesser tries one password on many accounts, from one address. The budget refills meanwhile.
+    // A guesser tries one password on many accounts, from one address. The budget of the address refills meanwhile, so
+    // more than 60 guesses may pass.
     let mut guesses = 0;
     let last = loop {
         let answer = login(&app, &format!("nobody{guesses}"), "password", "192.0.2.1").await;
@@ -124,19 +127,19 @@ async fn the_defaults_stop_a_guesser_and_nobody_else() {
     };
     refused(last).await;
     assert!((60..=90).contains(&guesses), "{guesses}");
-    // Others tried many passwords on one account, from many addresses.
+    // Guessers try many passwords on Asha's account, each from another address.
     for last in 0..20 {
         let answer = login(&app, "asha", "password", &format!("198.51.100.{last}")).await;
         assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{last}");
     }
     let wait = refused(login(&app, "asha", "password", "198.51.100.200").await).await;
     assert!((120..=180).contains(&wait), "{wait}");
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     refused(login(&app, "ASHA", "correct horse battery", "198.51.100.201").await).await;
-    assert_eq!(app.rows().await, before);
-    // Asha registered from 127.0.0.1, and gets in from there.
+    assert_eq!(app.row_counts().await, before);
+    // Asha registered from 127.0.0.1, so a right password from there is accepted.
     assert_eq!(outcome(login(&app, "asha", "correct horse battery", "").await).await, "Asha");
-    // A class behind one address signs in at nine o'clock.
+    // Sixty more sign-ins from the same address succeed, as a class would sign in at nine o'clock.
     for _ in 0..60 {
         assert_eq!(outcome(login(&app, "asha", "correct horse battery", "").await).await, "Asha");
     }
@@ -162,7 +165,7 @@ async fn each_alias_in_a_document_is_an_attempt() {
         assert_eq!(within.status(), 200);
         let body: Value = within.json().await.unwrap();
         assert_eq!(body["data"]["a3"]["userErrors"][0]["code"], "INVALID_CREDENTIALS");
-        // One attempt is left, and the document contains two.
+        // One attempt is left in the budget, but the document contains two.
         refused(send(&app, &document(2), Value::Null, &[]).await).await;
         let right = json!({ "input": { "email": "elsewhere@example.com", "password": "correct horse battery" } });
         refused(send(&app, LOGIN, right, &[]).await).await;
@@ -184,7 +187,7 @@ async fn registering_and_refreshing_are_attempts_too() {
         let mut token = registered.text("/register/tokens/refreshToken").to_owned();
         const REFRESH: &str = "mutation ($token: String!) { refreshTokens(refreshToken: $token) {
             tokens { refreshToken } userErrors { code } } }";
-        // Successful refreshes cost nothing, so many tabs can stay signed in.
+        // Successful refreshes do not use the budget, so many tabs can stay signed in.
         for _ in 0..40 {
             let answer = app.anonymous().run_with(REFRESH, json!({ "token": token })).await;
             token = answer.text("/refreshTokens/tokens/refreshToken").to_owned();
@@ -200,7 +203,7 @@ async fn registering_and_refreshing_are_attempts_too() {
             assert_eq!(app.anonymous().run(taken).await.text("/register/userErrors/0/code"), "EMAIL_TAKEN");
         }
         refused(send(&app, taken, Value::Null, &[]).await).await;
-        // A valid refresh token does not use either of these budgets.
+        // A valid refresh token uses neither the budget of refreshes nor that of registrations.
         let answer = app.anonymous().run_with(REFRESH, json!({ "token": token })).await;
         assert_ne!(answer.text("/refreshTokens/tokens/refreshToken"), token);
     })
@@ -236,10 +239,10 @@ async fn a_request_without_an_operation_costs_too() {
                 answered += 1;
             };
             refused(last).await;
-            // The budget refills meanwhile.
+            // The budget of 60 refills while the test sends requests.
             assert!((60..=70).contains(&answered), "{answered}");
         }
-        // A stranger who spent the address's budget does not shut out a signed-in user at the same address.
+        // The stranger has spent the budget of the address. A signed-in user at this address has a budget of their own.
         let asha = app.learner("Asha").await;
         let answer = post("192.0.2.3", JSON, Some(asha.token()), r#"{"query":"{viewer{name}}"}"#).await;
         assert_eq!(answer.status(), 200);
@@ -268,10 +271,10 @@ async fn accounts_do_not_multiply_the_budget_of_an_address() {
         assert!((3..=22).contains(&answered), "{answered}");
         let one_more = r#"mutation { register(input: { name: "B", email: "b@example.com", password: "other horse" }) {
             userErrors { code } } }"#;
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         let wait = refused(send(&app, one_more, Value::Null, &[]).await).await;
         assert!((1_100..=1_200).contains(&wait), "{wait}");
-        assert_eq!(app.rows().await, before);
+        assert_eq!(app.row_counts().await, before);
     })
     .await;
 }

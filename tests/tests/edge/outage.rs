@@ -1,4 +1,4 @@
-//! Databases that hang, restart or take no writes, and clients that leave while the database works for them.
+//! Databases that hang, restart or accept no writes, and clients that disconnect while the database works for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const CODE: &str = "/errors/0/extensions/code";
 const BUY: &str = "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome } }";
 
-/// A server on a database server of its own, which the test may harm.
+/// A jishu server with a database server of its own, which the test may freeze and kill.
 struct World {
     database: DatabaseProcess,
     app: TestApp,
@@ -24,14 +24,14 @@ struct World {
 impl World {
     async fn start(backend: Backend) -> Option<Self> {
         if !backend.is_selected() {
-            eprintln!("left out by TEST_DATABASES");
+            eprintln!("skipped: TEST_DATABASES leaves this database out");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
         let database = DatabaseProcess::start(backend, folder.path());
         let mut url = database.url();
         if backend == Backend::MariaDb {
-            // Runs as another user, because root may write everywhere.
+            // jishu connects as another user than root, because root may write to a read-only MariaDB.
             let root = connect(&url).await;
             root.execute_unprepared("CREATE USER 'app'@'127.0.0.1'").await.unwrap();
             root.execute_unprepared("GRANT ALL ON jishu.* TO 'app'@'127.0.0.1'").await.unwrap();
@@ -44,7 +44,7 @@ impl World {
         Some(Self { database, app, learner, course })
     }
 
-    /// Returns the status and the text that an orchestrator reads.
+    /// Returns the status and the text of the readiness check.
     async fn ready(&self) -> (u16, String) {
         let response = self.app.http().get(self.app.url("/health/ready")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
@@ -75,28 +75,30 @@ async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-/// Runs the cases one by one on one database server, because starting one takes seconds.
+/// Runs the cases one by one on the same database server, because starting one takes seconds.
 async fn outages(backend: Backend) {
     let Some(mut world) = World::start(backend).await else { return };
-    a_hung_database_is_told_in_time(&world).await;
-    a_database_that_takes_no_writes_is_told(&world).await;
+    // MariaDB is one process. The time of its children alone would be zero.
+    assert!(world.database.cpu_time() > Duration::ZERO);
+    a_hung_database_is_reported_in_time(&world).await;
+    a_database_that_takes_no_writes_is_reported(&world).await;
     a_restart_fails_no_read_for_good(&mut world).await;
 }
 
-async fn a_hung_database_is_told_in_time(world: &World) {
+async fn a_hung_database_is_reported_in_time(world: &World) {
     assert_eq!(world.ready().await, (200, "ready\n".to_owned()));
     world.database.freeze();
-    // The second check must not wait for the first one's connection.
+    // The second check must not wait for the connection that the first check uses.
     for _ in 0..2 {
         let started = Instant::now();
         assert_eq!(world.ready().await, (503, "unavailable: the database does not respond\n".to_owned()));
-        assert!(started.elapsed() < Duration::from_secs(2), "answered after {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(2), "the health check took {:?}", started.elapsed());
     }
     world.database.thaw();
     world.becomes_ready().await;
 }
 
-async fn a_database_that_takes_no_writes_is_told(world: &World) {
+async fn a_database_that_takes_no_writes_is_reported(world: &World) {
     let set = async |on: bool| {
         let statements = match world.app.backend {
             Backend::MariaDb => vec![format!("SET GLOBAL read_only = {on}")],
@@ -111,32 +113,35 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
         }
         superuser.close().await.unwrap();
     };
-    let before = world.app.rows().await;
+    let before = world.app.row_counts().await;
     set(true).await;
     let started = Instant::now();
     while world.ready().await
         != (503, "degraded: the database is read-only, and accepts no writes\n".to_owned())
     {
-        assert!(started.elapsed() < Duration::from_secs(10), "the fault was not reported");
+        assert!(started.elapsed() < Duration::from_secs(10), "the read-only database was not reported");
     }
     let refused = world.buy().await;
     assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
     assert_eq!(world.read().await["data"]["viewer"]["name"], "Asha");
-    assert_eq!(world.app.rows().await, before);
+    assert_eq!(world.app.row_counts().await, before);
     set(false).await;
     let started = Instant::now();
     while world.buy().await["data"]["purchase"]["outcome"] != "CREATED" {
-        assert!(started.elapsed() < Duration::from_secs(10), "nothing could be bought");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "no purchase succeeded after the end of the fault"
+        );
     }
     world.becomes_ready().await;
 }
 
-/// Kills the server and starts it again while a client reads.
+/// Kills the database server, starts it again, and reads until a read succeeds.
 async fn a_restart_fails_no_read_for_good(world: &mut World) {
     world.database.kill();
     assert_eq!(world.ready().await.0, 503);
     world.database.restart();
-    // Every connection of the pools is dead. Each response is data or says "not now".
+    // Every connection in the pools of jishu is broken now. Each response is data, or the error `OVERLOADED`.
     let started = Instant::now();
     loop {
         let answer = world.read().await;
@@ -163,8 +168,8 @@ async fn mariadb_outages() {
     outages(Backend::MariaDb).await;
 }
 
-/// Limits the size of the file in place of a full disk: SQLite returns the same error.
-async fn a_full_disk_is_told(app: Arc<TestApp>) {
+/// Limits the size of the SQLite file, for which SQLite returns the same error as for a full disk.
+async fn a_full_disk_is_reported(app: Arc<TestApp>) {
     let learner = app.staff("Asha", Role::Learner).await;
     let course = app.course(&["Physics"]).cards(1_000).create(&app).await;
     let input =
@@ -174,11 +179,11 @@ async fn a_full_disk_is_told(app: Arc<TestApp>) {
         let response = app.http().get(app.url("/health/ready")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     app.execute("PRAGMA max_page_count = 1").await;
     let refused = buy().await;
     assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     let told = "degraded: the disk of the database is full, so it accepts no writes\n".to_owned();
     assert_eq!(ready().await, (503, told));
     assert_eq!(learner.run("{ viewer { name } }").await.text("/viewer/name"), "Asha");
@@ -188,12 +193,12 @@ async fn a_full_disk_is_told(app: Arc<TestApp>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_a_full_disk_is_told() {
-    TestApp::run(Backend::Sqlite, a_full_disk_is_told).await;
+async fn sqlite_a_full_disk_is_reported() {
+    TestApp::run(Backend::Sqlite, a_full_disk_is_reported).await;
 }
 
-/// A node whose mails do not leave stays in use, because the other nodes have the same outbox.
-async fn a_stuck_outbox_is_told(app: Arc<TestApp>) {
+/// Checks that a stuck outbox degrades a node, but does not make it unready: the other nodes have the same outbox.
+async fn a_stuck_outbox_is_reported(app: Arc<TestApp>) {
     let ready = async || {
         let response = app.http().get(app.url("/health/ready")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
@@ -204,7 +209,7 @@ async fn a_stuck_outbox_is_told(app: Arc<TestApp>) {
             let time = app.clock.now() + chrono::TimeDelta::minutes(minutes);
             time.format("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
         };
-        // A node holds the lease, so that the worker leaves the message alone.
+        // Another node has the lease of the message, so the worker does not take it.
         format!(
             "INSERT INTO outbox (message_id, channel, kind, payload, state, attempts, due_at, lease_owner, created_at, \
              expires_at) VALUES ('{id}', 'mail', 'reset_password', 'x', 'leased', 3, '{}', 'other', '{}', '{}')",
@@ -218,16 +223,16 @@ async fn a_stuck_outbox_is_told(app: Arc<TestApp>) {
     app.execute(&add("1bd3b1ad-6a3c-4a8e-9a3c-000000000002", 16)).await;
     let (status, text) = ready().await;
     assert_eq!(status, 200);
-    assert!(text.starts_with("degraded: messages have waited in the outbox"), "{text}");
+    assert!(text.starts_with("impaired: messages have waited in the outbox"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_a_stuck_outbox_is_told() {
-    TestApp::run(Backend::Sqlite, a_stuck_outbox_is_told).await;
+async fn sqlite_a_stuck_outbox_is_reported() {
+    TestApp::run(Backend::Sqlite, a_stuck_outbox_is_reported).await;
 }
 
-/// Checks clients that leave while a statement is prepared: MariaDB's driver cannot reuse such a connection. The
-/// lock keeps the preparation from ending until the clients have left.
+/// Checks clients that disconnect while a statement is prepared: MariaDB's driver cannot reuse such a connection. The
+/// table lock delays the preparation until the clients have disconnected.
 async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let lock = connect(&app.database_url).await;

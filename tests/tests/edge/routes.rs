@@ -1,4 +1,5 @@
-//! Routes that only these tests have, on the real server code. They do things that no route of the API does on purpose.
+//! Tests of the server's code with routes that jishu does not have: they panic, or their responses are slow, endless or
+//! large.
 
 use std::time::{Duration, Instant};
 
@@ -62,12 +63,12 @@ async fn panics() -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_is_answered_and_the_connection_goes_on() {
+async fn a_panic_gets_a_response_and_the_connection_goes_on() {
     let routes = Router::new().route("/panic", get(panics)).route("/health/live", get(async || "live\n"));
     let server = serve(routes, &[]).await;
     let mut stream = connect(&server.address).await;
     stream.write_all(b"GET /panic HTTP/1.1\r\nhost: test\r\nx-request-id: abc-1\r\n\r\n").await.unwrap();
-    // The server answers on the same connection after the panic.
+    // After the panic, the server responds to another request on the same connection.
     let said = crate::raw::ask(&mut stream).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 500 ") && said.contains("x-request-id: abc-1"), "{said}");
     assert!(said.contains(r#""code":"INTERNAL""#) && said.contains("nosniff"), "{said}");
@@ -85,7 +86,7 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     server.stop().await;
 }
 
-/// A pause of the stream is not a slow client: there is nothing to send, so nothing is left untaken.
+/// The server does not cut a connection because the response pauses: there are no bytes that the client fails to take.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_has_nothing_to_say_is_left_alone() {
     let quiet = get(async || {
@@ -130,7 +131,8 @@ async fn a_stop_finishes_requests_and_cuts_those_that_never_end() {
     let slow = tokio::spawn(reqwest::get(server.url("/slow")));
     let mut endless = reqwest::get(server.url("/endless")).await.unwrap();
     endless.chunk().await.unwrap();
-    // Both requests are under way. `/slow` was sent first, and `/endless` has begun its response.
+    // Both requests are under way now: `/endless` has begun its response, and the server has had time to receive
+    // `/slow`.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let took = server.stop().await;
     assert!((3_000..4_500).contains(&took.as_millis()), "took {took:?}");

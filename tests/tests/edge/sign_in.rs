@@ -1,4 +1,4 @@
-//! A client that guesses passwords does not affect other clients.
+//! Checks that a client that guesses passwords does not affect other clients.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,8 @@ async fn refresh(app: &TestApp, token: &str, address: &str) -> Response {
     send(app, REFRESH, json!({ "token": token }), &[("x-forwarded-for", address)]).await
 }
 
-/// Guesses passwords from the address of the hall until its budget is spent. The budget refills meanwhile.
+/// Guesses passwords from the address of the hall until the server refuses a guess because of the budget. The budget
+/// refills meanwhile.
 async fn spend(app: &TestApp) {
     for number in 0.. {
         if login(app, &format!("nobody{number}"), "password", HALL).await.status() == 429 {
@@ -48,7 +49,7 @@ async fn spend(app: &TestApp) {
     }
 }
 
-/// Does the same as [`login`], on another node.
+/// Signs in as [`login`] does, but on another node.
 async fn login_on(node: &Node, app: &TestApp, name: &str, password: &str, address: &str) -> Response {
     let input = json!({ "input": { "email": format!("{name}@example.com"), "password": password } });
     let request = app.http().post(node.url("/graphql")).header("x-forwarded-for", address);
@@ -63,7 +64,7 @@ async fn a_guesser_does_not_lock_out_others_at_the_same_address() {
             tokens.push(register(app, &format!("seat{seat}"), HALL).await);
         }
         let node = app.second_node().await;
-        // Guesses on both nodes, because each has its own budgets.
+        // Guesses on both nodes, because each node has budgets of its own.
         spend(app).await;
         for number in 0.. {
             if login_on(&node, app, &format!("nobody{number}"), "password", HALL).await.status() == 429 {
@@ -75,13 +76,13 @@ async fn a_guesser_does_not_lock_out_others_at_the_same_address() {
             assert!(body["data"]["refreshTokens"]["tokens"]["refreshToken"].is_string(), "{body}");
             let name = format!("seat{seat}");
             assert_eq!(outcome(login(app, &name, PASSWORD, HALL).await).await, json!(name));
-            // These learners have never signed in on this node.
+            // The learners have never signed in on the second node.
             assert_eq!(outcome(login_on(&node, app, &name, PASSWORD, HALL).await).await, json!(name));
         }
         // A response does not show which accounts exist. A wrong password and an unknown account get the same response.
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         for name in ["seat0", "nobody", "stranger"] {
-            // The budget may refill by one between the two calls.
+            // The budget may refill by one attempt between the two calls.
             let answer = loop {
                 spend(app).await;
                 let answer = login(app, name, "wrong password", HALL).await;
@@ -92,7 +93,7 @@ async fn a_guesser_does_not_lock_out_others_at_the_same_address() {
             let wait = refused(answer).await;
             assert!((1..=2).contains(&wait), "{name}: {wait}");
         }
-        assert_eq!(app.rows().await, before);
+        assert_eq!(app.row_counts().await, before);
         // Clients of other addresses are not affected.
         assert_eq!(outcome(login(app, "seat0", PASSWORD, "198.51.100.1").await).await, "seat0");
         node.stop().await;
@@ -104,7 +105,6 @@ async fn a_guesser_does_not_lock_out_others_at_the_same_address() {
 async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
     on_each_database(async |app| {
         register(app, "asha", HALL).await;
-        // Starts another node.
         let node = app.second_node().await;
         for last in 0..20 {
             let address = format!("198.51.100.{last}");
@@ -119,17 +119,17 @@ async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
         }
         assert_eq!(outcome(login_on(&node, app, "asha", PASSWORD, HALL).await).await, "asha");
         assert_eq!(outcome(login(app, "asha", PASSWORD, HALL).await).await, "asha");
-        // A client that guesses from Asha's own address gets no guesses.
+        // A wrong password is refused at the first attempt, also from Asha's own address.
         let mut guesses = 0;
         while login(app, "asha", "password", HALL).await.status() == 200 {
             guesses += 1;
         }
-        assert_eq!(guesses, 0, "a client at the owner's address got guesses");
+        assert_eq!(guesses, 0, "a client at the owner's address could guess passwords");
         for _ in 0..20 {
             refused(login(app, "asha", "password", HALL).await).await;
         }
         refused(login(app, "asha", PASSWORD, HALL).await).await;
-        // The address itself is not stored.
+        // The database contains the networks, but not the address in clear text.
         let clear = format!("SELECT COUNT(*) FROM sign_in_networks WHERE network LIKE '%{HALL}%'");
         assert_eq!(app.number(&clear).await, 0);
         node.stop().await;
@@ -190,7 +190,7 @@ async fn refresh_tokens_that_do_not_work_have_a_budget_of_their_own() {
             answered += 1;
         }
         assert!((10..=11).contains(&answered), "{answered}");
-        // The server looks up a revoked token once, and then refuses it from the budget.
+        // The server looks up a revoked token once. Then it refuses the token, because the budget is spent.
         assert_eq!(refresh(&app, &dead, HALL).await.status(), 200);
         refused(refresh(&app, &dead, HALL).await).await;
         let body: Value = refresh(&app, &good, HALL).await.json().await.unwrap();

@@ -1,10 +1,10 @@
-//! Requests that take too long give back what they hold.
+//! Checks that requests that take too long free their database connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use jishu_tests::{Answer, Backend, Client, TestApp};
+use jishu_tests::{Backend, Client, GraphqlResponse, TestApp};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ async fn on(backend: Backend, test: impl AsyncFnOnce(Arc<TestApp>)) {
     TestApp::run_with(backend, FLAGS, test).await;
 }
 
-/// Locks a table against everybody, on a new connection. Closing the connection unlocks the table.
+/// Locks a table against all other connections, on a new connection. Closing the connection unlocks the table.
 async fn lock(app: &TestApp, table: &str) -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new(&app.database_url);
     options.max_connections(1).min_connections(1);
@@ -27,14 +27,14 @@ async fn lock(app: &TestApp, table: &str) -> DatabaseConnection {
     connection
 }
 
-async fn timed(client: &Client, query: &str) -> (Answer, Duration) {
+async fn timed(client: &Client, query: &str) -> (GraphqlResponse, Duration) {
     let started = Instant::now();
     let answer = client.send(query, Value::Null).await;
     (answer, started.elapsed())
 }
 
-/// Ten requests read a locked table, and the server has two connections for reading. Each request gives up in time. Then
-/// other requests are served although the lock is still there.
+/// Ten requests read a locked table, and the server has two connections for reading. Each request fails in time. Then
+/// other requests succeed although the table is still locked.
 async fn a_request_that_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     app.course(&["Physics"]).create(&app).await;
@@ -48,13 +48,13 @@ async fn a_request_that_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>)
     }
     let (answer, took) = timed(&learner, "{ viewer { name } }").await;
     assert_eq!(answer.text("/viewer/name"), "Asha");
-    // A statement that was abandoned ends within half the time that a request has.
+    // The database ends an abandoned statement after half of a request's time limit, so a connection is free by then.
     assert!(took < Duration::from_millis(1_500), "took {took:?}");
     lock.close().await.unwrap();
     assert_eq!(learner.run(page).await.list("/viewer/mockTestAttempts/edges").len(), 0);
 }
 
-/// A purchase continues in a task of its own when its client leaves, and gives up there before its time is over.
+/// A purchase runs in a task of its own. If it waits for a lock, the task gives up in time and frees its connection.
 async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let course = app.course(&["Physics"]).create(&app).await;
@@ -97,7 +97,8 @@ async fn a_request_without_a_connection_is_given_up(app: Arc<TestApp>) {
     assert_eq!(body["errors"][0]["extensions"]["code"], "TIMEOUT");
     assert!((1_900..3_000).contains(&started.elapsed().as_millis()), "took {:?}", started.elapsed());
     for transaction in taken {
-        // PostgreSQL may have ended the transaction, because it was idle for longer than a statement may take.
+        // PostgreSQL may have ended the transaction, because it was idle for longer than a statement may take. So an
+        // error is ignored.
         let _ = transaction.unwrap().rollback().await;
     }
     assert_eq!(learner.run("{ viewer { name } }").await.text("/viewer/name"), "Asha");

@@ -1,4 +1,4 @@
-//! A browser, and the page in it.
+//! A browser for a test, and the GraphiQL page in it.
 
 use std::env;
 use std::io::{self, BufRead as _, BufReader};
@@ -21,17 +21,19 @@ pub(super) async fn post(url: &str, body: &Value) -> Value {
     answer.json().await.unwrap()
 }
 
-/// A chromedriver that belongs to one test and ends with it.
+/// A chromedriver process for one test. Dropping this value ends the process.
 pub(super) struct Browser {
     driver: Child,
-    /// Kept open, because chromedriver may still write to it.
+    /// The standard output of chromedriver. It stays open, because chromedriver may still write to it.
     _output: BufReader<ChildStdout>,
     url: String,
     profile: TempDir,
 }
 
 impl Browser {
-    /// Starts chromedriver. Returns `None` if the server has no bundled page, or if there is no chromedriver.
+    /// Starts chromedriver for the page of the server at `base`. Returns `None` if the server has no bundled page, if
+    /// there is no chromedriver, or if `JISHU_BROWSER_TESTS` is `off`. If it is `required`, panics in the first two
+    /// cases.
     pub(super) async fn start(base: &str) -> Option<Self> {
         let required = env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "required");
         let page = reqwest::get(base).await.unwrap().text().await.unwrap();
@@ -45,7 +47,8 @@ impl Browser {
         Self::start_for_any_page()
     }
 
-    /// Starts chromedriver for pages that the server does not bundle. Returns `None` if there is no chromedriver.
+    /// Starts chromedriver for pages that the server does not bundle. Returns `None` if there is no chromedriver and
+    /// `JISHU_BROWSER_TESTS` is not `required`, or if the variable is `off`.
     pub(super) fn start_for_any_page() -> Option<Self> {
         let required = env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "required");
         if env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "off") {
@@ -63,7 +66,7 @@ impl Browser {
     }
 
     fn spawn() -> io::Result<Self> {
-        // With port 0 it takes a free port, and prints the number.
+        // With port 0, chromedriver takes a free port, and prints its number.
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -84,12 +87,13 @@ impl Browser {
         Ok(Self { driver, _output: output, url: format!("http://127.0.0.1:{port}"), profile })
     }
 
-    /// Opens a desktop window for `walk`, and closes it even if `walk` fails.
+    /// Opens a desktop window for `walk`. Closes the window even if `walk` panics.
     pub(super) async fn visit(self, walk: impl AsyncFnOnce(&Page)) {
         self.visit_on(json!({}), walk).await;
     }
 
-    /// Opens the screen of a phone, in CSS pixels, for `walk`, and closes it even if `walk` fails.
+    /// Opens a window that emulates a phone for `walk`. The size is in CSS pixels. Closes the window even if `walk`
+    /// panics.
     pub(super) async fn visit_on_phone(self, (width, height): (u32, u32), walk: impl AsyncFnOnce(&Page)) {
         let metrics = json!({ "width": width, "height": height, "pixelRatio": 1.0, "touch": true });
         self.visit_on(json!({ "mobileEmulation": { "deviceMetrics": metrics } }), walk).await;
@@ -118,7 +122,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--window-size=1280,900",
-            // The page and its workers can reach no other name or address.
+            // The browser can reach no other name and no other address than 127.0.0.1.
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             &profile,
         ];
@@ -140,10 +144,10 @@ impl Drop for Browser {
     }
 }
 
-/// The open page.
+/// The page that is open in the browser.
 pub(super) struct Page {
     pub(super) client: Client,
-    /// The address at which chromedriver returns the console's messages.
+    /// The URL at which chromedriver returns the messages of the browser's console.
     log: String,
 }
 
@@ -158,7 +162,8 @@ impl Page {
         self.wait_for(Locator::Css(selector)).await
     }
 
-    /// Waits for a line of the response that contains `text`. It may have no spaces: the editor shows other ones.
+    /// Waits for a line of the response that contains `text`. `text` must not contain spaces, because the editor shows
+    /// other space characters.
     pub(super) async fn response_line(&self, text: &str) {
         self.line("graphiql-response", &format!("contains(., '{text}')")).await;
     }
@@ -168,18 +173,18 @@ impl Page {
         self.line("graphiql-query-editor", condition).await;
     }
 
-    /// Opens the tab of an operation, and waits until its first line is on the screen.
+    /// Opens the tab of an operation, and waits until the first line of the operation is on the screen.
     pub(super) async fn open_tab(&self, kind: &str, name: &str) {
         self.choose_tab(kind, name).await;
         self.query_line(&format!("starts-with(., '{kind}') and contains(., '{name}')")).await;
     }
 
-    /// Opens the tab of an operation.
+    /// Opens the tab of an operation, and waits until GraphiQL would run this operation.
     pub(super) async fn choose_tab(&self, kind: &str, name: &str) {
         let tab = format!("//*[contains(@class, 'graphiql-tab-button')][normalize-space()='{name}']");
         self.wait_for(Locator::XPath(&tab)).await.click().await.unwrap();
-        // GraphiQL reads the name of the operation a moment later, and would run that of the tab before until then.
-        // It stores the query when it reads it.
+        // GraphiQL reads the name of the operation a moment after the click. Until then, it would run the operation of
+        // the previous tab. It stores the query in the session storage when it reads the name.
         let query = format!("{kind} {name}");
         self.until(&format!("(sessionStorage.getItem('graphiql:query') ?? '').includes({query:?})")).await;
     }
@@ -204,14 +209,14 @@ impl Page {
         self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 
-    /// Types into the first string of the query that is empty.
+    /// Types a text into the first empty string of the query.
     pub(super) async fn fill(&self, text: &str) {
         let empty =
             "//*[contains(@class, 'graphiql-query-editor')]//*[@class='view-line'][contains(., '\"\"')]";
         let line = self.wait_for(Locator::XPath(empty)).await;
         let content = line.prop("textContent").await.unwrap().unwrap();
         let (_, behind) = content.split_once("\"\"").unwrap();
-        // A click reaches the line. Only the keyboard reaches the place between the quotes for certain.
+        // A click reaches the line. Only the keyboard reliably reaches the place between the quotation marks.
         let to_the_quotes = behind.chars().count() + 1;
         let keys =
             format!("{}{}", char::from(Key::End), String::from(char::from(Key::Left)).repeat(to_the_quotes));
@@ -259,14 +264,17 @@ impl Page {
         self.find("#access-token").await.prop("value").await.unwrap().unwrap()
     }
 
-    /// Asserts that the page requested nothing from any other host.
+    /// Asserts that the page requested nothing from another host than the server.
     pub(super) async fn assert_nothing_left(&self, base: &str) {
         let script = "return performance.getEntriesByType('resource').map((entry) => entry.name)";
         let entries = self.client.execute(script, Vec::new()).await.unwrap();
         let addresses: Vec<_> = entries.as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert!(!addresses.is_empty());
         for address in addresses {
-            assert!(address.starts_with(base) || address.starts_with("data:"), "{address} is elsewhere");
+            assert!(
+                address.starts_with(base) || address.starts_with("data:"),
+                "the page requested {address} from another host"
+            );
         }
     }
 
@@ -277,7 +285,7 @@ impl Page {
         let errors: Vec<String> = entries
             .iter()
             .filter(|entry| entry["level"] == "SEVERE")
-            // A message may contain a whole font.
+            // The message is cut, because it may contain a whole font.
             .map(|entry| entry["message"].to_string().chars().take(300).collect())
             .collect();
         assert!(errors.is_empty(), "{errors:#?}");

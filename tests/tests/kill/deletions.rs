@@ -1,15 +1,16 @@
-//! The deletion of an account, aborted at each boundary between its statements.
+//! Aborts the deletion of an account at each boundary between its statements.
 
 use std::process::{Command, Output};
 
 use jishu_service::failpoint::DELETION_BOUNDARIES;
 use jishu_tests::process::binary;
-use jishu_tests::{BOOKS, Backend, TestApp, rows};
+use jishu_tests::{Backend, RULE_VIOLATIONS, TestApp, rows};
 
 const PERSONAL_TABLES: [&str; 5] =
     ["refresh_tokens", "sign_in_networks", "account_links", "cart_items", "test_sessions"];
 
-/// Deletes an account with the command of the operator, and aborts at a boundary.
+/// Deletes an account with the operator's command, which aborts at this boundary. The boundary `none` does not exist,
+/// so the command does not abort.
 fn delete(app: &TestApp, email: &str, boundary: &str) -> Output {
     Command::new(binary("jishu-faults"))
         .args(["user", "delete", email, "--database-url", &app.database_url])
@@ -18,7 +19,8 @@ fn delete(app: &TestApp, email: &str, boundary: &str) -> Output {
         .expect("it runs")
 }
 
-/// Returns what a deletion changes.
+/// Returns the values that a deletion changes: the account, the number of its personal rows, of its open sittings, and
+/// of its audit events `user.deleted`.
 async fn state(app: &TestApp, user: i64) -> Vec<Vec<String>> {
     let account = format!("SELECT name, email, password_hash, role, status FROM users WHERE id = {user}");
     let mut state = rows(app.connection(), &account).await;
@@ -34,8 +36,8 @@ async fn state(app: &TestApp, user: i64) -> Vec<Vec<String>> {
     state
 }
 
-/// Aborts a deletion in mid-sitting at each boundary. It is carried out as a whole or not at all, and a repetition carries
-/// it out.
+/// Aborts the deletion of a learner with an open sitting at each boundary. The deletion must be done completely or not
+/// at all. If it is not done, the same command must do it afterwards.
 pub(crate) async fn abort(backend: Backend) {
     TestApp::run(backend, async |app| {
         let course = app.course(&["Physics", "Chemistry"]).cards(2).create(&app).await;
@@ -76,7 +78,7 @@ pub(crate) async fn abort(backend: Backend) {
                 "1",
             ];
             assert_eq!(after, expected, "{boundary}");
-            for (rule, query) in BOOKS {
+            for (rule, query) in RULE_VIOLATIONS {
                 assert_eq!(
                     rows(app.connection(), query).await,
                     Vec::<Vec<String>>::new(),

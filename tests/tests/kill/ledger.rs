@@ -9,14 +9,14 @@ pub(crate) struct Entry {
     pub(crate) buyer: i64,
     pub(crate) subjects: BTreeSet<i64>,
     /// The last response. `None` while no attempt got one.
-    pub(crate) answer: Option<Answered>,
+    pub(crate) response: Option<PurchaseResponse>,
     /// Responses to the same request that differed from the first one.
     pub(crate) contradictions: Vec<String>,
 }
 
 /// The response of an acknowledged request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answered {
+pub(crate) struct PurchaseResponse {
     pub(crate) outcome: String,
     pub(crate) purchase: i64,
     pub(crate) created: i64,
@@ -35,7 +35,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn acknowledged(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.answer.is_some()).count()
+        self.entries.iter().filter(|entry| entry.response.is_some()).count()
     }
 
     pub(crate) fn merge(&mut self, other: Self) {

@@ -3,17 +3,17 @@
 //! once and must be complete.
 //!
 //! - `KILL_SEED` repeats the choices of a run.
-//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds 4.
+//! - `KILL_SECONDS` sets the seconds of each storm. Default 20 for purchases, 6 for sittings, 4 for refunds.
 //! - `KILL_ORDERS` and `KILLS` set the number of orders and of kills in the storm of orders. Default 120 and 8.
 //! - `KILL_BUYERS` sets the number of buyers. Default 4000.
-//! - `KILL_FAULT_SECONDS` sets how long each storm with a planted fault lasts. Default 1, and 4 if the server is killed.
+//! - `KILL_FAULT_SECONDS` sets the seconds of each storm with a planted fault. Default 1, or 4 if it kills the server.
 //!
 //! The long runs: `KILL_ORDERS=20000 KILLS=300 tests/run orders_survive_kills`, and `KILL_SECONDS=400 KILL_BUYERS=40000
 //! tests/run killed_at_random`.
 
-// The futures of tests on a whole app are nested deeply.
+// The async blocks of tests that start an app are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
-#![expect(clippy::expect_used, reason = "a test ends where it fails")]
+#![expect(clippy::expect_used, reason = "a test may panic at the first failure")]
 
 mod deletions;
 mod fault;
@@ -34,19 +34,20 @@ use ledger::Ledger;
 use storm::Kills;
 use world::World;
 
-/// The time for which clients retry a request after the last kill.
+/// Maximum time for which clients retry a request after the last kill.
 const MAX_RETRY_TIME: Duration = Duration::from_secs(60);
 
-/// The longest time between a restart and the next kill, in milliseconds. A sitting takes many requests and needs more
-/// time than a purchase, which is one.
+/// Maximum times between a restart and the next kill, in milliseconds. A sitting takes many requests and needs more
+/// time than a purchase, which takes one request.
 const MAX_PURCHASE_PAUSE_MS: u64 = 700;
 const MAX_SITTING_PAUSE_MS: u64 = 1_500;
 
-/// How long clients retry a request after a storm with a planted fault. A request that a fault has broken never gets a response.
+/// Maximum time for which clients retry a request after a storm with a planted fault. A request that a fault has broken
+/// never gets a response.
 const MAX_FAULT_RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// Maximum number of storms until a planted fault shows. Some faults show only when two requests arrive almost at once,
-/// which happens rarely on a busy machine.
+/// Maximum number of storms with a planted fault until one of them shows it. Some faults show only when two requests
+/// arrive almost at once, which happens rarely on a busy machine.
 const MAX_STORMS_PER_FAULT: usize = 40;
 
 fn seconds(variable: &str, default: u64) -> Duration {
@@ -75,12 +76,12 @@ async fn killed_at_random(backend: Backend) {
         server: true,
         database: backend != Backend::Sqlite,
         max_pause_ms: MAX_PURCHASE_PAUSE_MS,
-        patience: MAX_RETRY_TIME,
+        max_retry_time: MAX_RETRY_TIME,
     };
     let report = storm::run(&mut world, seed, seconds("KILL_SECONDS", 20), kills).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
-    let wrong = world.wrong(&report.ledger).await;
-    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    let violations = world.violations(&report.ledger).await;
+    assert!(violations.is_empty(), "{backend:?}: KILL_SEED={seed}: {violations:#?}");
     assert!(
         report.server_kills > 0 && report.ledger.acknowledged() > 0,
         "nothing happened: no kill or no purchase"
@@ -97,13 +98,14 @@ async fn aborted_at_every_boundary(backend: Backend) {
     let mut ledger = Ledger::default();
     for boundary in PURCHASE_BOUNDARIES {
         ledger.merge(storm::one_purchase_through_an_abort(&mut world, boundary).await);
-        let wrong = world.wrong(&ledger).await;
-        assert!(wrong.is_empty(), "{backend:?} at {boundary}: {wrong:#?}");
+        let violations = world.violations(&ledger).await;
+        assert!(violations.is_empty(), "{backend:?} at {boundary}: {violations:#?}");
     }
     eprintln!("{backend:?}: aborted at {} boundaries", PURCHASE_BOUNDARIES.len());
 }
 
-/// All faults share one database, because a start of a database takes longer than most storms.
+/// Plants each fault of purchases. All faults share one database, because starting a database takes longer than most
+/// storms.
 async fn planted_faults_are_caught(backend: Backend) {
     if !backend.is_selected() {
         return;
@@ -118,21 +120,25 @@ async fn planted_faults_are_caught(backend: Backend) {
             server: fault == Fault::Split,
             database: false,
             max_pause_ms: MAX_PURCHASE_PAUSE_MS,
-            patience: MAX_FAULT_RETRY_TIME,
+            max_retry_time: MAX_FAULT_RETRY_TIME,
         };
         let mut caught = None;
         for _ in 0..MAX_STORMS_PER_FAULT {
             let seed = seed();
             world.start_server(&[("JISHU_PLANT", fault.name())]);
-            // This fault shows only if a kill comes between two statements.
+            // The fault `Split` shows only if a kill comes between two statements.
             let default = if fault == Fault::Split { 4 } else { 1 };
             let report = storm::run(&mut world, seed, seconds("KILL_FAULT_SECONDS", default), kills).await;
-            caught = world.wrong(&report.ledger).await.into_iter().find(|wrong| fault.shows_in(wrong));
+            caught = world
+                .violations(&report.ledger)
+                .await
+                .into_iter()
+                .find(|violation| fault.shows_in(violation));
             storm::forget(&mut world).await;
             if caught.is_some() {
                 break;
             }
-            eprintln!("{backend:?}: KILL_SEED={seed}: {fault:?} went by: {report}");
+            eprintln!("{backend:?}: KILL_SEED={seed}: {fault:?} did not show: {report}");
         }
         let Some(caught) = caught else { panic!("{backend:?}: {fault:?} was not caught") };
         eprintln!("{backend:?}: {fault:?} caught: {caught}");
@@ -151,12 +157,12 @@ async fn sittings_killed_at_random(backend: Backend) {
         server: true,
         database: backend != Backend::Sqlite,
         max_pause_ms: MAX_SITTING_PAUSE_MS,
-        patience: MAX_RETRY_TIME,
+        max_retry_time: MAX_RETRY_TIME,
     };
     let report = sittings::storm(&mut world, seed, seconds("KILL_SECONDS", 6), kills).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
-    let wrong = sittings::wrong(&world, &report.ledger).await;
-    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    let violations = sittings::violations(&world, &report.ledger).await;
+    assert!(violations.is_empty(), "{backend:?}: KILL_SEED={seed}: {violations:#?}");
     assert!(
         report.server_kills > 0 && report.ledger.acknowledged() > 0,
         "nothing happened: no kill, or no acknowledged request"
@@ -173,8 +179,8 @@ async fn sittings_aborted_at_every_boundary(backend: Backend) {
     let mut ledger = sittings::Ledger::default();
     for (boundary, learner) in SITTING_BOUNDARIES.into_iter().zip(0..) {
         ledger.merge(sittings::one_learner_through_an_abort(&mut world, boundary, learner).await);
-        let wrong = sittings::wrong(&world, &ledger).await;
-        assert!(wrong.is_empty(), "{backend:?} at {boundary}: {wrong:#?}");
+        let violations = sittings::violations(&world, &ledger).await;
+        assert!(violations.is_empty(), "{backend:?} at {boundary}: {violations:#?}");
     }
     eprintln!("{backend:?}: sittings aborted at {} boundaries", SITTING_BOUNDARIES.len());
 }
@@ -187,8 +193,8 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
     let mut world = World::start(backend, &sittings::VARIABLES).await;
     sittings::banks(&mut world).await;
     for fault in Fault::OF_SITTINGS {
-        // This fault cannot show on the other databases. SQLite has one writer. MariaDB locks the rows that an
-        // INSERT … SELECT reads, at the isolation level of statements outside of transactions.
+        // The fault `NotHeld` cannot show on the other databases. SQLite has only one writer at a time. MariaDB locks
+        // the rows that an INSERT … SELECT reads, at the isolation level of statements outside of transactions.
         if fault == Fault::NotHeld && backend != Backend::Postgres {
             continue;
         }
@@ -197,28 +203,30 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
             server: false,
             database: false,
             max_pause_ms: MAX_SITTING_PAUSE_MS,
-            patience: MAX_FAULT_RETRY_TIME,
+            max_retry_time: MAX_FAULT_RETRY_TIME,
         };
         let mut caught = None;
         for _ in 0..MAX_STORMS_PER_FAULT {
             let seed = seed();
             world.start_server(&[("JISHU_PLANT", fault.name()), grace, closing]);
             let report = sittings::storm(&mut world, seed, seconds("KILL_FAULT_SECONDS", 1), kills).await;
-            caught =
-                sittings::wrong(&world, &report.ledger).await.into_iter().find(|wrong| fault.shows_in(wrong));
+            caught = sittings::violations(&world, &report.ledger)
+                .await
+                .into_iter()
+                .find(|violation| fault.shows_in(violation));
             sittings::forget(&mut world).await;
             if caught.is_some() {
                 break;
             }
-            eprintln!("{backend:?}: KILL_SEED={seed}: {fault:?} went by: {report}");
+            eprintln!("{backend:?}: KILL_SEED={seed}: {fault:?} did not show: {report}");
         }
         let Some(caught) = caught else { panic!("{backend:?}: {fault:?} was not caught") };
         eprintln!("{backend:?}: {fault:?} caught: {caught}");
     }
 }
 
-/// Sweeps the boundaries of refunds and of expiry, then runs a storm, then plants the faults. All share one database,
-/// because a start of a database takes as long as all of it.
+/// Aborts refunds and expiry at each boundary, then runs a storm, then plants each fault of refunds. All parts share
+/// one database, because starting a database takes as long as all parts together.
 async fn refunds_and_expiry_survive_kills(backend: Backend) {
     if !backend.is_selected() {
         return;
@@ -234,15 +242,15 @@ async fn refunds_and_expiry_survive_kills(backend: Backend) {
         server: true,
         database: backend != Backend::Sqlite,
         max_pause_ms: MAX_PURCHASE_PAUSE_MS,
-        patience: MAX_RETRY_TIME,
+        max_retry_time: MAX_RETRY_TIME,
     };
     let (made, server_kills, database_kills) =
         refunds::storm(&mut world, seed, seconds("KILL_SECONDS", 4), kills).await;
     eprintln!(
         "{backend:?}: KILL_SEED={seed}: {made} refunds, {server_kills} kills of the server, {database_kills} of the database"
     );
-    let wrong = refunds::wrong(&world).await;
-    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    let violations = refunds::violations(&world).await;
+    assert!(violations.is_empty(), "{backend:?}: KILL_SEED={seed}: {violations:#?}");
     assert!(server_kills > 0 && made > 0, "nothing happened: no kill or no refund");
 
     for (fault, learner) in Fault::OF_REFUNDS.into_iter().zip(150..) {
@@ -268,8 +276,9 @@ async fn second_factors_survive_aborts(backend: Backend) {
     eprintln!("{backend:?}: second factors aborted at {boundaries} boundaries");
 }
 
-/// Sweeps the boundaries of orders and of their refunds, then plants the faults, then runs a storm of orders at a fake
-/// provider: the money harness. All share one database, because a start of a database takes as long as some of it.
+/// The money harness. Aborts orders and their refunds at each boundary, then runs a storm of orders at a fake provider,
+/// then plants each fault of orders. All parts share one database, because starting a database takes as long as some of
+/// them.
 async fn orders_survive_kills(backend: Backend) {
     if !backend.is_selected() {
         return;
@@ -286,8 +295,8 @@ async fn orders_survive_kills(backend: Backend) {
     let seed = seed();
     let report = orders::storm(&mut world, &fake, seed, length, backend != Backend::Sqlite).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
-    let wrong = orders::wrong(&world, &fake).await;
-    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    let violations = orders::violations(&world, &fake).await;
+    assert!(violations.is_empty(), "{backend:?}: KILL_SEED={seed}: {violations:#?}");
     assert!(report.orders >= length.orders, "the storm made fewer orders than it should");
     assert!(report.database_kills > 0 || backend == Backend::Sqlite, "the database was never killed");
 

@@ -1,5 +1,5 @@
-//! Many clients purchase at once while processes are killed. They retry each request with its key until it gets a
-//! response.
+//! A storm of clients that purchase while processes are killed. They retry each request with the same idempotency key
+//! until it gets a response.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,23 +18,23 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::ledger::{Answered, Entry, Ledger};
+use crate::ledger::{Entry, Ledger, PurchaseResponse};
 use crate::world::World;
 
 pub(crate) const CLIENTS: u64 = 12;
 
-/// Maximum number of times that the purchases are deleted, until none is left.
+/// Maximum number of times that [`forget`] deletes the purchases until none is left.
 const MAX_DELETIONS: usize = 20;
 
-/// The processes that a storm kills.
+/// The processes that a storm kills, and the times of the kills.
 #[derive(Clone, Copy)]
 pub(crate) struct Kills {
     pub(crate) server: bool,
     pub(crate) database: bool,
-    /// The longest time between a restart and the next kill, in milliseconds.
+    /// Maximum time between a restart and the next kill, in milliseconds.
     pub(crate) max_pause_ms: u64,
-    /// The time for which a request is retried after the last kill.
-    pub(crate) patience: Duration,
+    /// Maximum time for which a request is retried after the last kill.
+    pub(crate) max_retry_time: Duration,
 }
 
 pub(crate) struct Report {
@@ -60,30 +60,31 @@ struct Shared {
     subjects: Vec<i64>,
     buyers: Vec<i64>,
     tokens: AccessTokens,
-    patience: Duration,
+    max_retry_time: Duration,
     next_buyer: AtomicUsize,
     stop: AtomicBool,
 }
 
-/// Deletes all purchases, so that the next storm begins anew on the same database.
+/// Kills the server and deletes all purchases, so that the next storm begins anew on the same database.
 ///
-/// A transaction of the killed server may still commit. So the deletion is repeated until nothing is left.
+/// A transaction of the killed server may still commit. So the deletion is repeated until the tables have no violation.
 pub(crate) async fn forget(world: &mut World) {
     world.server.kill();
     let mut left = Vec::new();
     for _ in 0..MAX_DELETIONS {
         delete_purchases(world).await;
-        left = world.wrong(&Ledger::default()).await;
+        left = world.violations(&Ledger::default()).await;
         if left.is_empty() {
             return;
         }
     }
-    panic!("purchases are left: {left:?}");
+    panic!("purchases are left after {MAX_DELETIONS} deletions: {left:?}");
 }
 
 async fn delete_purchases(world: &World) {
     let connection = world.connect().await;
-    // The events are the first, so that no purchase is ever without its event.
+    // The audit events are deleted first. Otherwise a purchase that is committed in between would lose its event, and
+    // stay.
     for delete in [
         "DELETE FROM audit_events WHERE target_type = 'purchases'",
         "DELETE FROM purchase_request_owned",
@@ -92,9 +93,10 @@ async fn delete_purchases(world: &World) {
         "DELETE FROM entitlements",
         "DELETE FROM purchases",
     ] {
-        // A purchase that was committed in between keeps the row that it refers to. The next deletion finds both.
+        // A deletion fails if a purchase that was committed in between refers to one of the rows. The next round
+        // deletes both.
         if let Err(error) = connection.execute_unprepared(delete).await {
-            eprintln!("deleting again: {error}");
+            eprintln!("deleting again, because a row is still in use: {error}");
             break;
         }
     }
@@ -103,7 +105,7 @@ async fn delete_purchases(world: &World) {
 
 pub(crate) async fn run(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
     let mut rng = StdRng::seed_from_u64(seed);
-    let shared = Arc::new(shared(world, kills.patience));
+    let shared = Arc::new(shared(world, kills.max_retry_time));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| tokio::spawn(client(Arc::clone(&shared), StdRng::seed_from_u64(rng.next_u64()))))
         .collect();
@@ -117,7 +119,8 @@ pub(crate) async fn run(world: &mut World, seed: u64, length: Duration, kills: K
     Report { ledger, server_kills, database_kills }
 }
 
-/// Kills and restarts processes at random for `length`. Returns how often it killed the server and the database.
+/// Kills and restarts processes after random pauses for `length`. Returns how often it killed the server and the
+/// database.
 pub(crate) async fn kill_for(
     world: &mut World,
     rng: &mut StdRng,
@@ -131,9 +134,9 @@ pub(crate) async fn kill_for(
             break;
         }
         tokio::time::sleep(Duration::from_millis(rng.random_range(100..kills.max_pause_ms))).await;
-        // A short storm has few kills, so chance does not decide whether the database is among them.
+        // Every fifth kill is of the database. Chance does not decide, because a short storm has few kills.
         if kills.database && number % 5 == 2 {
-            // A killed database server needs seconds to restart. The web server keeps running meanwhile.
+            // A killed database server needs seconds to restart. jishu keeps running meanwhile.
             let database = world.database.get_mut().expect("never poisoned");
             tokio::task::block_in_place(|| {
                 database.kill();
@@ -152,7 +155,7 @@ pub(crate) async fn kill_for(
     (server_kills, database_kills)
 }
 
-/// Sends a purchase while the server is told to abort at a boundary, then restarts the server and retries the purchase.
+/// Sends a purchase that makes the server abort at a boundary. Then restarts the server and retries the purchase.
 pub(crate) async fn one_purchase_through_an_abort(world: &mut World, boundary: &str) -> Ledger {
     world.abort_at(boundary);
     let shared = shared(world, Duration::from_secs(60));
@@ -165,12 +168,12 @@ pub(crate) async fn one_purchase_through_an_abort(world: &mut World, boundary: &
     assert!(world.revive());
     let mut entry = entry(&key, *buyer, &wanted);
     let mut ledger = Ledger::default();
-    shared.until_answered(token, &wanted, &mut entry, &mut ledger).await;
+    shared.until_response(token, &wanted, &mut entry, &mut ledger).await;
     ledger.entries.push(entry);
     ledger
 }
 
-fn shared(world: &World, patience: Duration) -> Shared {
+fn shared(world: &World, max_retry_time: Duration) -> Shared {
     let http = jishu_tests::loopback_client().timeout(Duration::from_secs(30)).build().expect("a client");
     Shared {
         http,
@@ -179,7 +182,7 @@ fn shared(world: &World, patience: Duration) -> Shared {
         subjects: world.subjects.clone(),
         buyers: world.buyers.clone(),
         tokens: world.tokens(),
-        patience,
+        max_retry_time,
         next_buyer: AtomicUsize::new(0),
         stop: AtomicBool::new(false),
     }
@@ -191,7 +194,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Returns a random selection: the subjects A, AB, BC or ABC, or the bundle.
+    /// Returns a random selection: the subject A, AB, BC, ABC, or the bundle.
     fn random(rng: &mut StdRng, subjects: &[i64]) -> Self {
         let [a, b, c] = [subjects[0], subjects[1], subjects[2]];
         let (kind, subjects) = match rng.random_range(0..5) {
@@ -207,10 +210,11 @@ impl Wanted {
 
 fn entry(key: &str, buyer: i64, wanted: &Wanted) -> Entry {
     let subjects: BTreeSet<i64> = wanted.subjects.iter().copied().collect();
-    Entry { key: key.to_owned(), buyer, subjects, answer: None, contradictions: Vec::new() }
+    Entry { key: key.to_owned(), buyer, subjects, response: None, contradictions: Vec::new() }
 }
 
-/// Takes one new buyer after the other, and sends several overlapping purchases of each at once.
+/// Takes one new buyer after the other until the storm stops. Sends several overlapping purchases of the buyer at once,
+/// then repeats each.
 async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
     let mut ledger = Ledger::default();
     while !shared.stop.load(Ordering::SeqCst) {
@@ -222,7 +226,7 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
         let requests = wanted.iter().map(async |wanted| {
             let mut ledger = Ledger::default();
             let mut entry = entry(&Uuid::new_v4().to_string(), *buyer, wanted);
-            shared.until_answered(token, wanted, &mut entry, &mut ledger).await;
+            shared.until_response(token, wanted, &mut entry, &mut ledger).await;
             ledger.entries.push(entry);
             ledger
         });
@@ -239,9 +243,9 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
 }
 
 enum Attempt {
-    Answered(Answered),
+    Acknowledged(PurchaseResponse),
     Refused(String),
-    /// No response came, or one that says to try again.
+    /// No response came, or it says to try again: `OVERLOADED` or `TIMEOUT`.
     CutOff,
 }
 
@@ -254,14 +258,15 @@ impl Shared {
         self.tokens.issue(viewer, Utc::now()).expect("a token").token
     }
 
-    /// Sends a request until it gets a response.
-    async fn until_answered(&self, token: &str, wanted: &Wanted, entry: &mut Entry, ledger: &mut Ledger) {
+    /// Sends a purchase until it gets a response. After the storm, gives up after `max_retry_time`. Records the
+    /// response, or an error.
+    async fn until_response(&self, token: &str, wanted: &Wanted, entry: &mut Entry, ledger: &mut Ledger) {
         let key = entry.key.clone();
         let mut stopped = None;
         loop {
             match self.attempt(token, wanted, Some(&key)).await {
-                Attempt::Answered(answer) => {
-                    entry.answer = Some(answer);
+                Attempt::Acknowledged(response) => {
+                    entry.response = Some(response);
                     return;
                 }
                 Attempt::Refused(error) => {
@@ -272,7 +277,7 @@ impl Shared {
             }
             if self.stop.load(Ordering::SeqCst) {
                 let since = *stopped.get_or_insert_with(Instant::now);
-                if since.elapsed() > self.patience {
+                if since.elapsed() > self.max_retry_time {
                     return;
                 }
             }
@@ -280,18 +285,19 @@ impl Shared {
         }
     }
 
-    /// Repeats an acknowledged request: the response is the same, and another body under its key is refused.
+    /// Repeats an acknowledged purchase. The response must be the same, and another body with the same key must be
+    /// refused.
     async fn repeat(&self, token: &str, wanted: &Wanted, entry: &mut Entry, errors: &mut Vec<String>) {
-        let Some(first) = entry.answer.clone() else { return };
+        let Some(first) = entry.response.clone() else { return };
         match self.attempt(token, wanted, Some(&entry.key)).await {
-            Attempt::Answered(again) if first.outcome == "CREATED" && again != first => {
+            Attempt::Acknowledged(again) if first.outcome == "CREATED" && again != first => {
                 entry.contradictions.push(format!("{}: first {first:?}, then {again:?}", entry.key));
             }
-            Attempt::Answered(again) if first.outcome == "EXISTING" && again.outcome != "EXISTING" => {
-                entry.contradictions.push(format!("{}: EXISTING was false: {again:?}", entry.key));
+            Attempt::Acknowledged(again) if first.outcome == "EXISTING" && again.outcome != "EXISTING" => {
+                entry.contradictions.push(format!("{}: EXISTING at first, then {again:?}", entry.key));
             }
             Attempt::Refused(error) => errors.push(format!("{}: repeated: {error}", entry.key)),
-            Attempt::Answered(_) | Attempt::CutOff => {}
+            Attempt::Acknowledged(_) | Attempt::CutOff => {}
         }
         if first.outcome != "CREATED" {
             return;
@@ -302,8 +308,8 @@ impl Shared {
             Attempt::Refused(error) if error.contains("IDEMPOTENCY_KEY_REUSED") => {}
             Attempt::CutOff => {}
             Attempt::Refused(error) => errors.push(format!("{}: another body: {error}", entry.key)),
-            Attempt::Answered(answer) => {
-                let message = format!("{}: another body was answered with {answer:?}", entry.key);
+            Attempt::Acknowledged(response) => {
+                let message = format!("{}: another body was acknowledged with {response:?}", entry.key);
                 entry.contradictions.push(message);
             }
         }
@@ -327,7 +333,7 @@ impl Shared {
         };
         let Ok(body) = response.json::<Value>().await else { return Attempt::CutOff };
         if let Some(error) = body["errors"].get(0) {
-            // The database did not respond. The server tells the client to try again, so the client does.
+            // These codes mean that the database did not respond, and that the client should try again.
             return match error["extensions"]["code"].as_str() {
                 Some("OVERLOADED" | "TIMEOUT") => Attempt::CutOff,
                 _ => Attempt::Refused(body.to_string()),
@@ -338,7 +344,7 @@ impl Shared {
             return Attempt::Refused(body.to_string());
         }
         let number = |value: &Value| value.as_i64().unwrap_or(-1);
-        Attempt::Answered(Answered {
+        Attempt::Acknowledged(PurchaseResponse {
             outcome: payload["outcome"].as_str().unwrap_or_default().to_owned(),
             purchase: row(payload["purchase"]["id"].as_str().unwrap_or_default()),
             created: number(&payload["testCardsCreated"]),
@@ -347,7 +353,7 @@ impl Shared {
     }
 }
 
-/// The row that a global id names.
+/// Returns the database id in a global id, or -1 if the text is not a global id.
 pub(crate) fn row(id: &str) -> i64 {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).unwrap_or_default();

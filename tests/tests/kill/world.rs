@@ -1,4 +1,4 @@
-//! The server under test, its database, a catalogue and buyers. Also checks what must be true afterwards.
+//! The server under test, its database, a catalogue and buyers. Also checks the tables after a storm.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ use crate::ledger::Ledger;
 /// Number of cards of each subject. It is small, so that many purchases fit into a run.
 pub(crate) const CARDS_PER_SUBJECT: i64 = 7;
 
-/// Maximum number of conflicts of one statement of a test with the server.
+/// Maximum number of attempts to run a statement that is in conflict with transactions of the server.
 const MAX_CONFLICTS: u32 = 20;
 
-/// The file in which the tests name the boundary at which the server aborts.
+/// Returns the path of the file with the name of the boundary at which the server aborts.
 fn abort_file(folder: &Path) -> PathBuf {
     folder.join("abort-at")
 }
@@ -82,12 +82,12 @@ impl World {
         self.server = start_server(&self.url, self.folder.path(), variables);
     }
 
-    /// Lets the server abort when it comes by a boundary.
+    /// Makes the server abort when it reaches this boundary.
     pub(crate) fn abort_at(&self, boundary: &str) {
         std::fs::write(abort_file(self.folder.path()), boundary).expect("a file");
     }
 
-    /// Waits for the server to abort, and starts it again. Returns whether it has aborted.
+    /// Waits up to ten seconds for the server to abort, and starts it again. Returns whether the server aborted.
     pub(crate) fn revive(&mut self) -> bool {
         let has_aborted = self.server.ends();
         self.abort_nowhere();
@@ -97,7 +97,7 @@ impl World {
         has_aborted
     }
 
-    /// Lets the server run past all boundaries again.
+    /// Makes the server pass all boundaries again without aborting.
     pub(crate) fn abort_nowhere(&self) {
         self.abort_at("");
     }
@@ -147,11 +147,12 @@ impl World {
         connection.close().await.expect("closing");
     }
 
-    /// Drops the unique key of live entitlements. With the key, the database would refuse the rows that the fault writes.
+    /// Drops the unique key of live entitlements. With the key, the database would refuse the rows that the fault
+    /// `Unlocked` writes.
     pub(crate) async fn drop_the_live_key(&self) {
         let connection = self.connect().await;
         let statements: &[&str] = match self.backend {
-            // On MariaDB a foreign key needs an index on these columns, so this adds another one first.
+            // On MariaDB a foreign key needs an index on these columns, so another index is added first.
             Backend::MariaDb => &[
                 "CREATE INDEX plain ON entitlements (user_id, subject_id)",
                 "ALTER TABLE entitlements DROP INDEX unique_live_entitlement",
@@ -164,7 +165,7 @@ impl World {
         connection.close().await.expect("closing");
     }
 
-    /// Returns an issuer of access tokens with the server's signing key.
+    /// Returns an issuer of access tokens with the server's signing key. The tokens are valid for an hour.
     pub(crate) fn tokens(&self) -> AccessTokens {
         let keys = KeyRing::load_or_create(&self.folder.path().join("keys.pem")).expect("keys");
         AccessTokens::new(keys, "jishu", "jishu", Duration::from_secs(3_600))
@@ -190,7 +191,8 @@ impl World {
         rows.iter().map(|row| (0..columns).map(|index| column(row, index)).collect()).collect()
     }
 
-    /// Runs a statement beside a running server. Repeats it if it was in conflict with a transaction of the server.
+    /// Runs a statement while the server runs. Repeats the statement if it was in conflict with a transaction of the
+    /// server.
     pub(crate) async fn change(&self, connection: &DatabaseConnection, sql: &str) {
         for _ in 0..MAX_CONFLICTS {
             match connection.execute_unprepared(sql).await {
@@ -198,24 +200,24 @@ impl World {
                 Err(error) => assert_eq!(Failure::of(&error), Failure::Conflict, "{sql}: {error}"),
             }
         }
-        panic!("{MAX_CONFLICTS} conflicts: {sql}");
+        panic!("{MAX_CONFLICTS} conflicts with the server: {sql}");
     }
 
     pub(crate) async fn numbers(&self, connection: &DatabaseConnection, sql: &str) -> Vec<i64> {
         self.rows(connection, sql, 1).await.into_iter().map(|row| row[0]).collect()
     }
 
-    /// Returns all violations of the checks.
-    pub(crate) async fn wrong(&self, ledger: &Ledger) -> Vec<String> {
+    /// Returns all errors in the ledger, and all violations in the tables.
+    pub(crate) async fn violations(&self, ledger: &Ledger) -> Vec<String> {
         let connection = self.connect().await;
-        let mut wrong = ledger.errors.clone();
-        self.check_tables(&connection, &mut wrong).await;
-        self.check_ledger(&connection, ledger, &mut wrong).await;
+        let mut violations = ledger.errors.clone();
+        self.check_tables(&connection, &mut violations).await;
+        self.check_ledger(&connection, ledger, &mut violations).await;
         connection.close().await.expect("closing");
-        wrong
+        violations
     }
 
-    /// Returns the rules that rows break. Each rule has a query for the ids of such rows.
+    /// Runs a query for each kind of violation. Returns a sentence for each kind that has rows.
     pub(crate) async fn broken(
         &self,
         connection: &DatabaseConnection,
@@ -231,8 +233,8 @@ impl World {
         broken
     }
 
-    /// Checks rules that the tables must satisfy after any requests.
-    async fn check_tables(&self, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
+    /// Checks the rules that the tables must satisfy after any requests.
+    async fn check_tables(&self, connection: &DatabaseConnection, violations: &mut Vec<String>) {
         let rules = [
             (
                 "a duplicate card",
@@ -251,22 +253,27 @@ impl World {
                 "SELECT user_id FROM entitlements WHERE ended_at IS NULL GROUP BY user_id, subject_id HAVING COUNT(*) > 1",
             ),
             (
-                "an entitlement without exactly its cards",
+                "an entitlement with another number of cards than it granted",
                 "SELECT e.purchase_id FROM entitlements e LEFT JOIN mock_test_attempts c ON c.purchase_id = e.purchase_id \
                  AND c.subject_id = e.subject_id AND c.user_id = e.user_id AND c.test_number BETWEEN 1 AND e.test_cards \
                  GROUP BY e.purchase_id, e.subject_id, e.test_cards HAVING COUNT(c.id) <> e.test_cards",
             ),
             (
-                "a purchase without its audit event",
+                "a purchase without exactly one audit event",
                 "SELECT p.id FROM purchases p LEFT JOIN audit_events a ON a.target_type = 'purchases' AND a.target_id = p.id \
                  GROUP BY p.id HAVING COUNT(a.id) <> 1",
             ),
         ];
-        wrong.extend(self.broken(connection, &rules).await);
+        violations.extend(self.broken(connection, &rules).await);
     }
 
     /// Compares the responses that clients got with the stored rows.
-    async fn check_ledger(&self, connection: &DatabaseConnection, ledger: &Ledger, wrong: &mut Vec<String>) {
+    async fn check_ledger(
+        &self,
+        connection: &DatabaseConnection,
+        ledger: &Ledger,
+        violations: &mut Vec<String>,
+    ) {
         let mut owned: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         let mut given: BTreeMap<i64, i64> = BTreeMap::new();
         for row in self.rows(connection, "SELECT user_id, subject_id, purchase_id FROM entitlements", 3).await
@@ -282,42 +289,45 @@ impl World {
             .collect();
         let mut created: BTreeMap<i64, &str> = BTreeMap::new();
         for entry in &ledger.entries {
-            wrong.extend(entry.contradictions.iter().cloned());
-            let Some(answer) = &entry.answer else {
-                wrong.push(format!("{} never converged", entry.key));
+            violations.extend(entry.contradictions.iter().cloned());
+            let Some(response) = &entry.response else {
+                violations.push(format!("{} never got a response", entry.key));
                 continue;
             };
-            if buyers.get(&answer.purchase) != Some(&entry.buyer) {
-                wrong.push(format!("{}: {} {} is lost", entry.key, answer.outcome, answer.purchase));
+            if buyers.get(&response.purchase) != Some(&entry.buyer) {
+                violations.push(format!("{}: {} {} is lost", entry.key, response.outcome, response.purchase));
             }
             let has = owned.get(&entry.buyer).cloned().unwrap_or_default();
             if !entry.subjects.is_subset(&has) {
-                wrong.push(format!("{}: {} without all of its subjects", entry.key, answer.outcome));
-            }
-            let expected = i64::try_from(entry.subjects.len()).expect("few") * CARDS_PER_SUBJECT;
-            if answer.total != expected {
-                wrong.push(format!(
-                    "{}: the response shows {} cards, expected {expected}",
-                    entry.key, answer.total
+                violations.push(format!(
+                    "{}: {}, but the buyer does not own all subjects",
+                    entry.key, response.outcome
                 ));
             }
-            if answer.outcome == "CREATED" {
-                let due = given.get(&answer.purchase).copied().unwrap_or_default() * CARDS_PER_SUBJECT;
-                if answer.created != due {
-                    wrong.push(format!(
+            let expected = i64::try_from(entry.subjects.len()).expect("few") * CARDS_PER_SUBJECT;
+            if response.total != expected {
+                violations.push(format!(
+                    "{}: the response shows {} cards, expected {expected}",
+                    entry.key, response.total
+                ));
+            }
+            if response.outcome == "CREATED" {
+                let due = given.get(&response.purchase).copied().unwrap_or_default() * CARDS_PER_SUBJECT;
+                if response.created != due {
+                    violations.push(format!(
                         "{}: the response says that {} cards were created, expected {due}",
-                        entry.key, answer.created
+                        entry.key, response.created
                     ));
                 }
-                if let Some(other) = created.insert(answer.purchase, &entry.key) {
-                    wrong.push(format!("{} and {other} both created {}", entry.key, answer.purchase));
+                if let Some(other) = created.insert(response.purchase, &entry.key) {
+                    violations.push(format!("{} and {other} both created {}", entry.key, response.purchase));
                 }
             }
         }
         // A buyer may have only purchases that the server acknowledged.
         let unknown = buyers.keys().filter(|purchase| !created.contains_key(purchase)).count();
         if unknown > 0 {
-            wrong.push(format!("{unknown} purchases that no response acknowledged"));
+            violations.push(format!("{unknown} purchases that no response acknowledged"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The five states of the keys of an old database.
+//! Repairs databases in each of the five states of the keys.
 
 use std::cell::Cell;
 
@@ -78,6 +78,10 @@ async fn the_plan_changes_nothing_and_the_repair_runs_its_statements(backend: Ba
             session.close().await.unwrap();
             assert_eq!(old.structure().await, structure);
             assert_eq!(plan.is_empty(), start == InitialKeys::NewOnly);
+            if start == InitialKeys::OldAndNew && backend != Backend::Sqlite {
+                let keys = plan.steps.iter().filter(|step| step.kind == StepKind::Keys);
+                assert_eq!(keys.map(|step| step.purpose.as_str()).collect::<Vec<_>>(), ["Drop the old key"]);
+            }
 
             let mut ran = Vec::new();
             let outcome = old
@@ -147,7 +151,7 @@ async fn keys_are_recognised_by_their_columns(backend: Backend) {
         let old_name = quoted("the \"wrong\" `one`; DROP TABLE x --");
         old.run(&format!("CREATE UNIQUE INDEX {old_name} ON mock_test_attempts (test_number, purchase_id)"))
             .await;
-        // Neither of these is the new key. One is not unique, and the other has a further column.
+        // Neither of these two indexes is the new key: `by_card` is not unique, and `wider` has a further column.
         old.run("CREATE INDEX by_card ON mock_test_attempts (purchase_id, subject_id, test_number)").await;
         old.run("CREATE UNIQUE INDEX wider ON mock_test_attempts (purchase_id, subject_id, test_number, id)")
             .await;
@@ -168,8 +172,8 @@ async fn keys_are_recognised_by_their_columns(backend: Backend) {
     })
     .await;
 
-    // The old key has the name of the new one. On MariaDB the new key has its columns in an order that no
-    // foreign key can use.
+    // The old key has the name of the new key. On MariaDB the new key has its columns in an order that no foreign key
+    // can use.
     OldDatabase::on(backend, async |old| {
         old.create(InitialKeys::Neither).await;
         old.fill().await;
@@ -179,7 +183,7 @@ async fn keys_are_recognised_by_their_columns(backend: Backend) {
         ))
         .await;
         if backend == Backend::MariaDb {
-            // MariaDB dropped the index of the foreign key when this key was created.
+            // MariaDB dropped the index of the foreign key when the old key was created.
             assert!(old.codes().await.contains(&"foreign_key_leans_on_old_key"));
             old.run(&format!("CREATE UNIQUE INDEX r ON {table} (subject_id, purchase_id, test_number)"))
                 .await;

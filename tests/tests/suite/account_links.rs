@@ -1,10 +1,10 @@
-//! Links in mails: verifying an address, a new password, another address.
+//! Links in mails, which verify an address, set a new password, or move an account to another address.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use jishu_tests::{Answer, Client, MailServer, Registration, TestApp, wait_until};
+use jishu_tests::{Client, GraphqlResponse, MailServer, Registration, TestApp, wait_until};
 use serde_json::{Value, json};
 
 use crate::mail::{
@@ -34,46 +34,47 @@ mod required {
 
 const ASHA: &str = "asha@example.com";
 
-/// Uses a link with the password of [`register`].
-async fn verify(app: &TestApp, token: &str) -> Answer {
+/// Sends `verifyEmail` without a sign-in, with the token of a link and the password that [`register`] sets.
+async fn verify(app: &TestApp, token: &str) -> GraphqlResponse {
     verify_as(&app.anonymous(), token, Some("correct horse")).await
 }
 
-async fn verify_as(client: &Client, token: &str, password: Option<&str>) -> Answer {
+async fn verify_as(client: &Client, token: &str, password: Option<&str>) -> GraphqlResponse {
     let document =
         "mutation ($token: String!, $password: String) { verifyEmail(token: $token, password: $password) {
         user { email emailVerified } userErrors { code path } } }";
     client.run_with(document, json!({ "token": token, "password": password })).await
 }
 
-async fn request_reset(app: &TestApp, email: &str) -> Answer {
+async fn request_reset(app: &TestApp, email: &str) -> GraphqlResponse {
     let document = "mutation ($email: String!) { requestPasswordReset(email: $email) {
         requested userErrors { code } } }";
     app.anonymous().run_with(document, json!({ "email": email })).await
 }
 
-async fn reset(app: &TestApp, token: &str, password: &str) -> Answer {
+async fn reset(app: &TestApp, token: &str, password: &str) -> GraphqlResponse {
     let document =
         "mutation ($token: String!, $password: String!) { resetPassword(token: $token, password: $password) {
         user { email emailVerified } tokens { accessToken refreshToken } userErrors { code path } } }";
     app.anonymous().run_with(document, json!({ "token": token, "password": password })).await
 }
 
-async fn update(client: &Client, input: Value) -> Answer {
+async fn update(client: &Client, input: Value) -> GraphqlResponse {
     let document = "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) {
         user { name email emailVerified } userErrors { code path } } }";
     client.run_with(document, json!({ "input": input })).await
 }
 
-/// Returns the code of the only error of a payload.
-fn code<'a>(answer: &'a Answer, field: &str) -> &'a str {
+/// Returns the code of the first user error in the payload of a mutation field.
+fn code<'a>(answer: &'a GraphqlResponse, field: &str) -> &'a str {
     answer.text(&format!("/{field}/userErrors/0/code"))
 }
 
-/// Returns everything that a refused link may not change.
+/// Returns what a refused link must not change: the row counts, and the address, password hash and verification of
+/// each user.
 async fn state(app: &TestApp) -> (Vec<(&'static str, i64)>, Vec<Vec<String>>) {
     let users = "SELECT email, password_hash, CASE WHEN email_verified_at IS NULL THEN 'no' ELSE 'yes' END FROM users ORDER BY id";
-    (app.rows().await, jishu_tests::rows(app.connection(), users).await)
+    (app.row_counts().await, jishu_tests::rows(app.connection(), users).await)
 }
 
 async fn a_learner_verifies_resets_and_moves(app: Arc<TestApp>, mail: Arc<MailServer>) {
@@ -81,7 +82,7 @@ async fn a_learner_verifies_resets_and_moves(app: Arc<TestApp>, mail: Arc<MailSe
     let phone = app.with_token(registered.access_token());
     let viewer = phone.run("{ viewer { emailVerified } }").await;
     assert_eq!(*viewer.at("/viewer/emailVerified"), json!(false));
-    // Whoever is signed in to the account needs no password.
+    // A client that is signed in to the account uses the link without the password.
     let verified = verify_as(&phone, mail.newest(ASHA, VERIFY).await.token(), None).await;
     assert_eq!(*verified.at("/verifyEmail/user"), json!({ "email": ASHA, "emailVerified": true }));
 
@@ -101,7 +102,8 @@ async fn a_learner_verifies_resets_and_moves(app: Arc<TestApp>, mail: Arc<MailSe
     assert_eq!(*updated.at("/updateProfile/user"), still, "{:#}", updated.body);
     mail.newest(ASHA, CHANGE_REQUESTED).await;
     let link = mail.newest("rao@example.com", CHANGE).await.token().to_owned();
-    // Whoever has the new address, and nothing else, does not get the account.
+    // The link in the mail to the new address needs the password of the account. The link alone does not move the
+    // account.
     for (password, refusal) in [(None, "PASSWORD_REQUIRED"), (Some("wrong horse"), "INVALID_CREDENTIALS")] {
         let refused = verify_as(&app.anonymous(), &link, password).await;
         assert_eq!(code(&refused, "verifyEmail"), refusal);
@@ -141,7 +143,7 @@ async fn a_link_works_once(app: Arc<TestApp>, mail: Arc<MailServer>) {
     assert_eq!(winners.len(), 1);
     assert!(!app.anonymous().login(ASHA, winners[0].1).await.is_refused());
     let token = mail.newest(ASHA, VERIFY).await.token().to_owned();
-    // The link for a new password has verified the address.
+    // The password reset has verified the address. The older verification link still works, but only once.
     let verified = verify_as(&app.anonymous(), &token, Some(winners[0].1)).await;
     assert_eq!(*verified.at("/verifyEmail/userErrors"), json!([]));
     assert_eq!(code(&verify(&app, &token).await, "verifyEmail"), "LINK_INVALID");
@@ -217,7 +219,7 @@ async fn the_click_alone_gives_a_stranger_nothing(app: Arc<TestApp>, mail: Arc<M
         assert_eq!(code(&refused, "verifyEmail"), refusal);
     }
     assert_eq!(state(&app).await, before);
-    // She chooses a password instead. Nothing of the stranger survives.
+    // Asha resets the password instead. The stranger's password and tokens no longer work.
     request_reset(&app, ASHA).await;
     let answer = reset(&app, mail.newest(ASHA, RESET).await.token(), "the password of asha").await;
     assert_eq!(*answer.at("/resetPassword/user/emailVerified"), json!(true));
@@ -260,7 +262,7 @@ async fn a_new_address_needs_the_password(app: Arc<TestApp>, mail: Arc<MailServe
     assert_eq!(*same.at("/updateProfile/userErrors"), json!([]));
     assert_eq!(state(&app).await, before);
     assert_eq!(mail.mails().len(), 1);
-    // A link to the old address does not work after the address has changed.
+    // A link for a new password, sent to the old address, does not work after the address has changed.
     request_reset(&app, ASHA).await;
     let token = mail.newest(ASHA, RESET).await.token().to_owned();
     update(&asha, json!({ "email": "rao@example.com", "currentPassword": "correct horse" })).await;
@@ -269,7 +271,7 @@ async fn a_new_address_needs_the_password(app: Arc<TestApp>, mail: Arc<MailServe
 }
 
 async fn no_token_is_stored_in_the_clear(app: Arc<TestApp>, mail: Arc<MailServer>) {
-    // The mail waits in the outbox, with its link.
+    // The mail server does not respond, so the mail with its link stays in the outbox.
     mail.set_mode(jishu_tests::MailServerMode::Hang);
     register(&app, ASHA).await;
     let waiting = "SELECT payload FROM outbox WHERE payload IS NOT NULL";
@@ -282,7 +284,7 @@ async fn no_token_is_stored_in_the_clear(app: Arc<TestApp>, mail: Arc<MailServer
     mail.set_mode(jishu_tests::MailServerMode::Refuse(550));
     app.clock.advance(TimeDelta::hours(2));
     wait_until("the mail is refused", async || crate::mail::count(&app, "dead").await == 1).await;
-    assert_eq!(app.number(errors).await, 0, "the response of the mail server names the address");
+    assert_eq!(app.number(errors).await, 0, "an error that the outbox stores contains the address");
 }
 
 async fn nobody_signs_in_before_verifying(app: Arc<TestApp>, mail: Arc<MailServer>) {
@@ -290,7 +292,8 @@ async fn nobody_signs_in_before_verifying(app: Arc<TestApp>, mail: Arc<MailServe
     let token = mail.newest(ASHA, VERIFY).await.token().to_owned();
     let sessions = "SELECT COUNT(*) FROM refresh_tokens";
     assert_eq!(app.number(sessions).await, 0);
-    // A stranger who registers with an address does not learn whether it had an account: nor by a sign-in afterwards.
+    // A sign-in does not tell a stranger whether an address has an account. The response to the right password of an
+    // unverified account is the same as to an unknown address.
     let wrong = app.anonymous().login(ASHA, "wrong horse").await;
     let right = app.anonymous().login(ASHA, "correct horse").await;
     let unknown = app.anonymous().login("nobody@example.com", "correct horse").await;
@@ -315,7 +318,7 @@ async fn a_registration_says_the_same_for_every_address(app: Arc<TestApp>, mail:
     assert_eq!(app.anonymous().register(&invalid).await.refusal(), "PASSWORD_INVALID");
 }
 
-/// The number of requests of each kind whose times are compared.
+/// Number of timed reset requests for the registered address. As many are sent for an unknown address.
 const TIMED_REQUESTS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]

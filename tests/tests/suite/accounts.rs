@@ -15,13 +15,13 @@ on_each_database!(
     an_address_has_one_account_in_any_case,
     sixteen_registrations_of_one_address_make_one_account,
     signing_in_takes_the_right_password,
-    an_unknown_address_and_a_wrong_password_are_answered_alike,
+    an_unknown_address_and_a_wrong_password_get_the_same_response,
     signing_out_ends_the_session_or_all_of_them,
     names_that_cannot_be_read_are_refused,
     a_viewer_without_an_account_is_signed_out,
 );
 
-/// The registration of most tests.
+/// Returns the registration that most tests send. The spaces and capitals in it must be normalised by the server.
 pub(crate) fn asha() -> Registration {
     Registration::new(" Asha ", "Asha@Example.com", "correct horse")
 }
@@ -46,9 +46,9 @@ async fn registering_signs_in(app: Arc<TestApp>) {
 }
 
 async fn every_wrong_field_is_named_at_once(app: Arc<TestApp>) {
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let answer = app.anonymous().register(&Registration::new(" ", "nobody", "short")).await;
-    // The test runs once for each database.
+    // The test runs once for each database, so it asserts the same snapshot several times.
     allow_duplicates! {
         assert_json_snapshot!(answer.errors(), @r#"
         [
@@ -81,28 +81,28 @@ async fn every_wrong_field_is_named_at_once(app: Arc<TestApp>) {
     }
     let long = Registration::new("Asha", "a@example.com", &"x".repeat(1_025));
     assert_eq!(app.anonymous().register(&long).await.refusal(), "PASSWORD_INVALID");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn names_that_cannot_be_read_are_refused(app: Arc<TestApp>) {
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let input = |name: &str| Registration::new(name, "ali@example.com", "correct horse");
     for name in
         ["\u{200b}", "\u{3164}\u{200d}", "\u{202e}ahsA", "Asha\u{2066}", "A\u{61c}li", "Asha\u{7}", "\0"]
     {
         assert_eq!(app.anonymous().register(&input(name)).await.refusal(), "NAME_INVALID");
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     let made = app.anonymous().register(&input(" علی‌رضا ")).await;
     assert_eq!(made.user().name, "علی‌رضا");
 }
 
 async fn an_address_has_one_account_in_any_case(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let again = Registration::new("Other", "ASHA@EXAMPLE.COM", "another password");
     assert_eq!(app.anonymous().register(&again).await.refusal(), "EMAIL_TAKEN");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     // An address with an accented letter is another address, even if the database's collation ignores accents.
     let accented = Registration::new("Other", "àsha@example.com", "another password");
     assert!(!app.anonymous().register(&accented).await.is_refused());
@@ -121,7 +121,7 @@ async fn signing_in_takes_the_right_password(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
     let answer = app.anonymous().login(" ASHA@example.com", "correct horse").await;
     assert_eq!(answer.user().name, "Asha");
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for wrong in ["", "Correct horse", "correct horse ", &"x".repeat(100_000)] {
         assert_eq!(app.anonymous().login("asha@example.com", wrong).await.refusal(), "INVALID_CREDENTIALS");
     }
@@ -130,10 +130,10 @@ async fn signing_in_takes_the_right_password(app: Arc<TestApp>) {
         app.anonymous().login("asha@example.com", "correct horse").await.refusal(),
         "INVALID_CREDENTIALS"
     );
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
-async fn an_unknown_address_and_a_wrong_password_are_answered_alike(app: Arc<TestApp>) {
+async fn an_unknown_address_and_a_wrong_password_get_the_same_response(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
     let wrong = app.anonymous().login("asha@example.com", "wrong password").await;
     let unknown = app.anonymous().login("nobody@example.com", "wrong password").await;

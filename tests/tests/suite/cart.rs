@@ -1,4 +1,4 @@
-//! The cart.
+//! The cart: its subjects, its quotes, and the subjects that it refuses.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ async fn each_course_of_the_cart_has_a_quote(app: Arc<TestApp>) {
     app.execute(&format!("UPDATE subjects SET offer_price = 12000 WHERE id = {}", neet.subject_rows[1]))
         .await;
     let quotes = asha.run("{ viewer { cart { quotes { course { name } subtotal { amount } discount { amount } total { amount } testCards } } } }").await;
-    // The test runs once for each database.
+    // The test runs once for each database, so it asserts the same snapshot several times.
     allow_duplicates! {
         assert_json_snapshot!(quotes.at("/viewer/cart/quotes"), @r#"
         [
@@ -90,7 +90,7 @@ async fn subjects_that_cannot_be_bought_are_refused(app: Arc<TestApp>) {
     ))
     .await;
     app.execute(&format!("UPDATE courses SET archived_at = created_at WHERE id = {}", gone.row)).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for (bad, code) in [
         (&app.global("Subject", 999_999), "SUBJECT_NOT_FOUND"),
         (&course.id, "SUBJECT_NOT_FOUND"),
@@ -103,7 +103,7 @@ async fn subjects_that_cannot_be_bought_are_refused(app: Arc<TestApp>) {
         assert_eq!((error.code.as_str(), &error.path[..]), (code, &["subjectIds".to_owned()][..]));
         assert_eq!(asha.cart().await.total_count, 0);
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn adding_from_many_devices_at_once_keeps_each_subject_once(app: Arc<TestApp>) {
@@ -138,7 +138,7 @@ async fn an_archived_subject_is_not_quoted(app: Arc<TestApp>) {
     app.services.catalog.reload().await.unwrap();
     let cart =
         asha.run("{ viewer { cart { subjects { name archived } quotes { total { amount } } } } }").await;
-    // The test runs once for each database.
+    // The test runs once for each database, so it asserts the same snapshot several times.
     allow_duplicates! {
         assert_json_snapshot!(cart.at("/viewer/cart"), @r#"
         {

@@ -17,7 +17,7 @@ on_each_database!(
     clients_that_hang_up_leave_whole_purchases_and_free_connections,
 );
 
-/// Returns the number of rounds. `PURCHASE_ROUNDS` sets it, for a longer run.
+/// Returns how often a test repeats its purchases: 50 times, or the value of the variable `PURCHASE_ROUNDS`.
 fn rounds() -> usize {
     std::env::var("PURCHASE_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number"))
 }
@@ -27,12 +27,12 @@ async fn sixty_four_identical_purchases_make_one(app: Arc<TestApp>) {
     let mut longest = Duration::ZERO;
     for round in 0..rounds() {
         let learner = app.learner(&format!("Learner{round}")).await;
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         let input = two_subjects(&course.id, &course.subjects);
         let calls = all_at_once(&[learner], vec![input; CALLERS]).await;
         longest = longest.max(slowest(&calls));
         assert_one_bought(&calls, 100);
-        let after = app.rows().await;
+        let after = app.row_counts().await;
         let grown =
             after.into_iter().zip(before).map(|((table, after), (_, before))| (table, after - before));
         let grown: Vec<_> = grown.filter(|(_, rows)| *rows != 0).collect();
@@ -61,14 +61,15 @@ async fn sixty_four_overlapping_purchases_buy_each_subject_once(app: Arc<TestApp
     let rounds = i64::try_from(rounds()).expect("few");
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 150 * rounds);
     assert_eq!(app.number("SELECT COUNT(*) FROM entitlements").await, 3 * rounds);
-    // Each purchase costs the sum of its subjects.
+    // The cost of each purchase is the sum of the prices paid for its subjects.
     let unequal = "SELECT COUNT(*) FROM purchases p WHERE p.cost <> \
                    (SELECT SUM(e.price_paid) FROM entitlements e WHERE e.purchase_id = p.id)";
     assert_eq!(app.number(unequal).await, 0);
     eprintln!("{:?}: {CALLERS} overlapping purchases, slowest call {longest:?}", app.backend);
 }
 
-/// Each server queues the purchases of a buyer by itself. The lock on the buyer's row orders them between the two.
+/// Each server has its own queue of a buyer's purchases. The lock on the buyer's row orders the purchases of both
+/// servers.
 async fn two_servers_make_one_purchase_for_one_buyer(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
     let node = app.second_node().await;
@@ -97,7 +98,7 @@ async fn clients_that_hang_up_leave_whole_purchases_and_free_connections(app: Ar
     let course = app.course(&["A", "B", "C"]).bundle(250_00).create(&app).await;
     let learners = join_all((0..10).map(|number| register(&app, number))).await;
     for (number, learner) in learners.iter().enumerate() {
-        // Sends more requests at once than the pool has connections. Each client hangs up at another moment.
+        // Sends 32 requests at once, more than the pool has connections. Each request is given up at another moment.
         let calls = (0..32_u64).map(|caller| {
             let turn = number + usize::try_from(caller).expect("few");
             let input = overlapping(&course.id, &course.subjects, turn);
@@ -106,7 +107,7 @@ async fn clients_that_hang_up_leave_whole_purchases_and_free_connections(app: Ar
         });
         join_all(calls).await;
     }
-    // The next requests are served, and find no incomplete purchases.
+    // The server still serves later purchases, and each learner then has all 150 cards.
     for learner in &learners {
         let input = json!({ "courseId": course.id, "purchaseType": "FULL_BUNDLE" });
         let answer = learner.run_with(BRIEF_PURCHASE, json!({ "input": input })).await;

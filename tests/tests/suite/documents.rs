@@ -1,4 +1,4 @@
-//! Documents: which fields run, how often they run, and which documents are refused before they are processed.
+//! GraphQL documents: which fields run, how often they run, and which documents are refused before any field runs.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ async fn a_mutation_written_twice_runs_once(app: Arc<TestApp>) {
 async fn a_wrong_value_anywhere_keeps_every_mutation_from_running(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).create(&app).await;
     let learner = app.learner("Asha").await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let head = format!(
         "addToCart(subjectIds: [\"{}\"]) {{ userErrors {{ code }} }}
          purchase(input: {{ courseId: \"{}\", purchaseType: FULL_BUNDLE",
@@ -78,11 +78,11 @@ async fn a_wrong_value_anywhere_keeps_every_mutation_from_running(app: Arc<TestA
     ] {
         let (code, message) = learner.fail(&document, variables).await;
         assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{document}: {message}");
-        assert_eq!(app.rows().await, before, "{document}");
+        assert_eq!(app.row_counts().await, before, "{document}");
     }
 }
 
-/// Fragments that each spread the next one twice.
+/// Returns a document with a chain of fragments. Each of the first `steps` fragments spreads the next fragment twice.
 fn fan(steps: usize) -> String {
     let mut document = "{ viewer { ...F0 } }".to_owned();
     for step in 0..steps {
@@ -120,9 +120,15 @@ async fn a_document_beyond_a_limit_is_refused_and_the_limit_is_named() {
             (pages.to_owned(), "cost", 25_000),
             (event.to_owned(), "eventCost", 500),
         ] {
-            let started = Instant::now();
-            let (status, body) = post(app, &json!({ "query": document })).await;
-            assert!(started.elapsed() < Duration::from_secs(1), "{limit}: {:?}", started.elapsed());
+            // The fastest of three responses counts, because a busy machine can delay one.
+            let (mut fastest, mut response) = (Duration::MAX, None);
+            for _ in 0..3 {
+                let started = Instant::now();
+                response = Some(post(app, &json!({ "query": document })).await);
+                fastest = fastest.min(started.elapsed());
+            }
+            assert!(fastest < Duration::from_secs(1), "{limit}: {fastest:?}");
+            let (status, body) = response.expect("a response");
             let error = &body["errors"][0];
             let shown = format!("{document:.100}\n{body:#}");
             assert_eq!(status, StatusCode::BAD_REQUEST, "{shown}");
@@ -158,7 +164,7 @@ async fn values_that_apollo_compiler_lets_pass_are_refused() {
             assert_eq!(error["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{document}\n{body:#}");
             assert_eq!(error["locations"], json!([{ "line": 1, "column": column }]), "{document}\n{body:#}");
         }
-        // A default value of the variable or of the argument replaces a missing value.
+        // A default value of the variable or of the input field replaces a missing value, so these documents run.
         for variable in ["$v: [ID!]", "$v: [ID!] = []", "$v: [ID!]! = []"] {
             let document = format!("query ({variable}) {{ {} }}", quote(&format!("{input}, subjectIds: $v")));
             let (_, body) = post(app, &json!({ "query": document })).await;
@@ -209,8 +215,8 @@ async fn introspection_can_be_switched_off_and_is_bounded() {
         assert_eq!(body["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{body:#}");
     })
     .await;
-    // The small fragments come first, so that apollo-compiler does not see how deep the last one is. The size of the response
-    // must count.
+    // The small fragments come first, so apollo-compiler does not notice how deep the last fragment is. The limit on
+    // the cost must refuse this document.
     let mut bomb = "fragment A0 on __Type { name }".to_owned();
     for step in 1..=16 {
         let list = if step % 2 == 0 { "possibleTypes" } else { "interfaces" };

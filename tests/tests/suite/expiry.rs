@@ -15,19 +15,19 @@ on_each_database!(
     the_end_is_recorded_once_by_several_nodes,
     buying_again_ends_the_old_purchase,
     an_older_sitting_with_a_later_deadline_is_closed,
-    the_learners_devices_are_told_of_the_end,
+    the_learners_devices_are_notified_of_the_end,
 );
 
 const TERM: TimeDelta = TimeDelta::days(3);
-/// Longer than the time in which answers of a sitting still arrive.
-const GRACE: TimeDelta = TimeDelta::seconds(6);
+/// A time that is longer than the grace time, in which the server accepts answers after a deadline.
+const TIME_BEYOND_GRACE: TimeDelta = TimeDelta::seconds(6);
 
 const ENDED: &str =
     "SELECT COUNT(*) FROM entitlements WHERE end_reason = 'expired' AND ended_at = expires_at";
 const EVENTS: &str =
     "SELECT COUNT(*) FROM audit_events WHERE action = 'purchase.expired' AND actor_id IS NULL";
 
-/// A course of two subjects for three days, and a learner who bought both.
+/// A course of two subjects whose purchases are valid for three days, and a learner who has bought both subjects.
 struct Term {
     course: TestCourse,
     learner: Client,
@@ -40,7 +40,7 @@ impl Term {
         for subject in &course.subject_rows {
             app.bank(*subject, 4).await;
         }
-        // The token of this learner works longer than any test moves the clock.
+        // The token of this learner is valid for longer than any test moves the clock.
         let learner = app.staff("Asha", Role::Learner).await;
         let bought = learner.buy(course.several(&[0, 1])).await;
         let cards = bought.cards().nodes().map(|card| card.id.clone()).collect();
@@ -55,7 +55,7 @@ impl Term {
     }
 }
 
-/// Waits until the tasks of the server have recorded the end of the term.
+/// Waits until the server has recorded the end of the term of this number of entitlements.
 async fn recorded(app: &TestApp, entitlements: i64) {
     wait_until("the end of the term", async || app.number(ENDED).await == entitlements).await;
 }
@@ -82,7 +82,7 @@ async fn the_end_of_the_term_closes_an_open_sitting_at_that_moment(app: Arc<Test
     );
     let first = answer(&started.questions()[0], Tries::Right);
     app.clock.advance(TimeDelta::minutes(20));
-    // An answer that was on its way is still accepted, and nothing can be started.
+    // Within the grace time an answer is still accepted, but no sitting can be started.
     assert_eq!(term.learner.save_answers(started.id(), 1, json!([first])).await.user_errors, []);
     assert_eq!(term.learner.start_session(&term.cards[2]).await.error().code, "ENTITLEMENT_ENDED");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn the_end_of_the_term_closes_an_open_sitting_at_that_moment(app: Arc<Test
         "a purchase was ended while answers may still arrive"
     );
 
-    app.clock.advance(GRACE);
+    app.clock.advance(TIME_BEYOND_GRACE);
     recorded(&app, 2).await;
     let ended = term.sitting(started.id()).await;
     assert_eq!((&ended["status"], &ended["endReason"]), (&json!("AUTO_SUBMITTED"), &json!("EXPIRED")));
@@ -118,7 +118,7 @@ async fn extra_time_does_not_reach_beyond_the_term(app: Arc<TestApp>) {
     let granted = support.run_with(grant, json!({ "input": input })).await;
     let end = &before["mockTestAttempt"]["purchase"]["expiresAt"];
     assert_eq!(*granted.at("/grantExtraTime/allowance"), json!({ "extraSeconds": 7_200, "expiresAt": end }));
-    app.clock.advance(TimeDelta::minutes(90) + GRACE);
+    app.clock.advance(TimeDelta::minutes(90) + TIME_BEYOND_GRACE);
     recorded(&app, 2).await;
     assert_eq!(term.sitting(started.id()).await["endReason"], "EXPIRED");
 }
@@ -161,7 +161,8 @@ async fn buying_again_ends_the_old_purchase(app: Arc<TestApp>) {
     app.clock.advance(TERM - TimeDelta::minutes(1));
     let started = term.learner.start_session(&term.cards[0]).await;
     app.clock.advance(TimeDelta::minutes(1));
-    // The grace time of the sitting is not over, so the server's task leaves the old purchase alone.
+    // The grace time of the sitting is not over, so the server's task does not end the old purchase yet. Buying again
+    // ends it.
     let again = term.learner.buy(term.course.subject(0)).await;
     assert_eq!(again.outcome(), ("CREATED", 2, 2));
     let ended = term.sitting(started.id()).await;
@@ -174,7 +175,7 @@ async fn buying_again_ends_the_old_purchase(app: Arc<TestApp>) {
     let in_order = "SELECT COUNT(*) FROM audit_events created JOIN audit_events expired ON expired.id < created.id \
                     AND expired.action = 'purchase.expired' WHERE created.action = 'purchase.created'";
     assert_eq!(app.number(in_order).await, 1, "the new purchase has no event after the end of the old one");
-    app.clock.advance(GRACE);
+    app.clock.advance(TIME_BEYOND_GRACE);
     assert_eq!(expiry::end_lapsed(&app.services).await.expect("the search works"), 0);
     assert_eq!(app.number(EVENTS).await, 1);
     let card = again.cards().nodes().next().expect("a card");
@@ -185,14 +186,14 @@ async fn an_older_sitting_with_a_later_deadline_is_closed(app: Arc<TestApp>) {
     let term = Term::begin(&app).await;
     app.clock.advance(TERM - TimeDelta::minutes(1));
     let started = term.learner.start_session(&term.cards[0]).await;
-    // A server of an older version started it with the whole time limit.
+    // Moves the deadline past the end of the term, as a server of an older version set it.
     let later = match app.services.database.backend() {
         sea_orm::DbBackend::Postgres => "expires_at + INTERVAL '1 hour'",
         sea_orm::DbBackend::MySql => "expires_at + INTERVAL 1 HOUR",
         _ => "strftime('%Y-%m-%dT%H:%M:%f+00:00', expires_at, '+1 hour')",
     };
     app.execute(&format!("UPDATE test_sessions SET expires_at = {later}")).await;
-    app.clock.advance(TimeDelta::minutes(1) + GRACE);
+    app.clock.advance(TimeDelta::minutes(1) + TIME_BEYOND_GRACE);
     recorded(&app, 2).await;
     let ended = term.sitting(started.id()).await;
     assert_eq!((&ended["status"], &ended["endReason"]), (&json!("ABANDONED"), &json!("EXPIRED")));
@@ -202,7 +203,7 @@ async fn an_older_sitting_with_a_later_deadline_is_closed(app: Arc<TestApp>) {
     );
 }
 
-async fn the_learners_devices_are_told_of_the_end(app: Arc<TestApp>) {
+async fn the_learners_devices_are_notified_of_the_end(app: Arc<TestApp>) {
     let term = Term::begin(&app).await;
     let mut cards = app.socket_of(term.learner.token()).await;
     cards.subscribe("cards", "subscription { mockTestAttemptChanged { id canStart } }").await;

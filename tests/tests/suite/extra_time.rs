@@ -25,7 +25,7 @@ const GRANT: &str = "mutation ($input: GrantExtraTimeInput!) {
   }
 }";
 
-/// A learner's open sitting.
+/// Makes a learner who has bought three cards, and opens a sitting of one card. Returns the learner and the sitting.
 async fn sitting(app: &TestApp) -> (Client, TestSitting) {
     let course = app.course(&["Physics"]).cards(3).create(app).await;
     let asha = app.learner("Asha").await;
@@ -47,7 +47,7 @@ async fn grant(client: &Client, card: &str, input: Value) -> Value {
     granted["allowance"].clone()
 }
 
-/// Returns the code of the refusal and the last part of its path.
+/// Sends a grant that must be refused. Returns the code of its first user error and the last part of the error's path.
 async fn refusal(client: &Client, card: &str, input: Value) -> (String, String) {
     let refused = send(client, card, input).await;
     assert_eq!(refused["allowance"], Value::Null, "{refused}");
@@ -74,8 +74,8 @@ async fn an_open_sitting_gets_the_time_at_once_and_never_loses_any(app: Arc<Test
         after(600),
         "the extra time was not counted from the start of the sitting"
     );
-    // The given seconds are a total. A greater total moves the deadline, and the same total changes nothing. A smaller one
-    // applies only to later sittings.
+    // The given seconds are a total. A greater total moves the deadline, and the same total changes nothing. A smaller
+    // total applies only to later sittings.
     for (seconds, deadline, events) in [(900, 900, 2), (900, 900, 2), (300, 900, 3), (0, 900, 4)] {
         grant(&support, &sitting.card, json!({ "extraSeconds": seconds })).await;
         assert_eq!(app.deadline(&sitting).await, after(deadline), "{seconds}");
@@ -115,7 +115,8 @@ async fn a_grant_counts_once_however_often_it_is_sent(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM extra_times").await, 1);
     assert_eq!(extended(&app).await, 1);
 
-    // After sixteen different grants, the deadline is that of the longest, in whatever order they ran.
+    // The greatest of sixteen different grants decides the deadline, in whatever order they run. The stored seconds are
+    // those of the grant that ran last.
     let all = (0..16)
         .map(|number| grant(&staff[number % 2], &sitting.card, json!({ "extraSeconds": 1_000 + number })));
     join_all(all).await;
@@ -142,7 +143,7 @@ async fn a_card_without_attempts_can_be_sat_again(app: Arc<TestApp>) {
         mine.at("/viewer/mockTestAttempts/edges/0/node"),
         &json!({ "status": "COMPLETED", "maxAttempts": 1_000 })
     );
-    // A card without a sitting stays available.
+    // A card without a used attempt stays available when its maximum changes.
     app.execute("UPDATE mock_test_attempts SET attempts_used = 0, status = 'available'").await;
     let card = grant(&support, &sitting.card, json!({ "maxAttempts": 1 })).await;
     assert_eq!(card["status"], "AVAILABLE");
@@ -158,12 +159,12 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
     assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60));
 
     app.clock.advance(TimeDelta::seconds(60) + TimeDelta::microseconds(1));
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let both = json!({ "extraSeconds": 86_400, "maxAttempts": 9 });
     let refused = refusal(&support, &sitting.card, both).await;
     assert_eq!(refused, ("TEST_SESSION_OVERDUE".to_owned(), "extraSeconds".to_owned()));
     assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60));
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(
         app.number("SELECT seconds FROM extra_times").await,
         60,
@@ -186,7 +187,7 @@ async fn an_invalid_grant_is_refused_and_writes_nothing(app: Arc<TestApp>) {
     app.execute("UPDATE mock_test_attempts SET attempts_used = 2 WHERE status = 'in_progress'").await;
     let support = app.staff("Sam", Role::Support).await;
     let author = app.staff("Ann", Role::Author).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let input = json!({ "input": { "mockTestAttemptId": sitting.card, "extraSeconds": 60 } });
     for (client, code) in
         [(&asha, "FORBIDDEN"), (&author, "FORBIDDEN"), (&app.anonymous(), "UNAUTHENTICATED")]
@@ -214,6 +215,6 @@ async fn an_invalid_grant_is_refused_and_writes_nothing(app: Arc<TestApp>) {
         let refused = refusal(&support, card, input.clone()).await;
         assert_eq!(refused, (code.to_owned(), path.to_owned()), "{input}");
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(app.deadline(&sitting).await, app.services.clock.now() + TIME_LIMIT);
 }

@@ -1,4 +1,4 @@
-//! Complimentary purchases.
+//! Complimentary purchases, which staff grant to a learner for nothing.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ async fn a_grant_is_a_purchase_for_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number(granted).await, 1);
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'purchase.created'").await, 0);
 
-    // The learner sits the cards and sees that the purchase was free, but not the reason.
+    // The learner sees that the purchase was free, but cannot read the reason of the grant.
     let own =
         asha.run("{ viewer { purchases { edges { node { complimentary subjects { name } } } } } }").await;
     assert_eq!(*own.at("/viewer/purchases/edges/0/node/complimentary"), true);
@@ -93,10 +93,10 @@ async fn owned_subjects_are_not_given_twice(app: Arc<TestApp>) {
     let both = grant(&admin, &input(&user, &course, &[0, 1])).await;
     assert_eq!((&both["outcome"], &both["testCardsCreated"]), (&json!("CREATED"), &json!(2)));
     assert_eq!(both["alreadyOwned"], json!([{ "name": "Physics" }]));
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let again = grant(&admin, &input(&user, &course, &[0, 1])).await;
     assert_eq!((&again["outcome"], &again["testCardsCreated"]), (&json!("EXISTING"), &json!(0)));
-    let after = app.rows().await;
+    let after = app.row_counts().await;
     let without = |rows: &[(&'static str, i64)]| {
         let rows = rows.iter().filter(|(table, _)| *table != "purchase_requests");
         rows.copied().collect::<Vec<_>>()
@@ -140,9 +140,10 @@ async fn a_key_returns_the_first_grant(app: Arc<TestApp>) {
     let mut keyed = input(&user, &course, &[0]);
     keyed["idempotencyKey"] = json!(KEY);
     let first = grant(&support, &keyed).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     assert_eq!(grant(&support, &keyed).await, first);
-    // Another subject, another reason, and a purchase by the user are other requests.
+    // The key is refused for any other request: for another subject, for another reason, and for a purchase by the
+    // user.
     let mut others = [keyed.clone(), keyed.clone()];
     others[0]["selection"]["subjectIds"] = json!([course.subjects[1]]);
     others[1]["reason"] = json!("Another reason.");
@@ -158,7 +159,7 @@ async fn a_key_returns_the_first_grant(app: Arc<TestApp>) {
         )
         .await;
     assert_eq!(refused.text("/purchase/userErrors/0/code"), "IDEMPOTENCY_KEY_REUSED");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn subscribers_see_the_cards_of_a_grant(app: Arc<TestApp>) {
@@ -188,7 +189,7 @@ async fn an_invalid_grant_is_refused_and_writes_nothing(app: Arc<TestApp>) {
         *changed.pointer_mut(pointer).expect("a field") = value;
         changed
     };
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for (wrong, code, path) in [
         (with("/userId", json!("x")), "USER_NOT_FOUND", vec!["input", "userId"]),
         (with("/userId", json!(app.global("User", 999))), "USER_NOT_FOUND", vec!["input", "userId"]),
@@ -214,7 +215,7 @@ async fn an_invalid_grant_is_refused_and_writes_nothing(app: Arc<TestApp>) {
     }
     app.execute("UPDATE users SET status = 'deactivated' WHERE name = 'Asha'").await;
     assert_eq!(grant(&support, &good).await["userErrors"][0]["code"], "ACCOUNT_INACTIVE");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     for (role, code) in [(Role::Learner, "FORBIDDEN"), (Role::Author, "FORBIDDEN")] {
         let client = app.staff(&format!("Other{role:?}"), role).await;
         assert_eq!(client.fail(GRANT, json!({ "input": good })).await.0, code);

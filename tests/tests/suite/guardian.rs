@@ -26,7 +26,7 @@ mod by_default {
 const ASHA: &str = "asha@example.com";
 const GUARDIAN: &str = "parent@example.com";
 
-/// Returns the code of the only error of a payload.
+/// Returns the code of the first user error of a payload. Panics if the payload has no user error.
 fn code(payload: &Value) -> &str {
     payload["userErrors"][0]["code"].as_str().unwrap_or_else(|| panic!("no error: {payload}"))
 }
@@ -51,10 +51,10 @@ async fn revoke(app: &TestApp, token: &str, more: &str) -> Value {
 async fn a_minor_needs_a_consent_that_the_guardian_can_revoke(app: Arc<TestApp>, mail: Arc<MailServer>) {
     let world = World::new(&app).await;
     let learner = register(&app, ASHA, 2015).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let refused = learner.buy(world.course.subject(0)).await;
     assert_eq!(refused.refusal().code, "GUARDIAN_CONSENT_REQUIRED");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(status(&learner).await, "MISSING");
     for address in [ASHA, "nonsense"] {
         assert_eq!(code(&ask(&learner, address).await), "EMAIL_INVALID");
@@ -81,10 +81,11 @@ async fn a_minor_needs_a_consent_that_the_guardian_can_revoke(app: Arc<TestApp>,
     assert_eq!(status(&learner).await, "REVOKED");
     assert_eq!(learner.buy(world.course.subject(1)).await.refusal().code, "GUARDIAN_CONSENT_REQUIRED");
     assert_eq!(learner.start_session(&cards[1]).await.error().code, "GUARDIAN_CONSENT_REQUIRED");
-    // The open sitting goes on.
+    // The revoked consent does not end the open sitting. The learner resumes and submits it.
     assert_eq!(learner.start_session(&cards[0]).await.id(), open.id());
     assert_eq!(learner.submit_session(open.id(), None).await.session().status, "SUBMITTED");
-    // Nobody else can consent again. The same guardian can, with a new link.
+    // After the revocation, the learner cannot ask another guardian. The same guardian can consent again with a new
+    // link.
     assert_eq!(code(&ask(&learner, "friend@example.com").await), "GUARDIAN_CONSENT_REVOKED");
     consent_of(&learner, &app.anonymous(), &mail, GUARDIAN).await;
     let _ = learner.buy(world.course.subject(1)).await.purchase();
@@ -94,14 +95,15 @@ async fn a_minor_needs_a_consent_that_the_guardian_can_revoke(app: Arc<TestApp>,
         ["asked", "consented", "revoked", "asked", "consented"].map(|name| format!("guardian.{name}"));
     assert_eq!(events, expected);
 
-    // A learner who was born in 2015 is of age on the first day of 2034, and decides alone.
+    // A learner who was born in 2015 is of age from the first day of 2034. Then no consent is needed, and the
+    // guardian's link no longer works.
     app.clock.advance(TimeDelta::days(366 * 8));
     assert_eq!(learner_after(&app).await, "NOT_NEEDED");
     let token = mail.newest(GUARDIAN, GUARDIAN_CONSENTED).await.token().to_owned();
     assert_eq!(code(&revoke(&app, &token, ", deleteAccount: true").await), "LINK_INVALID");
 }
 
-/// Signs in after a long time, and returns where the account stands.
+/// Signs the learner in again, because the old token has expired. Returns the status of the guardian's consent.
 async fn learner_after(app: &TestApp) -> String {
     let token = app.anonymous().login(ASHA, "correct horse battery").await.access_token().to_owned();
     status(&app.with_token(&token)).await
@@ -141,7 +143,8 @@ async fn an_account_without_a_year_is_asked_at_the_next_purchase(app: Arc<TestAp
     assert_eq!(code(&year(1980).await), "BIRTH_YEAR_FIXED");
     assert_eq!(code(&ask(&learner, GUARDIAN).await), "GUARDIAN_CONSENT_NOT_NEEDED");
     let _ = buy().await.purchase();
-    // A grant of staff needs no consent, and a start does.
+    // Staff can grant a purchase to a minor without a consent. The minor cannot start a sitting of it without a
+    // consent.
     let minor = register(&app, "minor@example.com", 2015).await;
     let user = minor.run("{ viewer { id } }").await.text("/viewer/id").to_owned();
     let granted = format!(
@@ -172,7 +175,7 @@ async fn links_of_guardians_work_once(app: Arc<TestApp>, mail: Arc<MailServer>) 
     assert_eq!(code(&give("").await), "LINK_INVALID");
     let (one, other) = tokio::join!(give(&token), give(&token));
     assert_eq!([one, other].iter().filter(|given| given["done"] == true).count(), 1);
-    // The link does nothing else.
+    // The link for a consent cannot set a new password.
     let reset = format!("(token: \"{token}\", password: \"another horse\")");
     assert_eq!(code(&send(&app.anonymous(), "resetPassword", &reset, "user { id }").await), "LINK_INVALID");
 }

@@ -78,12 +78,12 @@ async fn get_reads_and_never_writes() {
         let get = |query: &'static str| app.http().get(app.url("/graphql")).query(&[("query", query)]).send();
         let read: Value = get("{ __typename }").await.unwrap().json().await.unwrap();
         assert_eq!(read, json!({ "data": { "__typename": "Query" } }));
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         let mutation = r#"mutation { register(input: { name: "A", email: "a@example.com", password: "correct horse" }) { user { id } } }"#;
         let response = get(mutation).await.unwrap();
         assert_eq!(response.headers()["allow"], "POST");
         assert_eq!(code(response).await.0, StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(app.rows().await, before);
+        assert_eq!(app.row_counts().await, before);
         let put = app.http().put(app.url("/graphql")).send().await.unwrap();
         assert_eq!(code(put).await.0, StatusCode::METHOD_NOT_ALLOWED);
         let deep = app.http().get(app.url("/graphql")).query(&[("query", "{a".repeat(400))]).send().await.unwrap();
@@ -110,7 +110,7 @@ async fn documents_that_do_not_validate_say_so() {
     .await;
 }
 
-/// Reads the server's own keys, so that a token differs from a valid one only in the part that a test changes.
+/// Reads the server's own signing keys. A test signs tokens with them that are wrong in one part only.
 fn keys(app: &TestApp) -> KeyRing {
     KeyRing::from_pem_file(&app.key_file()).unwrap()
 }
@@ -127,7 +127,7 @@ async fn tokens_that_do_not_verify_are_refused_and_say_what_to_do() {
         };
         let good = token("jishu", "jishu", now);
         let [header, claims, signature] = [0, 1, 2].map(|part| good.split('.').nth(part).unwrap());
-        // {"alg":"none","typ":"at+jwt"}
+        // The header of this token is {"alg":"none","typ":"at+jwt"}, which asks the server not to check a signature.
         let none = format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{claims}.");
         let foreign = AccessTokens::new(KeyRing::generate().unwrap(), "jishu", "jishu", ttl).issue(VIEWER, now).unwrap().token;
         let flipped = if signature.starts_with('A') { "B" } else { "A" };
@@ -145,7 +145,7 @@ async fn tokens_that_do_not_verify_are_refused_and_say_what_to_do() {
             ("garbage", "garbage".to_owned(), "malformed"),
             ("long", "x".repeat(5_000), "longer"),
         ];
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         let input = json!({ "courseId": course.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": course.subjects });
         let body = json!({
             "query": "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome } }", "variables": { "input": input },
@@ -164,7 +164,7 @@ async fn tokens_that_do_not_verify_are_refused_and_say_what_to_do() {
         for wrong in ["Basic YTpi".to_owned(), "Bearer".to_owned(), learner.token().to_owned()] {
             assert_eq!(code(send(wrong).await.unwrap()).await.0, StatusCode::UNAUTHORIZED);
         }
-        assert_eq!(app.rows().await, before);
+        assert_eq!(app.row_counts().await, before);
         let accepted: Value = send(format!("bearer {}", learner.token())).await.unwrap().json().await.unwrap();
         assert_eq!(accepted["data"]["purchase"]["outcome"], "CREATED");
     })

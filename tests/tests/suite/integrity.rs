@@ -1,5 +1,5 @@
-//! Rows with values that are not allowed. The database refuses them, jishu names existing ones, and other rows are not
-//! affected.
+//! Rows with values that are not allowed. The database refuses new rows of this kind, and jishu names existing rows and
+//! still serves all other rows.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use jishu_entity::user::Role;
 use jishu_service::integrity;
 use jishu_service::session;
 use jishu_tests::{Backend, Client, TestApp, TestCourse, on_each_database, rows, structure};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use crate::sittings::{accepted, answers, id};
@@ -22,7 +22,8 @@ on_each_database!(
     a_question_with_a_bad_word_is_not_drawn,
 );
 
-/// Creates a learner who has bought a course, and a sitting of the first card.
+/// Creates a course with questions and a blueprint, and a learner who has bought it and started a sitting of the first
+/// card.
 async fn with_rows(app: &TestApp) -> (TestCourse, Client) {
     let course = app.course(&["Physics"]).cards(3).create(app).await;
     app.bank(course.subject_rows[0], 4).await;
@@ -69,13 +70,20 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
         error.unwrap_or_else(|| panic!("not refused: {sql}")).to_string()
     };
     for (table, column, word) in WORDS {
-        assert!(app.number(&format!("SELECT COUNT(*) FROM {table}")).await > 0, "{table} has no row");
+        // A numeric question has a value, so it cannot get another kind.
+        let filter = format!("{column} <> 'numeric'");
+        let count = format!("SELECT COUNT(*) FROM {table} WHERE {filter}");
+        assert!(app.number(&count).await > 0, "{table} has no row");
         let cased = format!("{}{}", word[..1].to_uppercase(), &word[1..]);
         for bad in ["best", "", &cased, &format!("{word} ")] {
             let message = refuses(&format!("UPDATE {table} SET {column} = '{bad}'")).await;
             assert!(message.contains(&format!("check_{table}_{column}")), "{message}");
         }
-        app.execute(&format!("UPDATE {table} SET {column} = '{word}' WHERE 1 = 0")).await;
+        // The word itself is accepted. The rows do not keep it, because it may contradict other rows.
+        let transaction = app.connection().begin().await.unwrap();
+        let update = format!("UPDATE {table} SET {column} = '{word}' WHERE {filter}");
+        transaction.execute_unprepared(&update).await.unwrap_or_else(|error| panic!("{error}: {update}"));
+        transaction.rollback().await.unwrap();
     }
     refuses("UPDATE test_sessions SET status = 'paused', open_marker = NULL, submitted_at = started_at, score = 0").await;
     refuses(
@@ -94,7 +102,8 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
     assert_eq!(integrity::examine(app.connection()).await.unwrap(), [], "a wrong value was written");
 }
 
-/// Reads the rows of every table with a constraint that a test drops.
+/// Reads the main columns of tables whose values the constraints check. A test compares them to see whether a row has
+/// changed.
 async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     let mut all = Vec::new();
     for query in [
@@ -170,11 +179,11 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     app.execute(&format!("UPDATE courses SET currency = 'INR' WHERE id = {}", good.row)).await;
     app.services.catalog.reload().await.unwrap();
     let list = "{ courses { edges { node { name subjects { edges { node { name } } } } } } }";
-    let named = |answer: &jishu_tests::Answer| answer.at("/courses/edges").to_string();
+    let named = |answer: &jishu_tests::GraphqlResponse| answer.at("/courses/edges").to_string();
     let shown = named(&ben.run(list).await);
     assert!(["Physics", "Chemistry", "Botany"].iter().all(|name| shown.contains(name)), "{shown}");
     assert!(!shown.contains("Biology"), "{shown}");
-    // Another node starts, and another learner buys and reads.
+    // A second node starts despite the bad row. Ben, who does not own the bad subject, reads his cards and buys.
     let node = app.second_node().await;
     assert_eq!(node.services.catalog.snapshot().courses_on_sale().count(), 2);
     node.stop().await;
@@ -201,7 +210,7 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     let told: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(told, [format!("subjects, id {bad}: grading_method is 'best'")]);
 
-    // A row with a readable but invalid value is not on sale. Users who own it keep it.
+    // A course with an unknown currency is not on sale. Users who own its subjects keep them.
     app.execute(&format!("UPDATE courses SET currency = 'ZZZ' WHERE id = {}", other.row)).await;
     app.services.catalog.reload().await.unwrap();
     assert!(!named(&ben.run(list).await).contains("Other"));
@@ -221,8 +230,8 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     );
 }
 
-/// Stores values that the driver cannot read: `infinity` in PostgreSQL, a date without a day in MariaDB, and text that is
-/// not UTF-8 in SQLite.
+/// Stores values that the driver cannot read: `infinity` in PostgreSQL, a date without a day in MariaDB, and text that
+/// is not UTF-8 in SQLite.
 async fn a_value_that_cannot_be_read_fails_its_field_alone(app: Arc<TestApp>) {
     let (course, asha) = with_rows(&app).await;
     app.course(&["Biology"]).named("Other").create(&app).await;
@@ -267,12 +276,13 @@ async fn a_value_that_cannot_be_read_fails_its_field_alone(app: Arc<TestApp>) {
         "{ viewer { mockTestAttempts(first: 1) { edges { node { subject { name course { name } } } } } } }";
     let shown = ben.run(names).await;
     assert_eq!(shown.text("/viewer/mockTestAttempts/edges/0/node/subject/name"), "Physics");
-    // Only the field fails, not the whole request.
+    // A field that needs the unreadable value fails with the code `INTERNAL`. The request as a whole has the status
+    // 200.
     let bought =
         "{ courses { totalCount } viewer { mockTestAttempts(first: 1) { edges { node { canStart } } } } }";
     let answer = asha.send(bought, serde_json::Value::Null).await;
     assert_eq!((answer.status, &answer.body["errors"][0]["extensions"]["code"]), (200, &json!("INTERNAL")));
-    // The server closes the sittings of other learners.
+    // The server still closes every sitting that it can read.
     app.clock.advance(TimeDelta::days(1));
     let left = i64::from(app.backend == Backend::Postgres);
     while app.number("SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1").await > left {
@@ -299,7 +309,7 @@ async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
     }
     without(&app, "users", "check_users_status").await;
     app.execute("UPDATE users SET status = 'gone' WHERE email = 'asha@example.com'").await;
-    // SQLite stores a word in a column of numbers, so that sitting cannot be read at all.
+    // SQLite accepts a word in a column of numbers, so the row of Ben's sitting cannot be read there at all.
     let spoilt = if app.backend == Backend::Sqlite { 2 } else { 1 };
     if app.backend == Backend::Sqlite {
         let of = "(SELECT id FROM users WHERE email = 'ben@example.com')";
@@ -317,7 +327,7 @@ async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
     let card = chitra.run_with(shown, json!({ "id": card })).await;
     assert_eq!(*card.at("/node"), json!({ "status": "COMPLETED", "latestScore": "8.00" }));
 
-    // A subscriber receives later changes, although unreadable rows precede them.
+    // A subscriber receives later changes, even if audit events before them cannot be read.
     let watch = app
         .services
         .events

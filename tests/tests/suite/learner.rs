@@ -44,7 +44,7 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
     assert_eq!(rest.list("/learner/testCards/edges").len(), 1);
     assert_eq!(looks(&app).await, 2, "not each look-up was recorded once");
 
-    // A grant needs this id.
+    // `grantExtraTime` accepts the card's id from the look-up.
     let card = found.text("/learner/testCards/edges/0/node/mockTestAttemptId");
     let grant =
         "mutation ($card: ID!) { grantExtraTime(input: { mockTestAttemptId: $card, extraSeconds: 300 }) {
@@ -55,7 +55,7 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
     let found = admin.run_with(LEARNER, filter).await;
     assert_eq!(found.number("/learner/testCards/totalCount"), 1);
     assert_eq!(found.number("/learner/testCards/edges/0/node/extraSeconds"), 300);
-    // Support cannot read the card or the sitting by their ids.
+    // Staff cannot read a learner's card or sitting by its id, not even an admin.
     world.learner.save_answers(&id(&started), 1, answers(&started, 2, 1)).await;
     let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
     let nodes = admin.run_with(nodes, json!({ "ids": [card, id(&started)] })).await;
@@ -65,14 +65,14 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
 async fn nobody_else_finds_a_learner(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let author = app.staff("Ann", Role::Author).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let wanted = json!({ "email": "asha@example.com" });
     for (client, code) in
         [(&world.learner, "FORBIDDEN"), (&author, "FORBIDDEN"), (&app.anonymous(), "UNAUTHENTICATED")]
     {
         assert_eq!(client.fail(LEARNER, wanted.clone()).await.0, code);
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     let support = app.staff("Sam", Role::Support).await;
     for nobody in ["nobody@example.com", "", "a\0b"] {
         let found = support.run_with(LEARNER, json!({ "email": nobody })).await;

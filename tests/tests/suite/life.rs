@@ -1,4 +1,5 @@
-//! A platform from its empty database to a year of business, over the API and the command line alone.
+//! The life of a platform, from an empty database to expired purchases. Every change goes through the API or a function
+//! that the command line calls, and none through SQL.
 
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use jishu_service::clock::Clock;
 use jishu_tests::{Client, PurchaseInput, TestApp, on_each_database, rows, wait_until};
 use serde_json::{Value, json};
 
-on_each_database!(a_platform_lives_without_sql);
+on_each_database!(a_platform_lives_without_changes_by_sql);
 
-/// The catalogue that the admin has made by the API, with one more subject.
+/// The catalogue that the admin has made through the API, and Chemistry as a new subject.
 const FILE: &str = "\
 courses:
   - code: neet
@@ -34,8 +35,8 @@ courses:
 ";
 
 const QUESTIONS: &str = "// [id:one]\nOne is {=1 ~2}.\n\n// [id:two]\nTwo is {=2 ~1}.\n";
-/// Longer than the time in which answers of a sitting still arrive.
-const GRACE: TimeDelta = TimeDelta::seconds(6);
+/// A time that is longer than the grace time, in which the server accepts answers after a deadline.
+const TIME_BEYOND_GRACE: TimeDelta = TimeDelta::seconds(6);
 const PASSWORD: &str = "a long password of staff";
 
 /// Makes an account of staff as `jishu user create` does, and signs in.
@@ -56,7 +57,7 @@ async fn sign_in(app: &TestApp, email: &str) -> Client {
     app.with_token(app.anonymous().login(email, PASSWORD).await.access_token())
 }
 
-/// Sends a mutation with one input. Returns its payload, which has no errors.
+/// Sends a mutation with one input. Returns its payload, and panics if the payload has user errors.
 async fn mutate(client: &Client, field: &str, kind: &str, selection: &str, input: Value) -> Value {
     let document = format!(
         "mutation ($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ code }} }} }}"
@@ -78,7 +79,8 @@ struct Shop {
     chemistry: String,
 }
 
-/// Makes a course by the API, and adds a subject to it with a file.
+/// Makes a course with Physics through the API, adds Chemistry with a catalogue file, and imports two questions into
+/// each subject.
 async fn open_shop(app: &TestApp, admin: &Client) -> Shop {
     let course = json!({ "code": "neet", "name": "NEET", "currency": "INR", "validityDays": 30 });
     let course = text(
@@ -108,8 +110,8 @@ async fn open_shop(app: &TestApp, admin: &Client) -> Shop {
     Shop { course, physics, chemistry }
 }
 
-/// Fills the cart, and buys both subjects. The price of one changes in between. Returns the id of the purchase, and the
-/// cards.
+/// Puts both subjects into the cart, raises the price of Physics, and buys both at the new price. Returns the ids of
+/// the purchase and of its cards.
 async fn first_sale(shop: &Shop, admin: &Client, learner: &Client) -> (String, Vec<String>) {
     learner.add_to_cart(&[&shop.physics, &shop.chemistry]).await;
     let quote = "{ viewer { cart { quotes { total { amount } } changes { kind price { amount } } } } }";
@@ -149,7 +151,7 @@ async fn refusal_of_start(learner: &Client, card: &str) -> String {
     learner.start_session(card).await.error().code.clone()
 }
 
-/// Refunds Physics while one of its tests is being sat.
+/// Refunds Physics while the learner sits one of its tests. Sends the refund twice; the second response is `EXISTING`.
 async fn refund_in_mid_sitting(shop: &Shop, support: &Client, learner: &Client, purchase: &str, card: &str) {
     let started = learner.start_session(card).await;
     let question = &started.questions()[0];
@@ -180,13 +182,14 @@ async fn refund_in_mid_sitting(shop: &Shop, support: &Client, learner: &Client, 
     assert_eq!(refusal_of_start(learner, card).await, "ENTITLEMENT_ENDED");
 }
 
-/// Waits for the end of the term, which closes an open sitting. Returns a client of the learner that is signed in again.
+/// Starts a sitting shortly before the end of the term, and waits until that end closes the sitting. Returns a client
+/// of the learner with a new token.
 async fn expiry_in_mid_sitting(app: &TestApp, card: &str) -> Client {
     let term = TimeDelta::days(30);
     app.clock.advance(term - TimeDelta::minutes(5));
     let learner = app.learner_again("Asha").await;
     let started = learner.start_session(card).await;
-    app.clock.advance(TimeDelta::minutes(5) + GRACE);
+    app.clock.advance(TimeDelta::minutes(5) + TIME_BEYOND_GRACE);
     wait_until("the end of the term", async || {
         app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'purchase.expired'").await == 2
     })
@@ -200,14 +203,14 @@ async fn expiry_in_mid_sitting(app: &TestApp, card: &str) -> Client {
     learner
 }
 
-/// Reads the actions in the audit trail, oldest first, without the looks of support.
+/// Returns the actions of the newest 100 audit events, oldest first.
 async fn actions(admin: &Client) -> Vec<String> {
     let trail = admin.run("{ auditEvents(first: 100) { edges { node { action } } } }").await;
     let edges = trail.list("/auditEvents/edges").iter().rev();
     edges.map(|edge| text(&edge["node"]["action"])).collect()
 }
 
-async fn a_platform_lives_without_sql(app: Arc<TestApp>) {
+async fn a_platform_lives_without_changes_by_sql(app: Arc<TestApp>) {
     let admin = staff(&app, "Ada", Role::Admin).await;
     let support = staff(&app, "Sam", Role::Support).await;
     let from = app.clock.now();

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 
 use jishu_tests::process::{binary, free_port};
-use jishu_tests::wait_for;
+use jishu_tests::{wait_for, wait_until};
 use regex::Regex;
 use serde_json::{Value, json};
+
+use crate::command_line::{jishu, succeed};
 
 const LOGIN: &str = "mutation ($input: LoginInput!) { login(input: $input) { userErrors { code } } }";
 const REGISTER: &str = "mutation ($input: RegisterInput!) { register(input: $input) { tokens { accessToken } userErrors { code } } }";
@@ -24,7 +26,7 @@ struct Logging {
     child: Child,
     origin: String,
     log: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Logging {
@@ -42,7 +44,7 @@ impl Logging {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let server = Self { child, origin: format!("http://{listen}"), log, _folder: folder };
+        let server = Self { child, origin: format!("http://{listen}"), log, folder };
         server.line("\"address\"|address=").await;
         server
     }
@@ -86,7 +88,7 @@ impl Drop for Logging {
     }
 }
 
-/// Returns the expressions of the filter in the guide for operators.
+/// Reads the regular expressions of the fail2ban filter in `api/docs/operating.md`.
 fn filter() -> Vec<Regex> {
     let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../api/docs/operating.md");
     let guide = std::fs::read_to_string(guide).unwrap();
@@ -97,7 +99,7 @@ fn filter() -> Vec<Regex> {
     anchored.map(|line| Regex::new(&line.replace("<HOST>", "(?P<host>[0-9A-Fa-f:.]+)")).unwrap()).collect()
 }
 
-/// Counts the lines of each client as fail2ban does. Like fail2ban, removes the date first.
+/// Counts the log lines that match the filter, by client address. Removes the date from a line first, as fail2ban does.
 fn counted(log: &str) -> BTreeMap<String, usize> {
     let (filter, date) = (filter(), Regex::new(r#"^(?:\{"timestamp":")?20[0-9-]+T[0-9:.]+Z"#).unwrap());
     let mut counted = BTreeMap::new();
@@ -128,7 +130,7 @@ async fn attacks_are_logged_once_each_and_cannot_be_forged(format: &str) {
         .send("/graphql", GUESSER, &[("authorization", "Bearer a.b.c")], "{ __typename }", Value::Null)
         .await;
     server.send("/graphql", CLASS, &[], REGISTER, registration).await;
-    // Spends the budget for operations of an address.
+    // Sends operations until the cost budget of this address is spent.
     let spender = "198.51.100.3";
     while server.send("/graphql", spender, &[], "{ __typename }", Value::Null).await["errors"].is_null() {}
     // A client forges headers and paths, and sends an invalid address.
@@ -172,6 +174,61 @@ async fn attacks_are_logged_once_each_in_json() {
 }
 
 #[tokio::test]
+async fn a_request_that_exceeds_the_budget_of_mails_is_logged() {
+    let flags = ["--mail-requests-per-hour=1", "--minimum-age-without-consent=18"];
+    let server = Logging::start("text", "0", &flags).await;
+    let minor =
+        json!({ "name": "A", "email": "a@example.com", "password": "correct horse", "birthYear": 2015 });
+    let answer = server.send("/graphql", CLASS, &[], REGISTER, json!({ "input": minor })).await;
+    let token = answer["data"]["register"]["tokens"]["accessToken"].as_str().unwrap();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    let reset = r#"requestPasswordReset(email: "b@example.com") { requested }"#;
+    let others = [
+        reset,
+        "resendVerification { requested }",
+        "requestAccountDeletion { requested }",
+        r#"requestGuardianConsent(guardianEmail: "b@example.com") { done }"#,
+        r#"updateProfile(input: { email: "b@example.com", currentPassword: "correct horse" }) { userErrors { code } }"#,
+    ];
+    // The first request uses up the budget for mails, so the server refuses and logs each later request.
+    for (index, field) in [reset].into_iter().chain(others).enumerate() {
+        let document = format!("mutation {{ {field} }}");
+        let answer = server.send("/graphql", GUESSER, &headers, &document, Value::Null).await;
+        let is_refused = answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED";
+        assert_eq!(is_refused, index > 0, "{field}: {answer}");
+        let log = server.text();
+        assert_eq!(counted(&log).get(GUESSER).copied().unwrap_or_default(), index, "{field}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_grant_of_an_allowance_is_not_logged() {
+    let server = Logging::start("text", "0", &[]).await;
+    let input = json!({ "input": { "name": "A", "email": "a@example.com", "password": "correct horse" } });
+    let answer = server.send("/graphql", CLASS, &[], REGISTER, input).await;
+    let token = answer["data"]["register"]["tokens"]["accessToken"].as_str().unwrap();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    let viewer = server.send("/graphql", CLASS, &headers, "{ viewer { id } }", Value::Null).await;
+    let user = viewer["data"]["viewer"]["id"].as_str().unwrap();
+    let arguments = ["user", "set-role", "--email", "a@example.com", "--role", "support"];
+    succeed(jishu(server.folder.path(), &arguments));
+    // The last grant differs, so its log line shows that the lines of all grants before are written.
+    for seconds in [60, 60, 120] {
+        let grant = format!(
+            "mutation {{ grantAllowance(input: {{ userId: \"{user}\", extraSeconds: {seconds} }}) {{
+             allowance {{ extraSeconds }} userErrors {{ code }} }} }}"
+        );
+        let granted = server.send("/graphql", CLASS, &headers, &grant, Value::Null).await;
+        assert_eq!(granted["data"]["grantAllowance"]["allowance"]["extraSeconds"], seconds, "{granted}");
+    }
+    let grants = || server.text().matches("an allowance was granted").count();
+    wait_until("two grants in the log", async || grants() >= 2).await;
+    assert_eq!(grants(), 2, "{}", server.text());
+}
+
+#[tokio::test]
 async fn the_access_log_has_a_line_for_each_request() {
     let server = Logging::start("json", "1", &[]).await;
     let input = json!({ "input": { "name": "A", "email": "a@example.com", "password": "correct horse" } });
@@ -211,7 +268,7 @@ async fn the_access_log_has_a_line_for_each_request() {
     assert!(!server.text().contains("secret"));
 }
 
-/// Reads a value of a log line: a number, an empty value or a text.
+/// Converts an expected text to the JSON value of a log field: null if the text is empty, otherwise a number or a text.
 fn value(text: &str) -> Value {
     match (text.is_empty(), text.parse::<u64>()) {
         (true, _) => Value::Null,

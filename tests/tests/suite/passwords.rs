@@ -33,14 +33,14 @@ async fn a_hash_of_werkzeug_signs_in_and_is_replaced(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
     for hash in WERKZEUG_HASHES {
         set_hash(&app, hash).await;
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         for wrong in ["correct horse", "", &"x".repeat(2_000)] {
             assert_eq!(
                 app.anonymous().login("asha@example.com", wrong).await.refusal(),
                 "INVALID_CREDENTIALS"
             );
         }
-        assert_eq!((app.rows().await, with_hash(&app, hash).await), (before, 1), "{hash}");
+        assert_eq!((app.row_counts().await, with_hash(&app, hash).await), (before, 1), "{hash}");
         assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.user().name, "Asha");
         assert_eq!(with_hash(&app, "$argon2id$v=19$m=19456,t=2,p=1$%").await, 1, "{hash}");
         assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.user().name, "Asha");
@@ -49,7 +49,7 @@ async fn a_hash_of_werkzeug_signs_in_and_is_replaced(app: Arc<TestApp>) {
             "INVALID_CREDENTIALS"
         );
     }
-    // The hash of a deactivated account stays.
+    // A sign-in to a deactivated account is refused, and does not replace the hash.
     set_hash(&app, WERKZEUG_HASHES[3]).await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.refusal(), "INVALID_CREDENTIALS");
@@ -69,12 +69,12 @@ async fn a_hash_that_nobody_can_read_is_a_wrong_password(app: Arc<TestApp>) {
         &WERKZEUG_HASHES[0].replace("32768:8:1", "2:524288:1"),
     ] {
         set_hash(&app, hash).await;
-        let before = app.rows().await;
+        let before = app.row_counts().await;
         let answer = app.anonymous().login("asha@example.com", PASSWORD).await;
         assert_eq!(answer.refusal(), "INVALID_CREDENTIALS");
         let unknown = app.anonymous().login("nobody@example.com", PASSWORD).await;
         assert_eq!(answer, unknown, "{hash}");
-        assert_eq!((app.rows().await, with_hash(&app, hash).await), (before, 1));
+        assert_eq!((app.row_counts().await, with_hash(&app, hash).await), (before, 1));
     }
     set_hash(&app, "").await;
     assert_eq!(app.anonymous().login("asha@example.com", "").await.refusal(), "INVALID_CREDENTIALS");
@@ -84,7 +84,7 @@ async fn sixteen_first_sign_ins_at_once_all_succeed(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
     app.execute("DELETE FROM sign_in_networks").await;
     set_hash(&app, WERKZEUG_HASHES[3]).await;
-    // This learner has never signed in on this node.
+    // The learner has never signed in on the second node, to which all sixteen sign-ins go.
     let node = app.second_node().await;
     let client = Client::new(app.http().clone(), node.url("/graphql"), None);
     let sign_ins = (0..16).map(|_| client.login("asha@example.com", PASSWORD));

@@ -92,9 +92,9 @@ async fn a_look_is_recorded_once_in_a_request(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let support = app.staff("Sam", Role::Support).await;
     let user = world.learner.run("{ viewer { id } }").await.text("/viewer/id").to_owned();
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     world.learner.run("{ viewer { purchases { totalCount } progress { testsTaken } } }").await;
-    assert_eq!(app.rows().await, before, "a look at one's own account was recorded");
+    assert_eq!(app.row_counts().await, before, "a learner read their own account, and an event was recorded");
     let node = "query ($id: ID!) { node(id: $id) { ... on User { name email role status cart { totalCount }
         purchases { edges { node { mockTestAttempts { totalCount } user { email } } } } mockTestAttempts { totalCount }
         testSessions { totalCount } progress { testsTaken } } } }";
@@ -109,17 +109,17 @@ async fn a_look_is_recorded_once_in_a_request(app: Arc<TestApp>) {
                   WHERE e.action = 'user.listed' AND u.name = 'Sam'";
     assert_eq!(app.number(target).await, 1, "the event of the list does not have the viewer as its target");
     support.run("{ users { edges { node { purchases { totalCount } } } } }").await;
-    assert_eq!(looks(&app, "user.looked_up").await, 2, "not only the look at another's account was recorded");
+    assert_eq!(looks(&app, "user.looked_up").await, 2, "reading another account was not recorded once");
 
     let author = app.staff("Ann", Role::Author).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for (client, code) in [(&world.learner, "FORBIDDEN"), (&author, "FORBIDDEN")] {
         for query in ["{ users { totalCount } }", "{ purchases { totalCount } }"] {
             assert_eq!(client.fail(query, Value::Null).await.0, code);
         }
     }
     assert_eq!(*author.run_with(node, json!({ "id": user })).await.at("/node"), Value::Null);
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 /// Selects everything of a sitting that could show an answer or the key.
@@ -128,7 +128,7 @@ const SITTING: &str = "fragment S on TestSession { id status answerSequence resu
       correctValue tolerance correctTexts caseSensitive explanation marks verdict topic difficulty }
     mockTestAttempt { latestScore bestScore firstScore grade } }";
 
-/// All ways from an account to a sitting.
+/// A query that reads the sittings of an account by each list and field that leads to them.
 const WAYS: &str = "query ($id: ID!) { node(id: $id) { ... on User {
     testSessions(first: 1) { edges { node { ...S } } }
     mockTestAttempts(first: 1) { edges { node { canStart openSession { ...S } sessions(first: 1) { edges { node { ...S } } } } } }
@@ -178,13 +178,14 @@ async fn an_open_sitting_shows_no_answers_and_no_key_to_staff(app: Arc<TestApp>)
         assert_eq!(*seen.at("/node/mockTestAttempts/edges/0/node/canStart"), true);
         assert_eq!(*seen.at("/node/progress/trend"), json!([]));
     }
-    // The learner still sees the answers.
+    // The learner still sees the answers of the open sitting.
     let own = "{ viewer { testSessions { edges { node { questions { answer { savedAt } } } } } } }";
     let own = world.learner.run(own).await;
     let answered = own.list("/viewer/testSessions/edges/0/node/questions").iter();
     assert_eq!(answered.filter(|question| !question["answer"].is_null()).count(), 3);
 
-    // After the end, staff see the answers. The key stays hidden as long as the learner may not see it.
+    // After the end of the sitting, staff see the answers. They do not see the key, because the learner may not see it
+    // either.
     world.set(&app, "review_policy", "'never'").await;
     world.learner.submit_session(&id(&started), None).await;
     let staff = app.staff("Sue", Role::Support).await;
@@ -251,7 +252,7 @@ async fn a_sign_in_reads_its_own_account(app: Arc<TestApp>) {
     assert_eq!(looks(&app, "user.looked_up").await, before);
 }
 
-/// Measures searches among 100,000 accounts. The figures are printed, and only a very slow search fails.
+/// Searches among 100,000 accounts and prints how long each search takes. Fails if a search takes 5 seconds or more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_accounts_are_searched() {
     for backend in [Backend::Sqlite, Backend::Postgres, Backend::MariaDb] {
@@ -261,7 +262,7 @@ async fn a_hundred_thousand_accounts_are_searched() {
                 Backend::MariaDb => "CONCAT('learner', x.n * 1000 + y.n, '@example.com')",
                 _ => "'learner' || (x.n * 1000 + y.n) || '@example.com'",
             };
-            // MariaDB limits the recursion to 1,000 rows.
+            // MariaDB limits a recursion to 1,000 rows, so the statement combines 100 numbers with 1,000 numbers.
             app.execute(&format!(
                 "INSERT INTO users (name, email, password_hash, role, status, created_at) \
                  WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 999) \

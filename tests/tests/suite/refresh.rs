@@ -1,4 +1,5 @@
-//! Refresh tokens: exchanged once, returned again for a short while, and ended.
+//! Refresh tokens: the exchange for a successor, the short window in which it can be repeated, and the end of a
+//! session.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::accounts::registered;
 
 on_each_database!(
     two_tabs_that_refresh_at_once_stay_signed_in,
-    a_client_whose_answer_was_lost_asks_again,
+    a_client_that_lost_a_response_asks_again,
     a_used_token_after_its_window_ends_the_session,
     a_used_token_after_the_use_of_its_successor_ends_the_session,
     signing_out_ends_the_window_too,
@@ -52,13 +53,13 @@ async fn two_tabs_that_refresh_at_once_stay_signed_in(app: Arc<TestApp>) {
     works(&app, &answers[15]).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM refresh_tokens").await, 2);
     assert_eq!(usable(&app).await, 1);
-    // The session continues.
+    // The session continues with the successor.
     let third = app.anonymous().refresh(second).await;
     assert_ne!(third.refresh_token(), second);
     node.stop().await;
 }
 
-async fn a_client_whose_answer_was_lost_asks_again(app: Arc<TestApp>) {
+async fn a_client_that_lost_a_response_asks_again(app: Arc<TestApp>) {
     let first = registered(&app).await;
     let second = app.anonymous().refresh(&first).await.refresh_token().to_owned();
     app.clock.advance(TimeDelta::seconds(19));
@@ -77,7 +78,7 @@ async fn a_used_token_after_its_window_ends_the_session(app: Arc<TestApp>) {
     app.clock.advance(TimeDelta::seconds(20));
     assert_eq!(app.anonymous().refresh(&first).await.refusal(), INVALID);
     assert_eq!(app.anonymous().refresh(&second).await.refusal(), INVALID);
-    // The other session is another family.
+    // The other session of the user has tokens of its own, and continues.
     let other = app.anonymous().refresh(other_session.refresh_token()).await;
     assert!(!other.is_refused());
     for nonsense in ["", "jrt_", "jrt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "x"] {
@@ -141,7 +142,7 @@ async fn stored_successors_reveal_no_token_and_are_erased(app: Arc<TestApp>) {
     let known = "SELECT COUNT(*) FROM sign_in_networks";
     assert_eq!(app.number(known).await, 1);
     app.clock.advance(TimeDelta::days(90));
-    // The link that verifies the address is erased with the network.
+    // Two rows are erased: the network, and the link that verifies the address.
     assert_eq!((erase_old(&app.services).await.unwrap(), app.number(known).await), (2, 0));
 }
 

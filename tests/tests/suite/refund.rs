@@ -16,7 +16,7 @@ on_each_database!(
     an_expired_and_a_free_purchase_can_be_refunded,
     a_purchase_of_the_old_system_is_not_refunded_again,
     a_refund_is_shown_to_its_buyer_and_to_support,
-    the_learners_devices_are_told,
+    the_learners_devices_are_notified,
 );
 
 const KEY: &str = "6f1c2a58-1111-4d6e-9a4e-000000000001";
@@ -30,9 +30,9 @@ struct Shop {
     course: TestCourse,
     learner: Client,
     support: Client,
-    /// The purchase of both subjects.
+    /// The global id of the purchase of both subjects.
     purchase: String,
-    /// The cards: those of the first subject come first.
+    /// The global ids of the cards. Those of the first subject come first.
     cards: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Shop {
         for subject in &course.subject_rows {
             app.bank(*subject, 4).await;
         }
-        // The token of this learner works longer than any test moves the clock.
+        // The token of this learner is valid for longer than any test moves the clock.
         let learner = app.staff("Asha", Role::Learner).await;
         let support = app.staff("Sam", Role::Support).await;
         let bought = learner.buy(course.several(&[0, 1])).await;
@@ -58,13 +58,13 @@ impl Shop {
         self.whole().subjects(&[&self.course.subjects[place]])
     }
 
-    /// The purchases of the learner, newest first.
+    /// Returns the purchases of the learner, newest first.
     async fn purchases(&self) -> Vec<Value> {
         let answer = self.learner.run(PURCHASES).await;
         answer.list("/viewer/purchases/edges").iter().map(|edge| edge["node"].clone()).collect()
     }
 
-    /// The code of the refusal to start a card.
+    /// Tries to start a sitting of a card, and returns the code of the refusal.
     async fn refused_start(&self, card: usize) -> String {
         self.learner.start_session(&self.cards[card]).await.error().code.clone()
     }
@@ -106,7 +106,7 @@ async fn a_refund_in_mid_sitting_closes_the_sitting_and_keeps_the_history(app: A
     assert_eq!((&second["status"], &second["endReason"]), (&json!("ABANDONED"), &json!("REFUNDED")));
     assert_eq!((&third["status"], &third["endReason"]), (&json!("IN_PROGRESS"), &Value::Null));
 
-    // The cards stay readable and cannot be sat. Those of the other subject can.
+    // The cards of the refunded subject stay readable, but cannot be sat. The cards of the other subject can be sat.
     assert_eq!(
         (shop.refused_start(0).await, shop.refused_start(1).await),
         ("ENTITLEMENT_ENDED".into(), "ENTITLEMENT_ENDED".into())
@@ -153,7 +153,7 @@ async fn a_purchase_is_refunded_in_parts_and_bought_again(app: Arc<TestApp>) {
     assert_eq!(shop.learner.start_session(new[0]).await.user_errors, []);
     assert_eq!(shop.refused_start(0).await, "ENTITLEMENT_ENDED");
     assert_eq!(shop.purchases().await.len(), 2);
-    // The new purchase is not touched by a repeated refund of the old one.
+    // A repeated refund of the old purchase does not change the new purchase.
     assert_eq!(shop.support.refund(shop.whole()).await.outcome(), "EXISTING");
     assert_eq!(statuses(&shop.purchases().await[0]), ["ACTIVE", "ACTIVE"]);
 }
@@ -163,13 +163,13 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     let first = shop.support.refund(shop.only(0).key(KEY)).await;
     assert_eq!(first.outcome(), "CREATED");
     let other = app.staff("Sue", Role::Support).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     app.clock.advance(TimeDelta::minutes(1));
 
     for repeated in [
         shop.support.refund(shop.only(0).key(KEY)).await,
         other.refund(shop.only(0).key(KEY)).await,
-        // Without the key, the same subjects find their refund.
+        // A request without the key, for the same subject, finds the same refund.
         shop.support.refund(shop.only(0)).await,
     ] {
         assert_eq!((repeated.outcome(), repeated.refund()), ("EXISTING", first.refund()));
@@ -184,14 +184,14 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     ] {
         assert_eq!(shop.support.refund(input).await.refused_as(), refusal);
     }
-    assert_eq!(app.rows().await, before, "a refused refund wrote something");
+    assert_eq!(app.row_counts().await, before, "a refused refund wrote something");
 
-    // A key belongs to its purchase.
+    // The same key can be used for a refund of another purchase.
     let ben = app.learner("Ben").await;
     let purchase = ben.buy(shop.course.subject(0)).await.purchase().id.clone();
     assert_eq!(shop.support.refund(RefundInput::whole(&purchase).key(KEY)).await.outcome(), "CREATED");
 
-    // A refund of the whole purchase takes what is left, and is repeated with and without its key.
+    // A refund of the whole purchase refunds the subject that is left. Sent again, it returns the same refund.
     let rest = shop.support.refund(shop.whole()).await;
     assert_eq!((rest.outcome(), rest.amount()), ("CREATED", "100.00"));
     assert_eq!(shop.support.refund(shop.whole()).await.refund(), rest.refund());
@@ -204,14 +204,14 @@ async fn a_key_that_found_a_refund_never_asks_for_another(app: Arc<TestApp>) {
     let again = shop.only(0).key(OTHER_KEY).reason("Again");
     let found = shop.support.refund(again.clone()).await;
     assert_eq!((found.outcome(), found.refund()), ("EXISTING", first.refund()));
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let repeated = shop.support.refund(again).await;
     assert_eq!((repeated.outcome(), repeated.refund()), ("EXISTING", first.refund()));
     for other in [shop.only(1), shop.whole(), shop.only(0)] {
         let refused = shop.support.refund(other.key(OTHER_KEY)).await;
         assert_eq!(refused.refused_as(), ("IDEMPOTENCY_KEY_REUSED", "idempotencyKey"));
     }
-    assert_eq!(app.rows().await, before, "a refused refund wrote something");
+    assert_eq!(app.row_counts().await, before, "a refused refund wrote something");
     let live = "SELECT COUNT(*) FROM entitlements WHERE ended_at IS NULL";
     assert_eq!(app.number(live).await, 1, "the entitlement to the other subject has ended");
 }
@@ -220,7 +220,7 @@ async fn invalid_refunds_are_refused_and_write_nothing(app: Arc<TestApp>) {
     let shop = Shop::open(&app).await;
     let other = app.course(&["History"]).cards(1).create(&app).await;
     let author = app.staff("Ann", Role::Author).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let variables = json!({ "input": shop.whole().json() });
     for (client, code) in
         [(&shop.learner, "FORBIDDEN"), (&author, "FORBIDDEN"), (&app.anonymous(), "UNAUTHENTICATED")]
@@ -243,7 +243,7 @@ async fn invalid_refunds_are_refused_and_write_nothing(app: Arc<TestApp>) {
     ] {
         assert_eq!(shop.support.refund(input).await.refused_as(), refusal);
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(app.number("SELECT COUNT(*) FROM entitlements WHERE ended_at IS NOT NULL").await, 0);
 }
 
@@ -271,11 +271,11 @@ async fn a_purchase_of_the_old_system_is_not_refunded_again(app: Arc<TestApp>) {
     let shop = Shop::open(&app).await;
     app.execute("UPDATE purchases SET status = 'refunded'").await;
     app.execute("UPDATE entitlements SET ended_at = granted_at").await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for input in [shop.whole(), shop.only(0)] {
         assert_eq!(shop.support.refund(input).await.refused_as().0, "ALREADY_REFUNDED");
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     let lines = &shop.purchases().await[0]["lines"];
     assert_eq!(lines[0]["status"], "REFUNDED");
     assert_ne!(lines[0]["refundedAt"], Value::Null);
@@ -297,7 +297,7 @@ async fn a_refund_is_shown_to_its_buyer_and_to_support(app: Arc<TestApp>) {
         assert_eq!(*stranger.run_with(document, json!({ "id": refund })).await.at("/node"), Value::Null);
     }
 
-    // Support does not see the answers and the key of a sitting that is open.
+    // Support sees neither the answers nor the key of an open sitting.
     let sittings =
         "query ($id: ID!) { node(id: $id) { ... on Refund { purchase { mockTestAttempts { edges { node {
         openSession { id status questions { stem answer { optionIds } correctOptionIds } } } } } } } } }";
@@ -310,7 +310,7 @@ async fn a_refund_is_shown_to_its_buyer_and_to_support(app: Arc<TestApp>) {
     }
 }
 
-async fn the_learners_devices_are_told(app: Arc<TestApp>) {
+async fn the_learners_devices_are_notified(app: Arc<TestApp>) {
     let shop = Shop::open(&app).await;
     let started = shop.learner.start_session(&shop.cards[0]).await;
     let node = app.second_node().await;
@@ -327,7 +327,7 @@ async fn the_learners_devices_are_told(app: Arc<TestApp>) {
     assert_eq!(clock.hear().await["payload"]["data"]["testSessionClock"]["status"], "IN_PROGRESS");
     app.watched_by(2).await;
 
-    // Another node refunds.
+    // The refund is made through another node than that of the subscriptions.
     let support =
         Client::new(app.http().clone(), node.url("/graphql"), Some(shop.support.token().to_owned()));
     assert_eq!(support.refund(shop.only(0)).await.outcome(), "CREATED");

@@ -7,19 +7,21 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use jishu_entity::user::Role;
 use jishu_tests::purchases::{BRIEF_PURCHASE, CALLERS};
-use jishu_tests::{BOOKS, Client, PurchaseInput, REFUND, RefundInput, TestApp, TestCourse, on_each_database};
+use jishu_tests::{
+    Client, PurchaseInput, REFUND, RULE_VIOLATIONS, RefundInput, TestApp, TestCourse, on_each_database,
+};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 on_each_database!(refunds_against_purchases_and_starts_keep_the_books_straight);
 
-/// Returns the number of rounds. `REFUND_ROUNDS` sets it, for a longer run.
+/// Returns how often the test repeats: 50 times, or the value of the variable `REFUND_ROUNDS`.
 fn rounds() -> usize {
     std::env::var("REFUND_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number"))
 }
 
-/// The rows that the calls of one round work on.
+/// The course, the clients, the purchase and the cards that the calls of one round use.
 struct Round<'a> {
     course: &'a TestCourse,
     learner: &'a Client,
@@ -29,16 +31,17 @@ struct Round<'a> {
     key: String,
 }
 
-/// The result of a call: the id of the refund that it got, if it is a refund.
+/// The id of the refund that a call created or found. `None` for a purchase, for a start and for a refused refund.
 type Called = Option<String>;
 
 impl Round<'_> {
-    /// Sends the call of one caller. Each call must succeed or be refused for a reason that the race explains.
+    /// Sends the request of one caller: a refund, a purchase or a start. It must succeed, or be refused because another
+    /// caller's refund came first.
     fn call(&self, caller: usize) -> BoxFuture<'_, Called> {
         let subjects = &self.course.subjects;
         let whole = || RefundInput::whole(self.purchase);
         match caller % 8 {
-            // The same request under one key.
+            // Two of eight callers send the same refund with the same key.
             0 | 1 => self.refund(whole().key(&self.key)).boxed(),
             2 => self.refund(whole().key(&Uuid::new_v4().to_string())).boxed(),
             3 => self.refund(whole().subjects(&[&subjects[caller / 8 % 2]])).boxed(),
@@ -52,7 +55,7 @@ impl Round<'_> {
         let refunded = taken(self.support, REFUND, "refundPurchase", input.json()).await;
         match refunded["userErrors"][0]["code"].as_str() {
             None => Some(refunded["refund"]["id"].as_str().expect("a refund").to_owned()),
-            // Another caller has refunded one of the subjects, but not exactly these.
+            // Other refunds have refunded some of the subjects, but no single refund has exactly these subjects.
             Some("ALREADY_REFUNDED") => None,
             Some(_) => panic!("{refunded:#}"),
         }
@@ -76,7 +79,8 @@ impl Round<'_> {
 const START: &str = "mutation ($input: StartTestSessionInput!) { startTestSession(input: $input) {
     session { id } userErrors { code message } } }";
 
-/// Sends a mutation until the server takes it. On a slow machine, the queue of one buyer may be too long for it.
+/// Sends a mutation again as long as the server responds `OVERLOADED`. On a slow machine, the queue of the buyer's
+/// requests may be full. Panics at any other error.
 async fn taken(client: &Client, document: &str, field: &str, input: &Value) -> Value {
     loop {
         let answer = client.send(document, json!({ "input": input })).await;
@@ -90,7 +94,7 @@ async fn taken(client: &Client, document: &str, field: &str, input: &Value) -> V
 
 async fn broken(app: &TestApp) -> Vec<String> {
     let mut broken = Vec::new();
-    for (rule, query) in BOOKS {
+    for (rule, query) in RULE_VIOLATIONS {
         let statement = Statement::from_string(app.services.database.backend(), query);
         let rows = app.connection().query_all_raw(statement).await.expect("the query runs");
         if !rows.is_empty() {
@@ -126,7 +130,7 @@ async fn refunds_against_purchases_and_starts_keep_the_books_straight(app: Arc<T
             .collect();
         assert_eq!(by_key.len(), 1, "round {round}: one key gave several refunds: {by_key:?}");
 
-        // Whoever came first, the whole purchase is refunded in the end, and its cards cannot be sat.
+        // In whatever order the calls ran, the whole purchase is refunded in the end, and its cards cannot be sat.
         let again = support.refund(RefundInput::whole(purchase)).await;
         assert_eq!((again.outcome(), again.purchase_status()), ("EXISTING", "REFUNDED"), "round {round}");
         for card in &cards {
@@ -154,7 +158,7 @@ async fn refunds_against_purchases_and_starts_keep_the_books_straight(app: Arc<T
     assert!(closed_by_refund >= i64::try_from(rounds()).expect("few"), "an open sitting was not closed");
 }
 
-/// Returns the id of the row of a purchase.
+/// Returns the row id of the purchase with this global id.
 async fn round_purchase(app: &TestApp, purchase: &str) -> i64 {
     let last = app.number("SELECT MAX(id) FROM purchases").await;
     (1..=last).find(|row| app.global("Purchase", *row) == purchase).expect("a row")

@@ -1,4 +1,4 @@
-//! Roles and statuses that staff change, on every node and on open subscriptions.
+//! Roles and statuses that staff change. The change takes effect on every node and on open subscriptions.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ async fn set_status(client: &Client, user: &str, status: &str) -> Value {
     client.run_with(SET_STATUS, json!({ "user": user, "status": status })).await.at("/setUserStatus").clone()
 }
 
-/// Returns the code of a refusal. It must have changed nothing.
+/// Returns the code of the first user error of a payload. Panics if the payload has a user, which a refusal never has.
 fn refusal(payload: &Value) -> &str {
     assert_eq!(payload["user"], Value::Null, "{payload}");
     payload["userErrors"][0]["code"].as_str().expect("a code")
@@ -94,7 +94,7 @@ async fn a_deactivation_reaches_every_node_and_subscription(app: Arc<TestApp>) {
         assert!(event["errors"][0]["message"].as_str().expect("a text").contains("deactivated"), "{event}");
         assert_eq!(stream.next().await, Some(("complete".to_owned(), Value::Null)));
     }
-    // A new WebSocket is refused as well, and others are not affected.
+    // A new WebSocket of the deactivated user is refused as well. Other users are not affected.
     let mut socket = Socket::open(Socket::handshake(&there)).await.expect("a WebSocket");
     let payload = json!({ "authorization": format!("Bearer {}", asha.token()) });
     socket.say(json!({ "type": "connection_init", "payload": payload })).await;
@@ -106,7 +106,7 @@ async fn a_deactivation_reaches_every_node_and_subscription(app: Arc<TestApp>) {
     let again = app.anonymous().login("asha@example.com", "correct horse battery").await;
     assert_eq!(again.refusal(), "INVALID_CREDENTIALS");
     assert_eq!(app.number("SELECT COUNT(*) FROM refresh_tokens WHERE revoked_at IS NULL").await, 1);
-    // Repeating the request changes nothing.
+    // Deactivating the user again changes nothing.
     set_status(&support, &user, "DEACTIVATED").await;
     let events = "SELECT COUNT(*) FROM audit_events WHERE action = 'user.status_changed'";
     assert_eq!(app.number(events).await, 1);
@@ -125,7 +125,7 @@ async fn an_activation_lets_the_user_sign_in_again(app: Arc<TestApp>) {
     let changed = set_status(&support, &user, "ACTIVE").await;
     assert_eq!((&changed["user"]["status"], &changed["userErrors"]), (&json!("ACTIVE"), &json!([])));
     app.learner_again("Asha").await.run("{ viewer { name } }").await;
-    // The operator's command line does the same as the API.
+    // An account that was deactivated by SQL, without the API, cannot sign in either.
     app.execute("UPDATE users SET status = 'deactivated' WHERE name = 'Asha'").await;
     let login = app.anonymous().login("asha@example.com", "correct horse battery").await;
     assert_eq!(login.refusal(), "INVALID_CREDENTIALS");
@@ -149,7 +149,7 @@ async fn roles_are_changed_by_admins(app: Arc<TestApp>) {
         "SELECT COUNT(*) FROM audit_events WHERE action = 'user.role_changed' AND target_type = 'users'";
     assert_eq!(app.number(events).await, 2);
 
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     assert_eq!(refusal(&set_role(&admin, "x", "ADMIN").await), "USER_NOT_FOUND");
     assert_eq!(refusal(&set_role(&admin, &app.global("User", 999_999), "ADMIN").await), "USER_NOT_FOUND");
     let own = id(&admin).await;
@@ -160,7 +160,7 @@ async fn roles_are_changed_by_admins(app: Arc<TestApp>) {
         let (code, _) = client.fail(SET_ROLE, json!({ "user": user, "role": "ADMIN" })).await;
         assert_eq!(code, "FORBIDDEN");
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     other.stop().await;
 }
 

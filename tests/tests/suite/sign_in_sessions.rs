@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use jishu_service::account;
+use jishu_service::auth::KeyRing;
+use jishu_service::limit::ClientAddress;
 use jishu_tests::{Client, LOGIN, Registration, Socket, TestApp, wait_until};
 use serde_json::{Value, json};
+
+use crate::second_factor::rotate_keys;
 
 const FLAGS: &[&str] = &["--trusted-proxies=127.0.0.0/8"];
 const SESSIONS: &str = "{ viewer { sessions { id createdAt lastUsedAt client network isCurrent } } }";
@@ -35,6 +40,7 @@ on_each_database_behind_a_proxy!(
     sessions_say_where_they_are,
     a_session_ends_on_every_node,
     other_sessions_end_and_those_of_others_stay,
+    a_network_is_stored_once_after_a_rotation_of_the_keys,
 );
 
 /// Signs in from an address with a program, and returns the tokens.
@@ -74,7 +80,7 @@ async fn sessions_say_where_they_are(app: Arc<TestApp>) {
     assert_eq!(networks[..2], [json!("2001:db8:1::/48"), json!("203.0.113.0/24")]);
     assert_eq!(of(&listed, "isCurrent"), [json!(true), json!(false), json!(false)]);
 
-    // The laptop is used again: its session keeps its beginning, and moves to the front.
+    // The laptop refreshes its tokens. Its session keeps `createdAt`, and is now the first in the list.
     app.clock.advance(TimeDelta::minutes(1));
     let before = listed[1].clone();
     let refreshed = app.anonymous().refresh(laptop["refreshToken"].as_str().unwrap()).await;
@@ -82,7 +88,7 @@ async fn sessions_say_where_they_are(app: Arc<TestApp>) {
     assert_eq!((&listed[0]["id"], &listed[0]["createdAt"]), (&before["id"], &before["createdAt"]));
     assert_ne!(listed[0]["lastUsedAt"], before["lastUsedAt"]);
     assert_eq!(of(&listed, "isCurrent"), [json!(true), json!(false), json!(false)]);
-    // Only the latest token says where its client is, and an expired session is not listed.
+    // Only the newest token of each session stores a network. An expired session is not listed.
     let located = "SELECT COUNT(*) FROM refresh_tokens WHERE network IS NOT NULL";
     assert_eq!(app.number(located).await, 3);
     app.clock.advance(TimeDelta::days(30) - TimeDelta::seconds(30));
@@ -118,11 +124,11 @@ async fn a_session_ends_on_every_node(app: Arc<TestApp>) {
     assert_eq!(there.send("{ viewer { name } }", Value::Null).await.status, 401);
     on_current.run("{ viewer { name } }").await;
 
-    // The end is audited once. Ending it again changes nothing.
-    let before = app.rows().await;
+    // The end of the session is audited once. Ending the session again changes nothing.
+    let before = app.row_counts().await;
     let again = on_current.run_with(END, json!({ "id": id })).await;
     assert_eq!(*again.at("/endSession/userErrors"), json!([{ "code": "SESSION_NOT_FOUND", "path": ["id"] }]));
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'user.session_ended'").await, 1);
     // A sign-out reaches other nodes as well.
     let token = current["accessToken"].as_str().unwrap();
@@ -142,9 +148,9 @@ async fn other_sessions_end_and_those_of_others_stay(app: Arc<TestApp>) {
     let phone = sign_in_from(&app, "203.0.113.77", FIREFOX).await;
     let laptop = sign_in_from(&app, "203.0.113.78", FIREFOX).await;
     let on_phone = client(&app, &phone);
-    // Nobody ends or sees the sessions of another.
+    // A user cannot end the session of another user. Support cannot see the sessions of a user.
     let foreign = sessions(&binod).await[0]["id"].clone();
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for id in [foreign, json!("x"), json!(app.global("User", 1))] {
         let refused = on_phone.run_with(END, json!({ "id": id })).await;
         assert_eq!(refused.text("/endSession/userErrors/0/code"), "SESSION_NOT_FOUND", "{id}");
@@ -155,7 +161,7 @@ async fn other_sessions_end_and_those_of_others_stay(app: Arc<TestApp>) {
         "query ($id: ID!) { node(id: $id) { ... on User { name sessions { id } secondFactor { since } } } }";
     let seen = support.run_with(look, json!({ "id": user })).await;
     assert_eq!(*seen.at("/node"), json!({ "name": "Asha", "sessions": null, "secondFactor": null }));
-    assert_eq!(app.rows().await[1..3], before[1..3]);
+    assert_eq!(app.row_counts().await[1..3], before[1..3]);
 
     let ended = on_phone.run(END_OTHERS).await;
     assert_eq!(*ended.at("/endOtherSessions/sessions"), json!([{ "isCurrent": true }]));
@@ -164,4 +170,26 @@ async fn other_sessions_end_and_those_of_others_stay(app: Arc<TestApp>) {
     assert_eq!(client(&app, &laptop).send("{ viewer { name } }", Value::Null).await.status, 401);
     assert!(!app.anonymous().refresh(phone["refreshToken"].as_str().unwrap()).await.is_refused());
     binod.run("{ viewer { name } }").await;
+}
+
+async fn a_network_is_stored_once_after_a_rotation_of_the_keys(app: Arc<TestApp>) {
+    register(&app).await;
+    sign_in_from(&app, "203.0.113.77", FIREFOX).await;
+    let networks = async || {
+        let rows =
+            jishu_tests::rows(app.connection(), "SELECT network FROM sign_in_networks ORDER BY id").await;
+        rows.concat()
+    };
+    let before = networks().await;
+    rotate_keys(&app);
+    let mut rotated = app.services.clone();
+    rotated.secrets = Arc::new(KeyRing::from_pem_file(&app.key_file()).unwrap().secrets());
+    // A network is recorded at most once a day.
+    app.clock.advance(TimeDelta::days(1));
+    let client = ClientAddress::new([203, 0, 113, 77].into()).into();
+    account::login(&rotated, client, "asha@example.com", "correct horse".to_owned()).await.unwrap();
+    let after = networks().await;
+    assert_eq!((before.len(), after.len()), (2, 2), "{before:?} {after:?}");
+    assert_eq!(after[0], before[0], "the code of another network changed");
+    assert_ne!(after[1], before[1], "the network kept the code of the old key");
 }

@@ -13,7 +13,7 @@ on_each_database!(
     a_promotion_takes_effect_at_the_next_request
 );
 
-/// Sends a document, and returns whether the server answers `FORBIDDEN`.
+/// Sends a document, and returns whether the first error of the response has the code `FORBIDDEN`.
 async fn is_forbidden(client: &Client, document: &str) -> bool {
     let answer = client.send(document, Value::Null).await;
     answer.body["errors"][0]["extensions"]["code"] == "FORBIDDEN"
@@ -36,9 +36,9 @@ async fn a_demotion_or_deactivation_takes_effect_at_the_next_request(app: Arc<Te
                 "UPDATE users SET status = 'active', role = 'learner' WHERE name = '{name}'"
             ))
             .await;
-            let before = app.rows().await;
+            let before = app.row_counts().await;
             assert!(!may(document).await, "demoted {name}: {field}");
-            assert_eq!(app.rows().await, before);
+            assert_eq!(app.row_counts().await, before);
             app.execute(&format!("UPDATE users SET role = '{name}' WHERE name = '{name}'")).await;
         }
     }
@@ -55,10 +55,10 @@ async fn a_promotion_takes_effect_at_the_next_request(app: Arc<TestApp>) {
     for field in &fields {
         assert!(!is_forbidden(&asha, &field.document).await, "{}", field.name);
     }
-    // For a learner's request the server does not read the role.
+    // For a request without fields for staff, the server does not read the role of the user.
     let _ = app.take_statements();
     asha.run("{ __typename courses(first: 1) { totalCount } }").await;
     let statements = app.take_statements();
-    // The server reads the catalogue from time to time.
+    // Checks only for statements on `users`, because the server also reads the catalogue from time to time.
     assert!(!statements.iter().any(|sql| sql.contains("users")), "{statements:#?}");
 }

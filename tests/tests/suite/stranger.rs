@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jishu_tests::{Answer, Backend, Client, TestApp};
+use jishu_tests::{Backend, Client, GraphqlResponse, TestApp};
 use serde_json::{Value, json};
 
 pub(crate) const INTROSPECTION: &str = "{ __schema { queryType { name } mutationType { name } types {
@@ -12,7 +12,7 @@ pub(crate) const INTROSPECTION: &str = "{ __schema { queryType { name } mutation
     fields { name type { ...T } args { name type { ...T } } } inputFields { name type { ...T } } } } }
   fragment T on __Type { name kind ofType { name kind ofType { name kind ofType { name kind } } } }";
 
-/// Maximum depth of the generated documents. It reaches the objects behind the items of every list.
+/// Maximum depth of the generated documents, enough to select the objects to which the items of a list refer.
 const MAX_DEPTH: usize = 7;
 
 /// Flags that raise the limits for documents, because the generated ones are large.
@@ -107,7 +107,7 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn read(answer: &Answer) -> Self {
+    pub(crate) fn read(answer: &GraphqlResponse) -> Self {
         let types = answer.list("/__schema/types").iter();
         Self { types: types.map(|ty| (ty["name"].as_str().unwrap().to_owned(), ty.clone())).collect() }
     }
@@ -150,17 +150,17 @@ impl Schema {
     }
 }
 
-/// Returns the name of the type inside lists and non-null.
+/// Returns the name of the type that remains without the wrappers for lists and non-null.
 fn named(ty: &Value) -> &str {
     if ty["ofType"].is_null() { ty["name"].as_str().unwrap() } else { named(&ty["ofType"]) }
 }
 
-/// The values for the arguments of one operation.
+/// Generates operations whose arguments contain one id, with or without the optional arguments.
 struct Attempt<'a> {
     schema: &'a Schema,
     id: &'a str,
     optional: bool,
-    /// The selections that were made, by the name of their type and their depth.
+    /// The selections that were generated, by the name of their type and their depth.
     selections: RefCell<HashMap<(String, usize), Option<String>>>,
 }
 
@@ -174,7 +174,8 @@ impl Attempt<'_> {
         format!("{name} {arguments} {}", self.selection(named(&field["type"]), depth - 1).unwrap_or_default())
     }
 
-    /// Returns the selection of a type, or `None` for a leaf.
+    /// Returns a selection of the fields of a type, up to this depth. Returns `None` for a type without fields.
+    /// Generates each selection only once.
     fn selection(&self, ty: &str, depth: usize) -> Option<String> {
         let key = (ty.to_owned(), depth);
         if let Some(made) = self.selections.borrow().get(&key) {
@@ -193,7 +194,8 @@ impl Attempt<'_> {
                 let possible = ty["possibleTypes"].as_array().unwrap().iter().map(|possible| {
                     let name = possible["name"].as_str().unwrap();
                     let fields = self.fields(self.schema.find(name), depth);
-                    // A field of the same name may have another type or other arguments in each object type, so it gets an alias.
+                    // A field of the same name may have another type or other arguments in each object type, so it gets
+                    // an alias.
                     let fields: Vec<_> = fields.iter().map(|field| aliased(name, field)).collect();
                     format!("... on {name} {{ __typename {} }}", fields.join(" "))
                 });
@@ -215,7 +217,7 @@ impl Attempt<'_> {
         let required = argument["type"]["kind"] == "NON_NULL";
         match name {
             "first" => return Some("first: 2".to_owned()),
-            // Another test covers pages.
+            // Leaves out arguments that select a page, which another test covers.
             "after" | "last" | "before" => return None,
             _ if !required && !self.optional => return None,
             _ => {}

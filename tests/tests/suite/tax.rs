@@ -14,7 +14,7 @@ const RECEIPTS: &str = "{ viewer { purchases { edges { node {
     lines { subject { name } listPrice { amount } price { amount } tax { amount } testCards status refundedAt }
     refunds { id } } } } } }";
 
-/// Makes a test for each database that starts the server with these flags.
+/// Makes a test of each function on each database, with a server that runs with the flags beside its name.
 macro_rules! with_flags {
     ($($name:ident: $flags:expr;)+) => {$(
         mod $name {
@@ -62,7 +62,7 @@ fn lines(lines: [[&str; 3]; 3]) -> Value {
     lines.map(line).as_slice().into()
 }
 
-/// Quotes and buys the bundle, and compares both with the same amounts.
+/// Quotes and buys the bundle, and asserts that the quote and the receipt have the amounts `due`.
 async fn assert_charged(app: &TestApp, due: Value) {
     let course = course(app).await;
     let asha = app.learner("Asha").await;
@@ -72,10 +72,10 @@ async fn assert_charged(app: &TestApp, due: Value) {
 
     // `cost` is the total with the tax.
     let subtotal = due["subtotal"]["amount"].as_str().expect("an amount");
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let refused = asha.buy(course.whole().cost(subtotal)).await;
     assert_eq!(refused.refused_as().0, "PRICE_CHANGED");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     let total = due["total"]["amount"].as_str().expect("an amount");
     assert_eq!(asha.buy(course.whole().cost(total)).await.cost(), total);
 
@@ -131,7 +131,7 @@ async fn a_receipt_keeps_what_the_purchase_was_made_with(app: Arc<TestApp>) {
     app.services.catalog.reload().await.expect("the catalogue can be read");
     assert_eq!(asha.run(RECEIPTS).await.body, before);
 
-    // A purchase from before receipts has no details, and still a line with its price.
+    // A purchase that was made before the server stored receipts has null in these fields, but a line with its price.
     app.execute("UPDATE purchases SET subtotal = NULL, tax = NULL, tax_label = NULL, tax_basis_points = NULL, is_tax_included = NULL").await;
     app.execute("UPDATE entitlements SET list_price = NULL, tax = NULL").await;
     let receipts = asha.run(RECEIPTS).await;

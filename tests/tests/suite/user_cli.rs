@@ -62,6 +62,23 @@ fn accounts_are_listed_and_changed() {
     assert!(set("another long password\n").status.success());
 }
 
+#[test]
+fn a_command_that_changes_nothing_logs_no_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    create(folder, "asha@example.com", "learner");
+    let log = |command: &str| {
+        let output = jishu(folder, &["user", command, "--email", "asha@example.com"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let is_set = |log: &str| log.contains("the role or the status of an account was set");
+    let (first, second) = (log("deactivate"), log("deactivate"));
+    assert!(is_set(&first) && !is_set(&second), "{first}{second}");
+    let reset = log("reset-second-factor");
+    assert!(!reset.contains("the second factor of an account was removed"), "{reset}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_password_ends_all_sessions() {
     for backend in [Backend::Sqlite, Backend::Postgres, Backend::MariaDb] {
@@ -83,7 +100,7 @@ async fn a_new_password_ends_all_sessions() {
     }
 }
 
-/// Runs `jishu user import` on the database of an app, and returns its status and both outputs.
+/// Runs `jishu user import` on the database of an app. Returns whether it succeeded, and its output and error output.
 fn import(app: &TestApp, folder: &Path, csv: &str, flags: &[&str]) -> (bool, String, String) {
     std::fs::write(folder.join("users.csv"), csv).expect("a file");
     let mut command = jishu(folder, &[&["user", "import", "users.csv"], flags].concat());
@@ -110,7 +127,7 @@ async fn a_file_enrols_users_once() {
             }
             let folder = tempfile::tempdir().unwrap();
             let folder = folder.path();
-            let before = app.rows().await;
+            let before = app.row_counts().await;
             let (ok, said, error) = import(&app, folder, USERS, &["--dry-run"]);
             assert!(ok, "{said}{error}");
             assert_eq!(
@@ -118,7 +135,7 @@ async fn a_file_enrols_users_once() {
                 "Dry run, nothing was written: 3 new accounts, 0 existing, 2 purchases granted with 10 test cards, \
                  0 refused\n"
             );
-            assert_eq!(app.rows().await, before);
+            assert_eq!(app.row_counts().await, before);
 
             let (ok, said, error) = import(&app, folder, USERS, &["--passwords", "passwords.csv"]);
             assert!(ok, "{said}{error}");
@@ -139,10 +156,10 @@ async fn a_file_enrols_users_once() {
             assert_eq!(app.number("SELECT COUNT(*) FROM purchase_grants WHERE granted_by IS NULL").await, 2);
 
             // Importing the file again changes nothing.
-            let before = app.rows().await;
+            let before = app.row_counts().await;
             let (ok, said, _) = import(&app, folder, USERS, &[]);
             assert!(ok && said.starts_with("0 new accounts, 3 existing, 0 purchases"), "{said}");
-            assert_eq!(app.rows().await, before);
+            assert_eq!(app.row_counts().await, before);
             // An existing file of passwords is not overwritten.
             let (ok, _, error) = import(&app, folder, USERS, &["--passwords", "passwords.csv"]);
             assert!(!ok && error.contains("Name a new file"), "{error}");

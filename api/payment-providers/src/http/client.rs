@@ -1,8 +1,8 @@
-//! The client of HTTP.
+//! The HTTP client, which sends a call to a provider and repeats its request where that is allowed.
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode, header};
+use reqwest::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded};
@@ -10,17 +10,17 @@ use url::{Url, form_urlencoded};
 use super::{
     HttpOptions,
     circuit::Circuit,
-    outcome::{Outcome, Repeat, Response},
+    outcome::{Health, Outcome, Repeat, Response},
 };
 use crate::{ConfigError, ProviderError};
 
-/// The way in which requests prove who sends them.
+/// The credentials in the header `Authorization` of each request.
 pub(crate) enum Auth {
     Basic { user: String, password: SecretString },
     Bearer(SecretString),
 }
 
-/// A call, which is sent once or repeatedly.
+/// A call to a provider: one HTTP request, which is repeated if it fails and `repeat` allows that.
 pub(crate) struct Call {
     method: Method,
     path: String,
@@ -31,7 +31,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Reads something.
+    /// Makes a call that only reads, without query, headers and body.
     pub(crate) fn get(path: String) -> Self {
         Self {
             method: Method::GET,
@@ -43,7 +43,8 @@ impl Call {
         }
     }
 
-    /// Writes something.
+    /// Makes a call that writes, without query, headers and body. `repeat` says whether the request may be repeated if
+    /// the provider may have carried it out.
     pub(crate) fn post(path: String, repeat: Repeat) -> Self {
         Self { method: Method::POST, path, query: Vec::new(), headers: Vec::new(), body: None, repeat }
     }
@@ -78,13 +79,14 @@ pub(crate) struct HttpClient {
     headers: Vec<(&'static str, &'static str)>,
     options: HttpOptions,
     circuit: Circuit,
-    /// Reads the code and the message of an error.
+    /// Reads the code and the message of an error from the body of a response.
     explain: fn(&[u8]) -> (String, String),
 }
 
-/// Maximum length of a message of a provider, in characters.
+/// Maximum length of a provider's error message, in characters. The rest of a longer message is cut off.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
-/// Maximum time that a provider can make a call wait between two requests.
+/// Maximum pause between two requests of a call. If the pause would be longer, the call ends with the outcome of its
+/// last request.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 impl HttpClient {
@@ -116,7 +118,8 @@ impl HttpClient {
         Ok(Self { client, base, auth, headers, options, circuit, explain })
     }
 
-    /// Sends a call, and reads the body of a success.
+    /// Sends a call, and reads the JSON body of a successful response. Any other settled response is returned as the
+    /// error `Refused`.
     pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, ProviderError> {
         let repeat = call.repeat;
         let response = self.send(&call).await?;
@@ -128,7 +131,7 @@ impl HttpClient {
         serde_json::from_slice(&response.body).map_err(|error| {
             // The text of the error can quote the body, so only its position is kept.
             let reason = format!(
-                "the body of its success cannot be read at line {}, column {}",
+                "the body of the successful response cannot be read at line {}, column {}",
                 error.line(),
                 error.column()
             );
@@ -145,19 +148,21 @@ impl HttpClient {
         let mut maybe_done = false;
         let mut attempt = 1;
         loop {
-            if let Err(retry_after) = self.circuit.enter(Instant::now()) {
-                return Err(if maybe_done && call.repeat != Repeat::Read {
-                    ProviderError::UnknownOutcome { reason: "the provider failed repeatedly".into() }
+            let pass = self.circuit.enter(Instant::now()).map_err(|retry_after| {
+                if maybe_done && call.repeat != Repeat::Read {
+                    ProviderError::UnknownOutcome {
+                        reason: "requests to the provider failed repeatedly".into(),
+                    }
                 } else {
                     ProviderError::CircuitOpen { retry_after }
-                });
-            }
+                }
+            })?;
             let left = self.options.total_timeout.saturating_sub(started.elapsed());
-            let (outcome, status) = self.attempt(call, left).await;
-            if outcome.is_failure(status) {
-                self.circuit.failed(Instant::now());
-            } else {
-                self.circuit.succeeded();
+            let (outcome, health) = self.attempt(call, left).await;
+            match health {
+                Health::Works => self.circuit.succeeded(pass),
+                Health::Fails => self.circuit.failed(pass, Instant::now()),
+                Health::Unknown => {}
             }
             maybe_done |= matches!(outcome, Outcome::MaybeDone { .. });
             if attempt >= self.options.max_attempts || !outcome.may_repeat(call.repeat) {
@@ -173,25 +178,26 @@ impl HttpClient {
         }
     }
 
-    /// The pause after an attempt. The random part spreads callers that failed together.
+    /// Returns the pause after an attempt: the backoff, or the time that the provider `asked` for if that is longer.
+    /// The random part of the backoff spreads callers that failed at the same time.
     fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let full = self.options.backoff.saturating_mul(1 << (attempt - 1).min(10));
         let own = full.mul_f64(rand::random_range(0.5..=1.0));
         own.max(asked.unwrap_or_default())
     }
 
-    async fn attempt(&self, call: &Call, left: Duration) -> (Outcome, Option<StatusCode>) {
+    async fn attempt(&self, call: &Call, left: Duration) -> (Outcome, Health) {
         match tokio::time::timeout(left, self.request(call)).await {
             Ok(Ok(response)) => {
-                let status = response.status;
-                (Outcome::of(response), Some(status))
+                let health = Health::of(response.status);
+                (Outcome::of(response), health)
             }
-            Ok(Err(outcome)) => (outcome, None),
-            Err(_) => (maybe_done("it sent no response in time"), None),
+            Ok(Err(failed)) => failed,
+            Err(_) => (maybe_done("the provider sent no response in time"), Health::Fails),
         }
     }
 
-    async fn request(&self, call: &Call) -> Result<Response, Outcome> {
+    async fn request(&self, call: &Call) -> Result<Response, (Outcome, Health)> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), call.path));
         let mut request = self.client.request(call.method.clone(), url).query(&call.query);
@@ -213,15 +219,17 @@ impl HttpClient {
         }
 
         let mut response = request.send().await.map_err(|error| {
-            if error.is_connect() {
-                Outcome::NothingDone { reason: "it could not be reached".into(), retry_after: None }
-            } else if error.is_builder() {
-                Outcome::NothingDone { reason: "the request could not be built".into(), retry_after: None }
-            } else if error.is_timeout() {
-                maybe_done("it sent no response in time")
-            } else {
-                maybe_done("the connection broke before its response")
+            if error.is_builder() {
+                return (nothing_done("the request to the provider could not be built"), Health::Unknown);
             }
+            let outcome = if error.is_connect() {
+                nothing_done("the provider could not be reached")
+            } else if error.is_timeout() {
+                maybe_done("the provider sent no response in time")
+            } else {
+                maybe_done("the connection to the provider broke before its response")
+            };
+            (outcome, Health::Fails)
         })?;
         let status = response.status();
         let seconds = |name: &str| response.headers().get(name)?.to_str().ok()?.trim().parse().ok();
@@ -229,13 +237,12 @@ impl HttpClient {
         let should_retry =
             response.headers().get("stripe-should-retry").map(|value| value.as_bytes() == b"true");
         let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|_| maybe_done("the connection broke in the middle of its response"))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(|_| {
+            let outcome = maybe_done("the connection to the provider broke in the middle of its response");
+            (outcome, Health::Fails)
+        })? {
             if body.len() + chunk.len() > self.options.max_response_bytes {
-                return Err(maybe_done("its response is too large"));
+                return Err((maybe_done("the provider's response is too large"), Health::of(status)));
             }
             body.extend_from_slice(&chunk);
         }
@@ -243,11 +250,15 @@ impl HttpClient {
     }
 }
 
+fn nothing_done(reason: &str) -> Outcome {
+    Outcome::NothingDone { reason: reason.to_owned(), retry_after: None }
+}
+
 fn maybe_done(reason: &str) -> Outcome {
     Outcome::MaybeDone { reason: reason.to_owned(), may_repeat: true }
 }
 
-/// Whether an address leads to this machine. Only then may it do without TLS.
+/// Returns whether an address is a loopback address. Only such an address may be used without TLS.
 fn is_loopback(base: &Url) -> bool {
     match base.host() {
         Some(url::Host::Domain(name)) => name == "localhost",

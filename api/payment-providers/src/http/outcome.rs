@@ -1,4 +1,4 @@
-//! The outcome of one request, and whether the request may be repeated.
+//! The outcome of one HTTP request to a provider, and whether the request may be repeated.
 
 use std::time::Duration;
 
@@ -6,69 +6,87 @@ use reqwest::StatusCode;
 
 use crate::ProviderError;
 
-/// Whether a call may be repeated.
+/// Whether a call may be repeated if the provider may have carried it out already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// The call only reads.
+    /// The call only reads, so it may be repeated.
     Read,
-    /// The call writes, and repeating it does nothing new.
+    /// The call writes, but carrying it out twice has the same effect as once. So it may be repeated.
     Harmless,
-    /// The call writes, and repeating it could do it twice.
+    /// The call writes, and carrying it out twice could have its effect twice. So it may not be repeated.
     Never,
 }
 
-/// A response whose body was read.
+/// A response of the provider whose body was read to its end.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
-    /// The time that the provider asks to wait.
+    /// The time for which the provider asks the caller to wait. `None` without a readable header `Retry-After` in
+    /// seconds.
     pub(super) retry_after: Option<Duration>,
-    /// Whether the provider asks for a repetition (`Stripe-Should-Retry`).
+    /// Whether the provider asks the caller to repeat the request. `None` without the header `Stripe-Should-Retry`.
     pub(super) should_retry: Option<bool>,
 }
 
-/// The outcome of one request.
+/// What one HTTP request shows about the provider, for the circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// The provider responded, so it works.
+    Works,
+    /// There was no complete response, or the response reports that the provider does not work.
+    Fails,
+    /// The request was not sent, so it shows nothing.
+    Unknown,
+}
+
+impl Health {
+    /// Reads the health from the status of a response. A server error or a request timeout is a failure of the
+    /// provider. A response that reports a limit or a conflict shows that the provider works.
+    pub(super) fn of(status: StatusCode) -> Self {
+        match status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+            true => Self::Fails,
+            false => Self::Works,
+        }
+    }
+}
+
+/// The outcome of one HTTP request to a provider.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The provider responded, and the response settles the call: a success or a refusal.
     Settled(Response),
-    /// The provider certainly did nothing.
+    /// The provider certainly did not carry out the request.
     NothingDone { reason: String, retry_after: Option<Duration> },
-    /// The provider may have done it.
+    /// The provider may have carried out the request. `may_repeat` is false if the provider asks the caller not to
+    /// repeat it.
     MaybeDone { reason: String, may_repeat: bool },
 }
 
 impl Outcome {
-    /// Reads the status of a response.
+    /// Classifies a response by its status: a 429 did nothing, a server error, a conflict or a request timeout may have
+    /// done the work, and any other status settles the call.
     pub(super) fn of(response: Response) -> Self {
         let status = response.status;
         let may_repeat = response.should_retry != Some(false);
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Self::NothingDone {
-                reason: "it responded with 429".into(),
+                reason: "the provider responded with 429".into(),
                 retry_after: response.retry_after,
             };
         }
-        // A conflict means that an equal request with the same key is under way.
+        // A conflict means that a request with the same idempotency key is still being carried out.
         if status.is_server_error() || status == StatusCode::CONFLICT || status == StatusCode::REQUEST_TIMEOUT
         {
-            return Self::MaybeDone { reason: format!("it responded with {}", status.as_u16()), may_repeat };
+            return Self::MaybeDone {
+                reason: format!("the provider responded with {}", status.as_u16()),
+                may_repeat,
+            };
         }
         Self::Settled(response)
     }
 
-    /// Whether the provider is to blame. Limits and conflicts show that it works.
-    pub(super) fn is_failure(&self, status: Option<StatusCode>) -> bool {
-        match self {
-            Self::Settled(_) => false,
-            Self::NothingDone { .. } | Self::MaybeDone { .. } => {
-                status.is_none_or(|status| status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT)
-            }
-        }
-    }
-
-    /// Whether the same request may be sent again.
+    /// Whether the same request may be sent again after this outcome. `repeat` is the kind of the call.
     pub(super) fn may_repeat(&self, repeat: Repeat) -> bool {
         match self {
             Self::Settled(_) => false,
@@ -84,7 +102,8 @@ impl Outcome {
         }
     }
 
-    /// Ends a call with this outcome of its last request. `maybe_done` says that an earlier request may have done the work.
+    /// Ends a call with this outcome of its last request. `maybe_done` says that at least one request of the call may
+    /// have been carried out. Then a call that writes ends with `UnknownOutcome`, unless its last request was settled.
     pub(super) fn end(self, repeat: Repeat, maybe_done: bool) -> Result<Response, ProviderError> {
         let writes = repeat != Repeat::Read;
         match self {

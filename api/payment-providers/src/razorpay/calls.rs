@@ -18,15 +18,16 @@ use crate::{
     signature,
 };
 
-/// The length of a page.
+/// Number of items that one request for a list asks for.
 const PAGE: usize = 100;
-/// Maximum number of pages that are read.
-const MAX_PAGES: usize = 10;
-/// For how many minutes Razorpay captures by itself. A payment that the bank authorizes later stays authorized, because the
-/// order may be void by then. A capture would have to be refunded, with fees.
+/// Maximum number of items that are read of one list.
+const MAX_ITEMS: usize = 1_000;
+/// Number of minutes after the creation of a payment in which Razorpay captures it by itself. A payment that the bank
+/// authorizes later stays authorized, because the order may be void by then. Then a captured payment would have to be
+/// refunded, with fees.
 const AUTOMATIC_CAPTURE_MINUTES: u32 = 30;
-/// For how many minutes an authorized payment can be captured. Then Razorpay gives it back. Its documentation allows three
-/// days in one place and five in another, so this is three.
+/// Number of minutes in which an authorized payment can be captured. After them, Razorpay gives the money back. Its
+/// documentation allows three days in one place and five days in another, so this is three days.
 const CAPTURE_MINUTES: u32 = 3 * 24 * 60;
 
 impl Razorpay {
@@ -63,7 +64,7 @@ impl Razorpay {
             "partial_payment": false,
             "payment": capture,
         });
-        // Razorpay has no idempotency keys for orders.
+        // Razorpay has no idempotency keys for orders, so a repetition could create a second order.
         self.http.call(Call::post("/v1/orders".to_owned(), Repeat::Never).json(&body)).await
     }
 
@@ -71,21 +72,21 @@ impl Razorpay {
         self.http.call(Call::get(format!("/v1/payments/{}", check_id(payment)?))).await
     }
 
-    /// Reads all pages of a list.
+    /// Reads all pages of a list. Returns an error if the list has more than [`MAX_ITEMS`] items.
     async fn list<T: serde::de::DeserializeOwned>(&self, path: String) -> Result<Vec<T>, ProviderError> {
         let mut all = Vec::new();
-        for page in 0..MAX_PAGES {
-            let call = Call::get(path.clone())
-                .query("count", PAGE.to_string())
-                .query("skip", (page * PAGE).to_string());
+        while all.len() <= MAX_ITEMS {
+            let call =
+                Call::get(path.clone()).query("count", PAGE.to_string()).query("skip", all.len().to_string());
             let Collection { items } = self.http.call(call).await?;
-            let last = items.len() < PAGE;
+            // A full page may be the last one. Razorpay does not say so, but then the next page is empty.
+            let is_last = items.len() < PAGE;
             all.extend(items);
-            if last {
+            if is_last && all.len() <= MAX_ITEMS {
                 return Ok(all);
             }
         }
-        Err(ProviderError::Unreadable(format!("the list has more than {} items", MAX_PAGES * PAGE)))
+        Err(unreadable(format!("the list has more than {MAX_ITEMS} items, which are too many to read")))
     }
 }
 
@@ -111,7 +112,8 @@ impl PaymentProvider for Razorpay {
                 && order.amount == amount
                 && order.currency == new.money.currency
         });
-        // Two orders with one receipt are possible if the first request was only slow. The buyer may have paid one of them.
+        // Two orders with the same receipt are possible if an earlier request was only slow. The buyer may have tried
+        // to pay one of them, so an order that is no longer `created` comes first.
         items.sort_by_key(|order| (order.status == "created", order.created_at));
         match items.into_iter().next() {
             Some(order) => Ok(self.created(order)),
@@ -136,7 +138,7 @@ impl PaymentProvider for Razorpay {
         let amount = money::to_provider(ProviderName::Razorpay, money)?;
         let path = format!("/v1/payments/{}/capture", check_id(payment)?);
         let body = json!({ "amount": amount, "currency": money.currency });
-        // Razorpay refuses the second capture, so repeating the request is harmless.
+        // Razorpay refuses a second capture of a payment, so repeating the request is harmless.
         match self.http.call::<Payment>(Call::post(path, Repeat::Harmless).json(&body)).await {
             Ok(captured) => captured.report(None).map_err(unreadable_write),
             Err(refusal @ ProviderError::Refused { status: 400, .. }) => {

@@ -70,7 +70,7 @@ fn items_are_read_in_the_order_of_the_manifest() {
     ]);
     assert!(crate::is_package(&package));
     assert_eq!(ids(&package), ["b", "a", "c"]);
-    // The package lies in a folder, and was packed on Windows.
+    // The items are in a folder of the package, whose names have backslashes as on Windows.
     let package =
         pack(&[("p\\a.xml", &a), ("p\\b.xml", &b), ("p\\imsmanifest.xml", &manifest(&["b.xml", "a.xml"]))]);
     assert_eq!(ids(&package), ["b", "a"]);
@@ -152,6 +152,24 @@ fn large_files_are_refused() {
     assert!(parsed.refused[0].reason.contains("8 MiB"), "{:?}", parsed.refused);
 }
 
+#[test]
+fn a_refusal_of_too_many_bytes_names_all_files_that_were_read() {
+    let packed = pack(&[("a.xml", &item("a"))]);
+    let mut package = Package::open(&packed).expect("a package");
+    package.bytes_left = 10;
+    let refused = package.text(0).expect_err("too many bytes");
+    assert!(refused.reason.contains("and the files that they show"), "{}", refused.reason);
+}
+
+#[test]
+fn only_texts_that_can_be_read_are_visited() {
+    let packed =
+        pack_bytes(&[("a.xml", b"<a/>"), ("b.xml", b"<b>\xff</b>"), ("c.txt", b"c"), ("d.xml", b"<d/>")]);
+    let mut visited = Vec::new();
+    visit_package_texts(&packed, &mut |text| visited.push(text.to_owned()));
+    assert_eq!(visited, ["<a/>", "<d/>"]);
+}
+
 fn png(content: &[u8]) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", content].concat()
 }
@@ -195,7 +213,7 @@ fn pictures_of_a_package_are_kept() {
         ("/a.png", "a.png", &a, "does not have it"),
         ("%2e%2e/a.png", "a.png", &a, "does not have it"),
         ("a.png", "b.png", &a, "does not have it"),
-        ("a.png", "a.png", b"<html><script>", "no PNG"),
+        ("a.png", "a.png", b"<html><script>", "not a PNG"),
         ("a.png", "a.png", b"<svg><script/></svg>", "SVG"),
     ] {
         let package = pack_bytes(&[("a.xml", shows(address).as_bytes()), (picture, bytes)]);
@@ -203,7 +221,7 @@ fn pictures_of_a_package_are_kept() {
         assert!(found.losses.len() == 1 && found.losses[0].contains(named), "{address}: {:?}", found.losses);
         assert!(found.pictures.is_empty() && found.stem.contains("\"data:,\""), "{}", found.stem);
     }
-    // The same question about another picture is another question.
+    // If the picture of a question has other bytes, the question has another derived id.
     let id = |bytes: &[u8]| {
         let package = pack_bytes(&[("a.xml", shows("a.png").as_bytes()), ("a.png", bytes)]);
         read_package(&package).expect("a package").questions.remove(0).derived_id

@@ -1,4 +1,4 @@
-//! Changes of roles, statuses and passwords by staff and operators.
+//! Changes of the roles, statuses, years of birth and passwords of accounts, by staff and by the operator.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
@@ -21,43 +21,45 @@ use crate::database::{Database, WritePolicy, lock_user};
 use crate::error::{Error, Refusal};
 use crate::guardian::ConsentRule;
 
-/// The action of the audit event of a change of status. Nodes look for it: see [`super::DeactivatedAccounts`].
+/// The action of the audit event that records a change of the status of an account. [`super::DeactivatedAccounts`]
+/// finds deactivations by these events.
 pub(super) const STATUS_CHANGED: &str = "user.status_changed";
 const ROLE_CHANGED: &str = "user.role_changed";
 const PASSWORD_SET: &str = "user.password_set";
 
-/// Maximum number of admins that a change locks, to make sure that one of them stays.
+/// Maximum number of active admins whose rows a change of an account locks, to make sure that one active admin
+/// remains.
 const MAX_LOCKED_ADMINS: u64 = 16;
 
 /// A reason not to change an account. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum AdministrationRefusal {
-    /// There is no such account.
-    #[error("There is no such account.")]
+    /// There is no account with this id, or it was deleted.
+    #[error("There is no such account. It may have been deleted.")]
     UserNotFound,
-    /// The account belongs to the person who asks.
+    /// The actor asked to change their own account.
     #[error("You cannot change your own account in this way. Ask another admin.")]
     OwnAccount,
-    /// Support may only change learners.
+    /// The actor has the role support, and the account is not the account of a learner.
     #[error("Support can change the status of learners only. Ask an admin.")]
     AccountOfStaff,
-    /// Without this account there would be no active admin.
+    /// After the change there would be no active admin.
     #[error("This is the last active admin. Make another account an admin first.")]
     LastAdmin,
-    /// The actor lost the role while the request ran.
+    /// The actor no longer has the required role, or the actor's account was deactivated.
     #[error(transparent)]
     NotStaff(#[from] NotStaff),
-    /// The new password is too short, too long, or the e-mail address.
+    /// The new password is too short or too long, or it is the e-mail address of the account.
     #[error("{0}")]
     Password(InvalidField),
-    /// Another value is not valid.
+    /// The year of birth is not valid.
     #[error("{0}")]
     Field(InvalidField),
 }
 
 impl Refusal for AdministrationRefusal {}
 
-/// The one who changes an account.
+/// The person who changes or deletes an account, or resets its second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// An admin.
@@ -78,7 +80,7 @@ impl Actor {
     }
 }
 
-/// The change of an account.
+/// A change of the role or of the status of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AccountChange {
     Role(Role),
@@ -92,7 +94,8 @@ struct ChangeCommand {
     now: DateTime<Utc>,
 }
 
-/// Gives an account another role.
+/// Sets the role of an account, and returns the account. Does nothing if the account has this role already. The
+/// sessions of the account continue.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
@@ -107,10 +110,12 @@ pub async fn set_role(
     change(database, ChangeCommand { actor, user, change: AccountChange::Role(role), now }).await
 }
 
-/// Deactivates an account and ends its sessions, or activates it again.
+/// Deactivates an account, or activates it again, and returns the account. Does nothing if the account has this
+/// status already.
 ///
-/// A running server refuses the access tokens of the account within seconds. [`set_status`] of a server refuses them at
-/// once.
+/// A deactivation also ends the sessions of the account, its sign-ins that wait for a second factor, and its links
+/// that reset the password or change the e-mail address. A running server refuses the access tokens of the account
+/// within seconds, and the node that runs [`set_status`] refuses them at once.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
@@ -125,7 +130,9 @@ pub async fn set_status_in(
     change(database, ChangeCommand { actor, user, change: AccountChange::Status(status), now }).await
 }
 
-/// Does the same as [`set_status_in`], and refuses or accepts the access tokens of the account on this node at once.
+/// Sets the status as [`set_status_in`] does. Then reads the deactivated accounts again, so that this node refuses
+/// the access tokens of a deactivated account at once. If that read fails, logs a warning: the node repeats the read
+/// within seconds.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
@@ -149,17 +156,20 @@ async fn change(
 ) -> Result<user::Model, Error<AdministrationRefusal>> {
     let policy = WritePolicy::idempotent("change an account");
     let (actor, user, change) = (command.actor.id(), command.user, command.change);
-    let row = database
+    let (row, is_changed) = database
         .write_for(user, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
-    tracing::info!(actor = actor.map(|id| id.0), user = %user, ?change, "an account was changed");
+    if is_changed {
+        tracing::info!(actor = actor.map(|id| id.0), user = %user, ?change, "the role or the status of an account was set");
+    }
     Ok(row)
 }
 
+/// Returns the account, and whether the command changed it.
 async fn run(
     transaction: &DatabaseTransaction,
     command: &ChangeCommand,
-) -> Result<user::Model, Error<AdministrationRefusal>> {
+) -> Result<(user::Model, bool), Error<AdministrationRefusal>> {
     let rows = lock_accounts(transaction, command.user, command.actor.id()).await?;
     let find = |id: UserId| rows.iter().find(|row| row.id == id);
     let row = find(command.user).filter(|row| row.deleted_at.is_none());
@@ -172,7 +182,7 @@ async fn run(
         AccountChange::Status(status) => changed.status = status,
     }
     if changed == row {
-        return Ok(row);
+        return Ok((row, false));
     }
     if was_admin && !is_active_admin(&changed) {
         keep_an_admin(transaction, &rows, &row).await?;
@@ -197,10 +207,11 @@ async fn run(
     }
     let (target, change) = (("users", changed.id.0), StateChange::between(before, after));
     audit::append_change(transaction, command.now, command.actor.id(), action, target, &change).await?;
-    Ok(changed)
+    Ok((changed, true))
 }
 
-/// Checks that the actor may change this account. `row` is the row of the actor, which is locked.
+/// Checks that the actor may change the account `user`. `row` is the locked row of the actor. It is None for the
+/// operator, who may change every account, and `Some(None)` if the actor's account does not exist.
 pub(super) fn check_actor(
     actor: Actor,
     row: Option<Option<&user::Model>>,
@@ -220,7 +231,9 @@ pub(super) fn check_actor(
     if user.id == row.id { Err(AdministrationRefusal::OwnAccount) } else { Ok(()) }
 }
 
-/// Makes sure that another active admin stays if this one no longer is. `rows` are those of [`lock_accounts`].
+/// Refuses with [`AdministrationRefusal::LastAdmin`] if no active admin except `leaving` is among `rows`, which are
+/// the rows that [`lock_accounts`] returned. Otherwise writes to the row of a remaining admin, as [`keep_on_cluster`]
+/// says.
 pub(super) async fn keep_an_admin(
     transaction: &DatabaseTransaction,
     rows: &[user::Model],
@@ -234,9 +247,12 @@ pub(super) fn is_active_admin(row: &user::Model) -> bool {
     row.role == Role::Admin && row.status == UserStatus::Active
 }
 
-/// Locks the account, the actor and the active admins, in the order of their ids.
+/// Locks the rows of the account, of the actor, and of the active admins, and returns them in the order of their ids.
+/// Locks the rows of at most [`MAX_LOCKED_ADMINS`] admins, those with the lowest ids. Fails at once if another
+/// transaction has locked one of the rows. SQLite needs no locks, because it has one writer at a time.
 ///
-/// Two admins who demote each other at once lock the same rows. So the second one sees what the first one did.
+/// If two admins demote each other at once, both transactions lock the same rows. So the second transaction reads the
+/// rows after the first one has committed.
 pub(super) async fn lock_accounts(
     transaction: &DatabaseTransaction,
     user: UserId,
@@ -262,13 +278,15 @@ pub(super) async fn lock_accounts(
     rows.all(transaction).await
 }
 
-/// Writes to the row of the admin who stays, on MariaDB and MySQL. The nodes of a Galera cluster know only the writes of
-/// each other, and not the locks. Without this write, two admins could demote each other on two nodes.
+/// On MariaDB and MySQL, writes to the row of an admin who remains an active admin. The nodes of a Galera cluster
+/// detect conflicts between their writes, but not between their locks. Without this write, two admins could demote
+/// each other on two nodes.
 async fn keep_on_cluster(transaction: &DatabaseTransaction, admin: &user::Model) -> Result<(), DbErr> {
     if transaction.get_database_backend() != DbBackend::MySql {
         return Ok(());
     }
-    // A row that is set to its own values is not written, so the name is changed and restored.
+    // The database does not write a row whose values stay the same. So the first update appends a space to the name,
+    // and the second one removes it.
     for name in [format!("{} ", admin.name), admin.name.clone()] {
         let mut row = admin.clone().into_active_model();
         row.name = Set(name);
@@ -277,7 +295,7 @@ async fn keep_on_cluster(transaction: &DatabaseTransaction, admin: &user::Model)
     Ok(())
 }
 
-/// Corrects the year of birth of an account.
+/// Sets the year of birth of an account for the operator. Replaces the year that the user gave, if there is one.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
@@ -305,10 +323,12 @@ pub async fn set_birth_year(
         .await
 }
 
-/// The links that an intruder in an account could have requested, to enter the account again later.
+/// The purposes of the links that an intruder could have requested, to enter the account again later. A deactivation
+/// and a password that the operator sets end these links.
 const LINKS_OF_TAKEOVERS: [LinkPurpose; 2] = [LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail];
 
-/// Sets the password of an account, and ends its sessions.
+/// Sets the password of an account for the operator. Ends the sessions of the account, its sign-ins that wait for a
+/// second factor, and its links that reset the password or change the e-mail address.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].

@@ -17,8 +17,8 @@ use crate::{Services, security};
 /// A reason not to sign a user in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInRefusal {
-    /// The e-mail address is unknown, the password is wrong, or the account is deactivated. Or the account must verify its
-    /// address first. The client does not learn which.
+    /// The e-mail address is unknown, the password is wrong, the account is deactivated, or it must verify its
+    /// address first. Or the account changed while it signed in. The client does not learn which.
     #[error("The e-mail address or the password is not right.")]
     InvalidCredentials,
     /// Too many attempts came from this network address, or too many attempts on this account failed.
@@ -28,10 +28,10 @@ pub enum SignInRefusal {
 
 impl Refusal for SignInRefusal {}
 
-/// The accounts that a password admits.
+/// The kind of accounts that may pass the check of a password.
 #[derive(Clone, Copy)]
 pub(super) struct Admitted {
-    /// Only accounts that have verified their addresses.
+    /// Whether only accounts with a verified e-mail address may pass.
     pub(super) verified_only: bool,
 }
 
@@ -48,11 +48,12 @@ pub(super) async fn confirm(
     let found = by_id(services, user).await?.ok_or(SignInRefusal::InvalidCredentials)?;
     let who = Admitted { verified_only: false };
     let (confirmed, _is_outdated) = authenticate(services, client, &found.email, password, who).await?;
-    // The address may have gone to another account since it was read.
+    // Another account may have got the address after the user was read.
     if confirmed.id == user { Ok(confirmed) } else { Err(SignInRefusal::InvalidCredentials.into()) }
 }
 
-/// Checks an e-mail address and a password within the budgets. Returns the account, and whether its hash is outdated.
+/// Checks an e-mail address and a password within the budgets of attempts. Returns the account, and whether its
+/// stored password hash is outdated.
 pub(super) async fn authenticate(
     services: &Services,
     client: ClientAddress,
@@ -82,12 +83,15 @@ pub(super) async fn authenticate(
                 tokio::time::sleep(verified.pad).await;
                 return Err(SignInRefusal::InvalidCredentials.into());
             };
-            // Sends the same response as for an account that has not signed in from there before.
+            // The other budgets are spent, and the account is known at this network. A wrong password gets the same
+            // response, after the same time, as an account that is not known here. So the response does not show that
+            // the account is known.
             services.passwords.pad_refused(verified.work).await;
             return Err(SignInRefusal::TooMany(spent.wait).into());
         }
     };
-    // Wrong codes count against the same budgets, so a right password must not fill them again.
+    // Wrong codes of the second factor count against the same budgets. So the right password alone must not refill
+    // the budgets of an account with a second factor.
     if has_second_factor {
         attempt.undecided();
     } else {
@@ -99,19 +103,21 @@ pub(super) async fn authenticate(
 /// The reason in the log for the right password of an account that must verify its address first.
 const UNVERIFIED: &str = "not verified";
 
-/// Asks for another mail to the owner of an account who must verify its address. It is sent later, so that the time of the
-/// response does not show that the password was right.
+/// Queues another mail with a link that verifies the address of this account. Does nothing if a budget for mails is
+/// spent. The mail is sent later, so that the time of the response does not show that the password was right.
 fn remind(services: &Services, client: ClientAddress, user: user::Model) {
-    if services.limits.mail.take(client, &user.email).is_ok() {
+    if services.limits.mail.take_for_optional_mail(client, &user.email) {
         let request = AccountRequest::Verify { user: Box::new(user) };
         if services.account_requests.add(request).is_err() {
-            tracing::warn!("a mail that verifies an address was not sent, because too many requests wait");
+            tracing::warn!(
+                "too many requests wait, so no verification mail was sent; the next sign-in retries"
+            );
         }
     }
 }
 
-/// Admits an attempt, or refuses it if a budget is spent. An account that signed in from there before has another
-/// budget.
+/// Admits an attempt to sign in, or refuses it if a budget is spent. If the account signed in from this network
+/// before, a separate budget admits it. `email` must have the stored form.
 pub(super) async fn admit<'s>(
     services: &'s Services,
     client: ClientAddress,
@@ -127,7 +133,8 @@ pub(super) async fn admit<'s>(
     if is_known && let Ok(attempt) = limits.sign_in_where_known(client, email, spent) {
         return Ok(attempt);
     }
-    // Waits as long as a password check takes, so that the time does not show which accounts are known here.
+    // Waits as long as a password check takes. Otherwise the time of the refusal would show which accounts signed in
+    // from this network before.
     services.passwords.pad_refused(Duration::ZERO).await;
     if spent.of_account {
         security::account_locked(client, spent.wait);
@@ -150,8 +157,8 @@ async fn check_password(
     who: Admitted,
 ) -> Result<PasswordCheck, Error<SignInRefusal>> {
     let user = by_email(services.database.reader(), email).await?;
-    // A password that is too long cannot be right. An empty one is hashed in its place, so that the response takes as long
-    // as for any other.
+    // A password that is too long cannot be right. An empty password is hashed in its place, so that the response
+    // takes as long as for a shorter wrong password.
     let is_too_long = password.len() > MAX_PASSWORD_BYTES;
     let given = if is_too_long { String::new() } else { password.to_owned() };
     let hash = user.as_ref().map(|user| user.password_hash.clone());

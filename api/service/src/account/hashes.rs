@@ -1,4 +1,4 @@
-//! Finds the password hashes of the old system, and replaces them.
+//! Finds the methods of the password hashes of the old system, and replaces outdated hashes at sign-ins.
 
 use jishu_entity::user;
 use sea_orm::sea_query::Expr;
@@ -9,10 +9,11 @@ use sea_orm::{
 use crate::Services;
 use crate::database::Database;
 
-/// Maximum number of methods of hashes that are returned.
+/// Maximum number of methods that [`password_methods`] returns.
 const MAX_METHODS: u32 = 32;
 
-/// Returns the methods of the stored hashes of the old system, such as `pbkdf2:sha256:600000`.
+/// Returns the methods of the stored password hashes that come from the old system, such as `pbkdf2:sha256:600000`. If
+/// there are more than [`MAX_METHODS`], all nodes return the same ones: those with the most hashes.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -24,24 +25,27 @@ pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>,
         _ => "instr(password_hash, '$')",
     };
     let text = format!(
-        "SELECT DISTINCT substr(password_hash, 1, {end}) FROM users \
-         WHERE password_hash LIKE 'pbkdf2%$%' OR password_hash LIKE 'scrypt%$%' LIMIT {MAX_METHODS}"
+        "SELECT substr(password_hash, 1, {end}) AS method FROM users \
+         WHERE password_hash LIKE 'pbkdf2%$%' OR password_hash LIKE 'scrypt%$%' \
+         GROUP BY method ORDER BY COUNT(*) DESC, method LIMIT {MAX_METHODS}"
     );
     let rows = database.reader().query_all_raw(Statement::from_string(backend, text)).await?;
     let names = rows.iter().map(|row| row.try_get_by_index::<String>(0));
     names.map(|name| Ok(name?.trim_end_matches('$').to_owned())).collect()
 }
 
-/// Makes the hash that replaces an old one. Returns None after an error, so that the next sign-in retries.
+/// Hashes a password with the current method, to replace an outdated hash. Returns None and logs the error if that
+/// fails. Then the next sign-in retries.
 pub(super) async fn replacement(services: &Services, user: &user::Model, password: String) -> Option<String> {
     let made = services.passwords.hash(password).await;
     made.inspect_err(|error| {
-        tracing::info!(user = %user.id, %error, "an old password hash was not replaced; the next sign-in retries");
+        tracing::info!(user = %user.id, %error, "an outdated password hash was not replaced; the next sign-in retries");
     })
     .ok()
 }
 
-/// Replaces the hash with which the password was compared, unless another hash was stored meanwhile.
+/// Stores a new hash in place of the hash with which the password was compared. Does nothing if another hash was
+/// stored meanwhile.
 pub(super) async fn replace(
     transaction: &DatabaseTransaction,
     user: &user::Model,
@@ -53,7 +57,7 @@ pub(super) async fn replace(
         .filter(user::Column::PasswordHash.eq(user.password_hash.as_str()));
     let replaced = update.exec(transaction).await?.rows_affected;
     if replaced > 0 {
-        tracing::info!(user = %user.id, "an old password hash was replaced");
+        tracing::info!(user = %user.id, "an outdated password hash was replaced");
     }
     Ok(())
 }

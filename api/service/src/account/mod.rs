@@ -1,4 +1,4 @@
-//! Accounts: registration, signing in, second factors, sessions, and their ends.
+//! Accounts: registration, signing in, second factors, sessions, changes and deletion.
 
 mod administration;
 mod cleaning;
@@ -11,7 +11,7 @@ mod hashes;
 mod links;
 mod network;
 mod new_password;
-mod new_session;
+mod new_refresh_token;
 mod oidc;
 mod owner;
 mod profile;
@@ -51,8 +51,8 @@ pub use ended_sessions::EndedSessions;
 pub use links::LinkInvalid;
 pub(crate) use links::{NewLink, end as end_links, find as find_link, take as take_link};
 pub use new_password::{PasswordRefusal, change_password, reset_password};
-use new_session::NewSession;
-pub use new_session::SignedIn;
+use new_refresh_token::NewRefreshToken;
+pub use new_refresh_token::SignedIn;
 pub use oidc::{
     BegunOidcLogin, LinkedIdentity, OidcBeginRefusal, OidcLinkRefusal, OidcLoginRefusal, OidcReturn,
     begin_oidc_link, begin_oidc_login, complete_oidc_login, link_oidc_identity, linked_identities,
@@ -90,33 +90,35 @@ use crate::security;
 pub struct Registration {
     /// The name of the user.
     pub name: String,
-    /// The e-mail address, in upper or lower case.
+    /// The e-mail address as the user typed it. It is stored without surrounding spaces and in lower case.
     pub email: String,
     /// The password as the user typed it.
     pub password: String,
     /// The role of the user.
     pub role: Role,
-    /// The year of birth, if the user gave it.
+    /// The year of birth. None if the user did not give it.
     pub birth_year: Option<i32>,
 }
 
 /// A reason not to make an account. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterRefusal {
-    /// Some fields are not valid.
+    /// Some fields are not valid. Each item says what is wrong with one of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]
     Invalid(Vec<InvalidField>),
     /// The e-mail address already has an account.
     #[error("This e-mail address has an account. Sign in instead.")]
     EmailTaken,
-    /// Too many attempts came from this network address, or too many accounts were made there.
+    /// Too many attempts came from this network address, too many accounts were made there, or it caused too many
+    /// mails. Or too many mails were sent to the e-mail address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for RegisterRefusal {}
 
-/// Makes an account whose e-mail address counts as verified, because the operator vouches for it.
+/// Makes an account whose e-mail address counts as verified without a mail, because the operator vouches for the
+/// address.
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
@@ -128,7 +130,7 @@ pub async fn create(
     create_in(&services.database, &services.passwords, services.clock.now(), registration).await
 }
 
-/// Makes an account without a running server. See [`create`].
+/// Makes an account as [`create`] does, but without a running server.
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
@@ -151,12 +153,15 @@ pub async fn create_in(
 pub enum Registered {
     /// The account was made, and its user is signed in.
     SignedIn(Box<SignedIn>),
-    /// The address must be verified first. A mail goes there: with a link, or with the news that it has an account.
+    /// Nobody is signed in, because the address must be verified first. A mail to the address follows. It has a link
+    /// that verifies the address, or it says that the address has an account already.
     Requested,
 }
 
-/// Makes an account and signs in to it, or does neither. Sends a link that verifies its address. If accounts must verify
-/// their addresses, the outcome is the same for every address, and nobody is signed in.
+/// Makes an account and signs in to it, or does neither. Also sends a link that verifies the address of the account.
+///
+/// If accounts must verify their addresses, only queues the registration, and nobody is signed in. Then the outcome
+/// is the same whether or not the address has an account.
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
@@ -166,14 +171,12 @@ pub async fn register(
     client: SignInClient,
     registration: Registration,
 ) -> Result<Registered, Error<RegisterRefusal>> {
-    let attempt = services.limits.sign_in.register(client.address).map_err(|wait| {
-        security::too_many_requests(client.address, "registrations", wait);
-        RegisterRefusal::TooMany(wait)
-    })?;
+    let attempt = services.limits.sign_in.register(client.address).map_err(RegisterRefusal::TooMany)?;
     let registered = register_admitted(services, client, registration).await;
     match &registered {
         Ok(_) => attempt.succeeded(),
-        // Counts as a failure: trying many e-mail addresses shows which of them have accounts.
+        // A registration with an address that has an account counts as a failure. Otherwise somebody could try many
+        // addresses to find out which of them have accounts.
         Err(Error::Refused(RegisterRefusal::EmailTaken)) => {
             security::sign_in_failed(client.address, "address taken", None);
             attempt.failed();
@@ -207,12 +210,12 @@ async fn register_admitted(
         return Ok(Registered::Requested);
     }
     let hash = services.passwords.hash(password).await?;
-    let session = NewSession::new(services, client).map_err(Fault::from)?;
+    let token = NewRefreshToken::of_new_session(services, client).map_err(Fault::from)?;
     let link = NewLink::new(services, LinkPurpose::VerifyEmail, &email)?;
     let row = row(fields, role, hash, services.clock.now());
-    let user = store(&services.database, row, Some(session.clone()), Some(link)).await?;
+    let user = store(&services.database, row, Some(token.clone()), Some(link)).await?;
     services.outbox.wake();
-    Ok(Registered::SignedIn(Box::new(session.signed_in(services, user)?)))
+    Ok(Registered::SignedIn(Box::new(token.signed_in(services, user)?)))
 }
 
 /// Makes the row of an account whose e-mail address is not verified.
@@ -231,25 +234,26 @@ fn row(fields: ValidFields, role: Role, password_hash: String, now: DateTime<Utc
     }
 }
 
-/// Stores an account. Stores its first session and the link that verifies its address in the same transaction, if given.
+/// Stores an account and its audit event. Stores its first refresh token and the link that verifies its address in the
+/// same transaction, if they are given.
 async fn store(
     database: &Database,
     row: user::ActiveModel,
-    session: Option<NewSession>,
+    token: Option<NewRefreshToken>,
     link: Option<NewLink>,
 ) -> Result<user::Model, Error<RegisterRefusal>> {
     let policy = WritePolicy::not_idempotent("account.create");
     let key = QueueKey::registration(row.email.as_ref());
     database
-        .write_for(key, policy, (row, session, link), |transaction, (row, session, link)| {
+        .write_for(key, policy, (row, token, link), |transaction, (row, token, link)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {
                     Some(SqlErr::UniqueConstraintViolation(_)) => RegisterRefusal::EmailTaken.into(),
                     _ => Error::from(error),
                 })?;
                 audit(transaction, &user, "user.registered").await?;
-                if let Some(session) = session {
-                    session.insert(transaction, user.id).await?;
+                if let Some(token) = token {
+                    token.insert(transaction, user.id).await?;
                 }
                 if let Some(link) = link {
                     link.insert(transaction, user.id).await?;
@@ -260,12 +264,14 @@ async fn store(
         .await
 }
 
-/// Checks the fields of an account. Returns its name and its e-mail address in the form in which they are stored.
+/// Checks the name, the e-mail address and the password of a new account. Returns the name and the e-mail address in
+/// the form in which they are stored, or all problems.
 pub(super) fn check(registration: &Registration) -> Result<(String, String), Vec<InvalidField>> {
     validation::check(registration).map(|fields| (fields.name, fields.email))
 }
 
-/// Reads a page of accounts for the operator, in the order of their ids.
+/// Reads a page of accounts for the operator, in the order of their ids: at most `limit` accounts with ids above
+/// `after`. Skips deleted accounts. If a role is given, skips the accounts with other roles.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -284,7 +290,8 @@ pub async fn list(
     users.order_by_asc(user::Column::Id).limit(limit).all(database.reader()).await
 }
 
-/// Finds a user by id. The query has no owner, so the caller must check who may see the user.
+/// Finds a user by id, also if the account was deactivated or deleted. The query has no owner, so the caller must
+/// check who may see the user.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -293,7 +300,8 @@ pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model
     user::Entity::find_by_id(id).one(services.database.reader()).await
 }
 
-/// Finds the users with these ids. The query has no owner, so the caller must check who may see them.
+/// Finds the users with these ids, in any order, also those whose accounts were deactivated or deleted. The query has
+/// no owner, so the caller must check who may see them.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -302,7 +310,7 @@ pub async fn by_ids(services: &Services, ids: Vec<UserId>) -> Result<Vec<user::M
     user::Entity::find().filter(user::Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// Finds the account with this e-mail address for the operator.
+/// Finds the account with this e-mail address for the operator. Returns None if no account has the address.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -311,18 +319,20 @@ pub async fn find(database: &Database, email: &str) -> Result<Option<user::Model
     by_email(database.reader(), email).await
 }
 
-/// Finds a user by e-mail address. The query has no owner, because signing in and support use it.
+/// Finds the user with this e-mail address, in upper or lower case. Returns None if no account has the address. The
+/// query has no owner, because signing in and support use it.
 pub(super) async fn by_email(
     connection: &impl ConnectionTrait,
     email: &str,
 ) -> Result<Option<user::Model>, DbErr> {
-    // PostgreSQL refuses text with a NUL character.
+    // PostgreSQL refuses text with a NUL character, so no account has such an address.
     if email.contains('\0') {
         return Ok(None);
     }
     user::Entity::find()
         .filter(user::Column::Email.eq(fold_email(email)))
-        // In place of an address, a deleted account has a text that is none.
+        // A deleted account has the text `deleted:` and its id in place of an address. Nobody may find it by that
+        // text.
         .filter(user::Column::DeletedAt.is_null())
         .one(connection)
         .await

@@ -1,5 +1,5 @@
-//! The networks from which accounts signed in. An owner can still sign in from there after strangers have spent the
-//! budget of the account.
+//! The networks from which users signed in to their accounts. If strangers spend the budget of failed sign-ins of an
+//! account, its owner can still sign in from these networks.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::{SignInNetworkId, UserId, sign_in_network, user};
@@ -13,41 +13,46 @@ use crate::Services;
 use crate::auth::Secrets;
 use crate::limit::ClientAddress;
 
-/// Maximum number of networks that are stored for one account. The latest ones are kept.
+/// Maximum number of networks that are stored for one account. The networks that the account used last are kept.
 const MAX_NETWORKS_PER_USER: u64 = 20;
-/// Time after which a network is forgotten if the account has not signed in from there again.
+/// Time for which a network counts after the last time when a session of the account began or continued there. Then
+/// its row is deleted.
 pub(super) const NETWORK_RETENTION: TimeDelta = TimeDelta::days(90);
-/// Minimum time between two updates of the time at which an account was last seen in a network.
+/// Minimum time between two updates of the stored time at which an account was last used in a network.
 const MIN_SEEN_INTERVAL: TimeDelta = TimeDelta::days(1);
 
-/// The purpose of the codes under which networks are stored.
+/// The purpose from which [`Secrets::codes`] derives the codes of networks. The database stores the codes and not the
+/// addresses.
 const CODE_PURPOSE: &str = "network of a sign-in";
 
 /// The use of an account from a network, when a session begins or continues.
 #[derive(Clone)]
 pub(super) struct NetworkVisit {
     client: ClientAddress,
-    /// The codes of the network, one for each live key. The code of the current key comes first.
+    /// The codes of the network, one for each live signing key. The code of the current key comes first.
     networks: Vec<String>,
     now: DateTime<Utc>,
-    /// Whether this node recorded the same visit less than a day ago.
+    /// Whether this node recorded the use of the account from this network less than a day ago.
     is_recorded: bool,
 }
 
 impl NetworkVisit {
-    /// Describes a visit that is not recorded yet.
+    /// Makes a visit of this client at this time, which counts as not recorded yet.
     pub(super) fn new(services: &Services, client: ClientAddress, now: DateTime<Utc>) -> Self {
         Self { client, networks: networks(&services.secrets, client), now, is_recorded: false }
     }
 
-    /// Marks the visit as recorded if this node recorded the same visit less than a day ago. Then
-    /// [`NetworkVisit::record`] does nothing.
+    /// Marks the visit as recorded if this node recorded the use of the account from this network less than a day
+    /// ago. Then [`NetworkVisit::record`] and [`NetworkVisit::remember`] do nothing. `email` is the address of the
+    /// account.
     pub(super) fn unless_recorded(mut self, services: &Services, email: &str) -> Self {
         self.is_recorded = services.limits.sign_in.has_recorded(self.client, email, self.now);
         self
     }
 
-    /// Records the visit in the transaction of the session.
+    /// Stores the network for the user, in the transaction of the session. If the network is stored already, updates
+    /// the time of its last use, at most once a day, and replaces the code of an earlier key. Deletes the networks with
+    /// the oldest uses if there are too many.
     pub(super) async fn record(&self, transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
         if self.is_recorded {
             return Ok(());
@@ -65,11 +70,15 @@ impl NetworkVisit {
             .all(transaction)
             .await?;
         let current = self.networks.first().map(String::as_str).unwrap_or_default();
-        if let Some((id, _, seen_at)) = known.iter().find(|(_, network, _)| network == current) {
-            if self.now - *seen_at < MIN_SEEN_INTERVAL {
+        let of_current_key = known.iter().find(|(_, network, _)| network == current);
+        // After a rotation of the signing keys, the stored code may be the code of an earlier key.
+        let of_any_key = || known.iter().find(|(_, network, _)| self.networks.contains(network));
+        if let Some((id, network, seen_at)) = of_current_key.or_else(of_any_key) {
+            if network == current && self.now - *seen_at < MIN_SEEN_INTERVAL {
                 return Ok(());
             }
             return sign_in_network::Entity::update_many()
+                .col_expr(sign_in_network::Column::Network, Expr::value(current))
                 .col_expr(sign_in_network::Column::SeenAt, Expr::value(self.now))
                 .filter(sign_in_network::Column::Id.eq(*id))
                 .exec(transaction)
@@ -92,7 +101,8 @@ impl NetworkVisit {
         Ok(())
     }
 
-    /// Remembers the visit on this node, after the transaction is committed.
+    /// Notes in the memory of this node that the visit was recorded. Call it after the transaction is committed. Does
+    /// nothing if the visit was marked as recorded.
     pub(super) fn remember(&self, services: &Services, email: &str) {
         if !self.is_recorded {
             services.limits.sign_in.remember(self.client, email, self.now);
@@ -100,10 +110,10 @@ impl NetworkVisit {
     }
 }
 
-/// Returns whether the account of this e-mail address signed in from this network before. The address is in its stored
-/// form. Runs one statement, whether or not the account exists.
+/// Returns whether the account with this e-mail address was used from the network of the client within the last 90
+/// days. The e-mail address is in its stored form. Runs the same statement whether or not the account exists.
 pub(super) async fn is_known(services: &Services, client: ClientAddress, email: &str) -> Result<bool, DbErr> {
-    // PostgreSQL refuses text with a NUL character.
+    // PostgreSQL refuses text with a NUL character, so no account has such an address.
     if email.contains('\0') {
         return Ok(false);
     }
@@ -125,7 +135,7 @@ fn of_user() -> RelationDef {
         .into()
 }
 
-/// Returns the codes of a network, one for each live key.
+/// Returns the codes of the client's network, one for each live signing key. The code of the current key comes first.
 fn networks(secrets: &Secrets, client: ClientAddress) -> Vec<String> {
     let network = client.network().to_string();
     let code = |code: [u8; 32]| code.iter().map(|byte| format!("{byte:02x}")).collect();

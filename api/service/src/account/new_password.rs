@@ -1,4 +1,5 @@
-//! New passwords: by a link in a mail, or by the current password. Either way, all sessions before it end.
+//! Sets new passwords, by a link in a mail or by the current password. A new password ends all earlier sessions of
+//! the account.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::account_link::LinkPurpose;
@@ -11,7 +12,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use super::client::SignInClient;
 use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, LinkInvalid};
-use super::new_session::{NewSession, SignedIn};
+use super::new_refresh_token::{NewRefreshToken, SignedIn};
 use super::refresh;
 use super::second_factor::NewChallenge;
 use super::sign_in::SignInOutcome;
@@ -30,21 +31,21 @@ pub enum PasswordRefusal {
     /// The link does not work.
     #[error(transparent)]
     Link(#[from] LinkInvalid),
-    /// The current password is wrong.
+    /// The current password is wrong, or it changed while the request ran. Or the account is not active.
     #[error("The current password is not right.")]
     WrongPassword,
     /// The new password is not allowed.
     #[error(transparent)]
     Invalid(InvalidField),
-    /// Too many attempts came from this address, or too many on this account failed.
+    /// Too many attempts came from this network address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for PasswordRefusal {}
 
-/// Sets a new password by a link, and signs in. The link proves that its user receives mail at the address, so it
-/// verifies the address as well. A second factor stays on, and the sign-in waits for it.
+/// Sets a new password by a link, and signs in. The link proves that its user receives mail at the address of the
+/// account, so it also verifies that address. If the account has a second factor, the sign-in waits for it.
 ///
 /// # Errors
 /// See [`PasswordRefusal`].
@@ -63,7 +64,8 @@ pub async fn reset_password(
     set(services, client, user, password, Some(link.id)).await
 }
 
-/// Sets a new password for a viewer who knows the current one, and begins a new session. All others end.
+/// Sets a new password for a viewer who knows the current one, and begins a new session. All other sessions of the
+/// viewer end.
 ///
 /// # Errors
 /// See [`PasswordRefusal`].
@@ -84,7 +86,7 @@ pub async fn change_password(
     })?;
     match set(services, client, user, password, None).await? {
         SignInOutcome::SignedIn(signed_in) => Ok(*signed_in),
-        // Unreachable: the viewer has passed the factor before.
+        // Unreachable: only a password that was set by a link waits for the second factor.
         SignInOutcome::SecondFactorRequired(_) => Err(PasswordRefusal::WrongPassword.into()),
     }
 }
@@ -98,12 +100,12 @@ async fn set(
 ) -> Result<SignInOutcome, Error<PasswordRefusal>> {
     check_password(&password, &user.email).map_err(PasswordRefusal::Invalid)?;
     let hash = services.passwords.hash(password).await?;
-    let session = NewSession::new(services, client).map_err(Fault::from)?;
+    let token = NewRefreshToken::of_new_session(services, client).map_err(Fault::from)?;
     let notice = links::notice(services, MailKind::PasswordChanged, &user.email)?;
     let challenge = NewChallenge::new(services)?;
-    let (now, owner) = (session.now, user.id);
-    let (of_session, of_challenge) = (session.clone(), challenge.clone());
-    let command = NewPassword { user, link, hash, session: of_session, challenge: of_challenge, notice, now };
+    let (now, owner) = (token.now, user.id);
+    let (of_token, of_challenge) = (token.clone(), challenge.clone());
+    let command = NewPassword { user, link, hash, token: of_token, challenge: of_challenge, notice, now };
     let policy = WritePolicy::not_idempotent("account.new_password").retry_taken_keys();
     let (user, is_challenged) = services
         .database
@@ -114,28 +116,29 @@ async fn set(
     if is_challenged {
         return Ok(SignInOutcome::SecondFactorRequired(challenge.into_challenge()));
     }
-    Ok(SignInOutcome::SignedIn(Box::new(session.signed_in(services, user)?)))
+    Ok(SignInOutcome::SignedIn(Box::new(token.signed_in(services, user)?)))
 }
 
 struct NewPassword {
     /// The account, as it was when the link was found or the current password was compared.
     user: user::Model,
-    /// The link that allows it. None if the current password does.
+    /// The link that allows the new password. None if the current password allows it.
     link: Option<AccountLinkId>,
     hash: String,
-    session: NewSession,
+    token: NewRefreshToken,
     challenge: NewChallenge,
     notice: NewMessage,
     now: DateTime<Utc>,
 }
 
 impl NewPassword {
-    /// Stores the password. Returns the account, and whether its sign-in waits for the second factor.
+    /// Stores the password, ends all sessions of the account, and begins a new session. Appends a mail to the owner
+    /// and an audit event. Returns the account, and whether the new session waits for the second factor.
     async fn run(
         &self,
         transaction: &DatabaseTransaction,
     ) -> Result<(user::Model, bool), Error<PasswordRefusal>> {
-        let Self { user, link, hash, session, challenge, notice, now } = self;
+        let Self { user, link, hash, token, challenge, notice, now } = self;
         let refusal = || match link {
             Some(_) => PasswordRefusal::from(LinkInvalid),
             None => PasswordRefusal::WrongPassword,
@@ -158,22 +161,23 @@ impl NewPassword {
                     changed.email_verified_at = Some(*now);
                 }
             }
-            // Another change may have come first. Its password is the current one now.
+            // The password may have changed after it was compared. Then the comparison no longer counts.
             None => update = update.filter(user::Column::PasswordHash.eq(user.password_hash.as_str())),
         }
         if update.exec(transaction).await?.rows_affected != 1 {
             return Err(refusal().into());
         }
-        // Whoever stole the account may have asked for another address: that link ends as well.
+        // Somebody who stole the account may have asked for a new address. The link to that address must not work any
+        // more.
         links::end(transaction, user.id, &[LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail], *now)
             .await?;
         refresh::revoke_all(transaction, user.id, *now).await?;
-        // A viewer with the current password is in a session that has passed the factor.
+        // A viewer who gives the current password is in a session that has passed the second factor.
         let is_challenged = link.is_some() && second_factor::Entity::is_on(transaction, user.id).await?;
         if is_challenged {
             challenge.insert(transaction, user.id).await?;
         } else {
-            session.insert(transaction, user.id).await?;
+            token.insert(transaction, user.id).await?;
         }
         let action = if link.is_some() { "user.password_reset" } else { "user.password_changed" };
         audit::append(transaction, *now, Some(user.id), action, ("users", user.id.0)).await?;

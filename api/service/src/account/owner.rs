@@ -12,10 +12,10 @@ use crate::auth::Viewer;
 use crate::error::{Error, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 
-/// The time after a sign-in for which its session proves the owner without the password.
-const RECENT_SIGN_IN: TimeDelta = TimeDelta::minutes(10);
+/// Number of minutes after a sign-in within which its session proves the owner without the password.
+const RECENT_SIGN_IN_MINUTES: i64 = 10;
 
-/// A reason not to take a request for that of the owner.
+/// A reason not to accept that a request comes from the owner of the account.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerRefusal {
     /// The account was deleted or deactivated.
@@ -24,17 +24,20 @@ pub enum OwnerRefusal {
     /// The password is wrong.
     #[error("The password is not right.")]
     WrongPassword,
-    /// There is no password, and the sign-in was too long ago.
-    #[error("This needs your password, or a sign-in within the last 10 minutes. Sign in again.")]
+    /// The request has no password, and the session began too long ago or has ended.
+    #[error(
+        "This needs your password, or a sign-in within the last {RECENT_SIGN_IN_MINUTES} minutes. Sign in again."
+    )]
     SignInTooOld,
-    /// Too many attempts came from this address, or too many on this account failed.
+    /// Too many attempts came from this network address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for OwnerRefusal {}
 
-/// Checks the password of the viewer. Without a password, checks that they signed in a short time ago.
+/// Checks the password of the viewer. Without a password, checks that the session of the viewer began within the last
+/// [`RECENT_SIGN_IN_MINUTES`]. Returns the account.
 pub(super) async fn confirm_owner(
     services: &Services,
     client: ClientAddress,
@@ -58,12 +61,13 @@ pub(super) async fn confirm_owner(
 }
 
 async fn signed_in_recently(services: &Services, viewer: Viewer) -> Result<bool, DbErr> {
+    let since = services.clock.now() - TimeDelta::minutes(RECENT_SIGN_IN_MINUTES);
     let token = refresh_token::Entity::find()
         .filter(Column::UserId.eq(viewer.user_id))
         .filter(Column::FamilyId.eq(viewer.session_id.to_string()))
         .filter(Column::UsedAt.is_null())
         .filter(Column::RevokedAt.is_null())
-        .filter(Column::SessionBeganAt.gt(services.clock.now() - RECENT_SIGN_IN))
+        .filter(Column::SessionBeganAt.gt(since))
         .one(services.database.reader())
         .await?;
     Ok(token.is_some())

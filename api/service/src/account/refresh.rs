@@ -1,9 +1,9 @@
-//! Exchanges and ends refresh tokens.
+//! Exchanges and revokes refresh tokens.
 //!
 //! A refresh token can be exchanged once, and the exchange returns the next token of its family. But two tabs of one
 //! browser may exchange the same token at once, and a response may be lost. So for a short time a used token returns
-//! its successor again, until the successor is used. If a used token is presented later, two parties hold it. Then the
-//! whole family is revoked (RFC 9700, section 4.14.2).
+//! its successor again, until the successor is used. If a used token is presented after that, a thief may have a copy
+//! of it. Then the whole family is revoked (RFC 9700, section 4.14.2).
 
 use std::convert::Infallible;
 
@@ -19,7 +19,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::client::SignInClient;
-use super::new_session::{NewSession, SignedIn};
+use super::new_refresh_token::{NewRefreshToken, SignedIn};
 use super::second_factor::end_challenges;
 use crate::Services;
 use crate::auth::{RefreshToken, Viewer};
@@ -34,7 +34,7 @@ pub enum RefreshRefusal {
     /// The refresh token is not valid.
     #[error("This refresh token no longer works. Sign in again.")]
     Invalid(InvalidToken),
-    /// Too many invalid refresh tokens came from this address.
+    /// Too many invalid refresh tokens came from this network address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
@@ -46,14 +46,15 @@ impl Refusal for RefreshRefusal {}
 pub struct InvalidToken {
     /// The reason in one or two words.
     pub reason: &'static str,
-    /// The owner, if the token is stored.
+    /// The owner of the token. None if the token is not stored.
     pub owner: Option<UserId>,
 }
 
-/// Exchanges a refresh token for the next pair.
+/// Exchanges a refresh token for the next access token and refresh token of its session.
 ///
 /// # Errors
-/// See [`RefreshRefusal`]. A token that was used before revokes its family, unless it returns its successor again.
+/// See [`RefreshRefusal`]. A token that was used before revokes all tokens of its family, unless it returns its
+/// successor again.
 #[service_call("account.refresh")]
 pub async fn refresh(
     services: &Services,
@@ -62,10 +63,8 @@ pub async fn refresh(
 ) -> Result<SignedIn, Error<RefreshRefusal>> {
     let presented = RefreshToken::parse(token).ok();
     let is_ours = presented.as_ref().is_some_and(|token| token.is_marked(&services.secrets));
-    let attempt = services.limits.sign_in.exchange(client.address, token, is_ours).map_err(|wait| {
-        security::too_many_requests(client.address, "refresh tokens", wait);
-        RefreshRefusal::TooMany(wait)
-    })?;
+    let attempt =
+        services.limits.sign_in.exchange(client.address, token, is_ours).map_err(RefreshRefusal::TooMany)?;
     let exchanged = match presented {
         Some(presented) => exchange(services, client, presented).await,
         None => Err(RefreshRefusal::Invalid(InvalidToken { reason: "malformed", owner: None }).into()),
@@ -86,17 +85,18 @@ async fn exchange(
     client: SignInClient,
     presented: RefreshToken,
 ) -> Result<SignedIn, Error<RefreshRefusal>> {
-    // Reads the owner before the transaction, because a write queues by its user before it takes a connection.
+    // Reads the owner before the transaction. A write waits for its turn among the writes of its user before it takes
+    // a connection, so it must have the user by then.
     let Some((owner, email)) = owner(services, &presented).await? else {
         return Err(RefreshRefusal::Invalid(InvalidToken { reason: "unknown", owner: None }).into());
     };
-    let next = NewSession::of(services, client, Uuid::nil())
+    let next = NewRefreshToken::of_session(services, client, Uuid::nil())
         .map_err(Fault::from)?
         .skipping_recorded_visit(services, &email);
     let reuse = services.refresh_reuse;
     let exchange = Exchange { owner, presented, reuse, next };
     let policy = match reuse > TimeDelta::zero() {
-        // An exchange that was committed returns the same successor again.
+        // If the exchange was committed already, running it again returns the same successor.
         true => WritePolicy::idempotent("session.refresh"),
         false => WritePolicy::not_idempotent("session.refresh"),
     };
@@ -106,14 +106,14 @@ async fn exchange(
         .write_for(owner, policy, exchange, |transaction, exchange| Box::pin(exchange.run(transaction)))
         .await?;
     match exchanged {
-        Exchanged::Next(user, session) => Ok(session.signed_in(services, *user)?),
+        Exchanged::Next(user, next) => Ok(next.signed_in(services, *user)?),
         Exchanged::Refused(reason) => {
             Err(RefreshRefusal::Invalid(InvalidToken { reason, owner: Some(owner) }).into())
         }
     }
 }
 
-/// Finds the owner of a token, with their e-mail address.
+/// Finds the owner of a refresh token, with their e-mail address. Returns None if the token is not stored.
 async fn owner(services: &Services, presented: &RefreshToken) -> Result<Option<(UserId, String)>, DbErr> {
     refresh_token::Entity::find()
         .select_only()
@@ -137,21 +137,22 @@ fn of_user() -> RelationDef {
 struct Exchange {
     owner: UserId,
     presented: RefreshToken,
-    /// The time for which the presented token returns its successor again.
+    /// The time after its first exchange for which the presented token returns its successor again.
     reuse: TimeDelta,
-    /// The next session. Its family is set when the presented token is found.
-    next: NewSession,
+    /// The next refresh token. Its family is set when the presented token is found.
+    next: NewRefreshToken,
 }
 
-/// The outcome for a presented token. A refusal is a value and not an error, because the transaction must commit the
+/// The outcome of an exchange. A refusal is a value and not an error, because the transaction must commit the
 /// revocation of the family.
 enum Exchanged {
-    Next(Box<user::Model>, NewSession),
+    Next(Box<user::Model>, NewRefreshToken),
     Refused(&'static str),
 }
 
 impl Exchange {
-    /// Exchanges the token in a transaction.
+    /// Locks the user's row, and exchanges the presented token for the next one. A used token returns its successor
+    /// again, or revokes its family.
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Exchanged, Error<RefreshRefusal>> {
         let now = self.next.now;
         // Reads the token after taking the lock, so that two exchanges of one token run one after the other.
@@ -179,7 +180,8 @@ impl Exchange {
         }
     }
 
-    /// Returns the reason not to exchange an unused token.
+    /// Returns the reason not to exchange an unused token: it is revoked or expired, or its account is not active.
+    /// None if it may be exchanged.
     fn refusal(&self, token: &refresh_token::Model, is_active: bool) -> Option<&'static str> {
         if token.revoked_at.is_some() {
             Some("revoked")
@@ -190,25 +192,27 @@ impl Exchange {
         }
     }
 
-    /// Marks the token as used, and stores the next token of its family.
+    /// Marks the token as used, and stores the next token of its family. The used token keeps an encrypted copy of
+    /// the next one if it may return it again.
     async fn replace(
         &self,
         transaction: &DatabaseTransaction,
         token: refresh_token::Model,
         family: Uuid,
-    ) -> Result<NewSession, Error<RefreshRefusal>> {
-        // The client presents this token, so it has received it. The sealed copies in the family are not needed any more.
+    ) -> Result<NewRefreshToken, Error<RefreshRefusal>> {
+        // The client presents this token, so it has received it. The encrypted copies of tokens in this family are no
+        // longer needed.
         without_successor()
             .filter(refresh_token::Column::FamilyId.eq(token.family_id.as_str()))
             .filter(refresh_token::Column::Successor.is_not_null())
             .exec(transaction)
             .await?;
         let began_at = token.session_began_at;
-        let next = NewSession { family, began_at, ..self.next.clone() };
+        let next = NewRefreshToken { family, began_at, ..self.next.clone() };
         let now = self.next.now;
         let mut used: refresh_token::ActiveModel = token.clone().into();
         used.used_at = Set(Some(now));
-        // Only the latest token says where its client is.
+        // Only the row of the latest token of a session has the program and the network of the client.
         used.program = Set(None);
         used.network = Set(None);
         if self.reuse > TimeDelta::zero() {
@@ -221,14 +225,14 @@ impl Exchange {
         Ok(next)
     }
 
-    /// Returns the session with the token that replaced this one. Returns None if that token was used or revoked,
-    /// or if the time for returning it again is over.
+    /// Returns the token that replaced this one. Returns None if the time for returning it again has passed, or if
+    /// this token was revoked. Also returns None if the replacing token was used or revoked, or has expired.
     async fn successor(
         &self,
         transaction: &DatabaseTransaction,
         token: &refresh_token::Model,
         family: Uuid,
-    ) -> Result<Option<NewSession>, DbErr> {
+    ) -> Result<Option<NewRefreshToken>, DbErr> {
         let now = self.next.now;
         if token.successor_until.is_none_or(|until| until <= now) || token.revoked_at.is_some() {
             return Ok(None);
@@ -240,7 +244,7 @@ impl Exchange {
         let row = by_token(transaction, &successor).await?;
         let usable =
             row.filter(|row| row.used_at.is_none() && row.revoked_at.is_none() && row.expires_at > now);
-        let again = |row: refresh_token::Model| NewSession {
+        let again = |row: refresh_token::Model| NewRefreshToken {
             refresh: successor,
             family,
             expires_at: row.expires_at,
@@ -250,7 +254,7 @@ impl Exchange {
     }
 }
 
-/// Finds the row of a token.
+/// Finds the row of a refresh token.
 async fn by_token(
     transaction: &DatabaseTransaction,
     token: &RefreshToken,
@@ -261,8 +265,8 @@ async fn by_token(
         .await
 }
 
-/// Ends the viewer's session, or all their sessions. This node refuses their access tokens at once, and others within
-/// seconds.
+/// Ends the session of the viewer, or all their sessions if `everywhere` is true. This node refuses the access tokens
+/// of these sessions at once, and other nodes refuse them within seconds.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -274,7 +278,8 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
         .database
         .write_for(viewer.user_id, policy, input, |transaction, (viewer, everywhere, now)| {
             Box::pin(async move {
-                // The lock makes a running exchange finish first, so that its new token is revoked as well.
+                // With the lock, a running exchange of a refresh token finishes first. So its new token is revoked as
+                // well.
                 lock_user(transaction, viewer.user_id).await?;
                 let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
                 revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await?;
@@ -287,7 +292,8 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
     Ok(())
 }
 
-/// Revokes the tokens of a user, or those of some families, and deletes the addresses of their clients.
+/// Revokes the refresh tokens of a user. If `families` is given, revokes only the tokens that it selects. Also erases
+/// their successors, and the programs and networks of their clients.
 pub(super) async fn revoke(
     connection: &impl ConnectionTrait,
     owner: UserId,
@@ -307,7 +313,8 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// Revokes all tokens of a user, whose row the transaction has locked. Ends the sign-ins that wait for the second factor.
+/// Revokes all refresh tokens of a user, and ends the sign-ins that wait for the second factor. The transaction must
+/// have locked the user's row.
 pub(super) async fn revoke_all(
     transaction: &DatabaseTransaction,
     owner: UserId,
@@ -317,14 +324,14 @@ pub(super) async fn revoke_all(
     end_challenges(transaction, owner, now).await
 }
 
-/// Builds an update that erases successors.
+/// Builds an update of refresh tokens that erases their successors. The caller must add a filter.
 pub(super) fn without_successor() -> UpdateMany<refresh_token::Entity> {
     refresh_token::Entity::update_many()
         .col_expr(refresh_token::Column::Successor, Expr::value(None::<String>))
         .col_expr(refresh_token::Column::SuccessorUntil, Expr::value(None::<DateTime<Utc>>))
 }
 
-/// Finds tokens whose successor is still stored but can no longer be returned, at most `limit` of them.
+/// Finds at most `limit` refresh tokens whose successor is still stored but can no longer be returned.
 pub(super) async fn with_old_successor(
     services: &Services,
     limit: u64,

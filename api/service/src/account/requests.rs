@@ -1,8 +1,8 @@
-//! Requests of strangers. The server responds to such a request before it carries the request out.
+//! Requests of strangers about accounts. The server responds to such a request before it carries the request out.
 //!
 //! Neither the response nor its time shows whether an e-mail address has an account: the request only enters a queue.
-//! A task of this node carries it out. A request in the queue is lost if the node dies; nothing of it was committed, and
-//! the person sends the request again.
+//! A task of this node carries out the requests in the queue. If the node dies, the waiting requests are lost.
+//! Nothing of them was committed, and the people must send them again.
 
 use std::convert::Infallible;
 
@@ -19,25 +19,24 @@ use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::mail::MailKind;
-use crate::security;
 
-/// Maximum number of requests that wait. Further ones are refused.
+/// Maximum number of requests that wait. Further requests are refused.
 const QUEUE_SIZE: usize = 1_000;
 
-/// The queue of a node.
+/// The queue of the requests of strangers on one node.
 #[derive(Debug)]
 pub struct AccountRequests {
     sender: mpsc::Sender<AccountRequest>,
-    /// Behind a lock, so that the task can continue after a panic.
+    /// The lock lets a restarted task take the receiver after a panic.
     receiver: Mutex<mpsc::Receiver<AccountRequest>>,
 }
 
-/// A request in the queue.
+/// A request of a stranger in the queue.
 #[derive(Debug)]
 pub(super) enum AccountRequest {
     /// Sends a link with which the owner of this address can choose a new password.
     ResetPassword { email: String },
-    /// Makes an account, or tells the owner of the address that there is one.
+    /// Makes an account, or tells the owner of the address that it has an account already.
     Register { row: Box<user::ActiveModel>, email: String },
     /// Sends another link that verifies the address of this account.
     Verify { user: Box<user::Model> },
@@ -51,13 +50,13 @@ impl Default for AccountRequests {
 }
 
 impl AccountRequests {
-    /// Adds a request to the queue.
+    /// Adds a request to the queue. Fails with [`Fault::Busy`] if the queue is full.
     pub(super) fn add(&self, request: AccountRequest) -> Result<(), Fault> {
         self.sender.try_send(request).map_err(|_full| Fault::Busy)
     }
 }
 
-/// A reason not to take a request.
+/// A reason not to accept a request for a new password.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordResetRefusal {
     /// Too many mails were sent to this address, or too many requests came from this client.
@@ -67,8 +66,8 @@ pub enum PasswordResetRefusal {
 
 impl Refusal for PasswordResetRefusal {}
 
-/// Takes a request for a new password. If an active account has the address, a mail with a link follows. The budgets
-/// count every address, so they do not show which have accounts.
+/// Queues a request for a new password. If an active account has the address, a mail with a link follows. The budgets
+/// for mails are charged for every address, so they do not show which addresses have accounts.
 ///
 /// # Errors
 /// See [`PasswordResetRefusal`].
@@ -78,17 +77,14 @@ pub fn request_password_reset(
     email: &str,
 ) -> Result<(), Error<PasswordResetRefusal>> {
     let email = fold_email(email);
-    services.limits.mail.take(client, &email).map_err(|wait| {
-        security::too_many_requests(client, "mails", wait);
-        PasswordResetRefusal::TooMany(wait)
-    })?;
+    services.limits.mail.take(client, &email).map_err(PasswordResetRefusal::TooMany)?;
     if email.len() > MAX_EMAIL_BYTES {
         return Ok(());
     }
     Ok(services.account_requests.add(AccountRequest::ResetPassword { email })?)
 }
 
-/// Carries out requests, one after the other, until the task is dropped.
+/// Carries out the requests in the queue, one after the other, until the task is dropped. Logs each failure.
 #[service_call]
 pub async fn keep_answering(services: Services) {
     let mut receiver = services.account_requests.receiver.lock().await;
@@ -119,7 +115,7 @@ async fn carry_out(services: &Services, request: AccountRequest) -> Result<(), F
                     Ok(())
                 }
                 Err(Error::Refused(RegisterRefusal::EmailTaken)) => tell_owner(services, &email).await,
-                // The fields were checked before.
+                // The fields and the budgets were checked before the request entered the queue.
                 Err(Error::Refused(RegisterRefusal::Invalid(_) | RegisterRefusal::TooMany(_))) => Ok(()),
                 Err(Error::Failed(fault)) => Err(fault),
             }
@@ -127,14 +123,15 @@ async fn carry_out(services: &Services, request: AccountRequest) -> Result<(), F
     }
 }
 
-/// Tells the owner of an address that somebody tried to register with it.
+/// Tells the owner of an address by mail that somebody tried to use it for another account. Does nothing if no
+/// account has the address.
 pub(super) async fn tell_owner(services: &Services, email: &str) -> Result<(), Fault> {
     let Some(user) = by_email(services.database.reader(), email).await? else { return Ok(()) };
     let mail = links::notice(services, MailKind::AlreadyRegistered, &user.email)?;
     let policy = WritePolicy::not_idempotent("account.tell_owner");
     let told = services.database.write_for(user.id, policy, (user.id, mail), |transaction, (owner, mail)| {
         Box::pin(async move {
-            // The account may have been deleted meanwhile.
+            // The account may have been deleted meanwhile. Then no mail is sent.
             if lock_user(transaction, *owner).await?.is_some() {
                 mail.append(transaction, Some(*owner)).await?;
             }

@@ -1,4 +1,4 @@
-//! Signs users in, and makes the tokens of a session.
+//! Signs users in: checks the password, and begins a session or a challenge.
 
 use jishu_entity::user::UserStatus;
 use jishu_entity::{second_factor, user};
@@ -8,7 +8,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, QuerySelect};
 use super::client::SignInClient;
 use super::credentials::{Admitted, SignInRefusal, authenticate};
 use super::hashes;
-use super::new_session::{NewSession, SignedIn};
+use super::new_refresh_token::{NewRefreshToken, SignedIn};
 use super::oidc::NewIdentity;
 use super::second_factor::{NewChallenge, SecondFactorChallenge};
 use crate::Services;
@@ -21,15 +21,17 @@ use crate::metrics::SignInResult;
 pub enum SignInOutcome {
     /// The user is signed in.
     SignedIn(Box<SignedIn>),
-    /// The account has a second factor. [`super::complete_login`] signs in.
+    /// The account has a second factor. [`super::complete_login`] completes the sign-in.
     SecondFactorRequired(SecondFactorChallenge),
 }
 
-/// Signs a user in. An unknown e-mail address takes as long as a wrong password.
+/// Signs a user in by an e-mail address and a password. The refusal of an unknown e-mail address takes as long as
+/// that of a wrong password.
 ///
-/// If accounts must verify their addresses, the right password of an account that has not done so gets the same refusal as
-/// a wrong one. Otherwise a stranger who registers with an address and then signs in would learn whether it had an account
-/// before. The owner of the address gets another mail.
+/// If accounts must verify their addresses, the right password of an account with an unverified address gets the same
+/// refusal as a wrong password. Otherwise a stranger who registers with an address and then signs in would learn
+/// whether the address had an account before. The owner of the unverified account gets another mail with a link that
+/// verifies the address.
 ///
 /// # Errors
 /// See [`SignInRefusal`].
@@ -60,8 +62,8 @@ async fn login_uncounted(
     }
     let rehash = hashes::replacement(services, &user, password.clone()).await;
     match begin(services, client, user, rehash).await {
-        // Another sign-in may have replaced the hash of the old system. The new hash decides whether the password is
-        // still the same.
+        // Another sign-in may have replaced the outdated hash meanwhile. So the password is compared with the new
+        // hash.
         Err(Error::Refused(SignInRefusal::InvalidCredentials)) => {
             let (user, _is_outdated) = authenticate(services, client.address, email, &password, who).await?;
             begin(services, client, user, None).await
@@ -70,8 +72,8 @@ async fn login_uncounted(
     }
 }
 
-/// Begins a session of this user, with a new family of refresh tokens. If the account has a second factor, begins a
-/// challenge instead.
+/// Begins a session of this user, which is a new family of refresh tokens. If the account has a second factor, begins
+/// a challenge instead. `rehash` replaces the stored password hash, if given.
 async fn begin(
     services: &Services,
     client: SignInClient,
@@ -81,7 +83,8 @@ async fn begin(
     begin_with(services, client, user, rehash, None).await
 }
 
-/// Begins a session as [`begin`] does, and links an identity to the account in the same transaction, if given.
+/// Begins a session or a challenge as [`begin`] does. If an identity is given, also links it to the account in the
+/// same transaction.
 pub(super) async fn begin_with(
     services: &Services,
     client: SignInClient,
@@ -89,16 +92,17 @@ pub(super) async fn begin_with(
     rehash: Option<String>,
     identity: Option<NewIdentity>,
 ) -> Result<SignInOutcome, Error<SignInRefusal>> {
-    let session = NewSession::new(services, client)
+    let token = NewRefreshToken::of_new_session(services, client)
         .map_err(Fault::from)?
         .skipping_recorded_visit(services, &user.email);
     let challenge = NewChallenge::new(services)?;
-    // If two sign-ins come from a new network at once, the second is retried and finds the row of the first.
+    // Two sign-ins of an account can come from a new network at once. Then the second transaction is retried, and
+    // finds the row of the network that the first one inserted.
     let policy = WritePolicy::not_idempotent("session.begin").retry_taken_keys();
-    let input = (session.clone(), challenge.clone(), user.clone(), rehash, identity);
+    let input = (token.clone(), challenge.clone(), user.clone(), rehash, identity);
     let is_challenged = services
         .database
-        .write_for(user.id, policy, input, |transaction, (session, challenge, user, rehash, identity)| {
+        .write_for(user.id, policy, input, |transaction, (token, challenge, user, rehash, identity)| {
             Box::pin(async move {
                 check_unchanged(transaction, user).await?;
                 if let Some(identity) = identity {
@@ -107,12 +111,13 @@ pub(super) async fn begin_with(
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
-                // After the lock, so that a factor that is switched on meanwhile counts.
+                // This is read after the user's row is locked, so that a second factor counts that was switched on
+                // meanwhile.
                 if second_factor::Entity::is_on(transaction, user.id).await? {
                     challenge.insert(transaction, user.id).await?;
                     return Ok(true);
                 }
-                session.insert(transaction, user.id).await?;
+                token.insert(transaction, user.id).await?;
                 Ok(false)
             })
         })
@@ -120,11 +125,11 @@ pub(super) async fn begin_with(
     if is_challenged {
         return Ok(SignInOutcome::SecondFactorRequired(challenge.into_challenge()));
     }
-    Ok(SignInOutcome::SignedIn(Box::new(session.signed_in(services, user)?)))
+    Ok(SignInOutcome::SignedIn(Box::new(token.signed_in(services, user)?)))
 }
 
-/// Locks the account, and checks that neither its status, its address nor its password changed since the password was
-/// compared. A new password ends all sessions, so no session may begin after it with the old password.
+/// Locks the user's row. Refuses if the account is not active, or if its address or its password has changed since
+/// the user was read. A new password ends all sessions, so no session may begin after that with the old password.
 async fn check_unchanged(
     transaction: &DatabaseTransaction,
     user: &user::Model,

@@ -1,7 +1,8 @@
 //! Members of staff. Their roles are read from the database for each operation.
 //!
-//! Operations of staff take an [`Author`], a [`Support`] or an [`Admin`], and only this module can make them. So no
-//! operation can forget to check the role and the status, and an old token does not keep a role that its user has lost.
+//! An operation of staff takes an [`Author`], a [`Support`] or an [`Admin`], and only this module can make these
+//! values. So no operation can forget to check the role and the status. And an old access token does not keep a role
+//! that its user has lost.
 
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, second_factor, user};
@@ -13,19 +14,19 @@ use crate::error::{Error, Refusal};
 
 /// The refusal of an account that does not have the role for an operation, or that is deactivated.
 #[derive(Debug, thiserror::Error)]
-#[error("This account does not have the role for this.")]
+#[error("This account is not active, or it does not have the role for this operation. Ask an admin.")]
 pub struct NotStaff;
 
 impl Refusal for NotStaff {}
 
-/// A reason not to give a permission.
+/// A reason not to let an account use a permission of staff.
 #[derive(Debug, thiserror::Error)]
 pub enum StaffRefusal {
     /// The account does not have the role, or it is deactivated.
     #[error(transparent)]
     NotStaff(#[from] NotStaff),
     /// Staff must have a second factor, and this account has none.
-    #[error("Staff of this platform must have a second factor, and this account has none.")]
+    #[error("Staff of this platform must have a second factor, and this account has none. Set one up first.")]
     SecondFactorRequired,
 }
 
@@ -35,7 +36,7 @@ impl Refusal for StaffRefusal {}
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident: [$($role:ident),+];)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct $name {
             id: UserId,
         }
@@ -44,7 +45,8 @@ macro_rules! permissions {
             /// The roles that have this permission.
             pub const ROLES: &'static [Role] = &[$(Role::$role),+];
 
-            /// Reads the role and the status of the viewer, and whether they have the second factor that staff must have.
+            /// Reads the account of the viewer, and refuses if it is not active, or if its role does not have this
+            /// permission. Also refuses an account without a second factor if staff must have one.
             ///
             /// # Errors
             /// See [`StaffRefusal`].
@@ -66,13 +68,14 @@ permissions! {
     /// An author or an admin with an active account. May edit the catalogue, the question bank and the settings of
     /// tests.
     Author: [Author, Admin];
-    /// A member of support staff or an admin with an active account. May help learners.
+    /// A member of support staff or an admin with an active account. May use the operations that help learners.
     Support: [Support, Admin];
-    /// An admin with an active account. May do everything.
+    /// An admin with an active account. May do everything that staff may do.
     Admin: [Admin];
 }
 
-/// Returns the viewer's id if their account is active and has one of the roles, and the second factor that staff must have.
+/// Returns the id of the viewer if their account is active and has one of the roles. If staff must have a second
+/// factor, the account must have it switched on.
 async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<UserId, Error<StaffRefusal>> {
     let found: Option<(Role, UserStatus)> = user::Entity::find()
         .select_only()

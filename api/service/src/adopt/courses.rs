@@ -16,15 +16,17 @@ use crate::database::Database;
 use crate::integrity::MAX_PRICE_MINOR_UNITS;
 use crate::money;
 
-/// The topic of all questions. The old system has no topics.
+/// The name of the only topic of each subject. The old system has no topics.
 pub(super) const TOPIC: &str = "General";
-/// The marks of a right answer, in hundredths. A score of the old system counts the right answers.
+/// The marks of a right answer, in hundredths: 1 mark, because a score of the old system is the number of right
+/// answers.
 pub(super) const MARKS_CORRECT: i32 = 100;
-/// The duration of a test, which the old system does not store.
+/// The duration of each test, in seconds. The old system does not store it.
 pub(super) const TIME_LIMIT_SECONDS: i32 = 3_600;
-/// Tests of old cards have a paper with this number plus the id of the card. No test that is sold has such a number.
+/// The paper of an old card has this number plus the id of the card as its test number. Tests that are sold have
+/// numbers up to 1000, so the numbers differ.
 pub(super) const FIRST_OLD_TEST_NUMBER: i32 = 1_000_000;
-/// The old system's numbers of tests of a subject, questions of a test and attempts of a card.
+/// The old system's defaults: the number of tests of a subject, of questions of a test, and of attempts of a card.
 pub(super) const OLD_DEFAULTS: (i32, i32, i32) = (50, 50, 3);
 
 /// Makes the batch of these courses.
@@ -34,14 +36,14 @@ pub(super) fn batch_of_courses(state: &mut AdoptState, rows: &[OldRow]) -> Batch
         let id = row.id();
         state.counts(&COURSES).read += 1;
         if id < 1 {
-            batch.refuse(state, (&COURSES, id), "Its id is not a positive number.");
+            batch.refuse(state, (&COURSES, id), "The id is not a positive number.");
             continue;
         }
         let name = title(row, "course_name", "Course", &COURSES, state, &mut batch);
         let description = match values::description(row.text("description")) {
             Ok(description) => description,
             Err(problem) => {
-                batch.note(state, (&COURSES, id), format!("It has no description now. {problem}"));
+                batch.note(state, (&COURSES, id), format!("This course has no description now. {problem}"));
                 None
             }
         };
@@ -63,7 +65,8 @@ pub(super) fn batch_of_courses(state: &mut AdoptState, rows: &[OldRow]) -> Batch
     batch
 }
 
-/// Makes the batch of these subjects. A row that stands for a course gives the course its price.
+/// Makes the batch of these subjects. A row that stands for a whole course makes no subject: its price becomes the
+/// price of the course.
 pub(super) async fn batch_of_subjects(
     database: &Database,
     state: &mut AdoptState,
@@ -76,12 +79,12 @@ pub(super) async fn batch_of_subjects(
         let id = row.id();
         state.counts(&SUBJECTS).read += 1;
         if id < 1 {
-            batch.refuse(state, (&SUBJECTS, id), "Its id is not a positive number.");
+            batch.refuse(state, (&SUBJECTS, id), "The id is not a positive number.");
             continue;
         }
         let course = row.integer("exam_category_id").map(CourseId);
         let Some(course) = course.filter(|id| courses.iter().any(|course| course.id == *id)) else {
-            batch.refuse(state, (&SUBJECTS, id), "There is no such course.");
+            batch.refuse(state, (&SUBJECTS, id), "The course of this subject was not carried.");
             continue;
         };
         if row.flag("is_bundle") {
@@ -90,7 +93,8 @@ pub(super) async fn batch_of_subjects(
                 batch.bundle_prices.push((course, price));
             }
             state.counts(&SUBJECTS).merged += 1;
-            let reason = "It stands for the whole course, and gives the course its price.";
+            let reason =
+                "This row stands for the whole course. If it is on sale, the course has its price now.";
             batch.record(state, (&SUBJECTS, id), Fate::Merged, Some(course.0), reason);
             continue;
         }
@@ -135,8 +139,8 @@ pub(super) async fn batch_of_subjects(
     Ok(batch)
 }
 
-/// Returns the paper of an old test. The one with the first number has no questions: sittings have it whose questions are
-/// not known any more.
+/// Returns the row of a paper for old sittings. A subject also has one paper with the number [`FIRST_OLD_TEST_NUMBER`]
+/// and without questions. Sittings whose answers are not carried have that paper.
 pub(super) fn paper(
     id: PaperId,
     subject: SubjectId,
@@ -157,7 +161,8 @@ pub(super) fn paper(
     }
 }
 
-/// Returns a title as jishu stores it. Replaces one that cannot be shown.
+/// Returns a title as jishu stores it. Replaces a title that is missing, too long or cannot be shown by `kind` and the
+/// id.
 fn title(
     row: &OldRow,
     column: &str,
@@ -170,13 +175,15 @@ fn title(
         batch.note(
             state,
             (table, row.id()),
-            "Its old name was missing, too long or had characters that cannot be shown, so it was replaced.",
+            "The old name was missing, too long or had characters that cannot be shown, so another one replaces it.",
         );
         format!("{kind} {}", row.id())
     })
 }
 
-/// Returns the price of a whole course. An amount of 0 stands for no price: a free course would be a mistake.
+/// Returns the price of a whole course in minor units: the offer if it is lower than the amount, or else the amount.
+/// None if the course has no price, or jishu cannot store it. An amount of 0 counts as no price, because otherwise the
+/// whole course would be free.
 fn bundle_price(
     row: &OldRow,
     table: &'static OldTable,
@@ -188,31 +195,38 @@ fn bundle_price(
     let amount = amount("offer_amount").filter(|offer| *offer < regular).unwrap_or(regular);
     let price = price(amount, &state.options.currency);
     if price.is_none() {
-        let reason =
-            format!("The price {amount} of the whole course cannot be held, so it is not sold as a whole.");
+        let reason = format!(
+            "jishu cannot store the price {amount} of the whole course, so the course is not sold as a whole."
+        );
         batch.note(state, (table, row.id()), reason);
     }
     price
 }
 
-/// Returns the list price and the offer of a subject. Without a list price it cannot be sold.
+/// Returns the list price and the offer price of a subject in minor units. The list price is None if jishu cannot store
+/// it, and then the subject cannot be sold. The offer price is None if it is 0 or not below the list price, or if jishu
+/// cannot store it.
 fn prices(row: &OldRow, state: &mut AdoptState, batch: &mut Batch) -> (Option<i64>, Option<i64>) {
     let id = row.id();
     let list_price = row.decimal("amount").and_then(|amount| price(amount, &state.options.currency));
     let Some(list_price) = list_price else {
-        let reason = "It has no price that jishu can hold, so it is archived. Its purchases are kept.";
+        let reason =
+            "This subject has no price that jishu can store, so it is archived. Its purchases are kept.";
         batch.note(state, (&SUBJECTS, id), reason);
         return (None, None);
     };
     let Some(offer) = row.decimal("offer_amount").filter(|offer| !offer.is_zero()) else {
         return (Some(list_price), None);
     };
-    let offer_price = price(offer, &state.options.currency).filter(|offer| *offer < list_price);
-    if offer_price.is_none() {
-        let reason = format!("Its offer of {offer} is not below its price, and was left out.");
-        batch.note(state, (&SUBJECTS, id), reason);
-    }
-    (Some(list_price), offer_price)
+    let reason = match price(offer, &state.options.currency) {
+        Some(offer_price) if offer_price < list_price => return (Some(list_price), Some(offer_price)),
+        Some(_) => {
+            format!("The offer of {offer} is not below the price of this subject, so it was left out.")
+        }
+        None => format!("jishu cannot store the offer of {offer} of this subject, so it was left out."),
+    };
+    batch.note(state, (&SUBJECTS, id), reason);
+    (Some(list_price), None)
 }
 
 fn price(amount: Decimal, currency: &str) -> Option<i64> {
@@ -224,8 +238,10 @@ fn total_mock_tests(row: &OldRow, state: &mut AdoptState, batch: &mut Batch) -> 
     let total =
         stated.and_then(|total| i32::try_from(total).ok()).filter(|total| (1..=1_000).contains(total));
     if let (Some(stated), None) = (stated, total) {
-        let reason =
-            format!("It has {stated} tests, and 1 to 1000 are possible. It has {} now.", OLD_DEFAULTS.0);
+        let reason = format!(
+            "This subject had {stated} tests, but 1 to 1000 are possible. It has {} now.",
+            OLD_DEFAULTS.0
+        );
         batch.note(state, (&SUBJECTS, row.id()), reason);
     }
     total.unwrap_or(OLD_DEFAULTS.0)

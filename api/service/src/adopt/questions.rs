@@ -18,13 +18,15 @@ use super::state::AdoptState;
 use crate::database::Database;
 use crate::question_bank::{Defaults, check, stored_difficulty};
 
-/// Maximum size of the texts that one transaction stores. MariaDB limits the size of a statement.
+/// Maximum size of the texts that one transaction stores, in bytes, because MariaDB limits the size of a statement. A
+/// single row may be larger.
 const MAX_BYTES_PER_BATCH: usize = 4 << 20;
 
-/// A question of the bank, with the position of its right option.
+/// The id of a question of the bank, with the position of its right option.
 type Known = (QuestionId, i32);
 
-/// Makes the batch of these questions, or of the first of them if their texts are long. The same question is stored once.
+/// Makes the batch of these questions, or only of the first of them if their texts are long. If a subject has the same
+/// question several times with the same right option, it is stored once.
 pub(super) async fn batch(
     database: &Database,
     state: &mut AdoptState,
@@ -49,9 +51,13 @@ pub(super) async fn batch(
         let id = row.id();
         state.after = id;
         state.counts(&QUESTIONS).read += 1;
+        if id < 1 {
+            batch.refuse(state, (&QUESTIONS, id), "The id is not a positive number.");
+            continue;
+        }
         let subject = row.integer("subject_id").map(SubjectId).filter(|id| subjects.contains(id));
-        let Some(subject) = subject.filter(|_| id >= 1) else {
-            batch.refuse(state, (&QUESTIONS, id), "Its subject was not carried.");
+        let Some(subject) = subject else {
+            batch.refuse(state, (&QUESTIONS, id), "The subject of this question was not carried.");
             continue;
         };
         match draft(row) {
@@ -73,8 +79,8 @@ pub(super) async fn batch(
             }
             Some((twin, _)) => {
                 let reason = format!(
-                    "Question {twin} asks the same with another right answer. This one is archived, so that no new test \
-                     asks it. Find out which one is right."
+                    "Question {twin} asks the same with another right answer. This question is archived, so that no \
+                     new test asks it. Find out which of the two answers is right."
                 );
                 batch.note(state, (&QUESTIONS, id), reason);
                 format!("old-{id}")
@@ -90,7 +96,7 @@ pub(super) async fn batch(
     Ok(batch)
 }
 
-/// Turns a row into a question that the bank can hold. Returns the reason if there is none.
+/// Turns a row into a question that the bank can hold. Returns the reason as an error if that is not possible.
 pub(super) fn draft(row: &OldRow) -> Result<DraftQuestion, String> {
     let options = answer_key::options(row).map_err(|problem| problem.to_string())?;
     let difficulty = match row.word("difficulty_level").as_deref() {
@@ -149,7 +155,8 @@ fn add(
     }));
 }
 
-/// Finds the questions of the banks that ask the same as these, with the positions of their right options.
+/// Finds the questions that are already in the banks and ask the same as these drafts, with the positions of their
+/// right options. The result is by subject and external id.
 async fn known(
     database: &Database,
     drafts: &[(i64, SubjectId, DraftQuestion)],
@@ -157,7 +164,7 @@ async fn known(
     if drafts.is_empty() {
         return Ok(HashMap::new());
     }
-    // The index on external ids begins with the subject.
+    // The condition on subjects lets the database use the index on external ids, which begins with the subject.
     let subjects: HashSet<SubjectId> = drafts.iter().map(|(_, subject, _)| *subject).collect();
     let found: Vec<(QuestionId, SubjectId, String)> = question::Entity::find()
         .select_only()

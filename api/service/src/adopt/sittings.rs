@@ -1,4 +1,4 @@
-//! Decides what becomes of a sitting and of its answers.
+//! Decides whether and how a sitting and its answers are carried.
 
 use std::collections::BTreeSet;
 
@@ -50,49 +50,49 @@ impl From<&OldRow> for OldSitting {
 #[derive(Clone, Debug)]
 pub(super) struct OldAnswer {
     pub(super) question: Option<i64>,
-    /// The text of the chosen option.
+    /// The text of the chosen option. None if the learner chose none.
     pub(super) selected: Option<String>,
     pub(super) time_taken: Option<i64>,
 }
 
-/// The questions that were made for one card, in the order of their ids.
+/// The questions that were made for one old card, in the order of their old ids.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CardPaper {
     pub(super) slots: Vec<PaperSlot>,
 }
 
-/// A question of a card.
+/// A question of an old card.
 #[derive(Clone, Debug)]
 pub(super) struct PaperSlot {
     pub(super) old_id: i64,
-    /// The question of the bank, and its subject.
+    /// The id of the question in the bank of jishu.
     pub(super) question: i64,
     pub(super) subject: i64,
     pub(super) options: Vec<DraftOption>,
 }
 
-/// The outcome of the adoption of a sitting.
+/// The values of a carried sitting.
 #[derive(Clone, Debug)]
 pub(super) struct SittingPlan {
     pub(super) id: i64,
-    /// The old card of the sitting, whose paper it has.
+    /// The id of the old card of the sitting. The paper of this card is the paper of the sitting.
     pub(super) card: i64,
     pub(super) number: Option<i64>,
     pub(super) status: SessionStatus,
     pub(super) started_at: DateTime<Utc>,
     pub(super) submitted_at: DateTime<Utc>,
-    /// The score in hundredths.
+    /// The score in hundredths of a mark.
     pub(super) score: i32,
     pub(super) questions: i32,
     pub(super) correct: i32,
     pub(super) wrong: i32,
     pub(super) unanswered: i32,
     pub(super) time_taken: i32,
-    /// The answers. None if the questions of the sitting are not known, or contradict its score.
+    /// The answers. None if there are no answers, or if they do not fit the questions of the card or the score.
     pub(super) answers: Option<Vec<PlannedAnswer>>,
-    /// The reason why answers are not carried, if there are any.
+    /// The reason why the answers are not carried. None if they are carried, or if there are no answers.
     pub(super) lost_answers: Option<String>,
-    /// Remarks for the report.
+    /// Remarks about the sitting for the report.
     pub(super) notes: Vec<String>,
 }
 
@@ -100,13 +100,13 @@ pub(super) struct SittingPlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PlannedAnswer {
     pub(super) slot: i32,
-    /// The chosen option as a bit; 0 if none is chosen.
+    /// The chosen option as a bit: bit 0 for the first option. 0 if no option is chosen.
     pub(super) chosen: i64,
     pub(super) is_right: bool,
     pub(super) time_taken: Option<i32>,
 }
 
-/// The ways in which a sitting of the old system can have ended.
+/// Whether and how a sitting of the old system has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OldEnd {
     Completed,
@@ -114,8 +114,8 @@ enum OldEnd {
     Open,
 }
 
-/// Decides what becomes of a sitting. `questions` is the number of questions of its card. `fallback` is its time if it has
-/// none. Returns the reason if it cannot be carried.
+/// Computes the values of a carried sitting. `questions` is the number of questions of its card. `fallback` is the
+/// start of a sitting without a time. Returns the reason as an error if the sitting cannot be carried.
 pub(super) fn plan(
     old: &OldSitting,
     questions: i32,
@@ -129,7 +129,7 @@ pub(super) fn plan(
         Some("in_progress") => OldEnd::Open,
         None if old.score.is_some() || old.completed.is_some() => OldEnd::Completed,
         None => OldEnd::Abandoned,
-        Some(other) => return Err(format!("Its status `{other}` is unknown.")),
+        Some(other) => return Err(format!("The status `{other}` is unknown.")),
     };
     let (mut notes, mut lost_answers) = (Vec::new(), None);
     let matched =
@@ -138,28 +138,34 @@ pub(super) fn plan(
     let score = old.score.or(old.correct.map(Decimal::from)).or(right.map(Decimal::from));
     let score = match (score, end) {
         (Some(score), _) => score,
-        (None, OldEnd::Completed) => return Err("It was completed, and its score is not known.".to_owned()),
+        (None, OldEnd::Completed) => {
+            return Err("This sitting was completed, but its score is not known.".to_owned());
+        }
         (None, _) => Decimal::ZERO,
     };
     if score < Decimal::ZERO || score > Decimal::from(questions) {
-        return Err(format!("Its score is {score}, and its test has {questions} questions."));
+        return Err(format!("The score is {score}, but the test of this sitting has {questions} questions."));
     }
     let kept = matched.filter(|_| right.map(Decimal::from) == Some(score));
     if kept.is_none() && !answers.is_empty() {
         let why = match right {
-            Some(right) => format!("They have {right} right ones, and the score is {score}."),
-            None => "They do not fit the questions that were made for its card.".to_owned(),
+            Some(right) => format!("{right} of them are right, but the score is {score}"),
+            None => "they do not fit the questions that were made for its card".to_owned(),
         };
         let count = answers.len();
-        lost_answers =
-            Some(format!("The {count} answers of this sitting: {why} Its score, counts and times are kept."));
+        lost_answers = Some(format!(
+            "The {count} answers of this sitting were not carried: {why}. The score, counts and times of the sitting \
+             are kept."
+        ));
     }
     if end == OldEnd::Open {
-        notes.push("It was open, and is closed with the answers so far.".to_owned());
+        notes.push("This sitting was open, and is closed with the answers so far.".to_owned());
     }
     let started_at = started(old);
     if started_at.is_none() {
-        notes.push("Its time is not known. It has the time of its card or purchase.".to_owned());
+        notes.push(
+            "The time of this sitting is not known, so it has the time of its card or purchase.".to_owned(),
+        );
     }
     let started_at = started_at.unwrap_or(fallback);
     let seconds = old.time_taken.filter(|seconds| *seconds >= 0);
@@ -199,13 +205,14 @@ pub(super) fn plan(
     })
 }
 
-/// Returns a score in hundredths. None if it is negative or unreasonably great.
+/// Returns a score in hundredths of a mark. None if it is negative or above 100,000 marks.
 pub(super) fn hundredths(score: Decimal) -> Option<i32> {
     let scaled = score.checked_mul(Decimal::ONE_HUNDRED)?.round();
     i32::try_from(scaled).ok().filter(|score| (0..=10_000_000).contains(score))
 }
 
-/// Returns what percentage of the questions a score is, in hundredths of a per cent.
+/// Returns the percentage of the maximum score, in hundredths of a per cent. `score` is in hundredths of a mark, and
+/// each of the `questions` gives at most one mark.
 pub(super) fn percentage(score: i32, questions: i32) -> i32 {
     let exact = Decimal::from(score) * Decimal::ONE_HUNDRED / Decimal::from(questions.max(1));
     i32::try_from(exact.round()).unwrap_or_default()
@@ -219,8 +226,9 @@ fn started(old: &OldSitting) -> Option<DateTime<Utc>> {
     old.started.or_else(before_end)
 }
 
-/// Returns the counts of right, wrong and missing answers. Counts that the old system did not store follow from the
-/// others: all questions of a completed sitting count as answered.
+/// Returns the numbers of right, wrong and missing answers. A number that the old system did not store is computed from
+/// the others. If it stored neither wrong nor missing answers, the rest of a completed sitting counts as wrong, and the
+/// rest of any other sitting as missing.
 fn counts(old: &OldSitting, score: Decimal, questions: i32, end: OldEnd) -> (i32, i32, i32) {
     let bounded = |count: i64| i32::try_from(count.clamp(0, i64::from(questions))).unwrap_or_default();
     let correct = old.correct.map_or_else(|| i32::try_from(score.floor()).unwrap_or_default(), bounded);
@@ -234,7 +242,7 @@ fn counts(old: &OldSitting, score: Decimal, questions: i32, end: OldEnd) -> (i32
     }
 }
 
-/// Finds the slot and the option of each answer. None if there are no answers, or one of them does not fit.
+/// Finds the slot and the option of each answer. None if there are no answers, or if an answer does not fit the paper.
 fn matched(paper: &CardPaper, answers: &[OldAnswer]) -> Option<Vec<PlannedAnswer>> {
     let mut slots = BTreeSet::new();
     let mut found = Vec::with_capacity(answers.len());

@@ -1,4 +1,4 @@
-//! Reads what a purchase of the old system says about itself.
+//! Reads the facts in the row of a purchase of the old system.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::load::CarriedRows;
 use super::old::OldRow;
 use crate::money;
 
-/// A purchase that can be carried if its subjects are known.
+/// The facts about an old purchase. It can be carried if it is also known which subjects it gave.
 #[derive(Clone, Debug)]
 pub(super) struct PurchaseFacts {
     pub(super) id: i64,
@@ -19,32 +19,35 @@ pub(super) struct PurchaseFacts {
     /// The cost in minor units.
     pub(super) cost: i64,
     pub(super) date: Option<DateTime<Utc>>,
-    /// Whether the old system calls it completed or expired.
+    /// Whether the old system calls the purchase completed or expired.
     pub(super) has_ended: bool,
     pub(super) is_bundle: bool,
-    /// The subjects that the purchase names. Rows that stand for a course are left out.
+    /// The ids of the carried subjects that the purchase names. Leaves out old subjects that stood for a whole course.
     pub(super) declared: BTreeSet<i64>,
 }
 
 impl PurchaseFacts {
-    /// Reads a purchase. Returns the reason if it cannot be carried.
+    /// Reads the facts from the row of a purchase. Returns the reason as an error if the purchase cannot be carried.
     pub(super) fn read(row: &OldRow, carried: &CarriedRows, currency: &str) -> Result<Self, String> {
         let id = row.id();
         if id < 1 {
-            return Err("Its id is not a positive number.".to_owned());
+            return Err("The id is not a positive number.".to_owned());
         }
         let user = row.integer("user_id").filter(|id| carried.users.contains(id));
-        let user = user.ok_or("Its account was not carried.")?;
+        let user = user.ok_or("The account of this purchase was not carried.")?;
         let course = row.integer("exam_category_id").filter(|id| carried.courses.contains(id));
-        let course = course.ok_or("There is no such course.")?;
-        let cost = row.decimal("cost").ok_or("Its cost is not a number.")?;
+        let course = course.ok_or("The course of this purchase was not carried.")?;
+        let cost = row.decimal("cost").ok_or("The cost is not a number.")?;
         let minor = money::minor_units(cost, currency).filter(|cost| *cost >= 0);
-        let cost =
-            minor.ok_or_else(|| format!("Its cost {cost} is negative, or has too many decimal places."))?;
+        let cost = minor.ok_or_else(|| {
+            format!("The cost {cost} is negative or too high, or has too many decimal places.")
+        })?;
         let has_ended = match row.word("status").as_deref() {
             None | Some("active") => false,
             Some("completed" | "expired") => true,
-            Some(other) => return Err(format!("Its status `{other}` is unknown, so it may give no access.")),
+            Some(other) => {
+                return Err(format!("The status `{other}` is unknown, so this purchase may give no access."));
+            }
         };
         let mut declared: BTreeSet<i64> = row.integer("subject_id").into_iter().collect();
         declared.retain(|id| carried.subjects.contains_key(id));
@@ -56,7 +59,7 @@ impl PurchaseFacts {
         Ok(Self { id, user, course, cost, date: row.time("purchase_date"), has_ended, is_bundle, declared })
     }
 
-    /// Returns the type of the purchase, if it gave so many subjects.
+    /// Returns the type of the purchase, for the number of subjects that it gave.
     pub(super) fn purchase_type(&self, subjects: usize) -> PurchaseType {
         match subjects {
             _ if self.is_bundle => PurchaseType::FullBundle,
@@ -66,7 +69,8 @@ impl PurchaseFacts {
     }
 }
 
-/// Reads a list of ids: a JSON list of numbers or texts, which may be a text itself, or numbers with commas.
+/// Reads a list of ids: a JSON list of numbers, texts or objects with an `id`, the same list as a JSON text, a single
+/// JSON number, or numbers with commas. Leaves out what is not an id.
 fn listed_ids(text: &str) -> BTreeSet<i64> {
     let id = |value: &Value| match value {
         Value::Number(number) => number.as_i64(),

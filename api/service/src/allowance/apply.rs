@@ -26,13 +26,14 @@ struct ApplyAllowanceCommand {
     /// The member of support who granted the allowance.
     by: UserId,
     learner: UserId,
-    /// The subjects of the scope. None for all.
+    /// The subjects of the allowance's scope. None for all subjects.
     subjects: Option<Vec<SubjectId>>,
     rules: SittingRules,
     clock: Arc<dyn Clock>,
 }
 
-/// Applies the allowances to the cards and open sittings of a learner. Does nothing if they were applied before.
+/// Applies all allowances of a learner to the learner's cards and open sittings, in these subjects or, with None, in
+/// all subjects. Does nothing if they were applied before.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -50,13 +51,14 @@ pub(super) async fn apply(
         .write_for(learner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await;
     let changes = changes?;
-    if changes.extended_sittings + changes.raised_cards > 0 {
+    if changes.is_any() {
         services.events.appended(learner);
     }
     Ok(changes)
 }
 
-/// Locks rows in the same order as every write to a sitting: the learner, the sittings, the cards.
+/// Applies the allowances in a transaction. Locks the learner, then the sittings, then the cards, as every write to a
+/// sitting does.
 async fn run(
     transaction: &DatabaseTransaction,
     command: &ApplyAllowanceCommand,
@@ -78,7 +80,9 @@ async fn run(
     Ok(changes)
 }
 
-/// Extends the open sittings of the learner.
+/// Gives the open sittings of the learner the greatest extra time of the allowances and of their cards. Counts the
+/// sittings in `changes`, and appends an audit event for each extended sitting. Skips a sitting whose deadline has
+/// passed.
 async fn extend_open(
     transaction: &DatabaseTransaction,
     command: &ApplyAllowanceCommand,
@@ -93,7 +97,7 @@ async fn extend_open(
     let open = locked(transaction.get_database_backend(), open).all(transaction).await?;
     let cards = cards_of(transaction, &open).await?;
     let own = own_seconds(transaction, open.iter().map(|open| open.mock_test_attempt_id)).await?;
-    // Read the clock after the locks, because waiting for them takes time.
+    // The clock is read after the locks, because getting the locks takes time.
     let now = command.clock.now();
     for open in open {
         let Some(course) = courses.get(&open.subject_id) else { continue };
@@ -116,7 +120,7 @@ async fn extend_open(
     Ok(())
 }
 
-/// Reads the cards of sittings.
+/// Reads the cards of these sittings, by id.
 async fn cards_of(
     connection: &impl ConnectionTrait,
     sittings: &[test_session::Model],
@@ -126,7 +130,7 @@ async fn cards_of(
     Ok(rows.all(connection).await?.into_iter().map(|card| (card.id, card)).collect())
 }
 
-/// Reads the extra time that support granted to single cards, in seconds.
+/// Reads the extra time in seconds that support granted to these single cards, without allowances.
 async fn own_seconds(
     connection: &impl ConnectionTrait,
     cards: impl Iterator<Item = MockTestAttemptId>,
@@ -136,7 +140,8 @@ async fn own_seconds(
     Ok(rows.map(|row| (row.mock_test_attempt_id, row.seconds)).collect())
 }
 
-/// Raises the attempts of the cards of the learner. A card without attempts left can be sat again.
+/// Raises the maximum number of attempts of the learner's cards to the number that allowances grant, if it is greater.
+/// A card that has attempts left again can be sat again. Appends an audit event for each purchase with raised cards.
 async fn raise(
     transaction: &DatabaseTransaction,
     command: &ApplyAllowanceCommand,

@@ -25,24 +25,26 @@ use crate::database::{QueueKey, WritePolicy, lock_user, sql};
 use crate::error::{Error, Fault};
 use crate::reason;
 
-/// The action of the audit event of a grant.
+/// The action of the audit event that records the grant of an allowance.
 const GRANTED: &str = "allowance.granted";
-/// Maximum time for which a call applies an allowance. The next call continues with the remaining learners.
+/// The time after which a call begins no further learner. The next call with the same allowance continues with the
+/// remaining learners.
 const MAX_APPLY_TIME: Duration = Duration::from_secs(10);
-/// Maximum number of learners whose cards are brought in line at the same time.
+/// Maximum number of learners to whose cards an allowance is applied at the same time.
 const MAX_CONCURRENT_LEARNERS: usize = 4;
 
 struct StoreAllowanceCommand {
-    /// The member of support who grants.
+    /// The member of support who grants the allowance.
     by: UserId,
     request: AllowanceRequest,
     now: DateTime<Utc>,
 }
 
-/// Grants extra time or attempts to all cards of a scope. Open sittings get the time at once. Their deadlines never move
+/// Grants extra time or attempts to all cards of a scope. Open sittings get the extra time at once. No deadline moves
 /// to an earlier time, and no card loses attempts.
 ///
-/// If there are many learners, a call stops after some seconds with learners that remain. Repeating it goes on.
+/// If the scope has many learners, the call stops after about 10 seconds. A repeated call continues with the remaining
+/// learners.
 ///
 /// # Errors
 /// See [`AllowanceRefusal`]. A refusal means that nothing was written.
@@ -59,12 +61,17 @@ pub async fn grant(
     let command = StoreAllowanceCommand { by, request, now };
     let policy = WritePolicy::idempotent("store an allowance").retry_taken_keys();
     let key = queue_key(scope);
-    let allowance = services
+    let (allowance, is_stored) = services
         .database
         .write_for(key, policy, command, |transaction, command| Box::pin(store(transaction, command)))
         .await?;
+    if is_stored {
+        tracing::info!(by = %by, scope = allowance.scope, "an allowance was granted");
+    }
     let changes = bring_in_line(services, by, &allowance, scope, started).await?;
-    tracing::info!(by = %by, scope = allowance.scope, ?changes, "an allowance was granted");
+    if changes.is_any() {
+        tracing::info!(by = %by, scope = allowance.scope, ?changes, "an allowance was applied");
+    }
     Ok(Granted { allowance, changes })
 }
 
@@ -88,22 +95,24 @@ fn check(request: AllowanceRequest) -> Result<AllowanceRequest, AllowanceRefusal
     Ok(AllowanceRequest { reason, ..request })
 }
 
-/// Returns the queue for storing an allowance: that of the row that is locked first.
+/// Returns the key of the queue in which storing an allowance waits: that of the user, the subject or the course of its
+/// scope.
 fn queue_key(scope: AllowanceScope) -> QueueKey {
     match (scope.user, scope.place) {
         (Some(user), _) => user.into(),
         (None, Some(AllowancePlace::Subject(subject))) => subject.into(),
         (None, Some(AllowancePlace::Course(course))) => course.into(),
-        // Such a scope is refused, so its key does not matter.
+        // `check` has refused a scope without user and place, so this key is never used.
         (None, None) => CourseId(0).into(),
     }
 }
 
-/// Stores the allowance in place of the previous one of its scope.
+/// Stores the allowance in place of the previous one of its scope, and appends an audit event. Changes nothing if the
+/// stored allowance has the same values. Returns the stored allowance, and whether the command changed it.
 async fn store(
     transaction: &DatabaseTransaction,
     command: &StoreAllowanceCommand,
-) -> Result<allowance::Model, Error<AllowanceRefusal>> {
+) -> Result<(allowance::Model, bool), Error<AllowanceRefusal>> {
     let AllowanceRequest { scope, extra_seconds, max_attempts, reason } = &command.request;
     if let Some(user) = scope.user {
         lock_user(transaction, user).await?.ok_or(AllowanceRefusal::UserNotFound)?;
@@ -119,7 +128,7 @@ async fn store(
             if (row.extra_seconds, row.max_attempts, &row.reason)
                 == (*extra_seconds, *max_attempts, reason) =>
         {
-            return Ok(row);
+            return Ok((row, false));
         }
         Some(row) => {
             let mut row = row.into_active_model();
@@ -157,13 +166,14 @@ async fn store(
     };
     let target = ("allowances", row.id.0);
     audit::append_change(transaction, command.now, Some(command.by), GRANTED, target, &change).await?;
-    Ok(row)
+    Ok((row, true))
 }
 
-/// Checks that the subject or the course exists. For all learners, locks the subjects as well.
+/// Checks that the subject or the course of a scope exists. If the scope is for all learners, also locks the rows of
+/// the subjects, without waiting.
 ///
-/// A purchase and the start of a sitting share the rows of their subjects until they end. So they end before the
-/// allowance is stored, or they read the allowance.
+/// A purchase and the start of a sitting take shared locks on the rows of their subjects until they are committed. So
+/// they either end before the allowance is stored, or read the allowance.
 async fn lock_place(
     transaction: &DatabaseTransaction,
     scope: AllowanceScope,
@@ -195,7 +205,7 @@ async fn lock_place(
     Ok(())
 }
 
-/// Returns the subjects of a scope, or None if it has all subjects.
+/// Returns the subjects of a scope. Returns None if the scope is for all subjects.
 async fn subjects_of(
     connection: &impl ConnectionTrait,
     scope: AllowanceScope,
@@ -213,7 +223,8 @@ async fn subjects_of(
     }
 }
 
-/// Applies an allowance to the cards and open sittings of all learners of the scope, until the time of the call is over.
+/// Applies an allowance to the cards and open sittings of all learners of its scope. Counts the learners that remain
+/// after [`MAX_APPLY_TIME`].
 async fn bring_in_line(
     services: &Services,
     by: UserId,
@@ -236,7 +247,7 @@ async fn bring_in_line(
     applied.into_iter().try_fold(AppliedChanges::default(), |all, one| Ok(all.and(one?)))
 }
 
-/// Finds the learners whose cards or open sittings may have to change.
+/// Finds the learners of a scope whose cards or open sittings may have to change.
 async fn learners(
     services: &Services,
     allowance: &allowance::Model,

@@ -1,9 +1,9 @@
-//! Allowances: extra time and attempts for all cards of a learner, a subject or a course, or of a learner in one of
-//! them.
+//! Allowances: extra time and attempts for all cards of a learner, of a subject or of a course. An allowance can also
+//! be for one learner in one subject or course.
 //!
-//! An allowance is one row. New sittings and new cards read it. Cards and open sittings that exist already are brought
-//! in line learner by learner, each in a transaction of its own ([`apply`]). So a grant for a subject locks no learner
-//! for long, and a grant that was interrupted goes on when it is repeated.
+//! An allowance is one row, which new sittings and new cards read. It is applied to existing cards and open sittings
+//! learner by learner, each in a transaction of its own ([`apply`]). So a grant for a subject locks no learner for
+//! long. A grant that was interrupted continues when it is repeated.
 
 mod apply;
 mod grant;
@@ -22,9 +22,9 @@ pub(crate) use read::{extra_seconds_by_subject, raise_new_cards, share_subject};
 /// The cards that an allowance is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AllowanceScope {
-    /// The learner. None for all learners.
+    /// The learner whose cards are in the scope. None for all learners.
     pub user: Option<UserId>,
-    /// The subject or the course. None for all subjects.
+    /// The subject or the course whose cards are in the scope. None for all subjects.
     pub place: Option<AllowancePlace>,
 }
 
@@ -38,7 +38,8 @@ pub enum AllowancePlace {
 }
 
 impl AllowanceScope {
-    /// Returns the scope as it is stored. A unique key over this text refuses a second row for a scope.
+    /// Returns the scope as the text that is stored. A unique key over this text refuses a second allowance of the same
+    /// scope.
     fn text(self) -> String {
         let user = self.user.map(|id| format!("user:{id}"));
         let place = self.place.map(|place| match place {
@@ -48,8 +49,8 @@ impl AllowanceScope {
         [user, place].into_iter().flatten().collect::<Vec<_>>().join("/")
     }
 
-    /// Returns the stored texts of all scopes that contain the cards of a user in a subject. [`SCOPES_OF_CARD`] has the
-    /// same texts as SQL.
+    /// Returns the stored texts of the five scopes that contain the cards of a user in a subject. [`SCOPES_OF_CARD`]
+    /// has the same texts as SQL.
     pub(crate) fn texts_of(user: UserId, subject: SubjectId, course: CourseId) -> [String; 5] {
         let places = [AllowancePlace::Subject(subject), AllowancePlace::Course(course)];
         let [subject, course] = places.map(Some);
@@ -58,28 +59,28 @@ impl AllowanceScope {
     }
 }
 
-/// The stored texts of all scopes that contain the cards of a user in the subject `s` of the course `c`, as SQL. Each
-/// parameter is the user.
+/// The stored texts of the five scopes that contain the cards of a user in the subject `s` of the course `c`, as SQL.
+/// Each parameter is the id of the user.
 pub(crate) const SCOPES_OF_CARD: &str = "'user:' || ?, 'user:' || ? || '/subject:' || s.id, \
     'user:' || ? || '/course:' || c.id, 'subject:' || s.id, 'course:' || c.id";
 
-/// A grant for a scope. It replaces the previous grant of the scope as a whole.
+/// A request to grant an allowance. The new allowance replaces the previous one of its scope as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowanceRequest {
     /// The cards that the allowance is for.
     pub scope: AllowanceScope,
-    /// Extra seconds for each sitting, 0 to [`MAX_EXTRA_SECONDS`]. None and 0 grant none.
+    /// Extra seconds for each sitting, 0 to [`MAX_EXTRA_SECONDS`]. None and 0 give no extra time.
     pub extra_seconds: Option<i32>,
-    /// Number of attempts of each card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None leaves the cards as they are.
+    /// Maximum number of attempts of each card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None raises no attempts.
     pub max_attempts: Option<i32>,
-    /// The reason.
+    /// The reason of the grant. None and a blank text store no reason.
     pub reason: Option<String>,
 }
 
 /// A reason to refuse an allowance. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum AllowanceRefusal {
-    /// The scope is everything.
+    /// The scope names no learner, subject or course.
     #[error("Give at least one of a learner, a subject and a course.")]
     NoScope,
     /// The scope has both a subject and a course.
@@ -88,11 +89,11 @@ pub enum AllowanceRefusal {
     /// Neither extra time nor attempts are given.
     #[error("Give extra time, a number of attempts, or both.")]
     NothingGranted,
-    /// The seconds are out of range.
+    /// The extra time is negative or too long.
     #[error("The extra time of a sitting must be 0 to {MAX_EXTRA_SECONDS} seconds.")]
     SecondsOutOfRange,
-    /// The attempts are out of range.
-    #[error("The attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
+    /// The number of attempts is less than 1 or too great.
+    #[error("The number of attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
     AttemptsOutOfRange,
     /// The reason is too long.
     #[error("Give a reason of at most {MAX_REASON_CHARS} visible characters.")]
@@ -110,29 +111,35 @@ pub enum AllowanceRefusal {
 
 impl Refusal for AllowanceRefusal {}
 
-/// An allowance after a grant, and what the grant changed.
+/// The result of a grant: the stored allowance, and the changes of cards and sittings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
-    /// The allowance.
+    /// The allowance as it is stored now.
     pub allowance: allowance::Model,
-    /// The changes by this call.
+    /// The changes of cards and sittings by this call.
     pub changes: AppliedChanges,
 }
 
-/// The changes of cards and sittings by one call.
+/// The numbers of cards and sittings that one call changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppliedChanges {
     /// Number of open sittings that got a later deadline.
     pub extended_sittings: u64,
-    /// Number of open sittings that kept their deadline, because it has passed.
+    /// Number of open sittings whose deadline was not extended, because it has passed.
     pub overdue_sittings: u64,
     /// Number of cards that got more attempts.
     pub raised_cards: u64,
-    /// Number of learners whose cards were not looked at yet, because the time of the call was over.
+    /// Number of learners to whom this call did not apply the allowance, because its time was over. A repeated call
+    /// continues with them.
     pub remaining_learners: u64,
 }
 
 impl AppliedChanges {
+    /// Returns whether a card or an open sitting was changed.
+    fn is_any(self) -> bool {
+        self.extended_sittings + self.raised_cards > 0
+    }
+
     fn and(self, other: Self) -> Self {
         Self {
             extended_sittings: self.extended_sittings + other.extended_sittings,

@@ -1,6 +1,7 @@
-//! Examines an open database: its rows, and the rules between them.
+//! Examines an open database: the pages of an SQLite file, the values in its rows, and the rules between rows.
 
 use jishu_migration::{Migrator, MigratorTrait};
+use jishu_service_macros::service_call;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
     Statement, TransactionOptions, TransactionTrait,
@@ -38,7 +39,7 @@ const TABLES_WITHOUT_DELETIONS: [&str; 20] = [
     "payment_refunds",
 ];
 
-/// Rules between rows. Each has a description of the rows that break it, and the query that finds them.
+/// Rules between rows. Each rule has a description of the rows that break it, and a query that finds such rows.
 const ROW_RULES: [(&str, &str); 7] = [
     (
         "entitlements whose number of cards differs from what was bought",
@@ -56,7 +57,7 @@ const ROW_RULES: [(&str, &str); 7] = [
          e.purchase_id = p.id)",
     ),
     (
-        "purchases whose cost differs from the sum of their parts",
+        "purchases whose cost differs from the sum of the prices of their subjects",
         "SELECT 'purchase ' || p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.cost \
          HAVING SUM(e.price_paid) <> p.cost",
     ),
@@ -66,9 +67,15 @@ const ROW_RULES: [(&str, &str); 7] = [
          user_id, subject_id HAVING COUNT(*) > 1",
     ),
     (
+        // An adopted card counts sittings that were deleted in the old database, so it may have more attempts than
+        // sittings. An adopted purchase is not younger than the paper with the number `FIRST_OLD_TEST_NUMBER`, which
+        // `adopt` makes for each subject at the time of the adoption.
         "cards whose number of attempts differs from their number of sittings",
         "SELECT 'card ' || id FROM mock_test_attempts c WHERE attempts_used <> (SELECT COUNT(*) FROM test_sessions s \
-         WHERE s.mock_test_attempt_id = c.id)",
+         WHERE s.mock_test_attempt_id = c.id) AND (attempts_used < (SELECT COUNT(*) FROM test_sessions s WHERE \
+         s.mock_test_attempt_id = c.id) OR NOT EXISTS (SELECT 1 FROM papers p JOIN purchases b ON b.id = \
+         c.purchase_id WHERE p.subject_id = c.subject_id AND p.test_number = 1000000 AND b.created_at <= \
+         p.created_at))",
     ),
     (
         "cards whose status `in_progress` does not agree with their open sittings",
@@ -80,26 +87,29 @@ const ROW_RULES: [(&str, &str); 7] = [
 /// The findings about a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupReport {
-    /// Damage to the file of an SQLite database, as sentences. A damaged file cannot be restored.
+    /// Damage to the file of an SQLite database, as texts. A damaged file cannot be restored. Empty if there is no
+    /// damage.
     pub damage: Vec<String>,
-    /// Faults of rows, as sentences. The database that was copied has the same faults.
+    /// Faults of rows or of the signing keys, as texts. The database that was copied has the same faults.
     pub problems: Vec<String>,
-    /// Other facts that are worth knowing.
+    /// Facts that the operator should know and that are no faults, as texts.
     pub notes: Vec<String>,
-    /// The number of rows in each table whose rows are never deleted.
+    /// Each table whose rows are never deleted, with its number of rows. Empty if the file is damaged.
     pub rows: Vec<(&'static str, i64)>,
 }
 
 impl BackupReport {
-    /// Returns the damage and the problems together. A good copy has none.
+    /// Returns the damage and the problems together. Empty for a good copy.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         self.damage.iter().chain(&self.problems).cloned().collect()
     }
 }
 
-/// Examines the pages and the rows of an open database. All rows are read in one transaction, which sees one state and can
-/// change nothing. It leaves no setting in the session, which another program may get next from a pooler.
+/// Examines the pages and the rows of an open database. A damaged SQLite file is examined no further. All rows are read
+/// in one transaction, which sees one state of the database. On a server the transaction is read-only. No setting stays
+/// in the session, because a pooler may give the session to another program next.
+#[service_call]
 pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupReport, DbErr> {
     let options = match connection.get_database_backend() {
         DbBackend::Sqlite => {
@@ -107,7 +117,7 @@ pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupRep
             if !damage.is_empty() {
                 return Ok(BackupReport { damage, ..BackupReport::default() });
             }
-            // SQLite keeps the state of the first read.
+            // A transaction of SQLite keeps the state of its first read.
             TransactionOptions::default()
         }
         _ => TransactionOptions {
@@ -124,7 +134,7 @@ pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupRep
     Ok(report)
 }
 
-/// Examines the rows in a transaction.
+/// Examines the rows in a transaction. Stops early if the database was not migrated by jishu, or by a newer version.
 async fn examine_rows(connection: &DatabaseTransaction) -> Result<BackupReport, DbErr> {
     let mut report = BackupReport { rows: count_rows(connection).await?, ..BackupReport::default() };
     let orphans = orphans::find(connection).await?;
@@ -132,9 +142,9 @@ async fn examine_rows(connection: &DatabaseTransaction) -> Result<BackupReport, 
 
     let applied = applied_migrations(connection).await?;
     if applied.is_empty() {
-        report
-            .problems
-            .push("no migration of jishu was applied to this database: it is not one of jishu".to_owned());
+        report.problems.push(
+            "no migration of jishu was applied to this database: it is no database of jishu".to_owned(),
+        );
         return Ok(report);
     }
     let pending = Migrator::migrations()
@@ -165,8 +175,8 @@ async fn examine_rows(connection: &DatabaseTransaction) -> Result<BackupReport, 
     Ok(report)
 }
 
-/// Spells the query of a rule for a database. The rules concatenate texts as the standard says. By default MariaDB reads
-/// `||` as OR.
+/// Spells the query of a rule for a kind of database. The rules concatenate texts with `||`, as the standard says.
+/// MariaDB by default reads `||` as OR, so it gets `CONCAT`.
 fn spelled_for(backend: DbBackend, query: &str) -> String {
     let parts = query.strip_prefix("SELECT ").and_then(|rest| rest.split_once(" FROM "));
     match parts {
@@ -177,7 +187,7 @@ fn spelled_for(backend: DbBackend, query: &str) -> String {
     }
 }
 
-/// Finds damage to the pages of a file.
+/// Finds damage to the pages of an SQLite file. Returns a text for each of the first few damages.
 pub(super) async fn find_damage(connection: &DatabaseConnection) -> Vec<String> {
     match texts(connection, "SELECT integrity_check FROM pragma_integrity_check").await {
         Ok(found) => {
@@ -188,17 +198,18 @@ pub(super) async fn find_damage(connection: &DatabaseConnection) -> Vec<String> 
     }
 }
 
-/// Adds a fault with its first few cases. Does nothing if there are no cases.
+/// Adds a text about a fault, with its number of cases and the first few cases. Does nothing if there are no cases.
 fn add_fault(problems: &mut Vec<String>, fault: &str, found: &[String]) {
     if found.is_empty() {
         return;
     }
-    let more = if found.len() > MAX_CASES_PER_FAULT { "; and more" } else { "" };
+    let more = if found.len() > MAX_CASES_PER_FAULT { "; and more cases" } else { "" };
     let cases = found.iter().take(MAX_CASES_PER_FAULT).map(String::as_str).collect::<Vec<_>>().join("; ");
     problems.push(format!("{fault} ({}): {cases}{more}", found.len()));
 }
 
-/// Counts the rows of each table whose rows are never deleted, at one moment. Skips tables that do not exist.
+/// Counts the rows of each table whose rows are never deleted. One statement counts them all, so the numbers are of one
+/// moment. Leaves out tables that do not exist.
 pub(super) async fn count_rows(connection: &impl ConnectionTrait) -> Result<Vec<(&'static str, i64)>, DbErr> {
     let mut tables = Vec::new();
     for table in TABLES_WITHOUT_DELETIONS {

@@ -1,4 +1,5 @@
-//! Measures statements, and the use of the pools. All statements pass here if metrics or traces are on.
+//! Measures statements, and the use of the pools. The pools report every statement to this module if metrics, traces
+//! or an observer need them.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -12,10 +13,10 @@ use sea_orm::{DatabaseConnection, DbBackend, sqlx};
 
 use super::Database;
 use super::options::DatabaseOptions;
-use crate::metrics::{ConnectionGauge, Metrics, POOL_NAMES, PoolName, name_of_statement};
+use crate::metrics::{ActiveGauge, Metrics, POOL_NAMES, PoolName, name_of_statement};
 use crate::trace::{self, EndedStatement};
 
-/// The label of a statement outside a transaction.
+/// The label for a statement that runs outside a transaction.
 const NO_TRANSACTION: &str = "none";
 
 tokio::task_local! {
@@ -29,8 +30,8 @@ tokio::task_local! {
 struct WaitingQuery {
     since: Instant,
     has_connection: Cell<bool>,
-    /// Counts the query until its end.
-    _borrower: ConnectionGauge,
+    /// Counts the query among those that wait for a connection or have one, until the query ends.
+    _borrower: ActiveGauge,
 }
 
 /// Runs a query outside a transaction, and measures how long it waits for a connection.
@@ -44,7 +45,7 @@ pub(super) async fn query<T>(metrics: &Metrics, since: Instant, query: impl Futu
     QUERY.scope(waiting, query).await
 }
 
-/// Runs the statements of a transaction under its name.
+/// Runs the statements of a transaction, and reports them under the name of the transaction.
 pub(super) async fn transaction<T>(
     metrics: &Metrics,
     name: &'static str,
@@ -71,7 +72,8 @@ pub(super) fn observe_statements(connection: &mut DatabaseConnection, options: &
     });
 }
 
-/// Counts a statement, and adds it to the trace of the current span.
+/// Counts a statement, and adds it to the trace of the current span. Measures the wait for a connection at the first
+/// statement of a query.
 fn report(metrics: &Metrics, sql: &str, elapsed: Duration, failed: bool) {
     let name = name_of_statement(sql);
     if let Some(database) = metrics.database() {
@@ -95,7 +97,7 @@ struct PoolCollector {
     pools: Vec<ObservedPool>,
 }
 
-/// A pool, with the gauge of what waits for one of its connections or has one.
+/// A pool, with the number of queries and transactions that wait for one of its connections or have one.
 #[derive(Debug)]
 struct ObservedPool {
     name: PoolName,
@@ -103,7 +105,7 @@ struct ObservedPool {
     borrowers: Gauge,
 }
 
-/// A pool of the driver. It does not hold the metrics, so that the metrics can hold it.
+/// A pool of the driver. The metrics can own it, because it does not refer to the metrics, unlike a pool of SeaORM.
 #[derive(Debug)]
 enum DriverPool {
     Sqlite(sqlx::SqlitePool),
@@ -120,7 +122,7 @@ impl DriverPool {
         }
     }
 
-    /// Returns the number of open connections, of idle ones, and the maximum.
+    /// Returns the number of open connections, the number of idle connections, and the maximum number of connections.
     fn state(&self) -> (usize, usize, u32) {
         match self {
             Self::Sqlite(pool) => {
@@ -157,7 +159,7 @@ impl Collector for PoolCollector {
             for (state, number) in [("in_use", in_use), ("idle", idle), ("max", max as usize)] {
                 connections.get_or_create(&PoolStateLabels { pool: *name, state }).set(count(number));
             }
-            // A borrower without a connection waits for one.
+            // A query or transaction that is counted but has no connection is waiting for one.
             let waits = (borrowers.get() - count(in_use)).max(0);
             waiting.get_or_create(&PoolLabels { pool: *name }).set(waits);
         }
@@ -179,7 +181,8 @@ impl Collector for PoolCollector {
 }
 
 impl Database {
-    /// Shows the state of the pools at each scrape.
+    /// Adds the pools for reading and writing to the metrics, so that each scrape shows their state. Does nothing if
+    /// metrics are off.
     pub(super) fn observe_pools(&self) {
         let Some(database) = self.metrics.database() else { return };
         let observed = |name, connection: &DatabaseConnection| ObservedPool {

@@ -1,7 +1,7 @@
-//! Finds rows that cannot be read, or that have values that are not allowed, alone or beside other rows.
+//! Finds rows that cannot be read, values that are not allowed, and rows that contradict other rows.
 //!
-//! Constraints of the database refuse such rows. But a console can switch constraints off, and rows may be older than
-//! the constraints.
+//! Constraints of the database refuse many of these rows. But a console can switch constraints off, and rows may be
+//! older than the constraints.
 
 mod book_rule;
 mod books;
@@ -10,23 +10,13 @@ mod orders;
 mod pictures;
 mod read_check;
 mod rules;
+mod table;
 
 use std::fmt;
 
-use jishu_entity::{
-    accepted_text, account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement,
-    extra_time, guardian_consent, mock_test_attempt, oidc_identity, oidc_login, order, order_line,
-    outbox_message, paper, paper_question, paper_revision, paper_score, payment_event, payment_refund,
-    picture, purchase, purchase_grant, purchase_request, purchase_request_owned, question,
-    question_correction, question_option, question_version, question_version_picture, recovery_code,
-    refresh_token, refund, refund_line, refund_repeat, second_factor, server_secret, sign_in_challenge,
-    sign_in_network, subject, test_answer, test_session, topic, topic_total, user,
-};
+use jishu_entity::picture;
 use jishu_service_macros::service_call;
-use sea_orm::{
-    ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
-    PrimaryKeyToColumn, Statement,
-};
+use sea_orm::{ColumnType, ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
 
 use crate::database::{Database, Unreadable, columns_of};
@@ -34,22 +24,24 @@ use crate::database::{Database, Unreadable, columns_of};
 pub(super) use rules::{
     ColumnFault, MAX_PRICE_MINOR_UNITS, MAX_VALIDITY_DAYS, fault_of_course, fault_of_orphan, fault_of_subject,
 };
+pub(super) use table::Table;
+use table::TableColumn;
 
-/// Maximum number of rows of a table that are named.
+/// Maximum number of rows of a table that one check reports.
 const MAX_ROWS_PER_TABLE: usize = 100;
-/// Maximum number of characters of a value that are shown.
+/// Maximum number of characters that are shown of a value.
 const MAX_VALUE_CHARS: usize = 40;
 
 /// A value that cannot be read or is not allowed, with its table, row and column.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct BadValue {
-    /// The table.
+    /// The name of the table.
     pub table: &'static str,
     /// The row: the columns of its primary key with their values, such as `id 7`.
     pub row: String,
-    /// The column.
+    /// The name of the column, or `a column` if it is not known which column cannot be read.
     pub column: String,
-    /// The value, if the column has words or numbers of the catalogue. Otherwise `unreadable`, or a description of the fault.
+    /// The value, if it can be shown. Otherwise `unreadable`, or a description of the fault that continues "is".
     pub value: String,
 }
 
@@ -61,7 +53,7 @@ impl fmt::Display for BadValue {
 }
 
 impl BadValue {
-    /// Describes a fault in a row whose key is one number.
+    /// Describes a fault in a row whose primary key is the number `id`.
     pub(super) fn of(table: &'static str, id: i64, fault: ColumnFault) -> Self {
         Self { table, row: format!("id {id}"), column: fault.column.to_owned(), value: fault.value }
     }
@@ -71,94 +63,50 @@ impl BadValue {
 ///
 /// # Errors
 /// Returns the database's error.
-pub(super) async fn named<E, C>(connection: &C, rows: &[Unreadable]) -> Result<Vec<BadValue>, DbErr>
-where
-    E: EntityTrait,
-    C: ConnectionTrait,
-{
+pub(super) async fn named(
+    connection: &impl ConnectionTrait,
+    table: &Table,
+    rows: &[Unreadable],
+) -> Result<Vec<BadValue>, DbErr> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = of_table::<E, C>(connection).await?;
-    let table = E::default().table_name();
-    let keys: Vec<&str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
+    let mut found = of_table(connection, table).await?;
     let mut named = Vec::with_capacity(rows.len());
     for Unreadable { key, error, .. } in rows {
-        let row: Vec<_> = keys.iter().zip(key).map(|(name, value)| format!("{name} {value}")).collect();
+        let row: Vec<_> = table.keys.iter().zip(key).map(|(name, value)| format!("{name} {value}")).collect();
         let row = row.join(", ");
         let before = named.len();
         named.extend(found.extract_if(.., |bad| bad.row == row));
-        // The conditions in SQL found nothing: only the driver cannot read the row.
+        // No condition in SQL found a bad column of this row, so only the error of the driver is known.
         if named.len() == before {
-            named.push(BadValue { table, row, column: "a column".to_owned(), value: error.to_string() });
+            named.push(BadValue {
+                table: table.name,
+                row,
+                column: "a column".to_owned(),
+                value: error.to_string(),
+            });
         }
     }
     Ok(named)
 }
 
-/// Examines every table that this version knows. Skips tables and columns that the database does not have yet.
+/// Examines every table of this version of jishu. Leaves out tables and columns that the database does not have yet.
 /// Reads the whole database.
 ///
 /// # Errors
 /// Returns the database's error.
 pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>, DbErr> {
     let mut found = Vec::new();
-    macro_rules! examine_tables {
-        ($($table:ident),+ $(,)?) => {
-            $(found.extend(of_table::<$table::Entity, _>(connection).await?);)+
-            $(found.extend(read_check::of_table::<$table::Entity, _>(connection, &found).await?);)+
-        };
+    let tables = table::all_without_pictures();
+    for table in &tables {
+        found.extend(of_table(connection, table).await?);
     }
-    examine_tables!(
-        accepted_text,
-        account_link,
-        allowance,
-        audit_event,
-        blueprint_part,
-        cart_item,
-        course,
-        entitlement,
-        extra_time,
-        guardian_consent,
-        mock_test_attempt,
-        oidc_identity,
-        oidc_login,
-        order,
-        order_line,
-        outbox_message,
-        paper,
-        paper_question,
-        paper_revision,
-        paper_score,
-        payment_event,
-        payment_refund,
-        purchase,
-        purchase_grant,
-        purchase_request,
-        purchase_request_owned,
-        question,
-        question_correction,
-        question_option,
-        question_version,
-        recovery_code,
-        refresh_token,
-        refund,
-        refund_line,
-        refund_repeat,
-        second_factor,
-        sign_in_challenge,
-        question_version_picture,
-        server_secret,
-        sign_in_network,
-        subject,
-        test_answer,
-        test_session,
-        topic,
-        topic_total,
-        user,
-    );
-    // The other checks would read all pictures at once.
-    found.extend(of_table::<picture::Entity, _>(connection).await?);
+    for table in &tables {
+        found.extend(read_check::of_table(connection, table, &found).await?);
+    }
+    // Pictures are left out of `read_check`, which would read many of them at once.
+    found.extend(of_table(connection, &Table::of::<picture::Entity>()).await?);
     found.extend(read_check::of_catalogue(connection, &found).await?);
     found.extend(books::find_broken(connection).await?);
     found.extend(keys::find_missing(connection).await?);
@@ -166,8 +114,8 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
     Ok(found)
 }
 
-/// Examines a database as [`examine`] does, if it is a database of jishu. Returns nothing for others: the tables of the
-/// old system follow other rules.
+/// Examines a database as [`examine`] does, if a migration of jishu was applied to it. Returns nothing for any other
+/// database, because the tables of the old system follow other rules.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -177,33 +125,29 @@ pub async fn examine_ours(database: &Database) -> Result<Vec<BadValue>, DbErr> {
     if is_ours { examine(&database.reader().without_time_check()).await } else { Ok(Vec::new()) }
 }
 
-/// A column, and the condition under which its value is bad.
+/// A column, the SQL condition under which its value is bad, and whether the value can be shown.
 struct Suspect {
     column: &'static str,
     condition: String,
     shows_value: bool,
 }
 
-/// Finds the bad values of one table.
+/// Finds the bad values of one table with conditions in SQL, in at most [`MAX_ROWS_PER_TABLE`] rows.
 ///
 /// # Errors
 /// Returns the database's error.
-pub(super) async fn of_table<E, C>(connection: &C) -> Result<Vec<BadValue>, DbErr>
-where
-    E: EntityTrait,
-    C: ConnectionTrait,
-{
+async fn of_table(connection: &impl ConnectionTrait, table: &Table) -> Result<Vec<BadValue>, DbErr> {
+    let Table { name: table, keys, columns, .. } = table;
     let backend = connection.get_database_backend();
-    let table = E::default().table_name();
     let present = columns_of(connection, table).await?;
-    let suspects: Vec<Suspect> = E::Column::iter()
-        .filter(|column| present.iter().any(|name| name == column.as_str()))
-        .flat_map(|column| suspects::<E>(backend, table, column))
+    let suspects: Vec<Suspect> = columns
+        .iter()
+        .filter(|column| present.iter().any(|name| name == column.name))
+        .flat_map(|column| suspects(backend, table, column))
         .collect();
     if suspects.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<&'static str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
     let text_type = if backend == DbBackend::MySql { "CHAR" } else { "TEXT" };
     let as_text = |column: &str| format!("CAST({} AS {text_type})", quoted(backend, column));
     let mut selected: Vec<String> = keys.iter().map(|key| as_text(key)).collect();
@@ -226,7 +170,7 @@ where
             named.push(format!("{key} {}", text(position)?.unwrap_or_else(|| "null".to_owned())));
         }
         for (suspect, position) in suspects.iter().zip(keys.len()..) {
-            // Text that is not UTF-8 cannot be shown.
+            // This fails for text that is not UTF-8, which cannot be shown.
             let value = text(position).unwrap_or_else(|_| Some("unreadable".to_owned()));
             let Some(value) = value else { continue };
             let value = value.chars().take(MAX_VALUE_CHARS).collect();
@@ -243,28 +187,29 @@ where
 
 /// Lists the possible faults of a column: a value of another type, which only SQLite stores, a value that is not
 /// allowed, or an unreadable time.
-fn suspects<E: EntityTrait>(
+fn suspects(
     backend: DbBackend,
     table: &'static str,
-    column: E::Column,
-) -> impl Iterator<Item = Suspect> {
-    let name = column.as_str();
+    column: &TableColumn,
+) -> impl Iterator<Item = Suspect> + use<> {
+    let TableColumn { name, column_type } = column;
+    let name = *name;
     let value = quoted(backend, name);
-    let def = column.def();
-    let mistyped = (backend == DbBackend::Sqlite).then(|| mistyped(&value, def.get_column_type())).flatten();
+    let mistyped = (backend == DbBackend::Sqlite).then(|| mistyped(&value, column_type)).flatten();
     let mistyped = mistyped.map(|condition| {
         let condition = format!("{value} IS NOT NULL AND ({condition})");
         Suspect { column: name, condition, shows_value: false }
     });
     let disallowed = rules::disallowed(backend, table, name, &value);
     let disallowed = disallowed.map(|condition| Suspect { column: name, condition, shows_value: true });
-    let unreadable_time = unreadable_time(backend, &value, def.get_column_type());
+    let unreadable_time = unreadable_time(backend, &value, column_type);
     let unreadable_time =
         unreadable_time.map(|condition| Suspect { column: name, condition, shows_value: true });
     mistyped.into_iter().chain(disallowed).chain(unreadable_time)
 }
 
-/// Returns the condition under which SQLite stores a value that the driver cannot read as this type.
+/// Returns the SQL condition that a value stored by SQLite cannot be read by the driver as this type. None if there is
+/// no condition for the type.
 fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
     match column_type {
         ColumnType::Integer | ColumnType::BigInteger | ColumnType::Boolean => {
@@ -278,8 +223,8 @@ fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
     }
 }
 
-/// Returns the condition under which a server stores a time that the driver cannot read: `infinity`, or a date whose
-/// year, month or day is zero.
+/// Returns the SQL condition that the driver cannot read a time that a server stores. On PostgreSQL that is `infinity`
+/// or a year outside 1 to 9999, and on MariaDB a year, month or day of zero. None for SQLite and for other types.
 fn unreadable_time(backend: DbBackend, value: &str, column_type: &ColumnType) -> Option<String> {
     if !matches!(column_type, ColumnType::TimestampWithTimeZone) {
         return None;

@@ -3,55 +3,56 @@
 use std::collections::HashSet;
 
 use jishu_entity::{course, subject};
-use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
-};
+use sea_orm::sea_query::{Expr, Order};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait};
 
 use super::{
-    BadValue, MAX_ROWS_PER_TABLE, columns_of, fault_of_course, fault_of_orphan, fault_of_subject, named,
+    BadValue, MAX_ROWS_PER_TABLE, Table, columns_of, fault_of_course, fault_of_orphan, fault_of_subject,
+    named,
 };
-use crate::database::{read_rows, split_readable};
+use crate::database::read_rows;
 
 /// Maximum number of rows that one statement reads.
 const ROWS_PER_READ: u64 = 1_000;
 
-/// Reads every row of a table on SQLite. Returns the faults that were not found before.
+/// Reads the rows of a table on SQLite, until the end or until there are enough faults. Returns the faults that are not
+/// in `before`. Returns nothing on servers, and for a table of an older version.
 ///
 /// Only SQLite stores text that is not UTF-8, and it has no function to find such text.
 ///
 /// # Errors
 /// Returns the database's error.
-pub(super) async fn of_table<E, C>(connection: &C, before: &[BadValue]) -> Result<Vec<BadValue>, DbErr>
-where
-    E: EntityTrait,
-    C: ConnectionTrait,
-{
+pub(super) async fn of_table(
+    connection: &impl ConnectionTrait,
+    table: &Table,
+    before: &[BadValue],
+) -> Result<Vec<BadValue>, DbErr> {
     let mut found = Vec::new();
-    if connection.get_database_backend() != DbBackend::Sqlite || !has_all_columns::<E>(connection).await? {
+    if connection.get_database_backend() != DbBackend::Sqlite || !has_all_columns(connection, table).await? {
         return Ok(found);
     }
     let (mut after, mut is_all) = (i64::MIN, false);
     while !is_all && found.len() < MAX_ROWS_PER_TABLE {
-        let select = E::find()
+        let mut select = table.select.clone();
+        select
             .expr_as(Expr::cust("rowid"), "row_number")
-            .filter(Expr::cust_with_values("rowid > ?", [after]))
-            .order_by_asc(Expr::cust("rowid"))
+            .and_where(Expr::cust_with_values("rowid > ?", [after]))
+            .order_by_expr(Expr::cust("rowid"), Order::Asc)
             .limit(ROWS_PER_READ);
-        let rows = connection.query_all_raw(select.build(DbBackend::Sqlite)).await?;
+        let rows = connection.query_all_raw(DbBackend::Sqlite.build(&select)).await?;
         is_all = (rows.len() as u64) < ROWS_PER_READ;
         if let Some(last) = rows.last() {
             after = last.try_get("", "row_number")?;
         }
-        let (_, unreadable) = split_readable::<E>(rows);
-        found.extend(named::<E, C>(connection, &unreadable).await?);
+        let unreadable = (table.unreadable)(rows);
+        found.extend(named(connection, table, &unreadable).await?);
     }
     found.retain(|bad| !before.contains(bad));
     Ok(found)
 }
 
-/// Reads the courses and subjects as the catalogue does. Returns the faults that were not found before.
+/// Reads the courses and subjects as the catalogue does. Returns the faults in columns for which `before` has no fault
+/// of the same row. Returns nothing if the tables are of an older version.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -59,15 +60,16 @@ pub(super) async fn of_catalogue(
     connection: &impl ConnectionTrait,
     before: &[BadValue],
 ) -> Result<Vec<BadValue>, DbErr> {
-    let has_all = has_all_columns::<course::Entity>(connection).await?
-        && has_all_columns::<subject::Entity>(connection).await?;
+    let (course_table, subject_table) = (Table::of::<course::Entity>(), Table::of::<subject::Entity>());
+    let has_all = has_all_columns(connection, &course_table).await?
+        && has_all_columns(connection, &subject_table).await?;
     if !has_all {
         return Ok(Vec::new());
     }
     let (courses, unreadable_courses) = read_rows(connection, course::Entity::find()).await?;
     let (subjects, unreadable_subjects) = read_rows(connection, subject::Entity::find()).await?;
-    let mut found = named::<course::Entity, _>(connection, &unreadable_courses).await?;
-    found.extend(named::<subject::Entity, _>(connection, &unreadable_subjects).await?);
+    let mut found = named(connection, &course_table, &unreadable_courses).await?;
+    found.extend(named(connection, &subject_table, &unreadable_subjects).await?);
     let known: HashSet<i64> = courses
         .iter()
         .map(|course| course.id.0)
@@ -82,7 +84,7 @@ pub(super) async fn of_catalogue(
         let faults = fault_of_subject(subject).into_iter().chain(orphan);
         found.extend(faults.map(|fault| BadValue::of("subjects", subject.id.0, fault)));
     }
-    // The conditions in SQL may have reported the same value in another form.
+    // The conditions in SQL may have reported the same column already, with its value in another form.
     let is_new = |bad: &BadValue| {
         !before
             .iter()
@@ -92,8 +94,8 @@ pub(super) async fn of_catalogue(
     Ok(found)
 }
 
-/// Returns whether a table has all columns of this version. It may be missing or older.
-async fn has_all_columns<E: EntityTrait>(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    let present = columns_of(connection, E::default().table_name()).await?;
-    Ok(E::Column::iter().all(|column| present.iter().any(|name| name == column.as_str())))
+/// Returns whether a table has all columns of this version of jishu. An older or missing table does not.
+async fn has_all_columns(connection: &impl ConnectionTrait, table: &Table) -> Result<bool, DbErr> {
+    let present = columns_of(connection, table.name).await?;
+    Ok(table.columns.iter().all(|column| present.iter().any(|name| name == column.name)))
 }

@@ -8,12 +8,14 @@ use sha2::{Digest, Sha256};
 use super::address::ClientAddress;
 use super::bucket::{Buckets, RetryAfter};
 use super::{LimitOptions, take_one_of_both};
+use crate::security;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Limits on mails: for each receiver, so that nobody is flooded, and for each client.
+/// Budgets for mails: one for each receiver, so that nobody is flooded, and one for each client.
 ///
-/// They count an e-mail address whether or not it has an account, so they do not show which have one.
+/// An e-mail address is counted whether or not it has an account. So the budgets do not show which addresses have
+/// accounts.
 pub struct MailLimits {
     /// The budgets of e-mail addresses. The key is a hash, so that no address is stored.
     receivers: Buckets<[u8; 32]>,
@@ -21,7 +23,7 @@ pub struct MailLimits {
 }
 
 impl MailLimits {
-    /// Makes limits with full budgets for everybody.
+    /// Makes full budgets for every client and receiver.
     #[must_use]
     pub(super) fn new(options: &LimitOptions) -> Self {
         Self {
@@ -30,11 +32,24 @@ impl MailLimits {
         }
     }
 
-    /// Admits a request that may send a mail to this e-mail address, which is in the form in which it is stored.
+    /// Admits a request that may send a mail to this e-mail address. Takes 1 from the budgets of the client and of
+    /// the receiver. The address must have its stored form.
     ///
     /// # Errors
-    /// Fails if the client or the receiver has had too many.
+    /// Fails if one of the two budgets is spent, and logs it. The error says how long to wait.
     pub fn take(&self, client: ClientAddress, receiver: &str) -> Result<(), RetryAfter> {
+        self.take_unlogged(client, receiver)
+            .inspect_err(|wait| security::too_many_requests(client, "mails", *wait))
+    }
+
+    /// Takes 1 from both budgets as [`MailLimits::take`] does, for a mail that the server may leave out. Returns
+    /// false if one of the two budgets is spent. That is no refusal, so it is not logged.
+    #[must_use]
+    pub fn take_for_optional_mail(&self, client: ClientAddress, receiver: &str) -> bool {
+        self.take_unlogged(client, receiver).is_ok()
+    }
+
+    fn take_unlogged(&self, client: ClientAddress, receiver: &str) -> Result<(), RetryAfter> {
         let (client, receiver) = (client.network(), Sha256::digest(receiver.as_bytes()).into());
         take_one_of_both((&self.clients, &client), (&self.receivers, &receiver)).map_err(
             |(of_client, of_receiver)| of_client.max(of_receiver).unwrap_or(RetryAfter { wait: HOUR }),

@@ -1,4 +1,5 @@
-//! Limits on clients: budgets for operations and for sign-in attempts, and maximum numbers of things at once.
+//! Limits on clients: budgets for operations, sign-in attempts and mails, and maximum numbers of connections and
+//! subscriptions at once.
 //!
 //! Each node of a deployment counts separately. Behind a load balancer with three nodes, a client has up to three
 //! times the budget.
@@ -26,7 +27,7 @@ use bucket::Buckets;
 /// The permits for the subscriptions that each user may have at once.
 pub type SubscriptionPermits = PermitsPerKey<UserId>;
 
-/// The permit of one subscription. Dropping it gives it back.
+/// The permit of one subscription. Dropping the permit makes it free again.
 pub type SubscriptionPermit = KeyPermit<UserId>;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -46,7 +47,7 @@ pub struct LimitOptions {
     pub sign_ins_per_minute: u32,
     /// Maximum number of failed attempts to sign in to one account in an hour.
     pub sign_in_failures_per_hour: u32,
-    /// Maximum number of mails to one e-mail address in an hour that requests can cause.
+    /// Maximum number of mails that requests can cause to one e-mail address in an hour.
     pub mails_per_receiver_per_hour: u32,
     /// Maximum number of requests from one address in an hour that can cause a mail.
     pub mail_requests_per_hour: u32,
@@ -56,8 +57,8 @@ pub struct LimitOptions {
 pub struct ClientLimits {
     users: Buckets<UserId>,
     addresses: Buckets<IpAddr>,
-    /// The budgets of addresses for signed-in users. They are larger, because a school has many users behind one
-    /// address.
+    /// The budgets of addresses for signed-in users. They are separate from those of anonymous clients, and usually
+    /// larger, because a school has many users behind one address.
     addresses_of_users: Buckets<IpAddr>,
     /// The limits on sign-in attempts.
     pub sign_in: SignInLimits,
@@ -78,30 +79,31 @@ impl ClientLimits {
         }
     }
 
-    /// Takes 1 from the budget of an address when a request arrives, whatever its result. A request with credentials
-    /// uses the budget for users, so that a stranger behind the same address cannot lock them out.
+    /// Takes 1 from a budget of an address when a request arrives, whatever its result. A request with credentials
+    /// uses the budget for signed-in users. So a stranger behind the same address cannot lock the users out.
     ///
     /// # Errors
-    /// Fails if the budget is spent. The error says when the next unit is available.
+    /// Fails if the budget is spent. The error says how long to wait until the next unit is available.
     pub fn take_for_request(&self, client: ClientAddress, has_credentials: bool) -> Result<(), RetryAfter> {
         let addresses = if has_credentials { &self.addresses_of_users } else { &self.addresses };
         addresses.take(&client.network(), 1)
     }
 
-    /// Takes 1 from the budget of a user when a document of theirs arrives.
+    /// Takes 1 from the budget of a user when a document of this user arrives.
     ///
     /// # Errors
-    /// Fails as [`ClientLimits::take_for_request`] does.
+    /// Fails if the budget is spent. The error says how long to wait until the next unit is available.
     pub fn take_for_document(&self, user: UserId) -> Result<(), RetryAfter> {
         self.users.take(&user, 1)
     }
 
-    /// Takes the cost of an operation from the budgets of the address and of the user. The cost replaces the 1
-    /// that was taken when the request arrived. The cost is about the number of objects that the operation can return.
+    /// Takes the cost of an operation from the budgets of the address and of the user. Takes it from the budget of
+    /// the address alone if there is no user. The cost is about the number of objects that the operation can return.
+    /// It replaces the 1 unit that each budget gave before: when the request arrived, and when the document arrived.
     ///
     /// # Errors
-    /// Fails if a budget has too few units. Then only the 1 stays taken, and the error says when both budgets will
-    /// have the whole cost.
+    /// Fails if a budget has too few units. Then only the 1 unit of each budget stays taken, and the error says how
+    /// long to wait until both budgets have the whole cost.
     pub fn take_for_operation(
         &self,
         user: Option<UserId>,
@@ -127,7 +129,8 @@ impl ClientLimits {
     }
 }
 
-/// Takes 1 from both budgets. If one of them is spent, takes nothing and returns how long to wait for each.
+/// Takes 1 from both budgets. If one of them is spent, takes nothing, and returns how long to wait for the first and
+/// for the second. None stands for a budget that is not spent.
 fn take_one_of_both<A: Clone + Eq + Hash, B: Clone + Eq + Hash>(
     (first, a): (&Buckets<A>, &A),
     (second, b): (&Buckets<B>, &B),
@@ -148,7 +151,65 @@ fn take_one_of_both<A: Clone + Eq + Hash, B: Clone + Eq + Hash>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::subscriber::with_default;
+    use tracing::{Event, Metadata, Subscriber};
+
     use super::*;
+
+    /// Counts the lines of the security log.
+    #[derive(Clone, Default)]
+    struct SecurityLines(Arc<AtomicUsize>);
+
+    impl Subscriber for SecurityLines {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "jishu::security"
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn each_refusal_of_a_sign_in_or_a_mail_is_logged_once() {
+        let limits = ClientLimits::new(LimitOptions {
+            registrations_per_hour: 1,
+            sign_ins_per_minute: 1,
+            mail_requests_per_hour: 1,
+            ..LimitOptions::default()
+        });
+        let client = ClientAddress::new(IpAddr::from([192, 0, 2, 1]));
+        let receiver = "asha@example.com";
+        limits.sign_in.register(client).unwrap().succeeded();
+        limits.sign_in.exchange(client, "jrt_guess", false).unwrap().failed();
+        limits.mail.take(client, receiver).unwrap();
+        let lines = SecurityLines::default();
+        with_default(lines.clone(), || {
+            assert!(limits.sign_in.register(client).is_err());
+            assert!(limits.sign_in.begin_elsewhere(client).is_err());
+            assert!(limits.sign_in.exchange(client, "jrt_guess", false).is_err());
+            assert!(limits.mail.take(client, receiver).is_err());
+            assert_eq!(lines.0.load(Ordering::Relaxed), 4);
+            assert!(!limits.mail.take_for_optional_mail(client, receiver));
+        });
+        assert_eq!(lines.0.load(Ordering::Relaxed), 4, "a mail that was left out counts as a refusal");
+    }
 
     #[test]
     fn users_behind_one_address_share_a_larger_budget() {

@@ -13,18 +13,18 @@ use super::{LimitOptions, take_one_of_both};
 use crate::bounded_map::BoundedMap;
 use crate::security;
 
-/// Number of units that a failed attempt takes from the budget of its address. A successful attempt takes 1.
+/// Number of units that a failed attempt takes from the budget of its network address. A successful attempt takes 1.
 const UNITS_PER_FAILURE: u32 = 5;
-/// Factor by which the budget of an address is larger for an account that signed in from there before.
+/// An address has a separate budget for accounts that signed in from it before. That budget is larger by this factor.
 const KNOWN_ADDRESS_FACTOR: u32 = 10;
-/// Maximum number of database look-ups a minute for one account at one address whose budget is spent. Each finds out
-/// whether the account signed in from there before.
+/// Maximum number of database look-ups a minute for one account at one address whose budget is spent. A look-up finds
+/// out whether the account signed in from this address before.
 const MAX_LOOK_UPS_PER_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// Maximum number of remembered sign-ins, and of remembered refresh tokens. Each takes about 60 bytes.
+/// Maximum number of remembered sign-ins, and of remembered refresh tokens. Each of them takes about 60 bytes.
 const MAX_REMEMBERED: usize = 100_000;
-/// Time after which a sign-in from the same address is recorded again.
+/// Time after which the database records a sign-in to the same account from the same address again.
 const RECORD_INTERVAL: TimeDelta = TimeDelta::days(1);
 
 /// A hash that identifies an e-mail address without storing it.
@@ -33,11 +33,12 @@ type EmailHash = [u8; 32];
 /// A hash that identifies a refresh token without storing it.
 type TokenHash = [u8; 32];
 
-/// Limits on sign-in attempts, by address and by account, and on invalid refresh tokens.
+/// Limits on sign-in attempts, by network address and by account, and on invalid refresh tokens.
 ///
-/// Guesses from many addresses reach the limit of the account, which counts only failures. An account has a separate
-/// budget at each address from which it signed in before. So the owner can still sign in from there after strangers
-/// have spent the other budgets. A wrong password then gets the same response as a spent budget.
+/// The budget of an account counts only failures, from all addresses together. So it also stops guesses from many
+/// addresses. An account has a separate budget at each address from which it signed in before. So the owner can still
+/// sign in from there after strangers have spent the other budgets. If the other budgets are spent, a wrong password
+/// at such an address gets the same response as an attempt at an unknown address.
 pub struct SignInLimits {
     addresses: Buckets<IpAddr>,
     accounts: Buckets<EmailHash>,
@@ -45,24 +46,26 @@ pub struct SignInLimits {
     known_accounts: Buckets<(EmailHash, IpAddr)>,
     look_ups: Buckets<(EmailHash, IpAddr)>,
     registrations: Buckets<IpAddr>,
-    /// The budgets of each address for refresh tokens that are refused.
+    /// The budgets of the addresses for refused refresh tokens.
     exchanges: Buckets<IpAddr>,
-    /// The addresses from which accounts signed in on this node, and when that was recorded.
+    /// The addresses from which accounts signed in on this node, each with the time of the last recorded sign-in.
     known: Mutex<BoundedMap<(EmailHash, IpAddr), DateTime<Utc>>>,
-    /// Refresh tokens that were refused, and never become valid again.
+    /// The hashes of refresh tokens that were refused and can never become valid again. Each later attempt with such a
+    /// token takes 1 from the budget of its address.
     dead: Mutex<BoundedMap<TokenHash, ()>>,
 }
 
 /// A sign-in that was not admitted, because a budget of attempts is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpentBudget {
-    /// The time until the next attempt is admitted.
+    /// How long to wait until the next attempt is admitted.
     pub wait: RetryAfter,
-    /// True if the account has too many failures. False if its address has too many attempts.
+    /// True if the account has too many failures. False if only its address has too many attempts.
     pub of_account: bool,
 }
 
-/// An admitted attempt. The caller reports how it ended; an attempt that is dropped without a report has failed.
+/// An admitted attempt. The caller must report how the attempt ended. An attempt that is dropped without a report
+/// counts as failed.
 #[must_use]
 pub struct SignInAttempt<'a> {
     limits: &'a SignInLimits,
@@ -72,16 +75,19 @@ pub struct SignInAttempt<'a> {
     has_failed: bool,
 }
 
-/// The budgets from which an attempt took 1.
+/// The kind of an attempt, which says from which budgets it took 1.
 #[derive(Clone, Copy)]
 enum Charge {
-    /// An account. The server has not looked up whether it signed in from this address before.
+    /// An attempt to sign in to an account. The server has not looked up whether the account signed in from this
+    /// address before.
     Stranger(EmailHash),
-    /// An account that signed in from this address before. The other budgets are spent.
+    /// An attempt to sign in to an account that signed in from this address before. The other budgets are spent, and
+    /// `refusal` says so.
     Known { account: EmailHash, refusal: SpentBudget },
-    /// A registration.
+    /// An attempt to make an account.
     Registration,
-    /// A refresh token. If this deployment issued it, the attempt is free and nothing was taken.
+    /// An attempt to exchange a refresh token. If this deployment issued the token, the attempt is free and took
+    /// nothing.
     Exchange { token: TokenHash, is_free: bool },
 }
 
@@ -104,12 +110,13 @@ impl SignInLimits {
         }
     }
 
-    /// Admits an attempt to sign in to the account of this e-mail address. The e-mail address is in the form in which it
-    /// is stored.
+    /// Admits an attempt to sign in to the account of this e-mail address. The e-mail address must have its stored
+    /// form.
     ///
     /// # Errors
-    /// Fails if the address or the account has too many attempts. An account that signed in from there before has
-    /// another budget: see [`SignInLimits::sign_in_where_known`].
+    /// Fails if the network address has too many attempts, or the account has too many failures. If the account
+    /// signed in from this address before, [`SignInLimits::sign_in_where_known`] may still admit the attempt. So the
+    /// caller logs the refusal.
     pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, SpentBudget> {
         let key = hash_of(email);
         let (addresses, accounts) = ((&self.addresses, &client.network()), (&self.accounts, &key));
@@ -120,10 +127,12 @@ impl SignInLimits {
         Ok(self.attempt(client, Charge::Stranger(key)))
     }
 
-    /// Admits a refused attempt if the account signed in from this address before.
+    /// Admits an attempt that [`SignInLimits::sign_in`] refused. The caller must have found out that the account
+    /// signed in from this address before.
     ///
     /// # Errors
-    /// Returns the first refusal again if the account has too many failures from this address.
+    /// Returns `refused` again if the separate budget of the account at this address is spent, or that of the
+    /// address.
     pub fn sign_in_where_known(
         &self,
         client: ClientAddress,
@@ -137,11 +146,11 @@ impl SignInLimits {
         Ok(self.attempt(client, Charge::Known { account: key, refusal: refused }))
     }
 
-    /// Admits an attempt to exchange a refresh token. A token that this deployment issued is admitted even if the budget
-    /// of its address is spent, unless the token was refused before.
+    /// Admits an attempt to exchange a refresh token. A token that this deployment issued is admitted even if the
+    /// budget of its address is spent, unless the token was refused before.
     ///
     /// # Errors
-    /// Fails if too many invalid tokens came from the address.
+    /// Fails if too many invalid tokens came from the address, and logs it. The error says how long to wait.
     pub fn exchange(
         &self,
         client: ClientAddress,
@@ -151,7 +160,9 @@ impl SignInLimits {
         let key = hash_of(token);
         let is_free = is_ours && lock(&self.dead).get_mut(&key).is_none();
         if !is_free {
-            self.exchanges.take(&client.network(), 1)?;
+            self.exchanges
+                .take(&client.network(), 1)
+                .inspect_err(|wait| security::too_many_requests(client, "refresh tokens", *wait))?;
         }
         Ok(self.attempt(client, Charge::Exchange { token: key, is_free }))
     }
@@ -159,56 +170,63 @@ impl SignInLimits {
     /// Admits an attempt to make an account.
     ///
     /// # Errors
-    /// Fails if the address has too many attempts, or has made too many accounts.
+    /// Fails if the address has too many attempts, or has made too many accounts, and logs it.
     pub fn register(&self, client: ClientAddress) -> Result<SignInAttempt<'_>, RetryAfter> {
         let network = client.network();
-        take_one_of_both((&self.addresses, &network), (&self.registrations, &network)).map_err(
-            |(address, registrations)| address.max(registrations).unwrap_or(RetryAfter { wait: MINUTE }),
-        )?;
+        take_one_of_both((&self.addresses, &network), (&self.registrations, &network))
+            .map_err(|(address, registrations)| {
+                address.max(registrations).unwrap_or(RetryAfter { wait: MINUTE })
+            })
+            .inspect_err(|wait| security::too_many_requests(client, "registrations", *wait))?;
         Ok(self.attempt(client, Charge::Registration))
     }
 
-    /// Admits a step of a sign-in at an issuer. It counts as an attempt of the address to sign in.
+    /// Admits a step of a sign-in at an issuer. The step counts as one sign-in attempt of the address.
     ///
     /// # Errors
-    /// Fails if the address has too many attempts.
+    /// Fails if the address has too many attempts, and logs it.
     pub fn begin_elsewhere(&self, client: ClientAddress) -> Result<(), RetryAfter> {
-        self.addresses.take(&client.network(), 1)
+        self.addresses
+            .take(&client.network(), 1)
+            .inspect_err(|wait| security::too_many_requests(client, "sign-ins", *wait))
     }
 
     fn attempt(&self, client: ClientAddress, charge: Charge) -> SignInAttempt<'_> {
         SignInAttempt { limits: self, client, charge, has_ended: false, has_failed: false }
     }
 
-    /// Returns whether this node knows that the account signed in from this address.
+    /// Returns whether this node remembers that the account signed in from this address.
     pub fn knows(&self, client: ClientAddress, email: &str) -> bool {
         lock(&self.known).get_mut(&(hash_of(email), client.network())).is_some()
     }
 
-    /// Returns whether this node remembers that a sign-in from this address was recorded less than a day ago.
+    /// Returns whether this node remembers that a sign-in to the account from this address was recorded less than a
+    /// day ago.
     pub fn has_recorded(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) -> bool {
         let recorded = lock(&self.known).get_mut(&(hash_of(email), client.network())).copied();
         recorded.is_some_and(|at| now - at < RECORD_INTERVAL)
     }
 
-    /// Remembers on this node that the account signed in from this address.
+    /// Remembers on this node that a sign-in to the account from this address was recorded at the time `now`.
     pub fn remember(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) {
         lock(&self.known).insert((hash_of(email), client.network()), now);
     }
 
-    /// Returns whether the database may be asked if the account signed in from this address before.
+    /// Returns whether the caller may ask the database if the account signed in from this address before. Takes 1
+    /// from the budget for such look-ups.
     pub fn may_look_up(&self, client: ClientAddress, email: &str) -> bool {
         self.look_ups.take(&(hash_of(email), client.network()), 1).is_ok()
     }
 }
 
 impl SignInAttempt<'_> {
-    /// Ends the attempt with success: the client proved to own the account.
+    /// Ends the attempt with success: the client proved to own the account. Puts back the unit that the account or
+    /// the refresh token gave. Fills the budget of an account that is known at the address.
     pub fn succeeded(mut self) {
         self.has_ended = true;
         let (limits, network) = (self.limits, self.client.network());
         match self.charge {
-            // Failures of other clients stay counted.
+            // Puts back only the unit of this attempt, so failures of other clients stay counted.
             Charge::Stranger(account) => limits.accounts.put_back(&account, 1),
             Charge::Known { account, .. } => limits.known_accounts.fill(&(account, network)),
             Charge::Exchange { is_free: false, .. } => limits.exchanges.put_back(&network, 1),
@@ -216,7 +234,8 @@ impl SignInAttempt<'_> {
         }
     }
 
-    /// Ends the attempt with a failure. If the other budgets are spent, returns the refusal to send for them.
+    /// Ends the attempt with a failure, which takes more units. If only the separate budget of a known address
+    /// admitted the attempt, returns the refusal that the caller must send. Remembers a refused refresh token.
     pub fn failed(mut self) -> Option<SpentBudget> {
         self.has_failed = true;
         match self.charge {
@@ -233,7 +252,8 @@ impl SignInAttempt<'_> {
         }
     }
 
-    /// Ends the attempt without a result, because the server could not check the credentials.
+    /// Ends the attempt without a result, because the server could not check the credentials. Puts back all units
+    /// that the attempt took.
     pub fn undecided(mut self) {
         self.has_ended = true;
         let (limits, network) = (self.limits, self.client.network());
@@ -256,8 +276,8 @@ impl SignInAttempt<'_> {
     }
 }
 
-/// Charges a failure. An attempt whose client hung up counts too, so that nobody can guess cheaply without waiting for
-/// the responses.
+/// Charges an attempt that did not succeed, and was not undecided. An attempt whose client hung up counts too.
+/// Otherwise somebody could guess cheaply without waiting for the responses.
 impl Drop for SignInAttempt<'_> {
     fn drop(&mut self) {
         if self.has_ended {
@@ -273,7 +293,8 @@ impl Drop for SignInAttempt<'_> {
                 limits.exchanges.take_more(&network, UNITS_PER_FAILURE - 1);
             }
             Charge::Exchange { is_free: true, .. } => {
-                // A refusal needs no handling: the budget is spent then.
+                // If the budget has too few units, nothing more is taken. The budget is nearly spent then, so that is
+                // enough.
                 let _ = limits.exchanges.take(&network, UNITS_PER_FAILURE);
             }
         }

@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use super::buckets::{HistogramFamily, database_seconds, histogram, histograms};
 use super::labels::{PoolName, RetryCause, TransactionOutcome};
 use super::registrar::Registrar;
-use super::requests::ConnectionGauge;
+use super::requests::ActiveGauge;
 use super::statement::{StatementName, StatementVerb};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,7 +47,8 @@ pub struct DatabaseMetrics {
     connection_wait: HistogramFamily<PoolLabels>,
     turn_wait: Histogram,
     waiting_for_turn: Gauge,
-    /// A borrower: it has asked for a connection and has not given it back.
+    /// For each pool, the number of tasks that wait for a connection or have one. Not registered: the collector of the
+    /// pools reads it.
     borrowers: Family<PoolLabels, Gauge>,
 }
 
@@ -89,7 +90,8 @@ impl DatabaseMetrics {
         }
     }
 
-    /// Measures a statement. `transaction` is the name of its transaction, or says that it has none.
+    /// Records the duration of a statement, and counts it if it failed. `transaction` is the name of its transaction,
+    /// or a word for no transaction.
     pub(crate) fn statement(
         &self,
         name: StatementName,
@@ -104,7 +106,7 @@ impl DatabaseMetrics {
         }
     }
 
-    /// Measures a transaction with all its retries.
+    /// Records the duration of a transaction with all its retries, by its name and outcome.
     pub(crate) fn transaction(
         &self,
         transaction: &'static str,
@@ -115,32 +117,32 @@ impl DatabaseMetrics {
         self.transactions.get_or_create(&labels).observe(elapsed.as_secs_f64());
     }
 
-    /// Counts a retry.
+    /// Counts a retry of a transaction or of a single statement, by its name and cause.
     pub(crate) fn retry(&self, transaction: &'static str, cause: RetryCause) {
         self.retries.get_or_create(&RetryLabels { transaction, cause }).inc();
     }
 
-    /// Measures the wait for a connection.
+    /// Records the time that a task waited for a connection of a pool.
     pub(crate) fn connection_taken(&self, pool: PoolName, wait: Duration) {
         self.connection_wait.get_or_create(&PoolLabels { pool }).observe(wait.as_secs_f64());
     }
 
-    /// Measures the wait for a turn.
+    /// Records the time that a transaction waited for its turn.
     pub(crate) fn turn_taken(&self, wait: Duration) {
         self.turn_wait.observe(wait.as_secs_f64());
     }
 
-    /// Counts a transaction as waiting for its turn until the result is dropped.
-    pub(crate) fn waiting_for_turn(&self) -> ConnectionGauge {
-        ConnectionGauge::new(self.waiting_for_turn.clone())
+    /// Counts a transaction as waiting for its turn until the returned gauge is dropped.
+    pub(crate) fn waiting_for_turn(&self) -> ActiveGauge {
+        ActiveGauge::new(self.waiting_for_turn.clone())
     }
 
-    /// Counts a use of a pool, from the request for a connection until the result is dropped.
-    pub(crate) fn borrowing(&self, pool: PoolName) -> ConnectionGauge {
-        ConnectionGauge::new(self.borrowers(pool))
+    /// Counts a task as waiting for a connection of a pool or having one, until the returned gauge is dropped.
+    pub(crate) fn borrowing(&self, pool: PoolName) -> ActiveGauge {
+        ActiveGauge::new(self.borrowers(pool))
     }
 
-    /// Returns the gauge of what waits for a connection of a pool or has one.
+    /// Returns the gauge of the tasks that wait for a connection of a pool or have one.
     pub(crate) fn borrowers(&self, pool: PoolName) -> Gauge {
         self.borrowers.get_or_create_owned(&PoolLabels { pool })
     }

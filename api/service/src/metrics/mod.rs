@@ -1,7 +1,8 @@
 //! The metrics of one node, for Prometheus.
 //!
-//! Labels are enums, or names that our code or our schema gives. A text of a client never becomes a label, so the number
-//! of time series has a bound that clients cannot move. If metrics are off, nothing is counted and nothing is measured.
+//! Labels are enums, names in the code or in the schema, or names of operations in trusted documents. Any other text of
+//! a client never becomes a label, so clients cannot increase the number of time series without a bound. If metrics are
+//! off, nothing is counted and nothing is measured.
 
 mod buckets;
 mod business;
@@ -30,14 +31,14 @@ pub use labels::{
     TransactionOutcome,
 };
 pub use outbox::OutboxMetrics;
-pub use requests::{ConnectionGauge, RequestMetrics};
+pub use requests::{ActiveGauge, RequestMetrics};
 pub use statement::{StatementName, StatementVerb, name_of_statement};
 
 use counters::CounterFamily;
 use process::{PROCESS_NAMES, ProcessCollector};
 use registrar::Registrar;
 
-/// The families that the pools add when they are open.
+/// The names of the families that the pools of connections add when the database is opened.
 pub(crate) const POOL_NAMES: [&str; 2] = ["jishu_pool_connections", "jishu_pool_waiting"];
 
 /// The format in which metrics are written.
@@ -49,7 +50,7 @@ pub enum ExpositionFormat {
     OpenMetrics,
 }
 
-/// The metrics of one node. Clones share them.
+/// The metrics of one node. Clones share the same counts.
 #[derive(Clone, Default)]
 pub struct Metrics {
     /// None if metrics are off.
@@ -73,7 +74,7 @@ impl Metrics {
         Self::default()
     }
 
-    /// Makes metrics that start at zero.
+    /// Makes metrics that are on, and whose counters start at zero.
     #[must_use]
     pub fn on() -> Self {
         let mut registrar = Registrar::new();
@@ -109,7 +110,7 @@ impl Metrics {
         }
     }
 
-    /// Returns whether something is counted.
+    /// Returns whether metrics are on.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.families.is_some()
@@ -127,7 +128,7 @@ impl Metrics {
         self.families.as_deref().map(|families| &families.database)
     }
 
-    /// Returns the metrics of what learners and staff do. None if metrics are off.
+    /// Returns the metrics of the actions of learners and staff. None if metrics are off.
     #[must_use]
     pub fn business(&self) -> Option<&BusinessMetrics> {
         self.families.as_deref().map(|families| &families.business)
@@ -139,27 +140,28 @@ impl Metrics {
         self.families.as_deref().map(|families| &families.outbox)
     }
 
-    /// Counts a panic. Does nothing if metrics are off.
+    /// Counts a panic by the place that caught it. Does nothing if metrics are off.
     pub fn panicked(&self, place: PanicPlace) {
         if let Some(families) = &self.families {
             families.panics.count(place);
         }
     }
 
-    /// Adds values that are read at each scrape. Does nothing if metrics are off.
+    /// Adds a collector, which provides its values at each scrape. Does nothing if metrics are off.
     pub(crate) fn add_collector(&self, collector: impl Collector) {
         if let Some(families) = &self.families {
             families.registry().register_collector(Box::new(collector));
         }
     }
 
-    /// Returns the names of all families as Prometheus shows them, even of those without a value yet.
+    /// Returns the names of all families as Prometheus shows them, even of families without a value yet. Empty if
+    /// metrics are off.
     #[must_use]
     pub fn names(&self) -> &[String] {
         self.families.as_deref().map(|families| families.names.as_slice()).unwrap_or_default()
     }
 
-    /// Writes all metrics. Returns an empty text if metrics are off.
+    /// Returns all metrics as text in this format. Returns an empty text if metrics are off.
     ///
     /// # Errors
     /// Fails if a metric cannot be written.

@@ -16,10 +16,10 @@ use super::labels::{
 };
 use super::registrar::Registrar;
 
-/// The label of an operation whose document is not trusted.
+/// The name in the label of an operation whose document is not trusted, or that has no name.
 const OTHER: &str = "other";
 
-/// The codes of errors that can be a label. Every other code counts as `OTHER`.
+/// The codes of errors that can be the value of a label. Every other code counts as `OTHER`.
 const ERROR_CODES: [&str; 18] = [
     "BAD_REQUEST",
     "BAD_USER_INPUT",
@@ -141,7 +141,7 @@ impl RequestMetrics {
         }
     }
 
-    /// Counts a request of HTTP.
+    /// Records the duration of an HTTP request, by its route and the class of its status such as `2xx`.
     pub fn http_request(&self, route: HttpRoute, status: u16, elapsed: Duration) {
         let status = match status {
             100..=199 => "1xx",
@@ -153,8 +153,9 @@ impl RequestMetrics {
         self.http.get_or_create(&RouteLabels { route, status }).observe(elapsed.as_secs_f64());
     }
 
-    /// Counts a query or a mutation that has ended. `name` is the name of the operation if its document is trusted, and
-    /// `fields` are its root fields, which the schema has.
+    /// Records the duration of a query or a mutation that has ended, once for the operation and once for each root
+    /// field. `name` is the name of the operation if its document is trusted. `fields` are its root fields, which must
+    /// be names in the schema.
     pub fn operation(
         &self,
         (name, kind): (Option<Arc<str>>, OperationKind),
@@ -171,77 +172,79 @@ impl RequestMetrics {
         }
     }
 
-    /// Counts an operation of any kind by its transport.
+    /// Counts an operation of any kind by its transport and outcome.
     pub fn transported(&self, transport: OperationTransport, outcome: OperationOutcome) {
         self.transports.get_or_create(&TransportLabels { transport, outcome }).inc();
     }
 
-    /// Counts an error of a response.
+    /// Counts an error of a response by its code.
     pub fn error(&self, code: &str) {
         let code = ERROR_CODES.iter().find(|known| **known == code).copied().unwrap_or("OTHER");
         self.errors.get_or_create(&CodeLabels { code }).inc();
     }
 
-    /// Counts the cost of an operation.
+    /// Adds the cost of an operation to the charged or the refused cost.
     pub fn cost(&self, result: CostResult, cost: u64) {
         self.cost.add(result, cost);
     }
 
-    /// Counts an operation as running until the result is dropped.
+    /// Counts an operation as running until the returned gauge is dropped.
     #[must_use]
-    pub fn running(&self, transport: OperationTransport) -> ConnectionGauge {
-        ConnectionGauge::new(self.running.get_or_create_owned(&RunningLabels { transport }))
+    pub fn running(&self, transport: OperationTransport) -> ActiveGauge {
+        ActiveGauge::new(self.running.get_or_create_owned(&RunningLabels { transport }))
     }
 
-    /// Counts a connection as open until the result is dropped.
+    /// Counts a connection of a client as open until the returned gauge is dropped.
     #[must_use]
-    pub fn connection(&self) -> ConnectionGauge {
-        ConnectionGauge::new(self.connections.clone())
+    pub fn connection(&self) -> ActiveGauge {
+        ActiveGauge::new(self.connections.clone())
     }
 
-    /// Counts a connection that was closed at once.
+    /// Counts a connection that was closed at once, because its client had the maximum number of connections.
     pub fn refused_connection(&self) {
         self.refused_connections.inc();
     }
 
-    /// Counts a WebSocket as open until the result is dropped.
+    /// Counts a WebSocket as open until the returned gauge is dropped.
     #[must_use]
-    pub fn websocket(&self) -> ConnectionGauge {
-        ConnectionGauge::new(self.websockets.clone())
+    pub fn websocket(&self) -> ActiveGauge {
+        ActiveGauge::new(self.websockets.clone())
     }
 
-    /// Counts a subscription as open until the result is dropped. `field` is its root field, which the schema has.
+    /// Counts a subscription as open until the returned gauge is dropped. `field` is its root field, which must be a
+    /// name in the schema.
     #[must_use]
-    pub fn subscription(&self, field: &str) -> ConnectionGauge {
+    pub fn subscription(&self, field: &str) -> ActiveGauge {
         let labels = SubscriptionLabels { field: Arc::from(field) };
-        ConnectionGauge::new(self.subscriptions.get_or_create_owned(&labels))
+        ActiveGauge::new(self.subscriptions.get_or_create_owned(&labels))
     }
 
-    /// Counts a response to a subscription.
+    /// Counts a response to a subscription, by its root field.
     pub fn subscription_event(&self, field: &str) {
         self.subscription_events.get_or_create(&SubscriptionLabels { field: Arc::from(field) }).inc();
     }
 
-    /// Measures the time from a change until its event reached the subscribers.
+    /// Records the time from a change until this node passed its event to the subscribers.
     pub(crate) fn event_delivered(&self, delay: Duration) {
         self.event_delay.observe(delay.as_secs_f64());
     }
 }
 
-/// Counts something that lasts. Dropping it takes it away from the gauge.
+/// Adds 1 to a gauge as long as it exists, for example for an open connection or a running operation. Dropping it
+/// subtracts 1.
 #[derive(Debug)]
-pub struct ConnectionGauge {
+pub struct ActiveGauge {
     gauge: Gauge,
 }
 
-impl ConnectionGauge {
+impl ActiveGauge {
     pub(super) fn new(gauge: Gauge) -> Self {
         gauge.inc();
         Self { gauge }
     }
 }
 
-impl Drop for ConnectionGauge {
+impl Drop for ActiveGauge {
     fn drop(&mut self) {
         self.gauge.dec();
     }

@@ -1,57 +1,58 @@
-//! The effect of a statement of a migration: the table that it changes, what others cannot do meanwhile, and how the
-//! work grows.
+//! The effect of a statement of a migration: the table that it changes, the operations of other transactions that it
+//! blocks, and the growth of its work with the number of rows.
 
 use sea_orm::DbBackend;
 
 /// The effect of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// The table that the statement changes or reads.
-    pub table: String,
-    /// Whether the statement makes this table, so that nobody uses it yet.
+    /// The table that the statement changes or reads. None if the statement does not name it, such as `DROP INDEX` on
+    /// PostgreSQL and SQLite.
+    pub table: Option<String>,
+    /// Whether the statement creates the table, so that no other transaction uses it yet.
     pub makes_table: bool,
     /// The other tables that the statement locks for a moment: those to which a new table refers.
     pub referred: Vec<String>,
-    /// The operations that other transactions cannot do with the table meanwhile.
+    /// The operations that other transactions cannot do with the table while the statement runs.
     pub blocked: Blocked,
-    /// The growth of the work with the number of rows.
+    /// The growth of the statement's work with the number of rows.
     pub work: Work,
 }
 
 /// The operations that other transactions cannot do with a table while a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocked {
-    /// Nothing, because nobody uses the table yet.
+    /// Nothing is blocked, because no other transaction uses the table yet.
     Nobody,
-    /// Nothing, except for a moment at the beginning and the end.
+    /// Nothing is blocked, except for a moment at the beginning and at the end of the statement.
     Moment,
-    /// Changes of the rows that the statement changes.
+    /// Changes of the same rows that the statement changes are blocked.
     ChangedRows,
-    /// All changes of rows. Reads go on.
+    /// All changes of rows are blocked. Reads are not blocked.
     Writes,
-    /// All reads and changes.
+    /// All reads and changes are blocked.
     Everything,
-    /// Unknown: this version does not know such statements.
+    /// It is unknown what is blocked, because this version of jishu does not recognise the statement.
     Unknown,
 }
 
 /// The growth of the work of a statement with the number of rows of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// The work does not grow.
+    /// The work does not grow with the number of rows.
     Constant,
-    /// Each row is read.
+    /// The statement reads each row.
     Scan,
-    /// Each row gets an entry in an index.
+    /// The statement adds an entry to an index for each row.
     Index,
-    /// Each row is changed.
+    /// The statement may change each row.
     Update,
-    /// Each row is copied into a new table.
+    /// The statement copies each row into another table.
     Copy,
 }
 
 impl Effect {
-    /// Finds out what a statement does. Returns None if it changes nothing.
+    /// Finds out the effect of a statement from its words. Returns None if the statement changes nothing.
     pub(super) fn of(backend: DbBackend, text: &str) -> Option<Self> {
         let words: Vec<String> = text
             .split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';'))
@@ -60,19 +61,18 @@ impl Effect {
             .collect();
         let upper: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
         let starts = |expected: &str| expected.split(' ').zip(&upper).all(|(one, other)| one == other);
-        // The word behind these, without IF [NOT] EXISTS.
+        // Returns the word after `marker`, without IF, NOT and EXISTS.
         let after = |marker: &str| {
             let start = upper.iter().position(|word| word == marker)? + 1;
             let name = (start..words.len())
                 .find(|index| !matches!(upper[*index].as_str(), "IF" | "NOT" | "EXISTS"))?;
             Some(words[name].clone())
         };
-        let table = |name: Option<String>, blocked, work| {
-            let table = name.unwrap_or_default();
+        let table = |table: Option<String>, blocked, work| {
             Some(Self { table, makes_table: false, referred: Vec::new(), blocked, work })
         };
         let is_sqlite = backend == DbBackend::Sqlite;
-        // Every change of an SQLite database is in the one write transaction of the migration.
+        // On SQLite the migration is one transaction, which blocks all other writes to the database.
         let on = |server: Blocked| if is_sqlite { Blocked::Writes } else { server };
         if starts("CREATE TABLE") {
             let mut referred: Vec<String> = upper
@@ -84,16 +84,16 @@ impl Effect {
             referred.sort();
             referred.dedup();
             let mut effect = table(after("TABLE"), Blocked::Nobody, Work::Constant)?;
-            // `CREATE TABLE … AS SELECT` copies the rows of another one.
+            // `CREATE TABLE … AS SELECT` copies the rows of another table.
             if let (Some(source), true) = (after("FROM"), upper.contains(&"SELECT".to_owned())) {
                 return table(Some(source), on(Blocked::Moment), Work::Copy);
             }
-            referred.retain(|name| *name != effect.table);
+            referred.retain(|name| Some(name) != effect.table.as_ref());
             (effect.makes_table, effect.referred) = (true, referred);
             return Some(effect);
         }
         if starts("CREATE INDEX") || starts("CREATE UNIQUE INDEX") {
-            // MariaDB builds an index while others change rows.
+            // MariaDB builds an index while other transactions change rows.
             let blocked = if backend == DbBackend::MySql { Blocked::Moment } else { Blocked::Writes };
             return table(after("ON"), blocked, Work::Index);
         }
@@ -108,7 +108,7 @@ impl Effect {
             return match (adds_constraint, backend) {
                 (false, DbBackend::MySql) => table(name, Blocked::Moment, Work::Constant),
                 (false, _) => table(name, on(Blocked::Everything), Work::Constant),
-                // MariaDB copies the table.
+                // To add a constraint, MariaDB copies the table.
                 (true, DbBackend::MySql) => table(name, Blocked::Writes, Work::Copy),
                 (true, _) => table(name, on(Blocked::Everything), Work::Scan),
             };
@@ -147,7 +147,7 @@ mod tests {
     fn statements_name_their_tables_and_what_they_block() {
         let of = |backend, text| {
             let effect = Effect::of(backend, text).unwrap();
-            (effect.table, effect.blocked, effect.work)
+            (effect.table.unwrap_or_default(), effect.blocked, effect.work)
         };
         let (postgres, mariadb, sqlite) = (DbBackend::Postgres, DbBackend::MySql, DbBackend::Sqlite);
         let add = "ALTER TABLE \"users\" ADD COLUMN \"birth_year\" integer";
@@ -178,6 +178,21 @@ mod tests {
                     (\"id\"), FOREIGN KEY (\"self\") REFERENCES \"orders\" (\"id\") )";
         let effect = Effect::of(DbBackend::Postgres, text).unwrap();
         assert!(effect.makes_table);
-        assert_eq!((effect.table.as_str(), effect.referred), ("orders", vec!["users".to_owned()]));
+        assert_eq!((effect.table.as_deref(), effect.referred), (Some("orders"), vec!["users".to_owned()]));
+    }
+
+    #[test]
+    fn a_statement_without_a_table_has_none() {
+        let (postgres, mariadb, sqlite) = (DbBackend::Postgres, DbBackend::MySql, DbBackend::Sqlite);
+        for (backend, text, table) in [
+            (postgres, "DROP INDEX \"i\"", None),
+            (sqlite, "DROP INDEX IF EXISTS \"i\"", None),
+            (mariadb, "DROP INDEX `i` ON `orders`", Some("orders")),
+            (sqlite, "DROP TRIGGER t", None),
+            (postgres, "DROP TRIGGER t ON orders", Some("orders")),
+            (sqlite, "VACUUM", None),
+        ] {
+            assert_eq!(Effect::of(backend, text).unwrap().table.as_deref(), table, "{text}");
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! Predicts what pending migrations lock, and for how long, without changing the database.
+//! Predicts which tables the pending migrations lock, and for how long, without changing the database.
 //!
-//! The migrations run once in an empty scratch database of the same kind, which shows their statements. The numbers of rows
-//! come from the statistics of the real database, and the speed from a table that is filled in the scratch database.
+//! The migrations run once in an empty scratch database of the same kind, and their statements are recorded. The
+//! numbers of rows come from the statistics of the real database. The speed is measured with a table in the scratch
+//! database.
 
 mod effect;
 mod speed;
@@ -25,7 +26,7 @@ pub struct MigrationPlan {
     pub migrations: Vec<PlannedMigration>,
     /// The speed that was measured for the estimates. None if nothing is pending.
     pub speed: Option<Speed>,
-    /// Whether all migrations are one transaction, so that their locks are held until the end of the last one.
+    /// Whether all migrations run in one transaction, so that it keeps its locks until the last migration ends.
     pub is_one_transaction: bool,
     /// The reason why the scratch database still exists. None if it was dropped.
     pub left: Option<String>,
@@ -36,7 +37,7 @@ pub struct MigrationPlan {
 pub struct PlannedMigration {
     /// The name of the migration.
     pub name: String,
-    /// Its statements that change something, in order.
+    /// The statements of the migration that change something, in order. Leaves out changes of tables that are new.
     pub statements: Vec<PlannedStatement>,
 }
 
@@ -45,15 +46,15 @@ pub struct PlannedMigration {
 pub struct PlannedStatement {
     /// The text of the statement, in one line.
     pub text: String,
-    /// The table that the statement changes, and the change.
+    /// The effect of the statement, with the table that it changes.
     pub effect: Effect,
-    /// About how many rows the table has, by the statistics of the database.
+    /// The approximate number of rows of the table, by the statistics of the database. 0 for a new or unknown table.
     pub rows: i64,
-    /// About how long it takes.
+    /// The estimated duration of the statement.
     pub duration: Duration,
 }
 
-/// An error that made no plan.
+/// A reason why no plan was made.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationPlanError {
     /// The database cannot be migrated by this version.
@@ -62,7 +63,7 @@ pub enum MigrationPlanError {
     /// The scratch database could not be created or dropped.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
-    /// The scratch server is of another kind, so it would show the statements of that kind.
+    /// The scratch server is of another kind than the database, so its statements would be different.
     #[error(
         "the scratch server is {scratch}, but the database is {database}. Give the URL of a {database} server with \
          --scratch-url, or the URL of the database itself"
@@ -74,7 +75,7 @@ pub enum MigrationPlanError {
         scratch: &'static str,
     },
     /// The caller asked to stop.
-    #[error("the plan was interrupted, so nothing is known. Run the command again")]
+    #[error("the plan was interrupted, so it shows nothing. Run the command again")]
     Interrupted,
     /// No plan was made, and the scratch database still exists.
     #[error("{error}. Besides, {left}")]
@@ -89,12 +90,12 @@ pub enum MigrationPlanError {
     Database(#[from] DbErr),
 }
 
-/// Plans the pending migrations of a database. Creates a scratch database on the server at `scratch_url`, and drops it again,
-/// even if `stop` completes first.
+/// Plans the pending migrations of a database. If there are any, creates a scratch database on the server at
+/// `scratch_url`, and drops it again, even if `stop` completes first.
 ///
 /// # Errors
-/// Fails if the database is newer or not one of jishu, if the scratch server is of another kind, or if no scratch database can
-/// be created.
+/// Fails if a newer version has migrated the database, if it is no database of jishu, if the scratch server is
+/// of another kind, if no scratch database can be created, or if `stop` completes.
 pub async fn plan(
     database: &Database,
     scratch_url: &str,
@@ -132,20 +133,21 @@ pub async fn plan(
         (Err(error), Ok(())) => return Err(error),
         (Err(error), Err(left)) => return Err(MigrationPlanError::Left { error: Box::new(error), left }),
     };
-    let mut new_tables = HashSet::new();
+    let mut new_tables: HashSet<String> = HashSet::new();
     let mut migrations = Vec::with_capacity(pending.len());
     for (migration, texts) in pending.into_iter().zip(statements) {
         let mut statements = Vec::new();
         for text in texts {
             let Some(effect) = Effect::of(database.backend(), &text) else { continue };
-            let is_new = effect.makes_table || new_tables.contains(&effect.table);
+            let table = effect.table.as_ref();
+            let is_new = effect.makes_table || table.is_some_and(|table| new_tables.contains(table));
             if effect.makes_table {
-                new_tables.insert(effect.table.clone());
+                new_tables.extend(effect.table.clone());
             } else if is_new {
-                // Nobody uses the table yet, and it is empty.
+                // A pending migration creates the table, so it is empty and no other transaction uses it.
                 continue;
             }
-            let rows = if is_new { 0 } else { rows.get(&effect.table).copied().unwrap_or(0) };
+            let rows = table.and_then(|table| rows.get(table)).copied().filter(|_| !is_new).unwrap_or(0);
             let duration = speed.duration(effect.work, rows);
             statements.push(PlannedStatement { text, rows, duration, effect });
         }
@@ -154,7 +156,7 @@ pub async fn plan(
     Ok(MigrationPlan { migrations, speed: Some(speed), is_one_transaction, left })
 }
 
-/// Names a kind of database.
+/// Returns the name of a kind of database for messages.
 fn kind_of(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "PostgreSQL",
@@ -168,7 +170,7 @@ fn observer(log: &Arc<Mutex<Vec<String>>>) -> StatementObserver {
     Arc::new(move |text| log.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned()))
 }
 
-/// Divides a text into its statements, each in one line. The body of a trigger stays in its statement.
+/// Divides a text at its semicolons into statements, each in one line. A trigger with its body stays one statement.
 fn parts_of(text: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for part in text.split(';') {
@@ -184,14 +186,15 @@ fn parts_of(text: &str) -> Vec<String> {
     parts
 }
 
-/// Applies the migrations in the scratch database. Returns the statements of each pending one.
+/// Applies the first `applied` migrations in the scratch database, and then each of the `pending` ones. Returns the
+/// statements of each pending migration, except those about the table of migrations.
 async fn rehearse(
     connection: &DatabaseConnection,
     log: &Arc<Mutex<Vec<String>>>,
     applied: usize,
     pending: usize,
 ) -> Result<Vec<Vec<String>>, DbErr> {
-    // With 0, the migrator would apply all migrations.
+    // The migrator is called only with a number above 0, because `Some(0)` would apply all migrations.
     if applied > 0 {
         Migrator::up(connection, Some(u32::try_from(applied).unwrap_or(u32::MAX))).await?;
     }
@@ -207,7 +210,8 @@ async fn rehearse(
     Ok(statements)
 }
 
-/// Reads about how many rows each table has, without counting them. On SQLite this is the greatest number of a row.
+/// Reads the approximate number of rows of each table, without counting rows. On servers it comes from their
+/// statistics, and on SQLite it is the greatest `rowid`.
 async fn rows_by_statistics(database: &Database) -> Result<HashMap<String, i64>, DbErr> {
     let (reader, backend) = (database.reader(), database.backend());
     let text = match backend {

@@ -1,4 +1,4 @@
-//! Cancels orders of buyers who do not want to pay.
+//! Cancels orders that their buyers do not want to pay.
 
 use jishu_entity::order::{self, OrderState};
 use jishu_entity::payment_event::PaymentEventSource;
@@ -7,8 +7,8 @@ use jishu_service_macros::service_call;
 use payment_providers::CancelOutcome;
 use sea_orm::{ColumnTrait, QueryFilter};
 
-use super::ask::ask;
 use super::end::{End, end_pending};
+use super::fetch::fetch_and_record;
 use crate::Services;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
@@ -19,18 +19,19 @@ pub enum CancelRefusal {
     /// There is no such order, or it belongs to another user.
     #[error("There is no such order.")]
     OrderNotFound,
-    /// The order is paid, or over.
+    /// The order does not wait for its payment: it was paid, or it expired.
     #[error("This order can no longer be cancelled. Read its status.")]
     NotPending,
-    /// The provider could not be asked.
+    /// The payment provider did not respond, or did not cancel the order. The order is unchanged.
     #[error("The payment provider did not respond. Send the same request again in a few seconds.")]
     ProviderUnavailable,
 }
 
 impl Refusal for CancelRefusal {}
 
-/// Cancels an order of the buyer. Cancelling it again is a success. Razorpay cannot cancel: a payment that comes later is
-/// handled as late money.
+/// Cancels an order of the buyer, first at the payment provider. Cancelling a cancelled order is a success. Razorpay
+/// cannot cancel, so the buyer can still pay there. Such a payment is handled as late money. If the provider says that
+/// the order was paid, records the payment and refuses.
 ///
 /// # Errors
 /// See [`CancelRefusal`].
@@ -52,11 +53,11 @@ pub async fn cancel(
         match gateway.cancel(reference).await {
             Ok(CancelOutcome::Cancelled | CancelOutcome::StaysPayable) => {}
             Ok(CancelOutcome::TooLate) => {
-                ask(services, &order, PaymentEventSource::Return).await?;
+                fetch_and_record(services, &order, PaymentEventSource::Return).await?;
                 return Err(CancelRefusal::NotPending.into());
             }
             Err(error) => {
-                tracing::warn!(order = %order.id, %error, "the provider could not cancel an order");
+                tracing::warn!(order = %order.id, %error, "the payment provider did not cancel an order");
                 return Err(CancelRefusal::ProviderUnavailable.into());
             }
         }

@@ -1,4 +1,4 @@
-//! `checkout`: makes an order, and tells how to pay it.
+//! `checkout`: makes an order, and returns the parameters with which the buyer pays it.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ use crate::purchase::{self as purchases, PurchaseRefusal, PurchaseRequest, Reque
 
 /// Maximum number of orders of a buyer that wait for their payment.
 pub const MAX_PENDING_ORDERS: u64 = 20;
-/// The pause before a reconciler makes an order at the provider that no request has made there. It is longer than a call to
-/// the provider may take.
+/// The time for which only the checkout that stored an order makes it at the provider. After that time, the reconciler
+/// makes it. The time is longer than a call to the provider may take.
 const OPENING_LEASE: chrono::TimeDelta = chrono::TimeDelta::seconds(45);
 
 /// The outcome of a checkout. Each of these outcomes is a success.
@@ -36,9 +36,9 @@ const OPENING_LEASE: chrono::TimeDelta = chrono::TimeDelta::seconds(45);
 pub enum CheckoutOutcome {
     /// The request made the order.
     Created,
-    /// An earlier request with the same key had made it.
+    /// An earlier request with the same idempotency key made the order.
     Existing,
-    /// The buyer owns all subjects, so there is nothing to pay.
+    /// The buyer owns all requested subjects, so there is nothing to pay.
     Owned,
 }
 
@@ -47,40 +47,43 @@ pub enum CheckoutOutcome {
 pub struct Checkout {
     /// The outcome.
     pub outcome: CheckoutOutcome,
-    /// The order. None if the buyer owns all subjects.
+    /// The order. None if the buyer owns all requested subjects.
     pub order: Option<order::Model>,
-    /// The purchase that gave the oldest of the requested subjects, if the buyer owns all of them.
+    /// If the buyer owns all requested subjects, the purchase that gave the one with the smallest id. Otherwise None.
     pub owned: Option<purchase::Model>,
-    /// The parameters with which the frontend lets the buyer pay. None if there is nothing to pay now.
+    /// The parameters with which the frontend lets the buyer pay. None if the buyer owns all subjects, or if the order
+    /// is free or no longer waits for its payment. Also None if support confirms payments by hand.
     pub payment: Option<ClientParameters>,
 }
 
 /// A reason not to make an order.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckoutRefusal {
-    /// No payment provider is configured.
+    /// The server takes no payments.
     #[error("This platform takes no payments.")]
     NotConfigured,
-    /// The selection cannot be bought in this way.
+    /// The purchase rules refuse the request.
     #[error(transparent)]
     Purchase(#[from] PurchaseRefusal),
     /// The buyer has too many orders that wait for their payment.
     #[error("{MAX_PENDING_ORDERS} orders wait for their payment. Pay or cancel some of them first.")]
     TooManyOrders,
-    /// The provider could not be asked.
+    /// The payment provider did not respond. The order is stored.
     #[error("The payment provider did not respond. Send the same request again in a few seconds.")]
     ProviderUnavailable,
-    /// The provider does not take the order.
-    #[error("The payment provider does not take this amount. Contact support.")]
+    /// The payment provider refused the order, so the order was cancelled.
+    #[error("The payment provider refused this order, so it was cancelled. Contact support.")]
     ProviderRefused,
 }
 
 impl Refusal for CheckoutRefusal {}
 
-/// Makes an order, or finds the one of the same key, and opens it at the provider.
+/// Makes an order, or finds the order of the same idempotency key, and makes it at the payment provider. A free order
+/// is granted at once.
 ///
 /// # Errors
-/// See [`CheckoutRefusal`]. If the provider did not respond, the order is stored, and the same request goes on with it.
+/// See [`CheckoutRefusal`]. If the provider did not respond, the order is stored. A request with the same idempotency
+/// key then finds it and asks the provider again.
 #[service_call("order.checkout")]
 pub async fn checkout(
     services: &Services,
@@ -115,16 +118,17 @@ pub async fn checkout(
         StoredCheckout::Order(outcome, order) => (outcome, *order),
     };
     let done = |order, payment| Ok(Checkout { outcome, order: Some(order), owned: None, payment });
-    if !open::is_payable(&order, services.clock.now()) || order.provider == OrderProvider::Manual {
+    if !open::is_payable(&order, services.clock.now()) {
+        return done(order, None);
+    }
+    if let Some(metrics) = services.metrics.business().filter(|_| outcome == CheckoutOutcome::Created) {
+        metrics.open_order();
+    }
+    if order.provider == OrderProvider::Manual {
         return done(order, None);
     }
     let opened = match outcome {
-        CheckoutOutcome::Created => {
-            if let Some(metrics) = services.metrics.business() {
-                metrics.open_order();
-            }
-            open::open(services, payments, order, true).await?
-        }
+        CheckoutOutcome::Created => open::open(services, payments, order, true).await?,
         CheckoutOutcome::Existing | CheckoutOutcome::Owned => {
             open::open_again(services, payments, order).await?
         }
@@ -200,7 +204,7 @@ impl CheckoutCommand {
         Ok(StoredCheckout::Order(CheckoutOutcome::Created, Box::new(work.finish().await?)))
     }
 
-    /// Returns the purchase that gave the first of the owned subjects.
+    /// Returns the purchase that gave the first of the owned subjects, in the order of their ids.
     async fn owned(
         &self,
         transaction: &DatabaseTransaction,
@@ -277,7 +281,7 @@ impl CheckoutCommand {
     }
 }
 
-/// Makes the number of a receipt: the day, and random digits that nobody can guess.
+/// Makes a receipt number: the day in UTC, and 12 hexadecimal digits of the random `reference`.
 fn receipt_number(reference: Uuid, now: chrono::DateTime<chrono::Utc>) -> String {
     let digits: String = reference.simple().to_string().chars().take(12).collect();
     format!("{}-{}", now.format("%y%m%d"), digits.to_uppercase())

@@ -1,4 +1,4 @@
-//! `confirmPayment`: the buyer comes back from the provider's form.
+//! `confirmPayment`: checks a payment when the buyer returns from the provider's form.
 
 use jishu_entity::order::{self, OrderProvider, OrderState};
 use jishu_entity::payment_event::PaymentEventSource;
@@ -7,14 +7,14 @@ use jishu_service_macros::service_call;
 use payment_providers::{ClientReturn, ReturnError};
 use sea_orm::{ColumnTrait, QueryFilter};
 
-use super::ask::ask;
+use super::fetch::fetch_and_record;
 use crate::Services;
 use crate::error::{Error, Refusal};
 
 /// The values that a buyer brings back from the provider.
 #[derive(Clone, Debug)]
 pub struct PaymentReturn {
-    /// The order.
+    /// The id of the order.
     pub order: OrderId,
     /// The provider's id of the payment.
     pub payment: String,
@@ -22,26 +22,28 @@ pub struct PaymentReturn {
     pub signature: Option<String>,
 }
 
-/// A reason not to believe what a buyer brings back.
+/// A reason not to check a payment.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmRefusal {
     /// There is no such order, or it belongs to another user.
     #[error("There is no such order.")]
     OrderNotFound,
-    /// The signature does not belong to this order and payment.
+    /// The signature does not belong to this order and payment, or the provider has not made the order yet.
     #[error(
         "The signature does not prove a payment of this order. Read the status of the order again in a minute."
     )]
     NotVerified,
-    /// Support confirms the payment of this order.
-    #[error("Support confirms the payment of this order. Wait for it.")]
+    /// Support confirms the payment of this order by hand, so a buyer cannot confirm it.
+    #[error("Support confirms the payment of this order by hand. Read the status of the order later.")]
     Manual,
 }
 
 impl Refusal for ConfirmRefusal {}
 
-/// Verifies what a buyer brings back, and asks the provider about the order. The provider's word counts, and not the
-/// buyer's. If the provider does not respond, the order stays as it is, and the reconciler asks again.
+/// Verifies the values that a buyer brings back, then asks the provider for the payments of the order and records them.
+/// The returned values alone never make an order paid. If the provider does not respond, the order stays as it is, and
+/// the reconciler asks again. An order that is not pending, expired, cancelled or paid is returned without a check. So
+/// is an order of a provider that this node is not configured for.
 ///
 /// # Errors
 /// See [`ConfirmRefusal`].
@@ -71,9 +73,9 @@ pub async fn confirm(
         signature: returned.signature.unwrap_or_default(),
     });
     match verified {
-        // Where the provider signs nothing, asking it proves everything.
+        // Stripe signs no return. The reports of the provider, which are read next, decide.
         Ok(()) | Err(ReturnError::NotSigned) => {}
         Err(ReturnError::BadSignature) => return Err(ConfirmRefusal::NotVerified.into()),
     }
-    Ok(ask(services, &order, PaymentEventSource::Return).await?)
+    Ok(fetch_and_record(services, &order, PaymentEventSource::Return).await?)
 }

@@ -1,4 +1,4 @@
-//! Disputes: the buyer's bank asks about a payment, and may take the money back.
+//! Disputes: the buyer's bank objects to a payment, and may take the money back.
 
 use jishu_entity::order::{self, OrderReason, OrderState};
 use payment_providers::{DisputeReport, DisputeState};
@@ -12,17 +12,20 @@ use crate::error::Fault;
 use crate::events::OrderEvent;
 use crate::refund;
 
-/// The reason that the buyer reads for a purchase whose money their bank took back.
+/// The reason that the buyer reads when a purchase ends because the bank took its money back.
 const CHARGEBACK_REASON: &str = "The payment was charged back by the bank";
 
 impl OrderWork<'_> {
-    /// Records what the provider says about a dispute.
+    /// Records a report about a dispute. Marks the order as disputed while the dispute is open, and notifies support
+    /// when it opens. A dispute that is closed without a known winner leaves the order to staff. A lost dispute ends
+    /// the access.
     pub(super) async fn apply_dispute(
         &mut self,
         dispute: &DisputeReport,
         report: &Report,
     ) -> Result<(), Fault> {
-        // Reports come in any order: one about the end of a dispute counts for all later ones about its beginning.
+        // Reports come in any order. If the end of this dispute was recorded before, a report that it is open changes
+        // nothing.
         let mut is_over = false;
         for end in ["dispute_won", "dispute_closed", "charged_back"] {
             is_over |= self.knows(&format!("{end}:{}", dispute.dispute)).await?;
@@ -62,8 +65,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Ends the access that charged-back money had bought. If the amounts do not add up to the captured money, staff must
-    /// decide.
+    /// Ends the access that the charged-back payment had bought. If the balance of the order is not 0 afterwards, staff
+    /// must decide. Otherwise moves the order to `REFUNDED`, once no other refund is open.
     async fn end_charged_back(&mut self, dispute: &DisputeReport) -> Result<(), Fault> {
         let reason = OrderReason::ChargedBack;
         if matches!(self.order.state, OrderState::Paid | OrderState::Granted | OrderState::Refunded) {
@@ -72,6 +75,7 @@ impl OrderWork<'_> {
         let pays_order = self.order.payment_reference.as_deref() == Some(&*dispute.payment);
         if let Some(purchase) = self.order.purchase_id.filter(|_| pays_order) {
             let rest = refund::Rest {
+                by: None,
                 buyer: self.order.user_id,
                 purchase,
                 reason: CHARGEBACK_REASON,
@@ -80,7 +84,7 @@ impl OrderWork<'_> {
                 now: self.now,
             };
             if let Some(ended) = refund::refund_rest(self.transaction, rest).await? {
-                // The buyer's bank has given the money back already.
+                // The buyer's bank has given the money back, so the server sends no refund.
                 refund::settle(self.transaction, ended, self.now).await?;
             }
         }

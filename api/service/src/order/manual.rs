@@ -1,37 +1,38 @@
-//! `markOrderPaid`: support confirms a payment in cash or by a transfer.
+//! `markOrderPaid`: support confirms a payment in cash or by transfer.
 
-use jishu_entity::OrderId;
-use jishu_entity::order::{self, OrderProvider};
-use jishu_entity::payment_event::{self, PaymentEventKind, PaymentEventSource};
+use jishu_entity::order::{self, OrderProvider, OrderState};
+use jishu_entity::{OrderId, UserId, payment_event};
 use jishu_service_macros::service_call;
 use payment_providers::{Amount, PaymentReport, PaymentState};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
-use super::record::record;
+use super::fulfil::fulfil;
 use super::report::Report;
-use super::work::Origin;
+use super::state::waits_for_payment;
+use super::work::{OrderTools, OrderWork, Origin};
 use crate::Services;
 use crate::account::Support;
-use crate::error::{Error, Fault, Refusal};
+use crate::database::WritePolicy;
+use crate::error::{Error, Refusal};
 
-/// Maximum number of characters of the reference of a payment by hand.
+/// Maximum number of characters in the reference of a payment that support confirms.
 pub const MAX_PAYMENT_REFERENCE_CHARS: usize = 60;
 
 /// A payment that support confirms.
 #[derive(Clone, Debug)]
 pub struct ManualPayment {
-    /// The order. It can belong to any user.
+    /// The id of the order. It can belong to any user.
     pub order: OrderId,
-    /// The reference of the payment, such as the number of a transfer. It names one payment.
+    /// The reference of the payment, such as the number of a transfer. Each payment has its own.
     pub reference: String,
 }
 
 /// The result of a confirmation.
 #[derive(Clone, Debug)]
 pub struct MarkedPaid {
-    /// Whether this request recorded the payment. Otherwise an earlier one had.
+    /// Whether this request recorded the payment. False if an earlier request had recorded it.
     pub is_new: bool,
-    /// The order.
+    /// The order after the request.
     pub order: order::Model,
 }
 
@@ -41,24 +42,31 @@ pub enum MarkPaidRefusal {
     /// There is no such order.
     #[error("There is no such order.")]
     OrderNotFound,
-    /// The reference is blank, too long, or has characters that references do not have.
+    /// The reference is blank or too long, or has characters other than printable ASCII.
     #[error(
         "Give the reference of the payment in 1 to {MAX_PAYMENT_REFERENCE_CHARS} letters, digits, spaces or signs of \
          ASCII."
     )]
     Reference,
-    /// The reference names the payment of another order.
+    /// Support has recorded this reference for another order.
     #[error("This reference names the payment of another order. Check the number.")]
     ReferenceUsed,
-    /// The order is paid at a provider.
-    #[error("This order is paid at a payment provider, which reports its payment.")]
+    /// The order was paid before, with another reference.
+    #[error(
+        "This order was paid before, with another reference. If the buyer paid twice, give the second payment back; \
+         the server does not record it."
+    )]
+    AlreadyPaid,
+    /// The order is paid at a payment provider, or it is free.
+    #[error("Support cannot confirm this payment: a payment provider reports it, or the order is free.")]
     NotManual,
 }
 
 impl Refusal for MarkPaidRefusal {}
 
-/// Records that an order was paid by hand, and grants it. The same reference again is a success and changes nothing.
-/// Another reference is another payment: if the order was paid before, the money must go back.
+/// Records a payment that support received for an order, and grants the order. The same reference again is a success
+/// and changes nothing. If the order was paid before, another reference is refused. The server cannot know whether it
+/// is a mistake or a second payment, nor whether support has given that payment back.
 ///
 /// # Errors
 /// See [`MarkPaidRefusal`].
@@ -68,7 +76,6 @@ pub async fn mark_paid(
     by: Support,
     payment: ManualPayment,
 ) -> Result<MarkedPaid, Error<MarkPaidRefusal>> {
-    let reader = services.database.reader();
     let reference = payment.reference.trim();
     let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     if reference.is_empty()
@@ -77,47 +84,79 @@ pub async fn mark_paid(
     {
         return Err(MarkPaidRefusal::Reference.into());
     }
-    let order = order::Entity::find_by_id(payment.order).one(reader).await?;
+    let order = order::Entity::find_by_id(payment.order).one(services.database.reader()).await?;
     let order = order.ok_or(MarkPaidRefusal::OrderNotFound)?;
     if order.provider != OrderProvider::Manual {
         return Err(MarkPaidRefusal::NotManual.into());
     }
-    let known = payment_event::Entity::find()
-        .filter(payment_event::Column::Provider.eq(OrderProvider::Manual))
-        .filter(payment_event::Column::Fact.eq(format!("captured:{reference}")))
-        .one(reader)
-        .await?;
-    match known.map(|known| known.order_id) {
-        Some(known) if known != Some(order.id) => return Err(MarkPaidRefusal::ReferenceUsed.into()),
-        Some(_) => return Ok(MarkedPaid { is_new: false, order }),
-        None => {}
-    }
-    let report = PaymentReport {
-        provider_order: order.receipt_number.clone(),
-        payment: Some(reference.to_owned()),
-        order_reference: Some(order.receipt_number.clone()),
-        state: PaymentState::Captured,
-        money: Amount::new(order.amount, &order.currency),
-        refunded_minor: None,
-        method: None,
-        failure: None,
-        account: None,
-        created_at: None,
+    let (id, buyer) = (order.id, order.user_id);
+    let command = MarkPaidCommand {
+        tools: OrderTools::of(services),
+        order: (id, buyer),
+        reference: reference.to_owned(),
+        by: by.id(),
     };
-    let origin = Origin { source: PaymentEventSource::Staff, event_id: None, by: Some(by.id()) };
-    let id = order.id;
-    let recorded = record(services, OrderProvider::Manual, Report::Payment(report), origin).await?;
-    let order = recorded.ok_or_else(|| Fault::missing(format_args!("order {id}")))?;
-    // Two requests at once may name the same reference for two orders: the unique key of facts let one of them win.
-    let won = payment_event::Entity::find()
-        .filter(payment_event::Column::OrderId.eq(id))
-        .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
-        .filter(payment_event::Column::Payment.eq(reference))
-        .one(reader)
+    // Two requests at the same time may give the same reference for orders of two buyers. The unique key of facts
+    // accepts the reference for only one order. The transaction of the other order is retried, and refuses then.
+    let policy = WritePolicy::idempotent("order.mark-paid").retry_taken_keys();
+    let mut marked = services
+        .database
+        .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
-    if won.is_none() {
-        return Err(MarkPaidRefusal::ReferenceUsed.into());
+    services.events.appended(buyer);
+    services.outbox.wake();
+    if marked.is_new {
+        tracing::info!(by = %by.id(), order = %id, "support marked an order as paid");
     }
-    tracing::info!(by = %by.id(), order = %order.id, "support marked an order as paid");
-    Ok(MarkedPaid { is_new: true, order })
+    if marked.order.state == OrderState::Paid {
+        marked.order = fulfil(services, (id, buyer)).await?;
+    }
+    Ok(marked)
+}
+
+struct MarkPaidCommand {
+    tools: OrderTools,
+    order: (OrderId, UserId),
+    reference: String,
+    /// The member of support who confirms the payment.
+    by: UserId,
+}
+
+impl MarkPaidCommand {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<MarkedPaid, Error<MarkPaidRefusal>> {
+        let origin = Origin::staff(self.by);
+        let mut work = OrderWork::open(transaction, &self.tools, self.order, origin).await?;
+        let known = payment_event::Entity::find()
+            .filter(payment_event::Column::Provider.eq(OrderProvider::Manual))
+            .filter(payment_event::Column::Fact.eq(format!("captured:{}", self.reference)))
+            .one(transaction)
+            .await?;
+        match known.map(|known| known.order_id) {
+            Some(order) if order == Some(work.order.id) => {
+                return Ok(MarkedPaid { is_new: false, order: work.finish().await? });
+            }
+            Some(_) => return Err(MarkPaidRefusal::ReferenceUsed.into()),
+            None if !waits_for_payment(work.order.state) => return Err(MarkPaidRefusal::AlreadyPaid.into()),
+            None => {}
+        }
+        let report = self.report(&work.order);
+        work.apply(&Report::Payment(report)).await?;
+        Ok(MarkedPaid { is_new: true, order: work.finish().await? })
+    }
+
+    /// Makes the report of a payment of the whole amount of the order.
+    fn report(&self, order: &order::Model) -> PaymentReport {
+        PaymentReport {
+            provider_order: order.receipt_number.clone(),
+            payment: Some(self.reference.clone()),
+            order_reference: Some(order.receipt_number.clone()),
+            state: PaymentState::Captured,
+            money: Amount::new(order.amount, &order.currency),
+            refunded_minor: None,
+            method: None,
+            failure: None,
+            account: None,
+            created_at: None,
+        }
+    }
 }

@@ -1,19 +1,22 @@
 //! Orders: a buyer agrees to a price, pays, and gets the subjects exactly once.
 //!
-//! The promise, for each order: captured money = value of its purchase that was not refunded + refunds settled or under
-//! way + money charged back. Payment events are appended, and the amounts are sums over them.
+//! For each order, the sum of the captured money and of missing money that support accepted equals the sum of three
+//! amounts: the value of the purchase that was not refunded, the refunds that are settled or under way, and the money
+//! that was charged back. Payment events are only appended, and the amounts are sums over them. If the two sums differ,
+//! support decides about the order.
 //!
-//! Three sources report money: the provider's webhook, the buyer who returns, and the reconciler. All of them call
-//! [`record`], which records facts once and moves the order. [`fulfil`] makes the purchase in the transaction that
-//! moves the order. Every transaction locks the buyer's row first. Calls to a provider happen outside of transactions.
+//! Reports about money come from the provider's webhook, from the provider's responses to the server's questions, and
+//! from support. All of them go to [`record`], which records facts once and moves the order. [`fulfil`] makes the
+//! purchase in the transaction that moves the order to `Granted`. Every transaction that moves an order locks the
+//! buyer's row first. Calls to a provider happen outside of transactions.
 
-mod ask;
 mod cancel;
 mod channel;
 mod checkout;
 mod confirm;
 mod dispute;
 mod end;
+mod fetch;
 mod fulfil;
 mod manual;
 mod open;

@@ -1,4 +1,5 @@
-//! Makes the order at the provider. The row is committed before, and the reference is recorded after.
+//! Makes an order at the payment provider. The order's row is committed before the call, and the provider's reference
+//! is recorded after it.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,30 +13,33 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::end::cancel_refused;
 use super::payments::Payments;
-use super::state::next_look;
+use super::state::next_check;
 use super::work::{OrderTools, OrderWork, Origin};
 use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::failpoint;
 
-/// An order at the provider.
+/// The result of making an order at the payment provider.
 pub(super) enum Opened {
     /// The buyer can pay with these parameters.
     Payable(Box<order::Model>, ClientParameters),
-    /// The provider could not be asked, or its response is unknown. Another try makes no second order.
+    /// The buyer cannot pay yet: the provider did not respond or is not configured on this node, or another request is
+    /// still making the order there. The buyer can try again, which makes no second order.
     Later,
-    /// The provider never takes this order, so it was cancelled.
+    /// The provider refused this order, so it was cancelled.
     Refused,
 }
 
-/// Maximum number of times that a repeated checkout looks whether the first one has made the order at the provider.
+/// Maximum number of pauses in which a repeated checkout waits for the first checkout to make the order at the
+/// provider.
 const WAITS_FOR_FIRST: usize = 20;
-/// The pause between two of these looks.
+/// The length of one of these pauses, after which the repeated checkout reads the order again.
 const WAIT_FOR_FIRST: Duration = Duration::from_millis(100);
 
-/// Opens an order that another request has stored. That request may be making the order at the provider right now, so this
-/// one waits for it. It makes the order itself only after the time that the other request has for it.
+/// Makes an order at the provider that an earlier request has stored. The earlier request or the reconciler may still
+/// be making it there, so this function waits up to 2 seconds for it. If the wait was in vain and the earlier request
+/// still has its lease, returns [`Opened::Later`] without calling the provider.
 pub(super) async fn open_again(
     services: &Services,
     payments: &Payments,
@@ -51,11 +55,17 @@ pub(super) async fn open_again(
         let found = order::Entity::find_by_id(order.id).one(services.database.reader()).await?;
         order = found.ok_or_else(|| Fault::missing(format_args!("order {}", order.id)))?;
     }
+    if order.checks > 0 {
+        // The reconciler has claimed the order, so the lease of the earlier request has ended. `due_at` may be the end
+        // of a long pause of the reconciler, for which the buyer does not have to wait.
+        return open(services, payments, order, false).await;
+    }
     Ok(Opened::Later)
 }
 
-/// Makes the order at the provider, or finds the one that an earlier call made. `is_first` tells that no earlier call can
-/// have reached the provider.
+/// Makes the order at the provider, or finds the one that an earlier call made there. If `is_first` is true, no earlier
+/// call can have reached the provider, so it does not search. If the provider does not respond before the reconciler
+/// has checked the order, the order is due for the reconciler at once. Later, the reconciler keeps its own pauses.
 pub(super) async fn open(
     services: &Services,
     payments: &Payments,
@@ -65,6 +75,10 @@ pub(super) async fn open(
     let Some(gateway) = payments.gateway_of(order.provider) else { return Ok(Opened::Later) };
     if let Some(reference) = &order.provider_reference {
         return Ok(parameters(gateway.as_ref(), reference.clone(), order).await);
+    }
+    if order.state != OrderState::Pending {
+        // The order has ended while this request waited for another one to make it.
+        return Ok(Opened::Later);
     }
     let money = Amount::new(order.amount, &order.currency);
     let description = format!("Order {}", order.receipt_number);
@@ -103,18 +117,21 @@ pub(super) async fn open(
             }
         }
         Err(error @ (ProviderError::Refused { .. } | ProviderError::Amount(_))) => {
-            tracing::warn!(order = %order.id, %error, "the provider refused an order");
+            tracing::warn!(order = %order.id, %error, "the payment provider refused an order");
             cancel_refused(services, &order, OrderReason::ProviderCancelled).await?;
             Ok(Opened::Refused)
         }
         Err(error) => {
-            tracing::warn!(order = %order.id, %error, "the provider could not make an order");
+            tracing::warn!(order = %order.id, %error, "the payment provider did not make an order yet");
             let now = services.clock.now();
+            // This releases the lease of the checkout. It must not change the lease or the next check of the
+            // reconciler, which would then check the order again without a pause.
             let release = order::Entity::update_many()
                 .col_expr(order::Column::DueAt, Expr::value(now))
                 .filter(order::Column::Id.eq(order.id))
                 .filter(order::Column::State.eq(OrderState::Pending))
-                .filter(order::Column::ProviderReference.is_null());
+                .filter(order::Column::ProviderReference.is_null())
+                .filter(order::Column::Checks.eq(0));
             let policy = WritePolicy::idempotent("order.release");
             services
                 .database
@@ -130,18 +147,18 @@ pub(super) async fn open(
     }
 }
 
-/// Asks the provider how to pay an order that it has.
+/// Asks the provider for the parameters with which the buyer pays an order that exists there.
 async fn parameters(gateway: &dyn PaymentProvider, reference: String, order: order::Model) -> Opened {
     match gateway.client_parameters(&reference).await {
         Ok(parameters) => Opened::Payable(Box::new(order), parameters),
         Err(error) => {
-            tracing::warn!(order = %order.id, %error, "the provider did not tell how to pay an order");
+            tracing::warn!(order = %order.id, %error, "the payment provider gave no parameters to pay an order");
             Opened::Later
         }
     }
 }
 
-/// The provider's reference of an order, which is recorded once.
+/// The command that records the provider's id of an order, if none is recorded yet.
 struct ReferenceCommand {
     tools: OrderTools,
     order: (OrderId, UserId),
@@ -156,21 +173,24 @@ impl ReferenceCommand {
         let mut work = OrderWork::open(transaction, &self.tools, self.order, Origin::server()).await?;
         match &work.order.provider_reference {
             Some(known) if *known != self.reference => {
-                // Its payment would be found by the number of the receipt.
-                tracing::warn!(order = %work.order.id, "the provider has made a second order");
+                // If the buyer pays the second order, `record` finds the order by its receipt number.
+                tracing::warn!(order = %work.order.id, "the payment provider has made a second order for this receipt");
             }
             Some(_) => {}
             None => {
                 let provider_reference = Set(Some(self.reference.clone()));
-                let due_at = Set(next_look(&work.order, 0, false, work.now));
-                work.update(order::ActiveModel { provider_reference, due_at, ..Default::default() }).await?;
+                let due_at = Set(next_check(&work.order, 0, false, work.now));
+                // The pauses of the reconciler begin anew.
+                let checks = Set(0);
+                let update = order::ActiveModel { provider_reference, due_at, checks, ..Default::default() };
+                work.update(update).await?;
             }
         }
         Ok(work.finish().await?)
     }
 }
 
-/// Tells whether the buyer can pay an order now.
+/// Tells whether an order waits for its payment and has not expired.
 pub(super) fn is_payable(order: &order::Model, now: chrono::DateTime<chrono::Utc>) -> bool {
     order.state == OrderState::Pending && now < order.expires_at
 }

@@ -1,7 +1,8 @@
-//! The reconciler: it looks at orders that wait for something, asks the provider, and goes on where a crash has stopped.
+//! The reconciler checks orders that are due. It asks the payment provider about them, and continues work that a crash
+//! interrupted.
 //!
-//! Every node does this for all orders. A node claims an order with a lease: one statement compares the number of looks and
-//! sets the next one, as the outbox does.
+//! Every node runs a reconciler for all orders. A node claims an order with a lease, so that no other node checks it at
+//! the same time. One statement compares the number of checks and sets the time of the next one, as the outbox does.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,46 +23,55 @@ use sea_orm::{
     QuerySelect,
 };
 
-use super::ask::ask_provider;
 use super::channel::read_refunds;
 use super::end::expire;
+use super::fetch::try_fetch_and_record;
 use super::fulfil::fulfil;
 use super::open;
-use super::state::next_look;
+use super::state::next_check;
 use super::work::{OrderTools, OrderWork, Origin};
 use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// Interval between two searches.
+/// Pause before the next search for orders that are due. There is no pause after a search that found the maximum number of
+/// orders, if all checks of these orders succeeded.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of orders in one search.
+/// Maximum number of orders that one search finds.
 const ORDERS_PER_SEARCH: u64 = 32;
-/// Maximum number of orders that a node looks at, at the same time.
-const MAX_CONCURRENT_LOOKS: usize = 4;
-/// The duration of a lease. A look asks the provider a few times, and each call ends after some seconds.
+/// Maximum number of orders that a node checks at the same time.
+const MAX_CONCURRENT_CHECKS: usize = 4;
+/// The duration of a lease. It spares the provider most repeated calls, but correctness does not depend on it.
+///
+/// A check that calls a slow provider several times can take longer. Then a second node checks the order at the same
+/// time, which does no harm. Every transaction locks the buyer's row and decides from the stored state, and facts are
+/// stored once. The provider ignores or refuses a second capture or cancellation. If both nodes make the order at
+/// Razorpay, the first reference that is recorded stays, and buyers get the parameters of no other. The first node
+/// cannot change the next check that the second node plans, because each claim has its own number of checks.
 const LEASE: TimeDelta = TimeDelta::minutes(1);
 
-/// Looks at orders until the task is dropped.
+/// Checks the orders that are due, until the task is dropped.
 #[service_call]
 pub async fn keep_reconciling(services: Services) {
     loop {
         match reconcile(&services).await {
-            // There may be more.
-            Ok(looked_at) if looked_at as u64 >= ORDERS_PER_SEARCH => continue,
+            // The node checked as many orders as one search may find, so more orders may be due. If a check failed, the
+            // node waits before it searches again, because the failure may repeat.
+            Ok(checked) if checked as u64 >= ORDERS_PER_SEARCH => continue,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "the search for orders to look at failed; the server will retry");
+                tracing::warn!(%error, "the search for orders that are due failed; the server will retry");
             }
         }
         tokio::time::sleep(SEARCH_INTERVAL).await;
     }
 }
 
-/// Looks at the orders that are due. Returns the number of orders that this node claimed.
+/// Checks the orders that are due, at most 32 of them. Returns how many of them this node claimed and checked without
+/// an error. Returns 0 if the server takes no payments.
 ///
 /// # Errors
-/// Fails if the search fails. An order at which a look fails is due again later.
+/// Fails if the search fails. If the check of an order fails, it is logged, and the order is due again later.
 #[service_call("order.reconcile")]
 pub async fn reconcile(services: &Services) -> Result<usize, Fault> {
     if services.payments.is_none() {
@@ -74,60 +84,62 @@ pub async fn reconcile(services: &Services) -> Result<usize, Fault> {
         .limit(ORDERS_PER_SEARCH)
         .all(services.database.reader())
         .await?;
-    // Shuffle, so nodes that search at the same time look at different orders first.
+    // Shuffle, so that nodes that search at the same time begin with different orders.
     due.shuffle(&mut rand::rng());
-    let looks: Vec<bool> = stream::iter(due)
+    let checks: Vec<bool> = stream::iter(due)
         .map(async |order| {
             let id = order.id;
-            look_at(services, order).await.unwrap_or_else(|error| {
-                tracing::warn!(order = %id, %error, "a look at an order failed; the server will retry");
-                true
+            claim_and_check(services, order).await.unwrap_or_else(|error| {
+                tracing::warn!(order = %id, %error, "the check of an order failed; the server will retry");
+                false
             })
         })
-        .buffer_unordered(MAX_CONCURRENT_LOOKS)
+        .buffer_unordered(MAX_CONCURRENT_CHECKS)
         .collect()
         .await;
-    Ok(looks.into_iter().filter(|was_claimed| *was_claimed).count())
+    Ok(checks.into_iter().filter(|was_checked| *was_checked).count())
 }
 
-/// Looks at one order. Returns false if another node has claimed it.
-async fn look_at(services: &Services, order: order::Model) -> Result<bool, Fault> {
+/// Claims and checks one order, then sets the time of its next check. Returns false if the order could not be claimed,
+/// because another node has claimed it or its state has changed.
+async fn claim_and_check(services: &Services, order: order::Model) -> Result<bool, Fault> {
     let Some(order) = claim(services, order).await? else { return Ok(false) };
-    let looked = look(services, &order).await;
+    let checked = check(services, &order).await;
     schedule(services, &order).await?;
-    looked.map(|()| true)
+    checked.map(|()| true)
 }
 
-async fn look(services: &Services, order: &order::Model) -> Result<(), Fault> {
+async fn check(services: &Services, order: &order::Model) -> Result<(), Fault> {
     match order.state {
-        OrderState::Pending => look_at_pending(services, order).await,
+        OrderState::Pending => check_pending(services, order).await,
         OrderState::Paid => fulfil(services, (order.id, order.user_id)).await.map(drop),
         OrderState::Expired | OrderState::Cancelled => {
-            ask_provider(services, order, PaymentEventSource::Reconciler).await.map(drop)
+            try_fetch_and_record(services, order, PaymentEventSource::Reconciler).await.map(drop)
         }
         OrderState::Granted | OrderState::Refunding | OrderState::Refunded | OrderState::NeedsAttention => {
-            look_at_refunds(services, order).await
+            check_refunds(services, order).await
         }
     }
 }
 
-/// Asks about the payment of an order. When its time is over and nobody paid, the order expires.
-async fn look_at_pending(services: &Services, order: &order::Model) -> Result<(), Fault> {
+/// Asks the provider whether an order was paid. If the time for its payment is over and nobody has paid it, cancels the
+/// order at the provider and marks it as expired. If the provider has not made the order yet, makes it there.
+async fn check_pending(services: &Services, order: &order::Model) -> Result<(), Fault> {
     let payments = services.payments.as_deref();
     let gateway = payments.and_then(|payments| payments.gateway_of(order.provider));
     let is_over = services.clock.now() >= order.expires_at;
     let (Some(payments), Some(gateway)) = (payments, gateway) else {
-        // Support confirms the payment, or the server is configured for another provider by now.
+        // Support confirms the payment by hand, or the server uses another provider now.
         return if is_over { expire(services, order).await.map(drop) } else { Ok(()) };
     };
     let Some(reference) = &order.provider_reference else {
-        // The request that stored the order has not made it at the provider. Nobody can have paid it.
+        // The provider's id of the order was never recorded, so no buyer can have got the parameters to pay it.
         if is_over {
             return expire(services, order).await.map(drop);
         }
         return open::open(services, payments, order.clone(), false).await.map(drop);
     };
-    let Some(asked) = ask_provider(services, order, PaymentEventSource::Reconciler).await? else {
+    let Some(asked) = try_fetch_and_record(services, order, PaymentEventSource::Reconciler).await? else {
         return Ok(());
     };
     if asked.state != OrderState::Pending || !is_over {
@@ -136,17 +148,18 @@ async fn look_at_pending(services: &Services, order: &order::Model) -> Result<()
     match gateway.cancel(reference).await {
         Ok(CancelOutcome::Cancelled | CancelOutcome::StaysPayable) => expire(services, order).await.map(drop),
         Ok(CancelOutcome::TooLate) => {
-            ask_provider(services, order, PaymentEventSource::Reconciler).await.map(drop)
+            try_fetch_and_record(services, order, PaymentEventSource::Reconciler).await.map(drop)
         }
         Err(error) => {
-            tracing::warn!(order = %order.id, %error, "the provider could not cancel an expired order");
+            tracing::warn!(order = %order.id, %error, "the payment provider did not cancel an expired order");
             Ok(())
         }
     }
 }
 
-/// Asks about refunds that are under way. Gives up those whose message is dead.
-async fn look_at_refunds(services: &Services, order: &order::Model) -> Result<(), Fault> {
+/// Asks the provider about the refunds of an order that it has accepted and not yet settled. Gives up a refund that was
+/// never sent, if its outbox message is dead.
+async fn check_refunds(services: &Services, order: &order::Model) -> Result<(), Fault> {
     let open = payment_refund::Entity::find()
         .filter(payment_refund::Column::OrderId.eq(order.id))
         .filter(payment_refund::Column::Status.eq(RefundStatus::Requested))
@@ -166,7 +179,7 @@ async fn look_at_refunds(services: &Services, order: &order::Model) -> Result<()
     Ok(())
 }
 
-/// Tells whether the message that carries a refund is delivered no more.
+/// Tells whether a refund has no outbox message that can still deliver it: none was written, or it is dead or deleted.
 async fn is_dead(services: &Services, row: &payment_refund::Model) -> Result<bool, DbErr> {
     let Some(message) = &row.message_id else { return Ok(true) };
     let alive = outbox_message::Entity::find()
@@ -217,22 +230,26 @@ impl GiveUpCommand {
     }
 }
 
-/// A statement about the next look at an order.
-struct LookUpdate {
+/// New values for an order: the time of its next check, and the number of its checks. They are written only if the
+/// order is still as in `order`.
+struct NextCheck {
     order: order::Model,
     due_at: Option<DateTime<Utc>>,
     checks: i32,
 }
 
-/// Claims an order. Returns it with its new number of looks, or None if another node has claimed it or it has moved.
+/// Claims an order for [`LEASE`]. Returns it with the new number of checks. Returns None if another node has claimed it
+/// or its state has changed.
 async fn claim(services: &Services, order: order::Model) -> Result<Option<order::Model>, Fault> {
     let due_at = services.clock.now() + LEASE;
     let checks = order.checks + 1;
-    let look = LookUpdate { order: order.clone(), due_at: Some(due_at), checks };
-    Ok(write_look(services, look).await?.then_some(order::Model { due_at: Some(due_at), checks, ..order }))
+    let next = NextCheck { order: order.clone(), due_at: Some(due_at), checks };
+    let claimed = order::Model { due_at: Some(due_at), checks, ..order };
+    Ok(write_next_check(services, next).await?.then_some(claimed))
 }
 
-/// Sets the time of the next look, unless the order has moved or another node has claimed it.
+/// Sets the time of the next check of an order. Changes nothing if the state of the order has changed, or if its next
+/// check was set by somebody else meanwhile.
 async fn schedule(services: &Services, order: &order::Model) -> Result<(), Fault> {
     let has_open_refunds = payment_refund::Entity::find()
         .filter(payment_refund::Column::OrderId.eq(order.id))
@@ -240,24 +257,24 @@ async fn schedule(services: &Services, order: &order::Model) -> Result<(), Fault
         .count(services.database.reader())
         .await?
         > 0;
-    let due_at = next_look(order, order.checks, has_open_refunds, services.clock.now());
-    let look = LookUpdate { order: order.clone(), due_at, checks: order.checks };
-    write_look(services, look).await.map(drop)
+    let due_at = next_check(order, order.checks, has_open_refunds, services.clock.now());
+    let next = NextCheck { order: order.clone(), due_at, checks: order.checks };
+    write_next_check(services, next).await.map(drop)
 }
 
-async fn write_look(services: &Services, look: LookUpdate) -> Result<bool, Fault> {
-    let policy = WritePolicy::idempotent("order.look");
+async fn write_next_check(services: &Services, next: NextCheck) -> Result<bool, Fault> {
+    let policy = WritePolicy::idempotent("order.check");
     let written = services
         .database
-        .write(policy, look, |transaction, look| {
+        .write(policy, next, |transaction, next| {
             Box::pin(async move {
                 let written = order::Entity::update_many()
-                    .col_expr(Column::DueAt, Expr::value(look.due_at))
-                    .col_expr(Column::Checks, Expr::value(look.checks))
-                    .filter(Column::Id.eq(look.order.id))
-                    .filter(Column::State.eq(look.order.state))
-                    .filter(Column::Checks.eq(look.order.checks))
-                    .filter(Expr::col(Column::DueAt).eq(look.order.due_at))
+                    .col_expr(Column::DueAt, Expr::value(next.due_at))
+                    .col_expr(Column::Checks, Expr::value(next.checks))
+                    .filter(Column::Id.eq(next.order.id))
+                    .filter(Column::State.eq(next.order.state))
+                    .filter(Column::Checks.eq(next.order.checks))
+                    .filter(Expr::col(Column::DueAt).eq(next.order.due_at))
                     .exec(transaction)
                     .await?;
                 Ok::<_, Error<Infallible>>(written.rows_affected == 1)

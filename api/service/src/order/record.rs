@@ -1,5 +1,5 @@
-//! Records the reports about the money of orders. The webhook, the return of the buyer and the reconciler all come
-//! here, in any order and as often as they like.
+//! Records reports about the money of orders. The webhook, the buyer's return, the reconciler, the outbox and support
+//! all use it. Reports may come in any order, and more than once.
 
 use std::convert::Infallible;
 
@@ -13,6 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTr
 use super::fulfil::fulfil;
 use super::refunds::GiveBack;
 use super::report::Report;
+use super::state::waits_for_payment;
 use super::unmatched::store_unmatched;
 use super::work::{Fact, OrderTools, OrderWork, Origin};
 use crate::audit::StateChange;
@@ -21,10 +22,13 @@ use crate::error::{Error, Fault};
 use crate::events::OrderEvent;
 use crate::{Services, failpoint};
 
-/// Records a report, and grants the order if it is paid now. Returns the order, or None if the report belongs to no order.
+/// Records a report, and grants the order if it is paid now. Captures a payment that is only authorized, if the order
+/// waits for it. Returns the order as it is then. Returns None if the report belongs to no order, or if its ids are
+/// malformed. A report about money that belongs to no order is stored as unmatched.
 ///
 /// # Errors
-/// Fails if the database fails. What was committed before stays, and the next report or look goes on from there.
+/// Fails if the database fails. Transactions that were committed before stay, and the next report or check of the order
+/// continues from there.
 pub(super) async fn record(
     services: &Services,
     provider: OrderProvider,
@@ -32,7 +36,7 @@ pub(super) async fn record(
     origin: Origin,
 ) -> Result<Option<order::Model>, Fault> {
     if !report.has_plain_ids() {
-        tracing::warn!(?provider, "a report with ids of an unknown form was left out");
+        tracing::warn!(?provider, "a report was ignored, because its ids are malformed");
         return Ok(None);
     }
     let mut found = find_order(services, provider, &report).await?;
@@ -41,7 +45,8 @@ pub(super) async fn record(
             return Ok(None);
         }
         store_unmatched(services, provider, &report, &origin).await?;
-        // The order may have been recorded meanwhile, and has not seen this report.
+        // Another report may have recorded the payment between the first search and `store_unmatched`, so the order can
+        // be found now.
         found = find_order(services, provider, &report).await?;
     }
     let Some((order, buyer)) = found else { return Ok(None) };
@@ -68,9 +73,10 @@ pub(super) async fn record(
     }
 }
 
-/// Captures an authorized payment of an order that waits for it, and records that. The provider captures most payments by
-/// itself, but not those of banks that were late. Money that is authorized after the order is over is not captured: the
-/// provider gives it back.
+/// Captures an authorized payment of a pending order at the provider, and records the capture. The provider captures
+/// most payments by itself, but not those that the bank authorized late. Does nothing if amount or currency differ from
+/// those of the order. If the order is not pending, `record` does not call this function, and the provider gives the
+/// authorized money back.
 async fn capture(
     services: &Services,
     order: order::Model,
@@ -111,7 +117,9 @@ impl RecordCommand {
     }
 }
 
-/// Finds the order of a report, with its buyer.
+/// Finds the id and the buyer of the order that a report is about. A payment is found by the provider's id of the order
+/// or by the receipt number. A refund or a dispute is found by its reference or its payment. Returns None if there is
+/// no such order.
 async fn find_order(
     services: &Services,
     provider: OrderProvider,
@@ -155,7 +163,7 @@ async fn order_of(reader: &impl ConnectionTrait, id: OrderId) -> Result<Option<(
 }
 
 impl OrderWork<'_> {
-    /// Records a report and moves the order.
+    /// Records a report, and moves the order if the report changes its state.
     pub(super) async fn apply(&mut self, report: &Report) -> Result<(), Fault> {
         match report {
             Report::Payment(payment) => self.apply_payment(payment, report).await,
@@ -167,7 +175,8 @@ impl OrderWork<'_> {
     async fn apply_payment(&mut self, payment: &PaymentReport, report: &Report) -> Result<(), Fault> {
         match payment.state {
             PaymentState::Pending => Ok(()),
-            // A failed payment can succeed later, so neither moves the order.
+            // Neither state moves the order. An authorized payment is not captured yet, and a failed payment can
+            // succeed later.
             PaymentState::Authorized | PaymentState::Failed => {
                 self.append_fact(report.fact()).await?;
                 Ok(())
@@ -183,7 +192,9 @@ impl OrderWork<'_> {
         }
     }
 
-    /// Records captured money. The first payment of the right amount pays the order. All other money goes back.
+    /// Records captured money. The first payment of an order that waits makes the order `Paid`, if amount and currency
+    /// are right. All other captured money is given back. Then applies the reports about this payment that came before
+    /// it.
     async fn apply_capture(&mut self, report: &PaymentReport, whole: &Report) -> Result<(), Fault> {
         if !self.append_fact(whole.fact()).await? {
             return Ok(());
@@ -192,7 +203,7 @@ impl OrderWork<'_> {
         let (amount, currency) = (report.money.amount_minor, report.money.currency.as_str());
         let is_right = amount == self.order.amount && currency == self.order.currency;
         let was = self.order.state;
-        let waits = matches!(was, OrderState::Pending | OrderState::Expired | OrderState::Cancelled);
+        let waits = waits_for_payment(was);
         if self.order.provider_reference.is_none() && !report.provider_order.is_empty() {
             let reference = Set(Some(report.provider_order.clone()));
             self.update(order::ActiveModel { provider_reference: reference, ..Default::default() }).await?;

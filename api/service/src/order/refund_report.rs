@@ -1,4 +1,4 @@
-//! The reports of a provider about refunds, also about refunds that staff made at its console.
+//! Applies the reports of a provider about refunds, including refunds that staff made at the provider's console.
 
 use jishu_entity::order::{OrderReason, OrderState};
 use jishu_entity::payment_event::PaymentEventKind;
@@ -15,14 +15,16 @@ use crate::error::Fault;
 use crate::events::OrderEvent;
 use crate::refund;
 
-/// The reason that the buyer reads for a refund that was made at the console of the provider.
+/// The reason that the buyer reads when a purchase ends because of a refund at the provider's console.
 const CONSOLE_REASON: &str = "Refunded at the payment provider";
 
 impl OrderWork<'_> {
-    /// Records what the provider says about a refund.
+    /// Records a report of the provider about a refund: settles the refund, or handles its failure. A report about a
+    /// refund that the server does not know is a refund at the provider's console.
     pub(super) async fn apply_refund(&mut self, report: &RefundReport) -> Result<(), Fault> {
         let failed = format!("refund_refused:{}", report.refund);
-        // Its failure is the last word about a refund. What was true before may be reported later.
+        // The provider reported before that this refund failed. Its earlier states may be reported late, so they are
+        // ignored.
         if self.knows(&failed).await? {
             return Ok(());
         }
@@ -30,7 +32,8 @@ impl OrderWork<'_> {
         let by_id = |row: &&payment_refund::Model| row.provider_refund.as_deref() == Some(&*report.refund);
         let by_reference = |row: &&payment_refund::Model| report.reference.as_ref() == Some(&row.reference);
         let found = rows.iter().find(by_id).or_else(|| rows.iter().find(by_reference));
-        // Somebody refunded the same at the console while ours waited.
+        // A refund at the console may have the payment and amount of a refund that the server has not sent yet. Then
+        // the report counts for that refund, so the money does not go back twice.
         let is_same = |row: &&payment_refund::Model| {
             report.reference.is_none()
                 && row.status == RefundStatus::Requested
@@ -75,7 +78,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Records a refund that the server did not send. If it gives back all that is left, the purchase ends with it.
+    /// Records a refund that the server did not send. If its amount is the whole value of the purchase, the purchase
+    /// ends. If the balance of the order is not 0 afterwards, staff must decide.
     async fn apply_console_refund(
         &mut self,
         report: &RefundReport,
@@ -97,6 +101,7 @@ impl OrderWork<'_> {
         let mut refund_id = None;
         if ends_purchase && let Some(purchase) = self.order.purchase_id {
             let rest = refund::Rest {
+                by: None,
                 buyer: self.order.user_id,
                 purchase,
                 reason: CONSOLE_REASON,
@@ -149,7 +154,8 @@ impl OrderWork<'_> {
         }
     }
 
-    /// Gives back the rest of a payment, if a part of it was refunded before the subjects were granted.
+    /// Gives back the remaining money of the order's payment. Does nothing unless the order is refunding, nothing was
+    /// granted, and `rows` shows that the order had no refunds before.
     async fn give_back_unspent(&mut self, rows: &[payment_refund::Model]) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let Some(payment) = self.order.payment_reference.clone() else { return Ok(()) };

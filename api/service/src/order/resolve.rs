@@ -1,4 +1,4 @@
-//! `resolveOrder`: support decides about an order that needs attention.
+//! `resolveOrder`: carries out a decision of support about an order that needs attention.
 
 use jishu_entity::OrderId;
 use jishu_entity::UserId;
@@ -21,18 +21,19 @@ use crate::events::OrderEvent;
 use crate::reason::{self, MAX_REASON_CHARS};
 use crate::refund;
 
-/// A decision of support.
+/// A decision of support about an order that needs attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again.
+    /// The buyer gets the subjects, or keeps them. Refunds that were given up for an order with a purchase are sent
+    /// again.
     Grant,
-    /// The access ends, and all money goes back the way it came.
+    /// The buyer loses the access, and the remaining money goes back through the payment provider.
     Refund,
-    /// The access ends, and support has given the money back in another way.
+    /// The buyer loses the access, and support has given the remaining money back in another way.
     RefundByHand,
 }
 
-/// A decision about an order.
+/// A request to carry out a decision about an order.
 #[derive(Clone, Debug)]
 pub struct ResolveRequest {
     /// The order. It can belong to any user.
@@ -52,10 +53,10 @@ pub enum ResolveRefusal {
     /// The reason is blank or too long.
     #[error("Give a reason of 1 to {MAX_REASON_CHARS} visible characters.")]
     Reason,
-    /// The order does not need a decision.
-    #[error("This order does not need attention. Read its status.")]
+    /// The order is not in the state `NeedsAttention`.
+    #[error("This order does not need attention, so there is nothing to decide. Read its status.")]
     NotNeeded,
-    /// The order cannot be granted.
+    /// The order cannot be granted, for this reason. None if its money went back, or is on its way back.
     #[error("This order cannot be granted: {}.", cause(.0))]
     NotGrantable(Option<OrderReason>),
 }
@@ -71,7 +72,7 @@ fn cause(reason: &Option<OrderReason>) -> &'static str {
     }
 }
 
-/// Carries out a decision of support.
+/// Carries out a decision of support about an order that needs attention, and records it in the audit trail.
 ///
 /// # Errors
 /// See [`ResolveRefusal`].
@@ -97,9 +98,9 @@ pub async fn resolve(
     Ok(order)
 }
 
-/// The field of an audit event of a decision with its reason. The deletion of an account erases it.
+/// The field of a decision's audit event that contains the reason of support. The deletion of an account erases it.
 pub(crate) const DECISION_TEXT: &str = "because";
-/// The action of an audit event of a decision.
+/// The action of the audit event that records a decision about an order.
 pub(crate) const RESOLVED: &str = OrderEvent::Resolved.action();
 
 struct ResolveCommand {
@@ -132,7 +133,8 @@ impl ResolveCommand {
 }
 
 impl OrderWork<'_> {
-    /// Grants the order, or leaves the access that it gave.
+    /// Grants an order without a purchase, if its money suffices. An order with a purchase that is not refunded keeps
+    /// its access, and its failed refunds are sent again. Then settles the balance.
     async fn resolve_by_grant(&mut self) -> Result<(), Error<ResolveRefusal>> {
         if self.order.purchase_id.is_some() {
             if self.value().await? == 0 {
@@ -161,13 +163,15 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Ends the access, and gives back all that is left.
+    /// Ends the access of the buyer, and gives back all money that is left. `by_hand` means that support has given it
+    /// back in another way.
     async fn resolve_by_refund(&mut self, by_hand: bool, reason: &str) -> Result<(), Fault> {
         self.move_to(OrderState::Refunding, self.order.reason).await?;
         self.retry_failed(by_hand).await?;
         if let Some(purchase) = self.order.purchase_id {
             let papers = &self.tools.papers;
             let rest = refund::Rest {
+                by: self.origin.by,
                 buyer: self.order.user_id,
                 purchase,
                 reason,
@@ -183,7 +187,7 @@ impl OrderWork<'_> {
         self.finish_refunds().await
     }
 
-    /// Sends the refunds again that were given up.
+    /// Sends all payment refunds of the order again that were given up. With `by_hand`, marks them as settled instead.
     async fn retry_failed(&mut self, by_hand: bool) -> Result<(), Fault> {
         for row in self.refunds().await? {
             if row.status == RefundStatus::Failed {
@@ -193,7 +197,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Gives back the money that an order has in excess, and writes off the money that it lacks.
+    /// Makes the balance of the order 0. Gives back money that the order has in excess, or writes off money that is
+    /// missing.
     async fn settle_balance(&mut self, by_hand: bool) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let currency = self.order.currency.clone();

@@ -1,4 +1,5 @@
-//! One order in a transaction: its moves, its facts, and the notices at the end.
+//! Changes one order in a transaction: moves it, records its facts, writes mails, and appends its audit events at the
+//! end.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::state::{may_move, next_look};
+use super::state::{may_move, next_check};
 use crate::Services;
 use crate::audit::StateChange;
 use crate::auth::Secrets;
@@ -28,7 +29,7 @@ use crate::mail::{self, MailKind};
 use crate::paper::Papers;
 use crate::tax::TaxPolicy;
 
-/// The tools that the transactions of orders need besides the database.
+/// The parts of the services that transactions of orders need besides the database.
 #[derive(Clone)]
 pub(crate) struct OrderTools {
     pub(super) secrets: Arc<Secrets>,
@@ -39,7 +40,7 @@ pub(crate) struct OrderTools {
 }
 
 impl OrderTools {
-    /// Takes the tools from the services.
+    /// Copies the tools from the services.
     pub(crate) fn of(services: &Services) -> Self {
         Self {
             secrets: Arc::clone(&services.secrets),
@@ -52,52 +53,55 @@ impl OrderTools {
 }
 
 impl OrderTools {
-    /// Returns the time. Call it after the lock on the buyer's row.
+    /// Returns the current time. Call it after the buyer's row is locked, so that times have the order of the
+    /// transactions.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 }
 
-/// The person or the task that acts on an order.
+/// The source of a change of an order, and the user who makes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
-    /// The way in which the server learned of the facts.
+    /// The source that reported the recorded facts.
     pub(super) source: PaymentEventSource,
-    /// The provider's id of the event. None if no webhook told.
+    /// The provider's id of the webhook. None if the report came in another way.
     pub(super) event_id: Option<String>,
-    /// The member of support, or the buyer. None if the server acts by itself.
+    /// The member of support or the buyer who acts. None if the server acts by itself.
     pub(super) by: Option<UserId>,
 }
 
 impl Origin {
-    /// The server acts by itself.
+    /// Returns the origin of a change that the server makes by itself.
     pub(crate) fn server() -> Self {
         Self { source: PaymentEventSource::Server, event_id: None, by: None }
     }
 
-    /// A member of support acts.
+    /// Returns the origin of a change that a member of support makes.
     pub(crate) fn staff(by: UserId) -> Self {
         Self { source: PaymentEventSource::Staff, event_id: None, by: Some(by) }
     }
 }
 
-/// An order whose buyer's row this transaction has locked.
+/// An order that a transaction changes. The transaction has locked the row of the buyer.
 pub(crate) struct OrderWork<'t> {
     pub(super) transaction: &'t DatabaseTransaction,
     pub(super) tools: &'t OrderTools,
     pub(super) order: order::Model,
     pub(super) origin: Origin,
     pub(super) now: DateTime<Utc>,
-    /// The status of the buyer's account.
+    /// The status of the buyer's account. A deleted account counts as deactivated. [`OrderWork::of_purchase`] does not
+    /// read the status, and sets it to active.
     pub(super) buyer: UserStatus,
-    /// The events to append at the end: watchers rely on it that events come last.
+    /// The audit events that [`OrderWork::finish`] appends. Watchers require that events are appended as late as
+    /// possible in a transaction.
     journal: Vec<(OrderEvent, StateChange)>,
 }
 
-/// A fact about the money of an order.
+/// A fact about the money of an order, to be stored as a payment event.
 pub(super) struct Fact<'a> {
     pub(super) kind: PaymentEventKind,
-    /// The name that makes it unique beside its kind.
+    /// The name of the fact. Together with the kind, it is unique for the provider.
     pub(super) name: String,
     pub(super) payment: Option<&'a str>,
     pub(super) object: Option<&'a str>,
@@ -106,7 +110,7 @@ pub(super) struct Fact<'a> {
 }
 
 impl<'t> OrderWork<'t> {
-    /// Locks the buyer's row and reads the order. The buyer is the owner of the order, who never changes.
+    /// Locks the buyer's row and reads the order. `buyer` is the user who owns the order.
     pub(super) async fn open(
         transaction: &'t DatabaseTransaction,
         tools: &'t OrderTools,
@@ -114,16 +118,16 @@ impl<'t> OrderWork<'t> {
         origin: Origin,
     ) -> Result<Self, Fault> {
         let status = lock_user(transaction, buyer).await?;
-        // The account may be deleted. Its money still goes where it belongs.
+        // A deleted account has no status. Reports about its money are recorded all the same.
         let status = status.unwrap_or(UserStatus::Deactivated);
         failpoint::boundary("order.locked");
         let order = order::Entity::of(buyer).filter(order::Column::Id.eq(id)).one(transaction).await?;
         let order = order.ok_or_else(|| Fault::missing(format_args!("order {id}")))?;
-        // Read the clock after the lock, so that events have the order of their transactions.
+        // The clock is read after the lock, so that the times of events have the order of their transactions.
         Ok(Self::of_locked(transaction, tools, (order, status), origin, tools.clock.now()))
     }
 
-    /// Works on an order whose buyer's row is locked already.
+    /// Makes the work on an order whose buyer's row the transaction has already locked.
     pub(super) fn of_locked(
         transaction: &'t DatabaseTransaction,
         tools: &'t OrderTools,
@@ -134,7 +138,8 @@ impl<'t> OrderWork<'t> {
         Self { transaction, tools, order, origin, now, buyer, journal: Vec::new() }
     }
 
-    /// Finds the order that made a purchase. The caller holds the lock on the buyer's row.
+    /// Finds the order that made a purchase. Returns None if no order made it. The caller must have locked the buyer's
+    /// row.
     pub(crate) async fn of_purchase(
         transaction: &'t DatabaseTransaction,
         tools: &'t OrderTools,
@@ -144,16 +149,18 @@ impl<'t> OrderWork<'t> {
     ) -> Result<Option<Self>, DbErr> {
         let order = order::Entity::find().filter(order::Column::PurchaseId.eq(purchase));
         let order = order.one(transaction).await?;
-        // Whether the account is active does not matter to a refund.
+        // A refund does not depend on the status of the account, so the status is not read.
         Ok(order.map(|order| Self::of_locked(transaction, tools, (order, UserStatus::Active), origin, now)))
     }
 
-    /// Tells whether the buyer's bank disputes the payment.
+    /// Tells whether the buyer's bank disputes the payment of the order.
     pub(crate) fn is_disputed(&self) -> bool {
         self.order.disputed_at.is_some()
     }
 
-    /// Moves the order to another state. The statement compares the state as well, so no other move can be lost.
+    /// Moves the order to another state, plans its next check, and adds an audit event. Notifies support if the new
+    /// state is `NeedsAttention`. Fails if [`may_move`] forbids the move, or if another transaction has changed the
+    /// state.
     pub(super) async fn move_to(&mut self, to: OrderState, reason: Option<OrderReason>) -> Result<(), Fault> {
         let (id, from) = (self.order.id, self.order.state);
         if !may_move(from, to) {
@@ -162,7 +169,7 @@ impl<'t> OrderWork<'t> {
         let before = state_of(&self.order);
         (self.order.state, self.order.reason, self.order.changed_at) = (to, reason, self.now);
         self.order.checks = 0;
-        self.order.due_at = next_look(&self.order, 0, self.has_open_refunds().await?, self.now);
+        self.order.due_at = next_check(&self.order, 0, self.has_open_refunds().await?, self.now);
         if to == OrderState::Paid && self.order.paid_at.is_none() {
             self.order.paid_at = Some(self.now);
         }
@@ -189,7 +196,9 @@ impl<'t> OrderWork<'t> {
         Ok(())
     }
 
-    /// Leaves the order to staff. An order that is granted or refunded passes through REFUNDING.
+    /// Moves the order to `NeedsAttention`, through the states between. A granted or refunded order passes through
+    /// `Refunding`. A pending, expired or cancelled order passes through `Paid`. Does nothing if the order needs
+    /// attention already.
     pub(super) async fn need_attention(&mut self, reason: OrderReason) -> Result<(), Fault> {
         match self.order.state {
             OrderState::NeedsAttention => return Ok(()),
@@ -211,7 +220,7 @@ impl<'t> OrderWork<'t> {
         Ok(())
     }
 
-    /// Appends a fact. Returns false if it was known.
+    /// Stores a fact as a payment event of the order. Returns false and stores nothing if the fact is stored already.
     pub(super) async fn append_fact(&mut self, fact: Fact<'_>) -> Result<bool, DbErr> {
         let name = format!("{}:{}", fact.kind.to_value(), fact.name);
         if self.knows(&name).await? {
@@ -237,7 +246,7 @@ impl<'t> OrderWork<'t> {
         Ok(true)
     }
 
-    /// Tells whether a fact is known, by its name with its kind.
+    /// Tells whether a fact of this provider is stored. `name` is `kind:name`.
     pub(super) async fn knows(&self, name: &str) -> Result<bool, DbErr> {
         let known = payment_event::Entity::find()
             .filter(payment_event::Column::Provider.eq(self.order.provider))
@@ -247,7 +256,7 @@ impl<'t> OrderWork<'t> {
         Ok(known > 0)
     }
 
-    /// Tells whether a refund is under way.
+    /// Tells whether a payment refund of the order is under way.
     pub(super) async fn has_open_refunds(&self) -> Result<bool, DbErr> {
         self.has_refunds(&[RefundStatus::Requested]).await
     }
@@ -261,15 +270,16 @@ impl<'t> OrderWork<'t> {
         Ok(found > 0)
     }
 
-    /// Adds an event that is appended at the end.
+    /// Adds an audit event, which [`OrderWork::finish`] appends.
     pub(super) fn note(&mut self, event: OrderEvent, change: StateChange) {
         self.journal.push((event, change));
     }
 
-    /// Ends the work: makes sure that somebody looks at open refunds, and appends the events.
+    /// Ends the work: plans a check by the reconciler if refunds are under way, appends the audit events, and returns
+    /// the order.
     pub(crate) async fn finish(mut self) -> Result<order::Model, Fault> {
         if self.order.due_at.is_none() && self.has_open_refunds().await? {
-            let due_at = next_look(&self.order, 0, true, self.now);
+            let due_at = next_check(&self.order, 0, true, self.now);
             self.update(order::ActiveModel { due_at: Set(due_at), checks: Set(0), ..Default::default() })
                 .await?;
         }
@@ -281,9 +291,9 @@ impl<'t> OrderWork<'t> {
         Ok(self.order)
     }
 
-    /// Writes a mail to the buyer that money goes back.
+    /// Writes a mail to the buyer which says that money of the order goes back. Does nothing if the account is deleted.
     pub(super) async fn tell_buyer(&self) -> Result<(), Fault> {
-        // A deleted account has no address.
+        // A deleted account has no address to which a mail could be sent.
         let email: Option<String> = user::Entity::find_by_id(self.order.user_id)
             .filter(user::Column::DeletedAt.is_null())
             .select_only()
@@ -297,7 +307,8 @@ impl<'t> OrderWork<'t> {
         }
     }
 
-    /// Tells support that the order needs attention: in the log, and by mail if there is an address.
+    /// Notifies support that the order needs attention: logs a warning, and writes a mail if an address for support is
+    /// configured.
     pub(super) async fn tell_support(&self) -> Result<(), Fault> {
         tracing::warn!(order = %self.order.id, reason = ?self.order.reason, "an order needs attention");
         match &self.tools.support_address {
@@ -313,7 +324,7 @@ impl<'t> OrderWork<'t> {
     }
 }
 
-/// Returns the values of an order that a move changes.
+/// Returns the state and the reason of an order, for the audit event of a move.
 fn state_of(order: &order::Model) -> serde_json::Value {
     json!({ "state": order.state.to_value(), "reason": order.reason.map(|reason| reason.to_value()) })
 }

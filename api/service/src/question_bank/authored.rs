@@ -1,4 +1,5 @@
-//! Reads questions for their authors, with keys, versions and corrections. Only an author can read them.
+//! Reads questions for their authors, with keys, versions and corrections. So the functions take an [`Author`], except
+//! [`find`], which reads only an id.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,17 +23,17 @@ use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
 use crate::paper::option_order;
 
-/// Maximum number of versions, and of corrections, that are read of a question.
+/// Maximum number of versions, and maximum number of corrections, that are read for each question.
 const MAX_HISTORY: usize = 20;
 
 /// One version of a question, with its key.
 #[derive(Clone, Debug)]
 pub struct AuthoredVersion {
-    /// The version.
+    /// The stored version.
     pub row: question_version::Model,
-    /// The name of its topic.
+    /// The name of the topic of this version.
     pub topic: String,
-    /// The answer as a draft, which has the key.
+    /// The kind of the question with its options and its key.
     pub answer: DraftAnswer,
     /// The options that keep their positions in a sitting.
     pub option_order: OptionOrder,
@@ -41,13 +42,13 @@ pub struct AuthoredVersion {
 /// A question with its current version.
 #[derive(Clone, Debug)]
 pub struct BankQuestion {
-    /// The question.
+    /// The stored question.
     pub row: question::Model,
-    /// The version that new tests take.
+    /// The current version, which new tests use.
     pub current: AuthoredVersion,
-    /// The number of fixed tests that ask it.
+    /// The number of fixed tests that ask the question.
     pub tests: usize,
-    /// The number of these tests with another key than the current version.
+    /// The number of fixed tests that ask the question with another key than its current version.
     pub tests_with_other_key: usize,
 }
 
@@ -56,13 +57,15 @@ pub struct BankQuestion {
 pub struct QuestionFilter {
     /// The subject.
     pub subject_id: SubjectId,
-    /// True lists archived questions, false the others.
+    /// True selects archived questions, and false selects questions that are not archived.
     pub archived: bool,
-    /// A text that the stem or the external id must contain.
+    /// A text that the external id or the stem of the current version must contain. The case of the letters A to Z does
+    /// not matter. For other letters it can matter, because SQLite and some settings of PostgreSQL do not convert their
+    /// case. White space around the text is ignored. None or a blank text selects all questions.
     pub search: Option<String>,
 }
 
-/// Selects the questions of a list.
+/// Returns the query for the questions that meet the conditions of `listing`.
 fn listed(listing: &QuestionFilter) -> Select<question::Entity> {
     let archived = question::Column::ArchivedAt;
     let mut select = question::Entity::find()
@@ -90,15 +93,15 @@ fn listed(listing: &QuestionFilter) -> Select<question::Entity> {
     select
 }
 
-/// Escapes the wildcards of LIKE.
+/// Escapes the wildcards of LIKE in a text with `!`.
 fn escaped(text: &str) -> String {
     text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
-/// Reads a page of a list, the oldest questions first.
+/// Reads a page of the questions that meet the conditions of `listing`, in ascending order of their ids.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Returns the database's error, or a fault if a row of a question is missing or its key cannot be read.
 pub async fn page(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -112,7 +115,7 @@ pub async fn page(
     Ok(Page { rows, has_previous: found.has_previous, has_next: found.has_next })
 }
 
-/// Counts the questions of a list.
+/// Counts the questions that meet the conditions of `listing`.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -124,10 +127,10 @@ pub async fn count(
     listed(listing).count(connection).await
 }
 
-/// Reads the questions with these ids.
+/// Reads the questions with these ids, also archived ones, in no particular order. Leaves out ids that do not exist.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Returns the database's error, or a fault if a row of a question is missing or its key cannot be read.
 pub async fn by_ids(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -137,7 +140,7 @@ pub async fn by_ids(
     read(connection, rows).await
 }
 
-/// Finds the question with this external id in a subject.
+/// Returns the id of the question with this external id in a subject, or None if the subject has no such question.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -190,7 +193,7 @@ async fn read(
     rows.into_iter().map(authored).collect()
 }
 
-/// Loads the topics and the options of versions.
+/// Loads the topics, the options and the keys of versions.
 async fn load_versions(
     connection: &impl ConnectionTrait,
     rows: Vec<question_version::Model>,
@@ -213,12 +216,13 @@ async fn load_versions(
     rows.into_iter().map(authored).collect()
 }
 
-/// Reads the newest versions of these questions, at most [`MAX_HISTORY`] of each, the newest first.
+/// Reads the newest versions of each of these questions, at most [`MAX_HISTORY`] for each question, the newest first.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Returns the database's error, or a fault if a row of a question is missing or its key cannot be read.
 pub async fn versions(
     connection: &impl ConnectionTrait,
+    _author: Author,
     questions: impl IntoIterator<Item = QuestionId>,
 ) -> Result<HashMap<QuestionId, Vec<AuthoredVersion>>, Fault> {
     let rows = question_version::Entity::find()
@@ -233,7 +237,8 @@ pub async fn versions(
     Ok(versions)
 }
 
-/// Reads the ids of the newest rows in a table of versions or corrections, at most [`MAX_HISTORY`] of each question.
+/// Reads the ids of the newest rows of each of these questions in `table`, which is `question_versions` or
+/// `question_corrections`. Reads at most [`MAX_HISTORY`] rows for each question.
 async fn newest(
     connection: &impl ConnectionTrait,
     table: &str,
@@ -252,25 +257,27 @@ async fn newest(
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
-/// A correction of a key.
+/// A correction of the key of a question, for authors.
 #[derive(Clone, Debug)]
 pub struct AuthoredCorrection {
-    /// The correction.
+    /// The stored correction.
     pub row: question_correction::Model,
     /// The number of the version whose key was wrong.
     pub previous_version: i32,
     /// The number of the version with the right key.
     pub version: i32,
-    /// The name of the author who corrected it; None for the operator.
+    /// The name of the author who corrected the key; None if the operator corrected it.
     pub by: Option<String>,
 }
 
-/// Reads the newest corrections of these questions, at most [`MAX_HISTORY`] of each, the newest first.
+/// Reads the newest corrections of each of these questions, at most [`MAX_HISTORY`] for each question, the newest
+/// first.
 ///
 /// # Errors
 /// Returns the database's error.
 pub async fn corrections(
     connection: &impl ConnectionTrait,
+    _author: Author,
     questions: impl IntoIterator<Item = QuestionId>,
 ) -> Result<HashMap<QuestionId, Vec<AuthoredCorrection>>, DbErr> {
     let rows = question_correction::Entity::find()

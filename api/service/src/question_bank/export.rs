@@ -21,13 +21,13 @@ const MAX_PICTURE_BYTES_PER_EXPORT: usize = 4 * 1024 * 1024;
 pub struct Export {
     /// A complete document in the format.
     pub text: String,
-    /// The number of questions that were read from the bank.
+    /// The number of questions that were read from the bank, including questions that the format cannot hold.
     pub questions: usize,
     /// The parts of questions that the format cannot hold.
     pub losses: Vec<Loss>,
-    /// The last exported question.
+    /// The last question that was read from the bank; None if none was read.
     pub last: Option<QuestionId>,
-    /// Whether the bank has more questions after the last one.
+    /// Whether the bank has more questions to export after `last`.
     pub has_next: bool,
 }
 
@@ -41,8 +41,11 @@ pub enum ExportRefusal {
 
 impl Refusal for ExportRefusal {}
 
-/// Exports a page of a subject's bank in the order of ids: the current versions of questions that are not archived. An
-/// export has keys, so only an author can make one.
+/// Exports a page of a subject's bank in the order of ids: the current versions of questions that are not archived. The
+/// page begins after the question `after`, or at the first question if `after` is None. It has at most `first`
+/// questions and at most [`MAX_QUESTIONS_PER_EXPORT`], and fewer if their pictures are large.
+///
+/// An export has keys, so this function takes an author.
 ///
 /// # Errors
 /// See [`ExportRefusal`].
@@ -65,7 +68,8 @@ pub async fn export(
     Ok(Export { text, losses, questions, last, has_next })
 }
 
-/// Exports the whole bank of a subject as one document. Checks no author, because only the operator calls it.
+/// Exports the current versions of all questions of a subject that are not archived, as one document. Does not check
+/// for an author, because only the operator calls it.
 ///
 /// # Errors
 /// See [`ExportRefusal`].
@@ -90,7 +94,7 @@ pub async fn export_all(
     Ok(Export { text: writer.finish(), losses, questions, last, has_next })
 }
 
-/// A file that is being written, and the losses so far.
+/// A file that is being written, and the losses of the questions that were written so far.
 struct Writing {
     writer: FileWriter,
     losses: Vec<Loss>,
@@ -101,10 +105,10 @@ impl Writing {
         Self { writer: FileWriter::new(format), losses: Vec::new() }
     }
 
-    /// Writes questions to the file.
+    /// Writes questions to the file, and adds their losses.
     fn add(mut self, drafts: &[DraftQuestion]) -> Self {
         for draft in drafts {
-            let loss = |what| Loss { line: 0, external_id: draft.external_id.clone(), what };
+            let loss = |text| Loss { line: 0, external_id: draft.external_id.clone(), text };
             self.losses.extend(self.writer.write(draft).into_iter().map(loss));
         }
         self
@@ -118,14 +122,15 @@ struct ExportPage {
     has_next: bool,
 }
 
-/// Reads a page of questions, at most `first`, after a question.
+/// Reads the current versions of at most `first` questions that are not archived, after the question `after`. Reads
+/// fewer if their pictures have more than [`MAX_PICTURE_BYTES_PER_EXPORT`] bytes, but at least one.
 async fn read_page(
     connection: &impl ConnectionTrait,
     subject_id: SubjectId,
     after: Option<QuestionId>,
     first: u32,
 ) -> Result<ExportPage, Fault> {
-    // Read one extra row to find out whether there are more.
+    // Read one question more than `first` to find out whether more questions follow the page.
     let mut questions: Vec<(QuestionId, String, i32)> = question::Entity::find()
         .select_only()
         .column(question::Column::Id)

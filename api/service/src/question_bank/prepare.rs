@@ -21,11 +21,16 @@ pub(super) struct PreparedFile {
     pub(super) questions: Vec<DraftQuestion>,
     /// A report with the rejected questions and the losses.
     pub(super) report: ImportReport,
-    /// The line of the loss that reports left-out names.
+    /// The line of the loss that reports the names that were left out; None if no name was left out.
     pub(super) names_line: Option<u32>,
 }
 
-/// Reads and checks a file.
+/// Reads a file and checks its questions. The report lists the rejected questions. `known` has the hashes of the stored
+/// pictures that the file shows, by their addresses on this server.
+///
+/// # Errors
+/// Refuses the file if it cannot be read or has no questions, or if the default topic is not valid. Also refuses the
+/// file if more than [`MAX_REJECTIONS_REPORTED`] questions are rejected and none is accepted.
 pub(super) fn prepare(
     format: Option<Format>,
     file: &ImportFile,
@@ -33,7 +38,7 @@ pub(super) fn prepare(
     names_are_ids: bool,
     known: &HashMap<AddressKey, String>,
 ) -> Result<PreparedFile, Error<ImportRefusal>> {
-    check_topic(&defaults.topic).map_err(ImportRefusal::DefaultTopic)?;
+    check_topic(&defaults.topic).map_err(|_| ImportRefusal::DefaultTopic)?;
     let ParsedFile { questions: parsed, refused, mut refused_count } = match file {
         ImportFile::Text(text) => read_text(format, text, known)?,
         ImportFile::Package(bytes) => {
@@ -57,7 +62,7 @@ pub(super) fn prepare(
             Ok(question) => {
                 let external_id = &question.external_id;
                 names.leave_out(name, line, external_id, &mut report.losses);
-                let loss = |what| Loss { line, external_id: external_id.clone(), what };
+                let loss = |text| Loss { line, external_id: external_id.clone(), text };
                 report.losses.extend(losses.into_iter().map(loss));
                 questions.push(question);
             }
@@ -83,13 +88,14 @@ pub(super) fn prepare(
     Ok(PreparedFile { questions, report, names_line })
 }
 
-/// Reads a text. Detects its format, if none is given.
+/// Reads the questions of a text. Detects the format of the text if `format` is None.
 fn read_text(
     format: Option<Format>,
     text: &str,
     known: &HashMap<AddressKey, String>,
 ) -> Result<ParsedFile, ImportRefusal> {
-    // A file that was joined from several files can also have byte order marks inside.
+    // `decode` removes byte order marks at the start. A text that was joined from several files can have more of them
+    // inside, so remove these too.
     let text = decode(text.as_bytes())?.replace('\u{feff}', "");
     let text = unix_lines(&text);
     let format = format.or_else(|| Format::detect(&text)).ok_or_else(|| {
@@ -103,14 +109,15 @@ fn unreadable_file(UnreadableFile { line, reason }: UnreadableFile) -> ImportRef
     ImportRefusal::Unreadable { line, reason }
 }
 
-/// The lines and keys of the questions of a file so far, by their external ids.
+/// The line and the key of each question that was read from the file so far, by external id.
 #[derive(Default)]
 struct SeenQuestions {
     by_external_id: HashMap<String, (u32, ComparableKey)>,
 }
 
 impl SeenQuestions {
-    /// Remembers a question, and returns it. If the file has a question with the same id before it, returns a message.
+    /// Remembers a question, and returns it. If an earlier question of the file has the same external id, returns the
+    /// reason to reject this question instead. `has_own_id` says whether the file gives the question an id.
     fn add(&mut self, question: DraftQuestion, has_own_id: bool) -> Result<DraftQuestion, String> {
         let key = ComparableKey::from(&question.answer);
         let Some((first, first_key)) = self.by_external_id.get(&question.external_id) else {
@@ -120,15 +127,15 @@ impl SeenQuestions {
         Err(match has_own_id {
             true => {
                 format!(
-                    "It has the same id as the question in line {first}. Give each its own id, or remove one."
+                    "It has the same id as the question in line {first}. Give each question its own id, or remove one."
                 )
             }
             false if first_key.agrees_with(&key) => {
-                format!("It asks the same as the question in line {first}. Change one, or remove it.")
+                format!("It asks the same as the question in line {first}. Change or remove one of the two.")
             }
             false => format!(
                 "It asks the same as the question in line {first}, with another key. Remove the wrong one, or give \
-                 each an id."
+                 each question an id."
             ),
         })
     }
@@ -142,7 +149,8 @@ fn name_as_id(found: &mut ParsedQuestion) {
     }
 }
 
-/// The names that are left out. The report has one loss for all of them, at the line of the first.
+/// The names that the import leaves out, because the bank stores no names of questions. The report has one loss for all
+/// these names, at the line of the first question with such a name.
 #[derive(Default)]
 struct LeftOutNames {
     count: usize,
@@ -151,17 +159,18 @@ struct LeftOutNames {
 }
 
 impl LeftOutNames {
-    /// Counts a name, and adds an empty loss for the first one.
+    /// Counts the name of a question, if it has one. At the first name, adds a loss without a text to `losses`.
+    /// [`LeftOutNames::report`] writes this text.
     fn leave_out(&mut self, name: Option<String>, line: u32, external_id: &str, losses: &mut Vec<Loss>) {
         let Some(name) = name else { return };
         self.count += 1;
         if self.first.is_none() {
             self.first = Some((losses.len(), name));
-            losses.push(Loss { line, external_id: external_id.to_owned(), what: String::new() });
+            losses.push(Loss { line, external_id: external_id.to_owned(), text: String::new() });
         }
     }
 
-    /// Writes the message of the loss.
+    /// Writes the text of the loss that [`LeftOutNames::leave_out`] added. Does nothing if no name was left out.
     fn report(self, losses: &mut [Loss], names_are_ids: bool) {
         let Some((at, name)) = self.first else { return };
         let Some(loss) = losses.get_mut(at) else { return };
@@ -178,7 +187,7 @@ impl LeftOutNames {
             }
         };
         let are = if self.count == 1 { "is" } else { "are" };
-        loss.what =
-            format!("The name \"{name}\"{others} {are} left out, because questions have no names.{advice}");
+        loss.text =
+            format!("The name \"{name}\"{others} {are} left out, because the bank stores no names.{advice}");
     }
 }

@@ -1,13 +1,12 @@
 //! The report of an import: counts, rejected questions, losses and notices.
 
-use question_formats::RefusedQuestion;
+use question_formats::{MAX_TOPIC_CHARS, RefusedQuestion};
 
-use super::check::InvalidQuestion;
 use crate::error::Refusal;
 use crate::reason::MAX_REASON_CHARS;
 
-/// Maximum number of rejected questions in a report. The others are only counted: in a file of another format, every
-/// line may be one.
+/// Maximum number of rejected questions that a report lists. Further rejected questions are only counted. A file that
+/// is read in the wrong format can have a rejected question in every line.
 pub const MAX_REJECTIONS_REPORTED: usize = question_formats::MAX_REFUSED_LISTED;
 
 /// A question of a file that was not imported, and the reason.
@@ -15,11 +14,13 @@ pub const MAX_REJECTIONS_REPORTED: usize = question_formats::MAX_REFUSED_LISTED;
 pub struct RejectedQuestion {
     /// The line of the file in which the question begins, from 1.
     pub line: u32,
-    /// The id or the name of the question in the file, if it has one.
+    /// The id of the question in the file, or else its name. None if the file gives neither. Also None if the bank has
+    /// the question with another key and the id is derived.
     pub external_id: Option<String>,
     /// The reason and what to do about it, as sentences.
     pub reason: String,
-    /// The next step, if there is one that each interface names in its own words.
+    /// The next step that each interface describes with the names of its own flags or fields. None if `reason` already
+    /// says what to do.
     pub advice: Option<Advice>,
 }
 
@@ -29,12 +30,13 @@ impl From<RefusedQuestion> for RejectedQuestion {
     }
 }
 
-/// The next step after a message. Each interface names it in its own words.
+/// The next step after a message to the author. Each interface describes it with the names of its own flags or fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
     /// Correct the key, so that new sittings of fixed tests use the key of the file.
     CorrectKey,
-    /// Correct the key if both questions are the same. If not, give the new one an id.
+    /// If the question of the file and the question of the bank are the same, correct the key. If not, give the
+    /// question of the file an id.
     CorrectKeyOrGiveId,
     /// If the key of the file is right after all, import the file with a reason for correcting keys.
     CorrectKeyBack,
@@ -42,15 +44,15 @@ pub enum Advice {
     Restore,
 }
 
-/// A part of a question that was left out. The question itself was imported or exported.
+/// A part of a question that an import or an export left out. In an export, the part can be the whole question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// The line of the imported file in which the question begins, from 1; 0 in an export.
     pub line: u32,
     /// The external id of the question.
     pub external_id: String,
-    /// The part that was left out, as a sentence.
-    pub what: String,
+    /// An explanation for the author, as sentences that name the part.
+    pub text: String,
 }
 
 /// A message to the author about an imported question.
@@ -62,24 +64,24 @@ pub struct Notice {
     pub external_id: String,
     /// The message, as a sentence.
     pub text: String,
-    /// The next step.
+    /// The next step that the message suggests.
     pub advice: Advice,
 }
 
-/// The result of an import, or the result that it would have if this was a dry run.
+/// The result of an import, or of a dry run: the result that the import would have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
     /// The number of new questions.
     pub created: u32,
     /// The number of questions that got a new version.
     pub updated: u32,
-    /// The number of questions that the bank already had with the same content.
+    /// The number of questions that the bank already had with the same content, and that got no new version.
     pub unchanged: u32,
     /// The rejected questions in the order of the file, at most [`MAX_REJECTIONS_REPORTED`].
     pub refused: Vec<RejectedQuestion>,
-    /// The number of all rejected questions.
+    /// The number of all rejected questions, listed or not.
     pub refused_count: usize,
-    /// The parts that were left out, in the order of the file.
+    /// The parts of questions that were left out, in the order of the file.
     pub losses: Vec<Loss>,
     /// Other messages about imported questions, in the order of the file.
     pub notices: Vec<Notice>,
@@ -88,7 +90,8 @@ pub struct ImportReport {
 }
 
 impl ImportReport {
-    /// Sorts rejected questions and notices by their lines, and drops the rejected questions beyond the maximum.
+    /// Sorts rejected questions and notices by their lines. Drops the rejected questions after the first
+    /// [`MAX_REJECTIONS_REPORTED`].
     pub(super) fn sort(&mut self) {
         self.refused.sort_by_key(|refusal| refusal.line);
         self.refused.truncate(MAX_REJECTIONS_REPORTED);
@@ -102,8 +105,8 @@ pub enum ImportRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     SubjectNotFound,
-    /// The format of the text was not detected. The sentences name the kind of the file, if it is known, and say
-    /// what to do.
+    /// The format of the text was not recognised. The text in the variant names the kind of the file, if it is known,
+    /// and says what to do.
     #[error("The format of the file was not recognised. {0}")]
     UnknownFormat(String),
     /// The file as a whole cannot be read.
@@ -114,21 +117,27 @@ pub enum ImportRefusal {
         /// The reason and what to do about it, as sentences.
         reason: String,
     },
-    /// The file has no questions.
+    /// The file has no questions in its format.
     #[error("The file has no questions in this format. Check its format.")]
     Empty,
-    /// All questions were rejected, and so many that the format must be wrong. The variant has the first one.
+    /// More than [`MAX_REJECTIONS_REPORTED`] questions were rejected and none was accepted, so the format is probably
+    /// wrong. The variant has the first rejected question.
     #[error(
-        "More than {MAX_REJECTIONS_REPORTED} questions were refused, and no other was found. Check the format of the \
-         file. The first question is in line {}: {}",
+        "More than {MAX_REJECTIONS_REPORTED} questions were refused, and none was accepted. Check the format of the \
+         file. The first refused question is in line {}: {}",
         .0.line, .0.reason
     )]
     TooManyRefused(RejectedQuestion),
-    /// The default topic is not valid.
-    #[error("The topic for questions without a topic cannot be used. {0}")]
-    DefaultTopic(InvalidQuestion),
-    /// The reason for correcting keys is missing or too long.
-    #[error("Give a reason for correcting the keys in 1 to {MAX_REASON_CHARS} characters.")]
+    /// The default topic is empty or too long, or has characters that a topic may not have.
+    #[error(
+        "The topic for questions without a topic cannot be used. Give 1 to {MAX_TOPIC_CHARS} characters, without \
+         control characters, invisible characters and characters that change the writing direction."
+    )]
+    DefaultTopic,
+    /// The reason for correcting keys is blank, too long, or has control characters other than line breaks and tabs.
+    #[error(
+        "Give a reason for correcting the keys: 1 to {MAX_REASON_CHARS} characters, without control characters except line breaks and tabs."
+    )]
     Reason,
 }
 

@@ -1,7 +1,7 @@
 //! Refunds. A refund ends the entitlements to subjects of a purchase at once, and records the money to give back.
 //!
-//! One transaction ([`transaction`]) does all of it. It locks the buyer's row, as purchases and starts of sittings do. The
-//! primary key of the refunded subjects refuses a second refund of a subject of a purchase.
+//! One transaction ([`transaction`]) makes a refund. It locks the buyer's row, as purchases and starts of sittings do.
+//! The primary key of the refunded subjects refuses a second refund of the same subject of a purchase.
 
 mod request;
 mod transaction;
@@ -28,32 +28,33 @@ use crate::order::OrderTools;
 pub(crate) use transaction::refund_rest;
 pub use transaction::settle;
 
-/// A request to refund.
+/// A request to refund subjects of a purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundRequest {
     /// The purchase. It can belong to any user.
     pub purchase: PurchaseId,
-    /// The subjects to refund. None refunds all that were not refunded before.
+    /// The subjects to refund. None refunds all subjects of the purchase that were not refunded before.
     pub subjects: Option<Vec<SubjectId>>,
-    /// The reason.
+    /// The reason, which the buyer reads.
     pub reason: String,
-    /// A key that identifies the request among those of the purchase.
+    /// A key that identifies the request among the refund requests of this purchase. Repeating the request with the
+    /// same key returns the first refund.
     pub idempotency_key: Option<Uuid>,
 }
 
-/// The outcome of a refund. Refunding what was refunded before is a success.
+/// The outcome of a refund request. Refunding subjects again that were refunded together before is a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefundOutcome {
     /// The request created the refund.
     Created,
-    /// An earlier request had created it.
+    /// An earlier request had created the refund.
     Existing,
 }
 
 /// The result of a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refunded {
-    /// Whether this request created the refund.
+    /// Whether this request or an earlier one created the refund.
     pub outcome: RefundOutcome,
     /// The refund.
     pub refund: Model,
@@ -67,17 +68,17 @@ pub enum RefundRefusal {
     /// There is no such purchase.
     #[error("There is no such purchase.")]
     PurchaseNotFound,
-    /// The reason is missing or too long.
+    /// The reason is blank or too long.
     #[error("Give a reason for the refund in 1 to {MAX_REASON_CHARS} characters.")]
     Reason,
     /// The list of subjects is empty.
     #[error("Name at least one subject.")]
     NoSubjects,
     /// These subjects are not part of the purchase.
-    #[error("A subject is not part of this purchase. Remove it.")]
+    #[error("A subject is not part of this purchase. Remove it from the request.")]
     SubjectsNotInPurchase(Vec<SubjectId>),
-    /// These subjects were refunded before.
-    #[error("A subject of this purchase was refunded before. Remove it.")]
+    /// These subjects were refunded before, and the request is not a repetition of their refund.
+    #[error("A subject of this purchase was refunded before. Remove it from the request.")]
     AlreadyRefunded(Vec<SubjectId>),
     /// The buyer's bank disputes the payment.
     #[error("The bank of the buyer disputes this payment. Wait until the dispute is over.")]
@@ -91,33 +92,40 @@ impl Refusal for RefundRefusal {}
 
 /// A refund that [`transaction::run`] carries out.
 struct RefundCommand {
-    /// The member of support who asks for it.
+    /// The user to record as the one who requested the refund: a member of support, or the buyer for a [`Rest`] that no
+    /// member of support decided.
     by: UserId,
     buyer: UserId,
     request: RefundRequest,
-    /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry finds the stored refund by
-    /// this key.
+    /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry of the transaction finds
+    /// the stored refund by this key.
     key: String,
     request_hash: String,
     papers: Arc<Papers>,
     tools: OrderTools,
 }
 
-/// All that is left of a purchase, whose money went back without a request.
+/// The subjects of a purchase that were not refunded, to be refunded because their money goes back without a refund
+/// request.
 pub(crate) struct Rest<'a> {
+    /// The member of support who decided that the money goes back. None if it went back by a chargeback or at the
+    /// provider's console.
+    pub(crate) by: Option<UserId>,
     pub(crate) buyer: UserId,
     pub(crate) purchase: PurchaseId,
-    /// The reason that the buyer reads.
+    /// The reason of the refund, which the buyer reads.
     pub(crate) reason: &'a str,
     pub(crate) papers: &'a Arc<Papers>,
     pub(crate) tools: &'a OrderTools,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Refunds a purchase of any user, or some of its subjects.
+/// Refunds a purchase of any user, or some of its subjects, and ends the access to them. If an order made the purchase,
+/// the money goes back through it. Otherwise the refund is settled at once.
 ///
-/// A repeated request is a success, and changes nothing: the key finds its refund. Without the key, it finds the refund of
-/// exactly these subjects, or the latest refund of a purchase of which nothing is left.
+/// A repeated request is a success, and refunds nothing again: its idempotency key finds the first refund. Without the
+/// key, the request finds a refund of exactly the same subjects. A request for all subjects finds the latest refund, if
+/// no subject is left.
 ///
 /// # Errors
 /// See [`RefundRefusal`]. A refusal means that nothing was written.
@@ -168,7 +176,7 @@ pub async fn refund(
     Ok(refunded)
 }
 
-/// Finds the refunds with these ids, leaving out those of other buyers.
+/// Finds the refunds with these ids. Leaves out refunds of other buyers.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -177,7 +185,7 @@ pub async fn by_ids(services: &Services, owner: UserId, ids: Vec<RefundId>) -> R
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// Finds the refunds with these ids, whoever bought.
+/// Finds the refunds with these ids, whoever the buyers are.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -207,7 +215,8 @@ pub async fn of_purchases(
         .await
 }
 
-/// Reads the refunded subjects of these purchases of a buyer, by subject id.
+/// Reads the refunded subjects of those of these purchases that belong to `owner`, sorted by purchase id and subject
+/// id.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,7 +1,7 @@
 //! The transaction of a refund.
 //!
-//! Every error is returned to the caller, which rolls the transaction back. Nothing here begins or commits a
-//! transaction.
+//! Every error is returned to the caller, which rolls the transaction back. No function of this file begins or commits
+//! a transaction.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,16 +28,16 @@ use crate::order::{OrderWork, Origin};
 use crate::session::{EndedEntitlements, close_open_of};
 use crate::{expiry, failpoint};
 
-/// Carries out a refund: locks the buyer, finds a repeated request, ends the entitlements, closes their open sittings,
-/// and records the money.
+/// Makes a refund in a transaction: locks the buyer, ends the entitlements, closes their open sittings, and records the
+/// money to give back. Returns the first refund if the request is repeated.
 pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &RefundCommand,
 ) -> Result<Refunded, Error<RefundRefusal>> {
-    // The account may be deactivated or deleted: its purchases can still be refunded.
+    // The status is ignored, because purchases of deactivated and deleted accounts can be refunded as well.
     lock_user(transaction, command.buyer).await?;
     failpoint::boundary("refund.locked");
-    // Read the clock after the lock, so that the entitlements end after everything that was written before.
+    // The clock is read after the lock, so that the entitlements end after everything that was written before the lock.
     let now = command.tools.now();
     let parts = Parts::read(transaction, command).await?;
     let origin = Origin::staff(command.by);
@@ -55,7 +55,7 @@ pub(super) async fn run(
     }
     let done = carry_out(transaction, command, &parts, &chosen, now).await?;
     let refund = match order {
-        // The payment provider settles it.
+        // The money goes back through the order. Its payment provider reports later that the refund is settled.
         Some(mut order) => {
             let refund = order.give_back_purchase(done.refund, false).await?;
             order.finish().await?;
@@ -67,8 +67,9 @@ pub(super) async fn run(
     Ok(Refunded { outcome: RefundOutcome::Created, refund, purchase: done.purchase })
 }
 
-/// Refunds all that is left of a purchase, because its money went back without a request. Returns None if nothing is
-/// left. The caller holds the lock on the buyer's row, and settles the refund.
+/// Refunds the subjects of a purchase that were not refunded before, because their money goes back without a refund
+/// request. Returns None if no subject is left. The caller must have locked the buyer's row, and must settle the refund
+/// or give back its money.
 pub(crate) async fn refund_rest(
     transaction: &DatabaseTransaction,
     rest: Rest<'_>,
@@ -81,7 +82,7 @@ pub(crate) async fn refund_rest(
         idempotency_key: Some(key),
     };
     let command = RefundCommand {
-        by: rest.buyer,
+        by: rest.by.unwrap_or(rest.buyer),
         buyer: rest.buyer,
         request_hash: super::request::hash(&request),
         request,
@@ -108,7 +109,8 @@ struct CarriedOut {
     purchase: purchase::Model,
 }
 
-/// Ends the entitlements and records the refund.
+/// Ends the chosen entitlements, records the refund, and appends the audit events. Marks the purchase as refunded if no
+/// subject is left.
 async fn carry_out(
     transaction: &DatabaseTransaction,
     command: &RefundCommand,
@@ -137,14 +139,14 @@ async fn carry_out(
 struct Parts {
     purchase: purchase::Model,
     entitlements: Vec<entitlement::Model>,
-    /// Its refunds, oldest first.
+    /// The refunds of the purchase, oldest first.
     refunds: Vec<refund::Model>,
     lines: Vec<refund_line::Model>,
-    /// The requests that found one of the refunds.
+    /// The stored requests that found an earlier refund of the purchase.
     repeats: Vec<refund_repeat::Model>,
 }
 
-/// The entitlements that a request refunds, or the refund that it repeats.
+/// The entitlements that a request refunds, or the earlier refund that it repeats.
 enum Choice {
     Refund(Vec<entitlement::Model>),
     Existing(refund::Model),
@@ -174,7 +176,8 @@ impl Parts {
         })
     }
 
-    /// Finds the refund that an earlier request with this key made or found, and the digest of that request.
+    /// Finds the refund that an earlier request with this idempotency key made or found, and the digest of that
+    /// request.
     fn by_key(&self, key: &str) -> Option<(&refund::Model, &str)> {
         let made = self.refunds.iter().find(|refund| refund.idempotency_key == key);
         made.map(|refund| (refund, refund.request_hash.as_str())).or_else(|| {
@@ -184,7 +187,8 @@ impl Parts {
         })
     }
 
-    /// Decides what the request refunds.
+    /// Decides which entitlements a request refunds, or which earlier refund it repeats. Refuses it if neither is
+    /// possible.
     fn choose(&self, command: &RefundCommand) -> Result<Choice, RefundRefusal> {
         if let Some((first, request_hash)) = self.by_key(&command.key) {
             return if request_hash == command.request_hash {
@@ -204,7 +208,7 @@ impl Parts {
             return Err(RefundRefusal::SubjectsNotInPurchase(foreign));
         }
         if wanted.is_empty() {
-            // Nothing is left to refund. A purchase of the old system can be refunded without a row that says so.
+            // All subjects were refunded before. A purchase that the older system refunded can have no row of a refund.
             let last = self.refunds.last().cloned();
             return last
                 .map(Choice::Existing)
@@ -223,7 +227,8 @@ impl Parts {
         same.map(Choice::Existing).ok_or(RefundRefusal::AlreadyRefunded(again))
     }
 
-    /// Returns the subjects that were refunded before.
+    /// Returns the subjects of the purchase that were refunded before. If the older system refunded the purchase, all
+    /// of them.
     fn refunded_subjects(&self) -> BTreeSet<SubjectId> {
         let by_old_system = self.purchase.status == PurchaseStatus::Refunded && self.lines.is_empty();
         let old = self.entitlements.iter().filter(|_| by_old_system).map(|right| right.subject_id);
@@ -234,13 +239,13 @@ impl Parts {
         self.refunds.iter().map(|refund| refund.amount).sum()
     }
 
-    /// Returns the values that a refund changes, for the audit event.
+    /// Returns the status of the purchase and its refunded amount, for the audit event.
     fn state(&self) -> serde_json::Value {
         state(&self.purchase, self.refunded_amount())
     }
 }
 
-/// Returns the values of a purchase that a refund changes.
+/// Returns the status of a purchase and the refunded amount as JSON, for the audit event.
 fn state(purchase: &purchase::Model, refunded: i64) -> serde_json::Value {
     let status = match purchase.status {
         PurchaseStatus::Active => "active",
@@ -249,8 +254,8 @@ fn state(purchase: &purchase::Model, refunded: i64) -> serde_json::Value {
     json!({ "status": status, "refunded": refunded })
 }
 
-/// Stores the key of a request that found an earlier refund, so that the key can never ask for another one. Does nothing
-/// if the client sent no key, or sent it before.
+/// Stores the idempotency key of a request that found an earlier refund, so that the key can never make another refund.
+/// Does nothing if the client sent no key, or sent the same key before.
 async fn store_key(
     transaction: &DatabaseTransaction,
     command: &RefundCommand,
@@ -272,7 +277,8 @@ async fn store_key(
     Ok(())
 }
 
-/// Ends the entitlements now and closes their open sittings. Entitlements that had expired stay as they are.
+/// Ends the chosen entitlements now, and closes the open sittings of their subjects. Entitlements that have ended
+/// already stay as they are.
 async fn end(
     transaction: &DatabaseTransaction,
     command: &RefundCommand,
@@ -297,7 +303,7 @@ async fn end(
     Ok(())
 }
 
-/// Inserts the refund with its lines.
+/// Inserts the refund with one line for each subject.
 async fn record(
     transaction: &DatabaseTransaction,
     command: &RefundCommand,
@@ -332,8 +338,8 @@ async fn record(
     Ok(refund)
 }
 
-/// Records that the money of a refund was given back. Keeps the time of a refund that is settled already. The caller
-/// holds the lock on the buyer's row.
+/// Marks a refund as settled, because its money was given back. Does not change a refund that is settled already. The
+/// caller must have locked the buyer's row.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -351,7 +357,7 @@ pub async fn settle(
     settled.update(connection).await
 }
 
-/// Marks the purchase as refunded if all its subjects are.
+/// Marks the purchase as refunded if all its subjects are refunded. Returns the purchase.
 async fn mark_if_refunded(
     transaction: &DatabaseTransaction,
     parts: &Parts,

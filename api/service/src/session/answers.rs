@@ -1,4 +1,4 @@
-//! Checks the answers that learners send against their paper, and converts them for storage.
+//! Checks the answers that learners send against the paper of their sitting, and converts them for storage.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::scoring::{LearnerAnswer, MAX_ANSWER_CHARS};
 
 /// Maximum number of answers in a batch.
 pub const MAX_ANSWERS_PER_BATCH: usize = 200;
-/// Maximum number of a batch: more than ten batches a second for a day. A client that numbers batches by its clock gets
-/// an error at once, and not when its numbers overflow.
+/// Maximum sequence number of a batch. It allows more than ten batches a second for a day. A client that uses the time
+/// as the number of a batch gets an error for its first batch, and not later when the number overflows.
 const MAX_BATCH_SEQUENCE: i32 = 1_000_000;
-/// Maximum time that a learner can report for a question: a week.
+/// Maximum time that a client can report for a question, in seconds: a week.
 const MAX_TIME_SPENT_SECONDS: i32 = 7 * 86_400;
 
 /// A learner's answer in a slot. It replaces the whole previous state of the slot.
@@ -23,27 +23,28 @@ const MAX_TIME_SPENT_SECONDS: i32 = 7 * 86_400;
 pub struct GivenAnswer {
     /// The slot of the question in the paper, from 1.
     pub slot: i32,
-    /// The chosen options, by the positions in which this sitting shows them, from 0. None if the client sent no
+    /// The chosen options, by the positions in which the sitting shows them, from 0. None if the client sent no
     /// options.
     pub options: Option<Vec<usize>>,
     /// The number as the learner typed it. None if the client sent no number; Some(None) if it sent null, which means
     /// no answer.
     pub number: Option<Option<String>>,
-    /// The text as the learner typed it. None and Some(None) mean the same as for a number.
+    /// The text as the learner typed it. None if the client sent no text; Some(None) if it sent null, which means no
+    /// answer.
     pub text: Option<Option<String>>,
     /// Whether the learner flagged the question to return to it.
     pub flagged: bool,
-    /// The time for which the question was shown so far, in seconds.
+    /// The time for which the question was shown in total, in seconds. None if the client does not report it.
     pub time_spent_seconds: Option<i32>,
 }
 
 /// A batch of answers that the client numbered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerBatch {
-    /// The number of the batch, from 1, greater than that of every batch before it. In each slot, the batch with the
-    /// greatest number counts.
+    /// The number of the batch in its sitting, from 1, greater than that of every batch before it. In each slot, the
+    /// answer of the batch with the greatest number counts.
     pub sequence: i32,
-    /// The answers.
+    /// The answers, each for one slot.
     pub answers: Vec<GivenAnswer>,
 }
 
@@ -76,7 +77,7 @@ pub enum AnswerRefusal {
     #[error("Slot {0} has no such option in this sitting.")]
     NoSuchOption(i32),
     /// The question takes one option, and several were given.
-    #[error("Slot {0} takes one option.")]
+    #[error("Slot {0} takes one option, but several were given.")]
     OneOption(i32),
     /// Options or a text were given for a question that asks for a number.
     #[error("Slot {0} asks for a number, not for options or a text.")]
@@ -90,13 +91,11 @@ pub enum AnswerRefusal {
     /// The text is too long.
     #[error("Slot {0}: a text has at most {MAX_ANSWER_CHARS} characters.")]
     TextTooLong(i32),
-    /// The text has a control character, which databases cannot store.
+    /// The text has a control character that is not white space. Databases cannot store some of these characters.
     #[error("Slot {0}: the text has a control character. Remove it.")]
     ControlCharacter(i32),
     /// The text is not a number, or has more digits than can be stored.
-    #[error(
-        "Slot {0}: a numeric answer is a number of at most 28 digits, written out, such as \"9.81\" or \"-1.5e-3\"."
-    )]
+    #[error("Slot {0}: a numeric answer is a number of at most 28 digits, such as \"9.81\" or \"-1.5e-3\".")]
     NotANumber(i32),
     /// The time spent is out of range.
     #[error("Slot {0}: the time spent must be 0 to {MAX_TIME_SPENT_SECONDS} seconds.")]
@@ -106,7 +105,7 @@ pub enum AnswerRefusal {
 impl Refusal for AnswerRefusal {}
 
 impl AnswerRefusal {
-    /// Returns the slot of the refused answer.
+    /// Returns the slot of the refused answer. None if the batch as a whole was refused.
     #[must_use]
     pub fn slot(&self) -> Option<i32> {
         match self {
@@ -126,7 +125,7 @@ impl AnswerRefusal {
     }
 }
 
-/// An answer as it is stored.
+/// An answer as it is stored. Bit n of `chosen` is the option at the author's position n.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredAnswer {
     pub(super) slot: i32,
@@ -138,10 +137,9 @@ pub(super) struct StoredAnswer {
 }
 
 impl StoredAnswer {
-    /// Tells whether a row has this answer from the batch with this number.
-    pub(super) fn is_stored_in(&self, row: &test_answer::Model, sequence: i32) -> bool {
-        row.sequence == sequence
-            && row.slot == self.slot
+    /// Tells whether a stored row has this answer, from a batch with any number.
+    pub(super) fn is_stored_in(&self, row: &test_answer::Model) -> bool {
+        row.slot == self.slot
             && row.chosen == self.chosen
             && row.numeric_value == self.number
             && row.text == self.text
@@ -150,7 +148,8 @@ impl StoredAnswer {
     }
 }
 
-/// Checks a batch, and sorts its answers by slot. If a slot is given twice, the later answer counts.
+/// Checks the answers of a batch, converts them for storage, and sorts them by slot. If a slot is given twice, the
+/// later answer counts.
 pub(super) fn check_batch(
     sitting: &Sitting,
     sequence: i32,
@@ -179,7 +178,7 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         return Err(AnswerRefusal::NothingGiven(slot));
     }
     let options = answer.options.unwrap_or_default();
-    // A learner who deletes the number leaves a blank text.
+    // If a learner deletes a number, the client sends a blank text. It means no answer.
     let number = match answer.number.flatten().filter(|text| !text.trim().is_empty()) {
         Some(text) => Some(number::exact(&text).ok_or(AnswerRefusal::NotANumber(slot))?),
         None => None,
@@ -219,7 +218,8 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
     })
 }
 
-/// Checks the length and the characters of a text, which is stored as it was typed.
+/// Refuses a text that is too long, or that has control characters other than white space. The text is stored as it was
+/// typed.
 fn check_text(slot: i32, text: &str) -> Result<(), AnswerRefusal> {
     if text.chars().count() > MAX_ANSWER_CHARS {
         return Err(AnswerRefusal::TextTooLong(slot));
@@ -230,10 +230,10 @@ fn check_text(slot: i32, text: &str) -> Result<(), AnswerRefusal> {
     }
 }
 
-/// Returns the answer in a row, for scoring.
+/// Converts a stored answer to the form that scoring takes.
 #[must_use]
 pub fn learner_answer(row: &test_answer::Model) -> LearnerAnswer {
-    // The column has only numbers that this server wrote.
+    // This server wrote the column, so it has only valid numbers.
     let number = row.numeric_value.as_deref().and_then(|text| text.parse().ok());
     LearnerAnswer { options: row.chosen, number, text: row.text.clone() }
 }

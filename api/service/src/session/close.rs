@@ -1,4 +1,5 @@
-//! Ends sittings. The learner and the deadline end a sitting through the same function, [`close`].
+//! Ends sittings. A submission, the deadline, the end of an entitlement and the deletion of an account all use the
+//! function [`close`].
 
 use std::collections::HashMap;
 
@@ -28,9 +29,10 @@ use crate::{Services, progress, ranking};
 /// The result of a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// The sitting, with its result.
+    /// The closed sitting, with its result.
     pub session: test_session::Model,
-    /// The slots of the last batch whose answers were not saved, because the sitting was already over.
+    /// The slots of the last batch whose answers are not stored, because the sitting was already over or its deadline
+    /// and the grace time had passed. A slot is not listed if an earlier batch has stored the same answer.
     pub refused: Vec<i32>,
 }
 
@@ -43,10 +45,10 @@ pub enum SubmitRefusal {
     /// The last batch was refused.
     #[error(transparent)]
     Answer(#[from] AnswerRefusal),
-    /// Another batch with the same or a greater number has already answered these slots of the last batch.
+    /// Other batches with the same or a greater number have already set these slots of the last batch.
     #[error(
-        "Another tab or device has answered some of these slots in the meantime. Nothing was saved, and the sitting is \
-         still open."
+        "Another tab or device has answered some slots of this batch in the meantime. Nothing was saved, and the \
+         sitting is still open."
     )]
     Superseded(Vec<i32>),
 }
@@ -56,13 +58,14 @@ impl Refusal for SubmitRefusal {}
 /// A submission that [`run`] carries out.
 struct SubmitCommand {
     sitting: Sitting,
-    /// The number and the answers of the last batch.
+    /// The number and the answers of the last batch; None if the submission has no answers.
     last: Option<(i32, Vec<StoredAnswer>)>,
     rules: SittingRules,
     now: DateTime<Utc>,
 }
 
-/// Saves a last batch, and closes and scores the sitting. If the sitting is already over, returns its result again.
+/// Saves a last batch of answers, and closes and scores the sitting. If the deadline and the grace time have passed,
+/// closes the sitting without saving the batch. If the sitting is already over, returns its result again.
 ///
 /// # Errors
 /// See [`SubmitRefusal`].
@@ -94,7 +97,7 @@ pub async fn submit(
     Ok(submission)
 }
 
-/// Saves the last batch and closes the sitting, if it is still open.
+/// Saves the last batch and closes the sitting in a transaction, if the sitting is still open.
 async fn run(
     transaction: &DatabaseTransaction,
     command: &SubmitCommand,
@@ -120,10 +123,12 @@ async fn run(
             let statement = upsert(transaction.get_database_backend(), &[&write]);
             transaction.execute_raw(statement).await?;
         }
-        // A repeated submission finds its own answers here, so they are not refused.
-        refused = compare_with_stored(transaction, sitting.id, *sequence, answers).await?.superseded;
-        if !refused.is_empty() && !is_over && !is_overdue {
-            return Err(SubmitRefusal::Superseded(refused).into());
+        let stored = compare_with_stored(transaction, sitting.id, *sequence, answers).await?;
+        if is_over || is_overdue {
+            // If this submission is a repetition, its answers are stored, so they are not reported as refused.
+            refused = stored.not_stored;
+        } else if !stored.superseded.is_empty() {
+            return Err(SubmitRefusal::Superseded(stored.superseded).into());
         }
     }
     failpoint::boundary("submit.saved");
@@ -136,7 +141,8 @@ async fn run(
     Ok(Submission { session, refused })
 }
 
-/// Reads the row of a sitting with a lock, which excludes saves and other attempts to close it.
+/// Reads the row of a sitting, and locks it until the transaction ends. Other transactions then cannot save answers in
+/// the sitting or close it.
 pub(super) async fn lock(
     transaction: &DatabaseTransaction,
     id: TestSessionId,
@@ -151,18 +157,19 @@ pub(super) async fn lock(
 /// The way in which a sitting ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The learner submitted it.
+    /// The learner submitted the sitting.
     Submitted,
     /// The deadline of the sitting has passed.
     Overdue,
-    /// The entitlement to its card ended at this time.
+    /// The entitlement to the card of the sitting ended at this time, for this reason.
     Entitlement(EntitlementEnd, DateTime<Utc>),
     /// The account of the learner is deleted.
     Deletion,
 }
 
-/// Closes and scores an open sitting. If the deadline has passed, the sitting ended at its deadline. The caller holds
-/// the locks on the learner's row and on the sitting.
+/// Closes and scores an open sitting, and adds its result to the ranking, the card and the totals of topics. Appends an
+/// audit event. The stored end of the sitting is never after its deadline. The caller must have locked the rows of the
+/// learner and of the sitting.
 pub(super) async fn close(
     transaction: &DatabaseTransaction,
     session: test_session::Model,
@@ -179,7 +186,7 @@ pub(super) async fn close(
     let answers = answers(transaction, session.id).await?;
     let score = score(paper, &answers);
     let (total, marks) = (score.total, |marks| i32::try_from(marks).unwrap_or(i32::MAX));
-    // Never before the start: a clock can be set back, and the clocks of two nodes differ.
+    // A sitting must not end before its start. A clock can be set back, and the clocks of two nodes can differ.
     let submitted_at = ended_at.min(session.expires_at).max(session.started_at);
     let status = match ending {
         Ending::Submitted => SessionStatus::Submitted,
@@ -213,7 +220,7 @@ pub(super) async fn close(
     Ok(closed)
 }
 
-/// Reads the saved answers of a sitting, by slot.
+/// Reads the saved answers of a sitting in the form that scoring takes, by slot.
 pub(super) async fn answers(
     connection: &impl ConnectionTrait,
     id: TestSessionId,
@@ -222,7 +229,7 @@ pub(super) async fn answers(
     Ok(rows.await?.iter().map(|row| (row.slot, learner_answer(row))).collect())
 }
 
-/// Scores the answers to a paper.
+/// Scores the answers to a paper. A slot without an answer counts as unanswered.
 pub(super) fn score(paper: &Paper, answers: &HashMap<i32, LearnerAnswer>) -> Score {
     let answer = |slot| answers.get(&slot).cloned().unwrap_or_default();
     let questions = paper.slots().map(|(slot, question)| (question.topic_id, &question.key, answer(slot)));
@@ -242,14 +249,15 @@ async fn card_of(
         .ok_or_else(|| Fault::missing(format_args!("test card {id}")))
 }
 
-/// Returns [`EntitlementEnd::Expired`] if the deadline of a sitting was the end of the entitlement, and not the time
-/// limit of the test.
+/// Returns [`EntitlementEnd::Expired`] if the deadline of a sitting is the end of the entitlement. Returns None if the
+/// time limit of the test set the deadline.
 async fn expiry_that_set_deadline(
     transaction: &DatabaseTransaction,
     session: &test_session::Model,
     card: &mock_test_attempt::Model,
 ) -> Result<Option<EntitlementEnd>, DbErr> {
-    // The database compares the times: an entitlement whose times cannot be read must not keep a sitting open.
+    // The database compares the times, so that this function does not have to read them. An entitlement with an
+    // unreadable time must not prevent the closing of the sitting.
     let limiting: Option<SubjectId> = entitlement::Entity::find_by_id((card.purchase_id, card.subject_id))
         .select_only()
         .column(entitlement::Column::SubjectId)
@@ -260,7 +268,7 @@ async fn expiry_that_set_deadline(
     Ok(limiting.map(|_| EntitlementEnd::Expired))
 }
 
-/// Updates the card with the result of a sitting.
+/// Updates the scores and the status of a card with the result of a sitting.
 async fn count_on_card(
     transaction: &DatabaseTransaction,
     card: &mock_test_attempt::Model,

@@ -7,10 +7,14 @@ use super::answers::StoredAnswer;
 
 /// The comparison of a batch with the stored answers.
 pub(super) struct BatchComparison {
-    /// The slots that do not have the answer of the batch.
+    /// The slots of the batch whose stored answer is missing, differs from the answer of the batch, or comes from a
+    /// batch with another number.
     pub(super) superseded: Vec<i32>,
-    /// Whether each superseded slot has the answer of a batch with the same or a greater number. This is so once the
-    /// batch was applied.
+    /// The slots of the batch whose stored answer is missing or differs from the answer of the batch. The numbers of
+    /// the batches do not matter.
+    pub(super) not_stored: Vec<i32>,
+    /// Whether each slot of the batch has its answer, or the answer of a batch with the same or a greater number. This
+    /// is so after the batch was applied.
     pub(super) was_applied: bool,
 }
 
@@ -26,9 +30,13 @@ pub(super) async fn compare_with_stored(
         .filter(test_answer::Column::Slot.is_in(answers.iter().map(|answer| answer.slot)))
         .all(connection)
         .await?;
-    let is_superseded = |answer: &&StoredAnswer| !rows.iter().any(|row| answer.is_stored_in(row, sequence));
-    let superseded: Vec<i32> = answers.iter().filter(is_superseded).map(|answer| answer.slot).collect();
+    let slots_without = |is_wanted: &dyn Fn(&StoredAnswer, &test_answer::Model) -> bool| -> Vec<i32> {
+        let lacks = |answer: &&StoredAnswer| !rows.iter().any(|row| is_wanted(answer, row));
+        answers.iter().filter(lacks).map(|answer| answer.slot).collect()
+    };
+    let superseded = slots_without(&|answer, row| row.sequence == sequence && answer.is_stored_in(row));
+    let not_stored = slots_without(&|answer, row| answer.is_stored_in(row));
     let was_applied =
         superseded.iter().all(|slot| rows.iter().any(|row| row.slot == *slot && row.sequence >= sequence));
-    Ok(BatchComparison { superseded, was_applied })
+    Ok(BatchComparison { superseded, not_stored, was_applied })
 }

@@ -1,4 +1,4 @@
-//! Saves answers during a sitting.
+//! Saves batches of answers during a sitting.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,10 +21,11 @@ use crate::error::{Error, Fault, Refusal};
 /// The result of saving a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// The slots in which the answer of the batch was not stored. They have the answer of another batch, with a greater
-    /// number or the same one.
+    /// The slots in which the answer of the batch was not stored. They already have the answer of another batch with a
+    /// greater number or the same number.
     pub superseded: Vec<i32>,
-    /// The greatest number of a batch with stored answers. None if the caller did not want it.
+    /// The greatest number of a batch that has stored answers in the sitting. None if the caller did not ask for it, or
+    /// if reading it failed.
     pub sequence: Option<i32>,
 }
 
@@ -37,23 +38,23 @@ pub enum SaveRefusal {
     /// The batch was refused.
     #[error(transparent)]
     Answer(#[from] AnswerRefusal),
-    /// The sitting was submitted, or closed after its deadline.
+    /// The sitting was submitted, or the server closed it.
     #[error("This sitting is over.")]
     Closed,
-    /// The deadline of the sitting has passed.
+    /// The deadline of the sitting and the grace time have passed.
     #[error("The time of this sitting is over. The answers that were saved before are scored.")]
     Overdue,
 }
 
 impl Refusal for SaveRefusal {}
 
-/// Saves a batch of answers in an open sitting. One statement may save batches of several sittings.
+/// Saves a batch of answers in an open sitting. One statement can save batches of several sittings.
 ///
-/// A repeated batch changes nothing and gets the same result, even if the sitting has ended since. Batches can arrive
-/// late or in any order: the stored answers are the same in the end.
+/// A repeated batch changes nothing and gets the same result, even if the sitting has ended since the first time.
+/// Batches of an open sitting can arrive late or in any order: the stored answers are the same in the end.
 ///
-/// With `wants_sequence`, also returns the greatest number of a batch with stored answers. On PostgreSQL the statement
-/// that saves the batch returns it.
+/// With `wants_sequence`, also returns the greatest number of a batch that has stored answers. On PostgreSQL, the
+/// statement that saves the batch returns this number if it stored all answers. Otherwise, another statement reads it.
 ///
 /// # Errors
 /// See [`SaveRefusal`]. A refusal means that nothing was written.
@@ -73,7 +74,7 @@ pub async fn save(
     let write = AnswerWrite { id, owner, sequence, answers, now, overdue_before, wants_sequence };
     let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
     let (events, metrics) = (Arc::clone(&services.events), services.metrics.clone());
-    // The save continues when the client disconnects.
+    // The save continues if the client disconnects.
     let mut saved = run_detached(async move {
         let write = Arc::new(write);
         let saved = match database.is_cluster() {
@@ -90,14 +91,15 @@ pub async fn save(
     })
     .await?;
     if wants_sequence && saved.sequence.is_none() {
-        // The batch is saved. If this fails, the field of the response reads the number again.
+        // The batch is saved, so a failure to read the number is no error. The caller can read the number again.
         saved.sequence = read::answer_sequence(services, id).await.ok();
     }
     Ok(saved)
 }
 
-/// Writes a batch. Retries while another transaction is changing the sitting. It holds no connection between the tries, so
-/// it does not block other requests.
+/// Writes a batch with the coalescer. Retries while another transaction has locked the sitting, and fails with
+/// [`Fault::Held`] after the retry time of the database. Holds no connection between the tries, so that it does not
+/// block other requests.
 async fn write_coalesced(
     database: &Database,
     coalescer: &Arc<WriteCoalescer>,
@@ -123,9 +125,9 @@ async fn write_coalesced(
     }
 }
 
-/// Writes a batch on a cluster, whose nodes do not see each other's shared locks. So the save also updates the
-/// sitting's row. If another node ends the sitting at the same time, the cluster refuses the later of the two
-/// transactions, and it is retried.
+/// Writes a batch on a cluster. Its nodes do not see each other's shared locks, so the save also updates the sitting's
+/// row. If another node ends the sitting at the same time, the cluster refuses the later of the two transactions, and
+/// that transaction is retried.
 async fn write_on_cluster(
     database: &Database,
     write: &Arc<AnswerWrite>,
@@ -136,12 +138,14 @@ async fn write_on_cluster(
             Box::pin(write_with_sitting(transaction, write))
         })
         .await?;
-    // None means that the sitting was overdue when the batch came, and that support has granted more time since.
+    // If the batch was not applied and the sitting is open, the sitting was overdue at the time of the write, and
+    // support has granted more time since.
     let superseded = read_superseded(database.reader(), write).await?.ok_or(SaveRefusal::Overdue)?;
     Ok(Saved { superseded, sequence: None })
 }
 
-/// Updates the row of an open sitting, and writes a batch of its answers.
+/// Updates the row of an open sitting, and writes a batch of its answers. Writes nothing if the sitting is not open or
+/// belongs to another user.
 async fn write_with_sitting(
     transaction: &DatabaseTransaction,
     write: &AnswerWrite,
@@ -159,20 +163,21 @@ async fn write_with_sitting(
     Ok(())
 }
 
-/// Reads the stored answers to find out whether a batch was applied. Returns its superseded slots, or None if it was
-/// not applied and the sitting still accepts it.
+/// Reads the stored answers to find out whether a batch was applied. Returns the superseded slots of an applied batch.
+/// Returns None if the batch was not applied and the sitting still accepts it.
 ///
-/// A batch was applied if each of its slots has its answer, or that of a batch which takes precedence. This happens
-/// only while the sitting is open.
+/// A batch was applied if each of its slots has its answer, or the answer of a batch with the same or a greater number.
+/// Batches are applied only while the sitting is open.
 ///
-/// - If an applied batch still has stored answers, it succeeds even in a closed sitting. The client repeats it because
-///   the first response was lost, and gets the same response.
-/// - If it has none, it succeeds only in an open sitting. In a closed one the client learns that the sitting is over.
+/// - If an applied batch still has a stored answer, the result is a success even in a closed sitting. The client
+///   repeats the batch because it did not get the first response, and gets the same response.
+/// - If an applied batch has no stored answer left, the result is a success only in an open sitting. Otherwise, the
+///   refusal says that the sitting is over.
 async fn read_superseded(
     connection: &impl ConnectionTrait,
     write: &AnswerWrite,
 ) -> Result<Option<Vec<i32>>, Error<SaveRefusal>> {
-    let BatchComparison { superseded, was_applied } =
+    let BatchComparison { superseded, was_applied, .. } =
         compare_with_stored(connection, write.id, write.sequence, &write.answers).await?;
     if was_applied && superseded.len() < write.answers.len() {
         return Ok(Some(superseded));

@@ -26,8 +26,9 @@ pub(super) struct DeleteArgs {
     /// The e-mail address of the account.
     #[arg(value_name = "EMAIL", required_unless_present = "from", conflicts_with = "from")]
     email: Option<String>,
-    /// Delete the accounts of a list that `jishu user list-deleted` has written, after a backup has brought them back.
-    /// Accounts that are deleted already, and those of other people with the same id, stay as they are.
+    /// Delete the accounts of a list that `jishu user list-deleted` has written, after a restored backup has brought
+    /// them back. Accounts that are deleted already stay as they are, and so do accounts of other people that have an
+    /// id of the list.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -39,7 +40,7 @@ pub(super) struct ExportUserArgs {
     /// The e-mail address of the account.
     #[arg(value_name = "EMAIL")]
     email: String,
-    /// Write into this new file, which only its owner can read, instead of standard output.
+    /// Write the export into this new file, which only its owner can read, instead of standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -69,13 +70,15 @@ pub(super) async fn delete(args: DeleteArgs) -> CommandResult {
                 Err(error) => return Err(format!("user {id}: {error}").into()),
             }
         }
-        println!("deleted: {deleted}; not there, deleted before, or somebody else: {left}");
+        println!(
+            "deleted: {deleted}; accounts that do not exist, were deleted before or belong to somebody else: {left}"
+        );
         Ok(())
     })
     .await
 }
 
-/// Reads a list of deleted accounts: ids and times of registration.
+/// Reads a list that `jishu user list-deleted` has written: ids of accounts and times of their registration.
 fn read_list(file: &Path) -> Result<Vec<(UserId, DateTime<Utc>)>, String> {
     let text = std::fs::read_to_string(file);
     let text = text.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
@@ -112,7 +115,7 @@ pub(super) async fn list_deleted(database: &DatabaseConfig) -> CommandResult {
 
 pub(super) async fn export(args: ExportUserArgs) -> CommandResult {
     let ExportUserArgs { email, output, database } = args;
-    with_database(&database.options_to_look(), async |database| {
+    with_database(&database.options_to_read(), async |database| {
         refuse_pending(database).await?;
         let user = AccountArgs { email }.find(database).await?;
         match output {
@@ -137,7 +140,7 @@ async fn write(database: &Database, user: UserId, out: &mut impl Write) -> Comma
         clock: Arc::new(SystemClock) as Arc<dyn Clock>,
     };
     let pieces = data_export::begin(source, user).await?;
-    let mut pieces = pieces.ok_or("the account was deleted meanwhile")?;
+    let mut pieces = pieces.ok_or("the account was deleted while its export began")?;
     while let Some(piece) = pieces.recv().await {
         out.write_all(piece?.as_bytes())?;
     }

@@ -11,62 +11,64 @@ use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError, user_errors};
 use jishu_service::account::Support;
-use jishu_service::extra_time::{self, Allowance, ExtraTimeRefusal, Grant};
+use jishu_service::extra_time::{self, ExtendedCard, ExtraTimeRefusal, Grant};
 
-/// A grant for a test card. Both values are totals that replace the earlier ones, so that repeating the request
-/// changes nothing. Give at least one.
+/// A grant of extra time or attempts for one test card. `extraSeconds` and `maxAttempts` are totals that replace the
+/// earlier totals, so that repeating the request changes nothing. Give at least one of them.
 #[derive(InputObject)]
 struct GrantExtraTimeInput {
     /// The id of the test card. It can belong to any user.
     mock_test_attempt_id: ID,
-    /// The time added to each sitting of the card, in seconds: 0 to 86400. If not given, it stays the same.
+    /// The extra time for each sitting of the card, in seconds: 0 to 86400. If not given, the extra time stays the
+    /// same.
     extra_seconds: Option<i32>,
-    /// The total number of attempts that the card allows: at least 1 and the number of attempts used, at most 1000.
-    /// If not given, it stays the same.
+    /// The total number of attempts that the card allows: 1 to 1000, and not less than the number of attempts that are
+    /// used. If not given, the number stays the same.
     max_attempts: Option<i32>,
 }
 
-/// The time and the attempts of a test card after a grant. It shows nothing about the learner or their answers.
+/// The extra time and the attempts of a test card after a grant, without any data of the learner.
 #[derive(SimpleObject)]
 struct CardAllowance {
     /// The id of the test card.
     mock_test_attempt_id: ID,
     /// The status of the test card.
     status: MockTestAttemptStatus,
-    /// The time added to each sitting of the card, in seconds.
+    /// The extra time that was granted for each sitting of this card, in seconds. Allowances can give the sittings
+    /// more.
     extra_seconds: i32,
     /// The total number of attempts that the card allows.
     max_attempts: i32,
-    /// The number of attempts used. An attempt counts from the start of its sitting.
+    /// The number of attempts that are used. An attempt counts as used from the start of its sitting.
     attempts_used: i32,
-    /// The deadline of the open sitting. Null if no sitting is open.
+    /// The deadline of the open sitting of the card. Null if no sitting is open.
     expires_at: Option<DateTime>,
 }
 
-impl From<Allowance> for CardAllowance {
-    fn from(allowance: Allowance) -> Self {
+impl From<ExtendedCard> for CardAllowance {
+    fn from(extended: ExtendedCard) -> Self {
         Self {
-            mock_test_attempt_id: allowance.card.id.global(),
-            status: allowance.card.status.into(),
-            extra_seconds: allowance.extra_seconds,
-            max_attempts: allowance.card.max_attempts,
-            attempts_used: allowance.card.attempts_used,
-            expires_at: allowance.expires_at.map(DateTime),
+            mock_test_attempt_id: extended.card.id.global(),
+            status: extended.card.status.into(),
+            extra_seconds: extended.extra_seconds,
+            max_attempts: extended.card.max_attempts,
+            attempts_used: extended.card.attempts_used,
+            expires_at: extended.expires_at.map(DateTime),
         }
     }
 }
 
-/// The response to `grantExtraTime`: an allowance, or the reason to refuse.
+/// The response to `grantExtraTime`: the extra time and the attempts of the card, or the reason to refuse.
 struct GrantExtraTimePayload {
-    outcome: Result<Allowance, UserError>,
+    outcome: Result<ExtendedCard, UserError>,
 }
 
 /// The response to `grantExtraTime`.
 #[Object]
 impl GrantExtraTimePayload {
-    /// The time and the attempts of the card now. Null if nothing was granted.
+    /// The extra time and the attempts of the card now. Null if the request was refused.
     async fn allowance(&self) -> Option<CardAllowance> {
-        self.outcome.as_ref().ok().map(|allowance| allowance.clone().into())
+        self.outcome.as_ref().ok().map(|extended| extended.clone().into())
     }
 
     /// The reasons why nothing was granted. Empty on success.
@@ -81,10 +83,10 @@ pub(super) struct ExtraTimeMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl ExtraTimeMutation {
-    /// Grants more time or more attempts to a test card of any learner. Only for SUPPORT and ADMIN. The deadline of
-    /// an open sitting becomes its start plus the time limit plus `extraSeconds`, unless it was already later. A
-    /// card whose attempts were all used can be sat again. `mockTestAttemptChanged` and `testSessionClock` report
-    /// the change to the learner's devices.
+    /// Grants extra time or more attempts to a test card of any learner. Only for SUPPORT and ADMIN. The deadline of an
+    /// open sitting becomes its start plus the time limit plus `extraSeconds`. It never moves to an earlier time, nor
+    /// beyond the end of the entitlement. With more attempts, a card whose attempts were all used can be sat again.
+    /// `mockTestAttemptChanged` and `testSessionClock` report the change to the learner's devices.
     async fn grant_extra_time(
         &self,
         ctx: &Context<'_>,

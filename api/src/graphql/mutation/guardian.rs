@@ -1,4 +1,4 @@
-//! The mutations around the consent of guardians.
+//! The mutations that ask for, give and revoke the consent of a guardian.
 
 use async_graphql::{Context, Object, SimpleObject};
 
@@ -9,10 +9,10 @@ use crate::graphql::types::{ErrorCode, UserError};
 use jishu_service::account::LinkInvalid;
 use jishu_service::guardian::{self, ConsentRefusal, GuardianRequestRefusal, RevokeOutcome};
 
-/// The response to a step of the consent of a guardian.
+/// The response to `requestGuardianConsent` and `giveGuardianConsent`.
 #[derive(SimpleObject)]
 pub(super) struct GuardianConsentPayload {
-    /// Whether the step was taken.
+    /// Whether the server did what the mutation asks for.
     done: bool,
     /// The reasons why nothing was changed. Empty on success.
     user_errors: Vec<UserError>,
@@ -29,7 +29,7 @@ impl GuardianConsentPayload {
 pub(super) struct RevokeGuardianConsentPayload {
     /// Whether the consent is revoked now.
     revoked: bool,
-    /// Whether the account was deleted.
+    /// Whether the account of the minor was deleted.
     account_deleted: bool,
     /// The reasons why nothing was changed. Empty on success.
     user_errors: Vec<UserError>,
@@ -40,8 +40,9 @@ pub(super) struct GuardianMutation;
 
 #[Object]
 impl GuardianMutation {
-    /// Sends a link to a parent or guardian, with which they can consent that the signed-in user purchases and sits tests.
-    /// Earlier links to guardians stop working. The mail names the e-mail address of the account.
+    /// Sends a link to a parent or guardian of the signed-in user. With the link, the guardian can consent that the
+    /// user purchases and sits tests. Earlier links to guardians stop working. The mail names the e-mail address of the
+    /// account.
     async fn request_guardian_consent(
         &self,
         ctx: &Context<'_>,
@@ -51,13 +52,13 @@ impl GuardianMutation {
         let requested = guardian::request(services, ctx.client()?, viewer, &guardian_email).await;
         let outcome = match refused_or(requested)? {
             Ok(()) => Ok(()),
-            Err(GuardianRequestRefusal::TooMany(wait)) => return Err(wait.into()),
-            Err(refusal) => Err(request_error(&refusal)),
+            Err(refusal) => Err(request_error(refusal)?),
         };
         Ok(GuardianConsentPayload::new(outcome))
     }
 
-    /// Consents by the link of `requestGuardianConsent`. Needs no sign-in. A second mail tells the guardian how to revoke.
+    /// Gives the consent of a guardian with the link of `requestGuardianConsent`. Needs no sign-in. A second mail to
+    /// the guardian says how to revoke the consent.
     async fn give_guardian_consent(
         &self,
         ctx: &Context<'_>,
@@ -69,16 +70,16 @@ impl GuardianMutation {
         Ok(GuardianConsentPayload::new(given.map_err(error)))
     }
 
-    /// Revokes the consent by the link in the second mail to the guardian, and deletes the account if asked to. Needs no
-    /// sign-in. After that, the account can neither purchase nor start a test. A sitting that is open goes on. Revoking
-    /// again changes nothing.
+    /// Revokes the consent with the link in the second mail to the guardian, and deletes the account if `deleteAccount`
+    /// is true. Needs no sign-in. Afterwards the account can neither purchase nor start a test, but an open sitting
+    /// goes on. Revoking again changes nothing. The link stops working when the user no longer needs a consent.
     async fn revoke_guardian_consent(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The token from the link: the text after `#token=`.", secret)] token: String,
         #[graphql(
             default,
-            desc = "Whether to delete the account with all its data, as `deleteAccount` does. It cannot be undone."
+            desc = "Whether to delete the account too, as the mutation `deleteAccount` does. A deletion cannot be undone."
         )]
         delete_account: bool,
     ) -> ApiResult<RevokeGuardianConsentPayload> {
@@ -98,16 +99,18 @@ impl GuardianMutation {
     }
 }
 
-fn request_error(refusal: &GuardianRequestRefusal) -> UserError {
+/// Makes the user error for a request that was refused. Fails with a top-level error if too many requests came.
+fn request_error(refusal: GuardianRequestRefusal) -> ApiResult<UserError> {
+    let message = refusal.to_string();
     let (code, path): (_, &[&str]) = match refusal {
-        GuardianRequestRefusal::BirthYearMissing => return ConsentRefusal::BirthYearMissing.into(),
+        GuardianRequestRefusal::TooMany(wait) => return Err(wait.into()),
+        GuardianRequestRefusal::BirthYearMissing => return Ok(ConsentRefusal::BirthYearMissing.into()),
         GuardianRequestRefusal::Inactive => (ErrorCode::AccountInactive, &[]),
-        // Too many mails are a top-level error.
-        GuardianRequestRefusal::NotNeeded
-        | GuardianRequestRefusal::AlreadyGiven
-        | GuardianRequestRefusal::TooMany(_) => (ErrorCode::GuardianConsentNotNeeded, &[]),
+        GuardianRequestRefusal::NotNeeded | GuardianRequestRefusal::AlreadyGiven => {
+            (ErrorCode::GuardianConsentNotNeeded, &[])
+        }
         GuardianRequestRefusal::Address => (ErrorCode::EmailInvalid, &["guardianEmail"]),
         GuardianRequestRefusal::RevokedByOther => (ErrorCode::GuardianConsentRevoked, &["guardianEmail"]),
     };
-    UserError::field(code, refusal.to_string(), path)
+    Ok(UserError::field(code, message, path))
 }

@@ -1,4 +1,4 @@
-//! The mutations of support about orders: `markOrderPaid` and `resolveOrder`.
+//! The mutations with which support handles orders: `markOrderPaid` and `resolveOrder`.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use graphql_engine::guarded_fields;
@@ -15,22 +15,23 @@ use jishu_service::order::{
     self, ManualPayment, MarkPaidRefusal, MarkedPaid, ResolveRefusal, ResolveRequest,
 };
 
-/// A payment in cash or by a transfer.
+/// A payment in cash or by a transfer, which support has received.
 #[derive(InputObject)]
 struct MarkOrderPaidInput {
     /// The id of the order. It can belong to any user.
     order_id: ID,
-    /// The reference of the payment, such as the number of a transfer: 1 to 60 characters. It names one payment. The same
-    /// reference again is a success, and another reference is another payment.
+    /// The reference of the payment, such as the number of a transfer: 1 to 60 characters of ASCII. It names one
+    /// payment, so repeating the request changes nothing. If the order was paid before, another reference is refused.
+    /// If the buyer paid twice, give the second payment back by hand.
     reference: String,
 }
 
 /// The outcome of `markOrderPaid`. Both values are successes.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 enum MarkOrderPaidOutcome {
-    /// The payment was recorded.
+    /// The request recorded the payment.
     Created,
-    /// The payment had been recorded before. Nothing changed.
+    /// An earlier request had recorded the payment. This request changed nothing.
     Existing,
 }
 
@@ -42,7 +43,7 @@ struct MarkOrderPaidPayload {
 /// The response to `markOrderPaid`.
 #[Object]
 impl MarkOrderPaidPayload {
-    /// The outcome. Null if the request was refused.
+    /// The outcome of the request. Null if the request was refused.
     async fn outcome(&self) -> Option<MarkOrderPaidOutcome> {
         self.outcome.as_ref().ok().map(|marked| match marked.is_new {
             true => MarkOrderPaidOutcome::Created,
@@ -65,23 +66,24 @@ impl MarkOrderPaidPayload {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "order::Resolution")]
 enum OrderResolution {
-    /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again. Money that is missing is written
-    /// off.
+    /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again, and excess money goes back. If
+    /// money is missing, the platform writes it off.
     Grant,
-    /// The access ends, and all money goes back the way it came.
+    /// The access ends, and all remaining money of the order goes back the way it came. For an order with the provider
+    /// MANUAL, this means that support has given the money back.
     Refund,
-    /// The access ends, and support has given all money back in another way.
+    /// The access ends, and support has given all remaining money of the order back in another way.
     RefundByHand,
 }
 
-/// A decision about an order.
+/// A decision of support about an order, with its reason.
 #[derive(InputObject)]
 struct ResolveOrderInput {
     /// The id of the order. It can belong to any user.
     order_id: ID,
-    /// The decision.
+    /// The decision about the order.
     resolution: OrderResolution,
-    /// The reason: 1 to 1000 characters. The audit trail stores it.
+    /// The reason for the decision: 1 to 1000 characters. The audit trail stores the reason.
     reason: String,
 }
 
@@ -91,8 +93,8 @@ pub(super) struct OrderMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl OrderMutation {
-    /// Records that an order was paid in cash or by a transfer, and grants it. Only for SUPPORT and ADMIN. The order must
-    /// have the provider MANUAL.
+    /// Records that an order was paid in cash or by a transfer, and grants the order. If the order cannot be granted,
+    /// the status of the order says what happened. Only for SUPPORT and ADMIN. The order must have the provider MANUAL.
     async fn mark_order_paid(
         &self,
         ctx: &Context<'_>,
@@ -109,7 +111,7 @@ impl OrderMutation {
         Ok(MarkOrderPaidPayload { outcome: refused_or(outcome)?.map_err(UserError::from) })
     }
 
-    /// Decides about an order with the status NEEDS_ATTENTION. Only for SUPPORT and ADMIN.
+    /// Carries out a decision about an order with the status NEEDS_ATTENTION. Only for SUPPORT and ADMIN.
     async fn resolve_order(
         &self,
         ctx: &Context<'_>,
@@ -128,7 +130,7 @@ impl OrderMutation {
     }
 }
 
-/// Makes the error for an order that does not exist.
+/// Makes the error of a member of support for an order that does not exist.
 fn no_such_order(message: &str) -> UserError {
     let message = format!("{message} Take its id from `orders`.");
     UserError::field(ErrorCode::OrderNotFound, message, &["input", "orderId"])
@@ -143,6 +145,9 @@ impl From<MarkPaidRefusal> for UserError {
             MarkPaidRefusal::Reference => Self::field(ErrorCode::PaymentReferenceInvalid, message, REFERENCE),
             MarkPaidRefusal::ReferenceUsed => {
                 Self::field(ErrorCode::PaymentReferenceUsed, message, REFERENCE)
+            }
+            MarkPaidRefusal::AlreadyPaid => {
+                Self::field(ErrorCode::OrderNotPending, message, &["input", "orderId"])
             }
             MarkPaidRefusal::NotManual => {
                 Self::field(ErrorCode::OrderNotManual, message, &["input", "orderId"])

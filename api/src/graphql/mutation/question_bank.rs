@@ -17,7 +17,7 @@ use crate::graphql::types::{
 use jishu_service::account::Author;
 use jishu_service::question_bank::{self, Defaults, ImportFile, ImportRefusal, ImportReport, ImportRequest};
 
-/// The maximum number of losses, and of notices, in a response.
+/// The maximum number of refused questions, of losses and of notices in a response.
 const MAX_LISTED: usize = 1_000;
 
 /// A file of questions for the question bank of a subject.
@@ -25,27 +25,27 @@ const MAX_LISTED: usize = 1_000;
 pub(super) struct ImportQuestionsInput {
     /// The id of the subject.
     subject_id: ID,
-    /// The text of the file. Give it or `package`.
+    /// The text of the file. Give either `text` or `package`.
     text: Option<String>,
-    /// The bytes of a ZIP package with items of QTI and their pictures, in base64. Give it or `text`.
+    /// The bytes of a ZIP package with items of QTI and their pictures, in base64. Give either `text` or `package`.
     package: Option<String>,
-    /// The format of the file. If not given, it is detected from the text.
+    /// The format of the file. If not given, the server detects the format.
     format: Option<QuestionFormat>,
-    /// The topic of questions for which the file names none: at most 200 characters.
+    /// The topic of questions for which the file names no topic: at most 200 characters.
     #[graphql(default = "General")]
     topic: String,
-    /// The difficulty of questions for which the file gives none.
+    /// The difficulty of questions for which the file gives no difficulty.
     #[graphql(default_with = "Difficulty::Medium")]
     difficulty: Difficulty,
-    /// Whether to use the name of a question as its id if it has no id. The name is a title in GIFT or QTI, and a
-    /// name in Moodle XML. Use this only if no two questions of the subject share a name; otherwise one replaces
-    /// the other. If false, such a question gets an id derived from its content.
+    /// Whether a question without an id gets its name as the id. The name is the title of the question in GIFT or QTI,
+    /// and its name in Moodle XML. Use this only if no two questions of the subject have the same name, because the
+    /// later question would replace the other. If false, a question without an id gets an id derived from its content.
     #[graphql(default)]
     names_are_ids: bool,
-    /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests use the keys of
-    /// the file, as with `correctQuestionKey`. If not given, fixed tests keep their keys.
+    /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests use the keys of the
+    /// file, as after `correctQuestionKey`. If not given, fixed tests keep their keys.
     correct_keys: Option<String>,
-    /// Whether to only report the changes and write nothing.
+    /// Whether to report the changes without storing anything.
     #[graphql(default)]
     dry_run: bool,
 }
@@ -68,18 +68,18 @@ impl ImportQuestionsPayload {
         self.count(|report| report.updated)
     }
 
-    /// The number of questions that were already in the bank and did not change.
+    /// The number of questions of the file that the bank already had with the same content.
     async fn unchanged_count(&self) -> u32 {
         self.count(|report| report.unchanged)
     }
 
-    /// The refused questions and the reasons, in the order of the file: at most 1000. The other questions were
-    /// imported.
+    /// The refused questions and the reasons, in the order of the file: at most 1000. All other questions of the file
+    /// were imported.
     async fn refused(&self) -> Vec<QuestionRefusal> {
         self.list(|report| &report.refused)
     }
 
-    /// The number of refused questions.
+    /// The number of all refused questions, also beyond the first 1000.
     async fn refused_count(&self) -> usize {
         self.count(|report| report.refused_count)
     }
@@ -89,18 +89,18 @@ impl ImportQuestionsPayload {
         self.list(|report| &report.losses)
     }
 
-    /// The number of losses.
+    /// The number of all losses, also beyond the first 1000.
     async fn loss_count(&self) -> usize {
         self.count(|report| report.losses.len())
     }
 
-    /// Notices about imported questions, in the order of the file: at most 1000. They report fixed tests that keep
-    /// a different key, and archived questions.
+    /// Notices about imported questions, in the order of the file: at most 1000. A notice reports that fixed tests keep
+    /// another key than the file has, or that a question is archived.
     async fn notices(&self) -> Vec<QuestionNotice> {
         self.list(|report| &report.notices)
     }
 
-    /// The number of notices.
+    /// The number of all notices, also beyond the first 1000.
     async fn notice_count(&self) -> usize {
         self.count(|report| report.notices.len())
     }
@@ -121,7 +121,7 @@ impl ImportQuestionsPayload {
         self.outcome.as_ref().map(count).unwrap_or_default()
     }
 
-    /// Returns the first items of a list of the report.
+    /// Returns the items of a list in the report, at most `MAX_LISTED`. Returns no items if the file was refused.
     fn list<Item: Clone, Shown: From<Item>>(
         &self,
         list: impl FnOnce(&ImportReport) -> &Vec<Item>,
@@ -137,18 +137,21 @@ pub(super) struct QuestionBankMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl QuestionBankMutation {
-    /// Imports a file of questions into the question bank of a subject. If the content under an id has changed, the
-    /// question gets a new version, and past results stay the same. A question without an id is refused if the bank
-    /// has the same question with a different key. An archived question stays archived. Importing the same file
-    /// again changes nothing. Only for AUTHOR and ADMIN.
+    /// Imports a file of questions into the question bank of a subject. Only for AUTHOR and ADMIN. If the bank has a
+    /// question with the same id and other content, the question gets a new version, and past results stay the same.
+    /// Without `correctKeys`, two kinds of questions are refused: a question without an id that the bank has with
+    /// another key, and a question whose key was corrected in the bank to another key. An archived question stays
+    /// archived. Importing the same file again changes nothing.
     async fn import_questions(
         &self,
         ctx: &Context<'_>,
         #[guard] author: Author,
         #[graphql(desc = "The file and its subject.")] input: ImportQuestionsInput,
     ) -> ApiResult<ImportQuestionsPayload> {
+        let sent = if input.package.is_some() { "package" } else { "text" };
         let Some(subject_id) = SubjectId::parse(&input.subject_id) else {
-            return Ok(ImportQuestionsPayload { outcome: Err(ImportRefusal::SubjectNotFound.into()) });
+            let error = import_error(&ImportRefusal::SubjectNotFound, sent);
+            return Ok(ImportQuestionsPayload { outcome: Err(error) });
         };
         let file = match file(input.text, input.package) {
             Ok(file) => file,
@@ -166,11 +169,13 @@ impl QuestionBankMutation {
             actor: Some(author),
         };
         let imported = question_bank::import(&services.database, &*services.clock, request, &|_| {}).await;
-        Ok(ImportQuestionsPayload { outcome: refused_or(imported)?.map_err(UserError::from) })
+        let outcome = refused_or(imported)?.map_err(|refusal| import_error(&refusal, sent));
+        Ok(ImportQuestionsPayload { outcome })
     }
 }
 
-/// Returns the file of an import.
+/// Makes the file of an import from the arguments. Fails with a user error unless exactly one of them is given, and a
+/// package is a ZIP file in base64.
 fn file(text: Option<String>, package: Option<String>) -> Result<ImportFile, UserError> {
     let unreadable =
         |message: &str, at| UserError::field(ErrorCode::QuestionsUnreadable, message, &["input", at]);
@@ -194,17 +199,16 @@ fn file(text: Option<String>, package: Option<String>) -> Result<ImportFile, Use
     }
 }
 
-impl From<ImportRefusal> for UserError {
-    fn from(refusal: ImportRefusal) -> Self {
-        let (code, path) = match &refusal {
-            ImportRefusal::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
-            ImportRefusal::UnknownFormat(_) => (ErrorCode::QuestionFormatUnknown, "format"),
-            ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused(_) => {
-                (ErrorCode::QuestionsUnreadable, "text")
-            }
-            ImportRefusal::DefaultTopic(_) => (ErrorCode::TopicInvalid, "topic"),
-            ImportRefusal::Reason => (ErrorCode::ReasonInvalid, "correctKeys"),
-        };
-        Self::field(code, refusal.to_string(), &["input", path])
-    }
+/// Makes the user error for an import that was refused. `sent` is the argument with which the client sent the file.
+fn import_error(refusal: &ImportRefusal, sent: &str) -> UserError {
+    let (code, path) = match refusal {
+        ImportRefusal::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
+        ImportRefusal::UnknownFormat(_) => (ErrorCode::QuestionFormatUnknown, "format"),
+        ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused(_) => {
+            (ErrorCode::QuestionsUnreadable, sent)
+        }
+        ImportRefusal::DefaultTopic => (ErrorCode::TopicInvalid, "topic"),
+        ImportRefusal::Reason => (ErrorCode::ReasonInvalid, "correctKeys"),
+    };
+    UserError::field(code, refusal.to_string(), &["input", path])
 }

@@ -33,7 +33,7 @@ impl AuthoredQuestion {
     }
 }
 
-/// A question in the question bank, with its key. Only authors and admins can read it.
+/// A question in the question bank, with its key. Only AUTHOR and ADMIN can read it.
 #[plain_fields]
 #[Object]
 impl AuthoredQuestion {
@@ -42,7 +42,8 @@ impl AuthoredQuestion {
         self.question.row.id.global()
     }
 
-    /// The id that the authors gave the question, or one derived from its content.
+    /// The id that the authors gave the question. If they gave none, an id that the server derived from the content of
+    /// the question.
     async fn external_id(&self) -> &str {
         &self.question.row.external_id
     }
@@ -52,29 +53,29 @@ impl AuthoredQuestion {
         Subject::load(ctx, self.question.row.subject_id).await
     }
 
-    /// The time at which the question was archived. New tests do not ask archived questions. Null if it is not
-    /// archived.
+    /// The time at which the question was archived. New tests do not ask archived questions. Null if the question is
+    /// not archived.
     async fn archived_at(&self) -> Option<DateTime> {
         self.question.row.archived_at.map(DateTime)
     }
 
-    /// The current version. New tests use it.
+    /// The current version of the question. New tests use it.
     async fn current(&self, ctx: &Context<'_>) -> ApiResult<QuestionVersion> {
         Ok(QuestionVersion::new(self.question.current.clone(), &ctx.services()?.pictures))
     }
 
-    /// The latest 20 versions, newest first.
+    /// The versions of the question, newest first: at most the latest 20.
     async fn versions(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionVersion>> {
-        let key = (self.author.id(), self.question.row.id);
+        let key = (self.author, self.question.row.id);
         let versions = ctx.loaders()?.question_versions.load_one(key).await?;
         let pictures = &ctx.services()?.pictures;
         let shown = |version| QuestionVersion::new(version, pictures);
         Ok(versions.unwrap_or_default().into_iter().map(shown).collect())
     }
 
-    /// The latest 20 corrections of the key, newest first.
+    /// The corrections of the key of the question, newest first: at most the latest 20.
     async fn corrections(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionCorrection>> {
-        let key = (self.author.id(), self.question.row.id);
+        let key = (self.author, self.question.row.id);
         let corrections = ctx.loaders()?.question_corrections.load_one(key).await?;
         Ok(corrections.unwrap_or_default().into_iter().map(QuestionCorrection::from).collect())
     }
@@ -84,8 +85,8 @@ impl AuthoredQuestion {
         self.question.tests
     }
 
-    /// The number of fixed tests whose new sittings use a different key than `current`. Use `correctQuestionKey` to
-    /// correct them.
+    /// The number of fixed tests whose new sittings use another key of this question than `current` has. Use
+    /// `correctQuestionKey` to correct the key in these tests.
     async fn fixed_tests_with_other_key(&self) -> usize {
         self.question.tests_with_other_key
     }
@@ -98,19 +99,19 @@ pub(in crate::graphql) struct QuestionVersion {
     number: i32,
     /// The time at which this version was created.
     created_at: DateTime,
-    /// The name of the topic.
+    /// The name of the topic of the question.
     topic: String,
-    /// The difficulty.
+    /// The difficulty of the question.
     difficulty: Difficulty,
     /// The kind of answer that the question takes.
     kind: QuestionKind,
-    /// The format of the texts: plain, Markdown or HTML.
+    /// The format of the texts of the question: plain text, Markdown or HTML.
     text_format: TextFormat,
     /// The text of the question.
     stem: String,
     /// The options, in the author's order. Empty for a question without options.
     options: Vec<AuthoredOption>,
-    /// Whether sittings show all options in the author's order. Otherwise they shuffle the options whose
+    /// Whether sittings show all options in the author's order. If false, sittings shuffle the options whose
     /// `keepsPosition` is false. False for a question without options.
     keeps_option_order: bool,
     /// The correct number. Null unless the question is numeric.
@@ -121,13 +122,14 @@ pub(in crate::graphql) struct QuestionVersion {
     /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
     /// asterisk. Null unless the question is a short answer.
     correct_texts: Option<Vec<String>>,
-    /// Whether capital and small letters of an answer differ. Null unless the question is a short answer.
+    /// Whether an answer must have the same capital and small letters as a correct text. Null unless the question is a
+    /// short answer.
     case_sensitive: Option<bool>,
-    /// The explanation of the key. Null if the author wrote none.
+    /// The explanation of the key. Null if the author wrote no explanation.
     explanation: Option<String>,
 }
 
-/// An option of a question in the question bank. It shows whether the option is correct.
+/// An option of a question in the question bank, with the key.
 #[derive(SimpleObject)]
 struct AuthoredOption {
     /// The id of this option in this version, for `correctQuestionKey`.
@@ -136,11 +138,11 @@ struct AuthoredOption {
     text: String,
     /// Whether the option is correct.
     correct: bool,
-    /// Whether sittings show the option at its position in the author's order, and never elsewhere.
+    /// Whether every sitting shows the option at its position in the author's order.
     keeps_position: bool,
 }
 
-/// A correction of a key.
+/// A correction of the key of a question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionCorrection {
     /// The number of the version with the wrong key.
@@ -208,7 +210,8 @@ fn option_id(version: QuestionVersionId, position: i32) -> ID {
     ID(URL_SAFE_NO_PAD.encode(format!("AuthoredOption:{version}:{position}")))
 }
 
-/// Reads the version and the position from the id of an option. Returns `None` for other ids.
+/// Reads the version of the question and the position of the option from the id of an option. Returns `None` if the
+/// text does not have the form of such an id.
 pub(in crate::graphql) fn authored_option(id: &ID) -> Option<(QuestionVersionId, i32)> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let (version, position) =
@@ -231,7 +234,7 @@ pub(in crate::graphql) struct AuthoredQuestionTotal {
 
 #[Object]
 impl AuthoredQuestionTotal {
-    /// The total number of items. Counted only when selected.
+    /// The number of items on all pages of this list together. The server counts them only if this field is selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(question_bank::count(ctx.services()?.database.reader(), self.author, &self.listing).await?)
     }
@@ -239,7 +242,8 @@ impl AuthoredQuestionTotal {
 
 const LIST_NAME: &str = "AuthoredQuestion";
 
-/// Reads a page of the question bank of a subject, for an author.
+/// Reads a page of the questions of a subject for an author: only the archived questions if `archived` is true,
+/// otherwise only the others. Reads no rows if the client selects neither `edges` nor `pageInfo`.
 pub(in crate::graphql) async fn question_page(
     ctx: &Context<'_>,
     author: Author,

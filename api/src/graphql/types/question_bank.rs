@@ -14,42 +14,44 @@ use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, MAX_QUES
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Format")]
 pub(in crate::graphql) enum QuestionFormat {
-    /// GIFT, the text format of Moodle. It keeps everything except slashes at the start or end of a topic's name.
+    /// GIFT, the text format of Moodle. It keeps everything except slashes at the start or the end of the name of a
+    /// topic.
     Gift,
     /// Aiken, a text format for single-choice questions. It has no ids, topics, difficulties, explanations or pictures.
     Aiken,
-    /// Moodle XML. It keeps everything except slashes at the start or end of a topic's name.
+    /// Moodle XML. It keeps everything except slashes at the start or the end of the name of a topic.
     MoodleXml,
-    /// QTI: choices, short answers and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file holds one
-    /// item, or several inside a `question-bank` element. It keeps everything except HTML that is not well-formed XML,
-    /// and short answers with wildcards.
+    /// QTI: choices, short answers and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file has one
+    /// item, or several items inside a `question-bank` element. The format keeps everything except HTML that is not
+    /// well-formed XML, and short answers with wildcards.
     Qti,
 }
 
-/// A part of a file that was refused, because it is not a question that the bank can store.
+/// A part of a file that was not imported: it is not a question that the bank can store, or it conflicts with a
+/// question of the bank.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionRefusal {
-    /// The line at which the refused part begins, counted from 1.
+    /// The line of the file at which the refused part begins, counted from 1.
     line: u32,
-    /// The id or the name of the question in the file. Null if the file gives none.
+    /// The id or the name of the question in the file. Null if the file gives neither an id nor a name.
     external_id: Option<String>,
     /// An explanation for people: why the part was refused, and what to do.
     reason: String,
 }
 
-/// Part of a question that the bank or the file format cannot store. The rest of the question was kept, unless
-/// `what` says otherwise.
+/// A part of a question that the bank or the file format cannot store. All other parts of the question were kept,
+/// unless `what` says otherwise.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionLoss {
     /// The line at which the question begins in the imported file, counted from 1. Null in an export.
     line: Option<u32>,
     /// The external id of the question.
     external_id: String,
-    /// An explanation for people: what was left out.
+    /// An explanation for people: which part of the question was left out.
     what: String,
 }
 
-/// A notice about an imported question.
+/// A notice about an imported question, which its author should read.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionNotice {
     /// The line at which the question begins in the file, counted from 1.
@@ -77,7 +79,7 @@ impl From<question_bank::RejectedQuestion> for QuestionRefusal {
     }
 }
 
-/// Returns the advice in terms of the API.
+/// Returns the advice as a sentence that names mutations and arguments of the API.
 fn advice_text(advice: Advice) -> &'static str {
     match advice {
         Advice::CorrectKey => {
@@ -85,7 +87,7 @@ fn advice_text(advice: Advice) -> &'static str {
         }
         Advice::CorrectKeyOrGiveId => {
             "If both are the same question, correct the key with `correctQuestionKey`, or import with `correctKeys`. If \
-             not, give this one an id."
+             not, give the question in the file an id."
         }
         Advice::CorrectKeyBack => "If the key of the file is right, import it with `correctKeys`.",
         Advice::Restore => "To restore it, call `setQuestionArchived`.",
@@ -94,30 +96,31 @@ fn advice_text(advice: Advice) -> &'static str {
 
 impl From<question_bank::Loss> for QuestionLoss {
     fn from(loss: question_bank::Loss) -> Self {
-        let question_bank::Loss { line, external_id, what } = loss;
-        Self { line: (line > 0).then_some(line), external_id, what }
+        let question_bank::Loss { line, external_id, text } = loss;
+        Self { line: (line > 0).then_some(line), external_id, what: text }
     }
 }
 
-/// A page of a question bank, as a document.
+/// A page of the export of a question bank, as a document.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionExport {
-    /// A complete document in the chosen format.
+    /// The questions of the page as a complete document in the chosen format.
     text: String,
     /// The number of questions on the page, including those that `losses` reports as left out of the document.
     question_count: usize,
-    /// The parts of questions that the format cannot store.
+    /// The parts of the questions on the page that the format cannot store.
     losses: Vec<QuestionLoss>,
     /// The position of the last question, for `after`. Null if the page is empty.
     end_cursor: Option<Cursor>,
-    /// Whether more questions follow.
+    /// Whether more questions follow after this page.
     has_next_page: bool,
 }
 
 const LIST_NAME: &str = "export";
 
 impl QuestionExport {
-    /// Checks the arguments and reads a page.
+    /// Checks the arguments of `exportQuestions`, and reads a page of the export. Fails with `BAD_USER_INPUT` if an
+    /// argument is not valid.
     pub(in crate::graphql) async fn load(
         ctx: &Context<'_>,
         author: Author,

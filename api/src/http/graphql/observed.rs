@@ -1,4 +1,4 @@
-//! Measures operations, and makes them spans of a trace.
+//! Counts and times operations, and makes them spans of a trace.
 
 use std::sync::Arc;
 use std::thread;
@@ -13,19 +13,20 @@ use crate::http::admission::TimeLimit;
 use crate::telemetry::context;
 use graphql_engine::PreparedOperation;
 use jishu_service::metrics::{
-    ConnectionGauge, Metrics, OperationKind, OperationOutcome, OperationTransport, PanicPlace, RequestMetrics,
+    ActiveGauge, Metrics, OperationKind, OperationOutcome, OperationTransport, PanicPlace, RequestMetrics,
 };
 use jishu_service::trace::{self, TRACE_TARGET};
 
 /// The codes of errors that only the server can avoid.
 const SERVER_ERROR_CODES: [&str; 3] = ["INTERNAL", "OVERLOADED", "TIMEOUT"];
 
-/// An operation that runs. Dropping it counts it.
+/// A running operation with its metrics and its span. Dropping this value counts the operation.
 pub(super) struct ObservedOperation {
-    /// None if metrics are off.
+    /// The metrics of the operation. None if metrics are off.
     counted: Option<CountedOperation>,
     span: Span,
-    /// The time limit of its request. None on a WebSocket, where the operation gets a response when its time is over.
+    /// The time limit of the request. None on a WebSocket, where the operation itself gets a response when its time is
+    /// over, and if metrics and traces are off.
     limit: Option<TimeLimit>,
 }
 
@@ -33,14 +34,14 @@ struct CountedOperation {
     metrics: Metrics,
     transport: OperationTransport,
     kind: OperationKind,
-    /// The name of an operation of a trusted document.
+    /// The name of the operation in a trusted document. None for an operation of any other document.
     name: Option<Arc<str>>,
-    /// The root fields, which the schema has.
+    /// The names of the root fields. Validation has made sure that the schema has them.
     fields: Vec<Arc<str>>,
     started: Instant,
     outcome: OperationOutcome,
     /// Counts the operation as running, and a subscription as open.
-    _gauges: (ConnectionGauge, Option<ConnectionGauge>),
+    _gauges: (ActiveGauge, Option<ActiveGauge>),
 }
 
 impl ObservedOperation {
@@ -80,7 +81,7 @@ impl ObservedOperation {
         self.span.clone()
     }
 
-    /// Records a response with these errors. A subscription has any number of responses.
+    /// Records one response of the operation, with these errors. A subscription can have any number of responses.
     pub(super) fn responded(&mut self, errors: &[ServerError]) {
         let outcome = outcome(errors);
         if outcome == OperationOutcome::ServerError && trace::is_on() {
@@ -98,7 +99,8 @@ impl ObservedOperation {
 
 impl Drop for ObservedOperation {
     fn drop(&mut self) {
-        // Neither end leaves a response to count here. The client gets one from elsewhere, with this code.
+        // After a panic, and when the time is over, no response has passed `responded`. The client gets a response from
+        // another part of the server, with this code.
         let code = if thread::panicking() {
             "INTERNAL"
         } else if self.limit.as_ref().is_some_and(TimeLimit::is_over) {
@@ -122,8 +124,8 @@ impl Drop for ObservedOperation {
 }
 
 impl CountedOperation {
-    /// Returns whether the operation runs in a task of its own. Otherwise the handler of its request runs it, and counts a
-    /// panic.
+    /// Returns whether the operation runs in a task of its own. Otherwise the handler of its request runs it, and a
+    /// panic is counted for that request.
     fn runs_in_task(&self) -> bool {
         self.transport == OperationTransport::WebSocket || self.kind == OperationKind::Subscription
     }
@@ -132,7 +134,7 @@ impl CountedOperation {
 impl Drop for CountedOperation {
     fn drop(&mut self) {
         let Some(requests) = self.metrics.requests() else { return };
-        // A subscription ends when its client leaves.
+        // A subscription usually ends because its client leaves. That is not counted as abandoned.
         let is_subscription = self.kind == OperationKind::Subscription;
         if is_subscription && self.outcome == OperationOutcome::Abandoned {
             self.outcome = OperationOutcome::Ok;

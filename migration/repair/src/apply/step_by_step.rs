@@ -1,5 +1,5 @@
-//! Repairs PostgreSQL, MariaDB and MySQL step by step, while the application keeps running. A statement that
-//! changes the structure commits on its own, so after each step the next run can continue.
+//! Repairs PostgreSQL, MariaDB and MySQL step by step, while the application keeps running. A statement that changes
+//! tables or indexes commits on its own. After an interruption, the next repair continues after the last finished step.
 
 use sea_orm::{DbErr, IsolationLevel, TransactionOptions, TransactionTrait};
 
@@ -24,6 +24,7 @@ impl RepairSession {
         watch: ProgressWatcher<'_>,
     ) -> Result<RepairOutcome, RepairError> {
         let mut totals = RunningTotals::default();
+        let mut last_error = None;
         for round in 1..=MAX_ROUNDS {
             let inspection = self.inspect().await?;
             let plan = plan(&inspection);
@@ -36,26 +37,27 @@ impl RepairSession {
             } else {
                 report_progress(watch, RepairProgress::NextRound { round })?;
             }
-            match self.run(&plan, &inspection, &mut totals, watch).await {
-                Ok(()) => {}
+            last_error = match self.run(&plan, &inspection, &mut totals, watch).await {
+                Ok(()) => None,
                 // The application inserted a duplicate after the merge, or an index build lost a deadlock. The next
-                // inspection finds out what is left to do.
+                // round inspects the database to find out what is left to do.
                 Err(RepairError::Database(error))
                     if matches!(ErrorCause::of(&error), ErrorCause::Duplicate | ErrorCause::Deadlock) =>
                 {
-                    tracing::debug!(%error, round, "the repair starts again");
+                    tracing::debug!(%error, round, "the repair begins another round after an error");
+                    Some(error)
                 }
                 Err(error) => return Err(error),
-            }
+            };
         }
         let inspection = self.inspect().await?;
         if plan(&inspection).is_empty() {
             return self.finished(totals, inspection).await;
         }
-        Err(RepairError::KeepsChanging { rounds: MAX_ROUNDS })
+        Err(RepairError::TooManyRounds { rounds: MAX_ROUNDS, last_error })
     }
 
-    /// Logs the end of the run and returns the outcome.
+    /// Logs the end of the run, if a run was logged, and returns the outcome.
     async fn finished(
         &self,
         totals: RunningTotals,
@@ -129,7 +131,8 @@ impl RepairSession {
         };
         for attempt in 1..=MAX_LOCK_ATTEMPTS {
             let transaction = self.connection.begin_with_options(options).await?;
-            // The check is inside the transaction, so that no other connection can commit it.
+            // This check comes after the begin. So the transaction can be committed only on the connection that has the
+            // lock of the repair.
             self.assert_same_connection()?;
             let error = match merge_batch_in(&transaction, inspection, groups).await {
                 Ok(merged) => {
@@ -143,7 +146,7 @@ impl RepairSession {
                 RepairError::Database(cause)
                     if matches!(ErrorCause::of(&cause), ErrorCause::Locked | ErrorCause::Deadlock) =>
                 {
-                    tracing::debug!(error = %cause, attempt, "a batch is retried");
+                    tracing::debug!(error = %cause, attempt, "a batch of the merge is rolled back and retried");
                 }
                 error => return Err(error),
             }
@@ -154,7 +157,7 @@ impl RepairSession {
     }
 }
 
-/// Converts a database error, and recognises a lost connection.
+/// Converts a database error: to [`RepairError::ConnectionLost`] if the connection was lost, or else unchanged.
 fn with_lost_connection(error: DbErr) -> RepairError {
     if ErrorCause::of(&error) == ErrorCause::ConnectionLost {
         RepairError::ConnectionLost

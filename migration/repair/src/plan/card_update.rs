@@ -6,7 +6,7 @@ use super::score_source::ScoreSource;
 use crate::inspect::{keep, self_setting};
 
 impl MergeStatements<'_> {
-    /// Returns the statement that updates a survivor's counts, status, questions and scores. `None` if nothing
+    /// Returns the statement that updates a survivor's counts, status, questions and scores. `None` if no column
     /// changes.
     pub(crate) fn update_survivor(&self, plan: &GroupPlan) -> Option<String> {
         if !plan.changes_survivor() {
@@ -70,7 +70,8 @@ impl MergeStatements<'_> {
         ))
     }
 
-    /// Returns the value of another card. MySQL refuses a subquery on the updated table unless it is nested twice.
+    /// Returns the SQL expression for a column of another card. MySQL refuses a subquery on the updated table unless it
+    /// is nested twice.
     fn of_card(&self, card: i64, column: &str) -> String {
         let column = self.dialect().quote(column);
         format!(
@@ -83,9 +84,9 @@ impl MergeStatements<'_> {
     /// Returns the SQL expression for `column` of the card, read from `source`. `of_sitting` names the column of the
     /// sitting; an empty text means its date.
     fn of_source(&self, source: ScoreSource, column: &str, of_sitting: &str) -> String {
-        let (id, starts, total) = match source {
+        let (id, starts, questions) = match source {
             ScoreSource::Card(card) => return self.of_card(card, column),
-            ScoreSource::Sitting { id, starts, total } => (id, starts, total),
+            ScoreSource::Sitting { id, starts, questions } => (id, starts, questions),
         };
         let Some(sittings) = self.state.sittings() else { return "NULL".to_owned() };
         let dialect = self.dialect();
@@ -109,11 +110,12 @@ impl MergeStatements<'_> {
         let score = coalesce(&["score", "correct_answers"]);
         match of_sitting {
             "score" => read(&score),
-            // The card's own total may belong to another set of questions than that of the sitting.
+            // Without a stored percentage it is computed with `questions`, the number of questions of the sitting's
+            // test. The survivor may have another set of questions.
             "percentage" => {
                 let stored = read(&name("percentage"));
-                match total {
-                    Some(total) => format!("COALESCE({stored}, 100.0 * {} / {total})", read(&score)),
+                match questions {
+                    Some(questions) => format!("COALESCE({stored}, 100.0 * {} / {questions})", read(&score)),
                     None => stored,
                 }
             }
@@ -130,7 +132,7 @@ impl MergeStatements<'_> {
         }
     }
 
-    /// Returns the value true for `questions_generated`, in the type of the column.
+    /// Returns the SQL literal for true in the type of the column `questions_generated`: `TRUE` or `1`.
     fn yes(&self) -> String {
         let is_bool = |name: &str| {
             let found = self.state.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));

@@ -5,19 +5,19 @@ use crate::inspect::{CardGroup, CardRow, SittingRow, SittingSummary};
 /// The source of the survivor's values about its first or its latest sitting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScoreSource {
-    /// A sitting. Its date on the card is its start if `starts` is set, or else its end. Its paper has `total`
-    /// questions.
-    Sitting { id: i64, starts: bool, total: Option<i64> },
-    /// A merged card.
+    /// The sitting `id`. The survivor gets the start of the sitting as its date if `starts` is set, or else the end.
+    /// `questions` is the number of questions of the sitting's test, or `None` if it is unknown.
+    Sitting { id: i64, starts: bool, questions: Option<i32> },
+    /// The merged card with this id.
     Card(i64),
 }
 
-/// Two scores or percentages that differ by less are equal.
+/// Two scores or percentages that differ by less than this count as equal.
 const SCORE_TOLERANCE: f64 = 0.01;
-/// Two values of the time taken, in seconds, that differ by at most this are equal.
+/// Two values of the time taken, in seconds, that differ by at most this count as equal.
 const TIME_TAKEN_TOLERANCE: f64 = 1.0;
 
-/// The sitting that the values of a card describe.
+/// Whether values of a card describe its first or its latest sitting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum FirstOrLatest {
     First,
@@ -33,8 +33,8 @@ impl FirstOrLatest {
         }
     }
 
-    /// Selects the first or the latest of sittings that are in order of their starts. If two sittings have an end,
-    /// their ends decide, because the latest score is that of the sitting that ended last.
+    /// Selects the first or the latest of sittings that are sorted by their starts. If two sittings have an end, their
+    /// ends decide, because the latest score is that of the sitting that ended last. `None` if there are no sittings.
     fn sitting<'s>(self, ordered: impl DoubleEndedIterator<Item = &'s SittingRow>) -> Option<&'s SittingRow> {
         let nearer = |kept: &'s SittingRow, next: &'s SittingRow| match (&kept.completed, &next.completed) {
             (Some(kept_end), Some(end)) if self.prefers(kept_end, end) => kept,
@@ -54,7 +54,8 @@ impl FirstOrLatest {
         }
     }
 
-    /// Returns whether the card's values agree with this sitting.
+    /// Returns whether the card's values agree with this sitting: the score and the date, and for the latest sitting
+    /// also the percentage and the time taken.
     fn agrees(self, card: &CardRow, sitting: &SittingRow) -> bool {
         let summary = self.summary(card);
         let agree = |one: Option<f64>, other: Option<f64>| match (one, other) {
@@ -77,8 +78,8 @@ impl FirstOrLatest {
     }
 }
 
-/// Returns whether a card's date is more than a day away from the sitting. A smaller difference may come from the
-/// time zone of a server.
+/// Returns whether a card's date is more than a day before the sitting or more than a day after its end. A smaller
+/// difference may come from the time zone of a server.
 fn contradicts(date: &str, sitting: &SittingRow) -> bool {
     let day_of = |time: &Option<String>| time.as_deref().and_then(day);
     let Some(day) = day(date) else { return false };
@@ -86,7 +87,8 @@ fn contradicts(date: &str, sitting: &SittingRow) -> bool {
         || day_of(&sitting.completed).is_some_and(|ended| day > ended + 1)
 }
 
-/// Returns the number of a day in the Gregorian calendar.
+/// Returns the number of a day in the Gregorian calendar, for a time that begins with `year-month-day`. `None` for any
+/// other text.
 fn day(time: &str) -> Option<i64> {
     let mut parts = time.get(..10)?.splitn(3, '-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
@@ -100,7 +102,7 @@ fn day(time: &str) -> Option<i64> {
     )
 }
 
-/// Returns where the survivor takes its first or latest score from. `None` if it already has the right values.
+/// Returns the source of the survivor's first or latest score. `None` if the survivor already has the right values.
 pub(super) fn score_source(
     group: &CardGroup,
     survivor: &CardRow,
@@ -113,7 +115,7 @@ pub(super) fn score_source(
     let from_card = |card: &CardRow| (card.id != survivor.id).then_some(ScoreSource::Card(card.id));
     let scored = ordered.iter().copied().filter(|sitting| sitting.is_scored());
     let Some(sitting) = end.sitting(scored) else { return dated_card.and_then(from_card) };
-    // Only the cards still have the scores of deleted sittings.
+    // If sittings were deleted, only the cards still have their scores.
     if some_deleted
         && let Some((card, date)) =
             dated_card.and_then(|card| Some((card, end.summary(card).date.as_deref()?)))
@@ -132,12 +134,20 @@ pub(super) fn score_source(
         _ => Some(ScoreSource::Sitting {
             id: sitting.id,
             starts: dates_are_starts(group, ordered, end),
-            total: own.and_then(|card| card.total).filter(|total| *total > 0),
+            questions: own.and_then(|card| question_count(card, sitting)),
         }),
     }
 }
 
-/// Selects the card with the earliest or the latest date. Without any date it selects the first card with a score.
+/// Returns the number of questions of a sitting's test, as the sitting's own card states it. `None` if the card states
+/// no number. Also `None` if the number cannot be right, because the score of the sitting is higher.
+fn question_count(own: &CardRow, sitting: &SittingRow) -> Option<i32> {
+    let count = own.total.and_then(|total| i32::try_from(total).ok()).filter(|count| *count > 0)?;
+    sitting.score.is_some_and(|score| score <= f64::from(count)).then_some(count)
+}
+
+/// Selects the card with the earliest or the latest date. If no card has a date, selects the first card with a score.
+/// `None` if no card has a date or a score.
 fn best_dated_card(group: &CardGroup, end: FirstOrLatest) -> Option<&CardRow> {
     let mut best: Option<&CardRow> = None;
     for card in &group.cards {
@@ -157,7 +167,7 @@ fn best_dated_card(group: &CardGroup, end: FirstOrLatest) -> Option<&CardRow> {
     best
 }
 
-/// Returns whether the dates on the cards are the starts of sittings. Otherwise they are the ends.
+/// Returns whether the application wrote the starts of sittings as the dates of cards. Otherwise it wrote their ends.
 fn dates_are_starts(group: &CardGroup, ordered: &[&SittingRow], end: FirstOrLatest) -> bool {
     group.cards.iter().any(|card| {
         let own = ordered.iter().copied().filter(|sitting| sitting.card == card.id && sitting.is_scored());
@@ -171,6 +181,17 @@ fn dates_are_starts(group: &CardGroup, ordered: &[&SittingRow], end: FirstOrLate
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_has_at_least_as_many_questions_as_the_score() {
+        let sitting = SittingRow { score: Some(4.0), ..SittingRow::default() };
+        for (total, expected) in
+            [(Some(5), Some(5)), (Some(4), Some(4)), (Some(3), None), (Some(0), None), (None, None)]
+        {
+            let card = CardRow { total, ..CardRow::default() };
+            assert_eq!(question_count(&card, &sitting), expected, "{total:?}");
+        }
+    }
 
     #[test]
     fn days_are_counted_across_months_and_years() {

@@ -1,87 +1,89 @@
-//! The conditions that the books of the server and of the provider must meet.
+//! Checks that the books of the server and of the provider agree, and that each captured amount is accounted for.
 
 use std::collections::BTreeMap;
 
 use jishu_service::integrity;
 use jishu_tests::payments::{FakeRazorpay, RazorpayBooks};
-use jishu_tests::{BOOKS, Backend};
+use jishu_tests::{Backend, RULE_VIOLATIONS};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
 
 use crate::world::World;
 
-/// Money of one order in one currency, in minor units.
+/// The sums of one order in one currency, in minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sums {
     captured: i64,
-    /// Refunds that are settled or under way.
+    /// The sum of the refunds that are settled or under way.
     refunded: i64,
     charged_back: i64,
 }
 
-/// The sums of each order, by the number of its receipt and by the currency.
+/// The sums of each order, by the receipt number of the order and by the currency.
 type Books = BTreeMap<(String, String), Sums>;
 
-/// An order of the server.
+/// An order in the server's database.
 struct OrderRow {
     id: i64,
     buyer: i64,
     receipt: String,
     currency: String,
     state: String,
-    /// The cost of its purchase, without the refunded amount.
+    /// The sum of the prices of the order's subjects that are not refunded.
     value: i64,
 }
 
-/// Purchases that no order made. Nothing is free in the storm.
+/// Selects the buyers of purchases with a cost that no order made. In the storm, each purchase must come from an order.
 const UNPAID: &str = "SELECT p.user_id FROM purchases p LEFT JOIN orders o ON o.purchase_id = p.id WHERE o.id IS NULL AND p.cost > 0";
 
-/// Rules of the cards. [`BOOKS`] has those of purchases and refunds.
+/// Violations of the rules of cards. [`RULE_VIOLATIONS`] has those of purchases, refunds and expiry.
 const CARDS: [(&str, &str); 2] = [
     (
         "a duplicate card",
         "SELECT purchase_id FROM mock_test_attempts GROUP BY purchase_id, subject_id, test_number HAVING COUNT(*) > 1",
     ),
     (
-        "an entitlement without exactly its cards",
+        "an entitlement with another number of cards than it granted",
         "SELECT e.purchase_id FROM entitlements e LEFT JOIN mock_test_attempts c ON c.purchase_id = e.purchase_id \
          AND c.subject_id = e.subject_id AND c.user_id = e.user_id AND c.test_number BETWEEN 1 AND e.test_cards \
          GROUP BY e.purchase_id, e.subject_id, e.test_cards HAVING COUNT(c.id) <> e.test_cards",
     ),
 ];
 
-/// Returns all violations: of the rules of the tables, and of the promise for each order. No order may be under way.
-pub(crate) async fn wrong(world: &World, fake: &FakeRazorpay) -> Vec<String> {
+/// Returns all violations of the rules of the tables, of the server's own examination, and of [`wrong_orders`]. No
+/// order may be under way meanwhile.
+pub(crate) async fn violations(world: &World, fake: &FakeRazorpay) -> Vec<String> {
     let connection = world.connect().await;
-    let mut wrong = world.broken(&connection, &BOOKS).await;
-    wrong.extend(world.broken(&connection, &CARDS).await);
+    let mut violations = world.broken(&connection, &RULE_VIOLATIONS).await;
+    violations.extend(world.broken(&connection, &CARDS).await);
     let found = integrity::examine(&connection).await.expect("the database can be examined");
-    wrong.extend(found.iter().map(ToString::to_string));
-    wrong.extend(wrong_orders(world, &connection, fake).await);
+    violations.extend(found.iter().map(ToString::to_string));
+    violations.extend(wrong_orders(world, &connection, fake).await);
     connection.close().await.expect("closing");
-    wrong
+    violations
 }
 
-/// Returns the violations of the promise that concern a buyer.
-pub(super) async fn wrong_of(world: &World, fake: &FakeRazorpay, buyer: i64) -> Vec<String> {
+/// Returns the violations of [`wrong_orders`] that concern this buyer.
+pub(super) async fn violations_of(world: &World, fake: &FakeRazorpay, buyer: i64) -> Vec<String> {
     let connection = world.connect().await;
-    let mut wrong = wrong_orders(world, &connection, fake).await;
+    let mut violations = wrong_orders(world, &connection, fake).await;
     connection.close().await.expect("closing");
-    wrong.retain(|wrong| wrong.contains(&format!(" of buyer {buyer}: ")));
-    wrong
+    violations.retain(|violation| violation.contains(&format!(" of buyer {buyer}: ")));
+    violations
 }
 
-/// Compares, for each order, what the provider captured with what became of it, from the provider's own books and from ours:
-/// captured = value that is not refunded + refunds + charged back.
+/// Checks each order by the provider's books and by ours: captured = value that is not refunded + refunds + charged
+/// back. Also checks that both books have the same sums, and that each order is in a final state. The provider must
+/// have no money for unknown orders, and each purchase must come from an order.
 async fn wrong_orders(world: &World, connection: &DatabaseConnection, fake: &FakeRazorpay) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     let (orders, ours) = (read_orders(world, connection).await, read_events(world, connection).await);
     let mut theirs = fake.read_books(sums_of);
     for order in orders {
         let name = format!("order {} of buyer {}: ", order.id, order.buyer);
         if !matches!(order.state.as_str(), "granted" | "refunded" | "expired" | "cancelled") {
-            wrong.push(format!("{name}it is between states: {}", order.state));
+            violations.push(format!("{name}the state {} is not final", order.state));
         }
-        // Most have only money in their own currency.
+        // The currencies of the order: its own, and those of its payments in both books.
         let own = (order.receipt.clone(), order.currency.clone());
         let mut currencies: Vec<String> = vec![order.currency.clone()];
         for books in [&ours, &theirs] {
@@ -97,24 +99,26 @@ async fn wrong_orders(world: &World, connection: &DatabaseConnection, fake: &Fak
             let of_them = theirs.remove(&key).unwrap_or_default();
             let value = if key == own { order.value } else { 0 };
             if of_us != of_them {
-                wrong.push(format!("{name}we have {of_us:?}, and the provider {of_them:?}"));
+                violations.push(format!("{name}our books have {of_us:?}, the provider's {of_them:?}"));
             }
-            for (whose, sums) in [("ours", of_us), ("the provider's", of_them)] {
+            for (whose, sums) in [("our", of_us), ("the provider's", of_them)] {
                 if sums.captured != value + sums.refunded + sums.charged_back {
-                    wrong.push(format!("{name}{value} is granted, and the money is not ({whose}): {sums:?}"));
+                    violations
+                        .push(format!("{name}{whose} books: captured is not {value} + returned: {sums:?}"));
                 }
             }
         }
     }
     let unknown =
         theirs.iter().filter(|(_, sums)| **sums != Sums::default()).map(|((receipt, _), _)| receipt);
-    wrong.extend(unknown.map(|receipt| format!("the provider has money for {receipt}, which is not ours")));
+    violations
+        .extend(unknown.map(|receipt| format!("the provider has money for {receipt}, which is no order")));
     let unpaid = world.numbers(connection, UNPAID).await;
-    wrong.extend(unpaid.iter().map(|buyer| format!("a purchase of buyer {buyer}: no order made it")));
-    wrong
+    violations.extend(unpaid.iter().map(|buyer| format!("a purchase of buyer {buyer}: no order made it")));
+    violations
 }
 
-/// Sums the books of the provider.
+/// Returns the sums of the provider's books.
 fn sums_of(books: &RazorpayBooks) -> Books {
     let mut sums = Books::new();
     for order in &books.orders {
@@ -134,7 +138,7 @@ fn sums_of(books: &RazorpayBooks) -> Books {
     sums
 }
 
-/// Writes a sum that all databases return as a 64-bit number.
+/// Returns the SQL for a sum that all databases return as a 64-bit number. The sum of no rows is 0.
 fn whole(world: &World, sum: &str) -> String {
     let kind = if world.backend == Backend::MariaDb { "SIGNED" } else { "BIGINT" };
     format!("CAST(COALESCE({sum}, 0) AS {kind})")
@@ -149,7 +153,7 @@ fn column<T: sea_orm::TryGetable>(row: &QueryResult, place: usize) -> T {
     row.try_get_by_index(place).expect("a value")
 }
 
-/// Reads all orders, with the value of their purchases.
+/// Reads all orders of the server, with the value that is not refunded.
 async fn read_orders(world: &World, connection: &DatabaseConnection) -> Vec<OrderRow> {
     let value = whole(world, "SUM(CASE WHEN l.refund_id IS NULL THEN e.price_paid END)");
     let sql = format!(
@@ -170,7 +174,7 @@ async fn read_orders(world: &World, connection: &DatabaseConnection) -> Vec<Orde
     rows.iter().map(order).collect()
 }
 
-/// Sums the payment events of all orders.
+/// Returns the sums of the payment events of all orders.
 async fn read_events(world: &World, connection: &DatabaseConnection) -> Books {
     let sum = |plus: &str, minus: &str| {
         let amount = format!(

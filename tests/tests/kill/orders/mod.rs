@@ -1,5 +1,5 @@
-//! The money harness: orders and their refunds at a fake provider, while the server is killed. Afterwards the books of the
-//! server and of the provider must agree, for each order.
+//! The money harness: orders and their refunds at a fake provider, while the server is killed. Afterwards the books of
+//! the server and of the provider must agree for each order.
 
 mod check;
 mod planted;
@@ -8,7 +8,7 @@ mod storm;
 mod sweep;
 mod visit;
 
-pub(crate) use check::wrong;
+pub(crate) use check::violations;
 use jishu_tests::payments::FakeRazorpay;
 pub(crate) use planted::caught;
 pub(crate) use storm::{Length, storm};
@@ -16,10 +16,10 @@ pub(crate) use sweep::abort;
 
 use crate::world::World;
 
-/// The first buyers belong to the sweep of the boundaries and to the planted faults, and the others to the storm.
+/// Number of buyers for the aborts at boundaries and for the planted faults. The storm has all other buyers.
 pub(crate) const SWEPT_BUYERS: usize = 100;
 
-/// Starts a server that takes payments at a fake, with these variables.
+/// Starts a server that takes payments at a fake of Razorpay, with more environment variables.
 fn start(world: &mut World, fake: &FakeRazorpay, variables: &[(&str, &str)]) {
     let payments = [
         ("JISHU_PAYMENTS", "razorpay"),
@@ -28,7 +28,7 @@ fn start(world: &mut World, fake: &FakeRazorpay, variables: &[(&str, &str)]) {
         ("JISHU_PAYMENT_WEBHOOK_SECRET", FakeRazorpay::WEBHOOK_SECRET),
         ("JISHU_PAYMENT_ACCOUNT", FakeRazorpay::ACCOUNT),
         ("JISHU_PAYMENT_URL", fake.address()),
-        // A call that was cut off is made again soon.
+        // The outbox repeats a call that was cut off after three times as long: 3 seconds.
         ("JISHU_MAIL_SECONDS", "1"),
     ];
     let variables: Vec<_> = payments.iter().chain(variables).copied().collect();
@@ -46,7 +46,8 @@ pub(crate) async fn prepare(world: &mut World) {
     world.support = Some(support);
 }
 
-/// Restarts a server that aborted. The leases of the one that aborted end at once.
+/// Waits for the server to abort, then restarts it and ends the leases of the aborted process at once. Returns whether
+/// the server aborted.
 async fn revive(world: &mut World) -> bool {
     let has_ended = world.server.ends();
     world.abort_nowhere();

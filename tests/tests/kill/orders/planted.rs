@@ -1,4 +1,4 @@
-//! Plays the scenes in which a planted fault loses money, or gives it away.
+//! Plays a scene for each planted fault of orders: requests with which the fault loses money, or gives money away.
 
 use std::time::{Duration, Instant};
 
@@ -6,20 +6,20 @@ use futures_util::future::join;
 use jishu_tests::payments::{self, FakeRazorpay, UnsentWebhook};
 use uuid::Uuid;
 
-use super::check::wrong_of;
+use super::check::violations_of;
 use super::shop::{Shop, until};
 use super::{revive, start};
 use crate::fault::Fault;
 use crate::world::World;
 
-/// The time that the refunds of a scene may take. With some faults they never end.
+/// Maximum time to wait until the orders and refunds of a scene have ended. With some faults, they never end.
 const MAX_SCENE_TIME: Duration = Duration::from_secs(10);
-/// The time that the provider takes for one request, so that a webhook overtakes its response.
+/// The time that the provider takes to respond to one request. It is so long that a webhook overtakes the response.
 const SLOW_RESPONSE: Duration = Duration::from_millis(500);
-/// The interval between two looks.
+/// The interval between two checks of the orders and refunds of a scene.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Plays the scene of a fault, and returns the violation that shows it.
+/// Plays the scene of a fault, and returns the violation that reveals the fault, if there is one.
 pub(crate) async fn caught(
     world: &mut World,
     fake: &FakeRazorpay,
@@ -31,7 +31,7 @@ pub(crate) async fn caught(
     let scene = Scene { buyer: shop.buyers[number], shop, fake };
     scene.play(world, fault).await;
     scene.until_over(world).await;
-    wrong_of(world, fake, scene.buyer).await.into_iter().find(|wrong| fault.shows_in(wrong))
+    violations_of(world, fake, scene.buyer).await.into_iter().find(|violation| fault.shows_in(violation))
 }
 
 struct Scene<'a> {
@@ -43,7 +43,7 @@ struct Scene<'a> {
 impl Scene<'_> {
     async fn play(&self, world: &mut World, fault: Fault) {
         let (shop, fake, buyer) = (&self.shop, self.fake, self.buyer);
-        // Two subjects, so that one of them can be refunded.
+        // The order has two subjects, so that one of them can be refunded.
         let order = shop.place(buyer, &Uuid::new_v4().to_string(), &[0, 1]).await;
         let price = fake.read_books(|books| books.order(&order.provider).amount);
         match fault {
@@ -61,20 +61,22 @@ impl Scene<'_> {
                 assert!(shop.cancel(buyer, &order).await);
                 fake.customer_pays(&order.provider);
             }
-            // Two events tell of the payment.
+            // The provider sends two events about the payment.
             Fault::EventIdTrusted => {
                 fake.customer_pays(&order.provider);
             }
             Fault::EachSourceCounts => {
                 let returned = fake.customer_pays(&order.provider);
                 fake.faults().next("GET", "/orders/", payments::Fault::Slow(SLOW_RESPONSE));
-                // The buyer comes back, and the webhook arrives while the server asks the provider.
+                // The buyer returns from the form, and the webhook arrives while the server waits for the provider's
+                // response.
                 let webhooks = async {
-                    until("a question", async || (fake.faults().planned() == 0).then_some(())).await;
+                    until("a request to the provider", async || (fake.faults().planned() == 0).then_some(()))
+                        .await;
                     self.send_all().await;
                 };
-                let (told, ()) = join(shop.come_back(buyer, &order, &returned), webhooks).await;
-                assert!(told.is_some(), "the buyer got no response");
+                let (response, ()) = join(shop.come_back(buyer, &order, &returned), webhooks).await;
+                assert!(response.is_some(), "the buyer got no response");
             }
             Fault::GrantOutside => {
                 fake.customer_pays(&order.provider);
@@ -91,12 +93,12 @@ impl Scene<'_> {
                     self.until_over(world).await;
                     fake.webhooks().send(&captured).await;
                 } else {
-                    // The provider has refunded, and the server dies before it knows.
+                    // The server aborts after the provider has refunded, and before it records the refund.
                     world.abort_at("order.refund-sent");
                     let _ = shop.refund(&purchase, Some(0), &Uuid::new_v4().to_string()).await;
                     assert!(revive(world).await, "the server did not abort");
                     self.until_over(world).await;
-                    // No webhook tells of the refund either.
+                    // The webhooks about the refund get lost, too.
                     let _ = fake.webhooks().take();
                 }
             }
@@ -105,7 +107,7 @@ impl Scene<'_> {
         fake.webhooks().send_all().await;
     }
 
-    /// Sends all webhooks, and returns the one of the captured payment.
+    /// Sends all webhooks that the fake keeps, and returns the webhook about the captured payment.
     async fn send_all(&self) -> UnsentWebhook {
         let events = self.fake.webhooks().take();
         for event in &events {
@@ -114,7 +116,7 @@ impl Scene<'_> {
         events.into_iter().find(|event| event.kind == "payment.captured").expect("a captured payment")
     }
 
-    /// Waits until nothing is under way for the buyer.
+    /// Waits until no order and no refund of the buyer is under way, but at most [`MAX_SCENE_TIME`].
     async fn until_over(&self, world: &World) {
         let buyer = self.buyer;
         let open = format!(

@@ -1,4 +1,4 @@
-//! A client of the shop, for all buyers and for support.
+//! A client of the server for orders, which sends requests of all buyers and of support.
 
 use std::time::{Duration, Instant};
 
@@ -26,19 +26,19 @@ const RESOLVE: &str = "mutation ($input: ResolveOrderInput!) { resolveOrder(inpu
 const ORDER: &str =
     "query ($input: ID!) { node(id: $input) { ... on Order { status purchase { id } refunds { status } } } }";
 
-/// The pause between two tries of a request.
+/// The pause between two attempts to send a request.
 const RETRY_PAUSE: Duration = Duration::from_millis(30);
 
 /// An order that waits for its payment.
 #[derive(Clone, Debug)]
 pub(super) struct PlacedOrder {
-    /// The global id.
+    /// The global id of the order.
     pub(super) id: Value,
-    /// The order at the provider.
+    /// The provider's id of the order.
     pub(super) provider: String,
 }
 
-/// A client of the shop.
+/// A client of the server that sends requests of all buyers and of support.
 pub(super) struct Shop {
     http: reqwest::Client,
     endpoint: String,
@@ -62,7 +62,8 @@ impl Shop {
         }
     }
 
-    /// Sends an operation once. None if no response came, or one that says to try again.
+    /// Sends an operation once. None if no response came, or if it says to try again: `OVERLOADED`, `TIMEOUT` or
+    /// `PAYMENT_PROVIDER_UNAVAILABLE`.
     async fn send(&self, user: i64, document: &str, field: &str, input: &Value) -> Option<Value> {
         let role = if user == self.support { Role::Support } else { Role::Learner };
         let viewer = Viewer { user_id: UserId(user), role, session_id: Uuid::new_v4() };
@@ -79,14 +80,14 @@ impl Shop {
         }
     }
 
-    /// Sends an operation until a response comes.
+    /// Sends an operation until a response comes that does not say to try again.
     async fn until_sent(&self, user: i64, document: &str, field: &str, input: &Value) -> Value {
-        let patience = Patience::new();
+        let timer = RetryTimer::new();
         loop {
             if let Some(payload) = self.send(user, document, field, input).await {
                 return payload;
             }
-            patience.pause(field).await;
+            timer.pause(field).await;
         }
     }
 
@@ -98,21 +99,22 @@ impl Shop {
             "purchaseType": kind, "subjectIds": subjects } })
     }
 
-    /// Sends a checkout once.
+    /// Sends a checkout of the subjects with these indices once.
     pub(super) async fn checkout(&self, buyer: i64, key: &str, places: &[usize]) -> Option<Value> {
         self.send(buyer, CHECKOUT, "checkout", &self.checkout_input(key, places)).await
     }
 
-    /// Sends a checkout until the order can be paid.
+    /// Sends a checkout until a response comes. The order must be payable.
     pub(super) async fn place(&self, buyer: i64, key: &str, places: &[usize]) -> PlacedOrder {
         let made = self.until_sent(buyer, CHECKOUT, "checkout", &self.checkout_input(key, places)).await;
         assert_eq!(made["userErrors"], json!([]), "{made}");
         let provider = made["payment"]["providerOrderId"].as_str();
-        let provider = provider.unwrap_or_else(|| panic!("it can be paid: {made}")).to_owned();
+        let provider = provider.unwrap_or_else(|| panic!("the order cannot be paid: {made}")).to_owned();
         PlacedOrder { id: made["order"]["id"].clone(), provider }
     }
 
-    /// Tells the server once that the buyer came back. Returns the order, if a response came.
+    /// Sends `confirmPayment` once, as a page does when the buyer returns from the form. Returns the order, if a
+    /// response came.
     pub(super) async fn come_back(
         &self,
         buyer: i64,
@@ -126,25 +128,25 @@ impl Shop {
         Some(confirmed["order"].clone())
     }
 
-    /// Comes back until the order is granted. Returns the global id of the purchase.
+    /// Sends `confirmPayment` until the order is granted. Returns the global id of the purchase.
     pub(super) async fn until_granted(
         &self,
         buyer: i64,
         order: &PlacedOrder,
         returned: &CheckoutReturn,
     ) -> Value {
-        let patience = Patience::new();
+        let timer = RetryTimer::new();
         loop {
-            if let Some(told) = self.come_back(buyer, order, returned).await
-                && told["status"] == "GRANTED"
+            if let Some(order_now) = self.come_back(buyer, order, returned).await
+                && order_now["status"] == "GRANTED"
             {
-                return told["purchase"]["id"].clone();
+                return order_now["purchase"]["id"].clone();
             }
-            patience.pause("a grant").await;
+            timer.pause("a grant").await;
         }
     }
 
-    /// Cancels an order, until a response comes. Returns whether it is cancelled.
+    /// Sends the cancellation of an order until a response comes. Returns whether the order is cancelled.
     pub(super) async fn cancel(&self, buyer: i64, order: &PlacedOrder) -> bool {
         let cancelled = self.until_sent(buyer, CANCEL, "cancelOrder", &order.id).await;
         cancelled["order"]["status"] == "CANCELLED"
@@ -162,13 +164,13 @@ impl Shop {
         input
     }
 
-    /// Sends a refund once: of the whole purchase, or of the subject at a place.
+    /// Sends a refund once: of the whole purchase, or of the subject with the index `place`.
     pub(super) async fn refund(&self, purchase: &Value, place: Option<usize>, key: &str) -> Option<Value> {
         let input = self.refund_input(purchase, place, key);
         self.send(self.support, REFUND, "refundPurchase", &input).await
     }
 
-    /// Sends a refund until it gets a response, which must be a success.
+    /// Sends a refund until a response comes, which must be a success.
     pub(super) async fn until_refunded(&self, purchase: &Value, place: Option<usize>) {
         let key = Uuid::new_v4().to_string();
         let input = self.refund_input(purchase, place, &key);
@@ -176,37 +178,37 @@ impl Shop {
         assert_eq!(refunded["userErrors"], json!([]), "{refunded}");
     }
 
-    /// Lets support decide that all money of an order goes back.
+    /// Sends the decision of support that all money of an order goes back.
     pub(super) async fn resolve(&self, order: i64) {
         let input =
             json!({ "orderId": World::global("Order", order), "resolution": "REFUND", "reason": "A test" });
-        // An earlier try whose response was lost may have decided it.
+        // The response is ignored. An earlier attempt whose response was lost may have made the decision.
         let _ = self.send(self.support, RESOLVE, "resolveOrder", &input).await;
     }
 }
 
-/// Limits how long a request is repeated.
-struct Patience(Instant);
+/// Limits the time for which a request is repeated.
+struct RetryTimer(Instant);
 
-impl Patience {
+impl RetryTimer {
     fn new() -> Self {
         Self(Instant::now())
     }
 
-    /// Pauses before the next try.
+    /// Pauses before the next attempt. Panics if the attempts have taken more than two minutes.
     async fn pause(&self, what: &str) {
         assert!(self.0.elapsed() < MAX_RETRY_TIME * 2, "{what} took too long");
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
-/// Repeats a step until it gives a value.
+/// Repeats a step until it returns a value.
 pub(super) async fn until<T>(what: &str, mut step: impl AsyncFnMut() -> Option<T>) -> T {
-    let patience = Patience::new();
+    let timer = RetryTimer::new();
     loop {
         if let Some(value) = step().await {
             return value;
         }
-        patience.pause(what).await;
+        timer.pause(what).await;
     }
 }

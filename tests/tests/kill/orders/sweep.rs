@@ -1,34 +1,34 @@
-//! Cuts orders and refunds off at each boundary between their statements and calls.
+//! Aborts the server at each boundary between the statements and calls of orders and of their refunds.
 
 use jishu_service::failpoint::{ORDER_BOUNDARIES, ORDER_REFUND_BOUNDARIES};
 use jishu_tests::payments::FakeRazorpay;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::check::wrong;
+use super::check::violations;
 use super::shop::{Shop, until};
 use super::{revive, start};
 use crate::world::World;
 
-/// The subjects of an order of the sweep.
+/// The indices of the subjects in each order of this module.
 const PLACES: [usize; 2] = [0, 1];
 
-/// Cuts one order off at every boundary on its way to its cards, and one refund at every boundary on its way to the
-/// provider. Returns the number of boundaries.
+/// Makes an order for each boundary of orders, and a refund for each boundary of their refunds. The server aborts at
+/// the boundary, and the order or refund must still end correctly. Returns the number of boundaries.
 pub(crate) async fn abort(world: &mut World, fake: &FakeRazorpay) -> usize {
     start(world, fake, &[]);
     let shop = Shop::of(world);
     for (boundary, number) in ORDER_BOUNDARIES.into_iter().zip(0..) {
         let buyer = shop.buyers[number];
         abort_order(world, fake, &shop, boundary, buyer).await;
-        let wrong = wrong(world, fake).await;
-        assert!(wrong.is_empty(), "{:?} at {boundary}: {wrong:#?}", world.backend);
+        let violations = violations(world, fake).await;
+        assert!(violations.is_empty(), "{:?} at {boundary}: {violations:#?}", world.backend);
     }
     for (boundary, number) in ORDER_REFUND_BOUNDARIES.into_iter().zip(ORDER_BOUNDARIES.len()..) {
         let buyer = shop.buyers[number];
         abort_refund(world, fake, &shop, boundary, buyer).await;
-        let wrong = wrong(world, fake).await;
-        assert!(wrong.is_empty(), "{:?} at {boundary}: {wrong:#?}", world.backend);
+        let violations = violations(world, fake).await;
+        assert!(violations.is_empty(), "{:?} at {boundary}: {violations:#?}", world.backend);
     }
     ORDER_BOUNDARIES.len() + ORDER_REFUND_BOUNDARIES.len()
 }
@@ -39,7 +39,7 @@ async fn abort_order(world: &mut World, fake: &FakeRazorpay, shop: &Shop, bounda
     if shop.checkout(buyer, &key, &PLACES).await.is_none() {
         assert!(revive(world).await, "{boundary}: the server did not abort");
     }
-    // If the checkout went through, the payment aborts the server.
+    // If the server did not abort during the checkout, the payment makes it abort.
     let order = shop.place(buyer, &key, &PLACES).await;
     fake.customer_pays(&order.provider);
     let events = fake.webhooks().take();
@@ -68,7 +68,7 @@ async fn abort_refund(world: &mut World, fake: &FakeRazorpay, shop: &Shop, bound
     until_status(shop, fake, &order.id, "REFUNDED").await;
 }
 
-/// Delivers webhooks until an order has this status, and returns it.
+/// Delivers webhooks until an order has this status, and returns the order.
 async fn until_status(shop: &Shop, fake: &FakeRazorpay, order: &Value, status: &str) -> Value {
     until(status, async || {
         fake.webhooks().send_all().await;

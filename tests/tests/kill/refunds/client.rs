@@ -1,4 +1,4 @@
-//! A client of the shop: it buys, starts sittings and refunds.
+//! A client of the server that buys, starts sittings and refunds.
 
 use std::time::{Duration, Instant};
 
@@ -17,14 +17,14 @@ const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $inp
     outcome purchase { id } testCards(first: 2) { edges { node { id } } } userErrors { code } } }";
 
 /// The result of a request.
-pub(super) enum Told {
+pub(super) enum Outcome {
     /// The payload of the mutation.
     Payload(Value),
-    /// No response came, or one that says to try again.
+    /// No response came, or it says to try again: `OVERLOADED` or `TIMEOUT`.
     Nothing,
 }
 
-/// A client of the server, for all learners and for support.
+/// A client of the server that sends requests of all learners and of support.
 pub(super) struct Shop {
     http: reqwest::Client,
     endpoint: String,
@@ -54,24 +54,24 @@ impl Shop {
     }
 
     /// Sends a mutation once.
-    async fn send(&self, token: &str, document: &str, field: &str, input: &Value) -> Told {
+    async fn send(&self, token: &str, document: &str, field: &str, input: &Value) -> Outcome {
         let body = json!({ "query": document, "variables": { "input": input } });
         let Ok(response) = self.http.post(&self.endpoint).bearer_auth(token).json(&body).send().await else {
-            return Told::Nothing;
+            return Outcome::Nothing;
         };
-        let Ok(body) = response.json::<Value>().await else { return Told::Nothing };
+        let Ok(body) = response.json::<Value>().await else { return Outcome::Nothing };
         match body["errors"][0]["extensions"]["code"].as_str() {
-            Some("OVERLOADED" | "TIMEOUT") => Told::Nothing,
+            Some("OVERLOADED" | "TIMEOUT") => Outcome::Nothing,
             Some(_) => panic!("{body:#}"),
-            None => Told::Payload(body["data"][field].clone()),
+            None => Outcome::Payload(body["data"][field].clone()),
         }
     }
 
-    /// Sends a mutation until it gets a response.
-    async fn until_told(&self, token: &str, document: &str, field: &str, input: &Value) -> Value {
+    /// Sends a mutation until a response comes that does not say to try again.
+    async fn until_response(&self, token: &str, document: &str, field: &str, input: &Value) -> Value {
         let started = Instant::now();
         loop {
-            if let Told::Payload(payload) = self.send(token, document, field, input).await {
+            if let Outcome::Payload(payload) = self.send(token, document, field, input).await {
                 return payload;
             }
             assert!(started.elapsed() < MAX_RETRY_TIME, "{field} never got a response");
@@ -79,8 +79,8 @@ impl Shop {
         }
     }
 
-    /// Buys subjects by their places, and returns the global ids of the purchase and of its first card. Both belong to an
-    /// older purchase if all subjects were owned.
+    /// Buys the subjects with these indices. Returns the global ids of the purchase and of its first card. If the
+    /// learner owned all subjects, both belong to an older purchase.
     pub(super) async fn buy(&self, learner: usize, places: &[usize]) -> (String, String) {
         let token = self.token(self.learners[learner], Role::Learner);
         let subjects: Vec<_> =
@@ -91,24 +91,25 @@ impl Shop {
             "subjectIds": subjects,
             "idempotencyKey": Uuid::new_v4(),
         });
-        let bought = self.until_told(&token, PURCHASE, "purchase", &input).await;
+        let bought = self.until_response(&token, PURCHASE, "purchase", &input).await;
         assert_eq!(bought["userErrors"], json!([]), "{bought}");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         (text(&bought["purchase"]["id"]), text(&bought["testCards"]["edges"][0]["node"]["id"]))
     }
 
-    /// Starts a sitting, and returns the code of the refusal if there is one.
+    /// Starts or resumes a sitting, and returns the code of the refusal if there is one.
     pub(super) async fn start(&self, learner: usize, card: &str) -> Option<String> {
         let token = self.token(self.learners[learner], Role::Learner);
         let document = format!(
             "mutation ($input: StartTestSessionInput!) {{ startTestSession(input: $input) {{ {SESSION} }} }}"
         );
         let input = json!({ "mockTestAttemptId": card });
-        let started = self.until_told(&token, &document, "startTestSession", &input).await;
+        let started = self.until_response(&token, &document, "startTestSession", &input).await;
         started["userErrors"][0]["code"].as_str().map(str::to_owned)
     }
 
-    /// Buys the first subject and starts a sitting of its first card. Returns both global ids.
+    /// Buys the first subject and starts a sitting of its first card. Returns the global ids of the purchase and of the
+    /// card.
     pub(super) async fn buy_and_start(&self, learner: usize) -> (String, String) {
         let (purchase, card) = self.buy(learner, &[0]).await;
         assert_eq!(self.start(learner, &card).await, None);
@@ -120,15 +121,16 @@ impl Shop {
     }
 
     /// Sends the refund of a whole purchase once.
-    pub(super) async fn refund(&self, purchase: &str, key: &str) -> Told {
+    pub(super) async fn refund(&self, purchase: &str, key: &str) -> Outcome {
         let token = self.token(self.support, Role::Support);
         self.send(&token, REFUND, "refundPurchase", &refund_input(purchase, key)).await
     }
 
-    /// Sends the refund of a whole purchase until it gets a response, which must be a success.
+    /// Sends the refund of a whole purchase until a response comes, which must be a success.
     pub(super) async fn until_refunded(&self, purchase: &str, key: &str) -> Value {
         let token = self.token(self.support, Role::Support);
-        let refunded = self.until_told(&token, REFUND, "refundPurchase", &refund_input(purchase, key)).await;
+        let refunded =
+            self.until_response(&token, REFUND, "refundPurchase", &refund_input(purchase, key)).await;
         assert_eq!(refunded["userErrors"], json!([]), "{refunded}");
         refunded
     }

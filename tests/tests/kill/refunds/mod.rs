@@ -1,5 +1,5 @@
-//! Refunds and the end of terms, while the server is killed. Clients retry each request with its key until it gets a
-//! response.
+//! Refunds and the end of terms, while the server is killed. Clients retry each request with the same key until it gets
+//! a response.
 
 mod client;
 mod storm;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use jishu_entity::{entitlement, purchase, test_session};
 use jishu_service::failpoint::{EXPIRY_BOUNDARIES, REFUND_BOUNDARIES};
-use jishu_tests::BOOKS;
+use jishu_tests::RULE_VIOLATIONS;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -18,13 +18,14 @@ use crate::sittings::{VARIABLES, banks};
 use crate::storm::row;
 use crate::world::World;
 
-use client::{Shop, Told};
+use client::{Outcome, Shop};
 pub(crate) use storm::run as storm;
 
-/// The time that the server may take to end a purchase whose term is over.
+/// Maximum time that the server may take to end a purchase whose term is over.
 const MAX_EXPIRY_TIME: Duration = Duration::from_secs(20);
 
-/// The boundaries at which a refund is cut off. The refund of the sweep closes a sitting.
+/// Returns the boundaries at which a refund is aborted. They include boundaries of closing, because these refunds end
+/// an open sitting.
 fn refund_boundaries() -> impl Iterator<Item = &'static str> {
     REFUND_BOUNDARIES.into_iter().chain(["close.scored", "close.counted"])
 }
@@ -40,22 +41,22 @@ pub(crate) async fn prepare(world: &mut World) {
     world.support = Some(support);
 }
 
-/// Starts the server with the short times of sittings and these variables.
+/// Starts the server with the short times of [`VARIABLES`] and with more environment variables.
 fn start(world: &mut World, variables: &[(&str, &str)]) {
     let variables: Vec<_> = VARIABLES.iter().chain(variables).copied().collect();
     world.start_server(&variables);
 }
 
-/// Returns all violations of the rules of the books.
-pub(crate) async fn wrong(world: &World) -> Vec<String> {
+/// Returns all violations of [`RULE_VIOLATIONS`] in the tables.
+pub(crate) async fn violations(world: &World) -> Vec<String> {
     let connection = world.connect().await;
-    let wrong = world.broken(&connection, &BOOKS).await;
+    let violations = world.broken(&connection, &RULE_VIOLATIONS).await;
     connection.close().await.expect("closing");
-    wrong
+    violations
 }
 
-/// Cuts a refund in mid-sitting off at every boundary. The retry must find it or carry it out. Returns the number of
-/// boundaries.
+/// Aborts the server at every boundary of a refund while a sitting of the purchase is open. The retry must find the
+/// refund or make it. Returns the number of boundaries.
 pub(crate) async fn abort_refunds(world: &mut World) -> usize {
     start(world, &[]);
     let shop = Shop::of(world);
@@ -64,7 +65,7 @@ pub(crate) async fn abort_refunds(world: &mut World) -> usize {
         world.abort_at(boundary);
         let key = uuid::Uuid::new_v4().to_string();
         assert!(
-            matches!(shop.refund(&purchase, &key).await, Told::Nothing),
+            matches!(shop.refund(&purchase, &key).await, Outcome::Nothing),
             "{boundary}: the server did not abort"
         );
         assert!(world.revive(), "{boundary}");
@@ -73,8 +74,8 @@ pub(crate) async fn abort_refunds(world: &mut World) -> usize {
         assert_eq!(first["refund"], again["refund"], "{boundary}: one key made two refunds");
         assert_eq!(first["purchase"]["status"], "REFUNDED", "{boundary}: {first}");
         assert_eq!(shop.refused_start(learner, &card).await, "ENTITLEMENT_ENDED", "{boundary}");
-        let wrong = wrong(world).await;
-        assert!(wrong.is_empty(), "{:?} at {boundary}: {wrong:#?}", world.backend);
+        let violations = violations(world).await;
+        assert!(violations.is_empty(), "{:?} at {boundary}: {violations:#?}", world.backend);
     }
     refund_boundaries().count()
 }
@@ -99,17 +100,18 @@ pub(crate) async fn abort_expiry(world: &mut World) -> usize {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         connection.close().await.expect("closing");
-        let wrong = wrong(world).await;
-        assert!(wrong.is_empty(), "{:?} at {boundary}: {wrong:#?}", world.backend);
+        let violations = violations(world).await;
+        assert!(violations.is_empty(), "{:?} at {boundary}: {violations:#?}", world.backend);
     }
     EXPIRY_BOUNDARIES.len()
 }
 
-/// Ends the term of a purchase now, and the time of its sittings, directly in the database.
+/// Ends the term of a purchase and the time of its sittings now, directly in the database.
 async fn end_term(world: &World, purchase: i64) {
     let connection = world.connect().await;
     let (now, id) = (Utc::now(), jishu_entity::PurchaseId(purchase));
-    // The sittings first: the server must not find the purchase ended while their deadline is an hour away.
+    // The sittings are changed first. The server must not find the purchase ended while the deadline of its sitting is
+    // an hour away.
     let cards = world
         .numbers(&connection, &format!("SELECT id FROM mock_test_attempts WHERE purchase_id = {purchase}"))
         .await;
@@ -134,17 +136,17 @@ async fn end_term(world: &World, purchase: i64) {
     connection.close().await.expect("closing");
 }
 
-/// Refunds a purchase in mid-sitting with a planted fault, and returns the violation that shows it. The server aborts after
-/// the commit, which shows what another transaction would have written later.
+/// Refunds a purchase with an open sitting while a fault is planted. Returns the violation that reveals the fault, if
+/// there is one. The server aborts right after the commit, so what another transaction would write later is missing.
 pub(crate) async fn caught(world: &mut World, fault: Fault, learner: usize) -> Option<String> {
     start(world, &[]);
     let (purchase, _) = Shop::of(world).buy_and_start(learner).await;
     start(world, &[("JISHU_PLANT", fault.name())]);
     world.abort_at("refund.committed");
     let shop = Shop::of(world);
-    let told = shop.refund(&purchase, &uuid::Uuid::new_v4().to_string()).await;
-    assert!(matches!(told, Told::Nothing), "the server did not abort");
+    let outcome = shop.refund(&purchase, &uuid::Uuid::new_v4().to_string()).await;
+    assert!(matches!(outcome, Outcome::Nothing), "the server did not abort");
     assert!(world.server.ends());
     world.abort_nowhere();
-    wrong(world).await.into_iter().find(|wrong| fault.shows_in(wrong))
+    violations(world).await.into_iter().find(|violation| fault.shows_in(violation))
 }

@@ -1,4 +1,4 @@
-//! Checks all sittings after a storm. The checks hold no matter which process was killed.
+//! Checks all sittings after a storm. The rules hold no matter which process was killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,30 +20,30 @@ use super::{Shared, shared};
 use crate::storm::row;
 use crate::world::World;
 
-/// The time that the server may take to close overdue sittings.
+/// Maximum time that the server may take to close overdue sittings.
 const MAX_CLOSING_TIME: Duration = Duration::from_secs(20);
 
 /// Returns all violations of the checks.
-pub(crate) async fn wrong(world: &World, ledger: &Ledger) -> Vec<String> {
-    let mut wrong = ledger.errors.clone();
-    if ledger.unanswered > 0 {
-        wrong.push(format!("{} starts never converged", ledger.unanswered));
+pub(crate) async fn violations(world: &World, ledger: &Ledger) -> Vec<String> {
+    let mut violations = ledger.errors.clone();
+    if ledger.without_response > 0 {
+        violations.push(format!("{} starts never got a response", ledger.without_response));
     }
     let connection = world.connect().await;
-    wait_for_deadlines(world, &connection, &mut wrong).await;
+    wait_for_deadlines(world, &connection, &mut violations).await;
     let stored = Stored::read(&connection).await;
-    stored.check_scores(&mut wrong);
-    stored.check_cards(&mut wrong);
-    stored.check_sums(&mut wrong);
-    stored.check_ledger(ledger, &mut wrong);
-    check_events(world, &connection, &mut wrong).await;
+    stored.check_scores(&mut violations);
+    stored.check_cards(&mut violations);
+    stored.check_sums(&mut violations);
+    stored.check_ledger(ledger, &mut violations);
+    check_events(world, &connection, &mut violations).await;
     connection.close().await.expect("closing");
-    check_answers(world, ledger, &stored, &mut wrong).await;
-    wrong
+    check_answers(world, ledger, &stored, &mut violations).await;
+    violations
 }
 
 /// Waits until the server has closed the two-second sittings that their learners left open.
-async fn wait_for_deadlines(world: &World, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
+async fn wait_for_deadlines(world: &World, connection: &DatabaseConnection, violations: &mut Vec<String>) {
     let short = world.subjects[1];
     let open = format!("SELECT id FROM test_sessions WHERE open_marker = 1 AND subject_id = {short}");
     let started = Instant::now();
@@ -53,15 +53,15 @@ async fn wait_for_deadlines(world: &World, connection: &DatabaseConnection, wron
             return;
         }
         if started.elapsed() > MAX_CLOSING_TIME {
-            wrong.push(format!("{} sittings are overdue and open, first {}", left.len(), left[0]));
+            violations.push(format!("{} sittings are overdue and open, first {}", left.len(), left[0]));
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Checks that each start and each end of a sitting has one audit event.
-async fn check_events(world: &World, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
+/// Checks for each card that it has one audit event for each start, and for each end, of its sittings.
+async fn check_events(world: &World, connection: &DatabaseConnection, violations: &mut Vec<String>) {
     for (action, condition) in [("started", "1 = 1"), ("closed", "s.open_marker IS NULL")] {
         let differ = format!(
             "SELECT c.id FROM mock_test_attempts c WHERE \
@@ -71,8 +71,8 @@ async fn check_events(world: &World, connection: &DatabaseConnection, wrong: &mu
         );
         let cards = world.numbers(connection, &differ).await;
         if !cards.is_empty() {
-            wrong.push(format!(
-                "{} cards with another number of events that a sitting was {action}, first {}",
+            violations.push(format!(
+                "on {} cards, sittings and events test_session.{action} differ in number, first {}",
                 cards.len(),
                 cards[0]
             ));
@@ -80,7 +80,7 @@ async fn check_events(world: &World, connection: &DatabaseConnection, wrong: &mu
     }
 }
 
-/// The rows of all tables that the checks compare.
+/// The rows of the tables that the checks compare.
 struct Stored {
     sessions: Vec<test_session::Model>,
     answers: BTreeMap<TestSessionId, BTreeMap<i32, test_answer::Model>>,
@@ -92,7 +92,7 @@ struct Stored {
     scores: BTreeMap<(i64, i32), i64>,
 }
 
-/// Number of correct, wrong and unanswered questions, and the sum of the marks.
+/// The numbers of correct, wrong and unanswered questions, and the sum of the marks.
 type Sum = (i32, i32, i32, i64);
 
 impl Stored {
@@ -142,7 +142,7 @@ impl Stored {
         self.sessions.iter().filter(|session| session.open_marker.is_none())
     }
 
-    /// Scores the stored answers of a sitting, by topic.
+    /// Scores the stored answers of a sitting, without the server's scoring. Returns the sums of each topic.
     fn judge(&self, session: &test_session::Model) -> BTreeMap<i64, Sum> {
         let paper = &self.papers[&session.paper_id.0];
         let mut topics: BTreeMap<i64, Sum> = BTreeMap::new();
@@ -163,26 +163,27 @@ impl Stored {
     }
 
     /// Checks that the score of each ended sitting results from exactly the stored answers.
-    fn check_scores(&self, wrong: &mut Vec<String>) {
+    fn check_scores(&self, violations: &mut Vec<String>) {
         for session in self.closed() {
             let due = total(self.judge(session).values());
             let most = i64::from(self.papers[&session.paper_id.0].marks_correct)
                 * i64::try_from(self.slots[&session.paper_id.0].len()).expect("few");
             let told = (session.correct, session.wrong, session.unanswered, session.score.map(i64::from));
             if told != (Some(due.0), Some(due.1), Some(due.2), Some(due.3)) {
-                wrong.push(format!(
+                violations.push(format!(
                     "sitting {}: scored {told:?}, the stored answers give {due:?}",
                     session.id
                 ));
             }
             let percentage = session.percentage.map(i64::from);
             if session.max_score.map(i64::from) != Some(most) || percentage != Some(rounded(due.3, most)) {
-                wrong.push(format!("sitting {}: {percentage:?} hundredths of a per cent", session.id));
+                violations
+                    .push(format!("sitting {}: wrong maximum or percentage {percentage:?}", session.id));
             }
         }
     }
 
-    fn check_cards(&self, wrong: &mut Vec<String>) {
+    fn check_cards(&self, violations: &mut Vec<String>) {
         let mut of_cards: BTreeMap<_, Vec<&test_session::Model>> = BTreeMap::new();
         for session in &self.sessions {
             of_cards.entry(session.mock_test_attempt_id).or_default().push(session);
@@ -204,13 +205,13 @@ impl Stored {
             let has = (card.attempts_used, card.status, latest, first, card.best_score.as_ref());
             if open > 1 || used > card.max_attempts || numbers != (1..=used).collect::<Vec<_>>() || has != due
             {
-                wrong.push(format!("card {}: (used, status, latest, first, best) is {has:?}; its sittings {numbers:?}, {open} of them open, give {due:?}", card.id));
+                violations.push(format!("card {}: (used, status, latest, first, best) is {has:?}; its sittings {numbers:?}, {open} of them open, give {due:?}", card.id));
             }
         }
     }
 
-    /// Checks the sums of topics and of papers.
-    fn check_sums(&self, wrong: &mut Vec<String>) {
+    /// Checks the topic totals of each learner, the learners with each score of a paper, and which sittings are ranked.
+    fn check_sums(&self, violations: &mut Vec<String>) {
         let mut totals: BTreeMap<(i64, i64), Sum> = BTreeMap::new();
         let mut scores: BTreeMap<(i64, i32), i64> = BTreeMap::new();
         let mut ranked = BTreeSet::new();
@@ -219,56 +220,57 @@ impl Stored {
                 let so_far = totals.entry((session.user_id.0, topic)).or_default();
                 *so_far = total([&*so_far, &sum]);
             }
-            // Only a learner's first sitting of a paper counts. The sittings come in the order of attempts, and a
-            // learner has one card of a paper.
+            // Only a learner's first sitting of a paper counts in the ranking. The sittings come in the order of
+            // attempts, and a learner has one card of a paper.
             let is_first = ranked.insert((session.user_id, session.paper_id));
             if session.ranked != is_first.then_some(1) {
-                wrong.push(format!("sitting {} is ranked as {:?}", session.id, session.ranked));
+                violations.push(format!("sitting {} is ranked as {:?}", session.id, session.ranked));
             }
             if is_first {
                 *scores.entry((session.paper_id.0, session.score.unwrap_or_default())).or_default() += 1;
             }
         }
         for (topic, has, due) in differences(&self.totals, &totals) {
-            wrong.push(format!("learner and topic {topic:?}: {has:?}, the sittings come to {due:?}"));
+            violations
+                .push(format!("learner and topic {topic:?}: stored {has:?}, the sittings give {due:?}"));
         }
         for (score, has, due) in differences(&self.scores, &scores) {
-            wrong.push(format!("paper and score {score:?}: {has:?} learners, the sittings come to {due:?}"));
+            violations.push(format!("paper and score {score:?}: stored {has:?} learners, not {due:?}"));
         }
     }
 
     /// Compares the stored rows with the responses that learners got.
-    fn check_ledger(&self, ledger: &Ledger, wrong: &mut Vec<String>) {
+    fn check_ledger(&self, ledger: &Ledger, violations: &mut Vec<String>) {
         let rows: BTreeMap<i64, &test_session::Model> =
             self.sessions.iter().map(|session| (session.id.0, session)).collect();
         let mut told_of = BTreeSet::new();
         for sitting in &ledger.sittings {
             let Some(session) = rows.get(&row(&sitting.id)) else {
-                wrong.push(format!("{} is lost", sitting.id));
+                violations.push(format!("{} is lost", sitting.id));
                 continue;
             };
             told_of.insert(session.id);
             let is = (session.user_id.0, session.mock_test_attempt_id.0, i64::from(session.attempt_number));
             if is != (sitting.learner, sitting.card, sitting.attempt) {
-                wrong.push(format!("{} is another's, card's or attempt's: {is:?}", sitting.id));
+                violations.push(format!("{} has another learner, card or attempt: {is:?}", sitting.id));
             }
             let told: Option<DateTime<Utc>> = sitting.expires_at.parse().ok();
             if told != Some(session.expires_at) {
                 let (told, is) = (&sitting.expires_at, session.expires_at);
-                wrong.push(format!("{}: the deadline was {told} and is {is}", sitting.id));
+                violations.push(format!("{}: the deadline was {told} and is {is}", sitting.id));
             }
-            self.check_slots(sitting, session.id, wrong);
+            self.check_slots(sitting, session.id, violations);
             if sitting.result.is_some() && session.status == SessionStatus::InProgress {
-                wrong.push(format!("{} was submitted and is open", sitting.id));
+                violations.push(format!("{} was submitted and is open", sitting.id));
             }
         }
-        // A start may get its response after two seconds, when the short sitting is over. The response can then name the
-        // next sitting.
+        // A start of a short sitting may get its response when that sitting has ended. The response can then name the
+        // next sitting, so only long sittings are checked.
         let untold = self.sessions.iter().filter(|session| !told_of.contains(&session.id));
         let untold: Vec<_> =
             untold.filter(|it| it.expires_at - it.started_at > chrono::TimeDelta::minutes(1)).collect();
         if let Some(first) = untold.first() {
-            wrong.push(format!(
+            violations.push(format!(
                 "{} sittings that no response named, the first is {}",
                 untold.len(),
                 first.id
@@ -276,24 +278,31 @@ impl Stored {
         }
     }
 
-    /// Checks that each slot holds an answer that the learner sent, from the last acknowledged batch or a later one.
-    fn check_slots(&self, sitting: &Sitting, id: TestSessionId, wrong: &mut Vec<String>) {
+    /// Checks that each slot has an answer that the learner sent, from the last acknowledged batch or from a later one.
+    /// In a short sitting, the answer can also come from an earlier batch with the same answer: a submission after the
+    /// deadline acknowledges such an answer.
+    fn check_slots(&self, sitting: &Sitting, id: TestSessionId, violations: &mut Vec<String>) {
         let none = BTreeMap::new();
         let answers = self.answers.get(&id).unwrap_or(&none);
+        let given = |stored: &test_answer::Model| Given {
+            chosen: stored.chosen,
+            number: stored.numeric_value.clone(),
+            text: stored.text.clone(),
+        };
         for (slot, acknowledged) in &sitting.acknowledged {
             let stored = i32::try_from(*slot).ok().and_then(|slot| answers.get(&slot));
-            if stored.is_none_or(|stored| i64::from(stored.sequence) < *acknowledged) {
-                wrong.push(format!("{}: batch {acknowledged} is lost in slot {slot}", sitting.id));
+            let is_stored = stored.is_some_and(|stored| {
+                let is_same = sitting.sent.get(&(*slot, *acknowledged)) == Some(&given(stored));
+                i64::from(stored.sequence) >= *acknowledged || (sitting.is_short && is_same)
+            });
+            if !is_stored {
+                violations.push(format!("{}: batch {acknowledged} is lost in slot {slot}", sitting.id));
             }
         }
         for (slot, stored) in answers {
-            let given = Given {
-                chosen: stored.chosen,
-                number: stored.numeric_value.clone(),
-                text: stored.text.clone(),
-            };
+            let given = given(stored);
             if sitting.sent.get(&(i64::from(*slot), i64::from(stored.sequence))) != Some(&given) {
-                wrong.push(format!("{}: {given:?} stands in slot {slot} and was never sent", sitting.id));
+                violations.push(format!("{}: slot {slot} has {given:?}, which was never sent", sitting.id));
             }
         }
     }
@@ -308,7 +317,7 @@ fn rounded(score: i64, most: i64) -> i64 {
     score.signum() * (score.abs() * 20_000 + most) / (2 * most)
 }
 
-/// Returns the keys that have different values in the two maps. `None` stands for a missing row.
+/// Returns the keys that have different values in the two maps, with both values. `None` means that the key is missing.
 fn differences<K: Ord + Copy, V: PartialEq + Copy>(
     has: &BTreeMap<K, V>,
     due: &BTreeMap<K, V>,
@@ -323,21 +332,21 @@ const NODE: &str = "query ($id: ID!) { node(id: $id) { ... on TestSession { stat
     result { score maxScore percentage correct wrong unanswered timeTakenSeconds } } } }";
 
 /// Reads each sitting from the server and compares it with the stored rows.
-async fn check_answers(world: &World, ledger: &Ledger, stored: &Stored, wrong: &mut Vec<String>) {
+async fn check_answers(world: &World, ledger: &Ledger, stored: &Stored, violations: &mut Vec<String>) {
     let shared = &shared(world, Duration::ZERO);
     let found: Vec<Option<String>> = stream::iter(&ledger.sittings)
         .map(|sitting| check_answer(shared, sitting, stored))
         .buffer_unordered(8)
         .collect()
         .await;
-    wrong.extend(found.into_iter().flatten());
+    violations.extend(found.into_iter().flatten());
 }
 
 async fn check_answer(shared: &Shared, sitting: &Sitting, stored: &Stored) -> Option<String> {
     let token = shared.token(sitting.learner);
     let body = json!({ "query": NODE, "variables": { "id": sitting.id } });
     let Some(answer) = shared.send(&token, &body).await else {
-        return Some(format!("{}: the server does not tell of it", sitting.id));
+        return Some(format!("{}: the server does not return the sitting", sitting.id));
     };
     let node = &answer["data"]["node"];
     if node["expiresAt"] != sitting.expires_at.as_str() {

@@ -1,5 +1,5 @@
-//! One learner. The learner buys, starts, saves numbered batches and submits, and retries each request until it gets a
-//! response.
+//! One learner of the storm. The learner buys, starts, saves numbered batches and submits, and retries each request
+//! until it gets a response.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -30,9 +30,9 @@ const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $inp
 type Batch = (i64, Vec<(i64, Given)>);
 
 /// The result of a request.
-enum Told {
+enum Outcome {
     Payload(Value),
-    /// The request never got a response that the test can use.
+    /// The request never got a response with data.
     Nothing,
 }
 
@@ -82,7 +82,7 @@ impl Shared {
         self.tokens.issue(viewer, Utc::now()).expect("a token").token
     }
 
-    /// Buys a subject, and returns the global ids of its first cards.
+    /// Buys a subject, and returns the global ids of its first two cards. Returns none if the request failed.
     async fn buy(&self, token: &str, subject: i64, ledger: &mut Ledger) -> Vec<String> {
         let input = json!({
             "courseId": World::global("Course", self.course),
@@ -90,13 +90,15 @@ impl Shared {
             "subjectIds": [World::global("Subject", subject)],
             "idempotencyKey": Uuid::new_v4(),
         });
-        let told = self.until_answered(token, PURCHASE, json!({ "input": input }), "/purchase", ledger).await;
-        let Told::Payload(payload) = told else { return Vec::new() };
+        let response =
+            self.until_response(token, PURCHASE, json!({ "input": input }), "/purchase", ledger).await;
+        let Outcome::Payload(payload) = response else { return Vec::new() };
         let edges = payload["testCards"]["edges"].as_array().cloned().unwrap_or_default();
         edges.iter().filter_map(|edge| Some(edge["node"]["id"].as_str()?.to_owned())).collect()
     }
 
-    /// Starts a sitting from two tabs at once. In the test of an hour both must get the same sitting.
+    /// Starts a sitting from two tabs at once. If the test takes an hour, both tabs must get the same sitting. Returns
+    /// None if the start failed.
     async fn start(
         &self,
         token: &str,
@@ -106,22 +108,22 @@ impl Shared {
         ledger: &mut Ledger,
     ) -> Option<Sitting> {
         let mut second_tab = Ledger::default();
-        let (told, other) =
+        let (response, other) =
             join(self.start_once(token, card, ledger), self.start_once(token, card, &mut second_tab)).await;
         ledger.merge(second_tab);
-        let (Told::Payload(told), Told::Payload(other)) = (told, other) else {
-            ledger.unanswered += 1;
+        let (Outcome::Payload(response), Outcome::Payload(other)) = (response, other) else {
+            ledger.without_response += 1;
             return None;
         };
-        let refused = told["userErrors"][0]["code"].as_str();
+        let refused = response["userErrors"][0]["code"].as_str();
         if is_short && refused == Some("ATTEMPTS_EXHAUSTED") {
             return None;
         }
         if refused.is_some() {
-            ledger.errors.push(format!("start of {card}: {told}"));
+            ledger.errors.push(format!("start of {card}: {response}"));
             return None;
         }
-        let session = &told["session"];
+        let session = &response["session"];
         let sitting = Sitting {
             id: session["id"].as_str().unwrap_or_default().to_owned(),
             learner,
@@ -146,118 +148,126 @@ impl Shared {
         Some(sitting)
     }
 
-    async fn start_once(&self, token: &str, card: &str, ledger: &mut Ledger) -> Told {
+    async fn start_once(&self, token: &str, card: &str, ledger: &mut Ledger) -> Outcome {
         let document = format!(
             "mutation ($id: ID!) {{ startTestSession(input: {{ mockTestAttemptId: $id }}) {{ {SESSION} }} }}"
         );
-        self.until_answered(token, &document, json!({ "id": card }), "/startTestSession", ledger).await
+        self.until_response(token, &document, json!({ "id": card }), "/startTestSession", ledger).await
     }
 
-    /// Saves some batches, two of them at once. Sometimes the learner also starts again, which resumes the sitting.
+    /// Saves some batches, always two at once. Sometimes the learner also starts again, which resumes the sitting.
     async fn answer(&self, token: &str, sitting: &mut Sitting, rng: &mut StdRng, ledger: &mut Ledger) {
         let mut number = 1;
         for _ in 0..rng.random_range(1..4) {
             let (first, second) = (batch(sitting, number, rng), batch(sitting, number + 1, rng));
             number += 2;
             let mut other_tab = Ledger::default();
-            let (told, also_told) = join(
+            let (saved, also_saved) = join(
                 self.save(token, sitting, &first, ledger),
                 self.save(token, sitting, &second, &mut other_tab),
             )
             .await;
             ledger.merge(other_tab);
-            take(sitting, &first, &told, &mut ledger.errors);
-            take(sitting, &second, &also_told, &mut ledger.errors);
+            take(sitting, &first, &saved, &mut ledger.errors);
+            take(sitting, &second, &also_saved, &mut ledger.errors);
             if !sitting.is_short && rng.random_ratio(1, 4) {
                 let card = World::global("MockTestAttempt", sitting.card);
-                if let Told::Payload(again) = self.start_once(token, &card, ledger).await {
+                if let Outcome::Payload(again) = self.start_once(token, &card, ledger).await {
                     same(sitting, &again["session"], &mut ledger.errors);
                 }
             }
         }
     }
 
-    /// Submits twice with the same last batch, while another tab saves a batch.
+    /// Submits the sitting with a last batch, while another tab saves a batch. Then submits again with the same batch:
+    /// the response must not contradict the first one.
     async fn submit(&self, token: &str, sitting: &mut Sitting, rng: &mut StdRng, ledger: &mut Ledger) {
         let number = sitting.sent.keys().map(|(_, number)| *number).max().unwrap_or_default() + 1;
         let (under_way, last) = (batch(sitting, number, rng), batch(sitting, number + 1, rng));
         let mut other_tab = Ledger::default();
-        let (told, saved) = join(
+        let (response, saved) = join(
             self.submit_once(token, sitting, &last, ledger),
             self.save(token, sitting, &under_way, &mut other_tab),
         )
         .await;
         ledger.merge(other_tab);
-        take(sitting, &last, &told, &mut ledger.errors);
+        take(sitting, &last, &response, &mut ledger.errors);
         match &saved {
-            Told::Payload(payload) if payload["userErrors"][0]["code"] == "TEST_SESSION_CLOSED" => {}
+            Outcome::Payload(payload) if payload["userErrors"][0]["code"] == "TEST_SESSION_CLOSED" => {}
             saved => take(sitting, &under_way, saved, &mut ledger.errors),
         }
-        let Told::Payload(told) = told else { return };
-        sitting.result = Some((told["session"]["status"].clone(), told["session"]["result"].clone()));
-        if let Told::Payload(again) = self.submit_once(token, sitting, &last, ledger).await
-            && contradicts(&told["session"], &again["session"])
+        let Outcome::Payload(response) = response else { return };
+        sitting.result = Some((response["session"]["status"].clone(), response["session"]["result"].clone()));
+        if let Outcome::Payload(again) = self.submit_once(token, sitting, &last, ledger).await
+            && contradicts(&response["session"], &again["session"])
         {
-            ledger.errors.push(format!("{}: submitted again: {again}, first {told}", sitting.id));
+            ledger.errors.push(format!("{}: submitted again: {again}, first {response}", sitting.id));
         }
     }
 
-    async fn save(&self, token: &str, sitting: &Sitting, batch: &Batch, ledger: &mut Ledger) -> Told {
+    async fn save(&self, token: &str, sitting: &Sitting, batch: &Batch, ledger: &mut Ledger) -> Outcome {
         let document =
             format!("mutation ($input: SaveAnswersInput!) {{ saveAnswers(input: $input) {{ {SAVED} }} }}");
-        self.until_answered(token, &document, input(sitting, batch), "/saveAnswers", ledger).await
+        self.until_response(token, &document, input(sitting, batch), "/saveAnswers", ledger).await
     }
 
-    async fn submit_once(&self, token: &str, sitting: &Sitting, last: &Batch, ledger: &mut Ledger) -> Told {
+    async fn submit_once(
+        &self,
+        token: &str,
+        sitting: &Sitting,
+        last: &Batch,
+        ledger: &mut Ledger,
+    ) -> Outcome {
         let document = format!(
             "mutation ($input: SubmitTestSessionInput!) {{ submitTestSession(input: $input) {{ {SESSION} }} }}"
         );
-        self.until_answered(token, &document, input(sitting, last), "/submitTestSession", ledger).await
+        self.until_response(token, &document, input(sitting, last), "/submitTestSession", ledger).await
     }
 
-    /// Sends a request until it gets a response. Returns the part of the data to which the JSON pointer `place` refers.
-    async fn until_answered(
+    /// Sends a request until it gets a response. Returns the part of the data at the JSON pointer `place`. After the
+    /// storm, gives up after `max_retry_time`. Records errors in the ledger.
+    async fn until_response(
         &self,
         token: &str,
         document: &str,
         variables: Value,
         place: &str,
         ledger: &mut Ledger,
-    ) -> Told {
+    ) -> Outcome {
         let body = json!({ "query": document, "variables": variables });
         let mut stopped = None;
         loop {
             match self.send(token, &body).await {
-                Some(answer) if answer.get("errors").is_none() => {
-                    return Told::Payload(answer["data"].pointer(place).cloned().unwrap_or_default());
+                Some(response) if response.get("errors").is_none() => {
+                    return Outcome::Payload(response["data"].pointer(place).cloned().unwrap_or_default());
                 }
-                Some(answer) => {
-                    ledger.errors.push(format!("{place}: {answer}"));
-                    return Told::Nothing;
+                Some(response) => {
+                    ledger.errors.push(format!("{place}: {response}"));
+                    return Outcome::Nothing;
                 }
                 None => ledger.cut_off += 1,
             }
             if self.stop.load(Ordering::SeqCst) {
                 let since = *stopped.get_or_insert_with(Instant::now);
-                if since.elapsed() > self.patience {
+                if since.elapsed() > self.max_retry_time {
                     ledger.errors.push(format!(
-                        "{place}: {variables} was never answered",
+                        "{place}: {variables} never got a response",
                         variables = body["variables"]
                     ));
-                    return Told::Nothing;
+                    return Outcome::Nothing;
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Sends a request once. Returns `None` if no response came, or one that says to try again.
+    /// Sends a request once. Returns `None` if no response came, or if it says to try again: `OVERLOADED` or `TIMEOUT`.
     pub(super) async fn send(&self, token: &str, body: &Value) -> Option<Value> {
         let response = self.http.post(&self.endpoint).bearer_auth(token).json(body).send().await.ok()?;
-        let answer: Value = response.json().await.ok()?;
+        let response: Value = response.json().await.ok()?;
         let is_away =
-            matches!(answer["errors"][0]["extensions"]["code"].as_str(), Some("OVERLOADED" | "TIMEOUT"));
-        (!is_away).then_some(answer)
+            matches!(response["errors"][0]["extensions"]["code"].as_str(), Some("OVERLOADED" | "TIMEOUT"));
+        (!is_away).then_some(response)
     }
 }
 
@@ -274,7 +284,7 @@ fn question(question: &Value) -> Question {
     Question { number, options: options.map(|option| (position(option), text(&option["id"]))).collect() }
 }
 
-/// Makes a batch of random answers to some slots, and records them as sent.
+/// Makes a batch of random answers to some slots, and records the answers as sent.
 fn batch(sitting: &mut Sitting, number: i64, rng: &mut StdRng) -> Batch {
     let slots: BTreeSet<i64> =
         (0..rng.random_range(1..6)).map(|_| rng.random_range(1..=QUESTIONS_PER_BANK)).collect();
@@ -316,21 +326,22 @@ fn input(sitting: &Sitting, (number, answers): &Batch) -> Value {
     json!({ "input": { "sessionId": sitting.id, "sequence": number, "answers": answers } })
 }
 
-/// Records which answers a response acknowledged.
-fn take(sitting: &mut Sitting, (number, answers): &Batch, told: &Told, errors: &mut Vec<String>) {
-    let Told::Payload(told) = told else { return };
-    if told["userErrors"] != json!([]) {
+/// Records which answers of a batch a response acknowledged. Records an error if the batch should not have been
+/// refused.
+fn take(sitting: &mut Sitting, (number, answers): &Batch, outcome: &Outcome, errors: &mut Vec<String>) {
+    let Outcome::Payload(response) = outcome else { return };
+    if response["userErrors"] != json!([]) {
         let is_over = matches!(
-            told["userErrors"][0]["code"].as_str(),
+            response["userErrors"][0]["code"].as_str(),
             Some("TEST_SESSION_OVERDUE" | "TEST_SESSION_CLOSED")
         );
         if !(sitting.is_short && is_over) {
-            errors.push(format!("{}: batch {number}: {told}", sitting.id));
+            errors.push(format!("{}: batch {number}: {response}", sitting.id));
         }
         return;
     }
     let superseded: Vec<i64> =
-        told["superseded"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+        response["superseded"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
     for (slot, _) in answers.iter().filter(|(slot, _)| !superseded.contains(slot)) {
         let stands = sitting.acknowledged.entry(*slot).or_default();
         *stands = (*stands).max(*number);

@@ -1,18 +1,18 @@
-//! A record of what learners sent and of the responses they got.
+//! A record of the answers that learners sent, and of the responses that they got.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A sitting as its learner knows it.
+/// A sitting, as the responses to its learner described it.
 #[derive(Clone, Debug)]
 pub(crate) struct Sitting {
     /// The global id of the sitting.
     pub(crate) id: String,
     pub(crate) learner: i64,
-    /// The id of the card's row.
+    /// The database id of the card.
     pub(crate) card: i64,
-    /// Whether its deadline passes during the run.
+    /// Whether the time limit is two seconds, so that the deadline passes during the run.
     pub(crate) is_short: bool,
     pub(crate) attempt: i64,
     /// The deadline in the first response.
@@ -23,7 +23,7 @@ pub(crate) struct Sitting {
     pub(crate) sent: BTreeMap<(i64, i64), Given>,
     /// The greatest acknowledged sequence of each slot.
     pub(crate) acknowledged: BTreeMap<i64, i64>,
-    /// The status and the result in the response to the submission.
+    /// The status and the result in the response to the submission. `None` before the submission.
     pub(crate) result: Option<(Value, Value)>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Sitting {
 pub(crate) struct Question {
     /// The number of the question in the bank.
     pub(crate) number: i64,
-    /// For each option in the order shown: its position in the author's order, and its id.
+    /// For each option in the order shown: its position in the author's order, and its global id.
     pub(crate) options: Vec<(i64, String)>,
 }
 
@@ -51,10 +51,10 @@ pub(crate) struct Ledger {
     pub(crate) sittings: Vec<Sitting>,
     /// Responses that no client should ever see, and responses that contradict an earlier one.
     pub(crate) errors: Vec<String>,
-    /// Number of attempts that were cut off before a response.
+    /// Number of requests that were cut off before a response.
     pub(crate) cut_off: usize,
-    /// Number of sittings that were started without ever getting a response.
-    pub(crate) unanswered: usize,
+    /// Number of starts that never got a response.
+    pub(crate) without_response: usize,
 }
 
 impl Ledger {
@@ -70,6 +70,6 @@ impl Ledger {
         self.sittings.extend(other.sittings);
         self.errors.extend(other.errors);
         self.cut_off += other.cut_off;
-        self.unanswered += other.unanswered;
+        self.without_response += other.without_response;
     }
 }

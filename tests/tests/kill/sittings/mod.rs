@@ -1,4 +1,5 @@
-//! Many learners sit tests at once while processes are killed. They retry each request until it gets a response.
+//! A storm in which many learners sit tests at once while processes are killed. The learners retry each request until
+//! it gets a response.
 
 mod check;
 mod learner;
@@ -20,10 +21,10 @@ use rand::{Rng, SeedableRng};
 use crate::storm::{CLIENTS, Kills, kill_for};
 use crate::world::World;
 
-pub(crate) use check::wrong;
+pub(crate) use check::violations;
 pub(crate) use ledger::Ledger;
 
-/// Flags of the server, as variables. They make it close a two-second test soon after its deadline.
+/// Flags of the server, as environment variables. With them, the server closes a sitting soon after its deadline.
 pub(crate) const VARIABLES: [(&str, &str); 2] =
     [("JISHU_ANSWER_GRACE_SECONDS", "1"), ("JISHU_CLOSING_INTERVAL_MS", "200")];
 
@@ -65,12 +66,12 @@ struct Shared {
     in_a_hurry: u32,
     learners: Vec<i64>,
     tokens: jishu_service::auth::AccessTokens,
-    patience: Duration,
+    max_retry_time: Duration,
     next_learner: AtomicUsize,
     stop: AtomicBool,
 }
 
-/// Gives the first two subjects a bank of questions, and the second one its short time limit.
+/// Gives the first two subjects a bank of questions, and the second subject its short time limit. Restarts the server.
 pub(crate) async fn banks(world: &mut World) {
     world.server.kill();
     let connection = world.connect().await;
@@ -85,7 +86,8 @@ pub(crate) async fn banks(world: &mut World) {
     world.server.restart();
 }
 
-/// Stops the server and removes all sittings from the database directly, without its rules.
+/// Kills the server and removes all sittings from the database directly, without the server's rules. The cards become
+/// unused.
 pub(crate) async fn forget(world: &mut World) {
     world.server.kill();
     let connection = world.connect().await;
@@ -105,9 +107,10 @@ pub(crate) async fn forget(world: &mut World) {
 
 pub(crate) async fn storm(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
     let mut rng = StdRng::seed_from_u64(seed);
-    // Waiting for deadlines takes time. Only the storm that kills the server tests them.
+    // Short sittings take time, because the checks wait for their deadlines. So only the storm that kills the server
+    // has them.
     let in_a_hurry = if kills.server { 20 } else { 0 };
-    let shared = Arc::new(Shared { in_a_hurry, ..shared(world, kills.patience) });
+    let shared = Arc::new(Shared { in_a_hurry, ..shared(world, kills.max_retry_time) });
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| tokio::spawn(client(Arc::clone(&shared), StdRng::seed_from_u64(rng.next_u64()))))
         .collect();
@@ -136,7 +139,7 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
     ledger
 }
 
-/// Lets one learner sit a test while the server is told to abort at a boundary. The server is then started again.
+/// One learner sits a test while the server aborts at a boundary and is started again.
 pub(crate) async fn one_learner_through_an_abort(world: &mut World, boundary: &str, number: usize) -> Ledger {
     world.abort_at(boundary);
     let shared = Arc::new(shared(world, Duration::from_secs(60)));
@@ -149,7 +152,7 @@ pub(crate) async fn one_learner_through_an_abort(world: &mut World, boundary: &s
     sitting.await.expect("the learner does not panic")
 }
 
-fn shared(world: &World, patience: Duration) -> Shared {
+fn shared(world: &World, max_retry_time: Duration) -> Shared {
     let http = jishu_tests::loopback_client().timeout(Duration::from_secs(30)).build().expect("a client");
     Shared {
         http,
@@ -160,7 +163,7 @@ fn shared(world: &World, patience: Duration) -> Shared {
         in_a_hurry: 0,
         learners: world.buyers.clone(),
         tokens: world.tokens(),
-        patience,
+        max_retry_time,
         next_learner: AtomicUsize::new(0),
         stop: AtomicBool::new(false),
     }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::old_database::{OldDatabase, connect};
 
-/// A new database beside an old one.
+/// A new database, to which an old one is adopted.
 pub(super) struct NewDatabase {
     backend: Backend,
     pub(super) url: String,
@@ -28,7 +28,7 @@ impl NewDatabase {
         Self { backend, url: backend.create(folder.path()).await, folder }
     }
 
-    /// Returns the rows of a query, each value as text.
+    /// Returns the rows of a query, with each value as text.
     pub(super) async fn rows(&self, text: &str) -> Vec<Vec<String>> {
         let connection = connect(&self.url).await;
         let rows = jishu_tests::rows(&connection, text).await;
@@ -41,7 +41,7 @@ impl NewDatabase {
     }
 }
 
-/// Makes the command `jishu adopt`, with these options.
+/// Returns the command `jishu adopt` with these databases and options.
 pub(super) fn command(old: &OldDatabase, new: &NewDatabase, options: &[&str]) -> Command {
     let mut command = jishu(&["adopt", "--from", &old.url, "--database-url", &new.url]);
     command.args(options);
@@ -54,22 +54,24 @@ pub(super) fn jishu(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command. Returns its exit code and both outputs.
+/// Runs a command. Returns its exit code, its standard output and its standard error.
 pub(super) fn outcome(mut command: Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// Runs a command that succeeds, and returns its output as JSON.
+/// Runs a command that must succeed, and returns its standard output as JSON.
 pub(super) fn succeed(command: Command) -> Value {
     let (code, stdout, stderr) = outcome(command);
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     serde_json::from_str(&stdout).expect("JSON")
 }
 
-/// Checks the new database with `jishu check`.
+/// Asserts that `jishu check` and `jishu verify-backup` find nothing wrong in the new database.
 pub(super) fn assert_checked(new: &NewDatabase) {
-    let (code, stdout, stderr) = outcome(jishu(&["check", "--database-url", &new.url]));
-    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    for command in [jishu(&["check", "--database-url", &new.url]), jishu(&["verify-backup", &new.url])] {
+        let (code, stdout, stderr) = outcome(command);
+        assert_eq!(code, Some(0), "{stdout}{stderr}");
+    }
 }

@@ -1,17 +1,17 @@
-//! The tables of the old system, with awkward rows.
+//! The tables of the old system, with rows that are awkward for an adoption.
 
 use jishu_tests::Backend;
 
 use crate::old_database::OldDatabase;
 
-/// The password of the first two learners.
+/// The password of the accounts 1, 2, 4 and 9.
 pub(super) const PASSWORD: &str = "correct horse battery";
-/// Hashes of [`PASSWORD`] as Werkzeug makes them.
+/// Hashes of [`PASSWORD`], as Werkzeug makes them.
 const SCRYPT: &str = "scrypt:32768:8:1$pqemSvxh47zPwLPK$00ab3e344a6e5aeeb4a5c1f456e57d58a3dc21ed791d35cc4c049d20d02869e2299508f237dbb8118d990bf373df893c3074e51db2f2e171019f8f97649106f0";
 const PBKDF2: &str =
     "pbkdf2:sha256:260000$6909WLCfDNfNlC6i$4814d9d19c76ed2dbc963a99ded530b92382ad6bd2809853633ab8bf743dbdb5";
 
-/// Creates the tables, without keys beside ids: rows may be orphans and duplicates.
+/// Creates the tables. They have no keys besides their primary keys, so rows may be orphans or duplicates.
 pub(super) async fn create(old: &OldDatabase) {
     let (time, json) = match old.backend {
         Backend::Postgres => ("timestamp", "json"),
@@ -64,7 +64,7 @@ pub(super) async fn create(old: &OldDatabase) {
     }
 }
 
-/// Inserts the rows.
+/// Inserts the rows of [`ROWS`], and sets the password hashes.
 pub(super) async fn fill(old: &OldDatabase) {
     for (table, rows) in ROWS {
         old.run(&format!("INSERT INTO {table} VALUES {}", rows.join(", "))).await;
@@ -73,25 +73,25 @@ pub(super) async fn fill(old: &OldDatabase) {
     old.run(&format!("UPDATE users SET password = '{PBKDF2}' WHERE id IN (2, 4, 9)")).await;
 }
 
-/// The rows of each table, with what is awkward about them.
+/// The rows of each table. Comments say what is awkward about a row.
 const ROWS: [(&str, &[&str]); 10] = [
     (
         "users",
         &[
             "(1, ' Asha@Example.com', 'Asha', NULL, '98', FALSE, 'active', 'manual', NULL, '2023-01-05 08:00:00')",
             "(2, 'ravi@example.com', 'Ravi', NULL, NULL, NULL, 'ACTIVE', NULL, NULL, '2023-01-06 08:00:00')",
-            // No password.
+            // This account has no password.
             "(3, 'gita@example.com', 'Gita', NULL, NULL, FALSE, 'active', 'google', 'g-3', '2023-01-07 08:00:00')",
             "(4, 'bad@example.com', 'Bad', NULL, NULL, FALSE, 'blocked', 'manual', NULL, '2023-01-08 08:00:00')",
-            // An admin whose hash is damaged.
+            // This account is an admin with a damaged hash.
             "(5, 'boss@example.com', 'Boss', 'md5$x', NULL, TRUE, 'active', 'manual', NULL, '2023-01-09 08:00:00')",
-            // The same address as 1, which is active and older.
+            // Account 6 has the same e-mail address as account 1, which is active and older.
             "(6, 'ASHA@example.com', 'Other', NULL, NULL, FALSE, 'active', 'manual', NULL, NULL)",
             "(7, 'nobody', 'Nobody', NULL, NULL, FALSE, 'active', 'manual', NULL, NULL)",
-            // The same address, and only the later one is active.
+            // The accounts 8 and 9 have the same e-mail address, and only 9 is active.
             "(8, 'mira@example.com', 'Mira', NULL, NULL, FALSE, 'inactive', 'manual', NULL, NULL)",
             "(9, 'Mira@example.com', 'Mira', NULL, NULL, FALSE, 'active', 'manual', NULL, '2023-01-10 08:00:00')",
-            // Unknown status, unreadable name, no time.
+            // Account 10 has an unknown status, an empty name, and no time.
             "(10, 'odd@example.com', ' ', NULL, NULL, FALSE, 'pending', 'manual', NULL, NULL)",
         ],
     ),
@@ -102,8 +102,9 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(1, 1, 'Physics', 499.50, 399.00, 3, FALSE, FALSE)",
             "(2, 1, 'Chemistry', 300.00, 350.00, 3, FALSE, NULL)",
             "(3, 1, 'Whole course', 900.00, 750.00, 50, FALSE, TRUE)",
-            "(4, 1, 'Old', 100, NULL, 3, TRUE, FALSE)",
-            // No price, too many tests.
+            // The offer of subject 4 is negative.
+            "(4, 1, 'Old', 100, -5.00, 3, TRUE, FALSE)",
+            // Subject 5 has no price, and too many tests.
             "(5, 2, 'Civics', NULL, NULL, 2000, FALSE, FALSE)",
             "(6, 99, 'Orphan', 1, NULL, 3, FALSE, FALSE)",
         ],
@@ -112,19 +113,19 @@ const ROWS: [(&str, &[&str]); 10] = [
         "exam_category_purchase",
         &[
             "(1, 1, 1, NULL, '[1, 2]', 'multiple_subjects', 799.50, '2023-02-01 10:00:00', 'active', 6, 3)",
-            // Physics again.
+            // Purchase 2 buys Physics again.
             "(2, 1, 1, 1, NULL, 'single_subject', 399.00, '2024-02-01 10:00:00', 'active', 3, 0)",
             "(3, 2, 1, 3, NULL, 'full_bundle', 750.00, '2023-05-01 10:00:00', 'active', 6, 0)",
             "(4, 2, 1, 4, NULL, 'single_subject', 100.00, '2023-06-01 10:00:00', 'expired', 3, 0)",
-            // No cards.
+            // Purchase 5 has no cards.
             "(5, 3, 1, 2, NULL, 'single_subject', 300.00, '2023-07-01 10:00:00', NULL, 3, 0)",
-            // Its account is not carried.
+            // The account of purchase 6 is not carried.
             "(6, 6, 1, 1, NULL, 'single_subject', 10.00, '2023-07-01 10:00:00', 'active', 3, 0)",
             "(7, 2, 1, 1, NULL, 'single_subject', 20.00, '2023-07-01 10:00:00', 'pending', 3, 0)",
-            // Names two subjects, and has cards of one.
+            // Purchase 8 names two subjects, and has cards of one.
             "(8, 4, 1, NULL, '[1, 2]', 'multiple_subjects', 600.00, NULL, 'active', 6, 0)",
             "(9, 2, 1, 1, NULL, 'single_subject', -5.00, '2023-07-01 10:00:00', 'active', 3, 0)",
-            // Nothing tells its subjects.
+            // Neither cards nor a list tell the subjects of purchase 10.
             "(10, 5, 1, NULL, NULL, 'full_bundle', 0.10, '2023-07-01 10:00:00', 'active', 3, 0)",
         ],
     ),
@@ -138,7 +139,7 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(5, 1, 1, 1, 2, 2, NULL, NULL, 3, NULL, NULL, NULL, NULL, NULL)",
             "(6, 1, 1, 1, 2, 3, 3, 0, 3, NULL, NULL, NULL, NULL, 'available')",
             "(7, 2, 1, 1, 1, 1, 3, 1, 3, 2, '2024-03-01 10:00:00', 2, '2024-03-01 10:00:00', 'completed')",
-            // Its sittings were deleted.
+            // The sittings of card 8 were deleted.
             "(8, 2, 1, 1, 1, 2, 3, 2, 3, 3, '2024-03-05 10:00:00', 1, '2024-03-04 10:00:00', 'completed')",
             "(9, 2, 1, 1, 1, 3, 3, 1, 3, NULL, NULL, NULL, NULL, 'disabled')",
             "(10, 3, 2, 1, 1, 1, 3, 2, 3, 1, '2023-05-03 10:00:00', 1, '2023-05-02 10:00:00', 'completed')",
@@ -147,9 +148,9 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(13, 4, 2, 1, 4, 1, 3, 1, 3, 2, '2023-06-10 10:00:00', 2, '2023-06-10 10:00:00', 'completed')",
             "(14, 6, 6, 1, 1, 1, 3, 1, 3, NULL, NULL, NULL, NULL, 'completed')",
             "(15, 8, 4, 1, 2, 1, 3, 0, 3, NULL, NULL, NULL, NULL, 'available')",
-            // A duplicate of 10.
+            // Card 16 is a duplicate of card 10.
             "(16, 3, 2, 1, 1, 1, 3, 1, 3, 3, '2023-05-01 11:00:00', 3, '2023-05-01 11:00:00', 'completed')",
-            // No purchase, another owner, no number.
+            // Card 17 has no purchase, card 18 another owner than its purchase, and card 19 no valid number.
             "(17, 99, 1, 1, 1, 1, 3, 0, 3, NULL, NULL, NULL, NULL, 'available')",
             "(18, 1, 2, 1, 1, 2, 3, 0, 3, NULL, NULL, NULL, NULL, 'available')",
             "(19, 1, 1, 1, 1, 0, 3, 0, 3, NULL, NULL, NULL, NULL, 'available')",
@@ -161,16 +162,16 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(1, 1, 1, 1, 2, 600, 2, 1, 0, 'completed', '2023-03-01 10:00:00', '2023-03-01 10:10:00')",
             "(2, 1, 1, 2, 3, NULL, NULL, NULL, NULL, 'COMPLETED', '2023-03-02 10:00:00', '2023-03-02 10:05:00')",
             "(3, 1, 1, 3, NULL, NULL, NULL, NULL, NULL, 'in_progress', '2023-03-03 10:00:00', NULL)",
-            // Its answers are not of its card.
+            // The questions that sitting 4 answers do not belong to its card.
             "(4, 7, 1, 1, 2, 60, 2, 0, 1, 'completed', '2024-03-01 10:00:00', '2024-03-01 10:01:00')",
             "(5, 10, 2, 1, 1, 60, 1, 2, 0, 'completed', '2023-05-02 10:00:00', '2023-05-02 10:01:00')",
-            // A sitting of the duplicate, which was earlier.
+            // Sitting 6 belongs to the duplicate card 16, and is earlier than the sittings of card 10.
             "(6, 16, 2, 1, 3, 60, 3, 0, 0, 'completed', '2023-05-01 11:00:00', '2023-05-01 11:01:00')",
             "(7, 10, 2, 2, NULL, NULL, NULL, NULL, NULL, 'abandoned', '2023-05-03 10:00:00', NULL)",
             "(8, 14, 6, 1, 1, 60, 1, 2, 0, 'completed', '2023-05-03 10:00:00', NULL)",
-            // No card.
+            // The card of sitting 9 does not exist.
             "(9, 999, 1, 1, 1, 60, 1, 2, 0, 'completed', '2023-05-03 10:00:00', NULL)",
-            // No score.
+            // Sitting 10 is completed, and has no score.
             "(10, 4, 1, 1, NULL, 60, NULL, NULL, NULL, 'completed', '2023-05-03 10:00:00', NULL)",
             "(11, 13, 2, 1, 2, 60, 2, 1, 0, 'completed', '2023-06-10 10:00:00', '2023-06-10 10:01:00')",
             "(12, 12, 2, 1, 1, 60, 1, 2, 0, 'paused', '2023-06-10 10:00:00', NULL)",
@@ -196,10 +197,10 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(1, 1, 1, 'What measures length?', 'Metre', 'Second', 'Kelvin', 'Mole', 'Metre', 'By definition.', 'easy', NULL)",
             "(2, 1, 1, 'What measures heat?', 'Metre', 'Second', 'Kelvin', 'Mole', 'c', NULL, 'HARD', NULL)",
             "(3, 1, 1, 'What measures time?', 'Metre', 'Second', 'Kelvin', NULL, '2', NULL, NULL, NULL)",
-            // The text of one option and the number of another.
+            // The right answer of question 4 is the text of one option, and the number of another.
             "(4, 1, 1, 'How many poles has a magnet?', '0', '1', '2', '3', '2', NULL, 'easy', NULL)",
             "(5, 1, 1, ' What measures length?', 'Metre', 'Second', 'Kelvin', 'Mole', '1', NULL, 'hard', NULL)",
-            // As 1, with another key.
+            // Question 6 is the same as question 1, with another key.
             "(6, 1, 1, 'What measures length?', 'Metre', 'Second', 'Kelvin', 'Mole', 'Mole', NULL, 'easy', NULL)",
             "(7, 1, 1, 'Unit of force?', 'Newton', 'Ohm', 'Joule', 'Volt', 'A', NULL, 'easy', 1)",
             "(8, 1, 1, 'Unit of energy?', 'Newton', 'Ohm', 'Joule', 'Volt', 'Joule', NULL, 'easy', 1)",
@@ -209,6 +210,7 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(12, 1, 2, 'Sign of iron?', 'Fe', 'Ir', 'In', 'I', 'Fe', NULL, 'easy', NULL)",
             "(13, 1, 2, 'Sign of gold?', 'Go', 'Au', 'Ag', 'G', 'B', NULL, 'easy', NULL)",
             "(14, 1, 2, 'Sign of tin?', 'Ti', 'T', 'Sn', 'N', 'option 3', NULL, 'easy', NULL)",
+            "(-1, 1, 1, 'Unit of mass?', 'Gram', 'Ohm', 'Joule', 'Volt', 'Gram', NULL, 'easy', NULL)",
         ],
     ),
     ("test_attempts", &["(1, 1)", "(2, 1)"]),

@@ -1,4 +1,4 @@
-//! The adoption of a small database with awkward rows, row by row.
+//! Adopts a small database with awkward rows, and checks each row.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ async fn every_row_is_carried_or_listed(backend: Backend) {
         connection.close().await.unwrap();
         assert_checked(&new);
 
-        // Once more changes nothing. Other options are refused, and so is a changed source.
+        // Repeating the command changes nothing. Other options are refused, and so is an old database that has changed.
         assert_eq!(succeed(command(old, &new, &options)), report);
         let (code, _, stderr) = outcome(command(old, &new, &["--admins"]));
         assert!(code == Some(1) && stderr.contains("other options (--currency INR)"), "{stderr}");
@@ -83,7 +83,7 @@ fn assert_counts(report: &Value) {
     assert_eq!(of("users"), [10, 7, 0, 3, 0]);
     assert_eq!(of("exam_category"), [2, 2, 0, 0, 0]);
     assert_eq!(of("exam_category_subjects"), [6, 4, 1, 1, 0]);
-    assert_eq!(of("exam_category_questions"), [14, 10, 1, 3, 0]);
+    assert_eq!(of("exam_category_questions"), [15, 10, 1, 4, 0]);
     assert_eq!(of("exam_category_purchase"), [10, 6, 0, 4, 0]);
     assert_eq!(of("mock_test_attempts"), [19, 14, 1, 4, 3]);
     assert_eq!(of("test_attempt_sessions"), [12, 8, 0, 4, 0]);
@@ -96,7 +96,7 @@ fn assert_counts(report: &Value) {
     assert_eq!((&report["problems"], &report["shortBanks"]), (&json!([]), &json!([])));
 }
 
-/// Checks that the report says why each row was not carried.
+/// Checks the reasons in the report for rows that were merged, not carried, or carried with a remark.
 fn assert_lines(text: &str) {
     let mut reasons: BTreeMap<(String, i64), Vec<String>> = BTreeMap::new();
     for line in text.lines() {
@@ -106,42 +106,44 @@ fn assert_lines(text: &str) {
         reasons.entry((line["table"].as_str().unwrap().to_owned(), id)).or_default().push(reason);
     }
     for (table, id, words) in [
-        ("users", 5, "noted: It was an admin"),
-        ("users", 5, "noted: The hash of its password"),
+        ("users", 5, "noted: This account was an admin"),
+        ("users", 5, "noted: The hash of the password"),
         ("users", 6, "not_carried: Account 1 has the same e-mail address"),
-        ("users", 7, "not_carried: Its e-mail address is missing or not valid"),
+        ("users", 7, "not_carried: The e-mail address is missing or not valid"),
         ("users", 8, "not_carried: Account 9 has the same e-mail address"),
-        ("users", 10, "noted: Its status `pending` is unknown"),
-        ("exam_category_subjects", 2, "noted: Its offer of 350"),
-        ("exam_category_subjects", 3, "merged: It stands for the whole course"),
-        ("exam_category_subjects", 5, "noted: It has no price"),
-        ("exam_category_subjects", 6, "not_carried: There is no such course"),
-        ("exam_category_questions", 4, "not_carried: Its right answer may name several options"),
+        ("users", 10, "noted: The status `pending` is unknown"),
+        ("exam_category_subjects", 2, "noted: The offer of 350"),
+        ("exam_category_subjects", 3, "merged: This row stands for the whole course"),
+        ("exam_category_subjects", 4, "noted: jishu cannot store the offer of -5"),
+        ("exam_category_subjects", 5, "noted: This subject has no price"),
+        ("exam_category_subjects", 6, "not_carried: The course of this subject was not carried"),
+        ("exam_category_questions", -1, "not_carried: The id is not a positive number"),
+        ("exam_category_questions", 4, "not_carried: The right answer may name several options"),
         ("exam_category_questions", 5, "merged: Question 1 is the same"),
         ("exam_category_questions", 6, "noted: Question 1 asks the same with another right answer"),
-        ("exam_category_questions", 10, "not_carried: Its subject was not carried"),
+        ("exam_category_questions", 10, "not_carried: The subject of this question was not carried"),
         ("exam_category_questions", 11, "not_carried: It has 1 options"),
         ("exam_category_purchase", 1, "noted: Purchase 2 gave subject 1 again"),
-        ("exam_category_purchase", 5, "noted: It has no cards"),
-        ("exam_category_purchase", 6, "not_carried: Its account was not carried"),
-        ("exam_category_purchase", 7, "not_carried: Its status `pending` is unknown"),
-        ("exam_category_purchase", 8, "noted: Its list of subjects has subject 1, but it has no cards"),
-        ("exam_category_purchase", 9, "not_carried: Its cost -5"),
-        ("exam_category_purchase", 10, "not_carried: Neither its cards nor its list of subjects"),
-        ("mock_test_attempts", 9, "noted: It was disabled"),
-        ("mock_test_attempts", 14, "not_carried: The row that it belongs to"),
+        ("exam_category_purchase", 5, "noted: This purchase has no cards"),
+        ("exam_category_purchase", 6, "not_carried: The account of this purchase was not carried"),
+        ("exam_category_purchase", 7, "not_carried: The status `pending` is unknown"),
+        ("exam_category_purchase", 8, "noted: The list of subjects of this purchase has subject 1, but"),
+        ("exam_category_purchase", 9, "not_carried: The cost -5"),
+        ("exam_category_purchase", 10, "not_carried: Neither the cards nor the list of subjects"),
+        ("mock_test_attempts", 9, "noted: This card was disabled"),
+        ("mock_test_attempts", 14, "not_carried: The purchase, card or sitting of this row"),
         ("mock_test_attempts", 16, "merged: Card 10 is of the same test"),
-        ("mock_test_attempts", 17, "not_carried: There is no such purchase"),
-        ("mock_test_attempts", 18, "not_carried: It belongs to another account"),
-        ("mock_test_attempts", 19, "not_carried: Its test number is missing or not 1 to 1000"),
-        ("test_attempt_sessions", 3, "noted: It was open"),
-        ("test_attempt_sessions", 8, "not_carried: The row that it belongs to"),
-        ("test_attempt_sessions", 9, "not_carried: There is no such card"),
-        ("test_attempt_sessions", 10, "not_carried: It was completed, and its score is not known"),
-        ("test_attempt_sessions", 12, "not_carried: Its status `paused` is unknown"),
-        ("test_answers", 4, "not_carried: The 1 answers of this sitting: They do not fit"),
-        ("test_answers", 9, "not_carried: The 1 answers of this sitting: there is no such sitting"),
-        ("test_answers", 777, "not_carried: The 1 answers of this sitting: there is no such sitting"),
+        ("mock_test_attempts", 17, "not_carried: The purchase of this card does not exist"),
+        ("mock_test_attempts", 18, "not_carried: This card belongs to another account"),
+        ("mock_test_attempts", 19, "not_carried: The test number is missing or not 1 to 1000"),
+        ("test_attempt_sessions", 3, "noted: This sitting was open"),
+        ("test_attempt_sessions", 8, "not_carried: The purchase, card or sitting of this row"),
+        ("test_attempt_sessions", 9, "not_carried: The card of this sitting does not exist"),
+        ("test_attempt_sessions", 10, "not_carried: This sitting was completed, but its score is not known"),
+        ("test_attempt_sessions", 12, "not_carried: The status `paused` is unknown"),
+        ("test_answers", 4, "not_carried: The 1 answers of this sitting were not carried: they do not fit"),
+        ("test_answers", 9, "not_carried: The 1 answers of this sitting were not carried: there is no"),
+        ("test_answers", 777, "not_carried: The 1 answers of this sitting were not carried: there is no"),
     ] {
         let found = reasons.get(&(table.to_owned(), id)).cloned().unwrap_or_default();
         assert!(found.iter().any(|reason| reason.starts_with(words)), "{table} {id}: {words}: {found:?}");
@@ -265,7 +267,7 @@ async fn assert_tests(connection: &DatabaseConnection) {
     assert_eq!(card(8), (2, 3, CardStatus::Completed, [100, 300, 300]));
     assert_eq!(card(9), (1, 1, CardStatus::Exhausted, [-1, -1, -1]));
     assert_eq!(card(10), (3, 3, CardStatus::Exhausted, [300, 100, 300]));
-    // The cards that purchase 5 did not have.
+    // Purchase 5 had no cards, so the adoption made some for it.
     assert_eq!(card(20), (0, 3, CardStatus::Available, [-1, -1, -1]));
 
     let sittings = test_session::Entity::find()
@@ -346,7 +348,7 @@ async fn an_old_database_is_recognised_and_not_changed(backend: Backend) {
             let (code, _, stderr) = outcome(command);
             assert!(code == Some(1) && stderr.contains("jishu adopt --from"), "{arguments:?}: {stderr}");
         }
-        // The old database is not a place to adopt into, and an empty one is not an old one.
+        // An adoption refuses an old database as its target, and a database of jishu as its source.
         let (code, _, stderr) = outcome(jishu(&["adopt", "--from", &old.url, "--database-url", &old.url]));
         assert!(code == Some(1) && stderr.contains("Nothing was changed"), "{stderr}");
         assert_eq!(old.structure().await, structure);
@@ -356,7 +358,7 @@ async fn an_old_database_is_recognised_and_not_changed(backend: Backend) {
         let (code, _, stderr) = outcome(command(old, &new, &["--currency", "RUPEES"]));
         assert!(code == Some(1) && stderr.contains("no currency `RUPEES`"), "{stderr}");
 
-        // A database with rows is not filled.
+        // An adoption refuses a target that has rows.
         let course =
             "INSERT INTO courses (name, currency, created_at) VALUES ('Mine', 'INR', '2024-01-01 00:00:00')";
         let connection = connect(&new.url).await;

@@ -29,7 +29,7 @@ async fn versions(app: &TestApp) -> Vec<Vec<String>> {
     rows(app.connection(), "SELECT id, version FROM courses ORDER BY id").await
 }
 
-/// Returns the actions of the audit trail on the catalogue, oldest first.
+/// Returns the actions of all audit events about courses and subjects, oldest first.
 async fn actions(app: &TestApp) -> Vec<String> {
     let events = "SELECT action FROM audit_events WHERE target_type IN ('courses', 'subjects') ORDER BY id";
     rows(app.connection(), events).await.into_iter().flatten().collect()
@@ -55,7 +55,7 @@ async fn a_course_is_created_sold_changed_and_archived(app: Arc<TestApp>) {
                 "timeLimitSeconds": 3600, "maxAttempts": 3, "gradingMethod": "HIGHEST", "review": "AFTER_SITTING" })
     );
 
-    // It is on sale at once.
+    // The new subject is on sale at once.
     let asha = app.learner("Asha").await;
     let single = |subject: &str| json!({ "courseId": course.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": [subject] });
     let bought = jishu_tests::purchases::purchase(&asha, single(&subject.id)).await;
@@ -74,7 +74,7 @@ async fn a_course_is_created_sold_changed_and_archived(app: Arc<TestApp>) {
     assert_eq!(changed.offer["startsAt"], "2020-01-01T00:00:00.000000Z");
     assert_eq!(changed.marking_scheme["correct"], "5.00");
     assert_eq!(changed.marking_scheme["questionsPerTest"], 45, "a value that was not given has changed");
-    // A value that is not given stays, and a null removes it.
+    // A field that the input leaves out keeps its value. A null removes the value.
     let changed =
         author.update_subject(json!({ "id": subject.id, "version": 2, "name": "Physics" })).await.done();
     assert_eq!(changed.offer["price"]["amount"], "499.00");
@@ -154,13 +154,13 @@ async fn a_change_is_audited_with_the_values_before_and_after(app: Arc<TestApp>)
     assert_eq!(json(&events[1][3]), json!({ "bundlePrice": "1500" }));
 
     // An edit that changes no value writes nothing.
-    let before = (app.rows().await, versions(&app).await);
+    let before = (app.row_counts().await, versions(&app).await);
     let same = author
         .update_course(json!({ "id": course.id, "version": 2, "name": "JEE", "bundlePrice": "1500.0" }))
         .await
         .done();
     assert_eq!(same.version, 2);
-    assert_eq!((app.rows().await, versions(&app).await), before);
+    assert_eq!((app.row_counts().await, versions(&app).await), before);
 }
 
 async fn of_two_edits_side_by_side_the_second_is_refused_with_the_current_state(app: Arc<TestApp>) {
@@ -175,7 +175,7 @@ async fn of_two_edits_side_by_side_the_second_is_refused_with_the_current_state(
     one.update_course(json!({ "id": course.id, "version": 1, "name": "NEET UG" })).await.done();
     one.update_subject(json!({ "id": subject.id, "version": 1, "listPrice": "150" })).await.done();
 
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let stale = other.update_course(json!({ "id": course.id, "version": 1, "name": "NEET PG" })).await;
     assert!(stale.row.is_none());
     let error = only_error(&stale.user_errors);
@@ -188,9 +188,9 @@ async fn of_two_edits_side_by_side_the_second_is_refused_with_the_current_state(
     let error = only_error(&stale.user_errors);
     assert_eq!((error.code.as_str(), &error.more["version"]), ("STALE_EDIT", &json!(2)));
     assert_eq!(error.more["subject"]["listPrice"]["amount"], "150.00");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 
-    // With the version of the error, the edit succeeds.
+    // The edit succeeds with the version that the error contains.
     let renewed = other.update_subject(json!({ "id": subject.id, "version": 2, "listPrice": "120" })).await;
     assert_eq!(renewed.done().version, 3);
 }
@@ -280,7 +280,7 @@ async fn every_node_shows_a_change_soon(app: Arc<TestApp>) {
         names().await == json!([{ "node": { "name": "NEET" } }])
     })
     .await;
-    // The other node refuses a stale edit with the state that this node stored.
+    // The second node refuses a stale edit, and its error shows the name that the first node stored.
     author.update_course(json!({ "id": course.id, "version": 1, "name": "NEET UG" })).await.done();
     let there = Client::new(app.http().clone(), node.url("/graphql"), Some(author.token().to_owned()));
     let stale = there.update_course(json!({ "id": course.id, "version": 1, "name": "NEET PG" })).await;
@@ -324,7 +324,7 @@ async fn authors_list_archived_courses_and_subjects(app: Arc<TestApp>) {
     let (code, message) = author.fail(subjects, json!({ "id": "x" })).await;
     assert_eq!(code, "BAD_USER_INPUT");
     assert!(message.contains("catalogueCourses"), "{message}");
-    // Others see what is on sale.
+    // A client that is not signed in sees only the course that is on sale.
     let all = app.anonymous().run("{ courses { totalCount } }").await;
     assert_eq!(all.number("/courses/totalCount"), 1);
 }

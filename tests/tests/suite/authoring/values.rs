@@ -28,7 +28,7 @@ async fn values_that_are_not_allowed_are_refused_by_name(app: Arc<TestApp>) {
     let course = author.create_course(base.clone()).await.done();
     let physics = json!({ "courseId": course.id, "code": "physics", "name": "Physics", "listPrice": "100" });
     let subject = author.create_subject(physics.clone()).await.done();
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let long = "x".repeat(201);
     let wordy = "x".repeat(10_001);
     for (changes, code, path) in [
@@ -111,7 +111,7 @@ async fn values_that_are_not_allowed_are_refused_by_name(app: Arc<TestApp>) {
         let edit = with(&json!({ "id": subject.id, "version": 1 }), changes.clone());
         assert_eq!(author.update_subject(edit).await.refusals(), [(code, path.to_owned())], "{changes}");
     }
-    // All problems are told at once.
+    // One response reports all four invalid values.
     let several =
         author.create_course(json!({ "code": "", "name": "", "currency": "x", "validityDays": -1 })).await;
     assert_eq!(several.user_errors.len(), 4);
@@ -129,7 +129,7 @@ async fn values_that_are_not_allowed_are_refused_by_name(app: Arc<TestApp>) {
         let refused = author.update_subject(json!({ "id": nothing, "version": 1 })).await;
         assert_eq!(refused.refusals(), [("SUBJECT_NOT_FOUND", "input.id".to_owned())]);
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(app.number("SELECT MAX(version) FROM subjects").await, 1);
 }
 

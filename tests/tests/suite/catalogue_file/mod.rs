@@ -1,4 +1,4 @@
-//! The catalogue as a file.
+//! A file of the catalogue: applying it and exporting it.
 
 mod commands;
 
@@ -20,7 +20,7 @@ on_each_database!(
     what_the_file_leaves_out_goes_back_to_its_default,
     what_the_file_does_not_name_is_archived_only_when_asked,
     a_bad_file_names_each_place_and_changes_nothing,
-    rows_without_a_code_are_told_and_left_alone,
+    rows_without_a_code_are_reported_and_left_alone,
     files_and_edits_at_once_lose_no_change,
     a_blueprint_decides_on_the_number_of_questions,
 );
@@ -61,7 +61,7 @@ async fn apply(app: &TestApp, text: &str) -> CatalogueReport {
     run(app, text, ApplyMode::default()).await.unwrap()
 }
 
-/// Returns the changes in words, such as `Updated course neet: name`.
+/// Returns the changes in words, such as `Updated course neet: name NEET UG -> NEET`.
 fn changes(report: &CatalogueReport) -> Vec<String> {
     let described = report.changes.iter().map(|change| {
         let values: Vec<String> = change
@@ -77,7 +77,8 @@ fn changes(report: &CatalogueReport) -> Vec<String> {
     described.collect()
 }
 
-/// Returns all rows of the catalogue as text, without their ids, versions and times.
+/// Returns all courses and subjects as text, without their ids, versions and times of creation. Each text ends with
+/// whether the row is archived.
 async fn everything(app: &TestApp) -> Vec<String> {
     let mut all = Vec::new();
     let courses =
@@ -127,9 +128,9 @@ async fn a_file_makes_the_whole_catalogue_and_applying_it_again_changes_nothing(
             { "node": { "code": "yen", "description": null, "subjects": { "edges": [] } } },
         ])
     );
-    let before = (everything(&app).await, app.rows().await);
+    let before = (everything(&app).await, app.row_counts().await);
     assert_eq!(apply(&app, FILE).await, CatalogueReport::default());
-    assert_eq!((everything(&app).await, app.rows().await), before);
+    assert_eq!((everything(&app).await, app.row_counts().await), before);
     let events = "SELECT action, actor_id FROM audit_events ORDER BY id";
     let events: Vec<_> = rows(app.connection(), events).await.into_iter().map(|row| row.join(" ")).collect();
     assert_eq!(events.len(), 5);
@@ -225,7 +226,7 @@ async fn what_the_file_does_not_name_is_archived_only_when_asked(app: Arc<TestAp
         ["Archived subject neet/2026: archived false -> true", "Archived course yen: archived false -> true"]
     );
     assert_eq!(run(&app, smaller, mode).await.unwrap(), CatalogueReport::default());
-    // What is named again is restored, under its old id.
+    // A course or a subject that a file names again is restored under its old id.
     let ids = rows(app.connection(), "SELECT id FROM courses ORDER BY id").await;
     let restored = apply(&app, FILE).await;
     let kinds: Vec<String> = restored.changes.iter().map(|change| format!("{:?}", change.kind)).collect();
@@ -235,7 +236,7 @@ async fn what_the_file_does_not_name_is_archived_only_when_asked(app: Arc<TestAp
 
 async fn a_bad_file_names_each_place_and_changes_nothing(app: Arc<TestApp>) {
     apply(&app, FILE).await;
-    let before = (everything(&app).await, app.rows().await);
+    let before = (everything(&app).await, app.row_counts().await);
     let refused = async |text: &str| match run(&app, text, ApplyMode::default()).await {
         Err(Error::Refused(CatalogueFileRefusal::Invalid(problems))) => {
             problems.iter().map(|problem| format!("{}: {problem}", problem.line)).collect::<Vec<_>>()
@@ -245,7 +246,7 @@ async fn a_bad_file_names_each_place_and_changes_nothing(app: Arc<TestApp>) {
         }
         other => panic!("{other:?}"),
     };
-    // A new course before the bad value is not made either.
+    // The file begins with a new course. Later lines are invalid, so that course is not created either.
     let text = "\
 courses:
   - { code: new, name: New, currency: INR }
@@ -295,10 +296,10 @@ courses:
         let problems = refused(text).await;
         assert!(problems[0].starts_with(expected), "{text}: {problems:?}");
     }
-    assert_eq!((everything(&app).await, app.rows().await), before);
+    assert_eq!((everything(&app).await, app.row_counts().await), before);
 }
 
-async fn rows_without_a_code_are_told_and_left_alone(app: Arc<TestApp>) {
+async fn rows_without_a_code_are_reported_and_left_alone(app: Arc<TestApp>) {
     let old = app.course(&["Physics"]).named("Old").create(&app).await;
     apply(&app, FILE).await;
     app.execute("UPDATE subjects SET code = NULL WHERE code = 'physics'").await;
@@ -339,7 +340,7 @@ async fn files_and_edits_at_once_lose_no_change(app: Arc<TestApp>) {
         }
     };
     tokio::join!(files, edits);
-    // Each version has its audit event, so no change was lost.
+    // Each version of a course or subject has one audit event, so no change was lost.
     for (table, target) in [("subjects", "subject"), ("courses", "course")] {
         let versions = rows(app.connection(), &format!("SELECT version FROM {table}")).await;
         let versions: i64 = versions.iter().map(|row| row[0].parse::<i64>().unwrap()).sum();

@@ -12,14 +12,14 @@ use crate::command_line::{fail, jishu, succeed};
 
 on_each_database!(dumps_are_verified, pending_migrations_are_planned);
 
-/// The URL of a server in which a scratch database can be made.
+/// Returns the URL of the app's database server, for `--scratch-url`. `verify-backup` makes a scratch database there.
 fn server(app: &TestApp) -> String {
     let (server, _) = app.database_url.rsplit_once('/').expect("the URL of a server ends in a database");
     let database = if app.backend == Backend::Postgres { "postgres" } else { "mysql" };
     format!("{server}/{database}")
 }
 
-/// Dumps a database as the operators' page says.
+/// Dumps the app's database with the command in `api/docs/operating.md` and these options. Returns the file.
 fn dump(app: &TestApp, folder: &Path, name: &str, options: &[&str]) -> PathBuf {
     let file = folder.join(name);
     let (variables, target) = client_environment(&app.database_url).expect("a URL");
@@ -45,7 +45,7 @@ fn dump(app: &TestApp, folder: &Path, name: &str, options: &[&str]) -> PathBuf {
 
 async fn dumps_are_verified(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
-        // The tests of `jishu backup` have this case.
+        // SQLite has no dumps. The tests of `jishu backup` cover its backups.
         return;
     }
     let course = app.course(&["Physics"]).cards(3).create(&app).await;
@@ -64,7 +64,7 @@ async fn dumps_are_verified(app: Arc<TestApp>) {
         assert!(told.contains(" is good"), "{told}");
         let message = fail(jishu(folder.path(), &["verify-backup", &file.display().to_string()]));
         assert!(message.contains("--scratch-url"), "{message}");
-        // A dump that was cut off is no backup.
+        // A dump without its second half does not verify.
         let bytes = std::fs::read(&file).unwrap();
         let cut = folder.path().join("cut");
         std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
@@ -84,18 +84,18 @@ async fn dumps_are_verified(app: Arc<TestApp>) {
     let message = fail(jishu(folder.path(), &["verify-backup", &good, "--scratch-url", &lost]));
     assert!(message.contains("has the TLS parameter `ssl-unknown`"), "{message}");
 
-    // A dump that names its database would overwrite it.
+    // A dump that names its database is refused, because reading it would overwrite that database.
     let naming: &[&str] =
         if app.backend == Backend::Postgres { &["--format=plain", "--create"] } else { &["--databases"] };
     let named = dump(&app, folder.path(), "named", naming);
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     assert!(fail(verify(&named)).contains("names a database in its line"));
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 
-    // Wrong rows are in the dump as well.
+    // The dump of a database with wrong rows contains them, so `verify-backup` names them and fails.
     app.execute("DELETE FROM mock_test_attempts WHERE test_number = 2").await;
     if app.backend == Backend::MariaDb {
-        // MariaDB does not check foreign keys while it reads a dump.
+        // MariaDB does not check foreign keys while it reads a dump, so a dump may refer to a row that does not exist.
         let all =
             "SET foreign_key_checks = 0; UPDATE purchases SET course_id = 99; SET foreign_key_checks = 1";
         app.execute(all).await;
@@ -138,17 +138,17 @@ async fn pending_migrations_are_planned(app: Arc<TestApp>) {
     assert!(told.contains("makes the table orders: "), "{told}");
     let (blocked, ends) = match app.backend {
         Backend::Sqlite => {
-            ("outbox: reads go on, and changes of rows wait", "All of this is one transaction")
+            ("outbox: reads go on, and changes of rows wait", "All statements are one transaction")
         }
         Backend::Postgres => {
-            ("outbox: reads and changes wait; checks about 0 rows", "All of this is one transaction")
+            ("outbox: reads and changes wait; checks about 0 rows", "All statements are one transaction")
         }
         Backend::MariaDb => {
             ("outbox: reads go on, and changes of rows wait", "Each statement is committed by itself")
         }
     };
     assert!(told.contains(blocked) && told.contains(ends) && told.contains("µs to check a row"), "{told}");
-    // Nothing was changed.
+    // `migrate plan` has not applied any migration.
     let database = Database::connect(&DatabaseOptions::new(&app.database_url)).await.unwrap();
     assert_eq!(
         database.migrations().await.unwrap().iter().filter(|migration| migration.applied).count(),

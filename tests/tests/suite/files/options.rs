@@ -24,7 +24,7 @@ fn commands_that_only_read_create_nothing() {
         fail(jishu(folder.path(), command));
         assert_eq!(files(folder.path()), Vec::<String>::new(), "{command:?}");
     }
-    // The command does not turn an empty file into a database either.
+    // If the database file is empty, `migrate status` and `export` leave it empty.
     std::fs::write(folder.path().join("jishu.db"), "").unwrap();
     assert!(succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending m2026"));
     fail(jishu(
@@ -71,7 +71,8 @@ async fn the_demo_is_not_added_to_a_foreign_database() {
     assert!(message.contains("the course Our own"), "{message}");
     assert_eq!(super::number(&file, "SELECT (SELECT COUNT(*) FROM users) + COUNT(*) FROM courses").await, 1);
     execute(&file, "DELETE FROM courses").await;
-    // A user who registered in the demo does not prevent another start with the demo. A foreign subject does.
+    // If a user has registered in the demo, the server can start with the demo again. If the database has a subject
+    // that does not belong to the demo, it cannot.
     let server = Serving::start(folder);
     let input = serde_json::json!({ "name": "Asha", "email": "asha@example.org", "password": "correct horse battery" });
     let register = "mutation ($input: RegisterInput!) { register(input: $input) { userErrors { code } } }";
@@ -110,7 +111,7 @@ fn switches_take_the_usual_words_from_the_environment() {
     for switch in switches {
         assert!(help.contains(switch), "{switch}");
         for word in ["1", "true", "yes", "on", "TRUE", "0", "false", "no", "off"] {
-            // The command refuses the URL only after it has read the options.
+            // `serve` refuses this URL only after it has accepted all flags and variables.
             let mut command = jishu(
                 folder.path(),
                 &[
@@ -169,7 +170,7 @@ fn help_shows_the_flags_of_its_command() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_newer_is_told_of() {
+async fn a_newer_schema_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jishu.db");
     succeed(jishu(folder.path(), &["migrate", "up"]));
@@ -195,8 +196,8 @@ async fn a_schema_that_is_newer_is_told_of() {
     assert!(std::fs::read(&file).unwrap() == before, "the file has changed");
 }
 
-/// Stores an invalid word despite the constraint. The server starts, names the row in its log, and serves the other rows.
-/// `jishu check` names the row, too.
+/// Stores an unknown grading method after dropping the constraint. The server starts, names the row in its log, and
+/// serves the other rows. `jishu check` names the row, too.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named_at_the_start_and_by_check() {
     let server = Serving::start(tempfile::tempdir().unwrap());

@@ -1,27 +1,30 @@
-//! From the checkout to the cards.
+//! Orders from the checkout to the cards of the purchase.
 
 use chrono::TimeDelta;
+use jishu_entity::order;
 use jishu_tests::payments::{Fault, UnsentWebhook};
 use jishu_tests::{Client, PURCHASE, wait_until};
+use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
 use super::{CANCEL, CONFIRM, World, in_a_world};
 
 in_a_world!(
-    a_paid_order_is_granted_once_and_told,
+    a_paid_order_is_granted_once_and_reported,
     a_checkout_is_repeated_by_its_key,
     the_return_of_the_buyer_grants_and_a_wrong_signature_does_not,
     what_costs_something_must_be_paid_and_what_is_free_is_granted,
     an_order_that_nobody_pays_expires_or_is_cancelled,
     a_payment_without_a_webhook_is_found_by_the_reconciler,
     a_checkout_that_lost_its_provider_goes_on,
-    webhooks_that_do_not_verify_are_refused_and_foreign_ones_are_told,
+    an_order_that_the_provider_does_not_make_is_checked_after_pauses,
+    webhooks_that_do_not_verify_are_refused_and_foreign_ones_are_reported,
     orders_are_seen_by_their_buyers_and_by_support,
 );
 
 const KEY: &str = "6f1c2a58-2222-4d6e-9a4e-000000000001";
 
-async fn a_paid_order_is_granted_once_and_told(world: World) {
+async fn a_paid_order_is_granted_once_and_reported(world: World) {
     let mut socket = world.app.socket_of(world.learner.token()).await;
     socket.subscribe("orders", "subscription { orderChanged { id status purchase { id } } }").await;
     world.app.watched_by(1).await;
@@ -51,7 +54,11 @@ async fn a_paid_order_is_granted_once_and_told(world: World) {
         }
     }
     let trail = "SELECT COUNT(*) FROM audit_events WHERE target_type = 'orders'";
-    assert_eq!(world.app.number(trail).await, 3, "the audit trail does not have created, paid and granted");
+    assert_eq!(
+        world.app.number(trail).await,
+        3,
+        "the audit trail does not have the three events of the order: created, paid and granted"
+    );
     world.assert_books().await;
 }
 
@@ -105,7 +112,7 @@ async fn what_costs_something_must_be_paid_and_what_is_free_is_granted(world: Wo
     let owned = world.checkout_as(&world.learner, &world.course.subject(0)).await;
     assert_eq!((&owned["outcome"], &owned["order"]), (&json!("OWNED"), &Value::Null));
     assert_eq!(owned["owned"]["id"], free["order"]["purchase"]["id"]);
-    // What is free can be bought without an order as well.
+    // A free subject can also be bought with `purchase`, without an order.
     assert_eq!(world.learner.buy(world.course.subject(1)).await.outcome(), ("CREATED", 2, 2));
     assert_eq!(world.fake.requests().len(), 0);
     world.assert_books().await;
@@ -140,7 +147,7 @@ async fn a_payment_without_a_webhook_is_found_by_the_reconciler(world: World) {
 
 async fn a_checkout_that_lost_its_provider_goes_on(world: World) {
     let input = world.course.subject(0).key(KEY);
-    // The provider makes the order, and all responses are lost.
+    // The provider makes the order, but its response is lost.
     world.fake.faults().times(1, "POST", "/orders", Fault::LoseResponse);
     let refused = world.checkout_as(&world.learner, &input).await;
     assert_eq!(refused["userErrors"][0]["code"], "PAYMENT_PROVIDER_UNAVAILABLE");
@@ -149,11 +156,11 @@ async fn a_checkout_that_lost_its_provider_goes_on(world: World) {
     assert_eq!(
         world.fake.books().orders.len(),
         1,
-        "the order was not found by its receipt, so the provider has two"
+        "the provider does not have exactly one order, so the second checkout did not find it by its receipt"
     );
     assert_eq!(again["payment"]["providerOrderId"], json!(world.fake.books().orders[0].id));
 
-    // The server stops between the row and the provider: the reconciler makes the order.
+    // The provider closes the connection before it makes the order. Later, the reconciler makes the order there.
     let other = world.course.subject(1).key("6f1c2a58-2222-4d6e-9a4e-000000000002");
     world.fake.faults().times(1, "POST", "/orders", Fault::CloseBeforeWork);
     let refused = world.checkout_as(&world.learner, &other).await;
@@ -163,7 +170,30 @@ async fn a_checkout_that_lost_its_provider_goes_on(world: World) {
     assert_eq!(world.fake.books().orders.len(), 2);
 }
 
-async fn webhooks_that_do_not_verify_are_refused_and_foreign_ones_are_told(world: World) {
+async fn an_order_that_the_provider_does_not_make_is_checked_after_pauses(world: World) {
+    let input = world.course.subject(0).key(KEY);
+    // The checkout and the first two checks of the reconciler fail.
+    world.fake.faults().times(3, "POST", "/orders", Fault::CloseBeforeWork);
+    let refused = world.checkout_as(&world.learner, &input).await;
+    assert_eq!(refused["userErrors"][0]["code"], "PAYMENT_PROVIDER_UNAVAILABLE");
+    let second_check_at = Some(world.app.services.clock.now() + TimeDelta::seconds(30));
+    wait_until("a pause before the second check", async || {
+        let order = order::Entity::find().one(world.app.connection()).await.expect("the query runs");
+        let order = order.expect("an order");
+        order.checks == 1 && order.due_at == second_check_at
+    })
+    .await;
+    assert_eq!(world.fake.faults().planned(), 1);
+    world.app.clock.advance(TimeDelta::seconds(30));
+    wait_until("the second check", async || world.fake.faults().planned() == 0).await;
+
+    // A buyer who sends the checkout again does not have to wait until the third check.
+    let again = world.checkout_as(&world.learner, &input).await;
+    assert_eq!((&again["outcome"], &again["userErrors"]), (&json!("EXISTING"), &json!([])));
+    assert_eq!(world.fake.books().orders.len(), 1);
+}
+
+async fn webhooks_that_do_not_verify_are_refused_and_foreign_ones_are_reported(world: World) {
     let order = world.order(world.course.subject(0)).await;
     world.fake.customer_pays(&order.provider);
     let events = world.fake.webhooks().take();
@@ -219,7 +249,7 @@ async fn orders_are_seen_by_their_buyers_and_by_support(world: World) {
     assert_eq!(ben.fail(all, Value::Null).await.0, "FORBIDDEN");
     let events = "query ($id: ID!) { node(id: $id) { ... on Order { paymentEvents { kind } } } }";
     assert_eq!(world.learner.fail(events, json!({ "id": order.id })).await.0, "FORBIDDEN");
-    // Nobody buys without an account.
+    // A client that is not signed in can neither check out nor buy.
     let input = json!({ "input": { "selection": world.course.subject(0).json() } });
     assert_eq!(world.app.anonymous().fail(super::CHECKOUT, input).await.0, "UNAUTHENTICATED");
     let purchase = json!({ "input": world.course.subject(0).json() });

@@ -1,4 +1,4 @@
-//! The rules for what comes late, each by its name in the documentation.
+//! The rules of `api/docs/orders.md` for payments, refunds and disputes that come late.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ in_a_world!(
     reports_before_the_payment_itself,
 );
 
-/// The reasons and statuses of the refunds of an order.
+/// Returns the amount, the status and the reason of each refund of an order.
 fn refunds(order: &Value) -> Vec<(&str, &str, &str)> {
     let text = |value: &'_ Value| -> &'static str {
         Box::leak(value.as_str().unwrap_or_default().to_owned().into_boxed_str())
@@ -153,7 +153,8 @@ async fn two_payments_for_one_order(world: World) {
     let order = world.order(world.course.subject(0)).await;
     world.fake.customer_pays(&order.provider);
     world.deliver().await;
-    // The fake takes one payment for an order, so the second one says that it is for this order.
+    // The fake takes only one payment for an order. So the test changes the webhook of Ben's payment to name this
+    // order.
     let ben = world.app.learner("Ben").await;
     let other = world.order_of(&ben, world.course.subject(0)).await;
     world.fake.customer_pays(&other.provider);
@@ -206,7 +207,7 @@ async fn authorised_after_it_failed(world: World) {
     world.deliver().await;
     assert_eq!(world.read(&order).await["status"], "PENDING");
     world.fake.bank_authorizes_late(&payment);
-    // The server captures the payment by itself.
+    // The server captures the payment when it receives the webhook about the authorisation.
     world.deliver().await;
     assert_eq!(world.read(&order).await["status"], "GRANTED");
     world.deliver().await;
@@ -227,7 +228,7 @@ async fn disputed(world: &World) -> (MadeOrder, String) {
         world.support.refund(jishu_tests::RefundInput::whole(purchase.text("/node/purchase/id"))).await;
     assert_eq!(refused.refused_as().0, "ORDER_DISPUTED");
     let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'order_needs_attention'";
-    assert_eq!(world.app.number(mails).await, 1, "support was not told once");
+    assert_eq!(world.app.number(mails).await, 1, "support did not get exactly one mail about the dispute");
     (order, dispute)
 }
 
@@ -288,6 +289,9 @@ async fn a_part_refunded_at_the_console(world: World) {
     assert_eq!(world.resolve(&order, "REFUND").await["userErrors"], json!([]));
     let over = world.wait_for_refunds(&order, "SETTLED").await;
     assert_eq!(over["purchase"]["status"], "REFUNDED");
+    let decided = "SELECT COUNT(*) FROM refunds r JOIN audit_events a ON a.actor_id = r.requested_by \
+                   JOIN users u ON u.id = r.requested_by WHERE a.action = 'purchase.refunded' AND u.name = 'Sam'";
+    assert_eq!(world.app.number(decided).await, 1, "the refund does not name who decided");
     assert_eq!(world.fake.books().kept(), 0);
     assert_eq!(world.resolve(&order, "GRANT").await["userErrors"][0]["code"], "ORDER_NEEDS_NO_ATTENTION");
     world.assert_books().await;

@@ -5,29 +5,33 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use jishu_entity::user::Role;
 use jishu_service::integrity;
+use jishu_service::metrics::ExpositionFormat;
 use jishu_tests::{Backend, RefundInput, TestApp};
 use serde_json::{Value, json};
 
 const MARK: &str = "mutation ($input: MarkOrderPaidInput!) { markOrderPaid(input: $input) { outcome
     order { id status purchase { id } refunds { status reason } } userErrors { code path } } }";
 
+/// The second flag makes the services count metrics. The test does not open this address.
+const FLAGS: [&str; 2] = ["--payments=manual", "--metrics-listen=127.0.0.1:9464"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_support_confirms_payments() {
-    TestApp::run_with(Backend::Sqlite, &["--payments=manual"], support_confirms_payments).await;
+    TestApp::run_with(Backend::Sqlite, &FLAGS, support_confirms_payments).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_support_confirms_payments() {
-    TestApp::run_with(Backend::Postgres, &["--payments=manual"], support_confirms_payments).await;
+    TestApp::run_with(Backend::Postgres, &FLAGS, support_confirms_payments).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_support_confirms_payments() {
-    TestApp::run_with(Backend::MariaDb, &["--payments=manual"], support_confirms_payments).await;
+    TestApp::run_with(Backend::MariaDb, &FLAGS, support_confirms_payments).await;
 }
 
 async fn support_confirms_payments(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).cards(2).create(&app).await;
+    let course = app.course(&["Physics", "Chemistry", "Biology"]).cards(2).create(&app).await;
     let learner = app.staff("Asha", Role::Learner).await;
     let support = app.staff("Sam", Role::Support).await;
     let order = async |place: usize| {
@@ -52,17 +56,27 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     assert_eq!(mark(&second, "").await["userErrors"][0]["code"], "PAYMENT_REFERENCE_INVALID");
     assert_eq!(mark("nothing", "UTR 9").await["userErrors"][0]["code"], "ORDER_NOT_FOUND");
 
-    // Another reference is other money. Support must give it back by hand.
+    // The order is paid already, so another reference is a mistake or a second payment. The server refuses it and
+    // records nothing.
+    let rows = app.row_counts().await;
     let twice = mark(&first, "UTR 2").await;
-    assert_eq!(twice["order"]["status"], "GRANTED");
-    assert_eq!(twice["order"]["refunds"], json!([{ "status": "SETTLED", "reason": "PAID_TWICE" }]));
+    let refused = json!([{ "code": "ORDER_NOT_PENDING", "path": ["input", "orderId"] }]);
+    assert_eq!((&twice["order"], &twice["userErrors"]), (&Value::Null, &refused));
+    assert_eq!(app.row_counts().await, rows);
+    let third = order(2).await;
+    let (one, other) = tokio::join!(mark(&third, "UTR 4"), mark(&third, "UTR 5"));
+    let (created, other) = if one["outcome"] == "CREATED" { (one, other) } else { (other, one) };
+    assert_eq!((&created["outcome"], &other["userErrors"]), (&json!("CREATED"), &refused));
+    assert_eq!(app.number("SELECT COUNT(*) FROM payment_refunds").await, 0);
 
-    // A refund of a purchase in cash is settled by the member of support who makes it.
-    let purchase = twice["order"]["purchase"]["id"].as_str().expect("a purchase").to_owned();
+    // The refund of a purchase in cash is settled at once, because support gives the money back by hand.
+    let marked = mark(&first, "UTR 1").await;
+    let purchase = marked["order"]["purchase"]["id"].as_str().expect("a purchase").to_owned();
     let refunded = support.refund(RefundInput::whole(&purchase)).await;
     assert_eq!((refunded.outcome(), &refunded.refund()["status"]), ("CREATED", &json!("SETTLED")));
 
-    // The price holds until the order expires, and the money may come later.
+    // The second order is marked as paid only after it has expired and its buyer is deactivated, so support must
+    // decide.
     app.clock.advance(TimeDelta::minutes(30));
     jishu_tests::wait_until("the order expires", async || {
         app.number("SELECT COUNT(*) FROM orders WHERE state = 'expired'").await == 1
@@ -79,5 +93,11 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     assert!(found.is_empty(), "{found:?}");
     let audited = "SELECT COUNT(*) FROM audit_events a JOIN users u ON u.id = a.actor_id WHERE u.role = 'support' \
                    AND a.action IN ('order.paid', 'order.resolved')";
-    assert_eq!(app.number(audited).await, 3);
+    assert_eq!(app.number(audited).await, 4);
+
+    let metrics = app.services.metrics.encode(ExpositionFormat::PrometheusText).expect("metrics");
+    for (step, orders) in [("opened", 3), ("granted", 2)] {
+        let sample = format!("jishu_orders_total{{step=\"{step}\"}} {orders}\n");
+        assert!(metrics.contains(&sample), "{sample}{metrics}");
+    }
 }

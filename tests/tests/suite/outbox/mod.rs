@@ -19,6 +19,7 @@ with_mail_server!(&[];
     a_failed_delivery_is_repeated_with_the_same_id,
     a_refused_mail_is_dead_until_the_operator_retries,
     a_mail_that_nobody_needs_any_more_is_erased,
+    a_mail_that_expires_during_its_delivery_is_erased_after_its_lease,
     two_nodes_deliver_each_mail_once,
     a_lease_of_a_dead_node_passes_to_another,
 );
@@ -40,7 +41,7 @@ async fn a_failed_delivery_is_repeated_with_the_same_id(app: Arc<TestApp>, mail:
     assert_eq!(mails[0].header("Message-ID"), format!("<{id}@academy.example>"));
 }
 
-/// Runs `jishu outbox` on the database of the app.
+/// Returns the command `jishu outbox` with these arguments, for the database of the app.
 fn outbox_command(app: &TestApp, arguments: &[&str]) -> Command {
     let all = [&["outbox"], arguments, &["--database-url", &app.database_url]].concat();
     jishu(app.key_file().parent().unwrap(), &all)
@@ -63,9 +64,11 @@ async fn a_refused_mail_is_dead_until_the_operator_retries(app: Arc<TestApp>, ma
     mail.set_mode(MailServerMode::Accept);
     let unknown = fail(outbox_command(&app, &["retry", "999999"]));
     assert!(unknown.contains("do not exist, are not dead, or have expired"), "{unknown}");
-    let retried = succeed(outbox_command(&app, &["retry", &entry["id"].to_string()]));
+    // An id that is given twice counts once.
+    let id = entry["id"].to_string();
+    let retried = succeed(outbox_command(&app, &["retry", &id, &id]));
     assert!(retried.contains("1 message"), "{retried}");
-    // The command uses the clock of the machine, which is ahead of the clock of the app.
+    // The command makes the message due by the clock of the machine, which is ahead of the clock of the app.
     app.clock.advance(TimeDelta::minutes(10));
     wait_until("it is delivered", async || count(&app, "sent").await == 1).await;
     assert_eq!(mail.mails_to(ASHA).len(), 1);
@@ -94,6 +97,28 @@ async fn a_mail_that_nobody_needs_any_more_is_erased(app: Arc<TestApp>, mail: Ar
     assert_eq!(app.number("SELECT COUNT(*) FROM account_links").await, 0);
 }
 
+async fn a_mail_that_expires_during_its_delivery_is_erased_after_its_lease(
+    app: Arc<TestApp>,
+    mail: Arc<MailServer>,
+) {
+    mail.set_mode(MailServerMode::Refuse(451));
+    register(&app, ASHA).await;
+    let failed = "SELECT COUNT(*) FROM outbox WHERE state = 'pending' AND attempts = 1";
+    wait_until("the first attempt fails", async || app.number(failed).await == 1).await;
+    // The message is due again in 15 to 30 seconds. This time becomes the end of the lease of another node.
+    app.execute(
+        "UPDATE outbox SET state = 'leased', lease_owner = 'another node', attempts = 2, expires_at = created_at",
+    )
+    .await;
+    outbox::erase_old(&app.services).await.unwrap();
+    let leased = "SELECT COUNT(*) FROM outbox WHERE state = 'leased' AND payload IS NOT NULL";
+    assert_eq!(app.number(leased).await, 1, "a message was erased although a node is delivering it");
+    app.clock.advance(TimeDelta::seconds(30));
+    outbox::erase_old(&app.services).await.unwrap();
+    let erased = "SELECT COUNT(*) FROM outbox WHERE state = 'dead' AND payload IS NULL";
+    assert_eq!(app.number(erased).await, 1);
+}
+
 async fn two_nodes_deliver_each_mail_once(app: Arc<TestApp>, mail: Arc<MailServer>) {
     let second = app.second_node().await;
     let addresses: Vec<String> = (0..24).map(|number| format!("learner{number}@example.com")).collect();
@@ -114,7 +139,8 @@ async fn a_lease_of_a_dead_node_passes_to_another(app: Arc<TestApp>, mail: Arc<M
     mail.set_mode(MailServerMode::Accept);
     app.clock.advance(TimeDelta::minutes(5));
     wait_until("it is delivered", async || count(&app, "sent").await == 1).await;
-    // A message that kills each node that delivers it is dead after its last attempt.
+    // Sets the state of a message whose last attempt ended with the death of its node. The message becomes dead, and is
+    // not delivered again.
     app.execute("UPDATE outbox SET state = 'leased', attempts = 10, sent_at = NULL").await;
     wait_until("it is dead", async || count(&app, "dead").await == 1).await;
     assert_eq!(mail.mails().len(), 1);
@@ -129,7 +155,8 @@ async fn a_mail_server_that_hangs_delays_nobody() {
             register(&app, address).await;
         }
         wait_until("deliveries hang", async || mail.connections() >= 8).await;
-        // Password hashing takes most of the time of a registration; these requests show only what waits.
+        // Most of the time of a registration is the hashing of its password. The queries show whether requests wait for
+        // the mail server.
         let started = Instant::now();
         for _ in 0..50 {
             app.anonymous().run("{ courses { totalCount } }").await;
@@ -143,7 +170,8 @@ async fn a_mail_server_that_hangs_delays_nobody() {
         wait_until("they are stopped", async || app.number(stopped).await >= 8).await;
         mail.set_mode(MailServerMode::Accept);
         wait_until("all arrive", async || {
-            // Ends the pauses between retries. It waits until no message is leased, because it would end the lease too.
+            // Moves the clock past the pauses between retries. Waits until no message is leased, because the move would
+            // end a lease, too.
             if count(&app, "leased").await == 0 {
                 app.clock.advance(TimeDelta::seconds(20));
             }

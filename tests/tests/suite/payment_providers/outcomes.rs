@@ -11,7 +11,7 @@ use payment_providers::{
 
 use super::{code, new, rupees};
 
-/// Faults after which nobody knows what the provider did.
+/// Faults after which the caller does not know whether the provider did the work.
 const UNKNOWN: [Fault; 7] = [
     Fault::HangAfterWork,
     Fault::Hang,
@@ -22,7 +22,7 @@ const UNKNOWN: [Fault; 7] = [
     Fault::Huge(2 << 20),
 ];
 
-/// Short enough for faults that hang.
+/// Time limit of a request. It is short, because the fake does not respond to some requests.
 const SHORT: Duration = Duration::from_millis(250);
 
 #[tokio::test]
@@ -48,7 +48,8 @@ async fn an_order_at_razorpay_is_sent_once_and_looked_for_before_it_is_sent_agai
         let orders = books.orders.iter().filter(|order| order.receipt.as_deref() == Some(&reference));
         assert_eq!(orders.count(), 1, "{fault:?}");
     }
-    // The first request was only slow, so there are two orders. The paid one counts.
+    // Makes two orders with one reference, as if the first request had only been slow. `create_again` returns the paid
+    // order.
     provider.create(&new("order-twice", &money)).await.unwrap();
     let paid = provider.create(&new("order-twice", &money)).await.unwrap();
     fake.customer_pays(&paid.provider_order);
@@ -63,7 +64,7 @@ async fn a_limited_request_is_repeated_because_nothing_was_done() {
     razorpay(&razorpay_fake).create(&new("order-1", &money)).await.unwrap();
     assert_eq!((razorpay_fake.requests().len(), razorpay_fake.books().orders.len()), (3, 1));
 
-    // Too long a pause is left to the caller.
+    // `Retry-After` asks for an hour. The request is not repeated, and the error gives this pause to the caller.
     stripe_fake.faults().next("POST", "/v1/payment_intents", Fault::TooManyRequests(3_600));
     let error = stripe(&stripe_fake).create(&new("order-1", &money)).await.unwrap_err();
     let ProviderError::TryAgain { retry_after, .. } = &error else { panic!("{error:?}") };
@@ -95,7 +96,8 @@ async fn requests_with_a_key_are_repeated_and_do_their_work_once() {
 
     let order = razorpay.create(&new("order-1", &money)).await.unwrap().provider_order;
     let payment = razorpay_fake.customer_pays_uncaptured(&order).payment_id;
-    // The second capture is refused. The look at the payment shows that the first one worked.
+    // The response to the capture is lost, and the provider refuses the repeated capture. The payment, which is read
+    // then, shows that the first capture worked.
     razorpay_fake.faults().next("POST", "capture", Fault::LoseResponse);
     razorpay.capture(&payment, &money).await.unwrap();
     razorpay_fake.faults().next("POST", "refund", Fault::LoseResponse);
@@ -103,7 +105,7 @@ async fn requests_with_a_key_are_repeated_and_do_their_work_once() {
     razorpay.refund(&payment, &money, "refund-1").await.unwrap();
     assert_eq!(razorpay_fake.books().refunds.len(), 1);
 
-    // All attempts fail, and one of them did the work: nobody knows.
+    // All three attempts fail, although the first has done the work. The error says that the outcome is unknown.
     let order = razorpay.create(&new("order-2", &money)).await.unwrap().provider_order;
     let payment = razorpay_fake.customer_pays(&order).payment_id;
     razorpay_fake.faults().next("POST", "refund", Fault::LoseResponse);
@@ -137,7 +139,7 @@ async fn the_circuit_opens_when_a_provider_is_down() {
     config.http.max_attempts = 1;
     config.http.circuit = CircuitOptions { failures: 3, open_for: Duration::from_secs(600) };
     let provider = Stripe::new(config).unwrap();
-    // Refusals are answers of a working provider.
+    // A provider that refuses requests is working, so refusals do not open the circuit.
     for _ in 0..5 {
         assert_eq!(code(&provider.fetch("pi_unknown").await.unwrap_err()), "resource_missing");
     }
@@ -152,10 +154,34 @@ async fn the_circuit_opens_when_a_provider_is_down() {
 }
 
 #[tokio::test]
+async fn large_responses_and_requests_that_were_not_sent_do_not_open_the_circuit() {
+    let fake = FakeStripe::start().await;
+    let mut config = stripe_config(&fake);
+    config.http.max_attempts = 1;
+    config.http.circuit = CircuitOptions { failures: 3, open_for: Duration::from_secs(600) };
+    fake.faults().times(3, "GET", "", Fault::Huge(2 << 20));
+    let provider = Stripe::new(config.clone()).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(provider.fetch("pi_unknown").await, Err(ProviderError::TryAgain { .. })));
+    }
+    assert_eq!(code(&provider.fetch("pi_unknown").await.unwrap_err()), "resource_missing");
+
+    // A line break cannot be part of a header, so the requests cannot be built.
+    config.http.traceparent = || Some("\n".to_owned());
+    let provider = Stripe::new(config).unwrap();
+    let sent = fake.requests().len();
+    for _ in 0..5 {
+        let error = provider.fetch("pi_unknown").await.unwrap_err();
+        assert!(matches!(error, ProviderError::TryAgain { .. }), "{error:?}");
+    }
+    assert_eq!(fake.requests().len(), sent);
+}
+
+#[tokio::test]
 async fn a_provider_that_cannot_be_reached_has_done_nothing() {
     let fake = FakeRazorpay::start().await;
     let mut config = razorpay_config(&fake);
-    // A port that nobody listens at.
+    // The listener is dropped at once, so nobody listens on its port any more.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     config.base = format!("http://127.0.0.1:{port}").parse().unwrap();
     let error = Razorpay::new(config).unwrap().create(&new("order-1", &rupees())).await.unwrap_err();

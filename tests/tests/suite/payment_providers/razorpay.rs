@@ -1,4 +1,4 @@
-//! Razorpay, in the order of a payment's steps.
+//! Payments at a fake of Razorpay, in the order of the steps of a payment.
 
 use jishu_tests::payments::connect::{razorpay, razorpay_config};
 use jishu_tests::payments::{FakeRazorpay, hmac_hex};
@@ -61,7 +61,7 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     assert_eq!(report.account.as_deref(), Some(FakeRazorpay::ACCOUNT));
     assert!(webhooks.iter().all(|webhook| webhook.event_id.is_some() && webhook.created_at.is_some()));
 
-    // One refund by the application, which fails at the bank, and one at the console.
+    // The application makes a refund, which fails at the bank. Then somebody makes a refund at the provider's console.
     fake.settle_refunds_later();
     let refund = provider.refund(&payment, &Amount::new(100_00, "INR"), "refund-1").await.unwrap();
     assert_eq!((refund.state, refund.reference.as_deref()), (RefundState::Pending, Some("refund-1")));
@@ -102,6 +102,21 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
 }
 
 #[tokio::test]
+async fn up_to_a_thousand_refunds_of_a_payment_are_read() {
+    let fake = FakeRazorpay::start().await;
+    let provider = razorpay(&fake);
+    let order = provider.create(&new("order-1", &rupees())).await.unwrap().provider_order;
+    let payment = fake.customer_pays(&order).payment_id;
+    for _ in 0..1_000 {
+        fake.refund_at_console(&payment, 1);
+    }
+    assert_eq!(provider.refunds(&payment).await.unwrap().len(), 1_000);
+    fake.refund_at_console(&payment, 1);
+    let error = provider.refunds(&payment).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Unreadable(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_late_payment_is_captured_once_or_given_back() {
     let fake = FakeRazorpay::start().await;
     let provider = razorpay(&fake);
@@ -123,7 +138,7 @@ async fn a_late_payment_is_captured_once_or_given_back() {
     assert_eq!(fake.books().kept(), 499_00);
     assert_eq!(provider.cancel(&order).await.unwrap(), CancelOutcome::StaysPayable);
 
-    // Nobody captures this one. Its status is that of a refund, but it was never paid.
+    // Nobody captures the next payment, so Razorpay gives it back. It counts as cancelled, not as refunded.
     let order = provider.create(&new("order-2", &money)).await.unwrap().provider_order;
     let uncaptured = fake.customer_pays_uncaptured(&order).payment_id;
     fake.give_back_uncaptured(&uncaptured);
@@ -184,7 +199,7 @@ async fn webhooks_are_refused_unless_signed_for_this_account() {
     body = event.json();
     body["payload"] = json!({});
     assert!(matches!(signed(body.to_string().as_bytes()), Err(WebhookError::Unreadable(_))));
-    // Other products of the same account.
+    // Events of other products of the same account are ignored.
     body = event.json();
     body["payload"]["payment"]["entity"]["order_id"] = json!(null);
     let event_of_others = signed(body.to_string().as_bytes()).unwrap().event;
@@ -193,7 +208,8 @@ async fn webhooks_are_refused_unless_signed_for_this_account() {
     let unknown = signed(body.to_string().as_bytes()).unwrap().event;
     assert_eq!(unknown, WebhookEvent::Ignored("subscription.charged".to_owned()));
 
-    // The secret is rotated: first both are known, and at last only the new one.
+    // The secret of webhooks is rotated. A configuration with only the old secret refuses a webhook, and one with both
+    // secrets accepts it.
     fake.rotate_webhook_secret("the new secret");
     assert_eq!(verify(&provider, fake.webhooks(), &event), Err(WebhookError::BadSignature));
     let with = |secrets: &[&str]| {

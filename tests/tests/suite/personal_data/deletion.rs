@@ -1,9 +1,9 @@
-//! The rows that a deletion leaves.
+//! The deletion of an account: which rows are deleted, and which rows stay.
 
 use std::sync::Arc;
 
 use jishu_entity::user::Role;
-use jishu_tests::{BOOKS, MailServer, RefundInput, Socket, TestApp, wait_until};
+use jishu_tests::{MailServer, RULE_VIOLATIONS, RefundInput, Socket, TestApp, wait_until};
 use serde_json::{Value, json};
 
 use super::columns::{Deleted, PERSONAL};
@@ -21,7 +21,7 @@ fn owner_column(table: &str) -> &'static str {
     if table == "users" { "id" } else { "user_id" }
 }
 
-/// Returns the sums of the books, and what the staff see of them.
+/// Returns the amounts and counts of each purchase from the database, and the sales report that an admin reads.
 async fn books(app: &TestApp, world: &World) -> (Vec<Vec<String>>, Value) {
     let sums = "SELECT p.id, p.cost, p.tax, p.currency, p.status, (SELECT SUM(r.amount) FROM refunds r WHERE \
                 r.purchase_id = p.id), (SELECT COUNT(*) FROM mock_test_attempts c WHERE c.purchase_id = p.id), \
@@ -40,7 +40,7 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     consent_of(&learner, &app.anonymous(), &mail, &format!("guardian.{MARK}@example.com")).await;
     let purchase = world.fill(&learner).await;
     add_sign_in_ways(&app, row_of(&app, &email).await).await;
-    // Staff have written the address beside another person.
+    // Support writes the address of the person into the reason of a refund of another person.
     let other = app.staff("Binod", Role::Learner).await;
     app.execute("UPDATE users SET birth_year = 1990 WHERE name = 'Binod'").await;
     let others = other.buy(world.course.subject(0)).await.purchase().id.clone();
@@ -71,9 +71,9 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     let row = jishu_tests::rows(app.connection(), &row).await.concat();
     assert_eq!(row, ["Deleted account", &format!("deleted:{user}"), "", "learner", "deactivated"]);
 
-    // The books are as before, and the sitting has ended.
+    // The amounts of all purchases are the same as before the deletion, and the open sitting has ended.
     assert_eq!(books(&app, &world).await, before);
-    for (rule, query) in BOOKS {
+    for (rule, query) in RULE_VIOLATIONS {
         let broken = jishu_tests::rows(app.connection(), query).await;
         assert_eq!(broken, Vec::<Vec<String>>::new(), "{rule}");
     }
@@ -82,14 +82,14 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     assert_eq!(app.number(open).await, 0);
     let ended = "SELECT COUNT(*) FROM test_sessions WHERE status = 'auto_submitted' AND score IS NOT NULL";
     assert_eq!(app.number(ended).await, 1);
-    // The rest can still be refunded.
+    // The purchase that has not been refunded can still be refunded.
     let refunded = world.support.refund(RefundInput::whole(&purchase).reason("A mistake")).await;
     assert_eq!(refunded.outcome(), "CREATED");
     let event =
         format!("SELECT actor_id FROM audit_events WHERE action = 'user.deleted' AND target_id = {user}");
     assert_eq!(app.number(&event).await, user);
 
-    // One mail says so, and belongs to nobody. The address is free for a new person.
+    // A mail reports the deletion, and its content is erased after that. The address is free for a new account.
     mail.newest(&email, ACCOUNT_DELETED).await;
     wait_until("its content is erased", async || {
         app.number("SELECT COUNT(*) FROM outbox WHERE payload IS NOT NULL").await == 0

@@ -1,4 +1,4 @@
-//! Personal data: what an export holds, and what a deletion leaves.
+//! Personal data: what an export contains, and which rows the deletion of an account leaves.
 
 mod columns;
 mod deletion;
@@ -12,17 +12,19 @@ mod refusals;
 use std::collections::BTreeMap;
 
 use jishu_entity::user::Role;
-use jishu_tests::{Answer, Client, MailServer, RefundInput, TestApp, TestCourse, Tries, answer, wait_until};
+use jishu_tests::{
+    Client, GraphqlResponse, MailServer, RefundInput, TestApp, TestCourse, Tries, answer, wait_until,
+};
 use sea_orm::DbBackend;
 use serde_json::{Value, json};
 
 use crate::mail::GUARDIAN_CONSENT;
 
-/// A part of the name and of every address of the person. Nothing else contains it.
+/// A word in the name and the addresses of the person, and in texts about the person. Nothing else contains it.
 pub(crate) const MARK: &str = "qxzv";
 const PASSWORD: &str = "correct horse battery";
 
-/// Returns the columns of all tables of the database.
+/// Returns all tables of the database, each with the names of its columns.
 pub(crate) async fn tables(app: &TestApp) -> BTreeMap<String, Vec<String>> {
     let text = match app.services.database.backend() {
         DbBackend::Postgres => {
@@ -60,36 +62,36 @@ pub(crate) async fn dump(app: &TestApp) -> Vec<String> {
     dump
 }
 
-/// Returns the rows of all tables that contain a text, in upper or lower case.
+/// Returns the rows of all tables that contain a text, in whatever case. The text itself must be in lower case.
 pub(crate) async fn mentions(app: &TestApp, text: &str) -> Vec<String> {
     dump(app).await.into_iter().filter(|row| row.to_lowercase().contains(text)).collect()
 }
 
-/// Sends a mutation whose payload has `userErrors { code }`, and returns its payload.
+/// Sends a mutation with these arguments, which also selects `userErrors`, and returns its payload.
 pub(crate) async fn send(client: &Client, field: &str, arguments: &str, selection: &str) -> Value {
     let document = format!("mutation {{ {field}{arguments} {{ {selection} userErrors {{ code path }} }} }}");
     client.run(&document).await.at(&format!("/{field}")).clone()
 }
 
-/// Deletes the account of a client with this password.
-pub(crate) async fn delete(client: &Client, password: &str) -> Answer {
+/// Sends `deleteAccount` with this password, and returns the response.
+pub(crate) async fn delete(client: &Client, password: &str) -> GraphqlResponse {
     let document = "mutation ($password: String!) { deleteAccount(password: $password) { deleted
         userErrors { code path message } } }";
     client.run_with(document, json!({ "password": password })).await
 }
 
-/// Returns the id of the row of a person.
+/// Returns the row id of the user with this address.
 pub(crate) async fn row_of(app: &TestApp, email: &str) -> i64 {
     app.number(&format!("SELECT id FROM users WHERE email = '{email}'")).await
 }
 
-/// Exports everything of a client.
+/// Requests `/me/export` with this token. Returns the status and the body.
 pub(crate) async fn export_of(app: &TestApp, token: &str) -> (reqwest::StatusCode, String) {
     let response = app.http().get(app.url("/me/export")).bearer_auth(token).send().await.expect("a response");
     (response.status(), response.text().await.expect("a text"))
 }
 
-/// A course, and staff with whom a learner has to do.
+/// A course with three subjects and questions, a member of support and an admin.
 pub(crate) struct World {
     pub(crate) course: TestCourse,
     pub(crate) support: Client,
@@ -109,14 +111,14 @@ impl World {
         }
     }
 
-    /// Lets a learner do everything that leaves rows: two purchases, a refund, a grant, allowances, a sitting that ends and
-    /// one that stays open, and a cart. Returns the id of the purchase that is not refunded.
+    /// Makes rows of a learner: a purchase, a grant that is refunded, allowances, a sitting that ends, a sitting that
+    /// stays open, and a cart. Returns the id of the purchase that is not refunded.
     pub(crate) async fn fill(&self, learner: &Client) -> String {
         let Self { course, support, .. } = self;
         let user = learner.run("{ viewer { id } }").await.text("/viewer/id").to_owned();
         let bought = learner.buy(course.subject(0)).await;
         let cards: Vec<String> = bought.cards().edges.iter().map(|edge| edge.node.id.clone()).collect();
-        // A second request with a key finds what is owned.
+        // A second purchase request, with a key, finds that the learner owns the subject already.
         learner.buy(course.subject(0).key("0d6e1b2c-3f4a-4b5c-8d6e-7f8091a2b3c4")).await;
         let granted = format!(
             "mutation {{ grantPurchase(input: {{ userId: \"{user}\", reason: \"{MARK} had no luck\", selection: {{ \
@@ -127,7 +129,7 @@ impl World {
         let granted = support.run(&granted).await;
         let refund = granted.text("/grantPurchase/purchase/id").to_owned();
         support.refund(RefundInput::whole(&refund).reason(&format!("Asked for by {MARK}"))).await;
-        // A second request with another key finds the refund.
+        // A second refund request, with another key, finds the refund that was made.
         let again = RefundInput::whole(&refund).key("0d6e1b2c-3f4a-4b5c-8d6e-7f8091a2b3c5");
         assert_eq!(support.refund(again).await.outcome(), "EXISTING");
         learner.add_to_cart(&[&course.subjects[2]]).await;
@@ -154,7 +156,7 @@ impl World {
     }
 }
 
-/// Adds the rows of the other ways to sign in, as if the person had set up all of them.
+/// Inserts a second factor, a recovery code, a challenge, an identity and a begun sign-in at an issuer, for a user.
 pub(crate) async fn add_sign_in_ways(app: &TestApp, user: i64) {
     let hash = |place: char| std::iter::repeat_n(place, 64).collect::<String>();
     let now = format!("(SELECT created_at FROM users WHERE id = {user})");
@@ -184,7 +186,7 @@ pub(crate) async fn add_sign_in_ways(app: &TestApp, user: i64) {
     }
 }
 
-/// Registers a user who was born in this year.
+/// Registers a user who was born in this year. Returns a client that is signed in as the user.
 pub(crate) async fn register(app: &TestApp, email: &str, birth_year: i32) -> Client {
     let input = json!({ "name": format!("Asha {MARK}"), "email": email, "password": PASSWORD,
         "birthYear": birth_year });
@@ -192,7 +194,8 @@ pub(crate) async fn register(app: &TestApp, email: &str, birth_year: i32) -> Cli
     app.with_token(answer.text("/register/tokens/accessToken"))
 }
 
-/// Gives a minor the consent of a guardian.
+/// Asks a guardian for the consent to a minor's account, and gives it with the link in the mail. Returns after the
+/// guardian has got the second mail.
 pub(crate) async fn consent_of(learner: &Client, stranger: &Client, mail: &MailServer, guardian: &str) {
     let known = mail.mails_to(guardian).len();
     let arguments = format!("(guardianEmail: \"{guardian}\")");

@@ -1,4 +1,4 @@
-//! Requests that carry an idempotency key.
+//! Purchase requests with an idempotency key.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn a_key_returns_the_first_response(app: Arc<TestApp>) {
     let first = asha.buy(course.several(&[0, 1]).key(KEY)).await;
     assert_eq!(first.outcome(), ("CREATED", 50, 100));
 
-    // Changes of the catalogue do not change the response.
+    // After a change of the prices and the archiving of the subjects, the key still returns the first response.
     app.execute("UPDATE subjects SET list_price = 1, archived_at = created_at").await;
     app.services.catalog.reload().await.unwrap();
     assert_eq!(asha.buy(course.several(&[0, 1]).key(KEY)).await, first);
@@ -36,13 +36,13 @@ async fn a_key_returns_the_first_response(app: Arc<TestApp>) {
 async fn a_key_with_another_body_is_refused(app: Arc<TestApp>) {
     let World { course, asha, .. } = World::new(&app, &["Physics", "Chemistry"]).await;
     asha.buy(course.subject(0).key(KEY)).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for other in [course.subject(1).key(KEY), course.subject(0).key(KEY).cost("100.00")] {
         let refused = asha.buy(other).await;
         let expected = ("IDEMPOTENCY_KEY_REUSED", "input.idempotencyKey".to_owned(), "FieldError");
         assert_eq!(refused.refused_as(), expected);
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn a_key_whose_first_response_was_existing_buys_nothing_later(app: Arc<TestApp>) {

@@ -17,7 +17,7 @@ on_each_database!(
 
 async fn more_subjects_than_a_course_has_are_refused(app: Arc<TestApp>) {
     let World { course, asha, .. } = World::new(&app, &["Physics"]).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let many: Vec<String> = (1..=40_000).map(|row| app.global("Subject", row)).collect();
     let many: Vec<&String> = many.iter().collect();
     let refused = asha.buy(PurchaseInput::new(&course.id, "MULTIPLE_SUBJECTS", &many)).await;
@@ -28,12 +28,12 @@ async fn more_subjects_than_a_course_has_are_refused(app: Arc<TestApp>) {
         let refused = asha.run_with(&document, json!({ "ids": many })).await;
         assert_eq!(refused.at(&format!("/{field}/userErrors"))[0]["code"], "SUBJECT_COUNT_MISMATCH");
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn the_wrong_number_of_subjects_is_refused(app: Arc<TestApp>) {
     let World { course, asha, .. } = World::with_bundle(&app, &["Physics", "Chemistry"], 150_00).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let [physics, chemistry] = [&course.subjects[0], &course.subjects[1]];
     for (purchase_type, subjects) in [
         ("SINGLE_SUBJECT", &[][..]),
@@ -51,7 +51,7 @@ async fn the_wrong_number_of_subjects_is_refused(app: Arc<TestApp>) {
         assert_eq!(refused.refusal().code, "SUBJECT_REPEATED");
         assert_eq!(refused.refusal().more["subjectIds"], json!([physics]));
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn unknown_archived_and_foreign_subjects_are_refused(app: Arc<TestApp>) {
@@ -60,7 +60,7 @@ async fn unknown_archived_and_foreign_subjects_are_refused(app: Arc<TestApp>) {
     let asha = app.learner("Asha").await;
     let archived = course.subject_rows[1];
     app.execute(&format!("UPDATE subjects SET archived_at = created_at WHERE id = {archived}")).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let never_made = app.global("Subject", 999_999);
     for (subject, code) in [
         (&never_made, "SUBJECT_NOT_FOUND"),
@@ -78,7 +78,7 @@ async fn unknown_archived_and_foreign_subjects_are_refused(app: Arc<TestApp>) {
             assert_eq!(refused.refusal().more["subjectIds"], json!([subject]));
         }
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn courses_that_cannot_be_bought_are_refused(app: Arc<TestApp>) {
@@ -87,7 +87,7 @@ async fn courses_that_cannot_be_bought_are_refused(app: Arc<TestApp>) {
     let archived = app.course(&["Physics"]).bundle(100_00).create(&app).await;
     app.execute(&format!("UPDATE courses SET archived_at = created_at WHERE id = {}", archived.row)).await;
     let asha = app.learner("Asha").await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let bundle = |id: &str| PurchaseInput::new(id, "FULL_BUNDLE", &[]);
     for (wanted, code, path) in [
         (bundle(&no_bundle.id), "NOT_SOLD_AS_BUNDLE", "input.purchaseType"),
@@ -99,14 +99,14 @@ async fn courses_that_cannot_be_bought_are_refused(app: Arc<TestApp>) {
     ] {
         assert_eq!(asha.buy(wanted).await.refused_as(), (code, path.to_owned(), "FieldError"));
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn a_deactivated_account_buys_nothing(app: Arc<TestApp>) {
     let World { course, asha, .. } = World::new(&app, &["Physics"]).await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let refused = asha.buy(course.subject(0)).await;
     assert_eq!(refused.refusal().code, "ACCOUNT_INACTIVE");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }

@@ -32,7 +32,7 @@ async fn an_unreadable_file_changes_nothing(app: Arc<TestApp>) {
         ("", json!({ "format": "GIFT" }), "QUESTIONS_UNREADABLE", "no questions"),
         (none.as_str(), json!({ "format": "GIFT" }), "QUESTIONS_UNREADABLE", "More than 1000"),
         (BANK, json!({ "format": "QTI" }), "QUESTIONS_UNREADABLE", "well-formed"),
-        (BANK, json!({ "topic": " " }), "TOPIC_INVALID", "1 to 200"),
+        (BANK, json!({ "topic": " " }), "TOPIC_INVALID", "cannot be used. Give 1 to 200"),
         (BANK, json!({ "subjectId": course.id }), "SUBJECT_NOT_FOUND", "no such subject"),
         (
             BANK,
@@ -44,6 +44,7 @@ async fn an_unreadable_file_changes_nothing(app: Arc<TestApp>) {
         let answer = author.import(subject, given).with(&more).await;
         let error = answer.refusal();
         assert!(error.code == code && error.message.contains(named), "{error:?}");
+        assert!(code != "QUESTIONS_UNREADABLE" || error.path == ["input", "text"], "{error:?}");
     }
     assert_eq!(rows(&app).await, before);
     // A file with the byte order mark and the line ends of Windows is read.
@@ -59,7 +60,7 @@ async fn an_unreadable_file_changes_nothing(app: Arc<TestApp>) {
 async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let physics = &course.subjects[0];
-    // Moodle gives these names by default.
+    // Moodle names questions like this by default, so different questions often have the same name.
     let files = ["Where is the capital? {=here ~there}", "When does water boil? {=soon ~never}"]
         .map(|question| format!("::Q1:: {question}\n\n::Q2:: Not: {question}\n"));
     for file in &files {
@@ -93,7 +94,7 @@ async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>)
 async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let essays = "Write. {}\n\n".repeat(1_200);
-    // Some questions are refused for their content, not for their syntax.
+    // Each of these five questions is refused because its two options are equal.
     let alike = "Alike? {=a ~a}\n\n".repeat(5);
     let file = format!("{alike}{essays}Is it? {{=a ~b}}\n\n{alike}");
     let answer = author.import(&course.subjects[0], &file).await;
@@ -106,7 +107,7 @@ async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
 async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let aiken = "Is it?\nA. yes\nB. no\nANSWER: A\n\nWhich\none?\nA. this\nB. that\nANSWER: B\n";
-    // The question contains words that look like the key of another format.
+    // The question contains a line that looks like the key of an Aiken question.
     let gift = "$CATEGORY: Blanks\n\n// [id:b1]\nFill in:\nANSWER: ___ {=a ~b}\n\nWrite. {}\n";
     for (text, counted) in [(aiken, [2, 0, 0, 0]), (gift, [1, 0, 0, 1])] {
         assert_eq!(author.import(&course.subjects[0], text).await.counts(), counted);

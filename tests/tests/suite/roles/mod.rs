@@ -1,4 +1,5 @@
-//! The roles that may use each field: the directives of the schema, the committed table, and the server over HTTP agree.
+//! The roles that may use each field: the directives of the schema, the committed table, and the server over HTTP
+//! agree.
 
 mod fields;
 mod table;
@@ -12,9 +13,9 @@ use serde_json::Value;
 pub(crate) use fields::{RootField, guarded_fields, root_fields};
 use table::{ANONYMOUS, COLUMNS, committed, print};
 
-on_each_database!(every_field_answers_each_role_as_the_table_says);
+on_each_database!(every_field_treats_each_role_as_the_table_says);
 
-/// Returns the code of the error that a field answers, or an empty text.
+/// Sends the document of a field. Returns the code of the first error in the response, or an empty text.
 async fn code(app: &TestApp, client: &Client, field: &RootField, is_signed_in: bool) -> String {
     let code = if field.operation == "subscription" {
         let mut request = app.http().post(app.url("/graphql")).header("accept", "text/event-stream");
@@ -34,12 +35,13 @@ async fn code(app: &TestApp, client: &Client, field: &RootField, is_signed_in: b
     code.to_owned()
 }
 
-/// Whether the client can wait for the answer. A subscription that is not refused may send its first event much later.
+/// Returns whether the test can wait for the response. A subscription that is not refused may send its first event much
+/// later.
 fn ends(field: &RootField, is_signed_in: bool) -> bool {
     field.operation != "subscription" || field.is_guarded() || !is_signed_in
 }
 
-async fn every_field_answers_each_role_as_the_table_says(app: Arc<TestApp>) {
+async fn every_field_treats_each_role_as_the_table_says(app: Arc<TestApp>) {
     let table = committed();
     let mut clients = vec![app.anonymous()];
     for (name, role) in
@@ -68,8 +70,8 @@ async fn every_field_answers_each_role_as_the_table_says(app: Arc<TestApp>) {
     }
 }
 
-/// Compares the committed table with the schema, and with what the server answers to a stranger. With `UPDATE_DOCS=1`,
-/// writes the table again instead.
+/// Compares the table in `roles.md` with the schema, and with the server's responses to a client that is not signed in.
+/// With `UPDATE_DOCS=1`, writes the table again instead.
 #[tokio::test]
 async fn roles_md_is_the_table_of_all_fields() {
     TestApp::run(Backend::Sqlite, async |app| {
@@ -84,7 +86,8 @@ async fn roles_md_is_the_table_of_all_fields() {
     .await;
 }
 
-/// A description says who may use a field in the same words each time, so that nobody has to know the directive.
+/// Checks that the description of each guarded field names its roles, always in the same words, so that readers need
+/// not know the directive. Other descriptions must not use these words.
 #[test]
 fn descriptions_name_the_roles_of_the_directive() {
     let words = ["Only for AUTHOR", "Only for SUPPORT", "Only for ADMIN", "Only for LEARNER"];
@@ -100,10 +103,10 @@ fn descriptions_name_the_roles_of_the_directive() {
     }
 }
 
-/// The walk above covers the root fields only.
+/// Checks which fields of other types have a guard. The comparison with the table covers only root fields.
 #[test]
 fn only_root_fields_have_a_guard() {
-    // The tests of orders and of complimentary purchases read them as support and as a learner.
+    // The tests of orders and of complimentary purchases read these two fields as support and as a learner.
     let nested = ["Order.paymentEvents", "Purchase.grant"];
     assert_eq!(
         fields::nested_guarded_fields(),

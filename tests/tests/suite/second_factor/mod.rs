@@ -2,6 +2,7 @@
 
 mod staff;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -9,7 +10,7 @@ use futures_util::future::join_all;
 use jishu_service::account;
 use jishu_service::auth::KeyRing;
 use jishu_service::clock::Clock;
-use jishu_tests::{Answer, Client, MailServer, TestApp, wait_until};
+use jishu_tests::{Client, GraphqlResponse, MailServer, TestApp, wait_until};
 use serde_json::{Value, json};
 
 use crate::mail::{RESET, register, with_mail_server};
@@ -37,12 +38,12 @@ async fn asha(app: &TestApp) -> Client {
     app.with_token(registered.access_token())
 }
 
-/// Moves the clock to codes that were never shown.
+/// Moves the clock by 30 seconds, so that the authenticator shows its next code.
 fn next_code(app: &TestApp) {
     app.clock.advance(TimeDelta::seconds(30));
 }
 
-fn code<'a>(answer: &'a Answer, field: &str) -> &'a str {
+fn code<'a>(answer: &'a GraphqlResponse, field: &str) -> &'a str {
     answer.text(&format!("/{field}/userErrors/0/code"))
 }
 
@@ -68,11 +69,11 @@ async fn a_factor_is_set_up_used_and_switched_off(app: Arc<TestApp>, mail: Arc<M
     let status = client.run("{ viewer { secondFactor { since recoveryCodesLeft } } }").await;
     assert_eq!(*status.at("/viewer/secondFactor/recoveryCodesLeft"), json!(10));
     mail.newest(ASHA, "Your second factor is on").await;
-    // The other session began without the factor.
+    // Switching the second factor on ends the other session, which began without a second factor.
     assert_eq!(app.anonymous().refresh(other.refresh_token()).await.refusal(), "REFRESH_TOKEN_INVALID");
     client.run("{ viewer { name } }").await;
 
-    // The code that switched the factor on does not sign in again.
+    // The code that switched the second factor on cannot be used again to sign in.
     let challenge = app.anonymous().challenge(ASHA, PASSWORD).await;
     let used = app.anonymous().complete_login(&challenge, "code", &phone.code(app.clock.now())).await;
     assert_eq!(refusal(&used), "SECOND_FACTOR_CODE_INVALID");
@@ -99,7 +100,7 @@ async fn a_factor_is_set_up_used_and_switched_off(app: Arc<TestApp>, mail: Arc<M
     assert_eq!(again, made_up);
     assert_eq!(again["userErrors"][0]["message"], wrong["userErrors"][0]["message"]);
 
-    // New codes replace the old ones.
+    // New recovery codes replace the old recovery codes.
     let client = app.with_token(recovered["tokens"]["accessToken"].as_str().unwrap());
     next_code(&app);
     let input = json!({ "password": PASSWORD, "code": phone.code(app.clock.now()) });
@@ -110,7 +111,7 @@ async fn a_factor_is_set_up_used_and_switched_off(app: Arc<TestApp>, mail: Arc<M
     let old = app.anonymous().complete_login(&challenge, "recoveryCode", &codes[1]).await;
     assert_eq!(refusal(&old), "SECOND_FACTOR_CODE_INVALID");
 
-    // A new password by a link leaves the factor on.
+    // A new password that is set with a link leaves the second factor on.
     let ask = "mutation ($email: String!) { requestPasswordReset(email: $email) { requested } }";
     app.anonymous().run_with(ask, json!({ "email": ASHA })).await;
     let token = mail.newest(ASHA, RESET).await.token().to_owned();
@@ -123,7 +124,7 @@ async fn a_factor_is_set_up_used_and_switched_off(app: Arc<TestApp>, mail: Arc<M
     let completed = app.anonymous().complete_login(challenge, "recoveryCode", new[0].as_str().unwrap()).await;
     let client = app.with_token(completed["tokens"]["accessToken"].as_str().unwrap());
 
-    // Within ten minutes after the sign-in, the password is not asked for.
+    // Within ten minutes after the sign-in, the second factor can be switched off without the password.
     let input = json!({ "recoveryCode": new[1] });
     let disabled = client.run_with(DISABLE, json!({ "input": input })).await;
     assert_eq!(*disabled.at("/disableTwoFactor"), json!({ "disabled": true, "userErrors": [] }));
@@ -164,7 +165,7 @@ async fn one_code_signs_in_once(app: Arc<TestApp>, mail: Arc<MailServer>) {
         let mut refused = answers.iter().filter(|answer| !is_signed_in(answer));
         assert!(refused.all(|answer| refusal(answer) == "SECOND_FACTOR_CODE_INVALID"), "{field}");
     }
-    // One challenge signs in once, with two right codes at once.
+    // One challenge signs in once, even with four right recovery codes at once.
     next_code(&app);
     let challenge = app.anonymous().challenge(ASHA, PASSWORD).await;
     let answers = join_all(
@@ -197,7 +198,7 @@ async fn a_challenge_ends(app: Arc<TestApp>, _mail: Arc<MailServer>) {
     let client = asha(&app).await;
     let (phone, codes) = client.set_up_second_factor(PASSWORD, app.clock.now()).await;
     next_code(&app);
-    // After five attempts, the right code comes too late.
+    // After five wrong codes the challenge has ended, so the right code is refused.
     let challenge = app.anonymous().challenge(ASHA, PASSWORD).await;
     for _ in 0..5 {
         let wrong = app.anonymous().complete_login(&challenge, "code", "12345").await;
@@ -206,7 +207,7 @@ async fn a_challenge_ends(app: Arc<TestApp>, _mail: Arc<MailServer>) {
     let right = phone.code(app.clock.now());
     let late = app.anonymous().complete_login(&challenge, "code", &right).await;
     assert_eq!(refusal(&late), "CHALLENGE_INVALID");
-    // A challenge is no token, and no token is a challenge.
+    // The server does not accept a challenge as a token, or a token as a challenge.
     assert_eq!(app.with_token(&challenge).send("{ viewer { name } }", Value::Null).await.status, 401);
     assert_eq!(app.anonymous().refresh(&challenge).await.refusal(), "REFRESH_TOKEN_INVALID");
     for other in ["", "x", client.token(), &format!("jct_{}", "A".repeat(43))] {
@@ -250,25 +251,28 @@ async fn what_is_not_proved_changes_nothing(app: Arc<TestApp>, _mail: Arc<MailSe
             secret userErrors { code path } } }";
         client.run_with(begin, json!({ "password": password })).await
     };
-    // Whoever registers with the address of another must not lock its owner out.
+    // A user without a verified address cannot set up a second factor. Otherwise a stranger could register with
+    // somebody's address and lock the owner out.
     assert_eq!(code(&begin(json!(PASSWORD)).await, "beginTwoFactor"), "EMAIL_NOT_VERIFIED");
     app.execute("UPDATE users SET email_verified_at = created_at").await;
     assert_eq!(code(&begin(json!("wrong horse")).await, "beginTwoFactor"), "INVALID_CREDENTIALS");
+    app.clock.advance(TimeDelta::minutes(9));
     assert!(
         begin(Value::Null).await.at("/beginTwoFactor/secret").is_string(),
-        "a password was required right after the sign-in"
+        "a password was required soon after the sign-in"
     );
-    app.clock.advance(TimeDelta::minutes(11));
+    // Ten minutes after the sign-in, the password is required again. The schema and the message name this time.
+    app.clock.advance(TimeDelta::minutes(1));
     let late = begin(Value::Null).await;
     assert_eq!(
         *late.at("/beginTwoFactor/userErrors"),
         json!([{ "code": "RECENT_SIGN_IN_REQUIRED", "path": ["password"] }])
     );
-    // A secret that is not confirmed does not count, and expires.
+    // A secret that is not confirmed is not required at a sign-in, and expires.
     assert!(!app.anonymous().login(ASHA, PASSWORD).await.is_refused());
     let begun = begin(json!(PASSWORD)).await;
     let phone = jishu_tests::Authenticator::new(begun.text("/beginTwoFactor/secret"));
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let wrong = client.confirm_second_factor("000000").await;
     assert_eq!(code(&wrong, "confirmTwoFactor"), "SECOND_FACTOR_CODE_INVALID");
     for document in [DISABLE, REGENERATE] {
@@ -276,7 +280,7 @@ async fn what_is_not_proved_changes_nothing(app: Arc<TestApp>, _mail: Arc<MailSe
         let answer = client.run_with(document, json!({ "input": input })).await;
         assert!(answer.body.to_string().contains("SECOND_FACTOR_NOT_ON"), "{:#}", answer.body);
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     app.clock.advance(TimeDelta::minutes(61));
     let session = app.anonymous().login(ASHA, PASSWORD).await;
     let client = app.with_token(session.access_token());
@@ -285,7 +289,7 @@ async fn what_is_not_proved_changes_nothing(app: Arc<TestApp>, _mail: Arc<MailSe
 
     let (phone, codes) = client.set_up_second_factor(PASSWORD, app.clock.now()).await;
     next_code(&app);
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let again = client.run("mutation { beginTwoFactor { secret userErrors { code } } }").await;
     assert_eq!(code(&again, "beginTwoFactor"), "SECOND_FACTOR_ALREADY_ON");
     for input in [
@@ -296,9 +300,20 @@ async fn what_is_not_proved_changes_nothing(app: Arc<TestApp>, _mail: Arc<MailSe
         let answer = client.run_with(DISABLE, json!({ "input": input })).await;
         assert_eq!(*answer.at("/disableTwoFactor/disabled"), json!(false), "{input}");
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(app.number("SELECT COUNT(*) FROM recovery_codes WHERE used_at IS NOT NULL").await, 0);
     drop(codes);
+}
+
+/// Writes a new signing key in front of the keys in the key file of an app. Returns a file that has only the new key.
+pub(crate) fn rotate_keys(app: &TestApp) -> PathBuf {
+    let file = app.key_file();
+    let old = std::fs::read_to_string(&file).unwrap();
+    let new_file = file.with_extension("new");
+    KeyRing::load_or_create(&new_file).unwrap();
+    let new = std::fs::read_to_string(&new_file).unwrap();
+    std::fs::write(&file, format!("{new}{old}")).unwrap();
+    new_file
 }
 
 async fn a_secret_is_sealed_and_survives_a_rotation(app: Arc<TestApp>, _mail: Arc<MailServer>) {
@@ -317,19 +332,14 @@ async fn a_secret_is_sealed_and_survives_a_rotation(app: Arc<TestApp>, _mail: Ar
     let hashes = jishu_tests::rows(app.connection(), "SELECT code_hash FROM recovery_codes").await.concat();
     assert!(hashes.iter().all(|hash| hash.len() == 64 && !hash.contains(&recovery)));
 
-    // A new key signs, and the old one is still there: the secret is encrypted anew.
-    let file = app.key_file();
-    let old = std::fs::read_to_string(&file).unwrap();
-    let new_file = file.with_extension("new");
-    KeyRing::load_or_create(&new_file).unwrap();
-    let new = std::fs::read_to_string(&new_file).unwrap();
-    std::fs::write(&file, format!("{new}{old}")).unwrap();
+    // The key file gets a new key in front of the old key. The secret is then encrypted again, with the new key.
+    let new_file = rotate_keys(&app);
     let mut rotated = app.services.clone();
-    rotated.secrets = Arc::new(KeyRing::from_pem_file(&file).unwrap().secrets());
+    rotated.secrets = Arc::new(KeyRing::from_pem_file(&app.key_file()).unwrap().secrets());
     assert_eq!(account::reseal_second_factors(&rotated, 10).await.unwrap(), 1);
     assert_eq!(account::reseal_second_factors(&rotated, 10).await.unwrap(), 0);
     assert_ne!(stored().await, before);
-    // The old key is gone, and the codes still count.
+    // Without the old key, the codes of the authenticator still sign in.
     rotated.secrets = Arc::new(KeyRing::from_pem_file(&new_file).unwrap().secrets());
     next_code(&app);
     let challenge = app.anonymous().challenge(ASHA, PASSWORD).await;

@@ -1,4 +1,4 @@
-//! Second factors of staff: required of them, and reset by an admin.
+//! Second factors of staff: the flag that requires them, and their reset by an admin.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ with_mail_server!(&["--require-staff-second-factor"];
 const RESET_FACTOR: &str = "mutation ($user: ID!) { resetSecondFactor(userId: $user) {
     user { name } userErrors { code path } } }";
 
-/// Makes a member of staff with a verified address, and signs in.
+/// Makes a member of staff with a verified address, and signs in. Returns the client and the address.
 async fn staff(app: &TestApp, name: &str, role: Role) -> (Client, String) {
     let email = format!("{}@example.com", name.to_lowercase());
     let registration = Registration {
@@ -47,14 +47,15 @@ async fn staff_without_a_factor_may_only_set_it_up(app: Arc<TestApp>, _mail: Arc
         );
         assert!(error["message"].as_str().unwrap().contains("beginTwoFactor"), "{error}");
     }
-    // Learners are told about their role, and staff are not kept from their own data.
+    // A learner gets the code `FORBIDDEN` instead. Staff without a second factor can still read their own data.
     let learner = app.learner("Asha").await;
     assert_eq!(learner.fail("{ users { totalCount } }", Value::Null).await.0, "FORBIDDEN");
     admin.run("{ viewer { name role cart { subjects { id } } } }").await;
 
     let (phone, _) = admin.set_up_second_factor(PASSWORD, app.clock.now()).await;
     admin.run("{ users { totalCount } }").await;
-    // It counts at the next request. Without it, the same token loses its powers.
+    // With a new second factor, the next request may use fields for staff. After the factor is switched off, the same
+    // tokens may no longer use them.
     app.clock.advance(TimeDelta::seconds(30));
     let challenge = app.anonymous().challenge(&email, PASSWORD).await;
     let completed = app.anonymous().complete_login(&challenge, "code", &phone.code(app.clock.now())).await;
@@ -74,14 +75,14 @@ async fn an_admin_resets_the_factor_of_another(app: Arc<TestApp>, mail: Arc<Mail
     let id = async |client: &Client| client.run("{ viewer { id } }").await.text("/viewer/id").to_owned();
     let (of_admin, of_support) = (id(&admin).await, id(&support).await);
 
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let (code, _) = support.fail(RESET_FACTOR, json!({ "user": of_admin })).await;
     assert_eq!(code, "FORBIDDEN");
     for (user, expected) in [(of_admin.as_str(), "OWN_ACCOUNT"), ("x", "USER_NOT_FOUND")] {
         let refused = admin.run_with(RESET_FACTOR, json!({ "user": user })).await;
         assert_eq!(refused.text("/resetSecondFactor/userErrors/0/code"), expected);
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 
     let challenge = app.anonymous().challenge(&email, PASSWORD).await;
     let reset = admin.run_with(RESET_FACTOR, json!({ "user": of_support })).await;

@@ -14,7 +14,7 @@ use super::{NO_SLOTS, World, accepted, id, questions, refusal};
 on_each_database!(
     batches_leave_the_same_whatever_happens_to_them,
     a_batch_is_one_statement,
-    another_tab_is_told_what_was_not_kept,
+    another_tab_learns_what_was_not_kept,
     answers_are_taken_until_the_grace_is_over,
     the_later_of_two_answers_to_a_slot_counts,
     a_flag_is_no_answer,
@@ -74,8 +74,8 @@ async fn state(learner: &Client, session: &str) -> Vec<Value> {
     answer.list("/node/questions").to_vec()
 }
 
-/// Sends many random sequences of batches twice, late, in any order and several at once. The final state must be the same
-/// as if each batch had come once and in order.
+/// Sends many random sequences of batches twice, late, in any order and several at once. The final state must be the
+/// same as if each batch had come once and in order.
 async fn batches_leave_the_same_whatever_happens_to_them(app: Arc<TestApp>) {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     eprintln!("SEED={seed}");
@@ -108,8 +108,8 @@ async fn batches_leave_the_same_whatever_happens_to_them(app: Arc<TestApp>) {
     }
 }
 
-/// A batch takes one statement. MariaDB and MySQL need a second one that reads the rows unless all were changed, because
-/// they do not distinguish a new row from an unchanged one.
+/// A batch takes one statement. MariaDB and MySQL need a second statement if the batch answers an empty slot: they do
+/// not distinguish a new row from an unchanged row, so the server reads the rows.
 async fn a_batch_is_one_statement(app: Arc<TestApp>) {
     let world = World::new(&app, 6).await;
     let started = world.learner.start_session(&world.card).await;
@@ -130,7 +130,7 @@ async fn a_batch_is_one_statement(app: Arc<TestApp>) {
     }
 }
 
-async fn another_tab_is_told_what_was_not_kept(app: Arc<TestApp>) {
+async fn another_tab_learns_what_was_not_kept(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;
     let (session, questions) = (id(&started), questions(&started));
@@ -143,10 +143,10 @@ async fn another_tab_is_told_what_was_not_kept(app: Arc<TestApp>) {
     save(1, 0, Tries::Right).await;
     save(3, 1, Tries::Right).await;
     let late = save(2, 1, Tries::Wrong).await;
-    assert_eq!(late.superseded, [2], "a batch overwrote the answer of a later one");
+    assert_eq!(late.superseded, [2], "a batch overwrote the answer of a batch with a greater sequence");
     assert_eq!(late.session().answer_sequence, 3);
     let other = save(3, 1, Tries::Wrong).await;
-    assert_eq!(other.superseded, [2], "a batch overwrote the answer of another one with the same sequence");
+    assert_eq!(other.superseded, [2], "a batch overwrote the answer of a batch with the same sequence");
     let replayed = save(3, 1, Tries::Right).await;
     assert_eq!(replayed.superseded, NO_SLOTS, "the replayed batch is superseded by its own answer");
     let elsewhere = save(2, 3, Tries::Wrong).await;
@@ -199,7 +199,7 @@ async fn a_flag_is_no_answer(app: Arc<TestApp>) {
     assert_eq!(submitted.result().unanswered, 4);
 }
 
-/// A second tab submits with a batch whose slots the first tab has answered in a later batch.
+/// A second tab submits with a batch whose slots the first tab has answered in a batch with a greater sequence.
 async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;

@@ -16,11 +16,12 @@ on_each_database!(
     sixteen_submissions_at_once_score_once,
     answers_acknowledged_while_a_sitting_ends_are_scored,
     learners_who_start_the_same_test_at_once_get_one_paper,
-    batches_saved_together_get_their_own_answers,
+    batches_saved_together_get_their_own_responses,
     the_database_refuses_what_must_not_be,
 );
 
-/// Runs 20 rounds, or the number in `ROUNDS`. Sixteen starts at once open one sitting, and no start a fourth one.
+/// Sixteen starts of a card at once open one sitting, and no start opens a fourth sitting of the card. Repeats this
+/// with 20 cards, or with the number in the variable `ROUNDS`.
 async fn sixteen_starts_at_once_open_one_sitting(app: Arc<TestApp>) {
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let course = app.course(&["Physics"]).cards(rounds).create(&app).await;
@@ -89,7 +90,7 @@ async fn answers_acknowledged_while_a_sitting_ends_are_scored(app: Arc<TestApp>)
             answered.add_permits(1);
             saved.user_errors.is_empty()
         });
-        // In each round the submission comes one save later.
+        // In each round, the submission waits for one more response to a save.
         let submission = async {
             let _permits = answered.acquire_many(round).await.unwrap();
             world.learner.submit_session(&session, None).await
@@ -127,7 +128,7 @@ async fn learners_who_start_the_same_test_at_once_get_one_paper(app: Arc<TestApp
     assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 1);
 }
 
-/// Writes rows directly, without the server's rules.
+/// Writes rows by SQL, without the server's rules, and checks that constraints refuse rows that contradict each other.
 async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;
@@ -162,9 +163,9 @@ struct Saved {
     user_errors: Vec<UserError>,
 }
 
-/// Many learners save at the same time. Some batches are replays, some come too late, and some sittings are over. Each
-/// batch gets its own response, and each acknowledged answer is stored. The server needs fewer statements than batches.
-async fn batches_saved_together_get_their_own_answers(app: Arc<TestApp>) {
+/// Many learners save two batches each at the same time, and some of their sittings are over. Each batch gets its own
+/// response, and the answers with the greatest sequence are stored. The server needs fewer statements than batches.
+async fn batches_saved_together_get_their_own_responses(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(1).create(&app).await;
     app.bank(course.subject_rows[0], 8).await;
     let mut sittings = Vec::new();
@@ -201,7 +202,8 @@ async fn batches_saved_together_get_their_own_answers(app: Arc<TestApp>) {
             }
             assert_eq!(saved.user_errors, [], "{number} {sequence}");
             let superseded = saved.superseded.len();
-            // The batch with the lower sequence is superseded as a whole or not at all. The other is never superseded.
+            // The batch with the lower sequence is superseded as a whole or not at all. The batch with the greater
+            // sequence is never superseded.
             assert!(
                 superseded == 0 || (sequence % 2 == 1 && superseded == answers),
                 "{number} {sequence} {saved:?}"

@@ -48,7 +48,7 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
     accepted(&submitted);
     let session = submitted.session();
     assert_eq!((session.status.as_str(), &session.submitted_at), ("SUBMITTED", &Some(time(app.clock.now()))));
-    // The test runs once for each database.
+    // The test runs once for each database, so it asserts the same snapshot several times.
     allow_duplicates! {
         assert_debug_snapshot!(submitted.result(), @r#"
         SessionResult {
@@ -103,7 +103,7 @@ fn time(at: chrono::DateTime<chrono::Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
-/// Sits a test with `right` right answers, and leaves the rest out.
+/// Sits a test with `right` right answers, and leaves the other questions unanswered.
 async fn sit(world: &World, right: usize) -> SittingPayload {
     let started = world.learner.start_session(&world.card).await;
     accepted(&started);
@@ -124,12 +124,12 @@ async fn three_sittings_and_no_fourth(app: Arc<TestApp>) {
     let card = world.card().await;
     assert_eq!((&card["status"], &card["remainingAttempts"]), (&json!("EXHAUSTED"), &json!(0)));
     assert_eq!((&card["firstScore"], &card["bestScore"]), (&json!("4.00"), &json!("12.00")));
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let fourth = world.learner.start_session(&world.card).await;
     assert_eq!(refusal(&fourth), "ATTEMPTS_EXHAUSTED");
     assert_eq!(fourth.error().more["maxAttempts"], 3);
     assert_eq!(fourth.session, None);
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn a_card_is_graded_in_four_ways(app: Arc<TestApp>) {
@@ -184,7 +184,7 @@ async fn lists_of_sittings_have_pages(app: Arc<TestApp>) {
                edges {{ node {{ id attemptNumber result {{ score }} }} }} }} }} }}"
         )
     };
-    let numbers = |answer: &jishu_tests::Answer| -> Vec<i64> {
+    let numbers = |answer: &jishu_tests::GraphqlResponse| -> Vec<i64> {
         let edges = answer.list("/viewer/testSessions/edges");
         edges.iter().map(|edge| edge["node"]["attemptNumber"].as_i64().unwrap()).collect()
     };

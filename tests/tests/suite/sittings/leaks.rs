@@ -22,11 +22,11 @@ const SECRET_FIELDS: [&str; 8] = {
     let [options, value, tolerance, texts, case, explanation, marks] = KEY_FIELDS;
     [options, value, tolerance, texts, case, explanation, marks, "verdict"]
 };
-/// Fields that must be null, too, while no sitting is over.
+/// Fields with results. They must be null while no sitting of the learner is over.
 const RESULTS: [&str; 6] = ["result", "latestScore", "latestPercentage", "firstScore", "bestScore", "grade"];
 
-/// Finds the fields with these names that have a value anywhere in a response. A field below an interface is named
-/// `Type_field`.
+/// Adds to `found` the fields with these names that have a value anywhere in a response. A field below an interface has
+/// the alias `Type_field`.
 fn revealed(answer: &Value, names: &[&str], found: &mut BTreeSet<String>) {
     match answer {
         Value::Object(fields) => {
@@ -62,7 +62,7 @@ async fn scan(client: &Client, schema: &Schema, ids: &[&str], names: &[&str]) ->
 /// Tries the whole schema, found by introspection. The learner, another learner and a client that is not signed in send
 /// queries. The other learner also sends mutations.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_gives_a_key_away_before_the_end() {
+async fn no_response_gives_a_key_away_before_the_end() {
     if !Backend::Sqlite.is_selected() {
         return;
     }
@@ -109,7 +109,7 @@ async fn no_answer_gives_a_key_away_before_the_end() {
     assert_eq!(
         scan(asha, &schema, &ids, &SECRET_FIELDS).await,
         BTreeSet::new(),
-        "the review of the first sitting shows what the open one asks"
+        "the review of the first sitting shows the keys of questions that the open sitting asks"
     );
     Arc::into_inner(app).unwrap().stop().await;
 }
@@ -124,7 +124,8 @@ async fn reviewed(learner: &Client, session: &str) -> BTreeSet<String> {
     reviewed.map(|question| question["stem"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A bank with too few questions makes papers share some of them.
+/// The bank has only six questions, so two papers share two of them. The review of a shared question waits until no
+/// open sitting asks it.
 async fn a_review_waits_for_every_open_sitting_with_the_question(app: Arc<TestApp>) {
     let world = World::new(&app, 6).await;
     world.set(&app, "questions_per_test", "4").await;

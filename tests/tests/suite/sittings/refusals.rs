@@ -11,13 +11,13 @@ on_each_database!(
     cards_that_cannot_be_sat_are_refused,
     answers_that_cannot_be_are_refused,
     sittings_of_others_do_not_exist,
-    a_bank_with_too_few_questions_is_told,
+    a_bank_with_too_few_questions_is_reported,
 );
 
 async fn cards_that_cannot_be_sat_are_refused(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let binod = app.learner("Binod").await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for card in
         [world.card.as_str(), "nonsense", &app.global("MockTestAttempt", 999), &app.global("Subject", 1)]
     {
@@ -34,7 +34,7 @@ async fn cards_that_cannot_be_sat_are_refused(app: Arc<TestApp>) {
     app.execute("UPDATE entitlements SET ended_at = NULL").await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ACCOUNT_INACTIVE");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
 async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
@@ -50,7 +50,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         answer
     };
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let good = answer(single, json!({ "optionIds": [option(single, 0)] }));
     for (bad, said) in [
         (json!({ "slot": 0, "optionIds": [] }), "no slot 0; it has 1 to 8"),
@@ -99,7 +99,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         let saved = world.learner.save_answers(&session, 1, json!(vec![&good; count])).await;
         assert!(saved.error().message.contains("1 to 200 answers"));
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 0);
 }
 
@@ -109,7 +109,7 @@ async fn sittings_of_others_do_not_exist(app: Arc<TestApp>) {
     let session = id(&started);
     let answers = super::answers(&started, 2, 0);
     let binod = app.learner("Binod").await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for id in [session.as_str(), "nonsense", &app.global("TestSession", 99), &app.global("Subject", 1)] {
         for payload in [
             binod.save_answers(id, 1, answers.clone()).await,
@@ -120,18 +120,18 @@ async fn sittings_of_others_do_not_exist(app: Arc<TestApp>) {
             assert_eq!(payload.session, None);
         }
     }
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
 }
 
-async fn a_bank_with_too_few_questions_is_told(app: Arc<TestApp>) {
+async fn a_bank_with_too_few_questions_is_reported(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     world.set(&app, "questions_per_test", "5").await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     let started = world.learner.start_session(&world.card).await;
     assert_eq!(refusal(&started), "TOO_FEW_QUESTIONS");
     let message = &started.error().message;
     assert!(message.contains("has 4 of 5 questions"), "{message}");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     let card = world.card().await;
     assert_eq!((&card["status"], &card["attemptsUsed"]), (&json!("AVAILABLE"), &json!(0)));
 }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::{NO_SLOTS, accepted, id, questions, refusal};
 
 on_each_database!(
-    a_batch_that_comes_again_after_the_end_is_answered_as_before,
-    batches_that_come_again_together_are_answered_as_alone,
+    a_batch_repeated_after_the_end_gets_the_same_response,
+    batches_repeated_together_get_the_same_responses_as_alone,
 );
 
 /// A sitting of five questions, of which the last has no answer.
@@ -25,9 +25,9 @@ struct Sat {
 
 type Batch = (i64, Value);
 
-/// The response to a repeated batch: the superseded slots. `None` if the server refuses the batch because the sitting is
-/// over.
-type Answer = Option<Vec<i64>>;
+/// The response to a repeated batch: the superseded slots. `None` if the server refuses the batch because the sitting
+/// is over.
+type ReplayResponse = Option<Vec<i64>>;
 
 impl Sat {
     async fn new(card: &str, learner: Client) -> Self {
@@ -44,7 +44,7 @@ impl Sat {
         (sequence, answers.iter().map(|(slot, tries)| answer(&asked[slot - 1], *tries)).collect())
     }
 
-    /// The batches that the learner saved.
+    /// Returns the batches that the learner saved before the end of the sitting.
     fn saved(&self) -> Vec<Batch> {
         use Tries::{Right, Wrong};
         vec![
@@ -56,22 +56,22 @@ impl Sat {
         ]
     }
 
-    /// The batches that come after the end, each with its response.
-    fn replays(&self) -> Vec<(Batch, Answer)> {
+    /// Returns batches that the learner sends after the end of the sitting, each with the expected response.
+    fn replays(&self) -> Vec<(Batch, ReplayResponse)> {
         use Tries::{Right, Wrong};
-        let answers = [Some(vec![2]), Some(vec![]), Some(vec![]), None, Some(vec![])];
-        let mut replays: Vec<_> = self.saved().into_iter().zip(answers).collect();
+        let responses = [Some(vec![2]), Some(vec![]), Some(vec![]), None, Some(vec![])];
+        let mut replays: Vec<_> = self.saved().into_iter().zip(responses).collect();
         replays.extend([
             (self.batch(6, &[(1, Wrong), (5, Right)]), None),
-            // This batch has the sequence of a saved batch but other answers. It repeats one saved answer, but nothing shows
-            // that it came in time, so the server refuses it.
+            // This batch has the sequence of a saved batch but other answers. It repeats one saved answer, but nothing
+            // shows that it came in time, so the server refuses it.
             (self.batch(3, &[(3, Right), (5, Right)]), None),
             (self.batch(3, &[(3, Wrong)]), None),
         ]);
         replays
     }
 
-    async fn answer_to(&self, (sequence, answers): Batch) -> Answer {
+    async fn response_to(&self, (sequence, answers): Batch) -> ReplayResponse {
         let saved = self.learner.save_answers(&id(&self.started), sequence, answers.clone()).await;
         if saved.user_errors.is_empty() {
             return Some(saved.superseded);
@@ -107,20 +107,20 @@ async fn everything(app: &TestApp) -> Vec<test_answer::Model> {
     rows.order_by_asc(test_answer::Column::Slot).all(app.connection()).await.unwrap()
 }
 
-async fn a_batch_that_comes_again_after_the_end_is_answered_as_before(app: Arc<TestApp>) {
+async fn a_batch_repeated_after_the_end_gets_the_same_response(app: Arc<TestApp>) {
     let sat = sat(&app, 2).await;
     let before = everything(&app).await;
     assert_eq!(before.len(), 2 * 4);
     for sat in &sat {
         for (batch, expected) in sat.replays() {
-            assert_eq!(sat.answer_to(batch.clone()).await, expected, "{batch:?}");
+            assert_eq!(sat.response_to(batch.clone()).await, expected, "{batch:?}");
         }
     }
     assert_eq!(everything(&app).await, before, "a replay wrote something");
 }
 
 /// Repeats many batches at once. The server handles several of them with one statement.
-async fn batches_that_come_again_together_are_answered_as_alone(app: Arc<TestApp>) {
+async fn batches_repeated_together_get_the_same_responses_as_alone(app: Arc<TestApp>) {
     let sat = sat(&app, 8).await;
     let before = everything(&app).await;
     let _ = app.take_statements();
@@ -128,7 +128,7 @@ async fn batches_that_come_again_together_are_answered_as_alone(app: Arc<TestApp
     for _ in 0..3 {
         let calls = sat.iter().flat_map(|sat| {
             sat.replays().into_iter().map(async |(batch, expected)| {
-                assert_eq!(sat.answer_to(batch.clone()).await, expected, "{batch:?}");
+                assert_eq!(sat.response_to(batch.clone()).await, expected, "{batch:?}");
             })
         });
         batches += join_all(calls).await.len();

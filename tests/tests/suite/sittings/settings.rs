@@ -64,13 +64,13 @@ async fn authors_change_the_settings_of_tests(app: Arc<TestApp>) {
 async fn settings_that_cannot_be_are_refused(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let author = signed_in(&app, Role::Admin).await;
-    let before = app.rows().await;
+    let before = app.row_counts().await;
     for (change, argument) in [
         (json!({}), "subjectId"),
         (json!({ "correct": "4.001" }), "correct"),
         (json!({ "wrong": "-1000.01" }), "wrong"),
         (json!({ "unanswered": "79228162514264337593543950335" }), "unanswered"),
-        // With these marks, wrong or missing answers would earn as much as right ones.
+        // A right answer must earn more than 0 marks, more than a wrong answer, and more than no answer.
         (json!({ "correct": "-4", "wrong": "-5", "unanswered": "-6" }), "correct"),
         (json!({ "correct": "0", "wrong": "-1", "unanswered": "-1" }), "correct"),
         (json!({ "correct": "1", "unanswered": "1" }), "correct"),
@@ -101,7 +101,7 @@ async fn settings_that_cannot_be_are_refused(app: Arc<TestApp>) {
         .run_with(UPDATE, json!({ "input": { "subjectId": app.global("Subject", 99), "maxAttempts": 2 } }))
         .await;
     assert_eq!(answer.text("/updateTestSettings/userErrors/0/code"), "SUBJECT_NOT_FOUND");
-    assert_eq!(app.rows().await, before);
+    assert_eq!(app.row_counts().await, before);
     let scheme = "{ courses { edges { node { subjects { edges { node { markingScheme { correct questionsPerTest } } } } } } } }";
     let shown = world.learner.run(scheme).await;
     let scheme = shown.at("/courses/edges/0/node/subjects/edges/0/node/markingScheme");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::buy;
 
-on_each_database!(the_clock_is_told_at_once_at_each_change_and_ends_with_the_sitting,);
+on_each_database!(the_clock_is_sent_at_once_and_at_each_change_and_ends_with_the_sitting,);
 
 const CLOCK: &str = "subscription ($session: ID!, $every: Int! = 10) {
   testSessionClock(sessionId: $session, every: $every) {
@@ -56,11 +56,11 @@ fn shows(clock: &Value, remaining: i64, status: &str, sequence: i32) {
     assert_eq!(shown, (&json!(remaining), &json!(status), &json!(sequence)), "{clock}");
 }
 
-async fn the_clock_is_told_at_once_at_each_change_and_ends_with_the_sitting(app: Arc<TestApp>) {
+async fn the_clock_is_sent_at_once_and_at_each_change_and_ends_with_the_sitting(app: Arc<TestApp>) {
     let (asha, sitting) = sitting(&app).await;
     let support = app.staff("Sam", Role::Support).await;
     let node = app.second_node().await;
-    // The events must come long before the next tick.
+    // The clock ticks only every 60 seconds, so the events below come from changes.
     let variables = json!({ "session": sitting.id, "every": 60 });
     let mut here = over_socket(&app, &asha, variables.clone()).await;
     let mut there = over_events(&app, &node.url("/graphql"), &asha, variables).await;
@@ -95,7 +95,7 @@ async fn the_clock_is_told_at_once_at_each_change_and_ends_with_the_sitting(app:
     app.watched_by(0).await;
     node.watched_by(0).await;
 
-    // A sitting that is over sends one event.
+    // The clock of a sitting that is over sends one event, and ends.
     let asha = app.learner_again("Asha").await;
     let mut again = over_events(&app, &app.url("/graphql"), &asha, json!({ "session": sitting.id })).await;
     shows(&from_events(&mut again).await, 0, "AUTO_SUBMITTED", 4);

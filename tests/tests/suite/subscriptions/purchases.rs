@@ -12,7 +12,7 @@ const WITH_ALL: &str = "subscription ($subject: ID) {
 
 on_each_database!(
     all_cards_of_a_purchase_come_once_over_both_transports,
-    purchases_on_another_node_are_told,
+    purchases_on_another_node_are_reported,
     only_the_subject_that_is_asked_for,
     an_event_that_is_committed_out_of_order_is_sent,
 );
@@ -69,7 +69,7 @@ async fn all_cards_of_a_purchase_come_once_over_both_transports(app: Arc<TestApp
         assert_eq!((&card["testNumber"], &card["subject"]["name"]), (&json!(number), &json!("History")));
         assert_eq!(from_stream(&mut events).await, card);
     }
-    // Another learner received none of these cards: the first one received belongs to their own purchase.
+    // Ben received none of these cards: the first card that he receives belongs to his own purchase.
     buy(&ben, &other, &[0]).await;
     let mine = from_socket(&mut strange).await;
     assert_eq!(mine["testNumber"], 1);
@@ -84,7 +84,7 @@ async fn all_cards_of_a_purchase_come_once_over_both_transports(app: Arc<TestApp
     strange.hang_up();
 }
 
-async fn purchases_on_another_node_are_told(app: Arc<TestApp>) {
+async fn purchases_on_another_node_are_reported(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(3).create(&app).await;
     let node = app.second_node().await;
     let asha = app.learner("Asha").await;

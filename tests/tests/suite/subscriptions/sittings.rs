@@ -14,7 +14,7 @@ use super::buy;
 const CARDS: &str = "subscription { mockTestAttemptChanged { id status maxAttempts subject { name } } }";
 
 on_each_database!(
-    a_card_is_told_at_each_change_on_every_node,
+    a_card_is_reported_at_each_change_on_every_node,
     events_after_a_failover_that_lost_rows_are_sent,
     nothing_falls_between_subscribing_and_what_follows,
 );
@@ -25,7 +25,7 @@ async fn from_socket(socket: &mut Socket) -> Value {
     message["payload"]["data"]["mockTestAttemptChanged"].clone()
 }
 
-async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
+async fn a_card_is_reported_at_each_change_on_every_node(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(2).create(&app).await;
     let node = app.second_node().await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
@@ -91,12 +91,12 @@ async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     buy(&asha, &course, &[1]).await;
     assert_eq!(from_socket(&mut cards).await["subject"]["name"], "Chemistry");
 
-    // Two events that the server had read are gone. A sitting's event gets the id of the first of them.
+    // Deletes two audit events that the server has read. The event of a new sitting gets the id of the older one.
     let newest = app.number("SELECT MAX(id) FROM audit_events").await;
     app.execute(&format!("DELETE FROM audit_events WHERE id >= {}", newest - 1)).await;
     let sitting = app.begin_sitting().await;
     let owner = app.number("SELECT MIN(user_id) FROM purchases").await;
-    assert_eq!(sitting.owner.0, owner, "Asha's");
+    assert_eq!(sitting.owner.0, owner, "the sitting is not a sitting of Asha");
     let changed =
         format!("UPDATE audit_events SET id = {} WHERE action = 'test_session.started'", newest - 1);
     app.execute(&changed).await;
@@ -110,8 +110,8 @@ async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     cards.hang_up();
 }
 
-/// Over a WebSocket, an operation after the subscription runs only when the subscription has begun. Over an event stream,
-/// the head of the response comes when it has begun.
+/// Over a WebSocket, an operation after the subscription runs only when the subscription has begun. Over an event
+/// stream, the head of the response comes only when the subscription has begun.
 async fn nothing_falls_between_subscribing_and_what_follows(app: Arc<TestApp>) {
     let asha = app.learner("Asha").await;
     for _ in 0..3 {

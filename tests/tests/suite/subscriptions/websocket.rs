@@ -35,7 +35,7 @@ async fn the_handshake_wants_the_protocol_the_origin_and_a_good_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn queries_and_mutations_are_answered_once() {
+async fn queries_and_mutations_get_one_response() {
     on_sqlite(async |app| {
         let learner = app.learner("Asha").await;
         let mut socket = app.socket_of(learner.token()).await;
@@ -73,7 +73,7 @@ async fn refusals_are_errors_of_the_operation_alone() {
             assert_eq!((&message["type"], &message["id"]), (&json!("error"), &json!(id)), "{message}");
             assert_eq!(message["payload"][0]["extensions"]["code"], code, "{message}");
         }
-        // The server sends no `complete`, and the ids can be used again.
+        // After an error the server sends no `complete`, and the client can use the id again.
         socket.subscribe("a", "{ __typename }").await;
         assert_eq!(socket.hear().await["payload"]["data"]["__typename"], "Query");
         assert_eq!(socket.hear().await["type"], "complete");

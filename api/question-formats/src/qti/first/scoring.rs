@@ -7,8 +7,12 @@ use crate::number;
 use crate::qti::expression::elements;
 use crate::xml::{child, children, escape, text};
 
-/// The identifier of the response.
+/// The expression that reads the response in the rewritten rules.
 const RESPONSE: &str = "<qti-variable identifier=\"RESPONSE\"/>";
+
+/// The outcome that a rewritten condition sets to true if it holds. It exists only in items with an `other`, which
+/// reads it. The spaces keep it apart from the outcomes of authors.
+const HAS_HELD: &str = "a condition has held";
 
 /// The kind of answers that a response takes.
 #[derive(Clone, Copy)]
@@ -18,7 +22,7 @@ pub(super) enum ResponseKind {
     Text,
 }
 
-/// Returns whether a response takes a number: it says so, or its conditions compare numbers.
+/// Returns whether a response takes a number: its element or the metadata say so, or the conditions compare numbers.
 pub(super) fn is_of_numbers(item: Node<'_, '_>, response: Node<'_, '_>, kind: Option<&str>) -> bool {
     let fib_type = child(response, "render_fib").and_then(|render| render.attribute("fibtype"));
     let is_type = fib_type.is_some_and(|name| {
@@ -30,7 +34,7 @@ pub(super) fn is_of_numbers(item: Node<'_, '_>, response: Node<'_, '_>, kind: Op
     is_named || is_type || item.descendants().any(compares)
 }
 
-/// Writes the scoring of an item as one of QTI 3.0, with a declaration, its choices without texts, and its rules.
+/// Returns the scoring of an item as an item of QTI 3.0, with a declaration, the choices without texts, and the rules.
 pub(super) fn as_qti3(
     item: Node<'_, '_>,
     response: Node<'_, '_>,
@@ -50,14 +54,29 @@ pub(super) fn as_qti3(
         )
     };
     let choices: String = choices.iter().map(choice).collect();
-    let rewriter = Rewriter { kind, response: response.attribute("ident").unwrap_or_default() };
-    let mut outcomes = String::new();
+    let rewriter = Rewriter {
+        kind,
+        response: response.attribute("ident").unwrap_or_default(),
+        has_other: item.descendants().any(|node| node.tag_name().name() == "other"),
+    };
+    let mut outcomes = match rewriter.has_other {
+        true => format!(
+            "<qti-outcome-declaration identifier=\"{HAS_HELD}\" cardinality=\"single\" base-type=\"boolean\"/>"
+        ),
+        false => String::new(),
+    };
     let mut rules = String::new();
     for processing in children(item, "resprocessing") {
         let variables = processing.descendants().filter(|node| node.tag_name().name() == "decvar");
         let most =
             variables.clone().filter_map(|variable| number::exact(variable.attribute("maxvalue")?)).max();
         outcomes.extend(variables.map(|variable| outcome(variable)));
+        if rewriter.has_other {
+            // An `other` is about the conditions of its own block.
+            rules.push_str(&format!(
+                "<qti-set-outcome-value identifier=\"{HAS_HELD}\"><qti-null/></qti-set-outcome-value>"
+            ));
+        }
         for condition in children(processing, "respcondition") {
             rules.push_str(&rewriter.rule(condition, most.filter(|most| *most > Decimal::ZERO)));
         }
@@ -92,15 +111,25 @@ struct Rewriter<'r> {
     kind: ResponseKind,
     /// The identifier of the response in the item.
     response: &'r str,
+    /// Whether a condition of the item has an `other`.
+    has_other: bool,
 }
 
 impl Rewriter<'_> {
-    /// Rewrites a condition with what it sets. Marks become parts of `most`, because many systems write per cent.
+    /// Rewrites a condition with the outcomes that it sets. Marks become parts of `most`, because many systems write
+    /// marks in per cent.
     fn rule(&self, condition: Node<'_, '_>, most: Option<Decimal>) -> String {
         let test =
             child(condition, "conditionvar").map_or_else(|| "<qti-and/>".to_owned(), |test| self.all(test));
         let mut sets: String = children(condition, "setvar").map(|set| setter(set, most)).collect();
-        // A condition that holds ends the scoring. Systems that add marks option by option do not mean this.
+        if self.has_other {
+            // An empty `qti-and` is true.
+            sets.push_str(&format!(
+                "<qti-set-outcome-value identifier=\"{HAS_HELD}\"><qti-and/></qti-set-outcome-value>"
+            ));
+        }
+        // By the standard, the scoring ends after the first condition that holds. Systems that add marks option by
+        // option do not follow this, so their conditions do not end it.
         let adds = |set: Node<'_, '_>| {
             set.attribute("action").is_some_and(|action| action.eq_ignore_ascii_case("add"))
         };
@@ -116,8 +145,8 @@ impl Rewriter<'_> {
         )
     }
 
-    /// Rewrites the tests in an element, all of which must hold. Several texts or options for a single answer are
-    /// alternatives, because they could never hold together.
+    /// Rewrites the tests in an element, all of which must hold. If the learner can give only one answer, several tests
+    /// for texts or options are alternatives, because they could never hold together.
     fn all(&self, parent: Node<'_, '_>) -> String {
         let tests: Vec<Node<'_, '_>> = elements(parent).collect();
         let is_single = !matches!(self.kind, ResponseKind::Choice { is_multiple: true });
@@ -139,8 +168,9 @@ impl Rewriter<'_> {
                 format!("<qti-or>{}</qti-or>", elements(test).map(|test| self.test(test)).collect::<String>())
             }
             "not" => format!("<qti-not>{}</qti-not>", self.all(test)),
-            // This condition holds if no condition above it holds.
-            "other" => base("boolean", "true"),
+            // By the standard, an `other` is true if no other test was true. Rules run in order, so it is true if no
+            // condition above it has held.
+            "other" => format!("<qti-is-null><qti-variable identifier=\"{HAS_HELD}\"/></qti-is-null>"),
             "unanswered" => format!("<qti-is-null>{RESPONSE}</qti-is-null>"),
             _ if is_of_other => "<qti-respident/>".to_owned(),
             "varequal" => self.equal(test),
@@ -178,7 +208,7 @@ fn base(base_type: &str, value: &str) -> String {
     format!("<qti-base-value base-type=\"{base_type}\">{}</qti-base-value>", escape(value))
 }
 
-/// Rewrites what a condition sets.
+/// Rewrites an element `setvar`, which sets or changes an outcome.
 fn setter(set: Node<'_, '_>, most: Option<Decimal>) -> String {
     let (name, written) = (escape(variable_name(set)), text(set));
     let marks = number::exact(&written);

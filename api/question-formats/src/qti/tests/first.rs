@@ -24,7 +24,7 @@ fn entry(more: &str) -> String {
     )
 }
 
-/// Makes a document with one item. Its conditions give marks up to `most`.
+/// Returns a document with one item, whose conditions give marks up to `most`.
 fn document(presentation: &str, conditions: &str, most: &str, rest: &str) -> String {
     format!(
         "<?xml version=\"1.0\"?>\n<questestinterop xmlns=\"http://www.imsglobal.org/xsd/ims_qtiasiv1p2\"><assessment ident=\"t\">\
@@ -71,6 +71,20 @@ fn choices_of_canvas_and_others_are_read() {
         (
             &single,
             condition("", &format!("<not>{}</not>", is("B")), "Set", "0")
+                + &condition("", "<other/>", "Set", "1"),
+            "1",
+            "B",
+        ),
+        // An `other` is false after a condition that has held, also if the scoring goes on after that condition.
+        (
+            &single,
+            condition("continue=\"Yes\"", &is("B"), "Set", "1") + &condition("", "<other/>", "Set", "0"),
+            "1",
+            "B",
+        ),
+        (
+            &single,
+            ["A", "C"].map(|ident| condition("continue=\"Yes\"", &is(ident), "Set", "0")).concat()
                 + &condition("", "<other/>", "Set", "1"),
             "1",
             "B",
@@ -208,7 +222,15 @@ fn what_a_bank_cannot_hold_is_refused_in_the_words_of_qti_1() {
             format!("{stem}{single}"),
             &condition("", "<varsubset respident=\"R\">A</varsubset>", "Set", "1"),
             "",
-            "a varsubset that",
+            "the element varsubset, which",
+        ),
+        // It is not known whether the first condition holds, so it is not known either whether the `other` is true.
+        (
+            format!("{stem}{single}"),
+            &(condition("continue=\"Yes\"", "<varsubset respident=\"R\">A</varsubset>", "Set", "0")
+                + &condition("", "<other/>", "Set", "1")),
+            "",
+            "the element varsubset, which",
         ),
         (
             format!("{stem}{single}"),

@@ -11,15 +11,15 @@ use sea_orm::{
     QuerySelect,
 };
 
+use crate::Services;
 use crate::account::owner::{OwnerRefusal, confirm_owner};
 use crate::auth::{BrowserKey, OidcState, Viewer, random_text};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::oidc::{AuthorizationRequest, OidcProvider};
-use crate::{Services, security};
 
-/// The time that a person may take at the issuer.
+/// The time that a person has for signing in at the issuer.
 const LOGIN_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 /// The purpose of the key that encrypts code verifiers.
 pub(super) const VERIFIER_PURPOSE: &str = "oidc code verifier";
@@ -30,13 +30,13 @@ pub enum OidcBeginRefusal {
     /// The operator has not set up an issuer.
     #[error("This platform has no sign-in with another account. Sign in with your password.")]
     NotSetUp,
-    /// The issuer may not send people back to this address.
-    #[error("The address to return to is not allowed.")]
+    /// The operator has not allowed this address as one to which the issuer sends people back.
+    #[error("The address to return to is not allowed. Ask the operator of this platform to allow it.")]
     RedirectNotAllowed,
-    /// The issuer does not respond.
+    /// The issuer does not respond, or its response cannot be used.
     #[error("The sign-in with another account does not work at the moment. Try again later.")]
     Unavailable,
-    /// A link is not proved to be asked for by the owner of the account.
+    /// The request to link an identity does not prove that it comes from the owner of the account.
     #[error(transparent)]
     Owner(#[from] OwnerRefusal),
     /// Too many attempts came from this network address.
@@ -46,16 +46,17 @@ pub enum OidcBeginRefusal {
 
 impl Refusal for OidcBeginRefusal {}
 
-/// A sign-in that has begun.
+/// A sign-in at the issuer that has begun.
 #[derive(Clone, Debug)]
 pub struct BegunOidcLogin {
-    /// The address at the issuer to which the browser goes.
+    /// The address at the issuer to which the frontend must send the browser.
     pub authorization_url: String,
-    /// A key that the browser keeps to itself. Only with it can the sign-in be completed.
+    /// The key that the browser keeps secret. The sign-in can be completed only with this key.
     pub browser_key: BrowserKey,
 }
 
-/// Begins a sign-in at the issuer.
+/// Begins a sign-in at the issuer, after which the browser returns to `redirect_uri`. The sign-in expires after ten
+/// minutes.
 ///
 /// # Errors
 /// See [`OidcBeginRefusal`].
@@ -68,8 +69,8 @@ pub async fn begin_oidc_login(
     begin(services, client, redirect_uri, None).await
 }
 
-/// Begins to link an identity at the issuer to the account of the viewer. Takes the password, or a recent sign-in: the
-/// identity will be a way into the account.
+/// Begins to link an identity at the issuer to the account of the viewer. Requires the password, or a sign-in within
+/// the last ten minutes, because the identity will be a way into the account.
 ///
 /// # Errors
 /// See [`OidcBeginRefusal`].
@@ -102,14 +103,11 @@ async fn begin(
     if !provider.allows_redirect_to(redirect_uri) {
         return Err(OidcBeginRefusal::RedirectNotAllowed.into());
     }
-    services.limits.sign_in.begin_elsewhere(client).map_err(|wait| {
-        security::too_many_requests(client, "sign-ins", wait);
-        OidcBeginRefusal::TooMany(wait)
-    })?;
+    services.limits.sign_in.begin_elsewhere(client).map_err(OidcBeginRefusal::TooMany)?;
     let random = |error| Fault::Inconsistent(format!("the system's random source failed: {error}"));
     let (state, browser_key) =
         (OidcState::generate().map_err(random)?, BrowserKey::generate().map_err(random)?);
-    // A code verifier needs 256 random bits (RFC 7636).
+    // RFC 7636, section 7.1 recommends 256 random bits for a code verifier.
     let (nonce, code_verifier) = (random_text().map_err(random)?, random_text().map_err(random)?);
     let request = AuthorizationRequest {
         redirect_uri,
@@ -130,7 +128,7 @@ async fn begin(
         browser_hash: Set(browser_key.hash()),
         nonce: Set(nonce),
         code_verifier: Set(sealed
-            .map_err(|_unspecified| Fault::Inconsistent("a verifier cannot be encrypted".to_owned()))?),
+            .map_err(|_unspecified| Fault::Inconsistent("a code verifier cannot be encrypted".to_owned()))?),
         redirect_uri: Set(redirect_uri.to_owned()),
         created_at: Set(now),
         expires_at: Set(now + LOGIN_LIFETIME),
@@ -146,7 +144,7 @@ async fn begin(
     Ok(BegunOidcLogin { authorization_url, browser_key })
 }
 
-/// Finds sign-ins that can be deleted, at most `limit` of them.
+/// Finds at most `limit` sign-ins at the issuer whose rows can be deleted, because they have expired.
 pub(in crate::account) async fn old_logins(
     services: &Services,
     limit: u64,

@@ -11,7 +11,7 @@ use super::begin::{VERIFIER_PURPOSE, provider};
 use super::identity::{self, NewIdentity};
 use crate::account::client::SignInClient;
 use crate::account::credentials::SignInRefusal;
-use crate::account::new_session::NewSession;
+use crate::account::new_refresh_token::NewRefreshToken;
 use crate::account::sign_in::{SignInOutcome, begin_with};
 use crate::account::validation::{ValidFields, check_email, check_name};
 use crate::account::{audit, by_email, by_id, links, row};
@@ -23,49 +23,54 @@ use crate::mail::MailKind;
 use crate::oidc::{AuthorizationRequest, OidcFailure, OidcIdentity};
 use crate::{Services, security};
 
-/// Number of tries to find or make the account. A sign-in in another tab can make it in between.
+/// Number of tries to find the account or to make it. Between finding and making, a sign-in in another tab can make
+/// the account.
 const TRIES: usize = 3;
 
-/// The values that a browser brings back from the issuer.
+/// The values that a browser brings back from a sign-in at the issuer.
 #[derive(Clone)]
 pub struct OidcReturn {
-    /// The code in the address.
+    /// The authorization code in the address to which the browser returned.
     pub code: String,
-    /// The state in the address.
+    /// The state in the address to which the browser returned.
     pub state: String,
-    /// The key that the browser kept.
+    /// The key that the browser has kept since it began the sign-in.
     pub browser_key: String,
 }
 
 /// A reason not to complete a sign-in at the issuer.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcLoginRefusal {
-    /// The sign-in is unknown, used or expired, or it began in another browser. Or the issuer refused it.
+    /// The sign-in is unknown, used or expired, or it began in another browser. Or the issuer refused the code, or
+    /// its ID token is not valid.
     #[error("This sign-in did not work, or it has expired. Begin again.")]
     Invalid,
-    /// The issuer does not respond.
+    /// The issuer does not respond, or its response cannot be used.
     #[error("The sign-in with another account does not work at the moment. Try again later.")]
     Unavailable,
-    /// The issuer has not verified the address, so it cannot make an account or open one.
+    /// The issuer names no e-mail address that it has verified. So the sign-in cannot make an account, and cannot
+    /// link an existing one.
     #[error(
         "The other account has no verified e-mail address. Verify it there, or sign in with your password."
     )]
     EmailNotVerified,
-    /// An account with the address exists, and it has not verified the address.
-    #[error("An account with this e-mail address exists, but it has not verified the address.")]
+    /// An account with the e-mail address exists, and the account has not verified the address.
+    #[error("An account with this e-mail address exists, but that account has not verified the address.")]
     AccountExists,
-    /// The account was deactivated.
+    /// The account was deactivated or deleted.
     #[error("This account is not active.")]
     Inactive,
-    /// Too many attempts came from this network address.
+    /// Too many attempts came from this network address, or too many accounts were made there.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for OidcLoginRefusal {}
 
-/// Completes a sign-in. Makes an account at the first sign-in, or links the account with the same address if both sides have
-/// verified it.
+/// Completes a sign-in at the issuer. If the account has a second factor, the sign-in then waits for it.
+///
+/// The first sign-in of an identity makes an account. If an account with the same address exists, the sign-in links
+/// the identity to it instead, but only if the issuer and the account have both verified the address.
 ///
 /// # Errors
 /// See [`OidcLoginRefusal`].
@@ -75,10 +80,7 @@ pub async fn complete_oidc_login(
     client: SignInClient,
     returned: &OidcReturn,
 ) -> Result<SignInOutcome, Error<OidcLoginRefusal>> {
-    services.limits.sign_in.begin_elsewhere(client.address).map_err(|wait| {
-        security::too_many_requests(client.address, "sign-ins", wait);
-        OidcLoginRefusal::TooMany(wait)
-    })?;
+    services.limits.sign_in.begin_elsewhere(client.address).map_err(OidcLoginRefusal::TooMany)?;
     let identity = identify(services, client, returned, None).await?;
     let mut outcome = Ok(None);
     for _ in 0..TRIES {
@@ -87,12 +89,14 @@ pub async fn complete_oidc_login(
             break;
         }
     }
-    let outcome = outcome?.ok_or_else(|| Fault::Inconsistent("an account comes and goes".to_owned()))?;
+    let outcome =
+        outcome?.ok_or_else(|| Fault::Inconsistent("the account changed at every try".to_owned()))?;
     services.outbox.wake();
     Ok(outcome)
 }
 
-/// Takes the sign-in to which a browser returns, and asks the issuer who the person is. A sign-in works once.
+/// Takes the stored sign-in to which the browser returns, so that it works once. Exchanges its code at the issuer for
+/// the identity of the person. `linking` is the account that began to link an identity, or None for a sign-in.
 pub(super) async fn identify(
     services: &Services,
     client: SignInClient,
@@ -127,8 +131,11 @@ pub(super) async fn identify(
     })?)
 }
 
-/// Deletes the row of a sign-in and returns it. Only one of several requests at once gets it. A request without the key of
-/// the browser leaves it in place: the state is in an address, and others may have seen it.
+/// Deletes the row of a sign-in and returns it, so only one of several requests at once gets it. Returns None if
+/// there is no row for the state, if the row has expired, or if it belongs to another browser or to another account.
+///
+/// A request without the right browser key leaves the row in place. The state is part of an address, so other people
+/// may have seen it.
 async fn take(
     services: &Services,
     returned: &OidcReturn,
@@ -160,7 +167,8 @@ async fn take(
     Ok(is_taken.then_some(login))
 }
 
-/// Signs a person in. Returns None if another sign-in has changed something in between, so that this one must look again.
+/// Signs a person in, and makes or links an account if the identity has none. Returns None if another request changed
+/// the account or the identity meanwhile. Then the caller must try again.
 async fn sign_in(
     services: &Services,
     client: SignInClient,
@@ -186,7 +194,7 @@ async fn sign_in(
             let notice = Some(links::notice(services, MailKind::IdentityLinked, &user.email)?);
             begin_session(services, client, user, Some(NewIdentity { notice, ..link })).await
         }
-        // A stranger may have registered with this address, and would keep a way into the account.
+        // A stranger may have registered with this address, and would still have a password for the account.
         Some(_) => Err(OidcLoginRefusal::AccountExists.into()),
         None => create(services, client, email, identity.name.as_deref(), link).await,
     }
@@ -204,7 +212,7 @@ async fn begin_session(
     }
     match begin_with(services, client, user, None, link).await {
         Ok(outcome) => Ok(Some(outcome)),
-        // The status or the password has changed since the row was read.
+        // The status, the address or the password of the account has changed since the account was read.
         Err(Error::Refused(SignInRefusal::InvalidCredentials)) => Ok(None),
         Err(Error::Refused(SignInRefusal::TooMany(wait))) => Err(OidcLoginRefusal::TooMany(wait).into()),
         Err(Error::Failed(fault)) if is_taken(&fault) => Ok(None),
@@ -212,14 +220,16 @@ async fn begin_session(
     }
 }
 
-/// Returns whether a unique key refused a row.
+/// Returns whether the fault is that a unique key refused a row.
 fn is_taken(fault: &Fault) -> bool {
     let error = fault.database_error().and_then(sea_orm::DbErr::sql_err);
     matches!(error, Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// Makes an account for a person whose address the issuer has verified. Its password is random, so nobody knows it; the
-/// owner can choose one by a mail.
+/// Makes an account for a person whose address the issuer has verified, links the identity, and signs in. Returns
+/// None if another request used the address or the identity first.
+///
+/// The password of the account is random, so nobody knows it. The owner can choose a password by a link in a mail.
 async fn create(
     services: &Services,
     client: SignInClient,
@@ -237,17 +247,17 @@ async fn create(
     let fields = ValidFields { name, email, birth_year: None };
     let mut row = row(fields, Role::Learner, hash, link.now);
     row.email_verified_at = Set(Some(link.now));
-    let session = NewSession::new(services, client).map_err(Fault::from)?;
+    let token = NewRefreshToken::of_new_session(services, client).map_err(Fault::from)?;
     let policy = WritePolicy::not_idempotent("oidc.create");
     let key = QueueKey::registration(row.email.as_ref());
     let created = services
         .database
-        .write_for(key, policy, (row, link, session.clone()), |transaction, (row, link, session)| {
+        .write_for(key, policy, (row, link, token.clone()), |transaction, (row, link, token)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await?;
                 audit(transaction, &user, "user.registered").await?;
                 link.insert(transaction, user.id).await?;
-                session.insert(transaction, user.id).await?;
+                token.insert(transaction, user.id).await?;
                 Ok::<_, Error<OidcLoginRefusal>>(user)
             })
         })
@@ -255,7 +265,7 @@ async fn create(
     match created {
         Ok(user) => {
             attempt.succeeded();
-            let signed_in = session.signed_in(services, user)?;
+            let signed_in = token.signed_in(services, user)?;
             Ok(Some(SignInOutcome::SignedIn(Box::new(signed_in))))
         }
         Err(Error::Failed(fault)) if is_taken(&fault) => {

@@ -14,7 +14,7 @@ use sea_orm::{
 use super::proof::{ProofCheck, SecondFactorProof};
 use crate::account::client::SignInClient;
 use crate::account::credentials::{SignInRefusal, admit};
-use crate::account::new_session::{NewSession, SignedIn};
+use crate::account::new_refresh_token::{NewRefreshToken, SignedIn};
 use crate::account::{by_id, links};
 use crate::auth::ChallengeToken;
 use crate::database::{WritePolicy, lock_user};
@@ -32,13 +32,13 @@ const MAX_ATTEMPTS: i32 = 5;
 /// A sign-in that waits for the second factor.
 #[derive(Clone, Debug)]
 pub struct SecondFactorChallenge {
-    /// The token that [`complete_login`] takes. It allows nothing else.
+    /// The token that [`complete_login`] takes. It can be used for nothing else.
     pub token: ChallengeToken,
     /// The time when the token stops working.
     pub expires_at: DateTime<Utc>,
 }
 
-/// A challenge that is about to be stored.
+/// A challenge before it is stored.
 #[derive(Clone)]
 pub(in crate::account) struct NewChallenge {
     token: ChallengeToken,
@@ -52,7 +52,7 @@ impl NewChallenge {
         Ok(Self { token, now: services.clock.now() })
     }
 
-    /// Stores the hash of the token.
+    /// Stores the challenge of a user, with the hash of its token.
     pub(in crate::account) async fn insert(
         &self,
         transaction: &DatabaseTransaction,
@@ -71,7 +71,7 @@ impl NewChallenge {
         Ok(())
     }
 
-    /// Returns what the client gets, after the challenge is stored.
+    /// Returns the token and its expiry for the client. Call it after the challenge is stored.
     pub(in crate::account) fn into_challenge(self) -> SecondFactorChallenge {
         SecondFactorChallenge { token: self.token, expires_at: self.now + CHALLENGE_LIFETIME }
     }
@@ -80,20 +80,20 @@ impl NewChallenge {
 /// A reason not to complete a sign-in.
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeRefusal {
-    /// The challenge is unknown, expired or used, or too many codes were tried.
+    /// The challenge is unknown, expired or used, or too many codes were tried. Or the account is not active.
     #[error("This sign-in has expired. Sign in again.")]
     Invalid,
     /// The code is wrong, or it was used before.
     #[error("The code is wrong, or it was used before. Enter another code.")]
     WrongCode,
-    /// Too many attempts came from this address, or too many on this account failed.
+    /// Too many attempts came from this network address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for ChallengeRefusal {}
 
-/// Completes a sign-in with the second factor.
+/// Completes a sign-in with the second factor, and returns the tokens of the new session.
 ///
 /// # Errors
 /// See [`ChallengeRefusal`]. A wrong code counts against the challenge, and as a failed sign-in of the account.
@@ -111,7 +111,7 @@ pub async fn complete_login(
     let attempt = admit(services, client.address, &user.email).await.map_err(|error| {
         error.map(|refusal| match refusal {
             SignInRefusal::TooMany(wait) => ChallengeRefusal::TooMany(wait),
-            // The admission does not look at credentials.
+            // `admit` checks only budgets, so it never returns this refusal.
             SignInRefusal::InvalidCredentials => ChallengeRefusal::Invalid,
         })
     })?;
@@ -140,7 +140,8 @@ pub async fn complete_login(
     }
 }
 
-/// Finds the account of a challenge. The transaction decides whether the challenge still works.
+/// Finds a challenge by its token, with its account. Does not check whether the challenge still works: the
+/// transaction checks that.
 async fn find(services: &Services, token: &str) -> Result<Option<(SignInChallengeId, user::Model)>, DbErr> {
     let Some(token) = ChallengeToken::parse(token) else { return Ok(None) };
     let found: Option<(SignInChallengeId, UserId)> = sign_in_challenge::Entity::find()
@@ -154,7 +155,8 @@ async fn find(services: &Services, token: &str) -> Result<Option<(SignInChalleng
     Ok(by_id(services, owner).await?.map(|user| (challenge, user)))
 }
 
-/// The outcome of an attempt. A refusal is a value and not an error, because the transaction must commit the attempt.
+/// The outcome of an attempt to complete a challenge. A refusal is a value and not an error, because the transaction
+/// must commit the count of attempts.
 enum Completed<T> {
     SignedIn(T),
     Gone,
@@ -165,7 +167,7 @@ struct Completion {
     challenge: SignInChallengeId,
     owner: UserId,
     check: ProofCheck,
-    session: NewSession,
+    token: NewRefreshToken,
 }
 
 async fn run(
@@ -175,13 +177,13 @@ async fn run(
     user: user::Model,
     proof: SecondFactorProof,
 ) -> Result<Completed<Box<SignedIn>>, Error<ChallengeRefusal>> {
-    let session = NewSession::new(services, client)
+    let token = NewRefreshToken::of_new_session(services, client)
         .map_err(Fault::from)?
         .skipping_recorded_visit(services, &user.email);
     let recovery_notice = links::notice(services, MailKind::RecoveryCodeUsed, &user.email)?;
     let check =
         ProofCheck { proof, secrets: services.secrets.clone(), recovery_notice, now: services.clock.now() };
-    let completion = Completion { challenge, owner: user.id, check, session: session.clone() };
+    let completion = Completion { challenge, owner: user.id, check, token: token.clone() };
     let policy = WritePolicy::not_idempotent("session.complete").retry_taken_keys();
     let completed = services
         .database
@@ -190,7 +192,7 @@ async fn run(
         })
         .await?;
     Ok(match completed {
-        Completed::SignedIn(()) => Completed::SignedIn(Box::new(session.signed_in(services, user)?)),
+        Completed::SignedIn(()) => Completed::SignedIn(Box::new(token.signed_in(services, user)?)),
         Completed::Gone => Completed::Gone,
         Completed::Wrong => Completed::Wrong,
     })
@@ -213,12 +215,13 @@ impl Completion {
             .filter(Column::Id.eq(self.challenge))
             .exec(transaction)
             .await?;
-        self.session.insert(transaction, self.owner).await?;
+        self.token.insert(transaction, self.owner).await?;
         boundary("second-factor.signed-in");
         Ok(Completed::SignedIn(()))
     }
 
-    /// Counts an attempt. Returns false if the challenge no longer works.
+    /// Counts an attempt to complete the challenge. Returns false, and counts nothing, if the challenge was used, has
+    /// expired, or has had too many attempts.
     async fn count_attempt(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
         let counted = sign_in_challenge::Entity::update_many()
             .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
@@ -232,7 +235,7 @@ impl Completion {
     }
 }
 
-/// Ends the challenges of a user, whose row the transaction has locked.
+/// Ends the unused challenges of a user. The transaction must have locked the user's row.
 pub(in crate::account) async fn end_challenges(
     transaction: &DatabaseTransaction,
     owner: UserId,
@@ -247,7 +250,7 @@ pub(in crate::account) async fn end_challenges(
     Ok(())
 }
 
-/// Finds challenges that can be deleted, at most `limit` of them.
+/// Finds at most `limit` challenges whose rows can be deleted, because they have expired.
 pub(in crate::account) async fn old_challenges(
     services: &Services,
     limit: u64,

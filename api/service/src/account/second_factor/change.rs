@@ -9,7 +9,7 @@ use sea_orm::{DatabaseTransaction, DbErr, EntityTrait};
 
 use super::challenge::end_challenges;
 use super::proof::{ProofCheck, SecondFactorProof};
-use super::set_up::{admit_code, report};
+use super::set_up::{admit_code, end_attempt};
 use super::{SecondFactorRefusal, recovery};
 use crate::account::links;
 use crate::account::owner::{OwnerRefusal, confirm_owner};
@@ -25,7 +25,8 @@ use crate::{Services, audit};
 const SECOND_FACTOR_OFF: &str = "user.second_factor_off";
 const RECOVERY_CODES_REPLACED: &str = "user.recovery_codes_replaced";
 
-/// Switches the second factor of the viewer off. Takes a proof of the owner, and one of the factor.
+/// Switches the second factor of the viewer off, and tells the owner by mail. Requires the password or a recent
+/// sign-in, and also a code of the second factor.
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
@@ -40,8 +41,8 @@ pub async fn disable_second_factor(
     change(services, (client, viewer), password, proof, None).await
 }
 
-/// Replaces the recovery codes of the viewer, and returns the new ones. Takes the same proofs as
-/// [`disable_second_factor`].
+/// Replaces the recovery codes of the viewer, tells the owner by mail, and returns the new codes. Requires the same
+/// proofs as [`disable_second_factor`].
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
@@ -59,7 +60,7 @@ pub async fn replace_recovery_codes(
     Ok(written)
 }
 
-/// Replaces the recovery codes, or switches the factor off if there are no new ones.
+/// Replaces the recovery codes with `codes`. If `codes` is None, switches the second factor off instead.
 async fn change(
     services: &Services,
     (client, viewer): (ClientAddress, Viewer),
@@ -87,7 +88,7 @@ async fn change(
         .database
         .write_for(owner, policy, change, |transaction, change| Box::pin(change.run(transaction)))
         .await;
-    report(client, viewer, attempt, &changed);
+    end_attempt(client, viewer, attempt, &changed);
     changed?;
     services.outbox.wake();
     Ok(())
@@ -131,8 +132,8 @@ impl Change {
     }
 }
 
-/// Deletes the second factor of a user with its recovery codes, and ends the sign-ins that wait for it. Returns whether it
-/// counted.
+/// Deletes the second factor of a user with its recovery codes, and ends the sign-ins that wait for it. Returns
+/// whether the second factor was on before.
 pub(super) async fn remove(
     transaction: &DatabaseTransaction,
     owner: UserId,

@@ -1,4 +1,4 @@
-//! Resets the second factor of somebody who has lost it.
+//! Removes the second factor of a user who has lost it.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, user};
@@ -17,8 +17,8 @@ use crate::{Services, audit};
 
 const SECOND_FACTOR_RESET: &str = "user.second_factor_reset";
 
-/// Removes the second factor of another account, ends its sessions, and tells its owner by mail. Does nothing if the factor
-/// is off.
+/// Removes the second factor of another account, ends the sessions of that account, and tells its owner by mail.
+/// Returns the account. If the second factor is off, only deletes what is left of an unfinished set-up.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
@@ -37,7 +37,8 @@ pub async fn reset_second_factor(
     Ok(row)
 }
 
-/// Does the same for the operator, without a mail: a mail is encrypted with a key that only a server has.
+/// Removes the second factor as [`reset_second_factor`] does, for the operator and without a mail. A mail is
+/// encrypted with a key that only a running server has.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
@@ -60,33 +61,36 @@ struct Reset {
 async fn run(database: &Database, reset: Reset) -> Result<user::Model, Error<AdministrationRefusal>> {
     let policy = WritePolicy::idempotent("second_factor.reset");
     let (actor, user) = (reset.actor.id(), reset.user);
-    let row = database
+    let (row, was_on) = database
         .write_for(user, policy, reset, |transaction, reset| Box::pin(reset.run(transaction)))
         .await?;
-    tracing::info!(actor = actor.map(|id| id.0), %user, "the second factor of an account was reset");
+    if was_on {
+        tracing::info!(actor = actor.map(|id| id.0), %user, "the second factor of an account was removed");
+    }
     Ok(row)
 }
 
 impl Reset {
+    /// Returns the account, and whether its second factor was on.
     async fn run(
         &self,
         transaction: &DatabaseTransaction,
-    ) -> Result<user::Model, Error<AdministrationRefusal>> {
+    ) -> Result<(user::Model, bool), Error<AdministrationRefusal>> {
         let rows = lock_accounts(transaction, self.user, self.actor.id()).await?;
         let find = |id: UserId| rows.iter().find(|row| row.id == id);
         let row = find(self.user).filter(|row| row.deleted_at.is_none());
         let row = row.ok_or(AdministrationRefusal::UserNotFound)?.clone();
         check_actor(self.actor, self.actor.id().map(find), &row)?;
         if !remove(transaction, self.user, self.now).await? {
-            return Ok(row);
+            return Ok((row, false));
         }
-        // Whoever has the lost device may be signed in there.
+        // Somebody who has the lost device may be signed in there, so all sessions end.
         revoke_all(transaction, self.user, self.now).await?;
         let target = ("users", self.user.0);
         audit::append(transaction, self.now, self.actor.id(), SECOND_FACTOR_RESET, target).await?;
         if let Some(notice) = &self.notice {
             notice.append(transaction, Some(self.user)).await?;
         }
-        Ok(row)
+        Ok((row, true))
     }
 }

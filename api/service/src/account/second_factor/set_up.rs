@@ -1,4 +1,4 @@
-//! Sets up a second factor: a secret first, and then a code that proves that the app has it.
+//! Sets up a second factor. First the user gets a secret. Then a code proves that the app of the user has the secret.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::mail::MailKind;
 use crate::outbox::NewMessage;
 use crate::{Services, audit, security};
 
-/// The time for which a secret can be confirmed.
+/// The time within which a new secret must be confirmed.
 const SET_UP_LIFETIME: TimeDelta = TimeDelta::hours(1);
 
 const SECOND_FACTOR_ON: &str = "user.second_factor_on";
@@ -40,8 +40,9 @@ pub struct SecondFactorSetUp {
     pub address: String,
 }
 
-/// Makes a secret for the viewer's authenticator app. It counts after [`confirm_second_factor`]. An earlier secret that was
-/// not confirmed is replaced.
+/// Makes a secret for the authenticator app of the viewer. The second factor is on only after
+/// [`confirm_second_factor`]. Replaces an earlier secret that was not confirmed. Requires the password or a recent
+/// sign-in.
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
@@ -55,7 +56,7 @@ pub async fn begin_second_factor(
     let user = confirm_owner(services, client, viewer, password)
         .await
         .map_err(|error| error.map(SecondFactorRefusal::Owner))?;
-    // Otherwise somebody who registers with the address of another could lock its owner out.
+    // Otherwise somebody who registers with another person's address could lock that person out of the account.
     if user.email_verified_at.is_none() {
         return Err(SecondFactorRefusal::EmailNotVerified.into());
     }
@@ -106,8 +107,8 @@ impl Begin {
     }
 }
 
-/// Switches the second factor of the viewer on, and returns the recovery codes. All other sessions of the account end,
-/// because they began without the factor.
+/// Checks a code of the app, switches the second factor of the viewer on, and returns the recovery codes. All other
+/// sessions of the account end, because they began without the second factor. A mail tells the owner.
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
@@ -137,14 +138,14 @@ pub async fn confirm_second_factor(
         .database
         .write_for(user.id, policy, confirm, |transaction, confirm| Box::pin(confirm.run(transaction)))
         .await;
-    report(client, viewer, attempt, &confirmed);
+    end_attempt(client, viewer, attempt, &confirmed);
     confirmed?;
     services.outbox.wake();
     services.ended_sessions.refresh_or_warn().await;
     Ok(recovery::written(&codes))
 }
 
-/// Admits an attempt to send a code, within the budgets of sign-ins.
+/// Admits an attempt to give a code of the second factor, or refuses it if a budget of sign-ins is spent.
 pub(super) async fn admit_code<'s>(
     services: &'s Services,
     client: ClientAddress,
@@ -153,14 +154,14 @@ pub(super) async fn admit_code<'s>(
     admit(services, client, email).await.map_err(|error| {
         error.map(|refusal| match refusal {
             SignInRefusal::TooMany(wait) => SecondFactorRefusal::TooMany(wait),
-            // The admission does not look at credentials.
+            // `admit` checks only budgets, so it never returns this refusal.
             SignInRefusal::InvalidCredentials => SecondFactorRefusal::WrongCode,
         })
     })
 }
 
-/// Reports how an attempt with a code ended.
-pub(super) fn report<T>(
+/// Ends an attempt to give a code. A wrong code counts against the budgets of sign-ins, and is logged.
+pub(super) fn end_attempt<T>(
     client: ClientAddress,
     viewer: Viewer,
     attempt: SignInAttempt<'_>,

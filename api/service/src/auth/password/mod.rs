@@ -1,8 +1,10 @@
 //! Password hashing with Argon2id. A few hashes run at a time, on threads that do not serve requests.
 //!
-//! The hashes of the old system take another time to compare than those of jishu. While any are stored, every refusal
-//! is sent after the same time, so that its time does not show the kind of the hash: see [`TimedVerdict::pad`].
+//! A comparison with a hash of the old system takes another time than a comparison with a hash of jishu. While hashes
+//! of the old system are stored, each refusal takes a multiple of one fixed time. So the time of a refusal does not
+//! show the kind of the hash: see [`TimedVerdict::pad`].
 
+mod measured;
 mod stored;
 
 use std::num::NonZeroUsize;
@@ -16,39 +18,35 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use measured::{MeasuredMethod, MeasuredMethods};
 use stored::{MAX_COMPARISON_TIME, Method, Stored};
 
 /// Maximum length of a password in bytes.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
-/// Maximum number of callers that wait for a permit. At 20 ms a hash, the last of them waits about a second.
+/// Maximum number of callers that wait for a permit. If one hash of 20 ms runs at a time, the last caller waits about
+/// 1.3 seconds.
 const MAX_WAITING_CALLERS: usize = 64;
 
-/// The parameters of Argon2id that OWASP recommends first: 19 MiB, two passes, one lane.
+/// The minimum parameters of Argon2id that OWASP recommends: 19 MiB, two passes, one lane.
 const ARGON2_PARAMS: Params = match Params::new(19_456, 2, 1, None) {
     Ok(params) => params,
     Err(_) => panic!("valid Argon2 parameters"),
 };
 
-/// Factor by which the measured time of the slowest method is raised, for times when the machine is busier.
-const TIME_MARGIN_FACTOR: f64 = 1.5;
-
-/// Maximum number of methods of stored hashes whose cost is measured.
-const MAX_METHODS: usize = 32;
-
 /// An error that kept a password from being hashed or compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Too many callers are waiting.
+    /// Too many callers are waiting for a permit.
     #[error("Too many sign-ins are waiting. Try again in a few seconds.")]
     Busy,
     /// The password is longer than [`MAX_PASSWORD_BYTES`].
-    #[error("The password is longer than {MAX_PASSWORD_BYTES} bytes. Choose a shorter one.")]
+    #[error("The password is longer than {MAX_PASSWORD_BYTES} bytes. Choose a shorter password.")]
     TooLong,
     /// The stored hash is of an unknown kind, damaged, or too expensive to compute.
     #[error("The stored password hash cannot be used: it is of an unknown kind, damaged, or too expensive.")]
     BadHash,
-    /// Hashing itself failed.
+    /// The library could not compute the hash.
     #[error("The password could not be hashed ({0}).")]
     Hash(HashError),
     /// The work was interrupted: the server is stopping, or the hashing thread panicked.
@@ -61,15 +59,16 @@ pub enum PasswordError {
 pub enum PasswordVerdict {
     /// The password is right.
     Right,
-    /// The password is right, and the hash should be replaced by one with the current method.
+    /// The password is right, and the stored hash should be replaced by a hash with the current method.
     RightAndOutdated,
     /// The password is wrong, or there is no such user.
     Wrong,
-    /// The stored hash cannot be read, so nobody can sign in with it.
+    /// The stored hash cannot be read, a comparison with it would take too long, or its method could not be measured.
+    /// So nobody can sign in with it.
     Unreadable,
 }
 
-/// A verdict, and the time to wait before a refusal is sent.
+/// The result of a comparison, and the times that a caller needs to send a refusal.
 #[derive(Clone, Copy, Debug)]
 pub struct TimedVerdict {
     /// The result of the comparison.
@@ -83,7 +82,8 @@ pub struct TimedVerdict {
 impl TimedVerdict {
     /// Returns how long the comparison keeps its permits after it has ended.
     ///
-    /// A refusal keeps them during its pad. Otherwise the callers that wait for permits could see how long the work took.
+    /// A refusal keeps them during its pad. Otherwise the callers that wait for permits could see how long the work
+    /// took.
     fn hold(&self) -> Duration {
         match self.verdict {
             PasswordVerdict::Wrong | PasswordVerdict::Unreadable => self.pad,
@@ -95,72 +95,22 @@ impl TimedVerdict {
 /// Hashes passwords and compares them with stored hashes.
 #[derive(Clone, Debug)]
 pub struct Passwords {
-    /// One permit for each caller that hashes or waits.
+    /// One permit for each caller that hashes or waits to hash.
     admitted: Arc<Semaphore>,
     /// One permit for each running hash of the current method. A hash that needs more memory takes more permits.
     working: Arc<Semaphore>,
     parallelism: u32,
-    /// The hash that is compared if there is no such user, so that an unknown e-mail address takes the same time.
+    /// The hash that is compared if there is no such user, so that an unknown e-mail address takes as long as a known
+    /// one.
     dummy_hash: &'static str,
     measured: Arc<Mutex<MeasuredMethods>>,
-    /// One permit for each caller that waits for a refusal without a comparison.
+    /// One permit for each caller that waits in [`Passwords::pad_refused`].
     refused: Arc<Semaphore>,
 }
 
-/// The measured methods of stored hashes. They determine the time and the permits of every comparison.
-#[derive(Debug)]
-struct MeasuredMethods {
-    methods: Vec<MeasuredMethod>,
-}
-
-/// A method of stored hashes, with its measured time.
-#[derive(Clone, Copy, Debug)]
-struct MeasuredMethod {
-    method: Method,
-    /// The time of one comparison.
-    takes: Duration,
-    permits: u32,
-}
-
-impl MeasuredMethod {
-    /// Returns whether a comparison is fast enough to be used.
-    fn is_fast_enough(&self) -> bool {
-        self.takes <= MAX_COMPARISON_TIME
-    }
-}
-
-impl MeasuredMethods {
-    fn find(&self, method: Method) -> Option<MeasuredMethod> {
-        self.methods.iter().find(|measured| measured.method == method).copied()
-    }
-
-    /// Returns the methods that are used.
-    fn usable(&self) -> impl Iterator<Item = &MeasuredMethod> {
-        self.methods.iter().filter(|measured| measured.is_fast_enough())
-    }
-
-    /// Returns the time of the slowest method, with a margin.
-    fn slowest(&self) -> Duration {
-        let slowest = self.usable().map(|measured| measured.takes).max().unwrap_or_default();
-        slowest.mul_f64(TIME_MARGIN_FACTOR).min(MAX_COMPARISON_TIME)
-    }
-
-    /// Returns the unit of the time of refusals: every refusal takes a multiple of it. Zero while all hashes have the
-    /// current method.
-    fn floor(&self) -> Duration {
-        let has_others = self.usable().any(|measured| measured.method != Method::CURRENT);
-        if has_others { self.slowest() } else { Duration::ZERO }
-    }
-
-    /// Returns the number of permits that every comparison takes.
-    fn permits(&self) -> u32 {
-        self.usable().map(|measured| measured.permits).max().unwrap_or(1)
-    }
-}
-
 impl Passwords {
-    /// Allows `parallelism` hashes at once, each with 19 MiB. The first call in a process computes one hash, which takes
-    /// about 20 ms.
+    /// Allows `parallelism` hashes at once, each with 19 MiB. The first call in a process computes one hash, which
+    /// takes about 20 ms.
     pub fn new(parallelism: NonZeroUsize) -> Result<Self, PasswordError> {
         let dummy = DummyHash::get()?;
         let current = MeasuredMethod { method: Method::CURRENT, takes: dummy.takes, permits: 1 };
@@ -178,7 +128,7 @@ impl Passwords {
     /// Sets the methods of Werkzeug that stored hashes have, such as `scrypt:32768:8:1`. Forgets the other methods of
     /// Werkzeug, and ignores unknown names.
     ///
-    /// Measures the methods that are new, and measures those again that were too slow.
+    /// Measures the new methods, and measures again the methods that were too slow.
     pub async fn expect_methods(&self, methods: Vec<String>) -> Result<(), PasswordError> {
         let passwords = self.clone();
         let measure = move || {
@@ -195,19 +145,15 @@ impl Passwords {
         spawn_blocking(measure).await.map_err(|_panicked_or_stopping| PasswordError::Interrupted)
     }
 
-    /// Measures a method that is new. From then on all refusals are padded to its time. Returns false if a comparison
-    /// takes too long.
+    /// Measures a method if it is new. If it is fast enough, refusals take a multiple of the time of the slowest
+    /// method from then on. Returns false if a comparison takes too long, or if too many methods were measured.
     fn measure_if_new(&self, method: Method) -> bool {
-        let is_known_usable = |all: &MeasuredMethods| match all.find(method) {
-            Some(measured) => Some(measured.is_fast_enough()),
-            None => (all.methods.len() > MAX_METHODS).then_some(true),
-        };
-        if let Some(is_usable) = is_known_usable(&self.measured()) {
+        if let Some(is_usable) = self.measured().is_usable(method) {
             return is_usable;
         }
         let measured = MeasuredMethod { method, takes: method.measure(), permits: self.permits(method) };
         let mut all = self.measured();
-        if let Some(is_usable) = is_known_usable(&all) {
+        if let Some(is_usable) = all.is_usable(method) {
             return is_usable;
         }
         all.methods.push(measured);
@@ -229,14 +175,14 @@ impl Passwords {
         self.run(password, 1, |password| Ok((hash_now(password)?, Duration::ZERO))).await
     }
 
-    /// Compares a password with a stored hash. Without a hash (there is no such user) the password is wrong, and the
-    /// comparison does the same work.
+    /// Compares a password with a stored hash. If `hash` is None, because there is no such user, the password is
+    /// wrong, and the comparison does the same work.
     ///
     /// The caller must wait for [`TimedVerdict::pad`] before it sends a refusal. While hashes of the old system are
-    /// stored, a refusal also keeps its permits for that time, so that simultaneous guesses reveal no more than single
-    /// ones. This costs throughput: within the time of the slowest method, the server refuses only as many passwords as
-    /// it has permits, and right passwords wait in the same queue. The budgets for sign-ins limit how much of the queue
-    /// one address takes. If the queue is full, the call fails with [`PasswordError::Busy`].
+    /// stored, a refusal also keeps its permits for that time. So simultaneous guesses reveal no more than guesses
+    /// one after the other. This costs throughput: within the time of the slowest method, the server refuses only as
+    /// many passwords as it has permits, and right passwords wait in the same queue. The budgets for sign-ins limit
+    /// how much of the queue one address takes. If the queue is full, the call fails with [`PasswordError::Busy`].
     pub async fn verify(
         &self,
         password: String,
@@ -256,12 +202,13 @@ impl Passwords {
         self.run(password, permits, compare).await
     }
 
-    /// Returns the number of permits that a comparison takes, by its memory.
+    /// Returns the number of permits that a comparison takes. It is in proportion to the memory of the method.
     fn permits(&self, method: Method) -> u32 {
         method.memory_kib().div_ceil(ARGON2_PARAMS.m_cost()).clamp(1, self.parallelism)
     }
 
-    /// Compares a password on the current thread.
+    /// Compares a password on the current thread. If there is no hash, or it is not usable, compares with the dummy
+    /// hash.
     fn verify_now(
         &self,
         password: &str,
@@ -272,7 +219,7 @@ impl Passwords {
             _ => None,
         };
         let started = Instant::now();
-        // Some unreadable hashes are found only now: the library refuses their version or length when it compares.
+        // Some unreadable hashes are found only here: the library refuses their version or length when it compares.
         let compared = usable.and_then(|usable| Some((usable.matches(password).ok()?, usable.method())));
         let verdict = match compared {
             Some((true, Method::CURRENT)) => PasswordVerdict::Right,
@@ -287,8 +234,8 @@ impl Passwords {
         Ok(TimedVerdict { verdict, pad: pad(self.measured().floor(), work), work })
     }
 
-    /// Waits before a refusal because of a spent budget is sent, as long as a comparison takes. A comparison may already
-    /// have taken `work` of that time. Returns at once if too many callers wait.
+    /// Waits as long as a comparison takes, before the caller refuses an attempt whose budget is spent. A comparison
+    /// may have taken `work` of that time already. Returns at once if too many callers wait.
     pub async fn pad_refused(&self, work: Duration) {
         let pad = pad(self.measured().slowest(), work);
         if let Ok(_permit) = self.refused.try_acquire() {
@@ -296,7 +243,7 @@ impl Passwords {
         }
     }
 
-    /// Waits for permits and does the work. Keeps the permits afterwards for the time that the work returns.
+    /// Waits for permits and does the work on another thread. Keeps the permits for the time that the work returns.
     async fn run<T: Send + 'static>(
         &self,
         password: String,
@@ -313,7 +260,8 @@ impl Passwords {
             .await
             .map_err(|_closed| PasswordError::Interrupted)?;
         spawn_blocking(move || {
-            // The work continues after its caller has hung up. So the permits belong to the work, and not to the caller.
+            // The work continues after its caller has hung up. So the permits belong to the work, and not to the
+            // caller.
             let permits = (admitted, working);
             let (done, hold) = work(&password)?;
             if !hold.is_zero() {
@@ -346,14 +294,14 @@ impl DummyHash {
         let hash = hash_now("nobody's password")?;
         let mut takes = started.elapsed();
         if takes > MAX_COMPARISON_TIME {
-            // The machine may have been busy for a moment.
+            // The machine may have been busy for a moment, so the time is measured again.
             takes = takes.min(Method::CURRENT.measure());
         }
         Ok(HASH.get_or_init(|| Self { hash, takes }))
     }
 }
 
-/// Returns the time from the end of the work to the next multiple of the floor.
+/// Returns the time from the end of the work to the next multiple of the floor. Zero if the floor is zero.
 fn pad(floor: Duration, work: Duration) -> Duration {
     if floor.is_zero() {
         return Duration::ZERO;
@@ -371,13 +319,13 @@ fn hash_now(password: &str) -> Result<String, PasswordError> {
     Ok(hash.to_string())
 }
 
-/// Returns whether a stored hash is of a known kind, and not too expensive to compare.
+/// Returns whether a stored hash is of a known kind, not damaged, and not too expensive to compare.
 pub(crate) fn is_usable_hash(hash: &str) -> bool {
     Stored::read(hash).is_ok()
 }
 
-/// Makes a hash whose password nobody knows, for accounts that have no password. A sign-in takes as long as with any
-/// other hash.
+/// Makes a hash whose password nobody knows, for accounts that have no password. A sign-in to such an account takes
+/// as long as to any other.
 pub(crate) fn unusable_hash() -> Result<String, PasswordError> {
     let secret: [u8; 32] = rand::random();
     hash_now(&URL_SAFE_NO_PAD.encode(secret))

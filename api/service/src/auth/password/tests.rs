@@ -1,3 +1,4 @@
+use super::measured::MAX_METHODS;
 use super::*;
 
 /// Hashes of "correct horse battery" by Werkzeug 0.16.1, 2.0.3 and 3.1.
@@ -21,7 +22,7 @@ fn methods(passwords: &Passwords) -> Vec<Method> {
     passwords.measured().methods.iter().map(|measured| measured.method).collect()
 }
 
-/// Adds a method as if a comparison took this time.
+/// Adds a method to the measured methods, with this time for a comparison.
 fn add_measured(passwords: &Passwords, method: Method, takes: Duration) {
     let permits = passwords.permits(method);
     passwords.measured().methods.push(MeasuredMethod { method, takes, permits });
@@ -88,7 +89,7 @@ async fn hashes_of_werkzeug_are_compared() {
             "{hash}"
         );
     }
-    // Werkzeug itself always writes the numbers.
+    // A method that was written by hand may lack its numbers. Werkzeug itself always writes them.
     for whole in [OF_WERKZEUG[0], OF_WERKZEUG[2]] {
         let short = whole.replace("scrypt:32768:8:1", "scrypt").replace("pbkdf2:sha256:1000000", "pbkdf2");
         let right = verdict(&passwords, "correct horse battery", Some(&short)).await;
@@ -133,14 +134,14 @@ async fn damaged_and_excessive_hashes_are_unreadable() {
         scrypt.replace("32768:8:1", "2:4294967295:4294967295"),
         scrypt.replace("32768:8:1", "32768:8"),
         scrypt.replace("32768:8:1", "32768:8:1:1"),
-        // The product of these numbers is allowed, but each would take half a minute or more.
+        // The product of N, R and P is allowed here, but N, R or P alone is too large.
         scrypt.replace("32768:8:1", "2:524288:1"),
         scrypt.replace("32768:8:1", "2:1:524288"),
         scrypt.replace("32768:8:1", "2:33:1"),
         scrypt.replace("32768:8:1", "2:1:17"),
         scrypt.replace("32768:8:1", "262144:1:1"),
         scrypt.replace("32768:8:1", "65536:1:1"),
-        // Argon2 refuses these only when it compares.
+        // The library refuses these two hashes only when it compares a password.
         good.replace("v=19", "v=99"),
         "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
     ] {
@@ -175,7 +176,7 @@ async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
         assert!(!whole.is_zero());
     }
     assert_eq!(passwords.measured().floor(), floor);
-    // A method that was not expected counts from its first comparison on.
+    // A method that `expect_methods` did not name is measured at the first comparison with it.
     let pbkdf2 = OF_WERKZEUG[3].to_owned();
     let unexpected = passwords.verify("wrong".into(), Some(pbkdf2)).await.unwrap();
     let raised = passwords.measured().floor();
@@ -198,7 +199,8 @@ async fn a_hash_of_a_slow_method_is_unreadable_and_does_not_delay_refusals() {
     let pbkdf2 = Method::of_werkzeug("pbkdf2:sha256:1000").unwrap();
     add_measured(&passwords, pbkdf2, MAX_COMPARISON_TIME);
     assert_eq!(passwords.measured().floor(), MAX_COMPARISON_TIME, "the margin exceeds the maximum");
-    // A slow method is measured again if rows have it. A method that no row has is forgotten.
+    // `expect_methods` measures a slow method again if it is in the list. It forgets a method that is not in the
+    // list.
     passwords.expect_methods(vec!["scrypt:32768:8:1".into()]).await.unwrap();
     assert_eq!(methods(&passwords), [Method::CURRENT, scrypt]);
     assert_eq!(
@@ -208,6 +210,24 @@ async fn a_hash_of_a_slow_method_is_unreadable_and_does_not_delay_refusals() {
     passwords.expect_methods(Vec::new()).await.unwrap();
     assert_eq!(methods(&passwords), [Method::CURRENT]);
     assert_eq!(passwords.measured().floor(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_method_beyond_the_maximum_is_not_used() {
+    let passwords = passwords(2);
+    for iterations in 1..=MAX_METHODS {
+        let method = Method::of_werkzeug(&format!("pbkdf2:sha1:{iterations}")).unwrap();
+        add_measured(&passwords, method, Duration::from_millis(1));
+    }
+    let before = methods(&passwords);
+    let floor = passwords.measured().floor();
+    for password in ["correct horse battery", "wrong"] {
+        let verified = passwords.verify(password.into(), Some(OF_WERKZEUG[3].to_owned())).await.unwrap();
+        assert_eq!(verified.verdict, PasswordVerdict::Unreadable);
+        assert_eq!((verified.work + verified.pad).as_nanos() % floor.as_nanos(), 0, "{verified:?}");
+    }
+    assert_eq!(methods(&passwords), before);
+    assert_eq!(passwords.measured().floor(), floor);
 }
 
 #[tokio::test]
@@ -232,7 +252,7 @@ async fn a_refusal_keeps_its_permits_during_its_pad() {
 async fn the_pad_continues_after_the_caller_hangs_up() {
     let passwords = passwords(2);
     let hour = Duration::from_secs(3_600);
-    // A short pad ends.
+    // The permits are free again after a short pad. So the next call gets them.
     passwords.run("x".into(), 2, |_| Ok(((), Duration::from_millis(1)))).await.unwrap();
     passwords.run("x".into(), 2, move |_| Ok(((), hour))).await.unwrap();
     assert_eq!(passwords.working.available_permits(), 0);

@@ -1,4 +1,4 @@
-//! Pictures in the formats of files: back from an export, in packages, and dead.
+//! Pictures in files: exported and imported again in each format, in packages, and missing from a file.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{AUTHORED, ask, question, texts};
 on_each_database!(
     pictures_come_back_from_each_format,
     packages_are_imported_with_their_pictures,
-    dead_pictures_are_told_or_refused,
+    dead_pictures_are_reported_or_refused,
 );
 
 async fn pictures_come_back_from_each_format(app: Arc<TestApp>) {
@@ -46,7 +46,7 @@ async fn pictures_come_back_from_each_format(app: Arc<TestApp>) {
     let aiken = author.export(from, "AIKEN").await;
     assert!(aiken.losses.iter().all(|loss| loss.text.contains("its pictures")), "{:?}", aiken.losses);
     assert_eq!(app.number("SELECT COUNT(*) FROM pictures").await, 3);
-    // An export page has a limited size of pictures.
+    // A page of an export contains pictures up to a maximum size, so these ten questions need two pages.
     let noise = |mark: u8| {
         let bytes: Vec<u8> = [png("noise"), vec![mark; 600_000]].concat();
         format!(
@@ -95,7 +95,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let authored = author.run_with(AUTHORED, json!({ "subject": subject })).await;
     let key = media_keys(authored.text("/questions/edges/0/node/current/stem")).remove(0);
     assert_eq!(ask(&app, Method::GET, &key, None).await.bytes().await.unwrap(), picture);
-    // Items show a picture that this server has by its address, as an author copies it from a response.
+    // A file may show a stored picture by its address, as an author copies it from a response.
     let pictures = app.number("SELECT COUNT(*) FROM pictures").await;
     let shown = |address: &str| {
         let text = item(&format!("<p>And this? <img src=\"{address}\" alt=\"\"/></p>"));
@@ -124,6 +124,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
         let answer = import(package).await;
         let refused = answer.refusal();
         assert!(refused.code == "QUESTIONS_UNREADABLE" && refused.message.contains(named), "{refused:?}");
+        assert_eq!(refused.path, ["input", "package"], "{named}");
     }
     for fields in [json!({ "text": null }), json!({ "package": base64(&bytes) })] {
         let answer = author.import(subject, "Is it? {=a ~b}").with(&fields).await;
@@ -132,8 +133,9 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     assert_eq!(rows(&app).await, before);
 }
 
-/// The files of other systems whose pictures are dead.
-async fn dead_pictures_are_told_or_refused(app: Arc<TestApp>) {
+/// Imports files of other systems that lack a picture. The import reports the lost picture, or refuses the question if
+/// an option is nothing but a picture.
+async fn dead_pictures_are_reported_or_refused(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     let asked = |stem: &str, more: &str| {
@@ -182,7 +184,7 @@ async fn dead_pictures_are_told_or_refused(app: Arc<TestApp>) {
         "{reason}"
     );
     assert_eq!(rows(&app).await, before);
-    // A picture within the text, as large as a diagram, does not count as text.
+    // The bytes of a picture within the text do not count towards the maximum length of the text.
     let large = [png("large"), vec![7; 30_000]].concat();
     let stem = format!("Name the organ.&lt;img src=\"data:image/png;base64,{}\">", base64(&large));
     let imported = author.import(subject, &asked(&stem, "")).await;

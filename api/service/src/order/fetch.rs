@@ -1,4 +1,4 @@
-//! Asks the provider about an order.
+//! Asks the payment provider which payments an order has, and records them.
 
 use jishu_entity::order;
 use jishu_entity::payment_event::PaymentEventSource;
@@ -10,18 +10,19 @@ use super::work::Origin;
 use crate::Services;
 use crate::error::Fault;
 
-/// Asks the provider about an order, and records the reports of the provider. If the provider does not respond, the
-/// order stays as it is.
-pub(super) async fn ask(
+/// Asks the payment provider which payments an order has, and records them. Returns the order as stored afterwards. If
+/// the provider could not be asked, returns the given order unchanged.
+pub(super) async fn fetch_and_record(
     services: &Services,
     order: &order::Model,
     source: PaymentEventSource,
 ) -> Result<order::Model, Fault> {
-    Ok(ask_provider(services, order, source).await?.unwrap_or_else(|| order.clone()))
+    Ok(try_fetch_and_record(services, order, source).await?.unwrap_or_else(|| order.clone()))
 }
 
-/// Asks the provider about an order. Returns the order as it is then, or None if the provider did not respond.
-pub(super) async fn ask_provider(
+/// Asks the payment provider which payments an order has, and records them. Returns the order as stored afterwards.
+/// Returns None if the provider did not respond, has not made the order yet, or is not configured on this node.
+pub(super) async fn try_fetch_and_record(
     services: &Services,
     order: &order::Model,
     source: PaymentEventSource,
@@ -31,7 +32,7 @@ pub(super) async fn ask_provider(
     let reports = match gateway.fetch(reference).await {
         Ok(reports) => reports,
         Err(error) => {
-            tracing::warn!(order = %order.id, %error, "the provider did not tell about an order");
+            tracing::warn!(order = %order.id, %error, "the payment provider did not report the payments of an order");
             return Ok(None);
         }
     };

@@ -1,4 +1,4 @@
-//! A session that begins or continues: its tokens, and where its client is.
+//! The tokens of a session that begins or continues, and the network and the program of its client.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, refresh_token, user};
@@ -18,33 +18,37 @@ pub struct SignedIn {
     pub user: user::Model,
     /// The token for the `Authorization` header.
     pub access: AccessToken,
-    /// The token that can be exchanged once for the next pair of tokens.
+    /// The refresh token. It can be exchanged once for the next pair of tokens.
     pub refresh: RefreshToken,
     /// The time when the refresh token expires.
     pub refresh_expires_at: DateTime<Utc>,
 }
 
-/// A session whose refresh token is about to be stored.
+/// A refresh token of a new or an existing session, with the other values of its row.
 #[derive(Clone)]
-pub(super) struct NewSession {
+pub(super) struct NewRefreshToken {
     pub(super) refresh: RefreshToken,
     pub(super) family: Uuid,
     pub(super) now: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
     pub(super) visit: NetworkVisit,
-    /// The time when the user signed in. None for a session that is older than this record.
+    /// The time when the user signed in. None for a session that began before the server stored this time.
     pub(super) began_at: Option<DateTime<Utc>>,
     pub(super) client: SignInClient,
 }
 
-impl NewSession {
-    /// Makes the first session of a new family.
-    pub(super) fn new(services: &Services, client: SignInClient) -> Result<Self, RefreshTokenError> {
-        Self::of(services, client, Uuid::new_v4())
+impl NewRefreshToken {
+    /// Makes the first refresh token of a new session. The session is a new family of refresh tokens.
+    pub(super) fn of_new_session(
+        services: &Services,
+        client: SignInClient,
+    ) -> Result<Self, RefreshTokenError> {
+        Self::of_session(services, client, Uuid::new_v4())
     }
 
-    /// Makes the next session of a family.
-    pub(super) fn of(
+    /// Makes a refresh token of the session whose family of refresh tokens has this id. Its `began_at` is the current
+    /// time.
+    pub(super) fn of_session(
         services: &Services,
         client: SignInClient,
         family: Uuid,
@@ -61,12 +65,13 @@ impl NewSession {
         })
     }
 
-    /// Skips recording the network if this node recorded the same visit less than a day ago.
+    /// Skips recording the network of the client if this node recorded it for the account less than a day ago.
     pub(super) fn skipping_recorded_visit(self, services: &Services, email: &str) -> Self {
         Self { visit: self.visit.unless_recorded(services, email), ..self }
     }
 
-    /// Stores the hash of the token, and the network to which it was issued.
+    /// Stores the hash of the refresh token, and the program and the coarse network of its client. Also records the
+    /// network for later sign-ins.
     pub(super) async fn insert(
         &self,
         transaction: &DatabaseTransaction,
@@ -91,7 +96,7 @@ impl NewSession {
         self.visit.record(transaction, user_id).await
     }
 
-    /// Issues the access token, after the session is stored.
+    /// Issues the access token. Call it after the transaction that stores the session is committed.
     pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, Fault> {
         self.visit.remember(services, &user.email);
         let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };

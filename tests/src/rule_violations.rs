@@ -1,7 +1,9 @@
-//! The rules of purchases, refunds and expiry that the tables must satisfy after any requests.
+//! The violations of the rules of purchases, refunds and expiry. After any requests, the tables must contain none of
+//! them.
 
-/// Rules, each with a query for the ids of rows that break it. All three databases run the queries.
-pub const BOOKS: [(&str, &str); 9] = [
+/// Violations of the rules, each with a query for the ids of the rows that show it. The queries run on all three
+/// databases.
+pub const RULE_VIOLATIONS: [(&str, &str); 9] = [
     (
         "a subject owned twice",
         "SELECT user_id FROM entitlements WHERE ended_at IS NULL GROUP BY user_id, subject_id HAVING COUNT(*) > 1",
@@ -17,7 +19,7 @@ pub const BOOKS: [(&str, &str); 9] = [
          HAVING SUM(e.tax) <> p.tax",
     ),
     (
-        "a purchase whose price is not what is kept plus what was refunded",
+        "a purchase with a cost that is not the prices of its kept subjects plus its refunds",
         "SELECT p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id LEFT JOIN refund_lines l \
          ON l.purchase_id = e.purchase_id AND l.subject_id = e.subject_id GROUP BY p.id, p.cost \
          HAVING p.cost <> SUM(CASE WHEN l.refund_id IS NULL THEN e.price_paid ELSE 0 END) + \
@@ -29,7 +31,7 @@ pub const BOOKS: [(&str, &str); 9] = [
          HAVING COALESCE(SUM(l.amount), -1) <> r.amount",
     ),
     (
-        "a refunded subject with a live entitlement, or one that was ended without a refund",
+        "a refunded subject with a live entitlement, or an entitlement that ended as refunded without a refund",
         "SELECT e.purchase_id FROM entitlements e LEFT JOIN refund_lines l \
          ON l.purchase_id = e.purchase_id AND l.subject_id = e.subject_id \
          WHERE (l.refund_id IS NOT NULL AND e.ended_at IS NULL) \

@@ -1,0 +1,78 @@
+//! The measured methods of stored password hashes.
+
+use std::time::Duration;
+
+use super::stored::{MAX_COMPARISON_TIME, Method};
+
+/// Factor by which the measured time of the slowest method is raised, for times when the machine is busier.
+const TIME_MARGIN_FACTOR: f64 = 1.5;
+
+/// Maximum number of methods of the old system whose time is measured.
+pub(super) const MAX_METHODS: usize = 32;
+
+/// The measured methods of stored hashes. They determine the time and the permits of every comparison.
+#[derive(Debug)]
+pub(super) struct MeasuredMethods {
+    pub(super) methods: Vec<MeasuredMethod>,
+}
+
+/// A method of stored hashes, with its measured time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MeasuredMethod {
+    pub(super) method: Method,
+    /// The time of one comparison.
+    pub(super) takes: Duration,
+    pub(super) permits: u32,
+}
+
+impl MeasuredMethod {
+    /// Returns whether a comparison is fast enough, so that hashes of this method can be used.
+    pub(super) fn is_fast_enough(&self) -> bool {
+        self.takes <= MAX_COMPARISON_TIME
+    }
+}
+
+impl MeasuredMethods {
+    /// Returns whether hashes of this method can be used. Returns None if the method must be measured first.
+    ///
+    /// If [`MAX_METHODS`] methods of the old system were measured, a further one cannot be used, because refusals could
+    /// not be padded to its time. Methods of Argon2id have no maximum: only a new version of
+    /// the server or an import of users brings one.
+    pub(super) fn is_usable(&self, method: Method) -> Option<bool> {
+        if let Some(measured) = self.methods.iter().find(|measured| measured.method == method) {
+            return Some(measured.is_fast_enough());
+        }
+        let is_old = |method: Method| !matches!(method, Method::Argon2id { .. });
+        let old = self.methods.iter().filter(|measured| is_old(measured.method)).count();
+        if !is_old(method) || old < MAX_METHODS {
+            return None;
+        }
+        let message = "a user with a password hash of this method cannot sign in, because the stored hashes have too \
+                       many methods. Set a new password with `jishu user set-password`";
+        tracing::warn!(?method, max = MAX_METHODS, "{message}");
+        Some(false)
+    }
+
+    /// Returns the methods whose comparisons are fast enough.
+    fn usable(&self) -> impl Iterator<Item = &MeasuredMethod> {
+        self.methods.iter().filter(|measured| measured.is_fast_enough())
+    }
+
+    /// Returns the time of a comparison with the slowest usable method, with a margin.
+    pub(super) fn slowest(&self) -> Duration {
+        let slowest = self.usable().map(|measured| measured.takes).max().unwrap_or_default();
+        slowest.mul_f64(TIME_MARGIN_FACTOR).min(MAX_COMPARISON_TIME)
+    }
+
+    /// Returns the unit of the time of refusals: every refusal takes a multiple of it. Zero while all measured
+    /// methods are the current method.
+    pub(super) fn floor(&self) -> Duration {
+        let has_others = self.usable().any(|measured| measured.method != Method::CURRENT);
+        if has_others { self.slowest() } else { Duration::ZERO }
+    }
+
+    /// Returns the number of permits that every comparison takes.
+    pub(super) fn permits(&self) -> u32 {
+        self.usable().map(|measured| measured.permits).max().unwrap_or(1)
+    }
+}
