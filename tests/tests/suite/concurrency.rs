@@ -17,9 +17,9 @@ on_each_database!(
     clients_that_hang_up_leave_whole_purchases_and_free_connections,
 );
 
-/// Returns how often a test repeats its purchases: 50 times, or the value of the variable `PURCHASE_ROUNDS`.
+/// Returns how often a test repeats its purchases: 20 times, or the value of the variable `PURCHASE_ROUNDS`.
 fn rounds() -> usize {
-    std::env::var("PURCHASE_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number"))
+    std::env::var("PURCHASE_ROUNDS").map_or(20, |rounds| rounds.parse().expect("a number"))
 }
 
 async fn sixty_four_identical_purchases_make_one(app: Arc<TestApp>) {

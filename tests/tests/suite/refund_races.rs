@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 on_each_database!(refunds_against_purchases_and_starts_keep_the_books_straight);
 
-/// Returns how often the test repeats: 50 times, or the value of the variable `REFUND_ROUNDS`.
+/// Returns how often the test repeats: 20 times, or the value of the variable `REFUND_ROUNDS`.
 fn rounds() -> usize {
-    std::env::var("REFUND_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number"))
+    std::env::var("REFUND_ROUNDS").map_or(20, |rounds| rounds.parse().expect("a number"))
 }
 
 /// The course, the clients, the purchase and the cards that the calls of one round use.
