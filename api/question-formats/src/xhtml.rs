@@ -18,8 +18,8 @@ pub(crate) fn as_xml(html: &str) -> Result<Cow<'_, str>, &'static str> {
     Ok(Cow::Owned(rewritten))
 }
 
-/// Checks that HTML is XML that can be inside an element of QTI, and that a reader can tell it from the elements of
-/// QTI. Returns advice for the author if not.
+/// Checks that HTML is well-formed XML without elements of QTI, comments, processing instructions and CDATA sections.
+/// Returns advice for the author if not.
 fn check(html: &str) -> Result<(), &'static str> {
     let whole = format!("<div>{html}</div>");
     let xml =

@@ -37,8 +37,9 @@ const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while the server starts.
     let stop = logged_stop_signal()?.boxed().shared();
-    // Binding the ports and reading the configuration come before the database. If one of them fails, nothing has been
-    // changed.
+    // Binds the ports, and checks the options of the GraphQL engine and of mails, before it opens the database. If one of
+    // them fails, nothing has been changed. The signing keys, and the options of the issuer and of payments, are read after
+    // the migrations.
     let listener = bind(&config.listen, "--listen", LISTEN_BACKLOG).await?;
     let metrics_listener = metrics_listener(&config).await?;
     let engine = config.graphql.engine()?;

@@ -40,9 +40,9 @@ pub enum RepairError {
         /// The number of cards that an earlier version merged.
         earlier: i64,
     },
-    /// Rows have changed since the repair, so the repair cannot be undone.
-    #[error("nothing was changed, because the repair cannot be undone: {}. Restore these rows by hand, or restore a \
-             backup", .0.join("; "))]
+    /// The repair cannot be undone, mostly because rows have changed since. The texts name the causes.
+    #[error("nothing was changed, because the repair cannot be undone: {}. Bring the database back to its state right \
+             after the repair and undo again, or restore a backup", .0.join("; "))]
     CannotUndo(Vec<String>),
     /// Another repair of this database is running.
     #[error(

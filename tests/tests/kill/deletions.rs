@@ -1,4 +1,4 @@
-//! Aborts the deletion of an account at each boundary between its statements.
+//! Ends the process that deletes an account, at each boundary between the steps of the deletion and after its commit.
 
 use std::process::{Command, Output};
 

@@ -98,7 +98,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// Returns the reason for the refusal in one or two words, for logs.
+    /// Returns a short name of the error for logs, of at most three words.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

@@ -157,7 +157,7 @@ impl OrderWork<'_> {
             let made = crate::purchase::create_paid(self.transaction, paid, papers, self.now).await?;
             let purchase_id = sea_orm::ActiveValue::Set(Some(made.id));
             self.update(order::ActiveModel { purchase_id, ..Default::default() }).await?;
-            self.move_to(OrderState::Granted, None).await?;
+            self.move_to(OrderState::Granted, reason).await?;
         }
         self.settle_balance(false).await?;
         Ok(())

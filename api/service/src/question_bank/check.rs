@@ -53,12 +53,14 @@ pub enum InvalidQuestion {
     TextTooLong,
     /// The topic has invisible or unassigned characters, or characters that change the writing direction.
     #[error(
-        "Its topic has invisible characters, or characters that change the writing direction. Remove them."
+        "Its topic has characters that are invisible or not assigned in Unicode, or that change the writing direction. \
+         Remove them."
     )]
     TopicUnreadable,
     /// The external id has invisible or unassigned characters, or characters that change the writing direction.
     #[error(
-        "Its external id has invisible characters, or characters that change the writing direction. Remove them."
+        "Its external id has characters that are invisible or not assigned in Unicode, or that change the writing \
+         direction. Remove them."
     )]
     IdUnreadable,
     /// A text has a control character that is not allowed. The variant has its code point.

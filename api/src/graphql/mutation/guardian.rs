@@ -52,7 +52,7 @@ impl GuardianMutation {
         let requested = guardian::request(services, ctx.client()?, viewer, &guardian_email).await;
         let outcome = match refused_or(requested)? {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(request_error(refusal)?),
+            Err(refusal) => Err(request_error(&refusal)?),
         };
         Ok(GuardianConsentPayload::new(outcome))
     }
@@ -100,10 +100,10 @@ impl GuardianMutation {
 }
 
 /// Makes the user error for a request that was refused. Fails with a top-level error if too many requests came.
-fn request_error(refusal: GuardianRequestRefusal) -> ApiResult<UserError> {
+fn request_error(refusal: &GuardianRequestRefusal) -> ApiResult<UserError> {
     let message = refusal.to_string();
     let (code, path): (_, &[&str]) = match refusal {
-        GuardianRequestRefusal::TooMany(wait) => return Err(wait.into()),
+        GuardianRequestRefusal::TooMany(wait) => return Err((*wait).into()),
         GuardianRequestRefusal::BirthYearMissing => return Ok(ConsentRefusal::BirthYearMissing.into()),
         GuardianRequestRefusal::Inactive => (ErrorCode::AccountInactive, &[]),
         GuardianRequestRefusal::NotNeeded | GuardianRequestRefusal::AlreadyGiven => {

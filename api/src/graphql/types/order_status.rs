@@ -12,7 +12,8 @@ pub(in crate::graphql) enum OrderStatus {
     Pending,
     /// The money of the order arrived. Within moments, the server grants the subjects or gives the money back.
     Paid,
-    /// The subjects of the order are granted: `purchase` has the test cards.
+    /// The subjects of the order are granted, and `purchase` has their test cards. If some subjects could not be granted,
+    /// `statusReason` says why, and their price goes back.
     Granted,
     /// Nobody paid until `expiresAt`. If the money comes later, the status becomes PAID.
     Expired,

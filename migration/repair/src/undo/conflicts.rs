@@ -132,7 +132,9 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         Ok(())
     }
 
-    /// Finds rows of a child table that the repair changed and that were deleted since, or changed in this column.
+    /// Finds rows of a child table in which the repair changed this column, and that were deleted since, or changed in this
+    /// column. In a table without a single-column key, reports all rows in which the repair changed this column, because
+    /// they cannot be found.
     async fn child(
         &self,
         child: &ChildTable,

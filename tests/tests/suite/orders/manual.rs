@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use jishu_entity::user::Role;
 use jishu_service::integrity;
 use jishu_service::metrics::ExpositionFormat;
-use jishu_tests::{Backend, RefundInput, TestApp};
+use jishu_tests::{Backend, PurchaseInput, RefundInput, TestApp};
 use serde_json::{Value, json};
 
 const MARK: &str = "mutation ($input: MarkOrderPaidInput!) { markOrderPaid(input: $input) { outcome
@@ -34,13 +34,14 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry", "Biology"]).cards(2).create(&app).await;
     let learner = app.staff("Asha", Role::Learner).await;
     let support = app.staff("Sam", Role::Support).await;
-    let order = async |place: usize| {
-        let input = json!({ "input": { "selection": course.subject(place).json() } });
+    let checkout = async |selection: PurchaseInput| {
+        let input = json!({ "input": { "selection": selection.json() } });
         let made = learner.run_with(super::CHECKOUT, input).await;
         assert_eq!(*made.at("/checkout/payment"), Value::Null);
         assert_eq!(made.text("/checkout/order/provider"), "MANUAL");
         made.text("/checkout/order/id").to_owned()
     };
+    let order = async |place: usize| checkout(course.subject(place)).await;
     let mark = async |order: &str, reference: &str| {
         let input = json!({ "input": { "orderId": order, "reference": reference } });
         support.run_with(MARK, input).await.at("/markOrderPaid").clone()
@@ -63,7 +64,7 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     let refused = json!([{ "code": "ORDER_NOT_PENDING", "path": ["input", "orderId"] }]);
     assert_eq!((&twice["order"], &twice["userErrors"]), (&Value::Null, &refused));
     assert_eq!(app.row_counts().await, rows);
-    let third = order(2).await;
+    let (third, overlapping) = (order(2).await, checkout(course.several(&[1, 2])).await);
     let (one, other) = tokio::join!(mark(&third, "UTR 4"), mark(&third, "UTR 5"));
     let (created, other) = if one["outcome"] == "CREATED" { (one, other) } else { (other, one) };
     assert_eq!((&created["outcome"], &other["userErrors"]), (&json!("CREATED"), &refused));
@@ -75,28 +76,36 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     let refunded = support.refund(RefundInput::whole(&purchase)).await;
     assert_eq!((refunded.outcome(), &refunded.refund()["status"]), ("CREATED", &json!("SETTLED")));
 
-    // The second order is marked as paid only after it has expired and its buyer is deactivated, so support must
-    // decide.
+    // Two orders are marked as paid only after they have expired and their buyer is deactivated, so support must decide.
     app.clock.advance(TimeDelta::minutes(30));
     jishu_tests::wait_until("the order expires", async || {
-        app.number("SELECT COUNT(*) FROM orders WHERE state = 'expired'").await == 1
+        app.number("SELECT COUNT(*) FROM orders WHERE state = 'expired'").await == 2
     })
     .await;
     app.execute("UPDATE users SET status = 'deactivated' WHERE role = 'learner'").await;
     let asked = mark(&second, "UTR 3").await;
     assert_eq!(asked["order"]["status"], "NEEDS_ATTENTION", "{asked:#}");
+    assert_eq!(mark(&overlapping, "UTR 6").await["order"]["status"], "NEEDS_ATTENTION");
     let input = json!({ "orderId": second, "resolution": "REFUND_BY_HAND", "reason": "Given back in cash" });
     let over = support.run_with(super::RESOLVE, json!({ "input": input })).await;
     assert_eq!(over.text("/resolveOrder/order/status"), "REFUNDED");
+    // The buyer owns one of the two subjects already, so support grants only the other one.
+    app.execute("UPDATE users SET status = 'active' WHERE role = 'learner'").await;
+    let input =
+        json!({ "orderId": overlapping, "resolution": "GRANT", "reason": "The account is active again" });
+    support.run_with(super::RESOLVE, json!({ "input": input })).await;
+    let status = "query ($id: ID!) { node(id: $id) { ... on Order { status statusReason } } }";
+    let granted = support.run_with(status, json!({ "id": overlapping })).await;
+    assert_eq!(*granted.at("/node"), json!({ "status": "GRANTED", "statusReason": "ALREADY_OWNED" }));
 
     let found = integrity::examine(app.connection()).await.expect("examined");
     assert!(found.is_empty(), "{found:?}");
     let audited = "SELECT COUNT(*) FROM audit_events a JOIN users u ON u.id = a.actor_id WHERE u.role = 'support' \
                    AND a.action IN ('order.paid', 'order.resolved')";
-    assert_eq!(app.number(audited).await, 4);
+    assert_eq!(app.number(audited).await, 6);
 
     let metrics = app.services.metrics.encode(ExpositionFormat::PrometheusText).expect("metrics");
-    for (step, orders) in [("opened", 3), ("granted", 2)] {
+    for (step, orders) in [("opened", 4), ("granted", 2)] {
         let sample = format!("jishu_orders_total{{step=\"{step}\"}} {orders}\n");
         assert!(metrics.contains(&sample), "{sample}{metrics}");
     }

@@ -131,7 +131,7 @@ impl Method {
         (n.is_power_of_two() && n > 1).then_some(Self::Scrypt { log_n, r, p })
     }
 
-    /// Returns whether the numbers of the method are valid and not too large.
+    /// Returns whether the cost parameters of the hash method are valid, and cheap enough for a comparison.
     fn is_within_limits(self) -> bool {
         match self {
             Self::Argon2id { memory_kib, passes, lanes } => {
