@@ -139,9 +139,9 @@ pub(super) struct QuestionBankMutation;
 impl QuestionBankMutation {
     /// Imports a file of questions into the question bank of a subject. Only for AUTHOR and ADMIN. If the bank has a
     /// question with the same id and other content, the question gets a new version, and past results stay the same.
-    /// Without `correctKeys`, two kinds of questions are refused: a question without an id that the bank has with
-    /// another key, and a question whose key was corrected in the bank to another key. An archived question stays
-    /// archived. Importing the same file again changes nothing.
+    /// Without `correctKeys`, a question without an id is refused if the bank has it with another key. A question is
+    /// also refused if its key was corrected in the bank to another key. An archived question stays archived. Importing
+    /// the same file again changes nothing.
     async fn import_questions(
         &self,
         ctx: &Context<'_>,
