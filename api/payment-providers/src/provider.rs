@@ -174,7 +174,7 @@ pub trait PaymentProvider: Send + Sync {
     /// provider.
     async fn create(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError>;
 
-    /// Returns the payment that an earlier call of `create` made, or creates a payment if there is none. Use it if the
+    /// Returns the payment that an earlier call of `create` made. If it made none, creates a payment. Use it if the
     /// outcome of the earlier call is unknown. `new` must be equal to that of the earlier call in all fields.
     async fn create_again(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError>;
 

@@ -73,7 +73,7 @@ fn remove_once(text: &str, is_markdown: bool) -> String {
     without
 }
 
-/// Returns the length in bytes of the comment at the beginning of HTML, or `None` if there is none. A comment that does
+/// Returns the length in bytes of the comment at the beginning of HTML, or `None` if the HTML does not begin with a comment. A comment that does
 /// not end reaches to the end of the text.
 fn comment_length(html: &str) -> Option<usize> {
     if let Some(inside) = html.strip_prefix("<!--") {

@@ -14,7 +14,7 @@ pub(crate) fn difficulty_name(difficulty: DraftDifficulty) -> &'static str {
     }
 }
 
-/// Returns the difficulty with this name, in capital or small letters, or `None` if there is none.
+/// Returns the difficulty with this name, in capital or small letters, or `None` if no difficulty has this name.
 pub(crate) fn difficulty(name: &str) -> Option<DraftDifficulty> {
     [DraftDifficulty::Easy, DraftDifficulty::Medium, DraftDifficulty::Hard]
         .into_iter()

@@ -63,7 +63,7 @@ impl PictureKind {
         }
     }
 
-    /// Returns the kind with this media type, or `None` if there is none.
+    /// Returns the kind with this media type, or `None` if no kind has it.
     #[must_use]
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.media_type() == media_type)

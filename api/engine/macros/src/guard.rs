@@ -45,7 +45,7 @@ fn expand_method(directive: &Path, method: &mut ImplItemFn) -> syn::Result<()> {
     Ok(())
 }
 
-/// Adds an option to the first attribute `#[graphql(…)]` of a method, or adds the attribute if there is none.
+/// Adds an option to the first attribute `#[graphql(…)]` of a method. If the method has no such attribute, adds one.
 /// async-graphql reads only the first such attribute.
 fn add_graphql_attribute(attributes: &mut Vec<Attribute>, option: &TokenStream) -> syn::Result<()> {
     let Some(present) = attributes.iter_mut().find(|attribute| attribute.path().is_ident("graphql")) else {

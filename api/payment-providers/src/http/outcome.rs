@@ -29,7 +29,7 @@ pub(crate) struct Response {
     pub(super) should_retry: Option<bool>,
 }
 
-/// What one HTTP request shows about the provider, for the circuit breaker.
+/// The health of the provider as one HTTP request shows it, for the circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
     /// The provider responded, so it works.

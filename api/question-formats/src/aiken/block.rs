@@ -193,7 +193,7 @@ impl<'t> Block<'t> {
         self.filled.len() > 1 && line::option(self.text(self.filled.len() - 1)).is_some()
     }
 
-    /// Counts the options at the end of the block that are lettered from A on. Returns 0 if there are none. The first
+    /// Counts the options at the end of the block that are lettered from A on. Returns 0 if the block does not end with such options. The first
     /// line is always text.
     fn run_at_end(&self) -> usize {
         let mut at = self.filled.len();

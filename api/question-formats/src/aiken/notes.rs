@@ -16,7 +16,7 @@ pub(super) struct Notes {
     pub(super) difficulty: Option<DraftDifficulty>,
     /// Sentences that say which lines are left out.
     pub(super) losses: Vec<String>,
-    /// The index of the line with a second `ANSWER:`; `None` if there is none.
+    /// The index of the line with a second `ANSWER:`; `None` if the block has only one.
     pub(super) second_key: Option<usize>,
     /// The index of the first line that does not belong to the question.
     pub(super) end: usize,

@@ -18,7 +18,7 @@ pub(super) struct QuestionBlock {
     lines: Vec<u32>,
     /// The lines of the question, without comments.
     pub(super) text: String,
-    /// The last id in `[id:…]` of the comments above or in the question; `None` if there is none.
+    /// The last id in `[id:…]` of the comments above or in the question; `None` if they name no id.
     pub(super) id: Option<String>,
     /// The tags in `[tag:…]` of the comments above or in the question.
     pub(super) tags: Vec<String>,

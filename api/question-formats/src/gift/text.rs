@@ -4,13 +4,13 @@ use crate::draft::DraftTextFormat;
 
 use crate::markup::{self, FormattedText};
 
-/// Returns the position of the first brace that is not escaped, or `None` if there is none.
+/// Returns the position of the first brace that is not escaped, or `None` if all braces are escaped.
 pub(super) fn find_brace(text: &str) -> Option<usize> {
     let (open, close) = (find(text, "{"), find(text, "}"));
     open.into_iter().chain(close).min()
 }
 
-/// Returns the first position of `pattern` that is not escaped, or `None` if there is none.
+/// Returns the first position of `pattern` that is not escaped, or `None` if the text has no such position.
 pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
     let mut at = 0;
     while at < text.len() {

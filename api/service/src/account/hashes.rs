@@ -7,13 +7,11 @@ use sea_orm::{
 };
 
 use crate::Services;
+use crate::auth::MAX_OLD_METHODS;
 use crate::database::Database;
 
-/// Maximum number of methods that [`password_methods`] returns.
-const MAX_METHODS: u32 = 32;
-
 /// Returns the methods of the stored password hashes that come from the old system, such as `pbkdf2:sha256:600000`. If
-/// there are more than [`MAX_METHODS`], all nodes return the same ones: those with the most hashes.
+/// there are more than the server measures, all nodes return the same ones: those with the most hashes.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -27,7 +25,7 @@ pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>,
     let text = format!(
         "SELECT substr(password_hash, 1, {end}) AS method FROM users \
          WHERE password_hash LIKE 'pbkdf2%$%' OR password_hash LIKE 'scrypt%$%' \
-         GROUP BY method ORDER BY COUNT(*) DESC, method LIMIT {MAX_METHODS}"
+         GROUP BY method ORDER BY COUNT(*) DESC, method LIMIT {MAX_OLD_METHODS}"
     );
     let rows = database.reader().query_all_raw(Statement::from_string(backend, text)).await?;
     let names = rows.iter().map(|row| row.try_get_by_index::<String>(0));

@@ -15,6 +15,7 @@
 
 mod answer_key;
 mod batch;
+mod card_sittings;
 mod cards;
 mod courses;
 mod finish;

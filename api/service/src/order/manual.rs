@@ -1,12 +1,12 @@
 //! `markOrderPaid`: support confirms a payment in cash or by transfer.
 
-use jishu_entity::order::{self, OrderProvider, OrderState};
+use jishu_entity::order::{self, OrderProvider};
 use jishu_entity::{OrderId, UserId, payment_event};
 use jishu_service_macros::service_call;
 use payment_providers::{Amount, PaymentReport, PaymentState};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
-use super::fulfil::fulfil;
+use super::record::announce_and_fulfil;
 use super::report::Report;
 use super::state::waits_for_payment;
 use super::work::{OrderTools, OrderWork, Origin};
@@ -103,14 +103,10 @@ pub async fn mark_paid(
         .database
         .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
-    services.events.appended(buyer);
-    services.outbox.wake();
     if marked.is_new {
         tracing::info!(by = %by.id(), order = %id, "support marked an order as paid");
     }
-    if marked.order.state == OrderState::Paid {
-        marked.order = fulfil(services, (id, buyer)).await?;
-    }
+    marked.order = announce_and_fulfil(services, marked.order).await?;
     Ok(marked)
 }
 

@@ -60,16 +60,27 @@ pub(super) async fn record(
         .database
         .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
+    let order = announce_and_fulfil(services, order).await?;
+    match authorized {
+        Some(payment) if order.state == OrderState::Pending => {
+            Box::pin(capture(services, order, payment)).await.map(Some)
+        }
+        _ => Ok(Some(order)),
+    }
+}
+
+/// Continues after a report was recorded: tells the watchers of the buyer and the outbox, and grants the order if it is
+/// paid now. Returns the order as it is then.
+pub(super) async fn announce_and_fulfil(
+    services: &Services,
+    order: order::Model,
+) -> Result<order::Model, Fault> {
     failpoint::boundary("order.recorded");
-    services.events.appended(buyer);
+    services.events.appended(order.user_id);
     services.outbox.wake();
     match order.state {
-        OrderState::Paid => fulfil(services, (order.id, buyer)).await.map(Some),
-        OrderState::Pending => match authorized {
-            Some(payment) => Box::pin(capture(services, order, payment)).await.map(Some),
-            None => Ok(Some(order)),
-        },
-        _ => Ok(Some(order)),
+        OrderState::Paid => fulfil(services, (order.id, order.user_id)).await,
+        _ => Ok(order),
     }
 }
 

@@ -279,8 +279,8 @@ impl Stored {
     }
 
     /// Checks that each slot has an answer that the learner sent, from the last acknowledged batch or from a later one.
-    /// In a short sitting, the answer can also come from an earlier batch with the same answer: a submission after the
-    /// deadline acknowledges such an answer.
+    /// In a short sitting, an answer of the submission can also come from an earlier batch with the same answer: a
+    /// submission after the deadline acknowledges such an answer.
     fn check_slots(&self, sitting: &Sitting, id: TestSessionId, violations: &mut Vec<String>) {
         let none = BTreeMap::new();
         let answers = self.answers.get(&id).unwrap_or(&none);
@@ -289,11 +289,15 @@ impl Stored {
             number: stored.numeric_value.clone(),
             text: stored.text.clone(),
         };
+        // The batch of the submission is the last one.
+        let submitted =
+            sitting.result.as_ref().and_then(|_| sitting.sent.keys().map(|(_, number)| *number).max());
         for (slot, acknowledged) in &sitting.acknowledged {
             let stored = i32::try_from(*slot).ok().and_then(|slot| answers.get(&slot));
             let is_stored = stored.is_some_and(|stored| {
                 let is_same = sitting.sent.get(&(*slot, *acknowledged)) == Some(&given(stored));
-                i64::from(stored.sequence) >= *acknowledged || (sitting.is_short && is_same)
+                let is_of_submission = sitting.is_short && submitted == Some(*acknowledged);
+                i64::from(stored.sequence) >= *acknowledged || (is_of_submission && is_same)
             });
             if !is_stored {
                 violations.push(format!("{}: batch {acknowledged} is lost in slot {slot}", sitting.id));

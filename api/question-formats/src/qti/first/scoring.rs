@@ -73,9 +73,7 @@ pub(super) fn as_qti3(
         outcomes.extend(variables.map(|variable| outcome(variable)));
         if rewriter.has_other {
             // An `other` is about the conditions of its own block.
-            rules.push_str(&format!(
-                "<qti-set-outcome-value identifier=\"{HAS_HELD}\"><qti-null/></qti-set-outcome-value>"
-            ));
+            rules.push_str(&set_outcome(HAS_HELD, "<qti-null/>"));
         }
         for condition in children(processing, "respcondition") {
             rules.push_str(&rewriter.rule(condition, most.filter(|most| *most > Decimal::ZERO)));
@@ -124,9 +122,7 @@ impl Rewriter<'_> {
         let mut sets: String = children(condition, "setvar").map(|set| setter(set, most)).collect();
         if self.has_other {
             // An empty `qti-and` is true.
-            sets.push_str(&format!(
-                "<qti-set-outcome-value identifier=\"{HAS_HELD}\"><qti-and/></qti-set-outcome-value>"
-            ));
+            sets.push_str(&set_outcome(HAS_HELD, "<qti-and/>"));
         }
         // By the standard, the scoring ends after the first condition that holds. Systems that add marks option by
         // option do not follow this, so their conditions do not end it.
@@ -222,5 +218,10 @@ fn setter(set: Node<'_, '_>, most: Option<Decimal>) -> String {
         "subtract" => format!("<qti-subtract>{variable}{value}</qti-subtract>"),
         other => format!("<qti-{}/>", escape(other)),
     };
+    set_outcome(&name, &value)
+}
+
+/// Writes the rule that sets an outcome to the value of an expression. Both are written as XML.
+fn set_outcome(name: &str, value: &str) -> String {
     format!("<qti-set-outcome-value identifier=\"{name}\">{value}</qti-set-outcome-value>")
 }

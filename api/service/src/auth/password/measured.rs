@@ -8,7 +8,7 @@ use super::stored::{MAX_COMPARISON_TIME, Method};
 const TIME_MARGIN_FACTOR: f64 = 1.5;
 
 /// Maximum number of methods of the old system whose time is measured.
-pub(super) const MAX_METHODS: usize = 32;
+pub(crate) const MAX_OLD_METHODS: usize = 32;
 
 /// The measured methods of stored hashes. They determine the time and the permits of every comparison.
 #[derive(Debug)]
@@ -35,21 +35,21 @@ impl MeasuredMethod {
 impl MeasuredMethods {
     /// Returns whether hashes of this method can be used. Returns None if the method must be measured first.
     ///
-    /// If [`MAX_METHODS`] methods of the old system were measured, a further one cannot be used, because refusals could
-    /// not be padded to its time. Methods of Argon2id have no maximum: only a new version of
-    /// the server or an import of users brings one.
+    /// If [`MAX_OLD_METHODS`] methods of the old system were measured, a further one cannot be used, because refusals could
+    /// not be padded to its time. Methods of Argon2id have no maximum: only a new version of the server or an import of
+    /// users brings one.
     pub(super) fn is_usable(&self, method: Method) -> Option<bool> {
         if let Some(measured) = self.methods.iter().find(|measured| measured.method == method) {
             return Some(measured.is_fast_enough());
         }
         let is_old = |method: Method| !matches!(method, Method::Argon2id { .. });
         let old = self.methods.iter().filter(|measured| is_old(measured.method)).count();
-        if !is_old(method) || old < MAX_METHODS {
+        if !is_old(method) || old < MAX_OLD_METHODS {
             return None;
         }
         let message = "a user with a password hash of this method cannot sign in, because the stored hashes have too \
                        many methods. Set a new password with `jishu user set-password`";
-        tracing::warn!(?method, max = MAX_METHODS, "{message}");
+        tracing::warn!(?method, max = MAX_OLD_METHODS, "{message}");
         Some(false)
     }
 

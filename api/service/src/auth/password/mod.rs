@@ -18,6 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+pub(crate) use measured::MAX_OLD_METHODS;
 use measured::{MeasuredMethod, MeasuredMethods};
 use stored::{MAX_COMPARISON_TIME, Method, Stored};
 
