@@ -5,6 +5,8 @@
 //! `cargo bench -p jishu-tests --bench observed` prints the requests per second, and the CPU time of the server process
 //! per request. The turns are short and many, so that other work of the machine affects all servers.
 
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
 use std::sync::Arc;

@@ -9,6 +9,8 @@
 //! that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command measures PostgreSQL
 //! only.
 
+// The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
 use std::path::Path;
