@@ -38,11 +38,11 @@ pub struct PageRequest<K> {
 pub struct Page<T> {
     /// The rows of the page.
     pub rows: Vec<T>,
-    /// Whether the list has rows before the first row of the page. If the request did not ask for this, it can be false
-    /// although there are such rows.
+    /// Whether the list has rows before the first row of the page. If `finds_previous` was false in the request,
+    /// `has_previous` can be false although the list has earlier rows.
     pub has_previous: bool,
-    /// Whether the list has rows after the last row of the page. If the request did not ask for this, it can be false
-    /// although there are such rows.
+    /// Whether the list has rows after the last row of the page. If `finds_next` was false in the request, `has_next`
+    /// can be false although the list has later rows.
     pub has_next: bool,
 }
 

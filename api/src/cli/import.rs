@@ -75,7 +75,7 @@ struct ImportQuestionsArgs {
     database: DatabaseConfig,
 }
 
-/// The subject of a command.
+/// The flags that name the course and the subject whose bank a command uses.
 #[derive(Args, Debug)]
 pub(super) struct SubjectArgs {
     /// The code or the numeric id of the course.
@@ -135,7 +135,7 @@ impl SubjectArgs {
         database: &Database,
     ) -> Result<SubjectId, Box<dyn std::error::Error + Send + Sync>> {
         // Reads only the id, the code and the name of each course. So an unreadable value in one course does not
-        // prevent imports into the others.
+        // prevent imports into the other courses.
         let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
             .select_only()
             .columns([course::Column::Id, course::Column::Code, course::Column::Name])

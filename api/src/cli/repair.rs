@@ -159,8 +159,8 @@ fn print_if_ok(report: &InspectionReport) {
     }
 }
 
-/// Prints the progress of a repair on standard error. Of events that are repeated, such as waiting for a lock, it
-/// prints at most one line per second.
+/// Prints the progress of a repair on standard error. Prints at most one line per second about events that repeat, such
+/// as waiting for a lock.
 #[derive(Default)]
 struct ProgressPrinter {
     last_line: Option<Instant>,

@@ -192,7 +192,7 @@ impl From<ApiError> for async_graphql::Error {
 }
 
 /// Gives each error of a response a code in `extensions.code`, if it has none. Logs the cause of an internal error, and
-/// adds the id of the request to it.
+/// adds the id of the request to the error.
 pub fn finish_errors(errors: &mut [ServerError], RequestId(id): &RequestId) {
     for error in errors {
         if let Some(InternalError(cause)) = error.source::<InternalError>() {

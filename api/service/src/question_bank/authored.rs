@@ -35,7 +35,7 @@ pub struct AuthoredVersion {
     pub topic: String,
     /// The kind of the question with its options and its key.
     pub answer: DraftAnswer,
-    /// The options that keep their positions in a sitting.
+    /// Whether a sitting shuffles the options, and which options then keep their positions.
     pub option_order: OptionOrder,
 }
 

@@ -183,8 +183,8 @@ async fn insert_options(
     Ok(())
 }
 
-/// Inserts the accepted texts of new versions, whose ids are in `ids`. Versions of other kinds than short answers have
-/// none.
+/// Inserts the accepted texts of new versions, whose ids are in `ids`. Only versions of short answers have accepted
+/// texts.
 async fn insert_texts(
     transaction: &DatabaseTransaction,
     versions: &[NewVersion<'_>],

@@ -121,8 +121,8 @@ impl SalesSums {
         self.purchases += sums.purchases;
         self.subjects_sold += sums.subjects_sold;
         self.gross += sums.gross;
-        // `charged` includes the tax that was added to prices without tax. It is not part of the price, so it is
-        // subtracted.
+        // `charged` includes the tax that was added to prices without tax. This added tax is not part of the price, so
+        // it is subtracted.
         self.discount += sums.gross - (sums.charged - sums.added_tax);
         self.charged += sums.charged;
         self.tax += sums.tax;
@@ -204,7 +204,8 @@ async fn sum_up(
     Ok(rows.into_iter().collect())
 }
 
-/// Cuts the time of a report into days or months. Without these dimensions, the whole time is one part.
+/// Cuts the time of a report into days or months. If the report is not grouped by day or month, the whole time is one
+/// part.
 fn parts(backend: DbBackend, request: SalesRequest) -> Result<Vec<Interval>, SalesRefusal> {
     // Sales before 1970 do not exist, and some databases cannot compare much older times.
     let (from, to) = (request.from.max(DateTime::UNIX_EPOCH), request.to);

@@ -166,8 +166,8 @@ async fn write_with_sitting(
 /// Reads the stored answers to find out whether a batch was applied. Returns the superseded slots of an applied batch.
 /// Returns None if the batch was not applied and the sitting still accepts it.
 ///
-/// A batch was applied if each of its slots has its answer, or the answer of a batch with the same or a greater number.
-/// Batches are applied only while the sitting is open.
+/// A batch was applied if each of its slots has the answer of this batch, or the answer of a batch with the same or a
+/// greater number. Batches are applied only while the sitting is open.
 ///
 /// - If an applied batch still has a stored answer, the result is a success even in a closed sitting. The client
 ///   repeats the batch because it did not get the first response, and gets the same response.

@@ -153,7 +153,7 @@ fn new_passwords_file(path: &Path) -> Result<csv::Writer<File>, Box<dyn std::err
 /// if the header lacks a required column or has an unknown one.
 fn read(file: &Path, reason: &str) -> Result<Vec<Row>, Box<dyn std::error::Error + Send + Sync>> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    // Spreadsheet programs begin a file with a byte order mark. It is skipped.
+    // Skip the byte order mark with which spreadsheet programs begin a file.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text);
     let header: Vec<String> = reader.headers()?.iter().map(str::to_ascii_lowercase).collect();
