@@ -59,8 +59,8 @@ impl DeactivatedAccounts {
         let mut ids = self.ids.subscribe();
         async move {
             if ids.wait_for(|ids| ids.contains(&id)).await.is_err() {
-                // The sender is gone, because the server stops. That ends the connection as well, so this never
-                // completes.
+                // The sender is gone, because the server stops. That ends the connection as well, so this future need
+                // never complete.
                 std::future::pending::<()>().await;
             }
         }

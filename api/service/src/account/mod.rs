@@ -103,7 +103,7 @@ pub struct Registration {
 /// A reason not to make an account. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterRefusal {
-    /// Some fields are not valid. Each item says what is wrong with one of them.
+    /// Some fields are not valid. Each item says what is wrong with one field.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]
     Invalid(Vec<InvalidField>),
     /// The e-mail address already has an account.
@@ -153,8 +153,8 @@ pub async fn create_in(
 pub enum Registered {
     /// The account was made, and its user is signed in.
     SignedIn(Box<SignedIn>),
-    /// Nobody is signed in, because the address must be verified first. A mail to the address follows. It has a link
-    /// that verifies the address, or it says that the address has an account already.
+    /// Nobody is signed in, because the address must be verified first. A mail to the address follows. The mail has a
+    /// link that verifies the address, or says that the address has an account already.
     Requested,
 }
 
@@ -320,7 +320,7 @@ pub async fn find(database: &Database, email: &str) -> Result<Option<user::Model
 }
 
 /// Finds the user with this e-mail address, in upper or lower case. Returns None if no account has the address. The
-/// query has no owner, because signing in and support use it.
+/// query is not limited to an owner, because signing in and support use it.
 pub(super) async fn by_email(
     connection: &impl ConnectionTrait,
     email: &str,

@@ -46,8 +46,8 @@ impl NewRefreshToken {
         Self::of_session(services, client, Uuid::new_v4())
     }
 
-    /// Makes a refresh token of the session whose family of refresh tokens has this id. Its `began_at` is the current
-    /// time.
+    /// Makes a refresh token of the session whose family of refresh tokens has this id. Sets `began_at` to the current
+    /// time. For a session that began earlier, the caller must replace `began_at`.
     pub(super) fn of_session(
         services: &Services,
         client: SignInClient,

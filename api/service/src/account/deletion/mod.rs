@@ -38,7 +38,7 @@ pub(super) const DELETED: &str = "user.deleted";
 /// A reason not to delete an account. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum DeletionRefusal {
-    /// There is no such account, or it is not active.
+    /// The account does not exist, or it is not active.
     #[error("This account is not active.")]
     Inactive,
     /// The current password is wrong.
