@@ -31,7 +31,8 @@ pub(super) const NEW_TABLES: [(&OldTable, &str); 8] = [
     (&ANSWERS, "test_answers"),
 ];
 
-/// The tables into which the adoption inserts rows with ids. On PostgreSQL their sequences of ids must then be set.
+/// The tables into which the adoption inserts rows with ids. On PostgreSQL, these inserts do not advance the sequences
+/// of ids, so the last batch sets the sequences.
 const NUMBERED_TABLES: [&str; 10] = [
     "users",
     "courses",

@@ -1,5 +1,6 @@
-//! Carries purchases with their entitlements, cards, sittings and answers. If a purchase has cards that can be carried,
-//! it gives the subjects of these cards. Otherwise it gives the subjects in its list of subjects.
+//! Carries purchases with their entitlements, cards, sittings and answers. A carried purchase grants the subjects of
+//! its cards that can be carried. If none of its cards can be carried, the purchase grants the subjects in its list of
+//! subjects.
 
 use std::collections::{BTreeMap, BTreeSet};
 

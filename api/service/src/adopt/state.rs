@@ -76,7 +76,7 @@ pub(super) struct AdoptOptions {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AdoptState {
     /// The number of transactions so far. Each transaction checks the stored number, to find out whether another
-    /// process has written to the adoption meanwhile.
+    /// process has stored a batch of the adoption meanwhile.
     pub(super) step: u64,
     pub(super) phase: Phase,
     /// The key of the last old row that the phase has handled.
@@ -89,7 +89,7 @@ pub(super) struct AdoptState {
     started_micros: i64,
     /// The password hash of accounts that have no usable password. Nobody knows a password for it.
     pub(super) unusable_hash: String,
-    /// The id that the next card gets that the old system did not have.
+    /// The id of the next card that the adoption makes in addition to the old cards.
     pub(super) next_card: i64,
     /// The number that the next row of the ledger gets.
     pub(super) next_entry: i64,
@@ -122,7 +122,8 @@ impl AdoptState {
         }
     }
 
-    /// Returns the time at which the adoption was begun. Rows get it for times that the old system did not store.
+    /// Returns the time at which the adoption was begun. Rows get this time in place of times that the old system did
+    /// not store.
     pub(super) fn started(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.started_micros).unwrap_or_default()
     }
