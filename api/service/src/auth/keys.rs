@@ -4,7 +4,8 @@
 //! published.
 //!
 //! To rotate the keys without refusing a valid token: append the new key and restart every server. Then move the new
-//! key to the front and restart again. When the last token of the old key has expired, delete the old key.
+//! key to the front and restart again. Delete the old key when its last token has expired, and no mail and no second
+//! factor is encrypted with the old key. See "Signing keys" in `api/docs/operating.md`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -25,7 +26,7 @@ const PEM_LABEL: &str = "PRIVATE KEY";
 /// A reason why the signing keys cannot be used. Each message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The operator named a file that does not exist.
+    /// The key file whose path the operator configured does not exist.
     #[error(
         "There is no signing key at {path}. Make one with \
          `openssl genpkey -algorithm ed25519 -out {path}`, or correct the path.", path = .0.display()
@@ -119,7 +120,7 @@ impl KeyRing {
         Self::from_pem_file(path)
     }
 
-    /// Reads the key file that the operator named. The file must exist.
+    /// Reads the key file whose path the operator configured. The file must exist.
     pub fn from_pem_file(path: &Path) -> Result<Self, KeyError> {
         let pem = fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => KeyError::Missing(path.to_owned()),

@@ -51,7 +51,8 @@ pub struct RefreshToken {
 }
 
 impl RefreshToken {
-    /// Makes a new token from 192 random bits of the operating system and a mark.
+    /// Makes a new token from 192 random bits, which the operating system generates, and a mark, by which a node
+    /// recognises the tokens of its deployment.
     pub fn generate(secrets: &Secrets) -> Result<Self, RefreshTokenError> {
         let mut bytes = [0; TOKEN_BYTES];
         let (random, mark) = bytes.split_at_mut(RANDOM_BYTES);

@@ -135,7 +135,8 @@ impl Passwords {
         let measure = move || {
             let methods: Vec<_> = methods.iter().filter_map(|name| Method::of_werkzeug(name)).collect();
             passwords.measured().methods.retain(|measured| match measured.method {
-                // `methods` lists only methods of Werkzeug. A comparison adds the methods of Argon2id.
+                // `methods` lists only methods of Werkzeug. Methods of Argon2id stay: the first comparison with a hash
+                // of such a method adds the method.
                 Method::Argon2id { .. } => true,
                 method => measured.is_fast_enough() && methods.contains(&method),
             });
