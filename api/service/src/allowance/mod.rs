@@ -71,7 +71,8 @@ pub struct AllowanceRequest {
     pub scope: AllowanceScope,
     /// Extra seconds for each sitting, 0 to [`MAX_EXTRA_SECONDS`]. None and 0 give no extra time.
     pub extra_seconds: Option<i32>,
-    /// Maximum number of attempts of each card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None raises no attempts.
+    /// Maximum number of attempts of each card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None leaves the attempts of the cards
+    /// as they are.
     pub max_attempts: Option<i32>,
     /// The reason of the grant. None and a blank text store no reason.
     pub reason: Option<String>,
@@ -98,13 +99,13 @@ pub enum AllowanceRefusal {
     /// The reason is too long.
     #[error("Give a reason of at most {MAX_REASON_CHARS} visible characters.")]
     Reason,
-    /// There is no such account.
+    /// No account has the id of the learner.
     #[error("There is no such account.")]
     UserNotFound,
-    /// There is no such subject.
+    /// No subject has the id in the scope.
     #[error("There is no such subject.")]
     SubjectNotFound,
-    /// There is no such course.
+    /// No course has the id in the scope.
     #[error("There is no such course.")]
     CourseNotFound,
 }

@@ -96,7 +96,9 @@ fn leaves_database(format: BackupFormat, line: &str) -> bool {
             return true;
         }
         return match words.first() {
-            // Each of these commands only switches other commands of the client off, or on again.
+            // Some commands are harmless in one of the two clients. `\restrict` and `\unrestrict` of psql and `\-` of
+            // MariaDB only switch other commands off, or on again. `\.` ends rows of data in psql, but reads a file in
+            // MariaDB.
             Some(&"\\RESTRICT" | &"\\UNRESTRICT" | &"\\.") => is_mariadb,
             Some(&"\\-") => !is_mariadb,
             _ => true,

@@ -160,8 +160,8 @@ impl CatalogueDocument {
     pub(crate) fn parse(text: &str) -> Result<Self, CatalogueFileRefusal> {
         serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map(|location| location.line());
-            // The message of the parser ends with the line and column. They are cut off, because the refusal has the
-            // line in a field.
+            // The message of the parser ends with the line and the column. This ending is cut off, because the refusal
+            // has the line in a field.
             let message = error.without_snippet().to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
             CatalogueFileRefusal::Unreadable { line, message }

@@ -22,7 +22,8 @@ pub struct CatalogueExport {
     pub without_code: Vec<String>,
 }
 
-/// Exports the courses that have a code, with those of their subjects that have a code. Archived ones are included.
+/// Exports the courses that have a code, with those of their subjects that have a code. Archived courses and subjects
+/// are included.
 ///
 /// # Errors
 /// Fails if the database fails, or if the file cannot be written as YAML.
