@@ -81,7 +81,7 @@ async fn main() {
 
 async fn end_of_input() {
     let read = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-    tokio::task::spawn_blocking(read).await.expect("it is not cancelled").expect("the input can be read");
+    tokio::task::spawn_blocking(read).await.expect("the task is not cancelled").expect("the input can be read");
 }
 
 #[derive(Deserialize)]
