@@ -178,7 +178,7 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Imports the questions of a file that can be imported, and prints a report. Returns an error if a question was
+/// Imports a file of questions without its refused questions, and prints a report. Returns an error if a question was
 /// refused.
 pub(super) async fn run(args: ImportArgs) -> CommandResult {
     let ImportCommand::Questions(args) = args.command;
