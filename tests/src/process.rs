@@ -156,8 +156,8 @@ impl DatabaseProcess {
             if attempt < 50 && child.try_wait().expect("a process of ours").is_some() {
                 continue;
             }
-            // The field `child` owns the process during the wait. So a panic of the wait drops the field's owner, which
-            // kills the process.
+            // The field `child` holds the process during the wait. If the wait panics, `self` is dropped and kills the
+            // process.
             let child = self.child.insert(child);
             wait_for_port(self.port, child, &log);
             break;

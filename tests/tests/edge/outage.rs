@@ -75,7 +75,7 @@ async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-/// Runs the cases one by one on the same database server, because starting one takes seconds.
+/// Runs the cases one by one on the same database server, because starting a database server takes seconds.
 async fn outages(backend: Backend) {
     let Some(mut world) = World::start(backend).await else { return };
     // MariaDB is one process. The time of its children alone would be zero.
@@ -168,7 +168,7 @@ async fn mariadb_outages() {
     outages(Backend::MariaDb).await;
 }
 
-/// Limits the size of the SQLite file, for which SQLite returns the same error as for a full disk.
+/// Limits the size of the SQLite file. At the limit, SQLite returns the same error as for a full disk.
 async fn a_full_disk_is_reported(app: Arc<TestApp>) {
     let learner = app.staff("Asha", Role::Learner).await;
     let course = app.course(&["Physics"]).cards(1_000).create(&app).await;
