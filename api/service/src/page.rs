@@ -27,9 +27,11 @@ pub struct PageRequest<K> {
     pub after: Option<K>,
     /// The page contains only rows before this position.
     pub before: Option<K>,
-    /// Whether to find out if the list has rows before the page. This can cost one more statement if `after` is given.
+    /// Whether to find out if the list has rows before the page. The check can cost one more statement if `after` is
+    /// given.
     pub finds_previous: bool,
-    /// Whether to find out if the list has rows after the page. This can cost one more statement if `before` is given.
+    /// Whether to find out if the list has rows after the page. The check can cost one more statement if `before` is
+    /// given.
     pub finds_next: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Computes the price of a selection. Quotes and purchases use the same function, [`quote`], whose result depends only
 //! on its arguments.
 //!
-//! The price of a bundle is divided over its subjects in the same way as the tax over the lines: [`crate::tax`]
-//! describes it.
+//! The price of a bundle is divided over its subjects in the same way as the tax over the lines. [`crate::tax`]
+//! describes this way.
 
 use std::sync::Arc;
 

@@ -213,7 +213,7 @@ pub async fn repeated(services: &Services, scope: ProgressScope) -> Result<Repea
 
 type Moment = Option<DateTime<Utc>>;
 
-/// Counts the cards of the learner by subject, over all purchases, including refunded and expired ones.
+/// Counts the cards of the learner by subject, over all purchases, including refunded and expired purchases.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -128,8 +128,8 @@ impl From<DifficultyArg> for Difficulty {
 }
 
 impl SubjectArgs {
-    /// Finds the subject in the database. A number is first looked up as a code, then as an id. If there is no such
-    /// course or subject, the error lists those that exist.
+    /// Finds the subject in the database. A number is first looked up as a code, then as an id. If the course or the
+    /// subject does not exist, the error lists the existing courses or subjects.
     pub(super) async fn find(
         &self,
         database: &Database,

@@ -103,7 +103,7 @@ loaders! {
     /// Loads the purchases of a user by id.
     purchase: PurchaseLoader(UserId, PurchaseId) -> purchase::Model =
         |services, owner, ids| keyed(purchases::by_ids(services, owner, ids).await?, |row| row.id);
-    /// Loads the entitlements that purchases gave, including ended ones, by the id of the purchase.
+    /// Loads the entitlements that purchases gave, including ended entitlements, by the id of the purchase.
     entitlements: EntitlementsLoader(UserId, PurchaseId) -> Vec<entitlement::Model> =
         |services, owner, ids| grouped(purchases::entitlements(services, owner, ids).await?, |row| row.purchase_id);
     /// Loads the refunds of purchases, oldest first, by the id of the purchase.

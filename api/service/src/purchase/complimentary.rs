@@ -17,7 +17,7 @@ pub(crate) struct PurchaseGrant {
 }
 
 /// Sets the prices, the tax and the total of a complimentary purchase to 0. The list prices stay, so that a receipt
-/// shows the value. Changes nothing if the command has no grant.
+/// shows the value of the subjects. Changes nothing if the command has no grant.
 pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection) -> ResolvedSelection {
     if command.grant.is_some() {
         let quote = &mut resolved.quote;

@@ -8,8 +8,8 @@ use crate::digest::sha256_hex;
 /// The prefix of a digest, with the version of the encoding of requests. If the encoding changes, the prefix must
 /// change.
 const VERSION_PREFIX: &str = "2:";
-/// Number of hexadecimal digits of a digest after [`VERSION_PREFIX`]. They are 248 bits of SHA-256, and fit in the
-/// column of 64 characters together with the prefix.
+/// Number of hexadecimal digits of a digest after [`VERSION_PREFIX`]. The digits are 248 bits of SHA-256, and fit in
+/// the column of 64 characters together with the prefix.
 const HEX_DIGITS: usize = 62;
 
 /// The digest of a request without its idempotency key.
@@ -71,7 +71,7 @@ fn encode(request: &PurchaseRequest) -> String {
 }
 
 /// Encodes a request as servers did before digests had a version. This encoding must never change, because stored
-/// digests are compared with its digest.
+/// digests are compared with the digest of this encoding.
 fn encode_unversioned(request: &PurchaseRequest) -> String {
     let selection = &request.selection;
     let ids: Vec<String> = sorted_ids(request).iter().map(i64::to_string).collect();

@@ -46,7 +46,7 @@ impl StoredSelection {
     /// key. Also finds out whether one of the subjects is in the buyer's cart, and whether allowances apply to the
     /// buyer's cards of these subjects.
     ///
-    /// One statement reads all of this. With two statements, a change of the bundle price and of the subjects'
+    /// One statement reads all these rows. With two statements, a change of the bundle price and of the subjects'
     /// prices could be committed between them. Then the bundle would get a price that it never had.
     pub(super) async fn read(
         connection: &impl ConnectionTrait,

@@ -148,7 +148,7 @@ async fn inserted_ids(
         .all(transaction)
         .await?;
     // The two conditions on question and number are independent. So the statement also finds an older version if its
-    // number is the number of a new version of another question. Leave such versions out.
+    // number is the number of a new version of another question. Leave these older versions out.
     let wanted: HashSet<(QuestionId, i32)> =
         versions.iter().map(|version| (version.question, version.number)).collect();
     Ok(ids

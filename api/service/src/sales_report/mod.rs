@@ -93,7 +93,7 @@ pub struct SalesSums {
     pub purchases: i64,
     /// Number of subjects that were sold. A subject counts once for each purchase that has it.
     pub subjects_sold: i64,
-    /// The sum of the list prices. If a purchase did not record them, the prices that the buyer paid are used.
+    /// The sum of the list prices. If a purchase has no recorded list prices, the prices that the buyer paid are used.
     pub gross: i64,
     /// The part of `gross` that the buyers did not have to pay, because of offers, bundles and grants. Tax that is
     /// added to prices does not count.

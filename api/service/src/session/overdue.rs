@@ -100,7 +100,7 @@ struct OverduePage {
     sittings: Vec<test_session::Model>,
     /// The rows of overdue sittings that cannot be read.
     unreadable: Vec<Unreadable>,
-    /// The last sitting of the page, after which the next search begins. None if the page is the last one.
+    /// The last sitting of the page, after which the next search begins. None if the page is the last page.
     last: Option<TestSessionId>,
 }
 

@@ -230,8 +230,8 @@ fn enrolment(header: &[String], record: &StringRecord, reason: &str) -> Result<E
     })
 }
 
-/// Reads a list of grants, such as `neet/physics; neet/chemistry; jee`. A course without a subject stands for all its
-/// subjects.
+/// Reads a list of grants, such as `neet/physics; neet/chemistry; jee`. A course without a subject stands for all
+/// subjects of the course that are on sale.
 fn grants(text: &str) -> Result<Vec<SubjectGrant>, String> {
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     let grant = |part: &str| {
