@@ -1,4 +1,4 @@
-//! The cart of a user. It is stored in the database, so its owner sees the same cart on every device.
+//! The cart of a user. The cart is stored in the database, so its owner sees the same cart on every device.
 
 use std::collections::BTreeMap;
 

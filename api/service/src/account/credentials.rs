@@ -117,8 +117,8 @@ fn remind(services: &Services, client: ClientAddress, user: user::Model) {
     }
 }
 
-/// Admits an attempt to sign in, or refuses it if a budget is spent. If the account signed in from this network
-/// before, a separate budget admits it. `email` must have the stored form.
+/// Admits an attempt to sign in, or refuses it if a budget is spent. If the account signed in from this network before,
+/// a separate budget may admit the attempt. `email` must have the stored form.
 pub(super) async fn admit<'s>(
     services: &'s Services,
     client: ClientAddress,

@@ -96,7 +96,7 @@ impl NewRefreshToken {
         self.visit.record(transaction, user_id).await
     }
 
-    /// Issues the access token. Call it after the transaction that stores the session is committed.
+    /// Issues the access token. The caller must have committed the transaction that stores the session.
     pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, Fault> {
         self.visit.remember(services, &user.email);
         let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };

@@ -72,8 +72,8 @@ pub(super) async fn topic_totals(
     Ok(Some(Batch::of_statements(vec![statement])))
 }
 
-/// Makes the last batch. On PostgreSQL it sets each sequence of ids above the greatest id. It is empty on other
-/// databases.
+/// Makes the last batch. On PostgreSQL, the batch sets each sequence of ids above the greatest id. On other databases,
+/// the batch is empty.
 pub(super) fn last_batch(database: &Database) -> Batch {
     let set = |table: &&str| {
         format!(

@@ -205,7 +205,7 @@ pub(super) fn plan(
     })
 }
 
-/// Returns a score in hundredths of a mark. None if it is negative or above 100,000 marks.
+/// Returns a score in hundredths of a mark. None if the score is negative or above 100,000 marks.
 pub(super) fn hundredths(score: Decimal) -> Option<i32> {
     let scaled = score.checked_mul(Decimal::ONE_HUNDRED)?.round();
     i32::try_from(scaled).ok().filter(|score| (0..=10_000_000).contains(score))

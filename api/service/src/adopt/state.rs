@@ -1,4 +1,5 @@
-//! The progress of an adoption. It is stored in the new database, in the same transactions as the adopted rows.
+//! The progress of an adoption. The progress is stored in the new database, in the same transactions as the adopted
+//! rows.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +83,7 @@ pub(super) struct AdoptState {
     /// The key of the last old row that the phase has handled.
     pub(super) after: i64,
     pub(super) options: AdoptOptions,
-    /// The sizes of the old tables at the start. If they change, the adoption cannot be continued.
+    /// The sizes of the old tables at the start. If the sizes change, the adoption cannot be continued.
     pub(super) sizes: BTreeMap<String, TableSize>,
     pub(super) counts: BTreeMap<String, TableCounts>,
     money: BTreeMap<String, String>,

@@ -1,9 +1,9 @@
 //! Allowances: extra time and attempts for all cards of a learner, of a subject or of a course. An allowance can also
 //! be for one learner in one subject or course.
 //!
-//! An allowance is one row, which new sittings and new cards read. It is applied to existing cards and open sittings
-//! learner by learner, each in a transaction of its own ([`apply`]). So a grant for a subject locks no learner for
-//! long. A grant that was interrupted continues when it is repeated.
+//! An allowance is one row, which new sittings and new cards read. The allowance is applied to existing cards and open
+//! sittings learner by learner, each in a transaction of its own ([`apply`]). So a grant for a subject locks no learner
+//! for long. A grant that was interrupted continues when it is repeated.
 
 mod apply;
 mod grant;
@@ -130,8 +130,8 @@ pub struct AppliedChanges {
     pub overdue_sittings: u64,
     /// Number of cards that got more attempts.
     pub raised_cards: u64,
-    /// Number of learners to whom this call did not apply the allowance, because its time was over. A repeated call
-    /// continues with them.
+    /// Number of learners to whom this call did not apply the allowance, because the call had taken too long. A
+    /// repeated call continues with these learners.
     pub remaining_learners: u64,
 }
 

@@ -130,7 +130,7 @@ impl KeyRing {
         Self::from_pem(&String::from_utf8_lossy(&pem), path)
     }
 
-    /// Makes one new key in memory. Its tokens are not valid after the process ends.
+    /// Makes one new key in memory. Tokens that this key signs are not valid after the process ends.
     pub fn generate() -> Result<Self, KeyError> {
         Self::from_pem(&generate_pem()?, Path::new("(memory)"))
     }
@@ -197,8 +197,8 @@ fn parse_block(block: &str) -> Option<(EncodingKey, PublicKey, Secrets)> {
     if !block.strip_prefix("-----BEGIN ")?.starts_with(&format!("{PEM_LABEL}-----")) {
         return None;
     }
-    // This only decodes the PEM block. The key pair below checks the key. It accepts version 1 of PKCS#8 (openssl)
-    // and version 2 (aws-lc-rs).
+    // `from_ed_pem` only decodes the PEM block. The key pair below checks the key, and accepts version 1 of PKCS#8
+    // (openssl) and version 2 (aws-lc-rs).
     let signing = EncodingKey::from_ed_pem(block.as_bytes()).ok()?;
     let pair = Ed25519KeyPair::from_pkcs8(signing.as_bytes()).ok()?;
     let decoding = DecodingKey::from_ed_der(pair.public_key().as_ref());

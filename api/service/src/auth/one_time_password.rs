@@ -31,7 +31,7 @@ pub enum OneTimePasswordError {
     Unreadable,
 }
 
-/// The secret that an authenticator app shares with the server. It must not be logged, and is stored encrypted.
+/// The secret that an authenticator app shares with the server. The secret must not be logged, and is stored encrypted.
 ///
 /// The codes use SHA-1, because many apps ignore another algorithm and show wrong codes.
 pub struct OneTimePasswordSecret {

@@ -18,8 +18,8 @@ const DERIVATION_SALT: &[u8] = b"jishu secrets 1";
 pub struct Secrets {
     /// The key that is derived from the current signing key.
     current: Key,
-    /// The keys that are derived from the other live signing keys. They recognise codes that were made before a
-    /// rotation.
+    /// The keys that are derived from the other live signing keys. With these keys, a node recognises codes that were
+    /// made before a rotation.
     others: Vec<Key>,
 }
 

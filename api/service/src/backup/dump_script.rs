@@ -21,7 +21,7 @@ pub(super) fn refuse_named_database(format: BackupFormat, file: &Path) -> Result
 }
 
 /// Finds the number of the first line of a script that names a database, or is a command of the client program. Lines
-/// of data cannot be taken for such a line: `mariadb-dump` begins them with a bracket, and `pg_dump` puts them into a
+/// of data cannot be mistaken for that line: `mariadb-dump` begins them with a bracket, and `pg_dump` puts them into a
 /// COPY. Both programs escape line ends in values.
 fn naming_line(format: BackupFormat, mut script: impl BufRead) -> std::io::Result<Option<usize>> {
     let mut line = Vec::new();

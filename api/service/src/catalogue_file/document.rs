@@ -97,7 +97,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A decimal number, such as an amount of money. It is read as text, so that no digit gets lost.
+/// A decimal number, such as an amount of money. The number is read as text, so that no digit gets lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exact(pub(super) Decimal);
 

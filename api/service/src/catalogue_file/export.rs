@@ -16,9 +16,9 @@ use crate::money::Money;
 pub struct CatalogueExport {
     /// The text of the catalogue file.
     pub text: String,
-    /// Descriptions of the courses without a code, and of the subjects without a code in courses that have one. The file
-    /// does not contain them, because it identifies rows by their codes. It contains no subject of a course without a
-    /// code either.
+    /// Descriptions of the courses without a code, and of the subjects without a code in courses that have one. The
+    /// file does not contain these courses and subjects, because a file identifies rows by their codes. The file also
+    /// contains no subject of a course without a code.
     pub without_code: Vec<String>,
 }
 

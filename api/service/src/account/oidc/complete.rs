@@ -69,8 +69,8 @@ impl Refusal for OidcLoginRefusal {}
 
 /// Completes a sign-in at the issuer. If the account has a second factor, the sign-in then waits for it.
 ///
-/// The first sign-in of an identity makes an account. If an account with the same address exists, the sign-in links
-/// the identity to it instead, but only if the issuer and the account have both verified the address.
+/// The first sign-in of an identity makes an account. If an account with the same address exists, the sign-in links the
+/// identity to that account instead. That requires that the issuer and the account have both verified the address.
 ///
 /// # Errors
 /// See [`OidcLoginRefusal`].

@@ -10,7 +10,8 @@ const TIME_MARGIN_FACTOR: f64 = 1.5;
 /// Maximum number of methods of the old system whose time is measured.
 pub(crate) const MAX_OLD_METHODS: usize = 32;
 
-/// The measured methods of stored hashes. They determine the time and the permits of every comparison.
+/// The measured methods of stored hashes. The usable methods determine the time of refusals, and the number of permits
+/// that comparisons take.
 #[derive(Debug)]
 pub(super) struct MeasuredMethods {
     pub(super) methods: Vec<MeasuredMethod>,

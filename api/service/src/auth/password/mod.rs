@@ -83,8 +83,8 @@ pub struct TimedVerdict {
 impl TimedVerdict {
     /// Returns how long the comparison keeps its permits after it has ended.
     ///
-    /// A refusal keeps them during its pad. Otherwise the callers that wait for permits could see how long the work
-    /// took.
+    /// A comparison that ends in a refusal keeps its permits during the pad. Otherwise the callers that wait for
+    /// permits could see how long the work took.
     fn hold(&self) -> Duration {
         match self.verdict {
             PasswordVerdict::Wrong | PasswordVerdict::Unreadable => self.pad,
@@ -204,7 +204,8 @@ impl Passwords {
         self.run(password, permits, compare).await
     }
 
-    /// Returns the number of permits that a comparison takes. It is in proportion to the memory of the method.
+    /// Returns the number of permits that a comparison takes, in proportion to the memory of its method: at least 1,
+    /// and at most all permits.
     fn permits(&self, method: Method) -> u32 {
         method.memory_kib().div_ceil(ARGON2_PARAMS.m_cost()).clamp(1, self.parallelism)
     }
@@ -326,8 +327,8 @@ pub(crate) fn is_usable_hash(hash: &str) -> bool {
     Stored::read(hash).is_ok()
 }
 
-/// Makes a hash whose password nobody knows, for accounts that have no password. A sign-in to such an account takes
-/// as long as to any other.
+/// Makes a hash whose password nobody knows, for accounts that have no password. A refusal of a sign-in to such an
+/// account takes as long as other refusals.
 pub(crate) fn unusable_hash() -> Result<String, PasswordError> {
     let secret: [u8; 32] = rand::random();
     hash_now(&URL_SAFE_NO_PAD.encode(secret))

@@ -169,7 +169,7 @@ impl Method {
         if is_doubtful { first.min(self.measure_once()) } else { first }
     }
 
-    /// Measures one comparison. If PBKDF2 has many iterations, measures fewer and multiplies the time.
+    /// Measures one comparison. If PBKDF2 has many iterations, measures fewer iterations and multiplies the time.
     fn measure_once(self) -> Duration {
         const SAMPLE_ITERATIONS: u32 = 50_000;
         let (method, factor) = match self {
