@@ -95,7 +95,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let authored = author.run_with(AUTHORED, json!({ "subject": subject })).await;
     let key = media_keys(authored.text("/questions/edges/0/node/current/stem")).remove(0);
     assert_eq!(ask(&app, Method::GET, &key, None).await.bytes().await.unwrap(), picture);
-    // A file may show a stored picture by its address, as an author copies it from a response.
+    // A file may show a stored picture by its address, which an author can copy from a response of the API.
     let pictures = app.number("SELECT COUNT(*) FROM pictures").await;
     let shown = |address: &str| {
         let text = item(&format!("<p>And this? <img src=\"{address}\" alt=\"\"/></p>"));
