@@ -60,8 +60,9 @@ pub(crate) fn comparable_time(backend: DbBackend, time: DateTime<Utc>) -> DateTi
     }
 }
 
-/// Returns an expression for the value that an `INSERT` has for this column. It is for the update of a row that
-/// exists already. MariaDB has no name for the new row; both MariaDB and MySQL accept `VALUES`.
+/// Returns an expression for the value that an `INSERT` has for this column. If the row exists already, the statement
+/// updates the column with this expression. MariaDB has no name for the new row; both MariaDB and MySQL accept
+/// `VALUES`.
 pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExpr {
     match backend {
         DbBackend::MySql => Expr::cust(format!("VALUES(`{}`)", column.as_str())),
@@ -159,7 +160,8 @@ pub(crate) fn updated_one(result: &UpdateResult) -> Result<(), DbErr> {
     if result.rows_affected == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
 }
 
-/// Returns the names of the columns that a table has in the database. Returns none if there is no such table.
+/// Returns the names of the columns that a table has in the database. Returns an empty list if the table does not
+/// exist.
 pub(crate) async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let text = match backend {

@@ -111,8 +111,9 @@ impl Database {
         self.writer.get_database_backend()
     }
 
-    /// Returns whether the server is a node of a Galera cluster. Other nodes do not notice a lock on a row that a
-    /// transaction only reads. If two transactions on different nodes write one row, the later one must be retried.
+    /// Returns whether the server is a node of a Galera cluster. On a cluster, if a transaction locks a row that it
+    /// only reads, the lock has no effect on other nodes. If two transactions on different nodes write one row, the
+    /// later transaction must be retried.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
         self.is_cluster

@@ -16,7 +16,8 @@ const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 /// A row that exists but cannot be read.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    /// The numbers of the primary key of the row, in order. Parts that cannot be read are missing.
+    /// The numbers in the columns of the row's primary key, in the order of the key. A column that cannot be read is
+    /// left out.
     pub(crate) key: Vec<i64>,
     /// The reason why the row cannot be read.
     pub(crate) error: DbErr,
@@ -82,7 +83,7 @@ fn catch_panic<T>(read: impl FnOnce() -> Result<T, DbErr>) -> Result<T, DbErr> {
 }
 
 /// Returns the positions of the columns with times on PostgreSQL, or only of the column with the name `only`. The
-/// positions are the same for all rows of a result. Returns none on other databases.
+/// positions are the same for all rows of a result. Returns no positions on other databases.
 pub(super) fn time_columns(row: &QueryResult, only: Option<&str>) -> Vec<usize> {
     let is_time = |column: &&PgColumn| {
         only.is_none_or(|name| name == column.name())

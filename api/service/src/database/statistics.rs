@@ -52,8 +52,8 @@ impl Database {
         Ok(GrownTables { renewed, foreign })
     }
 
-    /// Finds the tables that have grown. `renewed` has the tables whose statistics this database user may renew,
-    /// although they are not renewed yet.
+    /// Finds the tables that have grown. In the result of this function, `renewed` has the tables whose statistics this
+    /// database user may renew. They are not renewed yet.
     async fn grown_tables(&self) -> Result<GrownTables, DbErr> {
         let mut tables = GrownTables::default();
         let find = Statement::from_string(DbBackend::Postgres, GROWN_TABLES_SQL);
