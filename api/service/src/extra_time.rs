@@ -27,8 +27,8 @@ use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user, locked};
 use crate::error::{Error, Fault, Refusal};
 
-/// The extra time and attempts to grant to a card. They replace the previous grant, so repeating a grant changes
-/// nothing.
+/// The extra time and attempts to grant to a card. Each given value replaces the value of the previous grant, so
+/// repeating a grant changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Extra seconds for each sitting of the card, 0 to [`MAX_EXTRA_SECONDS`]. None keeps the present value.
@@ -248,9 +248,9 @@ async fn store_seconds(
     Ok(())
 }
 
-/// Moves the deadline of an open sitting to the time limit plus `seconds`, if that is later. The deadline stays within
-/// the term of the entitlement. Returns the deadline. Refuses a later deadline if the sitting no longer accepts
-/// answers.
+/// Moves the deadline of an open sitting to its start plus the time limit plus `seconds`, if that is later than the
+/// present deadline. The deadline stays within the term of the entitlement. Returns the deadline. Refuses a later
+/// deadline if the sitting no longer accepts answers.
 pub(super) async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,
