@@ -161,8 +161,8 @@ impl MailTransport {
     }
 }
 
-/// Converts an error of the mail server to a failure without the text of the error, which can contain the address. A
-/// permanent refusal is final, except for wrong credentials.
+/// Converts an error of the mail server to a failure. Leaves out the text of the server's response, which can contain
+/// the address. A permanent refusal is final, except a refusal of the credentials or of the encryption.
 fn failure_of(error: &lettre::transport::smtp::Error) -> DeliveryFailure {
     let Some(code) = error.status() else {
         let kind = if error.is_timeout() {

@@ -25,7 +25,7 @@ pub(super) const PROCESS_NAMES: [&str; 5] = [
     "process_start_time_seconds",
 ];
 
-/// Reads the values of the process at each scrape.
+/// A collector that reads the values of the process at each scrape.
 #[derive(Debug)]
 pub(super) struct ProcessCollector {
     /// The start of the process, in seconds since 1970. None if the clock of the machine is before that year.

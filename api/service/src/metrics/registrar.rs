@@ -8,7 +8,7 @@ use prometheus_client::registry::{Metric, Registry};
 /// The prefix of the names of all metrics of the server, apart from those of its process.
 const PREFIX: &str = "jishu";
 
-/// Registers the families of the server.
+/// The registry of the server's families of metrics, and the names of these families.
 pub(super) struct Registrar {
     registry: Registry,
     names: Vec<String>,
