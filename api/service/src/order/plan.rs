@@ -21,7 +21,8 @@ pub(super) struct GrantPlan {
     pub(super) paid: Option<PaidSubjects>,
     /// The price of the subjects that are not granted, in minor units. It goes back to the buyer.
     pub(super) rest: i64,
-    /// The reason why the first of these subjects is not granted. None if all subjects are granted.
+    /// The reason why the first of the refused subjects is not granted, or `PriceChanged` if late money grants no
+    /// subject because of the price. None if all subjects are granted.
     pub(super) reason: Option<OrderReason>,
 }
 
