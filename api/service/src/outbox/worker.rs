@@ -67,7 +67,8 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     }
 }
 
-/// Makes the span of a delivery. It begins a new trace, if one is recorded.
+/// Makes the span of a delivery. The span begins a new trace, if chance selects the delivery for a trace. Otherwise the
+/// span is disabled.
 fn delivery_span() -> Span {
     trace::first_span(|| tracing::debug_span!(target: TRACE_TARGET, "outbox.deliver", otel.kind = "consumer"))
 }
