@@ -197,7 +197,7 @@ async fn sqlite_a_full_disk_is_reported() {
     TestApp::run(Backend::Sqlite, a_full_disk_is_reported).await;
 }
 
-/// Checks that a stuck outbox degrades a node, but does not make it unready: the other nodes have the same outbox.
+/// Checks that a node with a stuck outbox reports this, but stays ready, because all nodes have the same outbox.
 async fn a_stuck_outbox_is_reported(app: Arc<TestApp>) {
     let ready = async || {
         let response = app.http().get(app.url("/health/ready")).send().await.unwrap();
@@ -231,8 +231,8 @@ async fn sqlite_a_stuck_outbox_is_reported() {
     TestApp::run(Backend::Sqlite, a_stuck_outbox_is_reported).await;
 }
 
-/// Checks clients that disconnect while a statement is prepared: MariaDB's driver cannot reuse such a connection. The
-/// table lock delays the preparation until the clients have disconnected.
+/// Checks clients that disconnect while MariaDB prepares their statement, because the driver cannot reuse the
+/// connection then. The table lock delays the preparation until the clients have disconnected.
 async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let lock = connect(&app.database_url).await;

@@ -1,5 +1,5 @@
-//! A storm of clients that purchase while processes are killed. They retry each request with the same idempotency key
-//! until it gets a response.
+//! A storm of clients that purchase while processes are killed. The clients retry each request with the same
+//! idempotency key until it gets a response.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -245,7 +245,7 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
 enum Attempt {
     Acknowledged(PurchaseResponse),
     Refused(String),
-    /// No response came, or it says to try again: `OVERLOADED` or `TIMEOUT`.
+    /// No response came, or the response says to try again: `OVERLOADED` or `TIMEOUT`.
     CutOff,
 }
 

@@ -3,8 +3,8 @@
 use jishu_tests::KEY_FIELDS;
 use serde_json::Value;
 
-/// Returns whether the response to a repeated submission contradicts the first response. Both must be equal, with one
-/// exception.
+/// Returns whether the response to a repeated submission contradicts the first response. Both responses must be equal,
+/// with one exception.
 ///
 /// The server withholds the key of a question while the learner has another open sitting with that question. That sitting
 /// may end between the two submissions, so a key that was withheld at first may be shown later.

@@ -80,7 +80,8 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
         let submitted = mira.submit_session(sitting.id(), Some((1, json!([choose(0), choose(1)])))).await;
         assert_eq!(submitted.result().unanswered, 1);
         assert_eq!(submitted.result().max_score, "3.00");
-        // Asha sits an old card again. The questions are those of the test that everybody gets.
+        // Asha sits an adopted card again. The new sitting has the questions of the paper that all learners of this
+        // test get.
         let again = asha.start_session(&global_id("MockTestAttempt", 8)).await;
         assert_eq!((again.user_errors.len(), again.session().attempt_number), (0, 3));
         asha.submit_session(again.id(), None).await;
