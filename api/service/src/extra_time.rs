@@ -52,7 +52,7 @@ pub enum ExtraTimeRefusal {
     /// The card was already sat this number of times, and the grant allows fewer attempts.
     #[error("The card was sat {0} times already. Allow at least {0} attempts.")]
     FewerThanUsed(i32),
-    /// There is no such card.
+    /// The card does not exist.
     #[error("There is no such test card.")]
     CardNotFound,
     /// The deadline and the grace time of the open sitting have passed, and the server has not closed it yet.
@@ -98,7 +98,7 @@ struct GrantCommand {
 pub type CardOfSubject = (MockTestAttemptId, SubjectId);
 
 /// Reads the extra seconds for each sitting of these cards of a user. The greater of two values counts: the card's own
-/// extra time, and that of its allowances. Leaves out cards without extra time.
+/// extra time, and the extra time of its allowances. Leaves out cards without extra time.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -71,7 +71,7 @@ pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExp
 }
 
 /// Locks the row of a user until the transaction ends, so that all writes of the user run one after the other. Returns
-/// the status of the user, or None if there is no such user or the account was deleted.
+/// the status of the user, or None if the user does not exist or the account was deleted.
 ///
 /// Does not wait for the lock, because that would hold a connection. If another server or an operator has the lock, the
 /// transaction fails with a conflict and is retried after a pause. Transactions of one server queue before they take a
@@ -111,8 +111,8 @@ pub(crate) async fn lock_course(connection: &impl ConnectionTrait, id: CourseId)
 
 /// Locks the rows of these subjects and of their courses in shared mode, as the foreign keys of a purchase do later.
 ///
-/// If another transaction changes such a row, a foreign key would wait for it and hold a connection meanwhile. This
-/// function fails at once with a conflict instead. On SQLite it does nothing.
+/// If another transaction changes one of these rows, a foreign key would wait for that transaction and hold a
+/// connection meanwhile. This function fails at once with a conflict instead. On SQLite it does nothing.
 pub(crate) async fn hold_subjects(
     connection: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = SubjectId>,

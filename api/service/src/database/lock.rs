@@ -43,8 +43,8 @@ pub(crate) fn subjects_of_course(
     }
 }
 
-/// Locks the row of a user as [`super::lock_user`] does, and the rows of subjects as [`super::hold_subjects`] does,
-/// in one round trip. Returns None if there is no such user, or if the account was deleted.
+/// Locks the row of a user as [`super::lock_user`] does, and the rows of subjects as [`super::hold_subjects`] does, in
+/// one round trip. Returns None if the user does not exist, or if the account was deleted.
 ///
 /// The transaction must read other rows in a later statement. In this statement, the database could read their state
 /// from before the lock.

@@ -200,7 +200,7 @@ impl Database {
     /// that jishu uses too.
     ///
     /// # Errors
-    /// Fails for such a database. Otherwise returns the database's error.
+    /// Fails for a refused database. Otherwise returns the database's error.
     pub async fn refuse_old_system(&self) -> Result<(), MigrateError> {
         if !applied_migrations(self.reader.pool()).await?.is_empty() {
             return Ok(());

@@ -64,8 +64,8 @@ use queue::WriteQueue;
 
 /// The database of the services, with one pool for reading and one for writing.
 ///
-/// Readers and writers cannot take each other's connections. On PostgreSQL, MariaDB and MySQL each pool has half of
-/// the connections. On SQLite there is one connection for writing, and a pool of read-only ones. So writers wait in
+/// Readers and writers cannot take each other's connections. On PostgreSQL, MariaDB and MySQL each pool has half of the
+/// connections. On SQLite there is one connection for writing, and a pool of read-only connections. So writers wait in
 /// the queue of this type, and not in the busy loop of SQLite.
 #[derive(Clone, Debug)]
 pub struct Database {

@@ -97,7 +97,7 @@ struct PoolCollector {
     pools: Vec<ObservedPool>,
 }
 
-/// A pool, with the number of queries and transactions that wait for one of its connections or have one.
+/// A pool, with the number of queries and transactions that wait for one of its connections or have a connection.
 #[derive(Debug)]
 struct ObservedPool {
     name: PoolName,

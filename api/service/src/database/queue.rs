@@ -93,7 +93,7 @@ struct KeyQueue {
     members: usize,
 }
 
-/// The turn of one transaction among those of its key. Dropping the turn lets the next transaction run.
+/// The turn of one transaction among the transactions of its key. Dropping the turn lets the next transaction run.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<WriteQueue>,

@@ -26,7 +26,7 @@ pub(crate) struct Unreadable {
 }
 
 impl Unreadable {
-    /// Reads one column of the row. Returns None if that column cannot be read either.
+    /// Reads one column of the row. Returns None if the driver cannot read that column.
     pub(crate) fn column<T: TryGetable>(&self, column: impl IdenStatic) -> Option<T> {
         let name = column.as_str();
         let columns = time_columns(&self.row, Some(name));
@@ -55,7 +55,7 @@ where
     Ok(split_readable::<E>(found))
 }
 
-/// Separates the readable rows of a table from the unreadable ones.
+/// Separates the readable rows of a table from the unreadable rows.
 pub(crate) fn split_readable<E: EntityTrait>(found: Vec<QueryResult>) -> (Vec<E::Model>, Vec<Unreadable>) {
     let (mut rows, mut unreadable) = (Vec::with_capacity(found.len()), Vec::new());
     let times = found.first().map(|row| time_columns(row, None)).unwrap_or_default();
@@ -94,7 +94,7 @@ pub(super) fn time_columns(row: &QueryResult, only: Option<&str>) -> Vec<usize> 
 }
 
 /// Returns an error for the first of these columns whose time would make the driver panic: `infinity`, or a year that
-/// `chrono` cannot represent. Only PostgreSQL stores such times. Returns None if there is no such time.
+/// `chrono` cannot represent. Only PostgreSQL stores these times. Returns None if the driver can read all of the times.
 pub(super) fn time_out_of_range(row: &QueryResult, columns: &[usize]) -> Option<DbErr> {
     let row: &PgRow = row.try_as_pg_row()?;
     for column in columns {

@@ -119,7 +119,7 @@ impl Database {
         run_detached(async move { database.measure_write(policy, &input, body).await }).await
     }
 
-    /// Waits for the turn of a transaction among those of its key.
+    /// Waits for the turn of a transaction among the transactions of its key.
     async fn turn(&self, key: QueueKey) -> Result<Turn, DbErr> {
         let Some(metrics) = self.metrics.database() else {
             return self.queue.turn(key, self.retry_for).await;

@@ -29,7 +29,7 @@ const ROWS_PER_READ: u64 = 1_000;
 struct ReadEvent {
     /// The time when this node read the event.
     read_at: Instant,
-    /// The time in the row of the event. It differs if a failover lost the event and another event got its id.
+    /// The time in the row of the event. The time differs if a failover lost the event and another event got its id.
     event_time: DateTime<Utc>,
 }
 

@@ -57,8 +57,8 @@ pub struct LimitOptions {
 pub struct ClientLimits {
     users: Buckets<UserId>,
     addresses: Buckets<IpAddr>,
-    /// The budgets of addresses for signed-in users. They are separate from those of anonymous clients, and usually
-    /// larger, because a school has many users behind one address.
+    /// The budgets of addresses for signed-in users. They are separate from the budgets of anonymous clients, and
+    /// usually larger, because a school has many users behind one address.
     addresses_of_users: Buckets<IpAddr>,
     /// The limits on sign-in attempts.
     pub sign_in: SignInLimits,

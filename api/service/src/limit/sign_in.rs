@@ -51,8 +51,8 @@ pub struct SignInLimits {
     exchanges: Buckets<IpAddr>,
     /// The addresses from which accounts signed in on this node, each with the time of the last recorded sign-in.
     known: Mutex<BoundedMap<(EmailHash, IpAddr), DateTime<Utc>>>,
-    /// The hashes of refresh tokens that were refused and can never become valid again. Each later attempt with such a
-    /// token takes 1 from the budget of its address.
+    /// The hashes of refresh tokens that were refused and can never become valid again. Each later attempt with one of
+    /// these tokens takes 1 from the budget of its address.
     dead: Mutex<BoundedMap<TokenHash, ()>>,
 }
 

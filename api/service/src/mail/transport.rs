@@ -74,7 +74,7 @@ impl std::fmt::Debug for SmtpServer {
 impl SmtpServer {
     /// Reads the URL of a mail server. `smtps://` begins with TLS. `smtp://` begins without encryption and requires
     /// STARTTLS, except with `?tls=opportunistic` or `?tls=none`. A server on this machine needs no TLS. The given
-    /// certificates are trusted besides the public ones.
+    /// certificates are trusted besides the public certificates.
     ///
     /// # Errors
     /// See [`SmtpError`].

@@ -16,7 +16,7 @@ use crate::failpoint;
 /// A reason not to cancel an order.
 #[derive(Debug, thiserror::Error)]
 pub enum CancelRefusal {
-    /// There is no such order, or it belongs to another user.
+    /// The order does not exist, or it belongs to another user.
     #[error("There is no such order.")]
     OrderNotFound,
     /// The order no longer waits for its payment, for example because it was paid or has expired.

@@ -31,8 +31,8 @@ impl RefundChannel {
         Self { services }
     }
 
-    /// Reads the payment refund with this reference, if it must still be sent. Returns None if there is no such refund,
-    /// if its status is not `Requested`, or if the provider has already given it an id.
+    /// Reads the payment refund with this reference, if it must still be sent. Returns None if the refund does not
+    /// exist, if its status is not `Requested`, or if the provider has already given it an id.
     async fn waiting(&self, reference: &str) -> Result<Option<payment_refund::Model>, DeliveryFailure> {
         let rows = payment_refund::Entity::find().filter(payment_refund::Column::Reference.eq(reference));
         let row = rows.one(self.services.database.reader()).await;

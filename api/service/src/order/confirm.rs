@@ -25,7 +25,7 @@ pub struct PaymentReturn {
 /// A reason not to check a payment.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmRefusal {
-    /// There is no such order, or it belongs to another user.
+    /// The order does not exist, or it belongs to another user.
     #[error("There is no such order.")]
     OrderNotFound,
     /// The signature does not belong to this order and payment, or the provider has not made the order yet.

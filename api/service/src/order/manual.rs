@@ -39,7 +39,7 @@ pub struct MarkedPaid {
 /// A reason not to record a payment. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkPaidRefusal {
-    /// There is no such order.
+    /// The order does not exist.
     #[error("There is no such order.")]
     OrderNotFound,
     /// The reference is blank or too long, or has characters other than printable ASCII.

@@ -179,7 +179,7 @@ async fn events_of(database: &Database, order: OrderId) -> Result<Vec<payment_ev
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderEntry {
-    /// The id of the row.
+    /// The id of the order.
     pub id: i64,
     /// The receipt number.
     pub receipt_number: String,

@@ -86,8 +86,8 @@ pub(super) async fn announce_and_fulfil(
 
 /// Captures an authorized payment of a pending order at the provider, and records the capture. The provider captures
 /// most payments by itself, but not those that the bank authorized late. Does nothing if amount or currency differ from
-/// those of the order. If the order is not pending, `record` does not call this function, and the provider gives the
-/// authorized money back.
+/// the amount or currency of the order. If the order is not pending, `record` does not call this function, and the
+/// provider gives the authorized money back.
 async fn capture(
     services: &Services,
     order: order::Model,

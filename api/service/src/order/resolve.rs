@@ -47,7 +47,7 @@ pub struct ResolveRequest {
 /// A reason not to carry out a decision. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveRefusal {
-    /// There is no such order.
+    /// The order does not exist.
     #[error("There is no such order.")]
     OrderNotFound,
     /// The reason is blank or too long.

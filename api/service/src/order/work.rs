@@ -118,7 +118,7 @@ impl<'t> OrderWork<'t> {
         origin: Origin,
     ) -> Result<Self, Fault> {
         let status = lock_user(transaction, buyer).await?;
-        // A deleted account has no status. Reports about its money are recorded all the same.
+        // A deleted account has no status. Reports about the money of its orders are still recorded.
         let status = status.unwrap_or(UserStatus::Deactivated);
         failpoint::boundary("order.locked");
         let order = order::Entity::of(buyer).filter(order::Column::Id.eq(id)).one(transaction).await?;

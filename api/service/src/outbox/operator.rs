@@ -17,7 +17,7 @@ use crate::error::{Error, Fault};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxEntry {
-    /// The id of the row.
+    /// The id of the message's row in the outbox.
     pub id: i64,
     /// The id of the message that its receiver gets.
     pub message_id: String,
