@@ -259,7 +259,7 @@ async fn an_expired_and_a_free_purchase_can_be_refunded(app: Arc<TestApp>) {
     );
     let lines = &shop.purchases().await[0]["lines"];
     assert_eq!((&lines[0]["status"], &lines[1]["status"]), (&json!("REFUNDED"), &json!("REFUNDED")));
-    // The entitlements ended at the end of their term, and the refund does not change their end or its reason.
+    // The entitlements had expired before, so the refund changes neither the time nor the reason of their end.
     let expired = "SELECT COUNT(*) FROM entitlements WHERE end_reason = 'expired' AND ended_at = expires_at";
     assert_eq!(app.number(expired).await, 2);
     let events =

@@ -40,7 +40,7 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     consent_of(&learner, &app.anonymous(), &mail, &format!("guardian.{MARK}@example.com")).await;
     let purchase = world.fill(&learner).await;
     add_sign_in_ways(&app, row_of(&app, &email).await).await;
-    // Support refunds a purchase of another person, and mentions the address of the deleted person in the reason.
+    // Support refunds a purchase of another user. The reason mentions the address of the account that is deleted below.
     let other = app.staff("Binod", Role::Learner).await;
     app.execute("UPDATE users SET birth_year = 1990 WHERE name = 'Binod'").await;
     let others = other.buy(world.course.subject(0)).await.purchase().id.clone();

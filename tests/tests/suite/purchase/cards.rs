@@ -44,7 +44,7 @@ async fn several_subjects_number_their_cards_from_one(app: Arc<TestApp>) {
     let bought = world.asha.buy(world.course.several(&[1, 0])).await;
     assert_eq!(bought.outcome(), ("CREATED", 100, 100));
     assert_eq!(bought.cost(), "200.00");
-    // The older system refused such a purchase: its database allowed only one card of each number in a purchase.
+    // The older system failed to sell two subjects at once: its database allowed one card of each number in a purchase.
     let ones = "SELECT COUNT(*) FROM mock_test_attempts WHERE test_number = 1";
     assert_eq!(app.number(ones).await, 2);
     world.no_card_is_doubled().await;

@@ -20,8 +20,8 @@ on_each_database!(
     the_database_refuses_what_must_not_be,
 );
 
-/// Starts each of 20 cards sixteen times at once, which must open one sitting. Repeats this until the three attempts of
-/// the card are used. The variable `ROUNDS` sets another number of cards.
+/// Starts a card sixteen times at once, which must open one sitting. Repeats this for each of the three attempts, then
+/// expects refusals. Tests 20 cards, or as many as the variable `ROUNDS` says.
 async fn sixteen_starts_at_once_open_one_sitting(app: Arc<TestApp>) {
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let course = app.course(&["Physics"]).cards(rounds).create(&app).await;
