@@ -264,7 +264,7 @@ async fn a_query_runs_by_its_hash_after_its_text_was_sent() {
         assert_eq!(unknown.1["errors"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
         assert_eq!(post(app, &with_text).await.1["data"]["__typename"], "Query");
         assert_eq!(post(app, &by_hash).await.1["data"]["__typename"], "Query");
-        // The hash also works over GET, whose responses can be cached.
+        // The hash of a document also works over GET, so that caches can store the response.
         let extensions = by_hash["extensions"].to_string();
         let get =
             app.http().get(app.url("/graphql")).query(&[("extensions", extensions)]).send().await.unwrap();

@@ -41,7 +41,7 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
         let card = |id: i64| find(cards, &global_id("MockTestAttempt", id));
         assert_eq!(card(1)["firstScore"], "2.00");
         assert_eq!((&card(1)["latestScore"], &card(1)["bestScore"]), (&json!("1.00"), &json!("3.00")));
-        // The second purchase of Physics replaced the first, so only its cards can start.
+        // The second purchase of Physics replaced the first, so only the cards of the second can start.
         assert_eq!((&card(2)["canStart"], &card(8)["canStart"]), (&json!(false), &json!(true)));
         let sittings = seen.list("/viewer/testSessions/edges");
         let told: Vec<_> = sittings
