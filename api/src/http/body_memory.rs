@@ -125,7 +125,7 @@ mod tests {
         ClientAddress::new(address.parse().unwrap())
     }
 
-    /// Makes reservations of one megabyte for a client until one fails. Returns those that succeeded.
+    /// Makes reservations of one megabyte for a client until one fails. Returns the reservations that succeeded.
     fn fill(memory: &BodyMemory, address: &str) -> Vec<BodyReservation> {
         let mut reservations = Vec::new();
         loop {

@@ -58,7 +58,8 @@ struct MediaRange<'h> {
 }
 
 impl MediaRange<'_> {
-    /// Returns how exactly this entry matches the offer, or None if it does not match.
+    /// Returns how exactly this entry of the header names the representation `offer`. Returns None if the entry does
+    /// not match the representation.
     fn specificity(&self, offer: &str) -> Option<Specificity> {
         if self.name.eq_ignore_ascii_case(offer) {
             return Some(Specificity::Exact);

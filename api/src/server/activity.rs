@@ -25,11 +25,11 @@ const MIN_BYTES_PER_SECOND: u64 = 10_000;
 /// The timeouts that apply to a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionTimeouts {
-    /// Maximum time to receive the head of a request. It starts with the first byte of the head, and for the first
-    /// request with the connection.
+    /// Maximum time to receive the head of a request. The time starts with the first byte of the head. For the first
+    /// request of a connection, the time starts when the connection opens.
     pub(super) head: Duration,
-    /// Maximum time without a request. Also the time for which a client may receive nothing, and which a response may
-    /// take in addition to the time for its bytes at the minimum rate.
+    /// Maximum time without a request. A client may also receive nothing for this time. And a response may take this
+    /// time in addition to the time that its bytes take at the minimum rate.
     pub(super) idle: Duration,
 }
 
@@ -47,7 +47,8 @@ struct ActivityState {
     /// The time since which the head of a request is awaited or arriving. None while a request runs or the connection
     /// is idle.
     head_since: Option<Instant>,
-    /// The time since which the connection has had no request. None while there is one, or its head is arriving.
+    /// The time since which the connection has had no request. None while a request runs, or while the head of a
+    /// request is arriving.
     idle_since: Option<Instant>,
     /// The time since which the socket accepts no bytes, or None if nothing waits to be written. If the socket accepts
     /// some bytes, this time moves forward by the time that these bytes take at the minimum rate.
@@ -191,9 +192,9 @@ impl Activity {
         if is_over(idle) {
             return ActivityStatus::Idle;
         }
-        // A wait that starts after this check lasts at least as long as the shorter timeout. Only a response that waits
-        // for its client again may reach its deadline sooner. The next check finds that, late by at most the shorter
-        // timeout.
+        // A wait that starts after this check may last at least as long as the shorter timeout, so the next check comes
+        // in time. Only a response that waits for its client again may reach its deadline before the next check. The
+        // next check then closes the connection late, by at most the shorter timeout.
         let deadlines = [Some(now + timeouts.head.min(timeouts.idle)), head, stalled, response, idle];
         ActivityStatus::Healthy { check_again: deadlines.into_iter().flatten().min().unwrap_or(now) }
     }
@@ -220,7 +221,8 @@ impl Activity {
         self.lock().is_aborted
     }
 
-    /// Records that bytes arrived. If an HTTP/1 connection has no request, the bytes start the head of its next one.
+    /// Records that bytes arrived. If an HTTP/1 connection has no request, the bytes start the head of its next
+    /// request.
     pub(super) fn bytes_received(&self) {
         let mut state = self.lock();
         if state.responses.is_empty() && state.head_since.is_none() && !state.is_http2 {
@@ -286,7 +288,7 @@ mod tests {
         assert_eq!(
             activity.check(TIMEOUTS, after(start, 11)),
             ActivityStatus::ClientTooSlow,
-            "the time of the next head was not counted"
+            "the timeout for the next head did not start with its first bytes"
         );
     }
 
@@ -322,7 +324,7 @@ mod tests {
         }
         assert!(
             matches!(activity.check(TIMEOUTS, after(start, 81)), ActivityStatus::Healthy { .. }),
-            "a client at the minimum rate, with 7 s for 70 kB, counts as too slow"
+            "a client at the minimum rate was closed before its 75 s and the 7 s for 70 kB were over"
         );
         assert_eq!(activity.check(TIMEOUTS, after(start, 82)), ActivityStatus::ClientTooSlow);
         activity.socket_write(&Poll::Ready(Ok(10_000_000)), after(start, 82));

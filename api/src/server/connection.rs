@@ -97,7 +97,8 @@ impl ConnectionService {
                     connection.as_mut().graceful_shutdown();
                     next_check = after_grace;
                 }
-                // The client had time to finish sending its request, and no response to it is being made or sent.
+                // The client had time to finish sending its request, and no response to the client is being made or
+                // sent.
                 ActivityStatus::Healthy { .. }
                     if is_draining && !activity.is_busy(SHUTDOWN_STALL_TIMEOUT, now) =>
                 {
@@ -107,7 +108,7 @@ impl ConnectionService {
                 ActivityStatus::Healthy { check_again } => next_check = check_again.into(),
             }
         }
-        // The connection is dropped after this call, which closes it.
+        // The connection is dropped after this call, which closes the connection.
         activity.abort();
     }
 }

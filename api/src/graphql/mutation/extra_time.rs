@@ -14,7 +14,7 @@ use jishu_service::account::Support;
 use jishu_service::extra_time::{self, ExtendedCard, ExtraTimeRefusal, Grant};
 
 /// A grant of extra time or attempts for one test card. `extraSeconds` and `maxAttempts` are totals that replace the
-/// earlier totals, so that repeating the request changes nothing. Give at least one of them.
+/// earlier totals, so that repeating the request changes nothing. Give `extraSeconds`, `maxAttempts` or both.
 #[derive(InputObject)]
 struct GrantExtraTimeInput {
     /// The id of the test card. It can belong to any user.

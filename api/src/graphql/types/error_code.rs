@@ -77,8 +77,8 @@ pub(in crate::graphql) enum ErrorCode {
     SubjectArchived,
     /// The subject belongs to another course. A purchase covers one course.
     SubjectNotInCourse,
-    /// The number of subjects does not fit the purchase type, or exceeds the maximum. For a refund: the list of subjects is
-    /// empty.
+    /// The number of subjects does not fit the purchase type, or exceeds the maximum. For a refund, the code means that
+    /// the list of subjects is empty.
     SubjectCountMismatch,
     /// A subject is listed more than once.
     SubjectRepeated,

@@ -140,7 +140,7 @@ impl Purchase {
     }
 
     /// The amount by which offers, the bundle price or a grant reduce `subtotal`. Null if the purchase did not record
-    /// the amounts for it.
+    /// `subtotal` or `tax`.
     async fn discount(&self, ctx: &Context<'_>) -> Nullable<Money> {
         self.recorded(ctx, |row| {
             let discount =

@@ -96,7 +96,7 @@ impl Subject {
         MarkingScheme::of(Arc::clone(&self.row))
     }
 
-    /// Whether the subject has left the catalogue. Nobody can buy it any more, and its owners keep it.
+    /// Whether the subject is archived. Nobody can buy an archived subject, and users who own it keep it.
     async fn archived(&self) -> bool {
         self.row.archived_at.is_some()
     }

@@ -213,8 +213,8 @@ fn too_many_subscriptions(maximum: u32) -> ExecutedResponse {
     ExecutedResponse::from_errors(vec![limit_exceeded("subscriptions", maximum, message)])
 }
 
-/// Makes the error for a client that has the maximum number of operations or subscriptions. `limit` names which of
-/// these.
+/// Makes the error for a client that has the maximum number of operations or subscriptions. `limit` says which of the
+/// two: `operations` or `subscriptions`.
 pub(super) fn limit_exceeded(limit: &str, maximum: u32, message: String) -> ServerError {
     let mut error = ServerError::new(message, None);
     let extensions = error.extensions.get_or_insert_default();
