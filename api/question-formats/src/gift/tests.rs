@@ -94,7 +94,7 @@ fn categories_comments_and_tags_are_read() {
     assert_eq!(first.explanation.as_deref(), Some("Since <i>f</i>."));
     assert_eq!(options(first), [("<b>a</b>", true), ("b", false)]);
     assert_eq!(first.name.as_deref(), Some("A lens"));
-    let told = ["feedback of single answers", "tag \"ray\""];
+    let told = ["feedback for each answer", "tag \"ray\""];
     assert!(
         told.iter().all(|told| first.losses.iter().any(|loss| loss.contains(told))),
         "{:?}",

@@ -116,7 +116,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let out = package(&[("a.xml", text.as_bytes()), ("../a.png", &picture)]);
     let bomb = package(&[("a.xml", text.as_bytes()), ("images/a b.png", &vec![0; 20_000_000])]);
     for (package, named) in [
-        (base64(&out), "leads out of it"),
+        (base64(&out), "leads out of the package"),
         (base64(&bomb), "200 times"),
         ("no base64!".to_owned(), "not base64"),
         (base64(b"Is it? {=a ~b}"), "not a ZIP package"),
