@@ -35,7 +35,11 @@ impl OrderQuery {
         #[graphql(desc = "Only orders with this status.")] status: Option<OrderStatus>,
         #[graphql(desc = "Only the order with this receipt number. Case does not matter.")]
         receipt_number: Option<String>,
-        #[graphql(desc = "True for only the orders whose payment the buyer's bank disputes, false for all orders.", default)] disputed: bool,
+        #[graphql(
+            desc = "True for only the orders whose payment the buyer's bank disputes, false for all orders.",
+            default
+        )]
+        disputed: bool,
     ) -> ApiResult<OrderConnection> {
         let buyer = user_id.map(|id| {
             UserId::parse(&id).ok_or_else(|| {
