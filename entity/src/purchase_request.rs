@@ -12,7 +12,7 @@ pub enum RequestOutcome {
     /// The request made the purchase.
     #[sea_orm(string_value = "created")]
     Created,
-    /// The user already owned all subjects. `purchase_id` is the purchase that granted the first of them.
+    /// The user already owned all subjects. `purchase_id` is the purchase that granted the first of these subjects.
     #[sea_orm(string_value = "existing")]
     Existing,
 }

@@ -47,7 +47,7 @@ pub enum TextFormat {
     /// Markdown (CommonMark).
     #[sea_orm(string_value = "markdown")]
     Markdown,
-    /// HTML as the authors wrote it. A client must sanitise it before it shows it.
+    /// HTML as the authors wrote it. A client must sanitise the HTML before showing it.
     #[sea_orm(string_value = "html")]
     Html,
 }

@@ -40,7 +40,8 @@ impl ConnectionPermits {
         }
     }
 
-    /// Waits until the server may open another connection. Returns None after the server has stopped.
+    /// Waits until the server may open another connection, and takes a permit of the server for the connection.
+    /// Returns None only if the semaphore is closed, which never happens.
     pub(super) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.server).acquire_owned().await.ok()
     }

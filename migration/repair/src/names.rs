@@ -64,7 +64,7 @@ pub(crate) const REASON_SET_DETACHED: &str = "a second set of questions, kept as
 /// The log reason for questions that move to a card with another set of questions. `jishu check` searches the log for
 /// this text, so it must never change.
 pub(crate) const REASON_SETS_TOGETHER: &str = "its card was merged, and has several sets of questions";
-/// The log reason for an open sitting that is closed.
+/// The log reason for an open sitting that the repair closes, because its card has another open sitting.
 pub(crate) const REASON_SITTING_CLOSED: &str = "open beside another sitting of its card";
 /// The log reason for a sitting that gets another attempt number.
 pub(crate) const REASON_SITTING_NUMBERED: &str = "numbered by time among the sittings of its card";

@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Page,
     /// The purchase of a subject with 50 cards.
     Purchase,
-    /// The start of a sitting of 45 questions, with all of them in the response.
+    /// The start of a sitting of 45 questions, with all questions in the response.
     Start,
     /// The save of a batch of five answers.
     Save,

@@ -22,7 +22,7 @@ fn file(folder: &Path) -> PathBuf {
     folder.join("message.json")
 }
 
-/// Writes the message to a file in `folder`. The server reads it at its start and sends it to the sockets.
+/// Writes the message to a file in `folder`. The server reads this file at its start, and later sends the message.
 pub(crate) fn keep_message(folder: &Path, message: &str) {
     std::fs::write(file(folder), message).expect("the file can be written");
 }

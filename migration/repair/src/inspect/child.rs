@@ -65,7 +65,8 @@ impl ChildTable {
     }
 }
 
-/// Returns `, column = column` for each of these columns. At the end of a SET clause, it leaves the columns unchanged.
+/// Returns `, column = column` for each of these columns. At the end of a SET clause, this text leaves the columns
+/// unchanged.
 pub(crate) fn keep(dialect: Dialect, columns: &[String]) -> String {
     columns.iter().map(|name| format!(", {name} = {name}", name = dialect.quote(name))).collect()
 }

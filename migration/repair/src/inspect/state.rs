@@ -27,7 +27,8 @@ pub struct TableState {
     /// The columns of `mock_test_attempts_merged`, the log of cards that repairs merged into another card. `None` if
     /// the table does not exist.
     pub merged_card_columns: Option<Vec<String>>,
-    /// The tables of the repair that exist, with their columns. Leaves out the log of merged cards.
+    /// The existing tables in which repairs log their runs, with their columns. The log of merged cards is not among
+    /// them.
     pub run_log_tables: Vec<(String, Vec<String>)>,
     /// Names that a new index of the table of cards cannot have.
     pub taken_names: Vec<String>,

@@ -12,11 +12,11 @@ pub enum StepKind {
     Log,
     /// Creates an index for the duration of the merge.
     Helper,
-    /// Merges duplicates and corrects cards. Its statements run for each batch of groups.
+    /// Merges duplicates and corrects cards. The statements of this step run once for each batch of groups.
     Merge,
     /// Drops an index that an interrupted build left.
     DropInvalid,
-    /// Replaces the old key with the new one.
+    /// Adds the new key, drops the old key, or does both.
     Keys,
     /// Rebuilds the table without the old key. Only on SQLite.
     Rebuild,

@@ -57,7 +57,7 @@ pub(super) fn join_condition(state: &TableState, child: &ChildTable, column: &st
     )
 }
 
-/// Collects the conflicts of one run.
+/// Collects the changes since one run that prevent the undo of the run.
 struct ConflictFinder<'f, C> {
     connection: &'f C,
     state: &'f TableState,
