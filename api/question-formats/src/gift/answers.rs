@@ -136,7 +136,7 @@ fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
 }
 
 const FEEDBACK_LOSS: &str =
-    "The feedback for each answer is left out: a question has only one explanation, which is the text after ####.";
+    "The feedback for each answer is left out: a question has only one explanation, after ####.";
 
 fn add_feedback_loss(answers: &[ListedAnswer<'_>], losses: &mut Vec<String>) {
     if answers.iter().any(|answer| answer.feedback.is_some_and(has_text)) {

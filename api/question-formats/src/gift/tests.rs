@@ -196,7 +196,7 @@ fn a_guessed_format_of_the_stem_does_not_apply_to_the_options() {
 #[test]
 fn partial_marks_are_reported() {
     for text in ["Q {=a ~%50%b ~c}", "Q {~%50%a ~%50%b ~c}", "Q {~%70%a ~%30%b ~%-100%c}"] {
-        assert!(only(text).losses[0].contains("marks of single options"), "{text}");
+        assert!(only(text).losses[0].contains("marks for each option"), "{text}");
     }
 }
 

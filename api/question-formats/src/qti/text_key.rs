@@ -28,7 +28,9 @@ pub(super) fn read(
     losses: &mut Vec<String>,
 ) -> Result<ParsedKey, String> {
     if declarations.declaration.attribute("cardinality") != Some("single") {
-        return Err("The cardinality of its response is not single. Declare the cardinality single.".to_owned());
+        return Err(
+            "The cardinality of its response is not single. Declare the cardinality single.".to_owned()
+        );
     }
     let correct: Vec<String> = correct_values(declarations.declaration).collect();
     let named = named_texts(declarations, &correct);
@@ -51,11 +53,15 @@ pub(super) fn read(
     let accepts =
         |text: &str| tried.iter().position(|tried| tried == text).is_some_and(|index| is_best[index]);
     if accepts(OTHER_TEXT) {
-        return Err("Its scoring gives the most marks to texts that it does not name. Name the correct texts."
-            .to_owned());
+        return Err(
+            "Its scoring gives the most marks to texts that it does not name. Name the correct texts."
+                .to_owned(),
+        );
     }
     if named.iter().any(|text| accepts(text) && accepts(&within_another(text))) {
-        return Err("Its scoring accepts every text that contains a correct text. Compare whole texts.".to_owned());
+        return Err(
+            "Its scoring accepts every text that contains a correct text. Compare whole texts.".to_owned()
+        );
     }
     if let Some(other) = correct.iter().find(|text| !accepts(text)) {
         return Err(format!(

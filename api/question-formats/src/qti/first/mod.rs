@@ -201,8 +201,9 @@ fn explanation(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Option<Fo
     let general = all.iter().find(is_general);
     let others = all.len() - usize::from(general.is_some());
     if others > 0 {
-        losses
-            .push("The feedback for each answer is left out: a question has only one explanation.".to_owned());
+        losses.push(
+            "The feedback for each answer is left out: a question has only one explanation.".to_owned(),
+        );
     }
     let read = general.map(|feedback| formatted(*feedback)).transpose()?;
     Ok(read.filter(|text| !text.text.trim().is_empty()))
