@@ -194,8 +194,8 @@ mod tests {
                 "extend interface Node { parts: [Item] } extend type Item { parts(first: Int): [Item] }",
                 "Node.parts",
             ),
-            // In the first three schemas, a field returns a connection without `first` and `last`, in a list, or in a
-            // union. In the last two, a list is not the page of a connection.
+            // In the next three schemas, a field returns a connection without `first` and `last`, in a list, or in a
+            // union. In the last two schemas, a list is not the page of a connection.
             ("extend type Item { all: ItemConnection }", "ItemConnection.edges"),
             ("extend type Query { pages(first: Int): [ItemConnection] }", "ItemConnection.edges"),
             ("extend type Item { any: Any } union Any = ItemConnection", "ItemConnection.edges"),
