@@ -25,7 +25,7 @@ pub(super) struct BodyMemory {
     free: Arc<Semaphore>,
     used_by_client: Arc<BytesByNetwork>,
     /// The networks of trusted proxies. A proxy sends for many clients, so the maximum for one client does not apply to
-    /// it.
+    /// a proxy.
     proxies: Arc<[IpNet]>,
 }
 

@@ -17,8 +17,8 @@ impl<'h> Accepted<'h> {
     }
 
     /// Returns the offer that the header ranks highest, or None if the header accepts no offer. If several offers have
-    /// the same rank, returns the one that the header names first. Without the header, or with only `*/*`, returns the
-    /// first offer.
+    /// the same rank, returns the offer that the header names first. Without the header, or with only `*/*`, returns
+    /// the first offer.
     pub(super) fn best<'o>(&self, offered: &[&'o str]) -> Option<&'o str> {
         let Self(ranges) = self;
         if ranges.is_empty() {

@@ -1,7 +1,7 @@
 //! The checks and headers that apply to every request and every response, except CORS.
 //!
-//! All of them are in one layer and not in many small layers, because each layer of axum copies all layers below it for
-//! each request.
+//! These checks and headers are in one layer and not in many small layers, because each layer of axum copies all layers
+//! below it for each request.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Tracks what a connection is doing, and decides when to close it.
 //!
-//! hyper has one timeout, which starts when it waits for a request. It would close a connection that is idle between
-//! two requests as early as one whose client sends a request head slowly. So this module watches the socket instead,
-//! for HTTP/1 and HTTP/2 alike.
+//! hyper has one timeout, which starts when it waits for a request. hyper would close a connection that is idle between
+//! two requests as early as a connection whose client sends a request head slowly. So this module watches the socket
+//! instead, for HTTP/1 and HTTP/2 alike.
 //!
-//! Each response is watched as well, because of clients that receive slowly over HTTP/2. Such a client can refuse to
-//! receive a response while its connection looks healthy, and the server would keep the response in memory for ever.
+//! This module also watches each response, because of clients that receive slowly over HTTP/2. A client can refuse to
+//! receive one response while its connection looks healthy, and the server would keep the response in memory for ever.
 //! hyper has no timeout for this. The listener has no TLS, so browsers do not use HTTP/2 here. But proxies do (`h2c`),
 //! and any client can start HTTP/2 without a negotiation. Serving only HTTP/1 would make this code unnecessary, but
 //! would break those proxies.
@@ -89,7 +89,8 @@ pub(super) enum ActivityStatus {
     Healthy { check_again: Instant },
     /// The connection has had no request for the idle timeout.
     Idle,
-    /// The client does not receive one of its responses. It may still receive others on the same connection.
+    /// The client does not receive one of its responses. The client may still receive other responses on the same
+    /// connection.
     ResponseStalled,
     /// The client sends the head of a request too slowly, or its socket accepts bytes too slowly.
     ClientTooSlow,

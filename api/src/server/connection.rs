@@ -21,7 +21,8 @@ use super::socket::Socket;
 use crate::config::EdgeConfig;
 use crate::http::{REQUEST_GRACE, ShutdownSignal};
 
-/// The maximum number of concurrent requests on an HTTP/2 connection. A client usually opens only one such connection.
+/// The maximum number of concurrent requests on an HTTP/2 connection. A client usually opens only one HTTP/2
+/// connection.
 const MAX_HTTP2_STREAMS: u32 = 100;
 
 /// The maximum size of the head of a request, in bytes.

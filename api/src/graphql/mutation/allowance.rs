@@ -21,9 +21,10 @@ use jishu_service::allowance::{
 struct GrantAllowanceInput {
     /// The id of the user. If not given, the allowance is for all users.
     user_id: Option<ID>,
-    /// The id of the subject. Do not give `courseId` as well. If neither is given, the allowance is for all subjects.
+    /// The id of the subject. Give `subjectId` or `courseId`, not both. If both are missing, the allowance is for all
+    /// subjects.
     subject_id: Option<ID>,
-    /// The id of the course, for all subjects of the course. Do not give `subjectId` as well.
+    /// The id of the course, for all subjects of the course. Give `subjectId` or `courseId`, not both.
     course_id: Option<ID>,
     /// The extra time for each sitting, in seconds: 0 to 86400. A sitting gets the greatest extra time of its card and
     /// of all allowances that apply to it. If not given or 0, this allowance gives no time to later sittings, and open

@@ -84,9 +84,9 @@ pub(super) struct ExtraTimeMutation;
 #[Object]
 impl ExtraTimeMutation {
     /// Grants extra time or more attempts to a test card of any learner. Only for SUPPORT and ADMIN. The deadline of an
-    /// open sitting becomes its start plus the time limit plus `extraSeconds`. It never moves to an earlier time, nor
-    /// beyond the end of the entitlement. With more attempts, a card whose attempts were all used can be sat again.
-    /// `mockTestAttemptChanged` and `testSessionClock` report the change to the learner's devices.
+    /// open sitting becomes its start plus the time limit plus `extraSeconds`. The deadline never moves to an earlier
+    /// time, nor beyond the end of the entitlement. With more attempts, a card whose attempts were all used can be sat
+    /// again. `mockTestAttemptChanged` and `testSessionClock` report the change to the learner's devices.
     async fn grant_extra_time(
         &self,
         ctx: &Context<'_>,

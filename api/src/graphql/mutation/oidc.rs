@@ -102,10 +102,10 @@ impl OidcMutation {
         BeginOidcLoginPayload::new(refused_or(begun)?)
     }
 
-    /// Completes a sign-in at the issuer of OpenID Connect. The first sign-in of an identity links it to the account
-    /// that has verified the same e-mail address. If no account has the address, the sign-in makes an account. The
-    /// issuer must have verified the address. If the account has a second factor, the response has a challenge, as in
-    /// `login`.
+    /// Completes a sign-in at the issuer of OpenID Connect. The first sign-in of an identity links the identity to the
+    /// account that has verified the same e-mail address. If no account has the address, the sign-in makes an account.
+    /// The issuer must have verified the address. If the account has a second factor, the response has a challenge, as
+    /// in `login`.
     async fn complete_oidc_login(
         &self,
         ctx: &Context<'_>,

@@ -39,7 +39,7 @@ pub(super) struct ImportQuestionsInput {
     #[graphql(default_with = "Difficulty::Medium")]
     difficulty: Difficulty,
     /// Whether a question without an id gets its name as the id. The name is the title of the question in GIFT or QTI,
-    /// and its name in Moodle XML. Use this only if no two questions of the subject have the same name, because the
+    /// and its name in Moodle XML. Choose true only if no two questions of the subject have the same name, because the
     /// later question would replace the earlier question. If false, a question without an id gets an id derived from
     /// its content.
     #[graphql(default)]

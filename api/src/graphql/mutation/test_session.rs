@@ -73,7 +73,7 @@ pub(super) struct SubmitTestSessionInput {
 
 /// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 pub(super) enum TestSessionPayload {
-    /// `startTestSession` started a sitting or found an open one.
+    /// `startTestSession` started a sitting or found the open sitting.
     Started { session: TestSession, resumed: bool },
     /// `saveAnswers` applied a batch. `superseded` has the slots that keep the answer of another batch.
     Saved { session: TestSession, superseded: Vec<i32> },
@@ -185,10 +185,10 @@ impl TestSessionMutation {
         })
     }
 
-    /// Saves the last answers, ends a sitting and scores its saved answers. If the sitting is already over, returns the
-    /// same result again, and reports answers that are not stored with TEST_SESSION_CLOSED. If another tab or device
-    /// has set a slot of the last batch in the meantime, saves nothing, leaves the sitting open and returns
-    /// ANSWERS_SUPERSEDED.
+    /// Saves the last answers, ends a sitting and scores its saved answers. If the sitting is already over, returns its
+    /// result again. If some answers of the request are then not stored, the response has the error
+    /// TEST_SESSION_CLOSED. If another tab or device has set a slot of the last batch in the meantime, saves nothing,
+    /// leaves the sitting open and returns ANSWERS_SUPERSEDED.
     async fn submit_test_session(
         &self,
         ctx: &Context<'_>,
@@ -300,8 +300,8 @@ fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
     }
 }
 
-/// Makes the message for an answer that was refused. Adds a sentence with the argument that the client must change, if
-/// there is one.
+/// Makes the message for an answer that was refused. If the client must change an argument, adds a sentence that names
+/// the argument.
 fn answer_message(refusal: &AnswerRefusal) -> String {
     let advice = match refusal {
         AnswerRefusal::NothingGiven(_) => "Use `optionIds`, `numericValue` or `text`.",

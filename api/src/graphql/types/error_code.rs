@@ -193,7 +193,7 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentRequired,
     /// The platform takes no payments. Call `purchase`.
     PaymentsNotConfigured,
-    /// Too many orders of the user wait for their payment. Pay or cancel some of them.
+    /// Too many orders of the user wait for their payment. Pay or cancel some of these orders.
     TooManyOrders,
     /// The payment provider did not respond. Send the same request again.
     PaymentProviderUnavailable,

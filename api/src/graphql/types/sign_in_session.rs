@@ -24,13 +24,14 @@ pub(in crate::graphql) struct SignInSession {
     /// The time at which the latest tokens of the session were issued. A client that is in use asks for tokens every
     /// few minutes.
     last_used_at: DateTime,
-    /// The time at which the session ends if it is not used before.
+    /// The time at which the session ends if the client does not use the session before.
     expires_at: DateTime,
     /// The program and the operating system of the client, as the client names them, such as `Firefox on Linux`. Null
     /// if they are not known.
     client: Option<String>,
     /// The network from which the session was last used: a network address without its last part, such as
-    /// `203.0.113.0/24`. It shows the internet provider or the region, but not the household. Null if it is not known.
+    /// `203.0.113.0/24`. It shows the internet provider or the region, but not the household. Null if the network is
+    /// not known.
     network: Option<String>,
     /// Whether this is the session whose access token the request sent.
     is_current: bool,

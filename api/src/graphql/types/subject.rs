@@ -130,8 +130,8 @@ impl Subject {
         }
     }
 
-    /// Finds subjects as [`Subject::load`] does, in the order of `ids`. Fails with an internal error if one of them
-    /// does not exist.
+    /// Finds subjects as [`Subject::load`] does, in the order of `ids`. Fails with an internal error if one of the
+    /// subjects does not exist.
     pub(in crate::graphql) async fn load_all(
         ctx: &Context<'_>,
         ids: impl IntoIterator<Item = SubjectId>,

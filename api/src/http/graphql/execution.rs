@@ -55,7 +55,7 @@ pub(super) struct Execution {
 }
 
 impl Execution {
-    /// Starts an operation. If `stall_timeout` is given and the client receives nothing for that long, the operation
+    /// Starts an operation. If `stall_timeout` is given and the client receives nothing for this time, the operation
     /// ends without a last event. Pass None if several operations share a connection: then the connection has the
     /// timeout.
     pub(super) fn start(

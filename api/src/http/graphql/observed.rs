@@ -124,8 +124,8 @@ impl Drop for ObservedOperation {
 }
 
 impl CountedOperation {
-    /// Returns whether the operation runs in a task of its own. Otherwise the handler of its request runs it, and a
-    /// panic is counted for that request.
+    /// Returns whether the operation runs in a task of its own. Otherwise the handler of the request runs the
+    /// operation, and a panic is counted for the request.
     fn runs_in_task(&self) -> bool {
         self.transport == OperationTransport::WebSocket || self.kind == OperationKind::Subscription
     }
