@@ -203,7 +203,7 @@ impl EventStream {
         assert_eq!((response.status().as_u16(), content_type.as_str()), (200, "text/event-stream"));
         let chunks = response
             .bytes_stream()
-            .map(|chunk| String::from_utf8(chunk.expect("the response is not cut off").to_vec()).expect("UTF-8"));
+            .map(|chunk| String::from_utf8(chunk.expect("no error in the stream").to_vec()).expect("UTF-8"));
         Self { chunks: Box::pin(chunks), buffer: String::new(), comments: 0 }
     }
 

@@ -253,7 +253,7 @@ impl KeptConnection {
     /// # Panics
     /// Panics if no server listens on the port.
     pub async fn open(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server accepts the connection");
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server listens");
         stream.set_nodelay(true).expect("the socket takes the option");
         Self { stream, received: Vec::with_capacity(64 * 1024) }
     }

@@ -212,7 +212,8 @@ pub enum Tries {
 /// Panics if the question is not from such a bank.
 #[must_use]
 pub fn answer(question: &Question, tries: Tries) -> Value {
-    let number: i64 = question.stem.trim_start_matches("Question ").parse().expect("the question is from `TestApp::bank`");
+    let number: i64 =
+        question.stem.trim_start_matches("Question ").parse().expect("a question of `TestApp::bank`");
     let slot = question.slot;
     if kind(number) == QuestionKind::Numeric {
         let value = if tries == Tries::Right { format!("{number}.5") } else { format!("-{number}") };
@@ -229,7 +230,7 @@ pub fn answer(question: &Question, tries: Tries) -> Value {
             .split(' ')
             .nth(1)
             .and_then(|position| position.parse().ok())
-            .expect("the option is from `TestApp::bank`")
+            .expect("an option of `TestApp::bank`")
     };
     let chosen = question
         .options

@@ -120,7 +120,7 @@ async fn a_document_beyond_a_limit_is_refused_and_the_limit_is_named() {
             (pages.to_owned(), "cost", 25_000),
             (event.to_owned(), "eventCost", 500),
         ] {
-            // The fastest of three responses counts, because a busy machine can delay one.
+            // The fastest of three responses counts, because a busy machine can delay a response.
             let (mut fastest, mut response) = (Duration::MAX, None);
             for _ in 0..3 {
                 let started = Instant::now();

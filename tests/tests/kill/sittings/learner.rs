@@ -277,10 +277,14 @@ const SAVED: &str = "superseded userErrors { code }";
 fn question(question: &Value) -> Question {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let number =
-        text(&question["stem"]).trim_start_matches("Question ").parse().expect("the question is from `fill_bank`");
+        text(&question["stem"]).trim_start_matches("Question ").parse().expect("a question of `fill_bank`");
     let options = question["options"].as_array().into_iter().flatten();
     let position = |option: &Value| {
-        text(&option["text"]).split(' ').nth(1).and_then(|it| it.parse().ok()).expect("the option is from `fill_bank`")
+        text(&option["text"])
+            .split(' ')
+            .nth(1)
+            .and_then(|it| it.parse().ok())
+            .expect("an option of `fill_bank`")
     };
     Question { number, options: options.map(|option| (position(option), text(&option["id"]))).collect() }
 }
