@@ -82,7 +82,7 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PaymentEventId,
-    /// The order to which the event belongs. Null if the server has no such order.
+    /// The order to which the event belongs. Null if the server does not know the order.
     pub order_id: Option<OrderId>,
     /// The provider that reported the event, or the way in which the order is paid.
     pub provider: OrderProvider,

@@ -1,5 +1,5 @@
-//! Purchase requests that got a response, by the client's idempotency key. A request with the same key gets the same
-//! response again.
+//! Purchase requests that got a response, by the client's idempotency key. If a client repeats a key, it
+//! gets the recorded response again.
 
 use sea_orm::entity::prelude::*;
 

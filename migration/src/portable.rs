@@ -39,8 +39,8 @@ pub(crate) fn exact<T: IntoIden>(manager: &SchemaManager<'_>, name: T, length: u
     column
 }
 
-/// Defines a foreign key from one column to another. It refuses to delete a row that is still referred to, and to
-/// change the referred column of such a row.
+/// Defines a foreign key from one column to another. While another row refers to a row, the foreign key
+/// refuses to delete that row, and to change its referred column.
 pub(crate) fn foreign_key<F, C, T, R>(
     name: &str,
     from: F,

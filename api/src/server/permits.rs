@@ -16,7 +16,7 @@ pub(super) struct ConnectionPermits {
     max_connections: u32,
     clients: PermitsPerKey<IpAddr>,
     /// The networks of trusted proxies. A proxy connects for many clients, so the maximum for one client does not apply
-    /// to it.
+    /// to a proxy.
     proxies: Vec<IpNet>,
     metrics: Metrics,
 }

@@ -17,8 +17,8 @@ use super::activity::RequestInFlight;
 /// The size of a piece, which is the default size of an HTTP/2 frame.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// The size of the last piece over HTTP/2. hyper takes a whole piece as soon as the client accepts one byte of it. With
-/// a small last piece, the end of the body shows that the client accepted nearly all of it.
+/// The size of the last piece over HTTP/2. hyper takes a whole piece as soon as the client accepts one byte of the
+/// piece. With a small last piece, the end of the body shows that the client accepted nearly all of the body.
 const LAST_PIECE_BYTES: usize = 1024;
 
 /// Keeps a request in flight until hyper has taken the whole body of its response, or has dropped it.

@@ -1,5 +1,5 @@
-//! The requests whose instructions are counted. They are the same in each run, except for the random order of the
-//! options in a sitting.
+//! The requests whose instructions are counted. The requests are the same in each run, except for the random order of
+//! the options in a sitting.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The server for comparison: a WebSocket server of axum that sends the same message to all sockets when a request asks
-//! for it.
+//! The server for comparison: a WebSocket server of axum that sends the same message to all sockets at each request to
+//! `/send`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

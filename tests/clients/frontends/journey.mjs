@@ -1,4 +1,4 @@
-// The actions of a learner in a frontend. They are the same for each client library.
+// The actions of a learner in a frontend. Each client library performs the same actions.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

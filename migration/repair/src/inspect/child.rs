@@ -72,8 +72,8 @@ pub(crate) fn keep(dialect: Dialect, columns: &[String]) -> String {
 }
 
 impl TableState {
-    /// Returns the references to the `id` of cards, each with the column that refers to it. A table and column appear
-    /// only once, even if two foreign keys use them.
+    /// Returns the references to the `id` of cards, each with the column that refers to it. A pair of table and
+    /// column appears only once, even if two foreign keys use this pair.
     #[must_use]
     pub fn id_references(&self) -> Vec<(&CardReference, &str)> {
         let mut found: Vec<(&CardReference, &str)> = Vec::new();

@@ -35,7 +35,8 @@ pub struct Figures {
     pub incomplete_keys: Finding,
     /// Purchased subjects whose card numbers do not run from 1 without a gap.
     pub number_gaps: Finding,
-    /// Users who have the same subject through more than one purchase. `None` in the new schema, which allows that.
+    /// Users who have the same subject through more than one purchase. `None` in the new schema, which allows several
+    /// purchases of a subject.
     pub overlapping_purchases: Option<Finding>,
     /// Entitlements with more or fewer cards than they grant. `None` if there is no table of entitlements.
     pub wrong_card_counts: Option<Finding>,
@@ -44,7 +45,7 @@ pub struct Figures {
     pub collisions: Vec<(String, Finding)>,
     /// The findings about sittings and questions.
     pub sittings: SittingFigures,
-    /// The number of a run that has begun and not ended. `None` if there is no such run.
+    /// The number of a run that has begun and not ended. `None` if all runs have ended.
     pub open_run: Option<i64>,
     /// The number that the next new run gets.
     pub(crate) next_run: i64,

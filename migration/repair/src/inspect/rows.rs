@@ -27,7 +27,7 @@ impl CardGroup {
     }
 
     /// Returns `users` if the cards belong to several users, or else `courses` if they belong to several courses. No
-    /// rule decides which of such cards stays.
+    /// rule decides which of these cards stays.
     pub(crate) fn several_owners(&self) -> Option<&'static str> {
         let differ = |owner: fn(&CardRow) -> Option<&String>| {
             self.cards.iter().filter_map(owner).collect::<BTreeSet<_>>().len() > 1

@@ -118,8 +118,8 @@ impl TableState {
         }
     }
 
-    /// Returns the references to exactly the columns of an old key. They need that key, because a foreign key refers to
-    /// a unique key.
+    /// Returns the references to exactly the columns of an old key. The references need the old key, because a
+    /// foreign key refers to a unique key.
     pub fn references_to_old_key(&self) -> impl Iterator<Item = &CardReference> {
         self.references.iter().filter(|reference| {
             let cards: Vec<String> = reference.columns.iter().map(|(_, card)| card.clone()).collect();

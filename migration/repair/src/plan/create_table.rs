@@ -4,7 +4,7 @@ use crate::names::OLD_KEY_COLUMNS;
 use crate::sql::same_set;
 
 /// Returns the CREATE TABLE statement with another name and without UNIQUE (purchase_id, test_number). `None` if the
-/// statement has no such key.
+/// statement does not have this key.
 pub(super) fn without_old_key(text: &str, name: &str) -> Option<String> {
     let tokens = tokens(text);
     let word = |position: usize, wanted: &str| {

@@ -1,4 +1,4 @@
-//! The rules by which the cards of a group become one card. They only compute a plan, and change nothing.
+//! The rules by which the cards of a group become one card. The rules only compute a plan, and change nothing.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

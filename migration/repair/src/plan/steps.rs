@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Creates a table in which the repair logs its changes, or adds missing columns to such a table.
+    /// Creates a table in which the repair logs its changes, or adds missing columns to that table.
     Log,
     /// Creates an index for the duration of the merge.
     Helper,
