@@ -285,8 +285,8 @@ impl Shared {
         }
     }
 
-    /// Repeats an acknowledged purchase. The response must be the same, and another body with the same key must be
-    /// refused.
+    /// Repeats an acknowledged purchase. A response `CREATED` must come again unchanged, and the same key with another
+    /// body must be refused. After `EXISTING`, only the outcome must be the same.
     async fn repeat(&self, token: &str, wanted: &Wanted, entry: &mut Entry, errors: &mut Vec<String>) {
         let Some(first) = entry.response.clone() else { return };
         match self.attempt(token, wanted, Some(&entry.key)).await {
