@@ -77,8 +77,9 @@ impl Traces {
     {
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer("jishu"))
-            // `context::current` finds the parent of a span, so entering a span need not activate its context. The code
-            // location, the thread and the idle time of a span would cost time and say little.
+            // The parent of a span is the enclosing span of the crate tracing, so a span need not become the current
+            // context of OpenTelemetry. The code location, the thread and the idle time of a span would cost time and
+            // say little.
             .with_context_activation(false)
             .with_location(false)
             .with_threads(false)
