@@ -6,7 +6,7 @@
 //! - `required`: bundles the page with npm. If that fails, the build fails.
 //! - `cdn`: embeds the page that loads GraphiQL from a CDN.
 
-#![expect(clippy::expect_used, reason = "a build script can only stop the build")]
+#![expect(clippy::expect_used, reason = "a build script that fails can only stop the build")]
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -89,7 +89,7 @@ fn bundle(work: &Path) -> Result<String, String> {
     let install = ["ci", "--ignore-scripts", "--include=dev", "--prefer-offline", "--no-audit", "--no-fund"];
     npm(work, &[&install[..], &["--fetch-retries=1"]].concat())?;
     npm(work, &["run", "build"])?;
-    // The packages take 200 MB, and the next build installs them again.
+    // Removes the packages: they take 200 MB, and the next build installs them again.
     fs::remove_dir_all(work.join("node_modules")).map_err(|error| error.to_string())?;
 
     let manifest = fs::read_to_string(work.join("dist/manifest.tsv")).map_err(|error| error.to_string())?;
@@ -129,7 +129,7 @@ fn fallback(work: &Path) -> String {
     let asset = |name: &str, content_type: &str| {
         let file = format!("src/{name}");
         let mut hasher = DefaultHasher::new();
-        fs::read(work.join(&file)).expect("the bundle has the file").hash(&mut hasher);
+        fs::read(work.join(&file)).expect("the copied sources have the file").hash(&mut hasher);
         entry(name, content_type, &format!("{:016x}", hasher.finish()), &file)
     };
     let assets: Vec<_> =

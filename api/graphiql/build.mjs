@@ -53,7 +53,7 @@ const page = await build({
   define: {
     WORKERS: JSON.stringify({ editor: worker("editor"), graphql: worker("graphql"), json: worker("json") }),
   },
-  // GraphiQL imports two parts of prettier by names that lead to CommonJS files. A split bundle cannot load those.
+  // GraphiQL imports two parts of prettier by names that lead to CommonJS files. A split bundle cannot load CommonJS.
   alias: {
     "prettier/parser-babel": "prettier/plugins/babel",
     "prettier/parser-graphql": "prettier/plugins/graphql",
@@ -106,7 +106,7 @@ function emit(name, contents) {
 const licenseText = licenses(workers.metafile, page.metafile);
 const licenseName = `licenses-${createHash("sha256").update(licenseText).digest("hex").slice(0, 8)}.txt`;
 for (const file of [...workers.outputFiles, ...page.outputFiles]) {
-  // The page loads the styles of main.js only.
+  // The page loads only the styles of main.js, so the bundle leaves out all other styles.
   if (extname(file.path) !== ".css" || basename(file.path).startsWith("main-")) {
     emit(basename(file.path), file.contents);
   }

@@ -47,8 +47,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time from which the link no longer works.
     pub expires_at: DateTimeUtc,
-    /// The time when the link was used, or when something else ended it, such as a deactivation of the account. Null
-    /// until then.
+    /// The time when the link was used, or when another event ended the link, such as a deactivation of the account.
+    /// Null while the link works.
     pub used_at: Option<DateTimeUtc>,
 }
 

@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use crate::question_version::Difficulty;
 use crate::{SubjectId, TopicId};
 
-/// A row of `blueprint_parts`: a part of the tests of a subject. If a subject has no such row, its tests have
+/// A row of `blueprint_parts`: a part of the tests of a subject. If a subject has no parts, its tests have
 /// `questions_per_test` questions, of all topics and difficulties.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

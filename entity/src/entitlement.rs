@@ -2,15 +2,15 @@
 //! it ends or expires.
 //!
 //! The table has a generated column `live`, which the model omits. Its value is 1 while `ended_at` is null, and null
-//! afterwards. UNIQUE (user_id, subject_id, live) refuses a second entitlement of a user to a subject that has not
-//! ended.
+//! afterwards. UNIQUE (user_id, subject_id, live) refuses a second entitlement of a user to a subject while the first
+//! entitlement has not ended.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Condition;
 
 use crate::{PurchaseId, SubjectId, UserId};
 
-/// The reason why an entitlement ended, or why a sitting was closed before its time was over.
+/// The reason why an entitlement ended, or why a sitting was closed before its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum EntitlementEnd {

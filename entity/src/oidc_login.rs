@@ -1,4 +1,4 @@
-//! Sign-ins with OpenID Connect that have begun. They end when the user returns from the issuer.
+//! Sign-ins with OpenID Connect that have begun. A sign-in ends when the user returns from the issuer.
 
 use sea_orm::entity::prelude::*;
 

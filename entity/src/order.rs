@@ -75,7 +75,7 @@ pub enum OrderReason {
     /// The payment has another amount or currency than the order.
     #[sea_orm(string_value = "amount_mismatch")]
     AmountMismatch,
-    /// The order was paid before this payment.
+    /// Another payment had already paid the order when this payment came.
     #[sea_orm(string_value = "paid_twice")]
     PaidTwice,
     /// Support refunded the purchase that the order made.
@@ -167,8 +167,8 @@ pub struct Model {
     /// The time from which a node may claim the order for its next check: the planned time of the check, or the end of
     /// a lease. Null if no check is needed.
     pub due_at: Option<DateTimeUtc>,
-    /// The number of checks of the order in this state. A node claims the order by adding 1, so each number belongs to
-    /// one lease.
+    /// The number of checks of the order in its present state. A node claims the order by adding 1, so each number
+    /// belongs to one lease.
     pub checks: i32,
 }
 

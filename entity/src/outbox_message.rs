@@ -43,7 +43,7 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: OutboxMessageId,
-    /// The id of the message for its receiver: a canonical UUID. It stays the same when a delivery is repeated.
+    /// The id of the message for its receiver: a canonical UUID. The id stays the same when a delivery is repeated.
     #[sea_orm(unique)]
     pub message_id: String,
     /// The way in which the message leaves the server.

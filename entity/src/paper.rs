@@ -15,7 +15,7 @@ pub struct Model {
     pub id: PaperId,
     /// The subject of the test.
     pub subject_id: SubjectId,
-    /// The number of the test. Its cards have the same number.
+    /// The number of the test. All cards of the test have this number.
     pub test_number: i32,
     /// The seed of the random choice between equally suitable questions.
     pub seed: i64,

@@ -45,8 +45,8 @@ pub enum PaymentEventKind {
     /// The bank decided the dispute for the buyer, and took the money back.
     #[sea_orm(string_value = "charged_back")]
     ChargedBack,
-    /// Support decided about an order whose money was partly missing, and accepted that this amount is lost. The buyer
-    /// can keep or lose the access.
+    /// Support decided about an order whose money was partly missing, and accepted that this amount is lost. Support
+    /// also decided whether the buyer keeps the access.
     #[sea_orm(string_value = "written_off")]
     WrittenOff,
 }
@@ -82,7 +82,7 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PaymentEventId,
-    /// The order to which the event belongs. Null if the server has no such order.
+    /// The order to which the event belongs. Null if the server does not know the order.
     pub order_id: Option<OrderId>,
     /// The provider that reported the event, or the way in which the order is paid.
     pub provider: OrderProvider,
@@ -93,9 +93,9 @@ pub struct Model {
     pub event_id: Option<String>,
     /// The kind of the event.
     pub kind: PaymentEventKind,
-    /// The provider's id of the payment. Null if it is unknown.
+    /// The provider's id of the payment. Null if the id is unknown.
     pub payment: Option<String>,
-    /// The provider's id of the refund or of the dispute. Null for other events, and if it is unknown.
+    /// The provider's id of the refund or of the dispute. Null for other events, and if the id is unknown.
     pub object: Option<String>,
     /// The reference of a refund, which the server sent to the provider. Null for other events, and for refunds that
     /// the server did not make.

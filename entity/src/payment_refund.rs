@@ -25,7 +25,7 @@ pub struct Model {
     pub provider: OrderProvider,
     /// The provider's id of the payment whose money goes back.
     pub payment: String,
-    /// The reference of the refund at the provider: a canonical UUID, and a new one for each try.
+    /// The reference of the refund at the provider: a canonical UUID, which is new for each try.
     #[sea_orm(unique)]
     pub reference: String,
     /// The provider's id of the refund. Null until the server knows it.
@@ -40,7 +40,7 @@ pub struct Model {
     pub status: RefundStatus,
     /// The number of tries, from 1.
     pub tries: i32,
-    /// The `message_id` of the outbox message that makes the current try. Null if no message does.
+    /// The `message_id` of the outbox message that makes the current try. Null if no message makes a try.
     pub message_id: Option<String>,
     /// The provider's code of the latest failure. Null if no try failed.
     pub failure: Option<String>,

@@ -14,7 +14,7 @@ pub enum PurchaseType {
     /// The buyer chose two or more subjects of one course.
     #[sea_orm(string_value = "multiple_subjects")]
     MultipleSubjects,
-    /// The buyer chose the whole course: every subject of it that is on sale.
+    /// The buyer chose the whole course: every subject of the course that is on sale.
     #[sea_orm(string_value = "full_bundle")]
     FullBundle,
 }

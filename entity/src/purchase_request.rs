@@ -1,5 +1,5 @@
-//! Purchase requests that got a response, by the client's idempotency key. A request with the same key gets the same
-//! response again.
+//! Purchase requests that got a response, by the client's idempotency key. If a client repeats a key, it
+//! gets the recorded response again.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,7 +12,7 @@ pub enum RequestOutcome {
     /// The request made the purchase.
     #[sea_orm(string_value = "created")]
     Created,
-    /// The user already owned all subjects. `purchase_id` is the purchase that granted the first of them.
+    /// The user already owned all subjects. `purchase_id` is the purchase that granted the first of these subjects.
     #[sea_orm(string_value = "existing")]
     Existing,
 }

@@ -47,7 +47,7 @@ pub enum TextFormat {
     /// Markdown (CommonMark).
     #[sea_orm(string_value = "markdown")]
     Markdown,
-    /// HTML as the authors wrote it. A client must sanitise it before it shows it.
+    /// HTML as the authors wrote it. A client must sanitise the HTML before showing it.
     #[sea_orm(string_value = "html")]
     Html,
 }
@@ -87,7 +87,7 @@ pub struct Model {
     pub fixed_options: i64,
     /// Whether capital and small letters count as different in a short answer. False for other kinds of questions.
     pub is_case_sensitive: bool,
-    /// The SHA-256 hash of the content, in hexadecimal. An import of the same content does not create a new version.
+    /// The SHA-256 hash of the content, in hexadecimal. An import of unchanged content does not create a new version.
     pub content_hash: String,
     /// The time when the version was created.
     pub created_at: DateTimeUtc,

@@ -37,11 +37,11 @@ pub struct Model {
     pub successor_until: Option<DateTimeUtc>,
     /// The time when the session of the family began. Null for a family that is older than this column.
     pub session_began_at: Option<DateTimeUtc>,
-    /// The program to which the token was issued, such as `Firefox on Linux`. Only the latest token of a live family
-    /// has it, if the program is known.
+    /// The program to which the token was issued, such as `Firefox on Linux`. Null if the program is unknown, and for
+    /// every token except the latest token of a live family.
     pub program: Option<String>,
-    /// The network to which the token was issued, without the last part of its address. Only the latest token of a live
-    /// family has it.
+    /// The network to which the token was issued, without the last part of its address. Null for every token except the
+    /// latest token of a live family.
     pub network: Option<String>,
 }
 

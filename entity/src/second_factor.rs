@@ -1,5 +1,5 @@
 //! Second factors: the secrets of authenticator apps, which make one-time passwords from the time. An account has at
-//! most one.
+//! most one second factor.
 
 use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;

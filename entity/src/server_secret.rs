@@ -1,5 +1,5 @@
-//! Secrets of the deployment. They are in the database, so that every node has the same secrets and a backup contains
-//! them.
+//! Secrets of the deployment. The secrets are in the database, so that every node has the same secrets and a backup
+//! contains them.
 
 use sea_orm::entity::prelude::*;
 

@@ -14,7 +14,7 @@ pub struct Model {
     pub id: SignInNetworkId,
     /// The account to which the user signed in.
     pub user_id: UserId,
-    /// A keyed hash of the network, in hexadecimal. The address cannot be recovered from it.
+    /// A keyed hash of the network, in hexadecimal. The address cannot be recovered from the hash.
     pub network: String,
     /// The time of the latest sign-in from the network. It may be about a day too early, because it is not updated at
     /// each sign-in.

@@ -26,13 +26,13 @@ pub enum GradingMethod {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum ReviewPolicy {
-    /// The learner sees them after the sitting.
+    /// The learner sees the key, the explanations and the marks after the sitting.
     #[sea_orm(string_value = "after_sitting")]
     AfterSitting,
-    /// The learner sees them after the last attempt of the card.
+    /// The learner sees the key, the explanations and the marks after the last attempt of the card.
     #[sea_orm(string_value = "after_last_attempt")]
     AfterLastAttempt,
-    /// The learner never sees them.
+    /// The learner never sees the key, the explanations or the marks of each question.
     #[sea_orm(string_value = "never")]
     Never,
 }

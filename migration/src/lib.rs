@@ -28,10 +28,10 @@ mod steps;
 
 pub use steps::record;
 
-/// Returns whether the name of a migration contains `_expand_`: it then only adds tables, indexes, or columns that are
-/// nullable or have a default. A version of jishu without this migration still works with the migrated database. A
-/// migration that breaks older versions has `_contract_` in its name. Migrations from before this rule have neither
-/// word.
+/// Returns whether the name of a migration contains `_expand_`. A migration with this word only adds tables, indexes,
+/// or columns that are nullable or have a default. A version of jishu without that migration still works with the
+/// migrated database. A migration that breaks older versions has `_contract_` in its name. Migrations from before this
+/// rule have neither word.
 #[must_use]
 pub fn is_expanding(name: &str) -> bool {
     name.contains("_expand_")

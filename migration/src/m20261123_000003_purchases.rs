@@ -123,8 +123,8 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 /// Creates the table of purchase requests, and the table of the subjects that the buyer already owned at each request.
-/// With them, a repeated idempotency key gets exactly the first response. That is so even if entitlements have ended
-/// since the first request, or the clocks of several nodes differ.
+/// With these tables, a repeated idempotency key gets exactly the first response, even if entitlements have ended since
+/// the first request, or the clocks of several nodes differ.
 async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let requests = "purchase_requests";
     step(manager)

@@ -226,8 +226,8 @@ async fn create_versions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 /// Creates the tables of papers, of their questions, and of their scores. The paper of a test is made when the first
-/// learner starts the test. Then the questions, marks and duration of the paper no longer change. A later migration
-/// adds revisions of papers, for corrected keys.
+/// learner starts the test. From then on, the questions, marks and duration of the paper do not change. A later
+/// migration adds revisions of papers, for corrected keys.
 async fn create_papers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     step(manager)
         .create_table(

@@ -97,7 +97,7 @@ async fn create_session_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr
     let plain = |name: &str| Index::create().name(name).table("test_sessions").take();
     // An index for the list of a learner's sittings, newest first.
     step(manager).create_index(plain("idx_test_sessions_user").col("user_id").col("id").take()).await?;
-    // An index for the search for overdue sittings.
+    // An index for the search for sittings that are open after their deadline.
     step(manager)
         .create_index(plain("idx_test_sessions_deadline").col("open_marker").col("expires_at").take())
         .await

@@ -1,9 +1,9 @@
 //! Constraints on the values of columns: the words of a status, marks that reward correct answers, and valid times.
 //!
 //! PostgreSQL, MariaDB and MySQL get CHECK constraints. SQLite cannot add a CHECK to an existing table, so it gets
-//! triggers. They run before each insert, and before each update of a column in the condition. They refuse the same
-//! rows, and their error has the name of the constraint. Creating a trigger reads and changes no row. A later migration
-//! that rebuilds one of these tables must create its triggers again.
+//! triggers. A trigger runs before each insert, and before each update of a column in the condition. It refuses the
+//! same rows as the CHECK, and its error has the name of the constraint. Creating a trigger reads and changes no row. A
+//! later migration that rebuilds one of these tables must create its triggers again.
 //!
 //! The documented way on SQLite would be to rebuild each table with foreign keys off. But foreign keys cannot be
 //! switched off inside a transaction, and foreign keys with RESTRICT refer to most of these tables. The migration would
@@ -14,8 +14,8 @@
 //! the copy the table can be read, and writes wait. One statement adds all constraints of a table, so that the table is
 //! copied only once. On MariaDB, dropping the constraints is INSTANT.
 //!
-//! The migration first searches for rows that break a constraint. If there are any, it fails with a list of them, and
-//! changes nothing.
+//! The migration first searches for rows that break a constraint. If there are any, the migration fails with a list of
+//! these rows, and changes nothing.
 
 use std::fmt::Write;
 
@@ -34,15 +34,15 @@ const MAX_LISTED_ROWS: usize = 20;
 enum ColumnRule {
     /// The column must have one of these words.
     Words(&'static str, &'static [&'static str]),
-    /// The columns must fulfil this condition. In it `{}` precedes each column, as the place of a prefix such as
-    /// `NEW.`.
+    /// The columns must fulfil this condition. `{}` before each column in the condition is the place of a prefix such
+    /// as `NEW.`.
     Condition(&'static [&'static str], &'static str),
     /// The columns must have times from year 1 to year 9999, or be null. Only PostgreSQL gets this constraint, because
     /// its time columns accept `infinity` and years that jishu cannot read.
     Times(&'static [&'static str]),
 }
 
-/// A constraint with its name. The name never changes, because `down` finds the constraint by it.
+/// A constraint with its name. The name never changes, because `down` finds the constraint by its name.
 struct ColumnCheck {
     name: &'static str,
     rule: ColumnRule,
@@ -312,7 +312,7 @@ impl ColumnCheck {
     }
 }
 
-/// Fails if any row breaks a constraint. The error lists such rows, so that a person can correct them.
+/// Fails if any row breaks a constraint. The error lists these rows, so that a person can correct them.
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
@@ -349,7 +349,7 @@ async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         return Ok(());
     }
     Err(DbErr::Migration(format!(
-        "some rows have values that this version does not allow, so nothing was changed. Correct them with SQL, then \
-         migrate again:{found}"
+        "some rows have values that this version does not allow, so nothing was changed. Correct these rows with SQL, \
+         then migrate again:{found}"
     )))
 }

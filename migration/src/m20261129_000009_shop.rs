@@ -207,7 +207,7 @@ async fn create_refund_lines(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 /// Creates the table of allowances: extra time and attempts for a learner, for a subject or a course, or for a learner
 /// in one subject or course. The scope is also stored as a text with a unique index. A unique index over the nullable
-/// columns would accept a second row of the same scope.
+/// columns would accept a second row of the same scope, because two nulls count as different.
 async fn create_allowances(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let allowances = "allowances";
     step(manager)

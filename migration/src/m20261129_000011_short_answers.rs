@@ -84,8 +84,8 @@ impl MigrationTrait for Migration {
         step(manager).add_column(versions, flag("is_case_sensitive")).await?;
         step(manager).add_column("test_answers", prose(manager, "text")).await?;
         create_accepted_texts(manager).await?;
-        // The constraint on kinds keeps its name, so the name does not show whether it allows the new kind. It is
-        // dropped in a step of its own, so that a repeated run replaces it in any case.
+        // The constraint on kinds keeps its name, so the name does not show whether the constraint allows the new kind.
+        // A step of its own drops the constraint, so that a repeated run replaces it in any case.
         drop_checks(manager, &[OLD_KIND]).await?;
         add_checks(manager, &[NEW_KIND]).await?;
         add_checks(manager, &VERSION_CHECKS).await?;

@@ -34,8 +34,8 @@ impl MigrationTrait for Migration {
         step(manager).add_checks("account_links", &[(PURPOSE_CHECK, condition(manager, NEW_PURPOSES))]).await
     }
 
-    /// Drops the consents of guardians, the years of birth, and the marks of deleted accounts. Links that delete
-    /// an account or ask a guardian stop working.
+    /// Drops the consents of guardians, the years of birth, and the times at which accounts were deleted. Links that
+    /// delete an account or ask a guardian for consent stop working.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let delete = format!("DELETE FROM account_links WHERE NOT ({})", condition(manager, OLD_PURPOSES));
         step(manager).execute(&delete).await?;
@@ -117,9 +117,9 @@ async fn drop_old_check(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Makes the table of links again with this condition on SQLite, which cannot change a CHECK. It copies the rows and
-/// creates the indexes again. No foreign key refers to the table, and it has no triggers. The copy is small, because a
-/// link works for two days at most.
+/// Makes the table of links again with this condition on SQLite, which cannot change a CHECK. Copies the rows and
+/// creates the indexes again. No foreign key refers to the table, and the table has no triggers. The copy is small,
+/// because a link works for two days at most.
 async fn rebuild_links(manager: &SchemaManager<'_>, purposes: &str) -> Result<(), DbErr> {
     let copy = format!("CREATE TABLE {COPY} AS SELECT {LINK_COLUMNS} FROM account_links");
     step(manager).execute(&copy).await?;

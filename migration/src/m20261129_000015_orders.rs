@@ -218,8 +218,8 @@ async fn create_payment_refunds(manager: &SchemaManager<'_>) -> Result<(), DbErr
 }
 
 /// Replaces the condition `before` on the channels of the outbox with the condition `after`. An earlier migration made
-/// the constraint without a name, so it is found by its condition. On SQLite the table is made again. Elsewhere this
-/// does nothing if an earlier run has already replaced the constraint.
+/// the constraint without a name, so this function finds the constraint by its condition. On SQLite, makes the table
+/// again. On the other databases, does nothing if an earlier run has already replaced the constraint.
 async fn replace_channels(manager: &SchemaManager<'_>, before: &str, after: &str) -> Result<(), DbErr> {
     if manager.get_database_backend() == DbBackend::Sqlite {
         return rebuild_outbox(manager, before, after).await;
@@ -234,8 +234,8 @@ async fn replace_channels(manager: &SchemaManager<'_>, before: &str, after: &str
     step(manager).execute(&text).await
 }
 
-/// Finds the name of the constraint on channels that must be replaced: the one without the channel `payment` if
-/// `is_narrow`, or else the one with it. `None` if an earlier run has already replaced it.
+/// Finds the name of the constraint on channels that must be replaced. If `is_narrow` is true, that constraint lacks
+/// the channel `payment`, or else it allows `payment`. `None` if an earlier run has already replaced the constraint.
 async fn channel_constraint(manager: &SchemaManager<'_>, is_narrow: bool) -> Result<Option<String>, DbErr> {
     let text = match manager.get_database_backend() {
         DbBackend::MySql => {

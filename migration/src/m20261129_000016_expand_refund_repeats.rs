@@ -42,8 +42,8 @@ impl MigrationTrait for Migration {
             .await
     }
 
-    /// Drops the idempotency keys of refund requests that found an earlier refund. A later request can then use such a
-    /// key for another refund.
+    /// Drops the idempotency keys of refund requests that found an earlier refund. A later request can then use one
+    /// of these keys for another refund.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         step(manager).drop_table(Table::drop().table(REPEATS).take()).await
     }

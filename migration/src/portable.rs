@@ -26,8 +26,8 @@ pub(crate) fn utc<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDe
 /// Defines a text column that is compared byte by byte, such as a hash or a normalised e-mail address. `length` is its
 /// maximum number of characters.
 ///
-/// On MariaDB and MySQL the column has a binary collation, because in their default collations `é` equals `e`. Spaces
-/// at the end of a text still do not count there.
+/// On MariaDB and MySQL the column has a binary collation, because in their default collations `é` equals `e`. On
+/// these databases, a comparison still ignores spaces at the end of a text.
 pub(crate) fn exact<T: IntoIden>(manager: &SchemaManager<'_>, name: T, length: u32) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {
@@ -39,8 +39,8 @@ pub(crate) fn exact<T: IntoIden>(manager: &SchemaManager<'_>, name: T, length: u
     column
 }
 
-/// Defines a foreign key from one column to another. It refuses to delete a row that is still referred to, and to
-/// change the referred column of such a row.
+/// Defines a foreign key from one column to another. While another row refers to a row, the foreign key
+/// refuses to delete that row, and to change its referred column.
 pub(crate) fn foreign_key<F, C, T, R>(
     name: &str,
     from: F,
@@ -63,8 +63,8 @@ where
         .to_owned()
 }
 
-/// Defines a text column for any script. On MariaDB and MySQL it names the character set `utf8mb4`, because the default
-/// of the database may lack letters.
+/// Defines a text column for any script. On MariaDB and MySQL the column has the character set `utf8mb4`, because the
+/// default character set of the database may lack letters.
 pub(crate) fn prose<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {

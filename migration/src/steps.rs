@@ -26,7 +26,7 @@ tokio::task_local! {
 }
 
 /// Awaits `work`, and appends to `statements` the text of each statement that its migrations send without preparing it.
-/// The driver does not report such statements to its observers.
+/// The driver does not report unprepared statements to its observers.
 pub async fn record<W: Future>(statements: Arc<Mutex<Vec<String>>>, work: W) -> W::Output {
     RECORDED.scope(statements, work).await
 }
@@ -107,8 +107,8 @@ impl Steps<'_, '_> {
     }
 
     /// Adds CHECK constraints to a table, each with its name and its condition. A single statement adds all of them, so
-    /// that PostgreSQL and MariaDB check the rows in one pass. On MariaDB and MySQL it is also a success if they exist.
-    /// SQLite does not support this statement.
+    /// that PostgreSQL and MariaDB check the rows in one pass. On MariaDB and MySQL it is also a success if the
+    /// constraints exist. SQLite does not support this statement.
     pub(crate) async fn add_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
         let add = |(name, condition): &(&str, String)| format!("ADD CONSTRAINT {name} CHECK ({condition})");
         let all: Vec<_> = checks.iter().map(add).collect();
@@ -120,7 +120,8 @@ impl Steps<'_, '_> {
         Err(error)
     }
 
-    /// Drops CHECK constraints with one statement. On MariaDB and MySQL it does nothing if they do not exist.
+    /// Drops CHECK constraints with one statement. On MariaDB and MySQL it does nothing if the constraints do not
+    /// exist.
     pub(crate) async fn drop_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
         if self.commits_each_statement() && !self.has_checks(checks).await? {
             return Ok(());

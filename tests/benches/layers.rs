@@ -38,7 +38,7 @@ fn main() {
     serve_or_measure(async |task| serve(&task).await, measure);
 }
 
-/// Runs the server of this role in the child process.
+/// Runs the server that the role of `task` names, in the child process.
 async fn serve(task: &ServerTask) {
     let config = page_config(&task.folder, task.port, &[]);
     if task.role != "stock" {

@@ -36,7 +36,8 @@ fn main() {
     serve_or_measure(async |task| serve(&task).await, measure);
 }
 
-/// Runs the server of this role in the child process. The server writes log lines as the binary `jishu` does.
+/// Runs the server that the role of `task` names, in the child process. The server writes log lines as the binary
+/// `jishu` does.
 async fn serve(task: &ServerTask) {
     let collector = std::env::var(COLLECTOR_VARIABLE).expect("set by the parent");
     let endpoint = format!("--otlp-endpoint={collector}");

@@ -5,9 +5,9 @@
 //! and `confirmPayment`, which returns the granted order. The time that a buyer needs to fill in the form of the
 //! payment does not count.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench orders` prints the rates and latencies of both. They take turns, so
-//! that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command measures PostgreSQL
-//! only.
+//! `tests/run -- cargo bench -p jishu-tests --bench orders` prints the rates and latencies of both ways to buy. The two
+//! ways take turns, so that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command
+//! measures PostgreSQL only.
 
 // The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
@@ -174,7 +174,7 @@ impl Shop {
         let number = self.bought.fetch_add(1, Ordering::SeqCst);
         // Consecutive purchases have different buyers.
         let buyer = self.tokens.get(number % self.tokens.len()).expect("a buyer");
-        let subject = self.subjects.get(number / self.tokens.len()).expect("enough buyers for all turns");
+        let subject = self.subjects.get(number / self.tokens.len()).expect("enough buyers and subjects");
         let selection =
             json!({ "courseId": self.course, "purchaseType": "SINGLE_SUBJECT", "subjectIds": [subject] });
         (buyer, selection)

@@ -74,7 +74,7 @@ impl Node {
         Self { services, origin, stop, serving }
     }
 
-    /// The URL of a path on this server.
+    /// Returns the URL of a path on this server.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
@@ -125,7 +125,7 @@ impl TestApp {
         Self::start_on(Backend::Sqlite).await
     }
 
-    /// Starts a server on a fresh database.
+    /// Starts a server on a fresh database of this kind.
     pub async fn start_on(backend: Backend) -> Self {
         Self::start_with(backend, &[]).await
     }
@@ -206,13 +206,13 @@ impl TestApp {
         self.folder.close().expect("the folder can be removed");
     }
 
-    /// The address and port of this server.
+    /// Returns the address and port of this server.
     #[must_use]
     pub fn address(&self) -> &str {
         self.origin.trim_start_matches("http://")
     }
 
-    /// The URL of a path on this server.
+    /// Returns the URL of a path on this server.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)

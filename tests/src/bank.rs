@@ -33,8 +33,8 @@ pub(crate) fn is_correct(number: i64, position: i64) -> bool {
 
 /// Returns whether an answer to question `number` is correct, or `None` if the question is not answered. `chosen` has a
 /// bit for each chosen option, by the author's positions. `value` is the answer to a numeric question, `text` to a
-/// short one. The result does not depend on the server's scoring. Of the accepted texts, it considers only the one
-/// without a wildcard.
+/// question with a short answer. The result does not depend on the server's scoring. A short answer is correct only if
+/// it is the accepted text that has no wildcard.
 ///
 /// # Panics
 /// Panics if the question is numeric and `value` is not a number.

@@ -56,8 +56,8 @@ pub async fn add_course(services: &Services) -> CourseId {
     course.insert(services.database.writer()).await.expect("a course").id
 }
 
-/// Inserts `count` subjects with this many tests each and three attempts for each test. Reloads the catalogue, and
-/// returns the ids of the subjects.
+/// Inserts `count` subjects, each with `tests_per_subject` tests and three attempts for each test. Reloads the
+/// catalogue, and returns the ids of the subjects.
 ///
 /// # Panics
 /// Panics if the database fails.
@@ -158,8 +158,8 @@ pub fn learner_token(services: &Services, learner: UserId) -> String {
     services.tokens.issue(viewer, services.clock.now()).expect("a token").token
 }
 
-/// Makes the database gather statistics for its query planner, as it would do later by itself. On MariaDB, only for the
-/// table of cards. PostgreSQL also vacuums its tables.
+/// Makes the database gather statistics for its query planner, as it would do later by itself. MariaDB gathers
+/// statistics only of the table of cards. PostgreSQL also vacuums its tables.
 ///
 /// # Panics
 /// Panics if the database fails.

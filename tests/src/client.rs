@@ -81,25 +81,25 @@ pub struct GraphqlResponse {
 }
 
 impl GraphqlResponse {
-    /// The value at a JSON pointer below `data`.
+    /// Returns the value at a JSON pointer below `data`.
     #[must_use]
     pub fn at(&self, pointer: &str) -> &Value {
         self.body["data"].pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {:#}", self.body))
     }
 
-    /// The text at a JSON pointer below `data`.
+    /// Returns the text at a JSON pointer below `data`.
     #[must_use]
     pub fn text(&self, pointer: &str) -> &str {
         self.at(pointer).as_str().unwrap_or_else(|| panic!("no text at {pointer} in {:#}", self.body))
     }
 
-    /// The number at a JSON pointer below `data`.
+    /// Returns the number at a JSON pointer below `data`.
     #[must_use]
     pub fn number(&self, pointer: &str) -> i64 {
         self.at(pointer).as_i64().unwrap_or_else(|| panic!("no number at {pointer} in {:#}", self.body))
     }
 
-    /// The items of the list at a JSON pointer below `data`.
+    /// Returns the items of the list at a JSON pointer below `data`.
     #[must_use]
     pub fn list(&self, pointer: &str) -> &[Value] {
         self.at(pointer).as_array().unwrap_or_else(|| panic!("no list at {pointer} in {:#}", self.body))

@@ -14,7 +14,7 @@ pub struct DatabaseCpu {
 }
 
 impl DatabaseCpu {
-    /// Connects to the database at this URL if it is on PostgreSQL.
+    /// Connects to the database at this URL if `backend` is PostgreSQL. Otherwise makes no connection.
     ///
     /// # Panics
     /// Panics if the database does not answer.

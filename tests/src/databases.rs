@@ -87,8 +87,8 @@ impl Backend {
         if self == Self::Sqlite {
             return;
         }
-        let server = std::env::var(self.variable()).expect("set when the database was made");
-        let (_, name) = url.rsplit_once('/').expect("made by `create`");
+        let server = std::env::var(self.variable()).expect("the variable was set when the database was made");
+        let (_, name) = url.rsplit_once('/').expect("the URL was made by `create`");
         let connection = Database::connect(&server).await.expect("the database server answers");
         let force = if self == Self::Postgres { " WITH (FORCE)" } else { "" };
         connection.execute_unprepared(&format!("DROP DATABASE {name}{force}")).await.expect("dropping it");

@@ -104,7 +104,8 @@ impl Socket {
         let mut socket = Self::open(Self::handshake(&url)).await.expect("a WebSocket");
         socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
         socket.subscribe("1", document).await;
-        // The server reads the ping only after the subscription has started.
+        // The server reads this ping only after the subscription has started, so the pong shows that the subscription
+        // runs.
         socket.say(json!({ "type": "ping" })).await;
         assert_eq!(socket.hear().await, json!({ "type": "pong" }));
         socket
@@ -120,7 +121,8 @@ impl Socket {
         soon("room for a message", self.0.send(message)).await.expect("the connection is open");
     }
 
-    /// Sends a message, and waits until there is room for it. Returns whether the connection was still open.
+    /// Sends a message as soon as the connection has room for the message. Returns whether the connection was still
+    /// open.
     pub async fn try_send(&mut self, message: Message) -> bool {
         self.0.send(message).await.is_ok()
     }
@@ -172,7 +174,7 @@ impl Socket {
     pub async fn is_cut(self) {
         let mut stream = self.0.into_inner();
         let mut sink = tokio::io::sink();
-        // A reset of the connection by the server ends the copy with an error. It counts as an end, too.
+        // If the server resets the connection, the copy ends with an error. A reset counts as an end too.
         let _ = soon("the end", tokio::io::copy(&mut stream, &mut sink)).await;
     }
 
@@ -186,7 +188,7 @@ impl Socket {
 pub struct EventStream {
     chunks: std::pin::Pin<Box<dyn Stream<Item = String> + Send>>,
     buffer: String,
-    /// The number of comments of the event stream that arrived. The server sends them to keep the connection open.
+    /// The number of comments of the event stream that arrived. The server sends comments to keep the connection open.
     pub comments: usize,
 }
 
@@ -201,7 +203,7 @@ impl EventStream {
         assert_eq!((response.status().as_u16(), content_type.as_str()), (200, "text/event-stream"));
         let chunks = response
             .bytes_stream()
-            .map(|chunk| String::from_utf8(chunk.expect("no error in the middle").to_vec()).expect("UTF-8"));
+            .map(|chunk| String::from_utf8(chunk.expect("no error in the stream").to_vec()).expect("UTF-8"));
         Self { chunks: Box::pin(chunks), buffer: String::new(), comments: 0 }
     }
 
@@ -223,7 +225,7 @@ impl EventStream {
                         (other, _) => panic!("{other}"),
                     }
                 }
-                // A browser does not dispatch an event without data.
+                // A browser ignores an event without data, so each event must have data.
                 let data = data.expect("data");
                 let data =
                     if data.is_empty() { Value::Null } else { serde_json::from_str(&data).expect("JSON") };

@@ -35,7 +35,7 @@ impl ServerTask {
     /// Panics if the parent has set only some of the variables.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
-        let variable = |name: &str| std::env::var(name).expect("set by the parent");
+        let variable = |name: &str| std::env::var(name).expect("the benchmark sets all variables of a task");
         Some(Self {
             role: std::env::var(ROLE_VARIABLE).ok()?,
             database_url: variable(DATABASE_VARIABLE),
@@ -57,7 +57,7 @@ pub fn serve_or_measure(serve: impl AsyncFnOnce(ServerTask), measure: impl Async
     }
 }
 
-/// A server in a child process. So its processor time can be measured apart from that of the load.
+/// A server in a child process. So a benchmark measures the processor time of the server apart from its own.
 pub struct ServerProcess {
     /// The port on loopback on which the server listens.
     pub port: u16,
@@ -98,7 +98,7 @@ impl Turn {
 }
 
 impl ServerProcess {
-    /// Starts this program again as a server with the given role, and waits until it listens.
+    /// Starts this program again as a server with the given role, and waits until the server listens.
     ///
     /// # Panics
     /// Panics if the server does not listen within two minutes.
@@ -177,7 +177,8 @@ impl ServerProcess {
         connection.send(request).await.to_vec()
     }
 
-    /// Opens a connection for each request, and sends the request on it again and again for `length`.
+    /// Opens a connection for each request of `requests`. Sends each request again and again on its connection, for
+    /// `length`.
     ///
     /// # Panics
     /// Panics if a response does not have the status 200.
@@ -185,7 +186,7 @@ impl ServerProcess {
         self.repeat_and_stay(requests, length).await.turn
     }
 
-    /// Does the same as [`ServerProcess::repeat`], and keeps the connections open until the result is dropped.
+    /// Sends requests as [`ServerProcess::repeat`] does, and keeps the connections open until the result is dropped.
     ///
     /// # Panics
     /// Panics if a response does not have the status 200.
@@ -252,8 +253,8 @@ impl KeptConnection {
     /// # Panics
     /// Panics if no server listens on the port.
     pub async fn open(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it connects");
-        stream.set_nodelay(true).expect("an option of sockets");
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server listens");
+        stream.set_nodelay(true).expect("the socket takes the option");
         Self { stream, received: Vec::with_capacity(64 * 1024) }
     }
 
@@ -321,8 +322,8 @@ pub fn cpu_time(process: &str) -> Duration {
     ticks(process, 11)
 }
 
-/// Returns the processor time that those children of a process have used that have ended. It is in the 16th and the
-/// 17th field of `/proc/<id>/stat`. The time is zero if the process itself has ended.
+/// Returns the processor time of those children of a process that have ended. The 16th and the 17th field of
+/// `/proc/<id>/stat` contain the time in ticks. The time is zero if the process itself has ended.
 ///
 /// # Panics
 /// Panics if the file has another form.
@@ -334,15 +335,15 @@ pub fn cpu_time_of_ended_children(process: &str) -> Duration {
 /// Adds up the field `first` of `/proc/<id>/stat` and the field after it. The first field after the name of the process
 /// has the number 0. Returns zero if the process has ended.
 fn ticks(process: &str, first: usize) -> Duration {
-    // A process of a database server may end at any time.
+    // A process of a database server may end at any time, and then its file is missing.
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return Duration::ZERO };
     let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
     let ticks = fields.split_whitespace().skip(first).take(2).map(|it| it.parse::<u64>().expect("ticks"));
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
-/// Returns the resident memory of a process, in kilobytes of 1,000 bytes: the field `VmRSS` of `/proc/<id>/status`. It
-/// includes the parts of the program that were read. See proc(5).
+/// Returns the resident memory of a process, in kilobytes of 1,000 bytes: the field `VmRSS` of `/proc/<id>/status`. The
+/// memory includes the parts of the program's file that the system has read. See proc(5).
 ///
 /// # Panics
 /// Panics if the process has ended.

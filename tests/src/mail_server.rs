@@ -59,7 +59,7 @@ impl CaughtMail {
     }
 }
 
-/// A check that the mail server runs when a mail arrives. It gets the receiver's address.
+/// A check that the mail server runs when a mail arrives. The check gets the receiver's address.
 pub type ReceiverCheck = Arc<dyn Fn(String) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// A running mail server. Dropping this value stops the server.

@@ -31,8 +31,8 @@ impl PgbenchScript {
         self.filled(statement, values, ";");
     }
 
-    /// Appends a statement with values in place of its parameters. The columns of the row that it returns become
-    /// variables of the script.
+    /// Appends a statement with values in place of its parameters. The columns of the row that the statement returns
+    /// become variables of the script.
     ///
     /// # Panics
     /// Panics if there are fewer values than parameters.
@@ -50,7 +50,7 @@ impl PgbenchScript {
         let _infallible = writeln!(self.text, "{filled}{end}");
     }
 
-    /// Runs the script with this number of clients, prepared statements and more arguments of pgbench. Returns the
+    /// Runs the script with prepared statements, this number of clients, and further arguments of pgbench. Returns the
     /// transactions per second.
     ///
     /// # Panics

@@ -49,7 +49,7 @@ pub fn package(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().expect("an archive").into_inner()
 }
 
-/// Returns the keys in all addresses of pictures in a text: the hexadecimal digits after each `/media/`.
+/// Returns the hashes in all addresses of pictures in a text: the hexadecimal digits after each `/media/`.
 #[must_use]
 pub fn media_keys(text: &str) -> Vec<String> {
     text.split("/media/")

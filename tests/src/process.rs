@@ -105,8 +105,8 @@ impl DatabaseProcess {
         }
     }
 
-    /// Returns the database server's folder for temporary files. It is not /tmp, because every MariaDB server deletes
-    /// the temporary files of MariaDB in its folder at its start.
+    /// Returns the database server's folder for temporary files. The folder is not /tmp, because a starting MariaDB
+    /// server deletes the temporary files of all MariaDB servers that use the same folder.
     fn temporary(&self) -> PathBuf {
         self.folder.with_extension("tmp")
     }
@@ -156,7 +156,8 @@ impl DatabaseProcess {
             if attempt < 50 && child.try_wait().expect("a process of ours").is_some() {
                 continue;
             }
-            // The field owns the process during the wait, so a panic of the wait kills the process.
+            // The field `child` holds the process during the wait. If the wait panics, `self` is dropped and kills the
+            // process.
             let child = self.child.insert(child);
             wait_for_port(self.port, child, &log);
             break;
@@ -226,7 +227,7 @@ impl Drop for DatabaseProcess {
 }
 
 /// A process of `jishu-faults`, the server of jishu with planted bugs that variables can switch on. The test may kill
-/// it.
+/// the process.
 pub struct ServerProcess {
     command: Command,
     port: u16,

@@ -69,7 +69,7 @@ pub fn slowest(calls: &[Call]) -> Duration {
 /// contain the same purchase and the same cards.
 ///
 /// # Panics
-/// Panics if the calls do not fulfil this.
+/// Panics if an assertion fails.
 pub fn assert_one_bought(calls: &[Call], cards: i64) {
     let buyers = calls.iter().filter(|call| call.payload["outcome"] == "CREATED").count();
     assert_eq!((buyers, created(calls)), (1, cards), "exactly one caller must buy");
@@ -83,7 +83,7 @@ pub fn assert_one_bought(calls: &[Call], cards: i64) {
 /// BC, ABC and the bundle.
 ///
 /// # Panics
-/// Panics if the course has fewer than two subjects.
+/// Panics if the course has fewer than three subjects.
 #[must_use]
 pub fn overlapping(course: &str, subjects: &[String], caller: usize) -> Value {
     let [a, b, c] = [&subjects[0], &subjects[1], &subjects[2]];

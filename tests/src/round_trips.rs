@@ -52,8 +52,8 @@ impl RoundTripCounter {
 }
 
 async fn pass_on(mut client: TcpStream, mut server: TcpStream, round_trips: Arc<AtomicUsize>) {
-    client.set_nodelay(true).expect("an option of sockets");
-    server.set_nodelay(true).expect("an option of sockets");
+    client.set_nodelay(true).expect("the socket takes the option");
+    server.set_nodelay(true).expect("the socket takes the option");
     let (mut sent, mut received) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     let mut is_answered = true;
     loop {
@@ -78,8 +78,8 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, round_trips: Arc<
     }
 }
 
-/// Returns whether these bytes are a ping of sqlx. On PostgreSQL, that is a message Sync alone. On MariaDB, it is the
-/// command `COM_PING`.
+/// Returns whether these bytes are a ping of sqlx. On PostgreSQL, a ping is a message Sync alone. On MariaDB, a ping is
+/// the command `COM_PING`.
 fn is_ping(bytes: &[u8]) -> bool {
     const POSTGRES: &[u8] = b"S\0\0\0\x04";
     const MARIADB: &[u8] = b"\x01\0\0\0\x0e";

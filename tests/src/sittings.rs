@@ -122,8 +122,8 @@ impl TestApp {
         }
     }
 
-    /// Ends a sitting now, and sets the status of the sitting and of its card. Appends the audit event as another node or a
-    /// closing worker does.
+    /// Ends a sitting now, and sets the status of the sitting and of its card. Appends the audit event as another node
+    /// or a closing worker does.
     pub async fn end_sitting(&self, sitting: &TestSitting, status: SessionStatus, card: CardStatus) {
         let now = self.clock.now();
         test_session::Entity::update_many()

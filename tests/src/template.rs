@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::Backend;
 
-/// The template of each kind of database. It is made when the first test needs it.
+/// The templates, one for each kind of database. A template is made when the first test needs it.
 static TEMPLATES: Mutex<Option<HashMap<&'static str, Template>>> = Mutex::const_new(None);
 
 enum Template {

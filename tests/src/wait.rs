@@ -85,8 +85,8 @@ impl TestApp {
     pub async fn wait_for_lock_waits(&self, count: i64) {
         let query = match self.services.database.backend() {
             DbBackend::MySql => {
-                // InnoDB refreshes its list of transactions only if nobody has read it for 100 ms. Parallel tests
-                // prevent that, so this counts statements that have run for 200 ms.
+                // InnoDB refreshes its list of transactions only if nobody has read the list for 100 ms, but parallel
+                // tests read it. So the query counts statements that have run for 200 ms.
                 "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info IS NOT NULL \
                  AND id <> CONNECTION_ID() AND time_ms > 200"
             }

@@ -148,7 +148,7 @@ fn by_hand(edges: &[Edge]) -> Vec<u8> {
         cursor: &'e str,
         node: Node<'e>,
     }
-    // The resolver in the other two ways copies the page as well.
+    // Copies the page, because the resolver of the two ways with GraphQL also copies it.
     let edges = edges.to_vec();
     let page: Vec<_> = edges
         .iter()

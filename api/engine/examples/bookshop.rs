@@ -88,7 +88,7 @@ struct ArticleConnection {
     edges: Vec<ArticleEdge>,
 }
 
-/// The page that a client asks for. Unlike a real server, it ignores `last` and the cursors.
+/// The page that a client asks for. The example ignores `last` and the cursors, which a real server would use.
 struct PageArgs {
     first: Option<usize>,
 }
@@ -105,7 +105,7 @@ struct Query;
 #[Object]
 impl Query {
     async fn articles(&self, #[page] page: PageArgs, max_price: Option<Price>) -> ArticleConnection {
-        // Every article of this example costs at least 1.00.
+        // Every article of this example costs at least 1.00, so a lower maximum finds no article.
         if max_price.is_some_and(|Price(max)| max.starts_with("0.")) {
             return ArticleConnection { edges: Vec::new() };
         }
@@ -148,7 +148,7 @@ const TRUSTED_TEXT: &str = "{ book { title } }";
 
 /// Builds the engine. A test that calls this function finds errors in the options.
 fn engine() -> Result<Engine<Bookshop>, Box<dyn Error>> {
-    // The engine validates documents, so async-graphql does not need to repeat it.
+    // The engine validates documents, so async-graphql does not need to validate them again.
     let schema = Schema::build(Query, Mutation::default(), EmptySubscription)
         .validation_mode(ValidationMode::Fast)
         .finish();

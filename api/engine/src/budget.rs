@@ -12,7 +12,7 @@ use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 use crate::limits::{DocumentLimits, Limit, LimitExceeded};
 
 /// Maximum number of nested fields, inline fragments and spreads together. The limit keeps the recursion in this module
-/// and in later steps from exhausting the stack. No ordinary document comes near it.
+/// and in later steps from exhausting the stack. No ordinary document comes near this limit.
 const MAX_WALK_DEPTH: usize = 128;
 
 /// The size that a selection set has with its fragments expanded.
@@ -222,8 +222,9 @@ mod tests {
         assert_eq!(refused(&short), Some(Limit::Selections));
     }
 
-    /// Each of the six fragments alone is within `MAX_WALK_DEPTH`, but each spreads the next one. The document spreads
-    /// the last fragment first, so every fragment is measured before the fragment that spreads it.
+    /// Each of the six fragments alone is within `MAX_WALK_DEPTH`, but each spreads the next one, so together they are
+    /// not. The document spreads the last fragment first, so every fragment is measured before the fragment that
+    /// spreads it.
     #[test]
     fn chains_of_fragments_that_were_measured_earlier_still_count() {
         let (open, close) = ("...{".repeat(90), "}".repeat(90));

@@ -15,7 +15,8 @@ const MAX_PLAN_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 const INITIAL_ENTRIES: usize = 1_000;
 /// The memory of a validated document in bytes, for each byte of its text (measured).
 const BYTES_PER_TEXT_BYTE: u64 = 20;
-/// The memory of a field in a plan in bytes, with its names and its cost (measured). A value takes less memory.
+/// The memory of a field in a plan in bytes, with its names and its cost (measured). An argument value counts the same,
+/// but takes less memory.
 const BYTES_PER_PLAN_NODE: u64 = 700;
 /// The memory of a cache entry in bytes, in addition to its document or plan.
 const BYTES_PER_ENTRY: u64 = 2_000;

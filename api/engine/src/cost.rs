@@ -103,7 +103,7 @@ impl Cost {
         self.count(variables) / OBJECT_COST
     }
 
-    /// Returns the cost in tenths of an object for these values of variables.
+    /// Returns the cost for these values of variables. The unit is a tenth of an object.
     fn count(&self, variables: &Variables) -> u64 {
         self.repeated.iter().fold(self.fixed, |sum, (repetition, below)| {
             sum.saturating_add(repetition.count(variables).saturating_mul(below.count(variables)))
@@ -130,7 +130,7 @@ impl Cost {
     }
 }
 
-/// The kind of object on which a selection set is made.
+/// The kind of object whose fields a selection set selects. The kind decides how the lengths of lists are found.
 #[derive(Clone, Debug)]
 enum Region {
     /// An object that is neither a connection nor an object of introspection.
@@ -139,8 +139,8 @@ enum Region {
     Connection(Repetition),
     /// An object of introspection.
     Introspection {
-        /// Whether the response has all objects of this kind, so that the average length of their lists is the right
-        /// one. If false, the response may have only the object with the longest list.
+        /// Whether the response has all objects of this kind. If true, each list counts with the average length. If
+        /// false, each list counts with the greatest length, because the response may have only that object.
         of_all: bool,
     },
 }
@@ -235,7 +235,7 @@ impl<'s> CostCounter<'s> {
     }
 
     /// Returns the maximum page size, for a list or an argument of unknown length. [`SchemaIndex::new`] refuses a
-    /// schema with a list of unknown length, so this is rarely needed.
+    /// schema with a list of unknown length, so this function is rarely needed.
     fn max_page(&self) -> Repetition {
         Repetition::Fixed(u64::from(self.schema_index.page_sizes.max))
     }

@@ -40,7 +40,7 @@ impl Document {
         let max_errors = size(limits.errors);
         let parsed = parse(text, limits)?;
         budget::check(&parsed, limits)?;
-        // Converts the document first and validates it afterwards: if a field is unknown, validation would add
+        // Stops if the conversion finds errors, such as an unknown field, because the validation would then add
         // misleading errors.
         let executable = parsed
             .to_executable(schema)
@@ -66,7 +66,7 @@ impl Document {
     }
 
     /// Finds the operation that has this name. Without a name, finds the only operation of the document. Rejects the
-    /// request if there is no such operation, or several without a name.
+    /// request if no operation has the name, or if the name is missing and the document has several operations.
     pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Operation, Rejection> {
         // Some clients send an empty name instead of no name.
         let name = name.filter(|name| !name.is_empty());
@@ -76,7 +76,7 @@ impl Document {
             .map_err(|error| Rejection::invalid(vec![ServerError::new(error.message().to_string(), None)]))
     }
 
-    /// Makes an error at a location in the document. Without a location, the error has no location either.
+    /// Makes an error at a location in the document. If `location` is None, the error has no location.
     pub(crate) fn error(&self, message: String, location: Option<SourceSpan>) -> ServerError {
         let start = location.and_then(|location| location.line_column(&self.executable.sources));
         ServerError::new(message, start.map(|start| Pos { line: start.line, column: start.column }))

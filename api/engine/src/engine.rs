@@ -196,8 +196,8 @@ impl<E: Executor> Engine<E> {
         data
     }
 
-    /// Finds the document of a request. Parses and validates the document if it is not in the cache. Then remembers its
-    /// text if the client sent it with a hash.
+    /// Finds the document of a request. Parses and validates the document if it is not in the cache. If the client sent
+    /// the text with its hash, remembers the text.
     fn document(&self, request: &GraphqlRequest) -> Result<Arc<Document>, Rejection> {
         let reference = request.reference();
         let text = self.persisted.resolve(&reference)?;
@@ -246,7 +246,7 @@ impl<E: Executor> Engine<E> {
     }
 
     /// Turns a response of async-graphql into a response of the engine. Completes the paths of errors. If there are
-    /// more errors than the limit, replaces those beyond it by one error that counts them.
+    /// more errors than the limit, replaces the errors beyond the limit by one error that counts them.
     fn finish(&self, plan: &Plan, mut response: Response, fragments: &Fragments) -> ExecutedResponse {
         let (count, max_count) = (response.errors.len(), size(self.limits.errors));
         response.errors.truncate(max_count);

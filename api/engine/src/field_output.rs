@@ -1,7 +1,7 @@
 //! A trait for the return types of fields that can fail.
 
-/// A return type of a field that can be an error. `#[guarded_fields]` makes the return value of a field with it if the
-/// check of the permission fails.
+/// A return type of a field that can be an error. If the check of a permission fails, `#[guarded_fields]` makes the
+/// return value of the field with this trait.
 pub trait FieldOutput<E> {
     /// Makes the return value of a field that fails with this error.
     fn of_error(error: E) -> Self;

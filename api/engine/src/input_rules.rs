@@ -95,8 +95,8 @@ impl<'w> InputWalk<'w> {
         }
     }
 
-    /// Checks a value inside a list or an input object. If the value is a variable, its type must fit, which
-    /// apollo-compiler does not check there.
+    /// Checks a value inside a list or an input object. If the value is a variable, the type of the variable must fit.
+    /// apollo-compiler does not check variables inside lists and input objects.
     fn part(&mut self, ty: Option<&Type>, has_default: bool, value: &Node<Value>) {
         let (Value::Variable(name), Some(ty)) = (&**value, ty) else { return self.value(ty, value) };
         let Some(variable) = self.operation.variables.iter().find(|it| it.name == *name) else { return };

@@ -42,6 +42,6 @@ pub(crate) fn write_value(value: &Value, fragments: &TakenFragments, json: &mut 
 
 /// Appends a value that serde_json can always write: texts, numbers, bytes and errors of GraphQL.
 pub(crate) fn write_json(value: &(impl serde::Serialize + ?Sized), json: &mut Vec<u8>) {
-    // Writing to a vector cannot fail, and in all of these types the keys of maps are texts.
+    // Writing to a vector cannot fail, and the keys of all maps in these values are texts.
     let _infallible = serde_json::to_writer(json, value);
 }

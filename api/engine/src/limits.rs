@@ -35,7 +35,7 @@ pub struct DocumentLimits {
 }
 
 impl DocumentLimits {
-    /// The limits of a server that sets no limits.
+    /// The limits in the default options of an engine.
     pub const DEFAULT: Self = Self {
         tokens: 10_000,
         depth: 20,

@@ -51,9 +51,9 @@ pub(crate) struct LengthIndex {
 }
 
 impl LengthIndex {
-    /// Indexes the lengths in the options. Fails if a list of objects that is not a page has no length. Fails if a
-    /// length belongs to a field that is not such a list. Also fails if the argument of a length is not a list argument
-    /// of the field.
+    /// Indexes the lengths in the options. Fails if a list of objects that is not a page has no length. Fails if the
+    /// options give a length to any other field. Also fails if the argument of a length is not a list argument of the
+    /// field.
     pub(crate) fn new(
         schema: &Schema,
         possible: &HashMap<Name, Vec<Name>>,
@@ -194,8 +194,8 @@ mod tests {
                 "extend interface Node { parts: [Item] } extend type Item { parts(first: Int): [Item] }",
                 "Node.parts",
             ),
-            // Connections that a field returns without `first` and `last`, in a list or in a union, and lists that are
-            // not the page of a connection.
+            // In the next three schemas, a field returns a connection without `first` and `last`, in a list, or in a
+            // union. In the last two schemas, a list is not the page of a connection.
             ("extend type Item { all: ItemConnection }", "ItemConnection.edges"),
             ("extend type Query { pages(first: Int): [ItemConnection] }", "ItemConnection.edges"),
             ("extend type Item { any: Any } union Any = ItemConnection", "ItemConnection.edges"),

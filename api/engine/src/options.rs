@@ -5,8 +5,8 @@ use crate::limits::DocumentLimits;
 use crate::lists::{ListLengths, PageSizes};
 use crate::persisted::TrustedDocuments;
 
-/// The options of an engine. `scalars`, `lists`, `page_sizes` and `secret_fields` describe the schema. All other
-/// options depend on what the server shall allow.
+/// The options of an engine. `scalars`, `lists`, `page_sizes` and `secret_fields` describe the schema. The other
+/// options are choices of the server.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The limits of documents and of their responses.
@@ -17,7 +17,7 @@ pub struct EngineOptions {
     pub trusted: TrustedDocuments,
     /// Whether the engine refuses all documents that are not trusted.
     pub trusted_only: bool,
-    /// Whether a client may send a document once with its hash, and later only the hash. Has no effect with
+    /// Whether a client may send the text of a document once with its hash, and later only the hash. Has no effect with
     /// `trusted_only`.
     pub automatic_persisted_queries: bool,
     /// The scalars of the schema that the specification does not define.

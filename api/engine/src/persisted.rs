@@ -114,11 +114,13 @@ pub(crate) struct DocumentReference<'r> {
     pub(crate) query_hash: Option<&'r str>,
 }
 
-/// The documents that requests can name: the trusted documents, and the texts that clients sent with their hashes.
+/// The documents that requests can name: the trusted documents, and the documents whose text a client has sent together
+/// with the hash of the text.
 pub(crate) struct PersistedDocuments {
     trusted: TrustedDocuments,
     trusted_only: bool,
-    /// The texts that clients sent with their hashes. `None` if automatic persisted queries are disabled.
+    /// The texts of documents that clients have sent together with the hash of the text, by that hash. `None` if
+    /// automatic persisted queries are disabled.
     remembered: Option<Cache<DocumentHash, Arc<str>, TextWeighter>>,
 }
 
@@ -172,13 +174,14 @@ impl PersistedDocuments {
         }
     }
 
-    /// Returns whether this text is that of a trusted document, whether a request sends the text, the id or the hash.
+    /// Returns whether this is the text of a trusted document. The request may have sent the text, the id or the hash.
     pub(crate) fn is_trusted(&self, text: &str) -> bool {
         !self.trusted.is_empty() && self.trusted.get(&hash_of(text)).is_some()
     }
 
-    /// Keeps a text that a client sent together with its hash. Does nothing for other requests, or if automatic
-    /// persisted queries are disabled. Call this only after the document was validated.
+    /// Keeps the text of a document that a client sent together with the hash of the text. Does nothing if the request
+    /// lacks the text or the hash, or if automatic persisted queries are disabled. Call this function only after the
+    /// document was validated.
     pub(crate) fn remember(&self, reference: &DocumentReference<'_>, text: &Arc<str>) {
         if let (Some(remembered), Some(_), Some(hash)) =
             (&self.remembered, reference.text, reference.query_hash)

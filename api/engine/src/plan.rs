@@ -33,7 +33,7 @@ pub(crate) enum VariableState {
     True,
     /// The value is false. The variable may be the condition of `@skip` or `@include`.
     False,
-    /// The variable has any other value, such as null.
+    /// The value is neither true nor false: it is null, a number, or any other value.
     Other,
 }
 
@@ -256,8 +256,8 @@ impl<'p> Planner<'p> {
             match self.schema_index.applies(&below.ty, parent) {
                 TypeMatch::Always => self.collect(below, parent, fields),
                 TypeMatch::Sometimes => fields.depends_on_type = true,
-                // Validation refuses `... on Cat` directly in a selection on `Dog`. It accepts it inside a fragment on
-                // an interface that both types implement.
+                // Validation refuses `... on Cat` directly in a selection on `Dog`, but accepts `... on Cat` inside a
+                // fragment on an interface that both types implement.
                 TypeMatch::Never => {}
             }
         }
@@ -338,7 +338,7 @@ impl<'p> Planner<'p> {
         self.at(location, planned)
     }
 
-    /// Adds to a node its location in the document, or the location 0:0 if that is not known.
+    /// Adds to a node its location in the document, or 0:0 if its location is not known.
     fn at<T>(&self, location: Option<SourceSpan>, node: T) -> Positioned<T> {
         let start = location.and_then(|location| location.line_column(&self.document.sources));
         let pos = start.map_or_else(Pos::default, |start| Pos { line: start.line, column: start.column });

@@ -78,7 +78,7 @@ impl SchemaIndex {
         Ok(Self { schema, possible, introspection, lengths, page_sizes })
     }
 
-    /// Returns the possible object types of an object type, an interface or a union. Returns none for an unknown name.
+    /// Returns the possible object types of an object type, an interface or a union, and no types for an unknown name.
     pub(crate) fn possible_types(&self, ty: &str) -> &[Name] {
         self.possible.get(ty).map_or(&[], Vec::as_slice)
     }

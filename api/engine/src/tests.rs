@@ -135,7 +135,7 @@ fn the_larger_of_first_and_last_counts_and_null_does_not() {
 fn the_cost_of_a_list_with_a_length_is_its_length_times_the_cost_of_an_item() {
     assert_eq!(cost("{ latest { id } }", json!({})), 1 + 20 + 20 / 10);
     assert_eq!(cost("{ latest(last: 3) { next { id } } }", json!({})), 1 + 3 * 2);
-    // The fields of an item count once for each item, and not once for each item of a further page.
+    // The fields of an item count once for each of the 100 items. `next` is not a second page of 100 items.
     assert_eq!(cost("{ latest(last: 100) { id next { id } } }", json!({})), 1 + 100 * 2 + 2 * 100 / 10);
     let asked = "query ($n: Int!) { latest(last: $n) { id } }";
     assert_eq!(cost(asked, json!({ "n": 100 })), 1 + 100 + 100 / 10);

@@ -40,8 +40,8 @@ pub(crate) fn coerce(
     Ok(variables)
 }
 
-/// Makes the rejection for values that do not fit, with an error for each such variable at the location of its
-/// declaration. apollo-compiler itself stops at the first such variable, and does not say which variable it is.
+/// Makes the rejection for values that do not fit. Each variable with one of these values gets an error at the location
+/// of its declaration. apollo-compiler itself stops at the first of them, and does not name the variable.
 fn rejection(
     schema_index: &SchemaIndex,
     document: &Document,

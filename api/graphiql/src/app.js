@@ -124,15 +124,15 @@ function fetcherOptions(store) {
   socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
   return {
     url: endpoint.href,
-    // The first subscription opens the connection, and the last closes it.
+    // Each subscription opens a connection of its own, and closes the connection at its end.
     subscriptionUrl: socket.href,
-    // A getter, so that each subscription takes the token of its own moment.
+    // This is a getter, so that each subscription sends the token that the field holds when the subscription starts.
     get wsConnectionParams() {
       return store.token() ? { Authorization: `Bearer ${store.token()}` } : {};
     },
     // The server supports neither @defer nor @stream.
     enableIncrementalDelivery: false,
-    // A header from GraphiQL's headers editor takes precedence over the token field.
+    // A header `Authorization` from GraphiQL's headers editor takes precedence over the token field.
     fetch(url, init) {
       const headers = new Headers(init.headers);
       if (store.token() && !headers.has("authorization")) {

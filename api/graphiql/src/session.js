@@ -1,7 +1,7 @@
 // The page's memory: the access token, and the requests in the fragment of the page's address.
 //
-// It uses sessionStorage, not localStorage. The token, and a password typed into a tab, are gone when the browser tab
-// closes.
+// The memory is sessionStorage, not localStorage. So the token, and a password typed into a GraphiQL tab, are gone when
+// the browser tab closes.
 
 const TOKEN_KEY = "jishu:accessToken";
 
@@ -52,7 +52,8 @@ export function createTokenStore(initial) {
   const token = () => (readClaims(text) === null ? "" : text);
   const set = (value) => {
     const stripped = value.trim().replace(/^bearer\s+/i, "");
-    // Other text stays as it was typed, or nobody could type the space after `Bearer`.
+    // A text that is not a token stays as it was typed. If the store removed the space after `Bearer`, nobody could type
+    // a token after it.
     text = readClaims(stripped) === null ? value : stripped;
     if (token()) {
       storage?.setItem(TOKEN_KEY, text);

@@ -59,8 +59,7 @@ pub fn read_secret_file(path: &Path) -> Result<SecretString, ConfigError> {
     }
 }
 
-/// Refuses more than two secrets of webhooks, and blank ones. No secret at all is allowed: then all webhooks are
-/// refused.
+/// Refuses more than two secrets of webhooks, and blank secrets. Accepts an empty list: then all webhooks are refused.
 pub(crate) fn check_webhook_secrets(secrets: &[SecretString]) -> Result<(), ConfigError> {
     if secrets.len() > 2 {
         return Err(ConfigError::TooManyWebhookSecrets);

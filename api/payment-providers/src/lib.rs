@@ -28,7 +28,7 @@ pub use razorpay::{Razorpay, RazorpayConfig};
 pub use report::{DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState};
 /// The trait that reveals the text of a secret.
 pub use secrecy::ExposeSecret;
-/// A secret text. Its debug output does not show it, and its memory is wiped when it is dropped.
+/// A secret text. Its debug output hides the text, and its memory is wiped when it is dropped.
 pub use secrecy::SecretString;
 pub use stripe::{STRIPE_VERSION, Stripe, StripeConfig};
 /// A URL, such as the address of the API of a provider.

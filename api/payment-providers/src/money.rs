@@ -117,7 +117,7 @@ mod tests {
             (Razorpay, "BHD", 99_990, 99_990),
             (Stripe, "KWD", 5_120, 5_120),
             (Stripe, "TND", 10, 10),
-            // Currencies that Stripe counts in another unit than ISO 4217. Razorpay does not.
+            // Currencies that Stripe counts in another unit than ISO 4217. Razorpay counts in the unit of ISO 4217.
             (Stripe, "ISK", 5, 500),
             (Stripe, "UGX", 5, 500),
             (Stripe, "MGA", 500, 5),

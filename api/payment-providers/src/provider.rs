@@ -24,7 +24,8 @@ pub(crate) fn check_id(id: &str) -> Result<&str, ProviderError> {
     }
 }
 
-/// Returns the error `Refused` unless a reference has 1 to 40 characters. A provider would cut or refuse a longer one.
+/// Returns the error `Refused` unless a reference has 1 to 40 characters. A provider would cut or refuse a longer
+/// reference.
 pub(crate) fn check_reference(reference: &str) -> Result<(), ProviderError> {
     let fits = (1..=MAX_REFERENCE_CHARACTERS).contains(&reference.chars().count());
     if fits {
@@ -39,7 +40,7 @@ fn refused_here(code: &str, message: &str) -> ProviderError {
     ProviderError::Refused { status: 400, code: code.to_owned(), message: message.to_owned() }
 }
 
-/// Makes the error of a response that cannot be understood, to a request that only reads.
+/// Makes the error for a request that only reads, if its response cannot be understood.
 pub(crate) fn unreadable(reason: String) -> ProviderError {
     ProviderError::Unreadable(reason)
 }
@@ -57,8 +58,8 @@ pub(crate) fn unknown_without_look(error: ProviderError) -> ProviderError {
     }
 }
 
-/// Makes the error of a response that cannot be understood, to a request that writes. The provider may have carried it
-/// out.
+/// Makes the error for a request that writes, if its response cannot be understood. The provider may have carried out
+/// the request.
 pub(crate) fn unreadable_write(reason: String) -> ProviderError {
     ProviderError::UnknownOutcome { reason }
 }
@@ -84,7 +85,7 @@ pub struct NewPayment<'a> {
     /// The amount that the buyer shall pay.
     pub money: &'a Amount,
     /// The application's idempotency key of the order, of any length. Stripe carries out requests with the same key
-    /// once. Use the same key for all tries of an order. Razorpay does not use it.
+    /// once. Use the same key for all tries of an order. Razorpay does not use the key.
     pub idempotency_key: &'a str,
     /// A short text for the provider's console. Do not put personal data into it.
     pub description: &'a str,
@@ -142,7 +143,7 @@ pub enum CancelOutcome {
     /// The payment is cancelled: the buyer can no longer pay it.
     Cancelled,
     /// The provider cannot cancel the payment, so it can still succeed. The application must refund a payment that
-    /// arrives late. Razorpay always has this outcome, and no request is sent to it.
+    /// arrives late. At Razorpay, every cancellation has this outcome, and this crate sends no request.
     StaysPayable,
     /// The money was captured before the cancellation. Read the payment with `fetch`.
     TooLate,
@@ -174,8 +175,8 @@ pub trait PaymentProvider: Send + Sync {
     /// provider.
     async fn create(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError>;
 
-    /// Returns the payment that an earlier call of `create` made. If it made none, creates a payment. Use it if the
-    /// outcome of the earlier call is unknown. `new` must be equal to that of the earlier call in all fields.
+    /// Returns the payment that an earlier call of `create` made. If that call made no payment, creates a payment. Use
+    /// `create_again` if the outcome of the earlier call is unknown. `new` must have the same fields as in that call.
     async fn create_again(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError>;
 
     /// Returns the parameters with which the frontend lets the buyer pay an order that was created earlier. Sends no
@@ -220,7 +221,7 @@ pub trait PaymentProvider: Send + Sync {
     ) -> Result<Webhook, WebhookError>;
 
     /// Verifies the signature of the values that a buyer brought back. A right signature proves that the buyer paid
-    /// this order, but not how much: read the payment with `fetch` next. Stripe does not sign these values, so it
-    /// always returns `NotSigned`.
+    /// this order, but not how much: read the payment with `fetch` next. Stripe does not sign these values, so for
+    /// Stripe the function always returns `NotSigned`.
     fn verify_return(&self, returned: &ClientReturn) -> Result<(), ReturnError>;
 }

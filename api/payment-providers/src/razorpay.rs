@@ -21,8 +21,8 @@ pub struct RazorpayConfig {
     pub key_id: String,
     /// The secret that belongs to the public key.
     pub key_secret: SecretString,
-    /// The secrets with which Razorpay signs webhooks. It is one secret, or two while the secret is rotated. Without
-    /// any secret, all webhooks are refused.
+    /// The secrets with which Razorpay signs webhooks: one secret, or two while the secret is rotated. Without any
+    /// secret, all webhooks are refused.
     pub webhook_secrets: Vec<SecretString>,
     /// The id of the account, `acc_…`. If it is given, a webhook that names another account is refused.
     pub account_id: Option<String>,

@@ -31,7 +31,7 @@ pub struct PaymentReport {
     /// The id of the payment, which `capture` and `refund` take: `pay_…` at Razorpay. At Stripe it is the same as
     /// `provider_order`, because a PaymentIntent is captured at most once.
     pub payment: Option<String>,
-    /// The `order_reference` that was given to `create`. `None` if the provider's payment does not have it.
+    /// The `order_reference` that was given to `create`. `None` if the provider's payment has no such reference.
     pub order_reference: Option<String>,
     /// The state of the payment.
     pub state: PaymentState,
@@ -76,7 +76,8 @@ pub struct RefundReport {
     pub money: Amount,
     /// The reference that was given to `refund`. `None` if the refund was made at the provider's console.
     pub reference: Option<String>,
-    /// The provider's code for the failure of the refund. `None` if the provider reported none. Razorpay never does.
+    /// The provider's code for the failure of the refund. `None` if the provider reported no code. Razorpay never
+    /// reports a code.
     pub failure: Option<String>,
     /// The id of the account at the provider, if the report came with a webhook that names it.
     pub account: Option<String>,

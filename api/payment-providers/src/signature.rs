@@ -19,8 +19,8 @@ pub(crate) fn verifies(secret: &SecretString, parts: &[&[u8]], signature: &str) 
     mac.verify_slice(&signature).is_ok()
 }
 
-/// Makes an idempotency key from a purpose and a reference. It is a hash in hexadecimal digits, because a reference may
-/// have any characters.
+/// Makes an idempotency key from a purpose and a reference. The key is a hash in hexadecimal digits, because a
+/// reference may have any characters.
 pub(crate) fn key_of(purpose: &str, reference: &str) -> String {
     let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(reference).finalize();
     hex::encode(digest)

@@ -20,11 +20,11 @@ pub struct StripeConfig {
     pub publishable_key: String,
     /// The secret key: `sk_live_…` or `sk_test_…`. A restricted key is better: `rk_live_…` or `rk_test_…`.
     pub secret_key: SecretString,
-    /// The secrets with which Stripe signs webhooks, `whsec_…`. It is one secret, or two while the secret is rotated.
-    /// Without any secret, all webhooks are refused.
+    /// The secrets with which Stripe signs webhooks, `whsec_…`: one secret, or two while the secret is rotated. Without
+    /// any secret, all webhooks are refused.
     pub webhook_secrets: Vec<SecretString>,
     /// The id of the account, `acct_…`. A webhook that names another account is refused. Only webhooks of connected
-    /// accounts name an account, so all of them are refused if this is `None`.
+    /// accounts name an account, so without an id all webhooks of connected accounts are refused.
     pub account_id: Option<String>,
     /// The address of the API. Its default is `https://api.stripe.com`.
     pub base: Url,

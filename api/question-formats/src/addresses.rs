@@ -19,7 +19,7 @@ pub(crate) struct Reference {
     pub(crate) range: Option<Range<usize>>,
     /// The address, without escapes of HTML.
     pub(crate) address: String,
-    /// The place of the element `object` that shows the file; `None` if another element shows it.
+    /// The place of the element `object` that shows the file; `None` if another element shows the file.
     pub(crate) object: Option<Range<usize>>,
 }
 
@@ -74,8 +74,8 @@ fn in_html(text: &str, part: Range<usize>, found: &mut Vec<Reference>) {
     }
 }
 
-/// Returns the tags of HTML that learners see. A `data:` address in a tag can contain tags itself, and browsers read it
-/// as part of the tag.
+/// Returns the tags of HTML that learners see. A `data:` address in a tag can contain tags, which browsers read as a
+/// part of the address. So these inner tags are not returned.
 fn shown_tags(html: &str) -> impl Iterator<Item = &str> {
     let mut end = 0;
     html.match_indices('<').filter_map(move |(at, _)| {
@@ -164,7 +164,7 @@ fn shown_in_markdown(text: &str) -> Vec<Shown> {
             Event::Start(Tag::Link { dest_url, .. }) if dest_url.starts_with(OF_MOODLE) => (dest_url, false),
             _ => continue,
         };
-        // The address is behind the text of the picture, or in a link definition elsewhere.
+        // The address follows the text of the picture, or is in a link definition elsewhere in the document.
         let within = |span: &Range<usize>, skip: usize| {
             let found = text[span.clone()].rfind(&**address).filter(|at| *at >= skip);
             found.map(|at| span.start + at..span.start + at + address.len())

@@ -52,8 +52,8 @@ pub(crate) fn assemble(
     }
 }
 
-/// Returns the indexes of the blank options that can be left out. Returns none if a blank option is correct, or if
-/// fewer than two options would remain.
+/// Returns the indexes of the blank options that can be left out. Returns an empty list if no option or a blank option
+/// is correct, or if fewer than two options would remain.
 fn blank_options(options: &[String], correct: &[bool], format: DraftTextFormat) -> Vec<usize> {
     let blank: Vec<usize> = (0..options.len()).filter(|index| is_blank(&options[*index], format)).collect();
     let is_key = |index: &usize| correct.get(*index).copied().unwrap_or(true);

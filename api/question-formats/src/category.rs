@@ -55,8 +55,8 @@ fn shortening_loss(topic: &str, short: &str) -> Option<String> {
     })
 }
 
-/// Shortens a topic to the maximum length. Drops its first names, and the end of the last name if this name alone is
-/// too long.
+/// Shortens a topic to the maximum length: drops names at the beginning of its path. If the last name alone is too
+/// long, cuts off the end of this name.
 fn shortened(topic: &str) -> String {
     let is_short = |topic: &str| topic.chars().count() <= MAX_TOPIC_CHARS;
     let mut rest = topic;
@@ -73,7 +73,7 @@ fn shortened(topic: &str) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Returns the topic of a path: the names below `top`, joined with slashes. Returns `None` if there are no such names.
+/// Returns the topic of a path: the names below `top`, joined with slashes. Returns `None` if no name is below `top`.
 pub(crate) fn topic(path: &str) -> Option<String> {
     let mut names = vec![String::new()];
     let mut chars = path.trim().chars().peekable();

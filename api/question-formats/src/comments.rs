@@ -73,8 +73,8 @@ fn remove_once(text: &str, is_markdown: bool) -> String {
     without
 }
 
-/// Returns the length in bytes of the comment at the beginning of HTML, or `None` if the HTML does not begin with a comment. A comment that does
-/// not end reaches to the end of the text.
+/// Returns the length in bytes of the comment at the beginning of HTML, or `None` if the HTML does not begin with a
+/// comment. A comment that does not end reaches to the end of the text.
 fn comment_length(html: &str) -> Option<usize> {
     if let Some(inside) = html.strip_prefix("<!--") {
         // `<!-->` and `<!--->` are whole comments.
@@ -108,8 +108,8 @@ fn code_ranges(markdown: &str) -> Vec<Range<usize>> {
     code.map(|(_, range)| range).collect()
 }
 
-/// Returns whether a fenced block of code ends with a closing fence. Otherwise, it ends only where the text around it
-/// ends.
+/// Returns whether a fenced block of code ends with a closing fence. A block without a closing fence ends where the
+/// text around the block ends.
 fn is_closed(block: &str) -> bool {
     let block = block.trim();
     let Some(mark) = block.chars().next() else { return false };

@@ -62,8 +62,8 @@ pub(crate) fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFil
     };
 }
 
-/// Derives an id from the stem, the options and the embedded files of a question. The origin that it returns has the id
-/// that is derived without the files, if there are files.
+/// Derives an id from the stem, the options and the embedded files of a question. If there are files, the returned
+/// origin has the id that earlier versions derived, without the files.
 ///
 /// The id does not depend on the key. So a question with another key has the same id, and an import can refuse it
 /// instead of storing it twice.

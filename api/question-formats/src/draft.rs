@@ -10,7 +10,7 @@ use crate::picture::{Picture, with_picture_addresses};
 pub enum DraftDifficulty {
     /// Most learners answer the question correctly.
     Easy,
-    /// The usual difficulty of the examination.
+    /// The question is about as hard as most questions of the examination.
     Medium,
     /// Few learners answer the question correctly.
     Hard,
@@ -137,8 +137,8 @@ pub struct DraftQuestion {
     pub option_order: OptionOrder,
     /// The text that explains the key to learners; `None` if the question has no explanation.
     pub explanation: Option<String>,
-    /// The pictures that the texts show, without those that the application already has. A text names a picture by its
-    /// hash. A writer puts the pictures into the file.
+    /// The pictures that the texts show, without the pictures that the application already has. A text names a picture
+    /// by its hash. A writer puts the pictures into the file.
     pub pictures: Vec<Picture>,
 }
 
@@ -150,8 +150,8 @@ pub enum IdOrigin {
     /// The id was derived from the stem, the options and the embedded files. A question with the same content has the
     /// same id.
     Derived {
-        /// The id that earlier versions of this software derived, which ignored embedded files. `None` if the id is the
-        /// same or is not known.
+        /// The id that earlier versions of this software derived, which ignored embedded files. `None` if the earlier
+        /// id is equal to the id, or is not known.
         earlier: Option<String>,
     },
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// The names of character references that XML defines as well.
+/// The names of character references that both HTML and XML define.
 const XML_NAMES: [&str; 5] = ["amp", "lt", "gt", "quot", "apos"];
 
 /// Returns whether a text has a character reference. A reference without a semicolon, such as `&deg`, does not count.
@@ -35,8 +35,8 @@ pub(crate) fn names_to_numbers(html: &str) -> String {
     replaced
 }
 
-/// Returns the characters that a name means in HTML, or `None` if HTML does not define the name or XML defines it as
-/// well. About two per cent of the names mean two characters.
+/// Returns the characters that a name means in HTML, or `None` if HTML does not define the name or XML also defines the
+/// name. About two per cent of the names mean two characters.
 fn named(name: &str) -> Option<String> {
     if XML_NAMES.contains(&name) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;

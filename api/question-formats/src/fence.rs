@@ -8,8 +8,8 @@ const MARK: &str = "```";
 /// The sentence of the loss for a code fence that is left out.
 pub(crate) const FENCE_LOSS: &str = "The code fence (```) around the questions is left out.";
 
-/// Returns the language of a line that is a code fence, or an empty text if the fence names none. Returns `None` if the
-/// line is not a code fence.
+/// Returns the language of a line that is a code fence, or an empty text if the fence names no language. Returns `None`
+/// if the line is not a code fence.
 pub(crate) fn language(line: &str) -> Option<&str> {
     let language = line.trim().strip_prefix(MARK)?.trim_start_matches('`').trim();
     language.chars().all(|char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.')).then_some(language)
@@ -29,7 +29,7 @@ pub(crate) fn without(text: &str) -> Option<String> {
     Some(format!("{}{}{}", &text[..start], &text[start + first.len()..end], &text[end + last.len()..]))
 }
 
-/// Returns a text without the code fence around it, or the text itself if it has none.
+/// Returns a text without the code fence around it, or the text itself if no fence is around it.
 pub(crate) fn stripped(text: &str) -> Cow<'_, str> {
     without(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }

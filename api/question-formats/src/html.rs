@@ -1,8 +1,8 @@
 //! Finds tags of HTML in a text that otherwise stays as it is.
 //!
 //! The reader follows the states of the HTML standard for tags, with one intended difference: a tag in which another
-//! tag begins does not count. Most likely, its author forgot to end it, and learners should see the text in it.
-//! Libraries follow the standard in this case; the module `comments` has further reasons against them.
+//! tag begins does not count. Most likely, its author forgot to end the outer tag, and learners should see its text.
+//! Libraries follow the standard in this case; the module `comments` has further reasons against libraries.
 
 const VOID_ELEMENTS: [&str; 13] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
@@ -45,14 +45,14 @@ impl TagState {
     }
 }
 
-/// Returns the length in bytes of the tag at the beginning of HTML. Returns `None` if there is no tag, if the tag does
-/// not end, or if another tag begins in it.
+/// Returns the length in bytes of the tag at the beginning of HTML. Returns `None` if the HTML does not begin with a
+/// tag, if the tag does not end, or if another tag begins in this tag.
 pub(crate) fn tag_length(html: &str) -> Option<usize> {
     length(html, true)
 }
 
 /// Returns the length in bytes of the tag at the beginning of HTML, as browsers read it: a value in quotes may contain
-/// tags. Returns `None` if there is no tag or the tag does not end.
+/// tags. Returns `None` if the HTML does not begin with a tag, or if the tag does not end.
 pub(crate) fn tag_length_in_browsers(html: &str) -> Option<usize> {
     length(html, false)
 }

@@ -172,7 +172,8 @@ impl<'q, 'k> Keeping<'q, 'k> {
                 Err(reason) => {
                     self.losses.push(loss(&address, &reason));
                     let Some(range) = range else { continue };
-                    // Leave an address of another system as it is, because a learner may be signed in to that system.
+                    // Leave the address of a file for which learners must sign in to another system, such as Moodle: a
+                    // learner may be signed in to that system.
                     if reason != NotKept::NeedsSignIn && format != DraftTextFormat::Plain {
                         edits.push((range.clone(), NOTHING.to_owned()));
                     }
@@ -191,7 +192,7 @@ impl<'q, 'k> Keeping<'q, 'k> {
 
     /// Finds the picture at an address: its hash if the application has the picture, otherwise its bytes. Returns the
     /// reason if the file at the address cannot be kept. Returns `None` if the address leads to the web, so that the
-    /// text keeps it.
+    /// text keeps the address.
     fn resolve(&mut self, part: usize, address: &str) -> Option<Result<Found, NotKept>> {
         let lower = address.get(..5).map(str::to_ascii_lowercase);
         if lower.as_deref() == Some("data:") {
@@ -239,7 +240,7 @@ impl<'q, 'k> Keeping<'q, 'k> {
     }
 
     /// Adds a picture to the pictures of the question, unless the application has it. Returns the hash of the picture.
-    /// Refuses a picture with which the question would have too many bytes.
+    /// Refuses a picture with which the pictures of the question would have too many bytes.
     fn add(&mut self, found: Found) -> Result<String, NotKept> {
         let mut picture = match found {
             Found::Known(hash) => return Ok(hash),

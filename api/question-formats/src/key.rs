@@ -1,4 +1,4 @@
-//! The key of a question before it is combined with the texts of the options.
+//! The key of a question as a reader finds it, before the texts of the options are added to the key.
 
 use rust_decimal::Decimal;
 

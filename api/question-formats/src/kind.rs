@@ -115,7 +115,7 @@ fn is_latex(text: &str) -> bool {
 }
 
 /// Returns whether the first lines of a text are rows of a table with three columns or more. A text with an opening
-/// brace does not count.
+/// brace does not count as a table, because it may be GIFT.
 fn is_table(text: &str) -> bool {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let columns = |line: &str, separator: char| line.matches(separator).count();

@@ -88,8 +88,8 @@ impl QuestionTexts {
         }
     }
 
-    /// Removes the comments of Markdown or HTML from each text, unless its own format and the format of the question
-    /// are plain.
+    /// Removes the comments of Markdown or HTML from each text, unless both the format of the text and the format of
+    /// the question are plain.
     fn remove_comments(&mut self, format: DraftTextFormat, losses: &mut Vec<String>) {
         let mut had_comments = false;
         for text in self.all_mut() {
@@ -164,8 +164,8 @@ fn is_html(text: &str) -> bool {
     has_comment || has_element() || entities::has_reference(text)
 }
 
-/// Guesses the format of a text that declares none, as Moodle does. If the text looks like HTML, adds `<br/>` so that
-/// its line breaks stay visible.
+/// Guesses the format of a text that declares no format, as Moodle does. If the text looks like HTML, adds `<br/>` so
+/// that its line breaks stay visible.
 pub(crate) fn guess_format(text: String) -> FormattedText {
     match is_html(&text) {
         true => FormattedText { text: with_line_breaks(&text), format: DraftTextFormat::Html },

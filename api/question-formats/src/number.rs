@@ -91,7 +91,7 @@ mod tests {
             ("120e-1", "12"),
             ("1e28", "10000000000000000000000000000"),
             ("1e-28", "0.0000000000000000000000000001"),
-            // The next three numbers fit only because zeros at their beginning or end are dropped.
+            // The next three numbers fit only because zeros at the beginning or the end of their digits are dropped.
             ("1000e-30", "0.000000000000000000000000001"),
             ("0.0000000000000000000000000000001e31", "1"),
             ("0e99", "0"),

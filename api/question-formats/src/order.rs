@@ -5,9 +5,9 @@ use crate::labels::excerpt;
 use crate::pointing::{self, Pointer};
 use crate::visible::visible_text;
 
-/// Returns the order of options that a file states. If the file states none, all options keep their order if an option
-/// points at other options, and are shuffled otherwise. Adds a loss if the options keep their order for this reason.
-/// Also adds a loss if the order of the file makes an option point at the wrong options.
+/// Returns the order of options that a file states. If the file states no order, all options keep their order if an
+/// option points at other options, and are shuffled otherwise. Adds a loss if the options keep their order for this
+/// reason. Also adds a loss if the stated order can make an option point at the wrong options.
 pub(crate) fn decide(
     stated: Option<OptionOrder>,
     options: &[String],
@@ -38,16 +38,16 @@ pub(crate) fn decide(
     };
     if let Some(first) = pointers.iter().find(moves) {
         losses.push(format!(
-            "Its options are shuffled as the file says, but {} points at other options. Fix the order of the options \
-             in the file.",
+            "Its options are shuffled as the file says, but {} points at other options. State in the file that the \
+             options keep their order.",
             quoted(first)
         ));
     }
     order
 }
 
-/// Returns the order of options for a source that states none. All options keep their order if one of them points at
-/// other options, such as "all of the above". Otherwise, they are shuffled.
+/// Returns the order of options for a source that states no order. All options keep their order if an option points at
+/// other options, such as "all of the above". Otherwise, all options are shuffled.
 pub(crate) fn assumed_order(options: &[String], format: DraftTextFormat) -> OptionOrder {
     match pointers(options, format).is_empty() {
         true => OptionOrder::default(),

@@ -68,8 +68,8 @@ struct Package<'a> {
 /// Reads the questions of a package: the files in the order of its manifest, then the files that the manifest does not
 /// name.
 ///
-/// The line of a question or a refusal is its number in the package, counted from 1, because lines are not unique in
-/// several files. The reason of a refusal names the file and its line.
+/// The line of a question or a refusal is its number in the package, counted from 1, because several files can have the
+/// same line numbers. The reason of a refusal names the file and the line in this file.
 ///
 /// # Errors
 /// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no
@@ -79,7 +79,7 @@ pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
 }
 
 /// Reads a package, as [`read_package`] does. A text may also show pictures that the application has already stored:
-/// `known` returns the hash of such a picture by its address.
+/// `known` returns the hash of a stored picture by its address.
 ///
 /// # Errors
 /// Returns the errors of [`read_package`].
@@ -154,7 +154,7 @@ fn unreadable(reason: impl Into<String>) -> UnreadableFile {
 
 fn is_xml(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
-    // macOS adds files with attributes to an archive, which are not XML.
+    // macOS adds files with attributes to an archive. These files are not XML, whatever their names are.
     let is_of_macos = name.starts_with("__MACOSX/") || file.starts_with("._");
     !is_of_macos && file.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("xml"))
 }
@@ -212,7 +212,7 @@ impl<'a> Package<'a> {
             let name = String::from_utf8_lossy(file.name_raw()).replace('\\', "/");
             if leads_out(&name) {
                 return Err(unreadable(format!(
-                    "The package has the path \"{}\", which leads out of it. Pack it again without such paths.",
+                    "The package has the path \"{}\", which leads out of the package. Pack it again without this path.",
                     excerpt(&name)
                 )));
             }
@@ -310,14 +310,14 @@ impl<'a> Package<'a> {
         if length > most {
             return Err(NotKept::TooLarge);
         }
-        // Do not refuse the package here if too few bytes are left. `text` then refuses it at the next file of
-        // questions.
+        // Do not refuse the package here if too few bytes are left. `text` then refuses the package at the next file
+        // of questions.
         self.bytes_left = self.bytes_left.saturating_sub(length);
         Ok(bytes)
     }
 
-    /// Returns the indexes of all files: first those that the manifest names, in its order, then all other files in the
-    /// order of the archive.
+    /// Returns the indexes of all files: first the files that the manifest names, in the order of the manifest, then
+    /// all other files in the order of the archive.
     fn order(&mut self) -> Result<Vec<usize>, UnreadableFile> {
         let mut order = Vec::new();
         let is_manifest = |name: &&String| name.rsplit('/').next() == Some(MANIFEST);
@@ -375,7 +375,7 @@ fn leads_out(name: &str) -> bool {
     name.starts_with('/') || has_drive || name.contains('\0') || name.split('/').any(|part| part == "..")
 }
 
-/// Returns the addresses of the resources of a manifest, below the bases (`xml:base`) that it declares.
+/// Returns the addresses of the resources of a manifest, below the bases (`xml:base`) that the manifest declares.
 fn hrefs(manifest: &str) -> Result<Vec<String>, UnreadableFile> {
     let source = prepare(manifest)?;
     let xml = Xml::parse(&source)?;

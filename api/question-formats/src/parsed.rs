@@ -24,8 +24,8 @@ pub struct ParsedQuestion {
     pub external_id: Option<String>,
     /// An id that is derived from the stem, the options and the embedded files, for use if the file gives no id.
     pub derived_id: String,
-    /// The id that earlier versions of this software derived, which ignored embedded files. `None` if it is the same as
-    /// `derived_id`.
+    /// The id that earlier versions of this software derived, which ignored embedded files. `None` if this earlier id
+    /// is equal to `derived_id`.
     pub earlier_derived_id: Option<String>,
     /// The name of the question, if the file gives a name that differs from the id. Several questions can have the same
     /// name.
@@ -40,8 +40,9 @@ pub struct ParsedQuestion {
     pub stem: String,
     /// The type of the question, with its options and its key.
     pub answer: DraftAnswer,
-    /// The order in which a sitting shows the options, as the file states it. If the file states none, the options keep
-    /// their order if one of them points at others ("All of the above"). Then a sentence in `losses` says so.
+    /// The order in which a sitting shows the options, as the file states it. If the file states no order, the options
+    /// are shuffled, unless an option points at other options ("All of the above"). Then all options keep their order,
+    /// and a sentence in `losses` says so.
     pub option_order: OptionOrder,
     /// The text that explains the key to learners; `None` if the file gives none.
     pub explanation: Option<String>,
@@ -81,7 +82,8 @@ pub(crate) struct EmbeddedFile {
 pub struct RefusedQuestion {
     /// The line of the file on which the entry begins, counted from 1.
     pub line: u32,
-    /// The id of the entry in the file, or else its name, cut to 128 characters. `None` if it has neither.
+    /// The id of the entry in the file, or else its name, cut to 128 characters. `None` if the entry has neither id nor
+    /// name.
     pub external_id: Option<String>,
     /// Sentences for the author: the reason, then what to do.
     pub reason: String,
@@ -109,7 +111,7 @@ pub struct ParsedFile {
 
 impl ParsedFile {
     /// Adds a question, or the reason why an entry was refused. After [`MAX_REFUSED_LISTED`] refused entries, only
-    /// counts further ones.
+    /// counts further refused entries.
     pub(crate) fn add(
         &mut self,
         line: u32,

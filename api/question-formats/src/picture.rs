@@ -63,7 +63,7 @@ impl PictureKind {
         }
     }
 
-    /// Returns the kind with this media type, or `None` if no kind has it.
+    /// Returns the kind with this media type, or `None` if no kind has this media type.
     #[must_use]
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.media_type() == media_type)
@@ -149,7 +149,7 @@ fn hash_at(text: &str) -> Option<&str> {
 }
 
 /// Replaces the addresses by which a text names pictures. `address` gets the hash of a picture and returns the new
-/// address. If it returns `None`, the old address stays.
+/// address. If `address` returns `None`, the old address stays.
 #[must_use]
 pub fn with_picture_addresses(text: &str, mut address: impl FnMut(&str) -> Option<String>) -> Cow<'_, str> {
     if !text.contains(SCHEME) {
@@ -189,7 +189,7 @@ pub(crate) enum NotKept {
     Svg,
     /// The file is a recording.
     Recording,
-    /// The file is of another kind. The variant has its media type, or `None` if it is not known.
+    /// The file is of another kind. The variant has its media type, or `None` if the media type is not known.
     OtherKind(Option<&'static str>),
     /// The file is empty, is not valid Base64, or is damaged in an archive.
     Damaged,
@@ -282,7 +282,8 @@ pub(crate) fn decode(base64: &str) -> Result<Arc<[u8]>, NotKept> {
 /// damaged.
 pub(crate) fn decode_data_address(address: &str) -> Result<Arc<[u8]>, NotKept> {
     let (head, content) = address.split_once(',').ok_or(NotKept::Damaged)?;
-    // A byte needs at most four characters: in Base64, 4/3 of a character, which can be escaped with three characters.
+    // A byte of the file needs at most 4 characters of the address: 4/3 characters of Base64, each of which can be
+    // escaped with 3 characters.
     if content.len() > MAX_PICTURE_BYTES * 4 {
         return Err(NotKept::TooLarge);
     }

@@ -10,8 +10,8 @@ use words::{FILLERS, LABEL_FILLERS, NUMBER_WORDS, PHRASES, POINTERS, QUANTIFIERS
 pub(crate) struct Pointer {
     /// The index of the option.
     pub(crate) option: usize,
-    /// The indexes of the options that the option names by their letters or numbers. Empty if it points at all other
-    /// options.
+    /// The indexes of the options that the option names by their letters or numbers. Empty if the option points at all
+    /// other options.
     pub(crate) named: Vec<usize>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn pointers(options: &[String]) -> Vec<Pointer> {
         found.extend(pointer);
         are_lists.push(is_list);
     }
-    // An option can name other options whose texts are lists of letters as well, such as "A and B only" beside "B and C
+    // An option can name other options whose texts are also lists of letters, such as "A and B only" beside "B and C
     // only". Then all these texts name statements in the stem, and no options.
     let is_of_stem =
         |pointer: &Pointer| !pointer.named.is_empty() && pointer.named.iter().all(|index| are_lists[*index]);
@@ -37,8 +37,8 @@ pub(crate) fn pointers(options: &[String]) -> Vec<Pointer> {
     found
 }
 
-/// Returns the options at which an option points, or None if it points at none. Also returns whether its text is a list
-/// of letters or numbers. `count` is the number of options of the question.
+/// Returns the options at which an option points, or None if it points at no options. Also returns whether its text is
+/// a list of letters or numbers. `count` is the number of options of the question.
 fn pointer(option: usize, text: &str, count: usize) -> (Option<Pointer>, bool) {
     if text.chars().count() > MAX_CHARS {
         return (None, false);
@@ -106,8 +106,8 @@ fn points_at_all(words: &[&str]) -> bool {
         && rest.iter().all(|word| has(POINTERS, word) || has(FILLERS, word) || is_letter(word))
 }
 
-/// Returns the indexes of the options that words name by letters or numbers. Returns `None` if other words are among
-/// them, or if the words are not enough to name options, such as a single letter.
+/// Returns the indexes of the options that words name by letters or numbers. Returns `None` if a word has another
+/// purpose, or if the words are not enough to name options, such as a single letter.
 fn named(words: &[&str], has_comma: bool, has_numbers: bool, count: usize) -> Option<Vec<usize>> {
     let mut named = Vec::new();
     let mut fillers = 0;

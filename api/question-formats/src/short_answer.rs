@@ -17,8 +17,8 @@ pub(crate) struct ListedText {
 }
 
 /// Returns the key with all texts that give full marks. In Moodle, the first answer in a file that accepts a learner's
-/// text gives the marks. So an answer with fewer marks is refused if an answer with full marks below it may accept the
-/// same texts.
+/// text gives the marks. So this function refuses an answer with fewer marks if a later answer with full marks may
+/// accept the same texts.
 pub(crate) fn key(
     answers: &[ListedText],
     is_case_sensitive: bool,

@@ -56,7 +56,7 @@ impl TextPattern {
         rest.ends_with(last.as_str())
     }
 
-    /// Returns whether the pattern accepts more than one text.
+    /// Returns whether the pattern has a wildcard, which stands for any characters.
     #[must_use]
     pub fn has_wildcard(&self) -> bool {
         self.parts.len() > 1
@@ -109,7 +109,7 @@ fn canonical(text: &str, is_case_sensitive: bool) -> String {
     match is_case_sensitive {
         true => text.nfc().collect(),
         // Converting to capital letters first joins letters that differ only as small letters, such as the two forms of
-        // sigma. The capital letter of a dotless i is that of another letter, so a dotless i stays as it is.
+        // sigma. The capital letter of a dotless i is I, like that of a dotted i. So a dotless i stays as it is.
         false => {
             let folded = text.nfc().flat_map(|char| {
                 let is_dotless = char == 'ı';

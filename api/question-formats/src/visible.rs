@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::draft::DraftTextFormat;
 use crate::{html, markup};
 
-/// Elements that learners see although they have no text.
+/// The names of elements that learners see even if the elements have no text.
 const VISIBLE_ELEMENTS: [&str; 11] =
     ["img", "math", "svg", "object", "audio", "video", "iframe", "embed", "canvas", "picture", "input"];
 
@@ -44,7 +44,7 @@ pub(crate) fn is_unseen(char: char) -> bool {
 /// Returns whether learners see the element of a start tag even if it has no text.
 pub(crate) fn shows(tag: &str) -> bool {
     let name = html::name(tag);
-    // Custom elements have a hyphen in their name.
+    // Custom elements count as visible too. Their names have a hyphen.
     VISIBLE_ELEMENTS.iter().any(|shown| shown.eq_ignore_ascii_case(name))
         || tag[1 + name.len()..].starts_with('-')
 }

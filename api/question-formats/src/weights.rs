@@ -1,14 +1,15 @@
 //! The weights of options. Moodle gives each option a part of the marks in per cent, but a draft has only whether an
 //! option is correct.
 
-/// The key that the weights of options describe.
+/// The key of a question that has weights: whether each option is correct. `loss` says which part of the weights is
+/// lost.
 #[derive(Debug, PartialEq)]
 pub(crate) struct WeightedKey {
     pub(crate) correct: Vec<bool>,
     pub(crate) loss: Option<String>,
 }
 
-const PARTIAL_LOSS: &str = "The marks of single options are left out: a sitting gives full marks or none.";
+const PARTIAL_LOSS: &str = "The marks for each option are left out: a sitting gives full marks or none.";
 
 /// Reads the weights of a single choice: options with full marks are correct.
 pub(crate) fn single(weights: &[f64]) -> WeightedKey {
@@ -20,8 +21,8 @@ pub(crate) fn single(weights: &[f64]) -> WeightedKey {
     }
 }
 
-/// Reads the weights of a multiple choice. The options with positive weights are correct. Their weights must add up to
-/// about 100 per cent, if there are any.
+/// Reads the weights of a multiple choice. The options with positive weights are correct. If there are positive
+/// weights, they must add up to about 100 per cent.
 ///
 /// There is no loss if all correct options have the same weight, and each wrong option takes away all marks.
 pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
@@ -44,7 +45,8 @@ pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
     Ok(WeightedKey { correct, loss: (!is_kept).then(|| PARTIAL_LOSS.to_owned()) })
 }
 
-/// Returns the weight of each of several correct options, with five decimal places as in Moodle.
+/// Returns the weight of each option if `correct` options are correct. The weight has at most five decimal places, as
+/// in Moodle.
 pub(crate) fn share(correct: usize) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a count of options")]
     let share = format!("{:.5}", 100.0 / correct.max(1) as f64);

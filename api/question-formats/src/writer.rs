@@ -58,7 +58,7 @@ impl FileWriter {
 
     /// Writes a question. Returns sentences that say which parts of the question the format cannot hold, or that the
     /// question is left out.
-    #[must_use = "the sentences tell the author what is lost"]
+    #[must_use = "the returned sentences tell the author what is lost"]
     pub fn write(&mut self, question: &DraftQuestion) -> Vec<String> {
         let is_new_topic = self.topic.as_ref() != Some(&question.topic);
         if is_new_topic {

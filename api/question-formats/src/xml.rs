@@ -122,8 +122,8 @@ pub(crate) fn detect(text: &str) -> Option<Format> {
     }
 }
 
-/// Returns whether the `<quiz>` of a document is from Canvas, which writes the settings of a quiz into such an element.
-/// It has no questions of Moodle.
+/// Returns whether the `<quiz>` of a document is from Canvas, which writes the settings of a quiz into a `<quiz>`
+/// element. That element has no questions of Moodle.
 fn is_of_canvas(text: &str) -> bool {
     let tag = text.split_once("<quiz").map_or("", |(_, tag)| tag.split_once('>').map_or(tag, |(tag, _)| tag));
     tag.contains("canvas.instructure.com")

@@ -19,7 +19,8 @@ pub(super) struct StateChange {
 }
 
 impl StateChange {
-    /// Compares two JSON objects with the same fields, such as the row of a course before and after an edit.
+    /// Makes the change between two JSON objects with the same fields, such as the row of a course before and after an
+    /// edit.
     pub(super) fn between(before: Value, after: Value) -> Self {
         let (mut before, mut after) = (object(before), object(after));
         before.retain(|field, value| after.get(field) != Some(value));
@@ -33,7 +34,7 @@ impl StateChange {
     }
 
     /// Returns the changed fields, each with its value before and after. None means that the object had no such field.
-    /// Leaves out fields that have no value before and after.
+    /// Leaves out fields that have a value neither before nor after.
     pub(super) fn values(&self) -> impl Iterator<Item = (&str, Option<&Value>, Option<&Value>)> {
         let known = |value: Option<&'_ Value>| value.is_some_and(|value| !value.is_null());
         let all =

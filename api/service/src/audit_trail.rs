@@ -144,8 +144,8 @@ pub async fn accounts(services: &Services, _by: Admin, ids: Vec<UserId>) -> Resu
     accounts.all(services.database.reader()).await
 }
 
-/// Reads at most `limit` audit events after this id that match a filter, oldest first, for an export. It checks no
-/// role, so only the operator's commands may call it.
+/// Reads at most `limit` audit events after this id that match a filter, oldest first, for an export. This function
+/// checks no role, so only the operator's commands may call it.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -31,7 +31,8 @@ pub struct CardFilter {
     pub purchase: Option<PurchaseId>,
     /// Only cards with one of these statuses. If None, with every status.
     pub status: Option<Vec<CardStatus>>,
-    /// If true, only cards whose entitlement is not marked as ended. Its term may be over.
+    /// If true, only cards whose entitlement was not ended. This field does not check whether the entitlement has
+    /// expired, but `entitled` does.
     pub live_only: bool,
     /// Only cards whose entitlement is live at a time, or only cards whose entitlement is not. If None, all cards.
     pub entitled: Option<Entitled>,
@@ -42,14 +43,14 @@ pub struct CardFilter {
 pub struct Entitled {
     /// True selects cards whose entitlement is live. False selects all other cards.
     pub holds: bool,
-    /// The time for which the entitlement is tested.
+    /// The moment at which the entitlement is checked.
     pub at: DateTime<Utc>,
 }
 
 /// The value by which cards are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardSort {
-    /// By the id of the subject, then by the number of the test.
+    /// By the id of the subject of the card, then by the number of the test.
     #[default]
     SubjectTestNumber,
     /// By the start of the latest sitting. Cards without a sitting come last in both directions.
@@ -245,8 +246,8 @@ pub async fn by_ids(
 }
 
 /// Streams the cards of a user whenever they are created or change: all cards, or only those of `subject` if it is
-/// given. The stream reports all changes that are committed after this function returns. It ends with an error if the
-/// database fails for about a minute.
+/// given. The stream reports all changes that are committed after this function returns. The stream ends with an error
+/// if the database fails for about a minute.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -330,7 +331,7 @@ impl CardChanges {
         Ok(())
     }
 
-    /// Reads the next cards in `changed`, and removes them from it. `changed` must not contain purchases.
+    /// Reads the next cards in `changed`, and removes their changes from `changed`, which must not contain purchases.
     async fn read_cards(&mut self) -> Result<(), DbErr> {
         let most = usize::try_from(CARDS_PER_READ).unwrap_or(usize::MAX);
         let next: Vec<_> = self.changed.iter().copied().take(most).collect();

@@ -1,4 +1,4 @@
-//! The cart of a user. It is stored in the database, so its owner sees the same cart on every device.
+//! The cart of a user. The cart is stored in the database, so its owner sees the same cart on every device.
 
 use std::collections::BTreeMap;
 
@@ -234,7 +234,8 @@ pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fa
         let selection = Selection { course_id, purchase_type, subject_ids };
         match super::purchase::quote(services, Some(owner), &selection).await {
             Ok(quote) => quotes.push(quote),
-            // A subject or its course was archived after the snapshot was read, so this course is left out.
+            // A subject or the course was archived after the snapshot was read. The cart then has no quote for this
+            // course.
             Err(Error::Refused(_)) => {}
             Err(Error::Failed(fault)) => return Err(fault),
         }

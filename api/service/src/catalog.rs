@@ -59,7 +59,8 @@ impl CatalogCourse {
 pub struct Snapshot {
     courses: Vec<Arc<CatalogCourse>>,
     subjects: HashMap<SubjectId, Arc<subject::Model>>,
-    /// The courses and subjects whose rows cannot be read. They exist, so the catalogue is not read again to find them.
+    /// The courses and subjects whose rows cannot be read. These rows exist, so the catalogue is not read again to find
+    /// them.
     unreadable_courses: HashSet<CourseId>,
     unreadable_subjects: HashSet<SubjectId>,
     /// The values that cannot be read or are not allowed, because of which rows are not on sale.

@@ -79,7 +79,7 @@ pub enum EnrolmentRefusal {
     /// The account exists and has another role.
     #[error("The account has the role {0}. Change it with `jishu user set-role`, or leave the role out.")]
     OtherRole(&'static str),
-    /// The account is deactivated, and subjects were to be granted.
+    /// The account is deactivated, and the enrolment would grant subjects to it.
     #[error("The account is deactivated, so it gets no subjects. Activate it first.")]
     Deactivated,
     /// There is no course with this code.

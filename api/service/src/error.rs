@@ -94,7 +94,7 @@ impl<R> Error<R> {
         }
     }
 
-    /// Converts the refusal of an inner operation to that of an outer operation. Keeps a fault as it is.
+    /// Converts the refusal of an inner operation to the refusal of an outer operation. Keeps a fault as it is.
     pub fn map<S>(self, map: impl FnOnce(R) -> S) -> Error<S> {
         match self {
             Self::Refused(refusal) => Error::Refused(map(refusal)),

@@ -32,7 +32,8 @@ use crate::failpoint;
 
 /// Maximum number of purchases that one search finds.
 const PURCHASES_PER_SEARCH: usize = 200;
-/// Number of purchases that cannot be ended after which a call stops searching, because its searches list all of them.
+/// Maximum number of purchases that cannot be ended before a call stops. Each search lists all of them to leave them
+/// out, so the list must stay short.
 const MAX_FAILURES: usize = 1_000;
 /// Maximum number of purchases that are ended at the same time.
 const MAX_CONCURRENT_ENDS: usize = 4;
@@ -40,7 +41,7 @@ const MAX_CONCURRENT_ENDS: usize = 4;
 /// purchase is skipped, and the next call tries again.
 const RETRY_DURATION: Duration = Duration::from_secs(1);
 
-/// Searches for purchases whose term is over at an interval, and ends them, until the task is dropped.
+/// Ends purchases whose term is over, once in each interval, until the task is dropped.
 #[service_call]
 pub async fn keep_ending(services: Services, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
@@ -60,7 +61,7 @@ pub async fn keep_ending(services: Services, interval: Duration) {
 /// Fails if the search fails. A purchase that cannot be ended is logged, and remains for the next call.
 #[service_call("expiry.end_lapsed")]
 pub async fn end_lapsed(services: &Services) -> Result<usize, Fault> {
-    // The purchases that could not be ended. The next searches of this call leave them out.
+    // The purchases that this call could not end. Its next searches leave them out.
     let mut failed: Vec<PurchaseId> = Vec::new();
     let mut ended = 0;
     loop {
@@ -176,8 +177,9 @@ async fn run(transaction: &DatabaseTransaction, command: &EndCommand) -> Result<
 }
 
 /// Marks the entitlements of a purchase whose term is over as ended, at the end of their term, and closes their open
-/// sittings. Returns false if there are no such entitlements. If it returns true, the caller must append the event with
-/// [`append_event`], as one of its last statements. The caller must have locked the owner's row.
+/// sittings. Returns false if the purchase has no entitlements to end. If this function returns true, the caller must
+/// append the event with [`append_event`], as late in the transaction as possible. The caller must have locked the
+/// owner's row.
 pub(crate) async fn end_lapsed_of(
     transaction: &DatabaseTransaction,
     papers: &Papers,

@@ -27,8 +27,8 @@ use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user, locked};
 use crate::error::{Error, Fault, Refusal};
 
-/// The extra time and attempts to grant to a card. They replace the previous grant, so repeating a grant changes
-/// nothing.
+/// The extra time and attempts to grant to a card. Each given value replaces the value of the previous grant, so
+/// repeating a grant changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Extra seconds for each sitting of the card, 0 to [`MAX_EXTRA_SECONDS`]. None keeps the present value.
@@ -52,7 +52,7 @@ pub enum ExtraTimeRefusal {
     /// The card was already sat this number of times, and the grant allows fewer attempts.
     #[error("The card was sat {0} times already. Allow at least {0} attempts.")]
     FewerThanUsed(i32),
-    /// There is no such card.
+    /// The card does not exist.
     #[error("There is no such test card.")]
     CardNotFound,
     /// The deadline and the grace time of the open sitting have passed, and the server has not closed it yet.
@@ -98,7 +98,7 @@ struct GrantCommand {
 pub type CardOfSubject = (MockTestAttemptId, SubjectId);
 
 /// Reads the extra seconds for each sitting of these cards of a user. The greater of two values counts: the card's own
-/// extra time, and that of its allowances. Leaves out cards without extra time.
+/// extra time, and the extra time of its allowances. Leaves out cards without extra time.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -248,9 +248,9 @@ async fn store_seconds(
     Ok(())
 }
 
-/// Moves the deadline of an open sitting to the time limit plus `seconds`, if that is later. The deadline stays within
-/// the term of the entitlement. Returns the deadline. Refuses a later deadline if the sitting no longer accepts
-/// answers.
+/// Moves the deadline of an open sitting to its start plus the time limit plus `seconds`, if that is later than the
+/// present deadline. The deadline stays within the term of the entitlement. Returns the deadline. Refuses a later
+/// deadline if the sitting no longer accepts answers.
 pub(super) async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,

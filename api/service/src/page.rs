@@ -27,9 +27,11 @@ pub struct PageRequest<K> {
     pub after: Option<K>,
     /// The page contains only rows before this position.
     pub before: Option<K>,
-    /// Whether to find out if the list has rows before the page. This can cost one more statement if `after` is given.
+    /// Whether to find out if the list has rows before the page. The check can cost one more statement if `after` is
+    /// given.
     pub finds_previous: bool,
-    /// Whether to find out if the list has rows after the page. This can cost one more statement if `before` is given.
+    /// Whether to find out if the list has rows after the page. The check can cost one more statement if `before` is
+    /// given.
     pub finds_next: bool,
 }
 
@@ -38,11 +40,11 @@ pub struct PageRequest<K> {
 pub struct Page<T> {
     /// The rows of the page.
     pub rows: Vec<T>,
-    /// Whether the list has rows before the first row of the page. If the request did not ask for this, it can be false
-    /// although there are such rows.
+    /// Whether the list has rows before the first row of the page. If `finds_previous` was false in the request,
+    /// `has_previous` can be false although the list has earlier rows.
     pub has_previous: bool,
-    /// Whether the list has rows after the last row of the page. If the request did not ask for this, it can be false
-    /// although there are such rows.
+    /// Whether the list has rows after the last row of the page. If `finds_next` was false in the request, `has_next`
+    /// can be false although the list has later rows.
     pub has_next: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Placeholders for courses and subjects whose rows cannot be read, so that their owners still see what they own.
+//! Placeholders for courses and subjects whose rows cannot be read, so that learners still see the courses and subjects
+//! that they bought.
 //!
 //! A placeholder has the value of every readable column, and a default for each unreadable column. It is never sold.
 
@@ -61,8 +62,8 @@ pub(super) fn subject(row: &Unreadable) -> Option<subject::Model> {
     })
 }
 
-/// Returns the time since which a placeholder is archived: the stored time, or the creation if there is none. Every
-/// placeholder is archived, so that clients do not offer it for sale.
+/// Returns the time since which the placeholder of a course or subject is archived: the stored time, or else the time
+/// of the creation. Every placeholder is archived, so that clients do not offer it for sale.
 fn archived_at(stored: Option<Option<DateTime<Utc>>>, created_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Some(stored.flatten().unwrap_or(created_at))
 }

@@ -1,8 +1,8 @@
 //! Computes the price of a selection. Quotes and purchases use the same function, [`quote`], whose result depends only
 //! on its arguments.
 //!
-//! The price of a bundle is divided over its subjects in the same way as the tax over the lines: [`crate::tax`]
-//! describes it.
+//! The price of a bundle is divided over its subjects in the same way as the tax over the lines. [`crate::tax`]
+//! describes this way.
 
 use std::sync::Arc;
 
@@ -92,9 +92,9 @@ pub enum Tariff {
 
 /// Computes the quote for the wanted subjects at the time `now`. Subjects that the buyer owns are not charged.
 ///
-/// Each subject of a bundle gets a share of the bundle's price, in proportion to its price alone. So a buyer who owns
-/// some of the subjects pays only the shares of the other subjects. A bundle never costs more than its subjects cost
-/// separately.
+/// Each subject of a bundle gets a share of the bundle's price, in proportion to the price at which the subject is sold
+/// alone. So a buyer who owns some of the subjects pays only the shares of the other subjects. A bundle never costs
+/// more than its subjects cost separately.
 #[must_use]
 pub fn quote(
     course: &course::Model,

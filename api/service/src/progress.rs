@@ -1,7 +1,7 @@
 //! Reads the progress of a learner: totals over all scored sittings of the learner.
 //!
-//! Each function reads the rows of one learner in one statement. Sums are whole numbers, in hundredths. They are
-//! rounded only when an average is computed. A sitting always counts, even after its entitlement has ended or the
+//! Each function reads the rows of one learner in one statement. Sums of percentages and marks are whole numbers of
+//! hundredths, so that only averages are rounded. A sitting always counts, even after its entitlement has ended or the
 //! subject was bought again.
 
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl SittingTotals {
         scoring::average(self.percentages, self.taken)
     }
 
-    /// Returns these totals together with the totals of other sittings.
+    /// Adds the totals of other sittings to these totals. `best` of the result is the better of the two percentages.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
         Self {
@@ -67,32 +67,28 @@ impl SittingTotals {
 pub struct Repeated {
     /// The number of cards that were scored at least twice.
     pub cards: i64,
-    /// The sum of the percentages of the first scored sittings, in hundredths of a per cent. None if there is no such
-    /// card.
+    /// The sum of the percentages of the first scored sittings, in hundredths of a per cent. None if `cards` is 0.
     pub first: Option<i64>,
-    /// The sum of the percentages of the latest scored sittings, in hundredths of a per cent. None if there is no such
-    /// card.
+    /// The sum of the percentages of the latest scored sittings, in hundredths of a per cent. None if `cards` is 0.
     pub latest: Option<i64>,
 }
 
 impl Repeated {
-    /// Returns the average percentage of the first scored sittings, in hundredths of a per cent. None if there is no
-    /// card.
+    /// Returns the average percentage of the first scored sittings, in hundredths of a per cent. None if `cards` is 0.
     #[must_use]
     pub fn first_average(&self) -> Option<i64> {
         scoring::average(self.first?, self.cards)
     }
 
-    /// Returns the average percentage of the latest scored sittings, in hundredths of a per cent. None if there is no
-    /// card.
+    /// Returns the average percentage of the latest scored sittings, in hundredths of a per cent. None if `cards` is 0.
     #[must_use]
     pub fn latest_average(&self) -> Option<i64> {
         scoring::average(self.latest?, self.cards)
     }
 
     /// Returns the rise of the average percentage from the first to the latest sittings, in hundredths of a percentage
-    /// point. None if there is no card. It is rounded separately, so it can differ by 1 from the difference of the two
-    /// rounded averages.
+    /// point. None if `cards` is 0. The rise is rounded separately, so it can differ by 1 from the difference of the
+    /// two rounded averages.
     #[must_use]
     pub fn improvement(&self) -> Option<i64> {
         scoring::average(self.latest? - self.first?, self.cards)
@@ -102,9 +98,10 @@ impl Repeated {
 /// The numbers of cards by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cards {
-    /// The number of cards without a sitting whose entitlement is live.
+    /// The number of cards that were never sat and have a live entitlement.
     pub available: i64,
-    /// The number of cards without a sitting whose entitlement has ended or expired. They can no longer be sat.
+    /// The number of cards that were never sat, and can no longer be sat: the entitlement of the card has ended or
+    /// expired.
     pub lost: i64,
     /// The number of cards with an open sitting.
     pub in_progress: i64,
@@ -121,7 +118,7 @@ impl Cards {
         self.available + self.lost + self.in_progress + self.completed + self.exhausted
     }
 
-    /// Returns the counter for cards of this status. `is_entitled` tells whether their entitlement is live.
+    /// Returns the counter for cards of this status. `is_entitled` tells whether the entitlement of the cards is live.
     fn counter(&mut self, status: CardStatus, is_entitled: bool) -> &mut i64 {
         match status {
             CardStatus::Available if is_entitled => &mut self.available,
@@ -216,7 +213,7 @@ pub async fn repeated(services: &Services, scope: ProgressScope) -> Result<Repea
 
 type Moment = Option<DateTime<Utc>>;
 
-/// Counts the cards of the learner by subject, over all purchases, including refunded and expired ones.
+/// Counts the cards of the learner by subject, over all purchases, including refunded and expired purchases.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -56,8 +56,8 @@ pub async fn rank(
 }
 
 /// Computes the percentiles of these sittings from one statement, as [`scoring::percentile`] defines them. Leaves out
-/// sittings without a score and those of other users. A later sitting is ranked as if it had been the learner's first
-/// one.
+/// sittings without a score and sittings of other users. Ranks a later sitting as if it had been the first sitting of
+/// the learner.
 ///
 /// # Errors
 /// Returns the database's error.

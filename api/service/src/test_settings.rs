@@ -122,7 +122,8 @@ pub enum Setting {
     TimeLimit,
     /// The maximum number of attempts of a card.
     MaxAttempts,
-    /// The number of parts of the blueprint, or the sum of their questions.
+    /// The blueprint. [`SettingsRefusal::Range`] names it if its number of parts or the sum of the questions of its
+    /// parts is out of range.
     Blueprint,
     /// The number of questions in one part of the blueprint.
     BlueprintQuestions,
@@ -230,7 +231,7 @@ pub(crate) fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> 
     }
 }
 
-/// Converts marks to hundredths of a mark, and checks them. Returns the stored marks `before` if none are given.
+/// Converts marks to hundredths of a mark, and checks them. Returns the stored marks `before` if `marks` is None.
 fn hundredths(setting: Setting, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsRefusal> {
     let Some(marks) = marks else { return Ok(before) };
     let hundredths =

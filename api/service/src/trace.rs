@@ -1,7 +1,7 @@
 //! Traces: makes their spans, and passes their context on in the header `traceparent` of W3C.
 //! <https://www.w3.org/TR/trace-context/>
 //!
-//! The server installs a tracer with [`switch_on`], if it traces. This crate does not know how a trace is sent.
+//! A server that sends traces installs a tracer with [`switch_on`]. This crate does not know how a trace is sent.
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The server for the kill tests. It is the same as `jishu`, but a test can end its process at the boundaries of
-//! `jishu_service::failpoint`.
+//! The server for the kill tests. The server is the same as `jishu`, but a test can end the process of the server at
+//! the boundaries of `jishu_service::failpoint`.
 
 use std::process::ExitCode;
 

@@ -81,8 +81,8 @@ pub(super) async fn run(args: AdoptArgs) -> CommandResult {
     }
 }
 
-/// Adopts into a temporary database, which is deleted afterwards. Reads the command's database, if it exists, only to
-/// refuse it if an adoption would refuse it.
+/// Adopts into a temporary database, which is deleted afterwards. Writes nothing in the database of the command. If
+/// that database exists, only checks that an adoption would not refuse it.
 async fn dry_run(args: &AdoptArgs) -> Result<AdoptReport, Box<dyn Error + Send + Sync>> {
     let is_missing = sqlite_file(&args.database.database_url).is_some_and(|file| !file.exists());
     if !is_missing {

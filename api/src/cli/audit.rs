@@ -16,9 +16,9 @@ use jishu_service::audit_trail::{self, AuditFilter};
 /// Number of events that one statement reads.
 const EVENTS_PER_READ: u64 = 1_000;
 
-/// Maximum time between the time of an event and its commit. Until then, the event can appear in the trail after events
-/// with greater ids. So a later export starts after the last event that was older than this when the present export
-/// began.
+/// Maximum time between the time of an event and its commit. An event can be committed after events with greater ids,
+/// so an export can miss it. Therefore a later export repeats all events from the first event that was younger than
+/// this time when the present export began.
 const MAX_COMMIT_DELAY: TimeDelta = TimeDelta::minutes(1);
 
 #[derive(Args, Debug)]
@@ -98,7 +98,8 @@ struct Exported {
     /// The id of the event after which a later export starts. No event with this id or a smaller one can still appear
     /// in the trail.
     resume_after: i64,
-    /// Whether a recent event was exported. A later export repeats the events from the first recent one.
+    /// Whether a recent event was exported: an event that was at most [`MAX_COMMIT_DELAY`] old when the export began. A
+    /// later export repeats the events from the first recent event.
     has_recent: bool,
 }
 

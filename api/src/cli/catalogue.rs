@@ -92,8 +92,8 @@ async fn apply(args: ApplyArgs) -> CommandResult {
     Ok(())
 }
 
-/// Returns the message about a file that was not applied. It lists each problem of the file in a line, with the file
-/// name and, if known, the line number.
+/// Returns the message about a file that was not applied. The message lists each problem of the file in a line, with
+/// the file name and, if known, the line number.
 fn failure(file: &str, error: Error<CatalogueFileRefusal>) -> String {
     let at = |line: Option<u64>| line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
     match error {

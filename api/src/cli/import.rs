@@ -75,7 +75,7 @@ struct ImportQuestionsArgs {
     database: DatabaseConfig,
 }
 
-/// The subject of a command.
+/// The flags that name the course and the subject whose bank a command uses.
 #[derive(Args, Debug)]
 pub(super) struct SubjectArgs {
     /// The code or the numeric id of the course.
@@ -128,14 +128,14 @@ impl From<DifficultyArg> for Difficulty {
 }
 
 impl SubjectArgs {
-    /// Finds the subject in the database. A number is first looked up as a code, then as an id. If there is no such
-    /// course or subject, the error lists those that exist.
+    /// Finds the subject in the database. A number is first looked up as a code, then as an id. If the course or the
+    /// subject does not exist, the error lists the existing courses or subjects.
     pub(super) async fn find(
         &self,
         database: &Database,
     ) -> Result<SubjectId, Box<dyn std::error::Error + Send + Sync>> {
         // Reads only the id, the code and the name of each course. So an unreadable value in one course does not
-        // prevent imports into the others.
+        // prevent imports into the other courses.
         let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
             .select_only()
             .columns([course::Column::Id, course::Column::Code, course::Column::Name])
@@ -178,7 +178,7 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Imports the questions of a file that can be imported, and prints a report. Returns an error if a question was
+/// Imports a file of questions without its refused questions, and prints a report. Returns an error if a question was
 /// refused.
 pub(super) async fn run(args: ImportArgs) -> CommandResult {
     let ImportCommand::Questions(args) = args.command;

@@ -152,10 +152,10 @@ fn print_statement(statement: &PlannedStatement) {
     let what = match effect.blocked {
         Blocked::Nobody => "locks nothing",
         Blocked::Moment => "other transactions wait only for a moment, when the statement begins and ends",
-        Blocked::ChangedRows => "other transactions cannot change the rows that it changes",
+        Blocked::ChangedRows => "other transactions cannot change the rows that the statement changes",
         Blocked::Writes => "reads go on, and changes of rows wait",
         Blocked::Everything => "reads and changes wait",
-        Blocked::Unknown => "it is unknown what this locks: read the statement",
+        Blocked::Unknown => "the locks of the statement are not known: read the statement",
     };
     let work = match effect.work {
         Work::Constant => "takes the same time for any number of rows".to_owned(),

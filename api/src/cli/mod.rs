@@ -1,7 +1,8 @@
 //! The command line: the subcommands, and what they share.
 
-/// Prints text on standard output. If the reader of a pipe has ended, as in `jishu check | head`, it drops the output
-/// and the command continues. After any other failure it prints a message and ends the process with exit code 1.
+/// Prints text on standard output. If the reader of a pipe has ended, as in `jishu check | head`, the macro drops the
+/// output, and the command continues. After any other failure, the macro prints a message and ends the process with
+/// exit code 1.
 macro_rules! print {
     ($($argument:tt)*) => {
         $crate::cli::print_text(::std::format_args!($($argument)*))
@@ -53,7 +54,7 @@ use jishu_service::database::{Database, DatabaseOptions};
 #[derive(Debug, Parser)]
 #[command(name = "jishu", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// The subcommand. If none is given, `serve` runs.
+    /// The subcommand. Without a subcommand, `serve` runs.
     #[command(subcommand)]
     command: Option<CliCommand>,
 

@@ -17,7 +17,7 @@ use crate::config::DatabaseConfig;
 
 /// Maximum number of groups of merged cards that are printed one by one.
 const MAX_PRINTED_GROUPS: usize = 20;
-/// Minimum time between two printed lines of progress of the same step.
+/// Minimum time between two printed lines about events that repeat, such as waiting for a lock.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Args, Debug)]
@@ -159,8 +159,8 @@ fn print_if_ok(report: &InspectionReport) {
     }
 }
 
-/// Prints the progress of a repair on standard error. Of events that are repeated, such as waiting for a lock, it
-/// prints at most one line per second.
+/// Prints the progress of a repair on standard error. Prints at most one line per second about events that repeat, such
+/// as waiting for a lock.
 #[derive(Default)]
 struct ProgressPrinter {
     last_line: Option<Instant>,

@@ -37,9 +37,9 @@ const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while the server starts.
     let stop = logged_stop_signal()?.boxed().shared();
-    // Binds the ports, and checks the options of the GraphQL engine and of mails, before it opens the database. If one of
-    // them fails, nothing has been changed. The signing keys, and the options of the issuer and of payments, are read after
-    // the migrations.
+    // Bind the ports, and check the options of the GraphQL engine and of mails, before opening the database. If one of
+    // these steps fails, the database is unchanged. The signing keys, and the options of the issuer and of payments,
+    // are read only after the migrations.
     let listener = bind(&config.listen, "--listen", LISTEN_BACKLOG).await?;
     let metrics_listener = metrics_listener(&config).await?;
     let engine = config.graphql.engine()?;
@@ -105,15 +105,16 @@ async fn metrics_listener(config: &ServeConfig) -> Result<Option<TcpListener>, S
     Ok(Some(listener))
 }
 
-/// Checks and migrates the database, builds the services, and ends the server that responded during the start. Then it
-/// prints the demo, if there is one.
+/// Checks and migrates the database, builds the services, and ends the server that responded during the start. With
+/// `--demo`, then adds the demo, and prints its links and accounts.
 async fn start(
     config: &ServeConfig,
     database: Database,
     listener: TcpListener,
     starting: server::StartingServer,
 ) -> Result<(Services, TcpListener), Box<dyn Error + Send + Sync>> {
-    // If the tables of the catalogue exist, the demo can be refused before anything is written.
+    // The demo refuses a database with other courses or users. The second migration makes the tables of the catalogue.
+    // If they exist, the check runs before anything is written. Otherwise, it runs after the migrations.
     database.refuse_newer().await?;
     let has_catalogue = database.migrations().await?.iter().filter(|state| state.applied).count() >= 2;
     if config.demo && has_catalogue {
@@ -155,7 +156,7 @@ async fn start(
 }
 
 /// Refuses a database of the old system, a database with pending migrations, and a database that a newer version has
-/// migrated. Accepts migrations of a newer version that only add.
+/// migrated. Accepts migrations of a newer version that only add to the schema.
 pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
     database.refuse_newer().await?;
     database.refuse_old_system().await?;

@@ -6,8 +6,8 @@ use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
 use jishu_service::integrity::{self, BadValue};
 
-/// Finds the values that cannot be read or are not allowed. Returns nothing for a database of the old system, which
-/// does not have these tables.
+/// Finds the values that cannot be read or are not allowed. Returns no values for a database without migrations of
+/// jishu, such as a database of the old system.
 pub(super) async fn bad_values(
     database: &DatabaseConfig,
 ) -> Result<Vec<BadValue>, Box<dyn std::error::Error + Send + Sync>> {

@@ -33,7 +33,7 @@ impl fmt::Display for ListenAddress {
 
 impl ListenAddress {
     /// Returns the address and port. Resolves a host name, and prefers an IPv4 address, because other programs usually
-    /// connect to that.
+    /// connect to the IPv4 address of a name.
     ///
     /// # Errors
     /// Fails if the name does not resolve to an address.

@@ -1,5 +1,5 @@
-//! Access to the data of one account. The owner reads the data freely. If staff read it, the audit trail records the
-//! look.
+//! Access to the data of one account. The owner reads the data freely. If staff read the data, the audit trail records
+//! the look.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;

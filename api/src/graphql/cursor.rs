@@ -1,8 +1,8 @@
 //! Cursors: the texts of positions in lists.
 //!
-//! A cursor has about 16 characters of base64. They encode these bytes: the format, a tag of the list and its order,
-//! the numbers of the position, and a check byte. A cursor only says where a page of a list begins that the client may
-//! read anyway. So it needs no signature: a forged cursor shows nothing that the list does not show.
+//! A cursor has about 16 characters of base64. The characters encode these bytes: the format, a tag of the list and its
+//! order, the numbers of the position, and a check byte. A cursor only says where a page of a list begins that the
+//! client may read anyway. So it needs no signature: a forged cursor shows nothing that the list does not show.
 //!
 //! Older versions of the server wrote the name of the list and the position as JSON in base64. Clients may have kept
 //! such cursors, so the server still reads them.
@@ -34,7 +34,7 @@ const MAX_TEXT_BYTES: usize = MAX_BYTES.div_ceil(3) * 4;
 pub(super) trait CursorKey: DeserializeOwned {
     /// Appends the numbers of the position to a cursor.
     fn write(&self, cursor: &mut Cursor);
-    /// Makes the position from all of its numbers. Returns None if they do not form such a position.
+    /// Makes the position from all of its numbers. Returns None if the numbers do not form a position of this type.
     fn read(numbers: &[i64]) -> Option<Self>;
 }
 
@@ -114,8 +114,8 @@ impl CursorHead {
 
 /// The opaque text of a position in a list.
 ///
-/// It is encoded as text only when it is written to a response. A page has a cursor for each item, and often the client
-/// does not select the cursors.
+/// The bytes are encoded as text only when the cursor is written to a response. A page has a cursor for each item, and
+/// often the client does not select the cursors.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
     bytes: [u8; MAX_BYTES],

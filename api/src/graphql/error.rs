@@ -35,8 +35,8 @@ const INTERNAL: &str =
 
 /// An error of a resolver.
 ///
-/// It does not implement `Display` on purpose. async-graphql converts any type with `Display` into an error with the
-/// displayed text, so it would show the cause of an internal error to the client.
+/// The type does not implement `Display` on purpose. async-graphql converts any type with `Display` into an error with
+/// the displayed text. The client would then see the cause of an internal error.
 #[derive(Clone, Debug)]
 pub(super) enum ApiError {
     /// The field needs a signed-in user, but nobody is signed in.
@@ -192,14 +192,14 @@ impl From<ApiError> for async_graphql::Error {
 }
 
 /// Gives each error of a response a code in `extensions.code`, if it has none. Logs the cause of an internal error, and
-/// adds the id of the request to it.
+/// adds the id of the request to the error.
 pub fn finish_errors(errors: &mut [ServerError], RequestId(id): &RequestId) {
     for error in errors {
         if let Some(InternalError(cause)) = error.source::<InternalError>() {
             tracing::error!(request_id = &**id, path = ?error.path, cause = &**cause, "a resolver failed");
             error.extensions.get_or_insert_default().set("requestId", &**id);
         } else if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
-            // Only errors that async-graphql itself makes have no code. They concern the value of an argument.
+            // Only errors that async-graphql itself makes have no code. These errors concern the value of an argument.
             error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
         }
     }

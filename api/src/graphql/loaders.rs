@@ -51,8 +51,8 @@ impl Loaders {
 }
 
 /// Declares [`AllLoaders`] and the type of each loader. The keys of a loader include the owner of the value, or the
-/// author who reads it. A batch of keys takes one statement for each owner or author, and usually all keys have the
-/// same. The read expression yields pairs of a key and its value.
+/// author who reads it. A batch of keys takes one statement for each owner or author; usually all keys of a batch have
+/// the same owner or author. The expression `$read` yields pairs of a key and its value.
 macro_rules! loaders {
     ($(
         $(#[$doc:meta])*
@@ -103,7 +103,7 @@ loaders! {
     /// Loads the purchases of a user by id.
     purchase: PurchaseLoader(UserId, PurchaseId) -> purchase::Model =
         |services, owner, ids| keyed(purchases::by_ids(services, owner, ids).await?, |row| row.id);
-    /// Loads the entitlements that purchases gave, including ended ones, by the id of the purchase.
+    /// Loads the entitlements that purchases gave, including ended entitlements, by the id of the purchase.
     entitlements: EntitlementsLoader(UserId, PurchaseId) -> Vec<entitlement::Model> =
         |services, owner, ids| grouped(purchases::entitlements(services, owner, ids).await?, |row| row.purchase_id);
     /// Loads the refunds of purchases, oldest first, by the id of the purchase.
@@ -120,7 +120,7 @@ loaders! {
     /// compare the owner: whoever has an `Order` was allowed to find it.
     order_refunds: OrderRefundsLoader(UserId, OrderId) -> Vec<payment_refund::Model> =
         |services, _owner, ids| grouped(orders::refunds(services, ids).await?, |row| row.order_id);
-    /// Loads the valid entitlements of a user, by the id of the subject.
+    /// Loads the live entitlements of a user, by the id of the subject.
     live_entitlement: LiveEntitlementLoader(UserId, SubjectId) -> entitlement::Model =
         |services, owner, subjects| keyed(entitlements::live(services, owner, subjects).await?, |row| row.subject_id);
     /// Loads the test cards of a user by id.
@@ -152,7 +152,8 @@ loaders! {
     /// Loads the grants of complimentary purchases, by the id of the purchase. Leaves out all other purchases.
     grant: GrantLoader(UserId, PurchaseId) -> purchase_grant::Model =
         |services, owner, ids| keyed(purchases::grants(services, owner, ids).await?, |row| row.purchase_id);
-    /// Loads users by id. The owner of a key does not matter: whoever makes a `User` has checked who may see it.
+    /// Loads users by id. Ignores the first id of a key, which is always `NO_OWNER`: the code that makes a `User` has
+    /// checked that the viewer may see this user.
     user: UserLoader(UserId, UserId) -> user::Model =
         |services, _owner, ids| keyed(account::by_ids(services, ids).await?, |row| row.id);
     /// Loads the percentiles of the scored sittings of a user, by the id of the sitting.

@@ -47,10 +47,11 @@ pub(super) struct PageInfo {
     has_previous_page: bool,
     /// Whether the list has items after this page.
     has_next_page: bool,
-    /// The cursor of the first item on the page. Send it as `before` to read the page before. Null if the page is
-    /// empty.
+    /// The cursor of the first item on the page. Send this cursor as `before` to read the previous page. Null if the
+    /// page is empty.
     start_cursor: Option<Cursor>,
-    /// The cursor of the last item on the page. Send it as `after` to read the page after. Null if the page is empty.
+    /// The cursor of the last item on the page. Send this cursor as `after` to read the next page. Null if the page is
+    /// empty.
     end_cursor: Option<Cursor>,
 }
 

@@ -9,7 +9,7 @@ use super::context::ContextExt;
 use super::error::{ApiError, ApiResult};
 use super::types::Role;
 
-/// Marks a field that only accounts with one of these roles may use. Other accounts get the error `FORBIDDEN`.
+/// Marks a field that only accounts with one of the roles in `anyOf` may use. Other accounts get the error `FORBIDDEN`.
 #[TypeDirective(name = "requiresRole", location = "FieldDefinition")]
 pub(super) fn requires_role(any_of: Vec<Role>) {}
 

@@ -91,7 +91,7 @@ impl CoreQuery {
     }
 
     /// The price that a purchase would have now, computed in the same way as by `purchase` and `checkout`. For a
-    /// signed-in user, it leaves out subjects that the user already owns.
+    /// signed-in user, the price leaves out subjects that the user already owns.
     async fn purchase_quote(
         &self,
         ctx: &Context<'_>,
@@ -210,8 +210,8 @@ pub(super) fn selection(
 }
 
 /// Reads the objects with these ids that the viewer may see, with one or two statements for each type of object. An
-/// item of the result is None if there is no such object, or the viewer may not see it. Records looks of staff at the
-/// accounts of other users.
+/// item of the result is None if there is no such object, or the viewer may not see it. If staff read an account, an
+/// order or a refund of another user, records this in the audit trail.
 pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let services = ctx.services()?;
     let parsed: Vec<_> = ids.iter().map(|id| GlobalId::parse(id)).collect();

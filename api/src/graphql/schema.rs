@@ -75,7 +75,8 @@ const LISTS: ListLengths = &[
     ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),
     ("SubjectPayload.userErrors", SHORT_LIST),
     ("SubjectProgress.byTopic", SHORT_LIST),
-    // Not a short list: the maximum number of questions in a test, because each question has long texts.
+    // For this list, the cost assumes the maximum number of questions in a test and not a short list. The texts of the
+    // questions are long, so a cost that is too low would admit very large responses.
     ("TestSession.questions", ListLength::Items(MAX_QUESTIONS_PER_TEST.unsigned_abs())),
     ("TestSessionPayload.userErrors", SHORT_LIST),
     ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),

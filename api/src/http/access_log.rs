@@ -14,7 +14,7 @@ use crate::graphql::RequestId;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
-/// The user to whom a response belongs. The response has it among its extensions.
+/// The user to whom a response belongs. The response has this value among its extensions.
 #[derive(Clone, Copy)]
 pub(super) struct ResponseViewer {
     pub(super) viewer: Viewer,

@@ -1,7 +1,8 @@
 //! Admits requests to GraphQL, data exports and pictures: reads the whole body, takes a permit, and limits the time.
 //!
 //! The order matters. The body comes first, so that a client that sends slowly holds no permit. A request that finds no
-//! free permit is refused at once. The time limit ends when a response starts, so a subscription can stream for longer.
+//! free permit is refused at once. The time limit applies only until the response starts, so a subscription can stream
+//! for longer.
 
 use std::net::Ipv4Addr;
 use std::pin::pin;
@@ -28,14 +29,14 @@ use jishu_service::limit::{ClientAddress, RetryAfter};
 use jishu_service::metrics::{Metrics, OperationOutcome, OperationTransport};
 use jishu_service::trace;
 
-/// Maximum number of bytes that are read and dropped of a body that is too large.
+/// The maximum number of bytes that the server reads and drops if a body is too large.
 const MAX_DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time after which a client should retry if the server is busy or stopping.
 const BUSY_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(1) };
 
-/// Whether the time of a request is over. Requests have it among their extensions if metrics or traces are on.
+/// Whether the time of a request is over. Requests have this value among their extensions if metrics or traces are on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TimeLimit(Arc<AtomicBool>);
 
@@ -68,8 +69,8 @@ impl OperationPermits {
         self.run_within(None, operation).await
     }
 
-    /// Runs an operation with a permit, as [`Self::run`] does. If its time is over, sets `limit` before the operation
-    /// is dropped.
+    /// Runs an operation with a permit, as [`Self::run`] does. If the operation exceeds its time, sets `limit` before
+    /// the operation is dropped.
     async fn run_within<T>(
         &self,
         limit: Option<&TimeLimit>,
@@ -92,7 +93,8 @@ impl OperationPermits {
     }
 }
 
-/// The limits that admit requests. All requests share them.
+/// The limits by which requests are admitted or refused: permits, memory for bodies, and times. All requests share
+/// these limits.
 #[derive(Clone)]
 pub(super) struct Admission {
     permits: OperationPermits,
@@ -115,7 +117,7 @@ impl Admission {
         }
     }
 
-    /// Counts each refused request as an operation in these metrics.
+    /// Makes the admission count each refused request as an operation in these metrics.
     pub(super) fn counting(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
@@ -270,7 +272,7 @@ fn too_large(mut rest: BodyDataStream) -> RequestRefusal {
 mod tests {
     use super::*;
 
-    /// When it is dropped, stores in `noted` whether the time was over.
+    /// Stores in `noted`, when this value is dropped, whether the time of `limit` was over.
     struct Noting {
         limit: TimeLimit,
         noted: Arc<AtomicBool>,

@@ -25,7 +25,7 @@ pub(super) struct BodyMemory {
     free: Arc<Semaphore>,
     used_by_client: Arc<BytesByNetwork>,
     /// The networks of trusted proxies. A proxy sends for many clients, so the maximum for one client does not apply to
-    /// it.
+    /// a proxy.
     proxies: Arc<[IpNet]>,
 }
 
@@ -125,7 +125,7 @@ mod tests {
         ClientAddress::new(address.parse().unwrap())
     }
 
-    /// Makes reservations of one megabyte for a client until one fails. Returns those that succeeded.
+    /// Makes reservations of one megabyte for a client until one fails. Returns the reservations that succeeded.
     fn fill(memory: &BodyMemory, address: &str) -> Vec<BodyReservation> {
         let mut reservations = Vec::new();
         loop {

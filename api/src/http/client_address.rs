@@ -34,9 +34,9 @@ impl TrustedProxies {
         self.trusts(peer_of(request).to_canonical())
     }
 
-    /// Returns the address of the client. It begins with the address of the connection, and then reads the addresses in
-    /// the header from the right to the left. It stops at the first address that is not a trusted proxy. Anyone may
-    /// have written the addresses to the left of that one.
+    /// Returns the address of the client. The search begins with the address of the connection, and then reads the
+    /// addresses in the header from the right to the left. It stops at the first address that is not a trusted proxy:
+    /// the client. Anyone may have written the addresses to the left of the client's address.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
         if !self.trusts(client) {
@@ -70,7 +70,7 @@ fn peer_of(request: &Request) -> IpAddr {
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
 }
 
-/// Marks a request that a trusted proxy has sent. The request has it among its extensions.
+/// Marks a request that a trusted proxy has sent. The request has this mark among its extensions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TrustedPeer;
 

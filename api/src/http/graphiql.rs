@@ -101,7 +101,7 @@ impl Asset {
 
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
         // Without `Accept-Encoding`, a request accepts every encoding, but its client may not be able to read gzip. So
-        // it gets the plain file.
+        // the client gets the plain file.
         let gzip = request.contains_key(header::ACCEPT_ENCODING)
             && negotiation::best(request, &header::ACCEPT_ENCODING, &["gzip"]).is_some();
         if SELF_HOSTED && gzip {

@@ -13,7 +13,8 @@ use super::{AppState, ShutdownSignal};
 use jishu_service::database::{Readiness, Replica, WriteRefusal};
 use jishu_service::{Services, outbox};
 
-/// Maximum time of the check of the outbox. The check of the database before it takes at most 1.5 seconds.
+/// The maximum time of the check of the outbox. The server checks the database first, for at most 1.5 seconds, so both
+/// checks end within two seconds.
 const OUTBOX_CHECK_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Shows that the process responds.

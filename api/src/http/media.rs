@@ -34,7 +34,7 @@ pub(super) async fn get(
         }
     };
     let Some(found) = found else {
-        // Only requests with a wrong key are charged, so a class behind one address can load its pictures.
+        // Only requests with a wrong key are charged. So all learners of a school behind one address can load pictures.
         return match state.services.limits.take_for_request(client, false) {
             Ok(()) => (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, "no-store")]).into_response(),
             Err(wait) => {

@@ -151,7 +151,7 @@ pub fn router(
     if observed { routes.layer(from_fn_with_state(metrics, observe::observe)) } else { routes }
 }
 
-/// Returns the offer that a client prefers by its `Accept` header, or None if it accepts none of them.
+/// Returns the offer that a client prefers by its `Accept` header, or None if the client accepts no offer.
 pub(crate) fn preferred<'o>(headers: &HeaderMap, offered: &[&'o str]) -> Option<&'o str> {
     negotiation::best(headers, &header::ACCEPT, offered)
 }

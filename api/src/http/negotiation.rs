@@ -17,8 +17,8 @@ impl<'h> Accepted<'h> {
     }
 
     /// Returns the offer that the header ranks highest, or None if the header accepts no offer. If several offers have
-    /// the same rank, returns the one that the header names first. Without the header, or with only `*/*`, returns the
-    /// first offer.
+    /// the same rank, returns the offer that the header names first. Without the header, or with only `*/*`, returns
+    /// the first offer.
     pub(super) fn best<'o>(&self, offered: &[&'o str]) -> Option<&'o str> {
         let Self(ranges) = self;
         if ranges.is_empty() {
@@ -58,7 +58,8 @@ struct MediaRange<'h> {
 }
 
 impl MediaRange<'_> {
-    /// Returns how exactly this entry matches the offer, or None if it does not match.
+    /// Returns how exactly this entry of the header names the representation `offer`. Returns None if the entry does
+    /// not match the representation.
     fn specificity(&self, offer: &str) -> Option<Specificity> {
         if self.name.eq_ignore_ascii_case(offer) {
             return Some(Specificity::Exact);

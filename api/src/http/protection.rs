@@ -1,6 +1,7 @@
 //! The checks and headers that apply to every request and every response, except CORS.
 //!
-//! This is one layer and not many small ones, because each layer of axum copies all layers below it for each request.
+//! These checks and headers are in one layer and not in many small layers, because each layer of axum copies all layers
+//! below it for each request.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ async fn run(settings: &Settings, id: &RequestId, mut request: Request, next: Ne
     }
 }
 
-/// Marks the response to a request whose handler panicked. The response has it among its extensions.
+/// Marks the response to a request whose handler panicked. The response has this mark among its extensions.
 #[derive(Clone)]
 pub(super) struct Panicked;
 

@@ -26,7 +26,7 @@ impl RequestRefusal {
         Self { status, code, message: message.into(), retry_after: None, headers: Vec::new() }
     }
 
-    /// Refuses a request that is not a GraphQL request, with 400 and `BAD_REQUEST`.
+    /// Refuses a request that the client must correct, with 400 and `BAD_REQUEST`.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
     }
@@ -36,7 +36,8 @@ impl RequestRefusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).with_header(header::ALLOW, allowed)
     }
 
-    /// Refuses a body that is too large, with 413 and `BAD_REQUEST`. Such a body is usually a file of questions.
+    /// Refuses a body that is too large, with 413 and `BAD_REQUEST`. A body of this size is usually a file of
+    /// questions.
     pub(super) fn body_too_large() -> Self {
         let message = format!(
             "The body of this request has more than {MAX_BODY_BYTES} bytes. Import a large file of \
@@ -57,7 +58,8 @@ impl RequestRefusal {
         refusal.with_header(header::WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// Refuses a client that has used up its budget, with 429 and `RATE_LIMITED`. Writes it to the security log.
+    /// Refuses a client that has used up its budget, with 429 and `RATE_LIMITED`. Writes the refusal to the security
+    /// log.
     pub(super) fn rate_limited(client: ClientAddress, wait: RetryAfter) -> Self {
         security::too_many_requests(client, "operations", wait);
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", rate_limit_message(wait)).retry_after(wait)

@@ -21,7 +21,7 @@ pub(super) fn name(response: &mut Response, RequestId(id): &RequestId) {
     }
 }
 
-/// Returns whether the id has only letters, digits and hyphens, which cannot forge a log line.
+/// Returns whether the id has 1 to 64 letters, digits and hyphens. An id of these characters cannot forge a log line.
 fn is_plain(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -22,8 +22,8 @@ const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding, aut
 pub(super) enum MediaType {
     /// `application/graphql-response+json`: the status tells whether the operation was executed.
     GraphqlResponse,
-    /// `application/json`, for older clients: the status is 200 even if the document is refused, but 400 if the request
-    /// is malformed or exceeds a limit of documents.
+    /// `application/json`, for older clients: the status is 200 even if the document is invalid. The status is 400 if
+    /// the request does not name its document properly, or if the document exceeds a limit.
     Json,
 }
 
@@ -57,8 +57,8 @@ impl ResponseFormat {
 pub(super) struct Negotiated(pub(super) Option<ResponseFormat>);
 
 impl Negotiated {
-    /// Returns the format that was negotiated for a request with these extensions. Contains None if none was
-    /// negotiated.
+    /// Returns the format that was negotiated for a request with these extensions. The returned value contains None if
+    /// no format was negotiated.
     pub(super) fn of(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or_default()
     }
@@ -68,8 +68,8 @@ impl Negotiated {
         self.0.map_or(MediaType::Json, |format| format.media_type)
     }
 
-    /// Returns the transport of an operation: an event stream if the client prefers one, and otherwise by the method of
-    /// the request.
+    /// Returns the transport of an operation: an event stream if the client prefers event streams, and otherwise by the
+    /// method of the request.
     pub(super) fn transport(self, method: &Method) -> OperationTransport {
         match (self.0.is_some_and(|format| format.prefers_events), method) {
             (true, _) => OperationTransport::EventStream,
@@ -93,7 +93,7 @@ impl MediaType {
     }
 
     /// Returns the HTTP response for an executed operation. `compress` returns the compressed body, or None if the body
-    /// is sent uncompressed. If a budget was used up for a resolver, the response has `Retry-After`.
+    /// is sent uncompressed. If a resolver was refused because a budget is used up, the response has `Retry-After`.
     pub(super) fn executed(
         self,
         executed: ExecutedResponse,

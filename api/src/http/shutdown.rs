@@ -23,7 +23,7 @@ pub(crate) struct ShutdownTrigger {
     phase: watch::Sender<ShutdownPhase>,
 }
 
-/// Waits for the phases of a shutdown. A request has it among its extensions.
+/// Waits for the phases of a shutdown. A request has this signal among its extensions.
 #[derive(Clone, Debug)]
 pub struct ShutdownSignal {
     phase: watch::Receiver<ShutdownPhase>,

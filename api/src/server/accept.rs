@@ -22,7 +22,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until `stopped` completes. Then serves for the notice time, while health checks respond that the server will
-/// stop. At last accepts no new connections, and lets running requests finish. Returns whether all of them finished
+/// stop. At last accepts no new connections, and lets running requests finish. Returns whether all requests finished
 /// within the drain time.
 pub(super) async fn serve(
     listener: TcpListener,

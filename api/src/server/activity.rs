@@ -1,11 +1,11 @@
 //! Tracks what a connection is doing, and decides when to close it.
 //!
-//! hyper has one timeout, which starts when it waits for a request. It would close a connection that is idle between
-//! two requests as early as one whose client sends a request head slowly. So this module watches the socket instead,
-//! for HTTP/1 and HTTP/2 alike.
+//! hyper has one timeout, which starts when it waits for a request. hyper would close a connection that is idle between
+//! two requests as early as a connection whose client sends a request head slowly. So this module watches the socket
+//! instead, for HTTP/1 and HTTP/2 alike.
 //!
-//! Each response is watched as well, because of clients that receive slowly over HTTP/2. Such a client can refuse to
-//! receive a response while its connection looks healthy, and the server would keep the response in memory for ever.
+//! This module also watches each response, because of clients that receive slowly over HTTP/2. A client can refuse to
+//! receive one response while its connection looks healthy, and the server would keep the response in memory for ever.
 //! hyper has no timeout for this. The listener has no TLS, so browsers do not use HTTP/2 here. But proxies do (`h2c`),
 //! and any client can start HTTP/2 without a negotiation. Serving only HTTP/1 would make this code unnecessary, but
 //! would break those proxies.
@@ -25,11 +25,11 @@ const MIN_BYTES_PER_SECOND: u64 = 10_000;
 /// The timeouts that apply to a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionTimeouts {
-    /// Maximum time to receive the head of a request. It starts with the first byte of the head, and for the first
-    /// request with the connection.
+    /// Maximum time to receive the head of a request. The time starts with the first byte of the head. For the first
+    /// request of a connection, the time starts when the connection opens.
     pub(super) head: Duration,
-    /// Maximum time without a request. Also the time for which a client may receive nothing, and which a response may
-    /// take in addition to the time for its bytes at the minimum rate.
+    /// Maximum time without a request. A client may also receive nothing for this time. And a response may take this
+    /// time in addition to the time that its bytes take at the minimum rate.
     pub(super) idle: Duration,
 }
 
@@ -47,7 +47,8 @@ struct ActivityState {
     /// The time since which the head of a request is awaited or arriving. None while a request runs or the connection
     /// is idle.
     head_since: Option<Instant>,
-    /// The time since which the connection has had no request. None while there is one, or its head is arriving.
+    /// The time since which the connection has had no request. None while a request runs, or while the head of a
+    /// request is arriving.
     idle_since: Option<Instant>,
     /// The time since which the socket accepts no bytes, or None if nothing waits to be written. If the socket accepts
     /// some bytes, this time moves forward by the time that these bytes take at the minimum rate.
@@ -88,7 +89,8 @@ pub(super) enum ActivityStatus {
     Healthy { check_again: Instant },
     /// The connection has had no request for the idle timeout.
     Idle,
-    /// The client does not receive one of its responses. It may still receive others on the same connection.
+    /// The client does not receive one of its responses. The client may still receive other responses on the same
+    /// connection.
     ResponseStalled,
     /// The client sends the head of a request too slowly, or its socket accepts bytes too slowly.
     ClientTooSlow,
@@ -191,9 +193,9 @@ impl Activity {
         if is_over(idle) {
             return ActivityStatus::Idle;
         }
-        // A wait that starts after this check lasts at least as long as the shorter timeout. Only a response that waits
-        // for its client again may reach its deadline sooner. The next check finds that, late by at most the shorter
-        // timeout.
+        // A wait that starts after this check may last at least as long as the shorter timeout, so the next check comes
+        // in time. Only a response that waits for its client again may reach its deadline before the next check. The
+        // next check then closes the connection late, by at most the shorter timeout.
         let deadlines = [Some(now + timeouts.head.min(timeouts.idle)), head, stalled, response, idle];
         ActivityStatus::Healthy { check_again: deadlines.into_iter().flatten().min().unwrap_or(now) }
     }
@@ -220,7 +222,8 @@ impl Activity {
         self.lock().is_aborted
     }
 
-    /// Records that bytes arrived. If an HTTP/1 connection has no request, the bytes start the head of its next one.
+    /// Records that bytes arrived. If an HTTP/1 connection has no request, the bytes start the head of its next
+    /// request.
     pub(super) fn bytes_received(&self) {
         let mut state = self.lock();
         if state.responses.is_empty() && state.head_since.is_none() && !state.is_http2 {
@@ -286,7 +289,7 @@ mod tests {
         assert_eq!(
             activity.check(TIMEOUTS, after(start, 11)),
             ActivityStatus::ClientTooSlow,
-            "the time of the next head was not counted"
+            "the timeout for the next head did not start with its first bytes"
         );
     }
 
@@ -322,7 +325,7 @@ mod tests {
         }
         assert!(
             matches!(activity.check(TIMEOUTS, after(start, 81)), ActivityStatus::Healthy { .. }),
-            "a client at the minimum rate, with 7 s for 70 kB, counts as too slow"
+            "a client at the minimum rate was closed before its 75 s and the 7 s for 70 kB were over"
         );
         assert_eq!(activity.check(TIMEOUTS, after(start, 82)), ActivityStatus::ClientTooSlow);
         activity.socket_write(&Poll::Ready(Ok(10_000_000)), after(start, 82));

@@ -21,7 +21,8 @@ use super::socket::Socket;
 use crate::config::EdgeConfig;
 use crate::http::{REQUEST_GRACE, ShutdownSignal};
 
-/// The maximum number of concurrent requests on an HTTP/2 connection. A client usually opens only one such connection.
+/// The maximum number of concurrent requests on an HTTP/2 connection. A client usually opens only one HTTP/2
+/// connection.
 const MAX_HTTP2_STREAMS: u32 = 100;
 
 /// The maximum size of the head of a request, in bytes.
@@ -97,7 +98,8 @@ impl ConnectionService {
                     connection.as_mut().graceful_shutdown();
                     next_check = after_grace;
                 }
-                // The client had time to finish sending its request, and no response to it is being made or sent.
+                // The client had time to finish sending its request, and no response to the client is being made or
+                // sent.
                 ActivityStatus::Healthy { .. }
                     if is_draining && !activity.is_busy(SHUTDOWN_STALL_TIMEOUT, now) =>
                 {
@@ -107,7 +109,7 @@ impl ConnectionService {
                 ActivityStatus::Healthy { check_again } => next_check = check_again.into(),
             }
         }
-        // The connection is dropped after this call, which closes it.
+        // The connection is dropped after this call, which closes the connection.
         activity.abort();
     }
 }

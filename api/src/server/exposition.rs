@@ -19,7 +19,7 @@ use jishu_service::metrics::{ExpositionFormat, Metrics};
 
 /// Maximum time that a scraper may take to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time for which a connection may stay open. A scraper then opens another one.
+/// The time for which a connection may stay open. Then the scraper opens another connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 /// Maximum number of open connections. Further connections wait in the queue of the system.
 const MAX_CONNECTIONS: usize = 16;

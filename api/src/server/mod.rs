@@ -81,7 +81,7 @@ pub enum ServerStartError {
     Database(#[from] sea_orm::DbErr),
 }
 
-/// The channels over which messages of the outbox leave the server, by their kind.
+/// The channels over which messages of the outbox leave the server, by the kind of the channel.
 pub type Channels = Arc<HashMap<OutboxChannel, Arc<dyn Channel>>>;
 
 /// Builds the services of a server. The future is boxed, so that its code is compiled once, in this crate.

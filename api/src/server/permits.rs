@@ -16,7 +16,7 @@ pub(super) struct ConnectionPermits {
     max_connections: u32,
     clients: PermitsPerKey<IpAddr>,
     /// The networks of trusted proxies. A proxy connects for many clients, so the maximum for one client does not apply
-    /// to it.
+    /// to a proxy.
     proxies: Vec<IpNet>,
     metrics: Metrics,
 }
@@ -40,7 +40,8 @@ impl ConnectionPermits {
         }
     }
 
-    /// Waits until the server may open another connection. Returns None after the server has stopped.
+    /// Waits until the server may open another connection, and takes a permit of the server for the connection.
+    /// Returns None only if the semaphore is closed, which never happens.
     pub(super) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.server).acquire_owned().await.ok()
     }

@@ -2,7 +2,7 @@
 //! [`Activity`](super::activity::Activity).
 //!
 //! An HTTP/2 client controls how much of a response it receives. If it accepts nothing, hyper writes nothing to the
-//! socket. The only visible sign is that hyper does not ask for the next piece of the body.
+//! socket. The only sign that the client accepts nothing is that hyper does not ask for the next piece of the body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,8 +17,8 @@ use super::activity::RequestInFlight;
 /// The size of a piece, which is the default size of an HTTP/2 frame.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// The size of the last piece over HTTP/2. hyper takes a whole piece as soon as the client accepts one byte of it. With
-/// a small last piece, the end of the body shows that the client accepted nearly all of it.
+/// The size of the last piece over HTTP/2. hyper takes a whole piece as soon as the client accepts one byte of the
+/// piece. With a small last piece, the end of the body shows that the client accepted nearly all of the body.
 const LAST_PIECE_BYTES: usize = 1024;
 
 /// Keeps a request in flight until hyper has taken the whole body of its response, or has dropped it.
@@ -82,7 +82,6 @@ impl http_body::Body for TrackedBody {
         let unsent = self.unsent.len() as u64;
         let of_body = self.body.size_hint();
         let mut hint = SizeHint::new();
-        // The upper bound comes first: `set_lower` panics if the lower bound is above it.
         if let Some(upper) = of_body.upper() {
             hint.set_upper(upper.saturating_add(unsent));
         }

@@ -27,7 +27,8 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Without this, the operating system would keep the unsent bytes for as long as the client wants.
+        // A linger time of 0 discards the unsent bytes of an aborted connection. Otherwise the operating system would
+        // keep these bytes for as long as the client wants.
         if self.activity.is_aborted()
             && let Err(error) = self.stream.set_zero_linger()
         {

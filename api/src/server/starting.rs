@@ -12,7 +12,7 @@ use crate::config::{DrainTimes, EdgeConfig};
 use crate::http;
 
 /// Maximum time that the running responses of the starting server may take when the real server is ready. The real
-/// server waits for them.
+/// server waits for these responses.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A server that responds only to health checks, and refuses all other requests. It uses the socket on which the real

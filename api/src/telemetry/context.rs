@@ -34,7 +34,7 @@ pub(crate) fn context_of_caller(headers: &HeaderMap) -> Option<Context> {
 
 /// Makes a span part of the trace of a caller. Call this function before the span is entered.
 pub(crate) fn continue_trace(span: &Span, caller: Context) {
-    // This fails only if the span is not part of any trace.
+    // `set_parent` fails only if the span is not part of any trace.
     let _ = span.set_parent(caller);
 }
 

@@ -25,7 +25,7 @@ struct CollectorClient {
 impl HttpClient for CollectorClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        // This fails if the runtime ends before the request does.
+        // The spawned task fails if the runtime ends before the request does.
         self.runtime.spawn(send(client, request)).await?
     }
 }

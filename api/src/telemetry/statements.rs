@@ -71,7 +71,7 @@ fn without_literals(sql: &str) -> String {
                 written.push('?');
             }
             char => {
-                // The digits of `$1` belong to a parameter, and a name may contain digits. They stay.
+                // The digits of a parameter, such as `$1`, and the digits of a name stay in the text.
                 is_in_word = char.is_alphanumeric() || matches!(char, '_' | '$');
                 written.push(char);
             }

@@ -77,8 +77,9 @@ impl Traces {
     {
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer("jishu"))
-            // tracing's own spans are the parents of spans. The code location, the thread and the idle time would cost
-            // time and say little.
+            // The parent of a span is the enclosing span of the crate tracing, so a span need not become the current
+            // context of OpenTelemetry. The code location, the thread and the idle time of a span would cost time and
+            // say little.
             .with_context_activation(false)
             .with_location(false)
             .with_threads(false)
@@ -87,7 +88,7 @@ impl Traces {
             .with_filter(only_traces())
     }
 
-    /// Sends the last spans to the collector. Stops waiting after the time for a request to the collector, and logs
+    /// Sends the last spans to the collector. Stops waiting after the timeout of a request to the collector, and logs
     /// that the spans are lost.
     pub async fn stop(self) {
         let Self { provider, timeout } = self;
@@ -98,7 +99,8 @@ impl Traces {
     }
 }
 
-/// Makes the filter that lets through only the spans of traces. Such spans are made only in traces that are sampled.
+/// Makes the filter that lets through only the spans of traces. The code makes spans of a trace only if the trace is
+/// sampled.
 ///
 /// The filter is asked at each span, and its response is not cached. Otherwise sqlx, which asks whether one of its log
 /// lines would be written, could make the filter hide the next span

@@ -37,7 +37,7 @@ pub enum RepairError {
         if *.earlier > 0 { ". An earlier version merged cards and did not log their sittings. Restore a backup" } else { "" }
     )]
     NothingToUndo {
-        /// The number of cards that an earlier version merged.
+        /// The number of cards that an earlier version of jishu merged.
         earlier: i64,
     },
     /// The repair cannot be undone, mostly because rows have changed since. The texts name the causes.
@@ -52,15 +52,15 @@ pub enum RepairError {
     Busy,
     /// A statement did not get its lock on a table in any of its attempts.
     #[error(
-        "the table stayed locked during {attempts} short waits. Find the open transaction that locks it, end that \
-         transaction, and run the same command again. It continues where it stopped"
+        "the table stayed locked during {attempts} short waits. Find the open transaction that locks the table, end \
+         that transaction, and run the same command again. The command continues where it stopped"
     )]
     Locked {
         /// The number of attempts to get the lock.
         attempts: u32,
     },
-    /// Something is left to do after the last round, because the application disturbed every round. It inserted
-    /// duplicates, changed rows or caused deadlocks.
+    /// Something is left to do after the last round, because the application disturbed every round: the application
+    /// inserted duplicates, changed rows or caused deadlocks.
     #[error(
         "the running application disturbed each of {rounds} rounds of the repair, for instance with new duplicates or \
          with deadlocks. Stop the application for a moment, and run the repair again. The repair continues where it \
@@ -92,9 +92,10 @@ pub enum RepairError {
 /// A kind of database error that the repair handles in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorCause {
-    /// A lock was not available in time. The statement can be retried.
+    /// A lock was not available in time, or the database could not run the statement now for another reason. The
+    /// statement can be retried.
     Locked,
-    /// The database chose this transaction as the victim of a deadlock.
+    /// The database ended this transaction, because of a deadlock or a conflict with another transaction.
     Deadlock,
     /// A unique key refused a row, or could not be built because two rows are equal.
     Duplicate,
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_many_rounds_are_explained_by_the_error_of_the_last_one() {
+    fn too_many_rounds_are_explained_by_the_error_of_the_last_round() {
         let text = |last_error| RepairError::TooManyRounds { rounds: 20, last_error }.to_string();
         assert!(text(None).ends_with("continues where it stopped"));
         let deadlock = DbErr::Custom("deadlock detected".to_owned());

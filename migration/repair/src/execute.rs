@@ -11,16 +11,16 @@ use crate::sql::rows;
 
 /// Maximum number of short waits for a lock. During a wait, statements of other sessions on the table wait too.
 pub(crate) const MAX_LOCK_ATTEMPTS: u32 = 150;
-/// Maximum pause between two short waits.
+/// Maximum pause between two short waits for a lock.
 const MAX_LOCK_PAUSE: Duration = Duration::from_secs(2);
-/// The pause after the first short wait. Each later pause is longer by the same amount.
+/// The pause after the first short wait for a lock. Each later pause is longer than the previous pause by this time.
 const LOCK_PAUSE_STEP: Duration = Duration::from_millis(100);
 /// The time between two reports of a long statement.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RepairSession {
-    /// Runs a statement that changes a table or an index. If it does not get its lock within a short wait, it is
-    /// retried after a pause, up to [`MAX_LOCK_ATTEMPTS`] times.
+    /// Runs a statement that changes a table or an index. If the statement does not get its lock within a short wait,
+    /// runs it again after a pause. Runs it at most [`MAX_LOCK_ATTEMPTS`] times.
     pub(crate) async fn change_structure(
         &self,
         statement: &str,
@@ -55,8 +55,8 @@ impl RepairSession {
         let text = match self.connection.get_database_backend() {
             DbBackend::Postgres if statement.contains(" CONCURRENTLY ") => "SET lock_timeout = 0".to_owned(),
             DbBackend::Postgres => "SET lock_timeout = '900ms'".to_owned(),
-            // At its end an online index build needs the lock again, and loses its work if it does not get it. So the
-            // wait grows with each attempt, from 1 to 5 seconds.
+            // At its end an online index build needs the lock again, and loses its work if it does not get the lock.
+            // So the maximum wait grows with the attempts, from 1 to 5 seconds.
             DbBackend::MySql => format!("SET SESSION lock_wait_timeout = {}", (1 + attempt / 10).min(5)),
             _ => return Ok(()),
         };
@@ -83,8 +83,8 @@ impl RepairSession {
         }
     }
 
-    /// Reads the phase of the statement that is running on the working connection, and its progress in percent. It uses
-    /// the second connection. Each value is `None` if the server does not provide it.
+    /// Reads the phase of the statement that is running on the working connection, and its progress in percent. Asks on
+    /// the second connection. The phase or the percentage is `None` if the server does not provide it.
     async fn server_progress(&self) -> (Option<String>, Option<f64>) {
         let Some(observer) = &self.observer else { return (None, None) };
         let text = match observer.get_database_backend() {
@@ -103,7 +103,7 @@ impl RepairSession {
                 let percent: Option<f64> = row.try_get_by_index(1).ok();
                 (row.try_get_by_index(0).ok(), percent.filter(|percent| *percent > 0.0))
             }),
-            // This query fails on MySQL, which has no column PROGRESS.
+            // The query of PROCESSLIST fails on MySQL, whose PROCESSLIST has no column PROGRESS.
             Err(_) => (None, None),
         }
     }

@@ -113,5 +113,5 @@ fn no_files_use_each_other_in_a_circle() {
             used.remove(free);
         }
     }
-    assert!(uses.is_empty(), "these modules are in a circle, or use one: {uses:#?}");
+    assert!(uses.is_empty(), "these modules are in a circle, or use a module of a circle: {uses:#?}");
 }

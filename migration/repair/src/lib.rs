@@ -11,19 +11,19 @@
 //!
 //! # Rules for duplicate cards
 //!
-//! If the table has neither the old key nor the new key, a test may have several cards. They are merged into one card,
-//! the survivor:
+//! If the table has neither the old key nor the new key, a test may have several cards. The repair merges them into one
+//! card, the survivor:
 //! - The survivor is the card with the most attempts used. Among equals it is the card with the lowest id.
 //! - Sittings move to the survivor and are numbered from 1 in order of time. A sitting without a time gets the time of
-//!   the next sitting of its card that has one, or else of the previous one.
+//!   the next sitting of its card that has a time, or else the time of the previous sitting.
 //! - Only the latest open sitting stays open. The other open sittings are closed as abandoned.
 //! - The attempts used of all cards are added up. Each card counts at least its completed sittings. If the sum is more
 //!   than `max_attempts`, then `max_attempts` rises to the sum. So no sitting is lost and no attempt is given back.
-//! - Status, latest score and first score come from the sittings. The latest sitting is the one that ended last. If
+//! - Status, latest score and first score come from the sittings. The latest sitting is the sitting that ended last. If
 //!   sittings were deleted, and a card has a later latest date or an earlier first date than the remaining sittings,
 //!   the score comes from that card.
-//! - If nobody used a disabled card, it does not disable the survivor. It may have been disabled because it was a
-//!   duplicate, and the learner must keep the test.
+//! - A disabled card that nobody used does not disable the survivor. The card may have been disabled because it was
+//!   a duplicate, and the learner must keep the test.
 //! - The survivor keeps one set of questions: the set of the open sitting, or else the set that was used most. The
 //!   questions of other sets no longer refer to a card. They stay in their table, because answers refer to them. If the
 //!   column of the card cannot be null, all sets refer to the survivor, and `jishu check` reports this card.
@@ -31,10 +31,11 @@
 //! - The merged cards are kept in `mock_test_attempts_merged`. The survivors are kept in `jishu_repair_survivors` as
 //!   they were before the repair. `jishu_repair_changes` has the old and the new value of each change.
 //!
-//! Cards of several users or several courses are never merged. They stop the repair, because a person must decide.
+//! Cards of several users or several courses are never merged. These cards stop the repair, because a person must
+//! decide.
 //!
-//! The same rules correct a single card that disagrees with its sittings, unless deleted sittings can explain the
-//! difference.
+//! The same rules correct a card without duplicates that disagrees with its sittings, unless deleted sittings can
+//! explain the difference.
 //!
 //! # Modules
 //!

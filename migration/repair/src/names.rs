@@ -59,12 +59,12 @@ pub(crate) const ABANDONED_STATUS: &str = "abandoned";
 
 /// The log reason for a row that now refers to the survivor, because its card was merged.
 pub(crate) const REASON_CARD_MERGED: &str = "its card was merged";
-/// The log reason for the questions of a second set of a card. They are kept, but no longer refer to a card.
+/// The log reason for the questions of a second set of a card. The questions stay, but no longer refer to a card.
 pub(crate) const REASON_SET_DETACHED: &str = "a second set of questions, kept aside";
 /// The log reason for questions that move to a card with another set of questions. `jishu check` searches the log for
 /// this text, so it must never change.
 pub(crate) const REASON_SETS_TOGETHER: &str = "its card was merged, and has several sets of questions";
-/// The log reason for an open sitting that is closed.
+/// The log reason for an open sitting that the repair closes, because its card has another open sitting.
 pub(crate) const REASON_SITTING_CLOSED: &str = "open beside another sitting of its card";
 /// The log reason for a sitting that gets another attempt number.
 pub(crate) const REASON_SITTING_NUMBERED: &str = "numbered by time among the sittings of its card";

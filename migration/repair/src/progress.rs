@@ -10,7 +10,7 @@ use crate::plan::RepairStep;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RepairProgress<'p> {
-    /// Another repair of this database is running, and this one waits for it.
+    /// This repair or undo waits, because another repair of the database is running.
     WaitingForOther,
     /// The next step begins.
     Step {
@@ -23,7 +23,7 @@ pub enum RepairProgress<'p> {
     },
     /// A statement is about to run.
     Statement(&'p str),
-    /// A statement did not get its lock within a short wait, or its transaction lost a deadlock. The statement or the
+    /// A statement did not get its lock within a short wait, or a deadlock ended its transaction. The statement or the
     /// transaction is retried after a pause.
     Locked {
         /// The number of attempts so far.
@@ -33,9 +33,9 @@ pub enum RepairProgress<'p> {
     Working {
         /// The time for which the statement has been running.
         elapsed: Duration,
-        /// The phase of the statement, as the server names it. `None` if the server does not report it.
+        /// The phase of the statement, as the server names it. `None` if the server reports no phase.
         phase: Option<String>,
-        /// The part of the phase that is done, in percent. `None` if the server does not report it.
+        /// The part of the phase that is done, in percent. `None` if the server reports no percentage.
         percent: Option<f64>,
     },
     /// A batch of groups of cards was merged. Except on SQLite, the transaction of the batch was committed.
@@ -48,7 +48,7 @@ pub enum RepairProgress<'p> {
     /// All changes are made, and the single transaction of the repair is about to be committed. Only on SQLite.
     Committing,
     /// The repair begins another round, because an inspection found something left to do. For example, the application
-    /// inserted duplicates, or a statement lost a deadlock.
+    /// inserted duplicates, or a deadlock ended a statement.
     NextRound {
         /// The number of the round. The first round has the number 1 and is not reported.
         round: u32,

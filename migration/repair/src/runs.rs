@@ -23,7 +23,7 @@ pub(crate) struct StateBefore {
     pub(crate) last_ids: BTreeMap<String, i64>,
 }
 
-/// Logs that a run begins, with the state of the database before it. Does nothing if the run is already logged.
+/// Logs that a run begins, with the state of the database before the run. Does nothing if the run is already logged.
 pub(crate) async fn begin(
     connection: &impl ConnectionTrait,
     inspection: &Inspection,
@@ -75,7 +75,8 @@ pub(crate) async fn finish(
     Ok(())
 }
 
-/// Returns the number of the latest logged run, with the state of the database before it. `None` if no run is logged.
+/// Returns the number of the latest logged run, with the state of the database before that run. `None` if no run is
+/// logged.
 pub(crate) async fn latest(
     connection: &impl ConnectionTrait,
     state: &TableState,

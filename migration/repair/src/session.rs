@@ -20,8 +20,9 @@ const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// An open database to check or repair.
 ///
-/// All statements that change the database run on one connection, because its settings and its lock belong to one
-/// session of the server. PgBouncer in transaction mode changes sessions, so the URL must name the server itself.
+/// All statements that change the database run on one connection, because the settings of the connection and the lock
+/// of the repair belong to one session of the server. PgBouncer in transaction mode changes sessions, so the URL must
+/// name the server itself.
 #[derive(Debug)]
 pub struct RepairSession {
     /// The working connection.
@@ -147,8 +148,8 @@ impl RepairSession {
     /// Takes the lock that allows one repair of a database at a time. `on_wait` is called before each pause, and can
     /// stop the waiting. Does nothing on SQLite.
     ///
-    /// The lock belongs to the working connection, so that it is released when that connection is lost. It does not
-    /// belong to a transaction, because a concurrent index build waits for all open transactions.
+    /// The lock belongs to the working connection, so that the server releases the lock when that connection is lost.
+    /// The lock belongs to no transaction, because a concurrent index build waits for all open transactions.
     pub(crate) async fn lock(
         &self,
         mut on_wait: impl FnMut() -> ControlFlow<()> + Send,

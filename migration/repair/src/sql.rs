@@ -76,8 +76,9 @@ impl Dialect {
         format!("'{}'", text.replace('\'', "''"))
     }
 
-    /// Returns an SQL expression that sorts in order of time, for the SQL expression of a time. Only SQLite needs it:
-    /// it stores times as texts, with a `T` or a space before the hour and with or without a fraction.
+    /// Returns an SQL expression that sorts in order of time, for the SQL expression of a time. Only on SQLite
+    /// the two differ: SQLite stores times as texts, with a `T` or a space before the hour, and with or without a
+    /// fraction.
     pub(crate) fn moment(self, time: &str) -> String {
         if !self.is_sqlite() {
             return time.to_owned();
@@ -163,9 +164,9 @@ pub(crate) async fn rows(
 
 /// Runs a statement and returns the number of affected rows.
 ///
-/// A statement without values is not prepared. A repair runs many such statements with different texts, and each would
-/// evict another one from the cache of prepared statements. Each eviction costs 40 ms on MariaDB, because the server
-/// sends no response when a statement is closed.
+/// A statement without values is not prepared. A repair runs many of these statements with different texts. Each would
+/// evict another statement from the cache of prepared statements. An eviction costs 40 ms on MariaDB: the server does
+/// not respond to the closing of a statement, so the next request waits for an acknowledgement of TCP.
 pub(crate) async fn execute(
     connection: &impl ConnectionTrait,
     text: impl Into<String>,

@@ -1,9 +1,9 @@
-//! Measures the cost of saving answers. It sends batches of five answers to the real server over HTTP. The database's own
-//! tool runs the same statement on the same data, with the same durability, for comparison.
+//! Measures the cost of saving answers. It sends batches of five answers to the real server over HTTP. For comparison,
+//! the database's own load tool runs the same statement on the same data, with the same durability.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints the batches per second of both. The server and the
-//! tool take turns, so that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command
-//! measures PostgreSQL only.
+//! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints the batches per second of the server and of the
+//! tool. The server and the tool take turns, so that other work of the machine affects both. `TEST_DATABASES=postgres`
+//! in front of the command measures PostgreSQL only.
 
 // The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
@@ -25,7 +25,7 @@ use sittings::Sitting;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Number of connections that save answers at once, of the load and of each tool. (SQLite's tool has one.)
+/// Number of connections that save answers at once, to the server and of the tool. SQLite's tool has one connection.
 const CONNECTIONS: usize = 16;
 /// Number of sittings for which each connection saves answers. No two connections save for the same sitting.
 const SITTINGS_PER_CONNECTION: usize = 13;
@@ -50,7 +50,7 @@ async fn measure(backend: Backend) {
     let (mut server_cpu, mut load_cpu) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
         // A batch is written only if its sequence is greater than the stored one. So the sequences rise from turn to
-        // turn, and begin above those of the first saves.
+        // turn, and begin above the sequences of the saves in `sittings::prepare`.
         let base = i64::from(turn + 1) * 100_000;
         let load = load(&server, &sittings, base + 1).await;
         let rate = rival.run(load.batches, base + 50_000).await;

@@ -24,7 +24,7 @@ pub(crate) struct Rival<'a> {
 }
 
 /// The columns of an answer, in the order of the statement, with their PostgreSQL types. The server's driver sends the
-/// types in the protocol, so its statement does not name them.
+/// types in the protocol, so the recorded statement does not name them.
 const ANSWER_COLUMNS: [(&str, &str); 10] = [
     ("session", "bigint"),
     ("owner", "bigint"),
@@ -89,7 +89,7 @@ impl Rival<'_> {
         script.set("group", format_args!("random(0, {groups})"));
         for place in 0..ANSWERS_PER_BATCH {
             script.set(&format!("slot{place}"), format_args!(":group * {ANSWERS_PER_BATCH} + {}", place + 1));
-            // The last answer of a batch is a number, the others are options.
+            // The last answer of a batch is a number, and the other answers are options.
             let is_number = place + 1 == ANSWERS_PER_BATCH;
             script.set(&format!("chosen{place}"), if is_number { "0" } else { "1 << random(0, 3)" });
             script.set(&format!("number{place}"), "random(1, 99)");
@@ -119,7 +119,7 @@ impl Rival<'_> {
     }
 
     /// Starts one mariadb-slap for each connection. One program with many connections would run the same statements on
-    /// all of them, so the connections would wait for each other's row locks.
+    /// each connection, so the connections would wait for each other's row locks.
     fn slap(&self, batches: u32, base: i64) -> f64 {
         let each = usize::try_from(batches).expect("few") / CONNECTIONS;
         let (server, name) = self.url.rsplit_once('/').expect("a database");
@@ -205,7 +205,7 @@ impl Rival<'_> {
         let mut values = vec![time(now)];
         let first = rand::random_range(0..QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH) * ANSWERS_PER_BATCH;
         for place in 1..=ANSWERS_PER_BATCH {
-            // The last answer of a batch is a number, the others are options.
+            // The last answer of a batch is a number, and the other answers are options.
             let (chosen, number) = match place == ANSWERS_PER_BATCH {
                 true => (0, format!("'{}'", rand::random_range(1..99))),
                 false => (1 << rand::random_range(0..4), "NULL".to_owned()),

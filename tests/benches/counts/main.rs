@@ -32,7 +32,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// The role of the server process. The server ends when its standard input closes.
 const ROLE: &str = "counted";
 
-/// Number of requests of each kind before the count begins. They do the work that only the first requests do.
+/// Number of requests of each kind before the count begins. So the count leaves out work that only the first requests
+/// cause, such as filling caches.
 const WARMING_REQUESTS: usize = 50;
 /// Number of requests of each kind whose instructions are counted.
 const COUNTED_REQUESTS: usize = 300;
@@ -88,7 +89,7 @@ async fn count() {
 /// A server in callgrind, which counts its instructions.
 struct CountedServer {
     process: ServerProcess,
-    /// The start of the names of the files with counts.
+    /// The path that callgrind got for its output. The file of the first dump has this path with `.1` at the end.
     output: PathBuf,
 }
 
@@ -117,7 +118,7 @@ impl CountedServer {
         total.trim().parse().expect("a number")
     }
 
-    /// Sends a command to callgrind, and waits until it is done.
+    /// Sends a command to callgrind, and waits until callgrind has run the command.
     fn control(&self, command: &str) {
         let status =
             Command::new("callgrind_control").args([command, &self.process.id().to_string()]).output();

@@ -1,5 +1,5 @@
-//! The requests whose instructions are counted. They are the same in each run, except for the random order of the
-//! options in a sitting.
+//! The requests whose instructions are counted. The requests are the same in each run, except for the random order of
+//! the options in a sitting.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Page,
     /// The purchase of a subject with 50 cards.
     Purchase,
-    /// The start of a sitting of 45 questions, with all of them in the response.
+    /// The start of a sitting of 45 questions, with all questions in the response.
     Start,
     /// The save of a batch of five answers.
     Save,

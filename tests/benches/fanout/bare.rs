@@ -1,5 +1,5 @@
-//! The server for comparison: a WebSocket server of axum that sends the same message to all sockets when a request asks
-//! for it.
+//! The server for comparison: a WebSocket server of axum that sends the same message to all sockets at each request to
+//! `/send`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn file(folder: &Path) -> PathBuf {
     folder.join("message.json")
 }
 
-/// Writes the message to a file in `folder`. The server reads it at its start and sends it to the sockets.
+/// Writes the message to a file in `folder`. The server reads this file at its start, and later sends the message.
 pub(crate) fn keep_message(folder: &Path, message: &str) {
     std::fs::write(file(folder), message).expect("the file can be written");
 }

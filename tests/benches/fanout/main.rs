@@ -1,5 +1,5 @@
 //! Measures the fan-out of events to subscriptions: 1,000 learners watch their cards over WebSockets, and each gets one
-//! event in each round. A bare WebSocket server of axum sends the same bytes to as many sockets, for comparison.
+//! event in each round. A bare WebSocket server of axum sends the same bytes to 1,000 sockets, for comparison.
 //!
 //! `tests/run -- cargo bench -p jishu-tests --bench fanout` prints a table for each database. The servers take turns of
 //! ten rounds, so that other work of the machine affects both. `TEST_DATABASES=postgres` in front of the command

@@ -1,4 +1,4 @@
-//! The learners of the hall, and the requests that they send.
+//! The learners who sit the test of this bench all at once, and the requests that they send.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -58,7 +58,8 @@ impl Hall {
         fill_bank(connection, subject, QUESTIONS, services.clock.now()).await;
         lengthen_texts(connection).await;
         services.catalog.reload().await.expect("the catalogue can be read");
-        // The paper is created for the first of two more learners. The statements of the second are recorded.
+        // Two more learners sit the test first: one makes the server create the paper, and the statements of the other
+        // learner are recorded.
         let ids = add_learners(&services, count + 2).await;
         purchase_subject_for_all(&services, &ids, course, subject).await;
         if connection.get_database_backend() == DbBackend::Postgres {

@@ -13,7 +13,7 @@ use crate::learners::{self, FIRST_NUMBER, Hall, Learner};
 use crate::pgbench::{self, CLIENTS};
 
 const TURNS: usize = 5;
-/// Number of sittings that the server starts and submits in a turn. pgbench starts and submits as many.
+/// Number of sittings that the server starts and submits in a turn. pgbench starts and submits as many sittings.
 const SITTINGS_PER_TURN: usize = 20 * CLIENTS;
 
 /// Number of learners that all turns need, including the first turn, which only warms up.

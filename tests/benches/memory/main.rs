@@ -2,10 +2,10 @@
 //!
 //! `tests/run -- cargo bench -p jishu-tests --bench memory` prints two figures of resident memory for each database:
 //! after the start of the server, and with 256 open connections that have read pages of cards. Then it starts a fresh
-//! server, and prints the memory of a subscription that stays open on a WebSocket of its own. This is the difference
-//! between 100 and 2,100 such subscriptions, divided by 2,000. For SQLite it also prints the time from the start of the
-//! process on an empty folder to the first response. `TEST_DATABASES=sqlite` in front of the command measures SQLite
-//! only. `JISHU_BENCH_SERVER=PATH` measures another build of the binary.
+//! server, and prints the memory of a subscription that stays open on a WebSocket of its own. That memory is the
+//! difference between 100 and 2,100 subscriptions, divided by 2,000. For SQLite it also prints the time from the start
+//! of the process on an empty folder to the first response. `TEST_DATABASES=sqlite` in front of the command measures
+//! SQLite only. `JISHU_BENCH_SERVER=PATH` measures another build of the binary.
 
 // The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]

@@ -56,7 +56,7 @@ impl World {
     }
 
     /// Returns the subject and the test number of the last card before page 10,000. If there are fewer cards, returns
-    /// those of the last card.
+    /// the subject and the test number of the last card of all.
     fn key_before(subjects: &[SubjectId]) -> (SubjectId, i32) {
         let index = (Self::DEPTH - 1).min(subjects.len() * CARDS_PER_SUBJECT - 1);
         let number = i32::try_from(index % CARDS_PER_SUBJECT + 1).expect("few");
@@ -85,7 +85,7 @@ impl World {
         page_request(&user, CARDS_PER_PAGE, None, None)
     }
 
-    /// Returns the cursor of the last card before page 10,000, which it reads from jishu.
+    /// Reads the cursor of the last card before page 10,000 from jishu.
     pub(crate) async fn cursor_at_depth(&self, port: u16) -> String {
         let url = format!("http://127.0.0.1:{port}/graphql");
         let client = Client::new(reqwest::Client::new(), url, Some(self.token.clone()));

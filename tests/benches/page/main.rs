@@ -43,7 +43,7 @@ fn main() {
     serve_or_measure(async |task| serve(&task).await, measure);
 }
 
-/// Runs the server of this role in the child process.
+/// Runs the server that the role of `task` names, in the child process.
 async fn serve(task: &ServerTask) {
     if task.role.starts_with("rest") {
         rest::serve(task).await;
@@ -191,7 +191,8 @@ async fn measure() {
     if let (Some(sqlite), Some(postgres)) = (of(Backend::Sqlite), of(Backend::Postgres)) {
         let (sqlite, postgres) = (sqlite.all[0].all_ms(), postgres.all[0].all_ms());
         println!(
-            "CPU of server and database for jishu's page: SQLite {sqlite:.3} ms, PostgreSQL {postgres:.3} ms: {:.2}",
+            "CPU of server and database for jishu's page: SQLite {sqlite:.3} ms, PostgreSQL {postgres:.3} ms. \
+             SQLite : PostgreSQL = {:.2}",
             sqlite / postgres
         );
     }

@@ -71,7 +71,7 @@ struct Course {
     name: String,
 }
 
-/// Runs the server with the handler until the process is killed.
+/// Runs a server with the REST handler [`cards`] until the process is killed.
 pub(crate) async fn serve(task: &ServerTask) {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(&task.database_url).await;
     let config = serve_config(&task.database_url, &task.folder, task.port, &[]);

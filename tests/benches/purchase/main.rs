@@ -50,7 +50,8 @@ struct Turn {
     database_ms: f64,
     /// The processor time of the server per purchase, in milliseconds. 0 for pgbench.
     server_ms: f64,
-    /// The processor time of the load per purchase, in milliseconds. For pgbench, it is the time of pgbench.
+    /// The processor time of the program that sends the requests, per purchase, in milliseconds. In a turn of pgbench,
+    /// that program is pgbench.
     load_ms: f64,
 }
 
@@ -129,8 +130,8 @@ async fn buy(
 }
 
 impl Turn {
-    /// Creates a turn from its number of purchases, its length, and the processor time of the database, the server and
-    /// the load.
+    /// Creates a turn from its number of purchases, its length, and three processor times: of the database, of the
+    /// server, and of the program that sends the requests.
     fn new(purchases: usize, took: Duration, [database, server, load]: [Duration; 3]) -> Self {
         let purchases = f64::from(u32::try_from(purchases).expect("few"));
         let ms = |time: Duration| time.as_secs_f64() * 1e3 / purchases;

@@ -77,19 +77,19 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> PgbenchScript {
     let none = |kind: &str| format!("NULL::{kind}");
     let kind = if is_bundle { "full_bundle" } else { "single_subject" };
     let amount = |amount: i64| format!("{amount}::bigint");
-    // The columns of the purchase.
+    // The values of the purchase.
     let mut values = vec![buyer.clone(), course, text(kind), amount(10_000), amount(10_000), amount(0)];
     values.extend([text("Tax"), "0".to_owned(), "true".to_owned(), text("INR"), text("active")]);
     values.extend([now.clone(), none("timestamptz")]);
-    // The columns of the entitlements, one array for each column.
+    // The values of the entitlements, one array for each column.
     values.push(array("bigint", &|id| id.clone()));
     for amount in ["6667", "10000", "0"] {
         values.push(array("bigint", &|_| amount.to_owned()));
     }
     values.push(array("int", &|_| "50".to_owned()));
-    // The columns of the stored request with its idempotency key.
+    // The values of the purchase request, with its idempotency key.
     values.extend([buyer.clone(), key, text(&"a".repeat(64)), text("created"), now.clone()]);
-    // The columns of the audit event.
+    // The values of the audit event.
     values.extend([now, buyer, text("purchase.created"), text("purchases"), none("text"), none("text")]);
     script.statement(insert, &values);
     script.plain("COMMIT");

@@ -70,7 +70,7 @@ test("graphql-cop's classes of weaknesses are not found", async (t) => {
     assert.ok(inAddress.status >= 400 && (await inAddress.json()).data === undefined);
   });
 
-  await t.test("traces and debug answers", async () => {
+  await t.test("traces and debug output in responses", async () => {
     for (const document of ["query { __typename }", "query { ", "query { unknown }", '{ node(id: "\\u0000") { id } }']) {
       const answer = await ask(document);
       assert.equal(answer.extensions?.tracing, undefined);

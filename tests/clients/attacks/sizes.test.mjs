@@ -86,7 +86,7 @@ test("requests made to cost much are refused at once", async (t) => {
   }
 });
 
-test("others are served while such requests come in", async (t) => {
+test("other clients are served while expensive requests come in", async (t) => {
   const server = await startServer(t);
   let over = false;
   const storm = Promise.all(

@@ -68,7 +68,7 @@ function byNameAndVersion(left, right) {
       : 1;
 }
 
-/** Reads the licence files of a folder, without those of other licences. If only such files exist, reads them. */
+/** Reads the licence files of a folder. Leaves out files of other licences, unless the folder has no other files. */
 async function readTexts(folder, licences) {
   const others = licences.length === 1 ? OTHER_LICENCES[licences[0]] : undefined;
   const files = (await readdir(folder, { withFileTypes: true }))

@@ -42,8 +42,8 @@ test("systemd accepts the unit and finds little exposure", async (t) => {
   assert.ok(exposure <= MAX_EXPOSURE, judged.stdout);
 });
 
-test("the command of the unit runs with the rights of the unit", async (t) => {
-  if (userInfo().uid !== 0) return t.skip("only root can take rights away in this way");
+test("the command of jishu.service runs with the rights that jishu.service gives", async (t) => {
+  if (userInfo().uid !== 0) return t.skip("only root can mount folders and start a process with the rights of jishu.service");
   const [command] = await unit("ExecStart");
   const [state] = await unit("StateDirectory");
   const [umask] = await unit("UMask");
@@ -90,7 +90,7 @@ test("the command of the unit runs with the rights of the unit", async (t) => {
   assert.deepEqual((await readdir(folder)).sort(), ["jishu.db", "jishu.db.keys.pem"]);
 });
 
-test("every variable in the files is one of the server", async () => {
+test("every environment variable in the files of api/deploy is known to the server", async () => {
   const { stdout: help } = await run(program("jishu"), ["serve", "--help"], { maxBuffer: 1 << 24 });
   const known = new Set([...help.matchAll(/\[env: ([A-Z_]+)/g)].map(([, name]) => name));
   assert.ok(known.has("JISHU_LISTEN") && known.size > 50);
@@ -101,7 +101,7 @@ test("every variable in the files is one of the server", async () => {
   }
 });
 
-test("a node has enough time to stop everywhere", async () => {
+test("each way to deploy gives a node enough time to stop", async () => {
   const { stdout: help } = await run(program("jishu"), ["serve", "--help"], { maxBuffer: 1 << 24 });
   const drain = Number(/env: JISHU_DRAIN_SECONDS[^\]]*\]\s*\[default: (\d+)\]/.exec(help)[1]);
   const otlp = Number(/env: JISHU_OTLP_SECONDS[^\]]*\]\s*\[default: (\d+)\]/.exec(help)[1]);

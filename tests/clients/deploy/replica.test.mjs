@@ -44,7 +44,7 @@ async function buy(node) {
   assert.equal(storm.purchases.length, 1);
 }
 
-test("a primary of PostgreSQL that becomes a standby is told, with its lag", { skip: !databases.includes("postgres") }, async (t) => {
+test("a node reports that its primary of PostgreSQL became a standby, with the lag", { skip: !databases.includes("postgres") }, async (t) => {
   const lab = await labOf(t);
   const bin = await postgresBin();
   const psql = async ({ port }, sql) =>
@@ -91,7 +91,7 @@ test("a primary of PostgreSQL that becomes a standby is told, with its lag", { s
   await psql(again, "SELECT pg_wal_replay_resume()");
   await says(node, / 0 seconds behind /);
 
-  // Without its primary, the standby does not know what happened since, so it counts as behind.
+  // Without its primary, the standby does not know how much it misses, so it counts as behind.
   assert.equal(await lab.stop(other.child), 0, other.child.log);
   await lab.stop(second.child);
   await says(node, behind);
@@ -100,7 +100,7 @@ test("a primary of PostgreSQL that becomes a standby is told, with its lag", { s
   await buy(node);
 });
 
-test("a replica of MariaDB is told if it is behind or read-only", { skip: !databases.includes("mariadb") }, async (t) => {
+test("a node reports that its replica of MariaDB is behind or read-only", { skip: !databases.includes("mariadb") }, async (t) => {
   const lab = await labOf(t);
   const primary = await lab.mariadb({ settings: ["--server-id=1", "--log-bin=log"] });
   const replica = await lab.mariadb({ settings: ["--server-id=2"] });
@@ -137,7 +137,7 @@ test("a replica of MariaDB is told if it is behind or read-only", { skip: !datab
   const locker = lab.start("mariadb", [...port, "-e", "LOCK TABLES jishu.notes WRITE; SELECT SLEEP(600)"]);
   await until("the table is locked", async () => (await replica.client("SHOW PROCESSLIST")).stdout.includes("SLEEP"));
   await primary.client("INSERT INTO jishu.notes VALUES (1)");
-  // The replica accepts writes, so it may be the active one of two servers that copy each other. The node stays in use.
+  // The replica accepts writes, so it may be the active server of two that copy each other. The node stays in use.
   const said = await says(informed, /^200 impaired: the database is a replica, \d+ seconds behind its primary$/);
   assert.ok(Number(/\d+(?= seconds)/.exec(said)[0]) > 10, said);
   await lab.stop(locker, "SIGKILL");

@@ -48,13 +48,14 @@ async function assertNothingIsSoldTwice(lab, storm, kept, url) {
   for (const [number, purchase] of storm.purchases.entries()) {
     const first = await storm.repeat(node.origin, purchase);
     if (number < kept) {
-      // The response is stored with its key, so the repeated request gets the same response.
+      // The response is stored with its idempotency key, so the repeated request gets the same response.
       assert.equal(first?.purchase?.id, purchase.id, `a purchase from before the backup was lost: ${JSON.stringify(first)}`);
       assert.equal(first.testCards.totalCount, purchase.cards);
       outcomes.same += 1;
       continue;
     }
-    // Either the account is gone, too, or the purchase is made again exactly once.
+    // If the account of the buyer is gone, too, the request fails. Otherwise the repeated requests make the purchase
+    // exactly once.
     if (!first?.purchase) {
       outcomes.gone += 1;
       continue;
@@ -62,7 +63,7 @@ async function assertNothingIsSoldTwice(lab, storm, kept, url) {
     const second = await storm.repeat(node.origin, purchase);
     assert.equal(second.purchase.id, first.purchase.id);
     assert.equal(second.testCards.totalCount, purchase.cards);
-    if (purchase.isAfter) assert.equal(first.outcome, "CREATED", "the purchase from after the backup was restored");
+    if (purchase.isAfter) assert.equal(first.outcome, "CREATED", "a purchase that was made after the backup is in the restored database");
     outcomes.again += 1;
   }
   assert.ok(outcomes.again >= EARLY_BUYERS, JSON.stringify(outcomes));

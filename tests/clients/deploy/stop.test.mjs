@@ -21,7 +21,7 @@ const health = async (origin) => {
   return [response.status, await response.text()];
 };
 
-test("a node that waits for its database is starting", async (t) => {
+test("a node that waits for its database reports that it is starting", async (t) => {
   const lab = await labOf(t);
   // This server takes the place of a database. It accepts connections and never responds.
   const sockets = [];

@@ -71,7 +71,7 @@ async function outputOf(script) {
   console.log = (...values) => printed.push(values.map((value) => String(value)).join(" "));
   try {
     const module = join(folder, "page.mjs");
-    // The script runs in a temporary folder, so its imports are resolved from here.
+    // The script runs in a temporary folder, so its imports are resolved from the folder of this test.
     const imports = script.replaceAll(/ from "([^".][^"]*)"/g, (_, name) => ` from "${import.meta.resolve(name)}"`);
     await writeFile(module, imports);
     await import(pathToFileURL(module));

@@ -1,4 +1,4 @@
-// The actions of a learner in a frontend. They are the same for each client library.
+// The actions of a learner in a frontend. Each client library performs the same actions.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -107,7 +107,7 @@ export function journey(library, createFrontend) {
       const all = new Promise((resolve, reject) => {
         const end = frontend.onCard({ subjectId: subject.id }, (error, card) => {
           if (error) return reject(error);
-          assert.equal(card.subject.id, subject.id, "only the subject that was asked for");
+          assert.equal(card.subject.id, subject.id, "an event is about another subject than the requested subject");
           arrived.set(card.testNumber, card);
           if (arrived.size === 50) resolve();
         });

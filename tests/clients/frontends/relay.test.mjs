@@ -92,7 +92,7 @@ journey("Relay", async (server, session, subscriptions) => {
     firstCard: async (subjectId, cached) => {
       const operation = createOperationDescriptor(documents.documentsFirstCardQuery, { subjectId });
       if (!cached) {
-        // The store keeps retained data.
+        // The store keeps the data of an operation only while the operation is retained.
         environment.retain(operation);
         await query(documents.documentsFirstCardQuery, { subjectId });
       }

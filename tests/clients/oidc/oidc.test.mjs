@@ -78,7 +78,7 @@ test("a first sign-in makes an account, and later ones find it", async (t) => {
   ACCOUNTS.asha.email = "rao@example.com";
   t.after(() => (ACCOUNTS.asha.email = "Asha@Example.com"));
   assert.deepEqual((await signIn(server, "asha")).user, asha);
-  // Two first sign-ins at once make one account.
+  // Three first sign-ins of one identity at once make one account.
   const begun = await Promise.all([begin(server), begin(server), begin(server)]);
   const returned = await Promise.all(begun.map((one) => goAndReturn(one, "elsewhere")));
   const all = await Promise.all(returned.map((input) => complete(server, input)));
@@ -97,7 +97,7 @@ test("a sign-in works once, in the browser that began it, at an allowed address"
   const answers = await Promise.all([1, 2, 3, 4].map(() => complete(server, input)));
   assert.equal(answers.filter(({ tokens }) => tokens !== null).length, 1);
   assert.equal(codeOf(await complete(server, input)), "OIDC_LOGIN_INVALID");
-  // A used code does not help another sign-in.
+  // A code of the issuer that was used cannot complete another sign-in.
   const state = new URL(other.authorizationUrl).searchParams.get("state");
   const replayed = { code: input.code, state, browserKey: other.browserKey };
   assert.equal(codeOf(await complete(server, replayed)), "OIDC_LOGIN_INVALID");
@@ -142,7 +142,7 @@ test("an ID token that does not verify signs nobody in", async (t) => {
   assert.equal((await signIn(rotated, "asha")).user.name, "Asha Rao");
 });
 
-test("an issuer that misbehaves is not waited for", async (t) => {
+test("wrong responses of the issuer make the sign-in unavailable", async (t) => {
   const issuer = await startIssuer(t, ACCOUNTS, { conformIdTokenClaims: false });
   const server = await startServer(t, { args: issuer.flags });
   for (const respond of [
@@ -164,7 +164,7 @@ test("an issuer that misbehaves is not waited for", async (t) => {
   assert.equal((await signIn(server, "asha")).user.email, "asha@example.com");
 });
 
-test("an address opens an account only if both sides have verified it", async (t) => {
+test("an address gives access to an account only if the issuer and jishu have verified the address", async (t) => {
   const issuer = await startIssuer(t, ACCOUNTS);
   const server = await startServer(t, { args: issuer.flags });
   assert.equal(codeOf(await signIn(server, "binod")), "OIDC_EMAIL_NOT_VERIFIED");
@@ -209,7 +209,7 @@ test("a signed-in user links and removes an identity", async (t) => {
   assert.equal((await signIn(server, "elsewhere")).user.email, "elsewhere@example.org");
 });
 
-test("the second factor is asked for after the issuer", async (t) => {
+test("a user with a second factor must send a code after the sign-in at the issuer", async (t) => {
   const issuer = await startIssuer(t, ACCOUNTS);
   const server = await startServer(t, { args: issuer.flags });
   const token = (await signIn(server, "asha")).tokens.accessToken;
@@ -229,7 +229,7 @@ test("the second factor is asked for after the issuer", async (t) => {
   assert.deepEqual(completeLogin, { user: { email: "asha@example.com" }, userErrors: [] });
 });
 
-test("without an issuer there is no sign-in with another account", async (t) => {
+test("without an issuer, nobody can sign in with OpenID Connect", async (t) => {
   const server = await startServer(t);
   assert.deepEqual((await begin(server)).userErrors, [{ code: "OIDC_NOT_SET_UP", path: [] }]);
 });

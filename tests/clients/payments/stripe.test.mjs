@@ -81,7 +81,7 @@ test("the library verifies what the fake signs, and refuses what is changed", as
   }
 });
 
-test("the crate and the library agree on signatures and on stale ones", async (t) => {
+test("the crate and the library agree on signatures, also on stale signatures", async (t) => {
   const { run } = await startFakes(t);
   const secret = "whsec_ünicode";
   const body = JSON.stringify(
@@ -169,7 +169,7 @@ test("the fake's objects have the types of the library", async (t) => {
   }
 });
 
-test("the crate sends the version of the library", async () => {
+test("the crate sends the version of Stripe's API that the library uses", async () => {
   const source = await readFile(join(root, "api/payment-providers/src/stripe.rs"), "utf8");
   const [, version] = /STRIPE_VERSION: &str = "([^"]+)"/.exec(source);
   assert.equal(version, new Stripe("sk_test_1").getApiField("version"));

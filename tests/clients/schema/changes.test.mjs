@@ -11,7 +11,7 @@ import { breakingChanges, deprecations, removalDay, versions } from "./history.m
 /** Minimum number of days from a deprecation to the removal. */
 const MIN_NOTICE_DAYS = 180;
 
-test("no version of the schema breaks clients of the one before it", async (t) => {
+test("no version of the schema breaks clients of the version before it", async (t) => {
   const accepted = JSON.parse(await readFile(new URL("accepted-changes.json", import.meta.url)));
   const changes = [];
   for (const [before, after] of pairs(await versions())) {
@@ -27,7 +27,7 @@ test("no version of the schema breaks clients of the one before it", async (t) =
   assert.ok(accepted.every(({ reason }) => reason?.length > 20), "an accepted change needs a reason");
 });
 
-test("a deprecation names a replacement and the day of removal, half a year ahead", async () => {
+test("a deprecation names a replacement, and a day of removal at least 180 days later", async () => {
   const announcedOn = new Map();
   for (const { schema, day } of await versions()) {
     for (const [coordinate, reason] of deprecations(schema)) {
@@ -40,7 +40,7 @@ test("a deprecation names a replacement and the day of removal, half a year ahea
   }
 });
 
-test("breaking changes are found, and an announced removal is not one", () => {
+test("breaking changes are found, and an announced removal does not count", () => {
   const version = (sdl, day) => ({ name: day, day, schema: buildSchema(sdl) });
   const old = version(
     `type Query {

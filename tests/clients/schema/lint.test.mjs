@@ -72,7 +72,7 @@ const ours = {
   ],
   // Short lists that are always complete, such as the subjects of a purchase, are not connections.
   "@graphql-eslint/relay-edge-types": ["error", { listTypeCanWrapOnlyEdgeType: false }],
-  // Rules beyond the recommended ones.
+  // Rules in addition to the recommended rules.
   "@graphql-eslint/no-scalar-result-type-on-mutation": "error",
   "@graphql-eslint/require-nullable-fields-with-oneof": "error",
 };
@@ -81,7 +81,7 @@ const ours = {
 const excepted = new Set([
   // Frontends know this name from the system before jishu.
   'Field "purchaseType" starts with the name of the parent type "Purchase"',
-  // `LearnerCard` is for support, and `node` returns a test card only to its learner.
+  // A `LearnerCard` is no `Node`: it is for support, and the field `node` returns a test card only to its learner.
   "Edge type's field `node` must implement `Node` interface.",
 ]);
 
@@ -119,7 +119,7 @@ test("every description of the schema is plain English", async () => {
   );
 });
 
-test("the rules for descriptions find what they are for", () => {
+test("the rules for descriptions find each kind of fault", () => {
   const field = (name, type) => ({
     kind: Kind.FIELD_DEFINITION,
     name: { value: name },

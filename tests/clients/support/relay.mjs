@@ -1,4 +1,4 @@
-// Runs relay-compiler on a copy of the documents, because its artifacts do not belong into the repository.
+// Runs relay-compiler on a copy of the documents, because the files that it writes do not belong into the repository.
 
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
@@ -25,9 +25,10 @@ export async function compileRelay(source, { persist = false } = {}) {
     await cp(source, join(folder, "src", basename(source)));
     await cp(join(root, "schema.graphql"), join(folder, "schema.graphql"));
     await writeFile(join(folder, "relay.config.json"), JSON.stringify(persist ? { ...config, persistConfig } : config));
-    // The compiler adds to an existing manifest, but does not create one.
+    // relay-compiler adds to a manifest that exists, but does not create a manifest. So an empty manifest is written
+    // first.
     if (persist) await writeFile(join(folder, persistConfig.file), "{}");
-    // This script of the package finds and runs the binary for this machine.
+    // The script `cli.js` of the package `relay-compiler` finds and runs the compiler's binary for this machine.
     const compiler = require.resolve("relay-compiler/cli.js");
     await promisify(execFile)(process.execPath, [compiler, "relay.config.json"], { cwd: folder }).catch(
       ({ stderr }) => Promise.reject(new Error(stderr)),

@@ -1,4 +1,4 @@
-// The real server, one for each test: on SQLite, in a temporary folder, on a free port, with the demo catalogue.
+// Starts the real server, one for each test: on SQLite, in a temporary folder, on a free port, with the demo catalogue.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -1,4 +1,4 @@
-// The tokens that a frontend keeps after a sign-in, and how it renews them.
+// Keeps the tokens of a signed-in person as a frontend does, and renews them.
 
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";

@@ -71,7 +71,7 @@ impl FakeRazorpay {
         &self.server.address
     }
 
-    /// Returns the faults of the fake, to plan some.
+    /// Returns the faults of the fake, so that a test can plan more faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.server.faults
@@ -83,7 +83,7 @@ impl FakeRazorpay {
         &self.account.outbox
     }
 
-    /// Returns all requests that arrived, oldest first. Empty after [`Self::forget_requests`].
+    /// Returns all requests that arrived, oldest first. The list is empty after [`Self::forget_requests`].
     #[must_use]
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.server.seen()
@@ -95,13 +95,13 @@ impl FakeRazorpay {
         self.account.books().clone()
     }
 
-    /// Returns the result of `read`, which gets the books without a copy of them.
+    /// Calls `read` with the books themselves instead of a copy. Returns the result of `read`.
     pub fn read_books<T>(&self, read: impl FnOnce(&RazorpayBooks) -> T) -> T {
         read(&self.account.books())
     }
 
-    /// Deletes the recorded requests, and records no more for [`Self::requests`]. Otherwise the requests of a long
-    /// storm would fill the memory.
+    /// Deletes the recorded requests, and records no requests from now on. Otherwise the requests of a long storm would
+    /// fill the memory.
     pub fn forget_requests(&self) {
         self.server.forget_requests();
     }

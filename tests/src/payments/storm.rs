@@ -15,8 +15,8 @@ pub struct StormRates {
     pub abandons: f64,
     /// A first payment fails, before the buyer leaves or pays.
     pub fails_first: f64,
-    /// The buyer pays, but Razorpay does not capture the payment by itself, because the bank was late. A payment at
-    /// Stripe is processing first.
+    /// The buyer pays, but Razorpay does not capture the payment by itself, because the bank was late. At Stripe, the
+    /// payment has the status `processing` first.
     pub late: f64,
     /// Staff refund a part of the captured payment at the provider's console.
     pub refunded_at_console: f64,
@@ -25,8 +25,8 @@ pub struct StormRates {
 }
 
 impl StormRates {
-    /// A fifth of the buyers leave, and the first payment of a fifth fails. A tenth pay late. Of the others, a tenth
-    /// get a refund, and a twentieth open a dispute.
+    /// The first payment of a fifth of the buyers fails. A fifth of the buyers leave, and a tenth of those who stay pay
+    /// late. A tenth of the captured payments get a refund, and a twentieth get a dispute.
     pub const ROUGH: Self =
         Self { abandons: 0.2, fails_first: 0.2, late: 0.1, refunded_at_console: 0.1, disputes: 0.05 };
 }
@@ -70,7 +70,7 @@ pub struct BooksLine {
 pub trait FakeProvider: Send + Sync {
     /// Returns the URL of the fake: `http://` with the address and port.
     fn address(&self) -> &str;
-    /// Returns the faults of the fake, to plan some.
+    /// Returns the faults of the fake, so that a test can plan more faults.
     fn faults(&self) -> &Faults;
     /// Returns the outbox with the webhooks of the fake.
     fn webhooks(&self) -> &Outbox;

@@ -106,7 +106,7 @@ impl FakeStripe {
         &self.server.address
     }
 
-    /// Returns the faults of the fake, to plan some.
+    /// Returns the faults of the fake, so that a test can plan more faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.server.faults

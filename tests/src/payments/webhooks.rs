@@ -59,7 +59,7 @@ pub struct DeliveryPlan {
 impl DeliveryPlan {
     /// Sends each event once and without delay. If an event is not accepted, makes three further attempts.
     pub const PROMPT: Self = Self { lost: 0.0, repeated: 1, delay: Duration::ZERO, retries: 3 };
-    /// Loses a tenth of the events. Sends each of the others one to five times, each time with a delay of up to 100
+    /// Loses a tenth of the events. Sends each other event one to five times, each time with a delay of up to 100
     /// milliseconds, so that events overtake each other.
     pub const STORMY: Self = Self { lost: 0.1, repeated: 5, delay: Duration::from_millis(100), retries: 3 };
 }
@@ -110,7 +110,7 @@ impl Outbox {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Sets the URL that webhooks are sent to. It must be on 127.0.0.1.
+    /// Sets the URL that webhooks are sent to. The URL must be on 127.0.0.1.
     ///
     /// # Panics
     /// Panics if the URL is not on 127.0.0.1.
@@ -207,7 +207,7 @@ impl Outbox {
             lock(&self.inner.lost).push(event);
             return;
         }
-        // Two thirds of the events are sent once. The others are sent 1 to `most` times.
+        // Two thirds of the events are sent once. The other events are sent 1 to `most` times.
         let most = plan.repeated.clamp(1, 5);
         let times = if random.random_ratio(2, 3) { 1 } else { random.random_range(1..=most) };
         for _ in 0..times {

@@ -38,7 +38,7 @@ impl Registration {
     }
 }
 
-/// A user, as the payloads of these mutations contain it.
+/// A user, as the payloads of `register`, `login` and `refreshTokens` contain it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
@@ -84,7 +84,7 @@ impl SignedIn {
         !self.user_errors.is_empty()
     }
 
-    /// The user.
+    /// Returns the user.
     ///
     /// # Panics
     /// Panics if the request was refused.
@@ -93,7 +93,7 @@ impl SignedIn {
         self.user.as_ref().unwrap_or_else(|| panic!("nobody is signed in: {self:#?}"))
     }
 
-    /// The access token.
+    /// Returns the access token.
     ///
     /// # Panics
     /// Panics if the request was refused.
@@ -102,7 +102,7 @@ impl SignedIn {
         &self.tokens().access_token
     }
 
-    /// The refresh token.
+    /// Returns the refresh token.
     ///
     /// # Panics
     /// Panics if the request was refused.

@@ -35,10 +35,10 @@ use crate::{Client, GraphqlResponse};
 pub struct UserError {
     /// The code of the error.
     pub code: String,
-    /// The sentence for people. Empty if the request did not select it.
+    /// The message for people. Empty if the request did not select the message.
     #[serde(default)]
     pub message: String,
-    /// The path to the wrong part of the input. It is empty if the request did not select the path.
+    /// The path to the wrong part of the input. Empty if the request did not select the path.
     #[serde(default)]
     pub path: Vec<String>,
     /// All other fields that the request selects, by their names.

@@ -29,14 +29,14 @@ pub struct Page<T> {
     /// The position of the page in the list.
     #[serde(default)]
     pub page_info: PageInfo,
-    /// The number of items in the whole list. `None` if the request does not select it.
+    /// The number of items in the whole list. `None` if the request does not select `totalCount`.
     pub total_count: Option<i64>,
 }
 
 /// An item of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Edge<T> {
-    /// The cursor of the item. Empty if the request does not select it.
+    /// The cursor of the item. Empty if the request does not select `cursor`.
     #[serde(default)]
     pub cursor: String,
     /// The item.
@@ -72,7 +72,7 @@ impl<T> Page<T> {
         self.total_count.expect("the total count is selected")
     }
 
-    /// The cursor of the first item.
+    /// Returns the cursor of the first item.
     ///
     /// # Panics
     /// Panics if the page is empty.
@@ -81,7 +81,7 @@ impl<T> Page<T> {
         self.page_info.start_cursor.as_deref().expect("a page with items")
     }
 
-    /// The cursor of the last item.
+    /// Returns the cursor of the last item.
     ///
     /// # Panics
     /// Panics if the page is empty.
@@ -121,7 +121,7 @@ impl Page<Card> {
     }
 }
 
-/// A request for a page of the viewer's cards. It is sent when it is awaited.
+/// A request for a page of the viewer's cards. Awaiting the request sends it.
 pub struct CardsRequest<'a> {
     client: &'a Client,
     variables: Value,

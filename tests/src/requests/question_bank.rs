@@ -75,7 +75,7 @@ impl Imported {
     }
 }
 
-/// A request to import a file of questions. It is sent when it is awaited.
+/// A request to import a file of questions. Awaiting the request sends it.
 pub struct ImportRequest<'a> {
     client: &'a Client,
     input: Value,
@@ -130,11 +130,11 @@ pub struct Export {
     pub losses: Vec<Remark>,
     /// The cursor of the last question in the file. `None` if there are no questions.
     pub end_cursor: Option<String>,
-    /// Whether the subject has more questions after the last one in the file.
+    /// Whether the subject has more questions after the last question in the file.
     pub has_next_page: bool,
 }
 
-/// A request to export questions. It is sent when it is awaited.
+/// A request to export questions. Awaiting the request sends it.
 pub struct ExportRequest<'a> {
     client: &'a Client,
     variables: Value,

@@ -119,7 +119,7 @@ impl RefundPayload {
     /// must be null, and the error's message must end with a period.
     ///
     /// # Panics
-    /// Panics if something was refunded, or if there is not exactly one such error.
+    /// Panics if something was refunded, or if there is not exactly one user error.
     #[must_use]
     pub fn refused_as(&self) -> (&str, &str) {
         let is_empty = self.outcome.is_none() && self.refund.is_none() && self.purchase.is_none();

@@ -16,7 +16,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Creates an app with the secret that the server shows.
+    /// Creates an authenticator app with the secret that the server shows.
     ///
     /// # Panics
     /// Panics if the secret is not base32, or too short.
@@ -34,7 +34,7 @@ impl Authenticator {
 }
 
 impl Client {
-    /// Sets up a second factor for the account of this client. Returns the app and the recovery codes.
+    /// Sets up a second factor for the account of this client. Returns the authenticator app and the recovery codes.
     ///
     /// # Panics
     /// Panics if the server refuses the password or the code.
@@ -73,7 +73,7 @@ impl Client {
         answer.text("/login/secondFactor/challenge").to_owned()
     }
 
-    /// Completes a sign-in with a code. `field` says of which kind: `code` or `recoveryCode`.
+    /// Completes a sign-in with a code. `field` is the kind of the code: `code` or `recoveryCode`.
     pub async fn complete_login(&self, challenge: &str, field: &str, code: &str) -> Value {
         let input = json!({ "challenge": challenge, field: code });
         self.run_with(COMPLETE_LOGIN, json!({ "input": input })).await.at("/completeLogin").clone()

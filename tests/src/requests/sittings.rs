@@ -80,9 +80,9 @@ pub struct Question {
     pub correct_texts: Option<Vec<String>>,
     /// Whether case counts in the accepted texts. `None` if the learner may not see the key.
     pub case_sensitive: Option<bool>,
-    /// The explanation of the key. `None` if the learner may not see it.
+    /// The explanation of the key. `None` if the learner may not see the explanation.
     pub explanation: Option<String>,
-    /// The marks for the answer. `None` if the learner may not see them.
+    /// The marks for the answer. `None` if the learner may not see the marks.
     pub marks: Option<String>,
 }
 
@@ -212,7 +212,8 @@ pub enum Tries {
 /// Panics if the question is not from such a bank.
 #[must_use]
 pub fn answer(question: &Question, tries: Tries) -> Value {
-    let number: i64 = question.stem.trim_start_matches("Question ").parse().expect("a question of the bank");
+    let number: i64 =
+        question.stem.trim_start_matches("Question ").parse().expect("a question of `TestApp::bank`");
     let slot = question.slot;
     if kind(number) == QuestionKind::Numeric {
         let value = if tries == Tries::Right { format!("{number}.5") } else { format!("-{number}") };
@@ -229,7 +230,7 @@ pub fn answer(question: &Question, tries: Tries) -> Value {
             .split(' ')
             .nth(1)
             .and_then(|position| position.parse().ok())
-            .expect("an option of the bank")
+            .expect("an option of `TestApp::bank`")
     };
     let chosen = question
         .options

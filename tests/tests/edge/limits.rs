@@ -84,8 +84,8 @@ async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
         for chain in ["192.0.2.1", "198.51.100.7, 192.0.2.1", "192.0.2.1, 10.1.2.3"] {
             assert_eq!(from(chain).await.status(), 200);
         }
-        // The trusted proxy appends the client's address to the header. Addresses before it may come from the client,
-        // so they do not count.
+        // The trusted proxy appends the client's address to the header. The client may have sent the earlier addresses
+        // in the header, so they do not count.
         refused(from("203.0.113.1, 192.0.2.1").await).await;
         assert_eq!(from("192.0.2.2").await.status(), 200);
         // All IPv6 addresses with the same first 64 bits count as one address.

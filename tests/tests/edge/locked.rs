@@ -1,4 +1,5 @@
-//! Somebody has locked rows and has not committed. Requests that do not need these rows must not wait for them.
+//! Checks that requests do not wait for locks of rows that they do not need. Somebody holds the locks and does not
+//! commit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -246,7 +247,8 @@ async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     buys(&buyers[0], input(&other.course, 10)).await;
 }
 
-/// Flags of the server. A statement may take half of these 4 seconds, so the purchases of the test give up soon.
+/// Flags of the server. A statement may take half of the 4 seconds of a request, so the purchases of a test give up
+/// soon.
 const FLAGS: &[&str] = &["--request-seconds=4"];
 
 macro_rules! on_servers {

@@ -75,7 +75,7 @@ async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-/// Runs the cases one by one on the same database server, because starting one takes seconds.
+/// Runs the cases one by one on the same database server, because starting a database server takes seconds.
 async fn outages(backend: Backend) {
     let Some(mut world) = World::start(backend).await else { return };
     // MariaDB is one process. The time of its children alone would be zero.
@@ -168,7 +168,7 @@ async fn mariadb_outages() {
     outages(Backend::MariaDb).await;
 }
 
-/// Limits the size of the SQLite file, for which SQLite returns the same error as for a full disk.
+/// Limits the size of the SQLite file. At the limit, SQLite returns the same error as for a full disk.
 async fn a_full_disk_is_reported(app: Arc<TestApp>) {
     let learner = app.staff("Asha", Role::Learner).await;
     let course = app.course(&["Physics"]).cards(1_000).create(&app).await;
@@ -197,7 +197,7 @@ async fn sqlite_a_full_disk_is_reported() {
     TestApp::run(Backend::Sqlite, a_full_disk_is_reported).await;
 }
 
-/// Checks that a stuck outbox degrades a node, but does not make it unready: the other nodes have the same outbox.
+/// Checks that a node with a stuck outbox reports this, but stays ready, because all nodes have the same outbox.
 async fn a_stuck_outbox_is_reported(app: Arc<TestApp>) {
     let ready = async || {
         let response = app.http().get(app.url("/health/ready")).send().await.unwrap();
@@ -231,8 +231,8 @@ async fn sqlite_a_stuck_outbox_is_reported() {
     TestApp::run(Backend::Sqlite, a_stuck_outbox_is_reported).await;
 }
 
-/// Checks clients that disconnect while a statement is prepared: MariaDB's driver cannot reuse such a connection. The
-/// table lock delays the preparation until the clients have disconnected.
+/// Checks clients that disconnect while MariaDB prepares their statement, because the driver cannot reuse the
+/// connection then. The table lock delays the preparation until the clients have disconnected.
 async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let lock = connect(&app.database_url).await;

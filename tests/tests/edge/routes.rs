@@ -86,7 +86,7 @@ async fn a_panic_gets_a_response_and_the_connection_goes_on() {
     server.stop().await;
 }
 
-/// The server does not cut a connection because the response pauses: there are no bytes that the client fails to take.
+/// The server keeps a connection whose response pauses, because there are no bytes that the client fails to take.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_has_nothing_to_say_is_left_alone() {
     let quiet = get(async || {

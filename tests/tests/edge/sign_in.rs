@@ -39,7 +39,7 @@ async fn refresh(app: &TestApp, token: &str, address: &str) -> Response {
     send(app, REFRESH, json!({ "token": token }), &[("x-forwarded-for", address)]).await
 }
 
-/// Guesses passwords from the address of the hall until the server refuses a guess because of the budget. The budget
+/// Guesses passwords from the address [`HALL`] until the server refuses a guess because of the budget. The budget
 /// refills meanwhile.
 async fn spend(app: &TestApp) {
     for number in 0.. {
@@ -82,7 +82,7 @@ async fn a_guesser_does_not_lock_out_others_at_the_same_address() {
         // A response does not show which accounts exist. A wrong password and an unknown account get the same response.
         let before = app.row_counts().await;
         for name in ["seat0", "nobody", "stranger"] {
-            // The budget may refill by one attempt between the two calls.
+            // The budget may refill by one attempt between `spend` and `login`.
             let answer = loop {
                 spend(app).await;
                 let answer = login(app, name, "wrong password", HALL).await;
@@ -119,7 +119,8 @@ async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
         }
         assert_eq!(outcome(login_on(&node, app, "asha", PASSWORD, HALL).await).await, "asha");
         assert_eq!(outcome(login(app, "asha", PASSWORD, HALL).await).await, "asha");
-        // A wrong password is refused at the first attempt, also from Asha's own address.
+        // The wrong passwords above spent the account's budget, so a further wrong password gets the status 429 at the
+        // first attempt, also from Asha's own address.
         let mut guesses = 0;
         while login(app, "asha", "password", HALL).await.status() == 200 {
             guesses += 1;

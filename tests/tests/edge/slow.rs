@@ -70,7 +70,7 @@ async fn a_stop_waits_for_nobody_who_has_not_asked() {
     let started = Instant::now();
     app.stop().await;
     let stopped = started.elapsed();
-    assert!(stopped < Duration::from_secs(3), "the drain deadline is 5 s, and it took {stopped:?}");
+    assert!(stopped < Duration::from_secs(3), "the drain deadline is 5 s, and the stop took {stopped:?}");
     for (index, ended) in join_all(slow).await.into_iter().enumerate() {
         let (said, _) = ended.unwrap();
         let answered = said.starts_with("HTTP/1.1 503 ");

@@ -80,7 +80,7 @@ async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
 async fn a_request_without_a_connection_is_given_up(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let readers = app.services.database.reader().pool();
-    // On a database server, one of the three connections is for writing.
+    // On a database server, one of the three connections is for writing, so two are for reading.
     let count = if app.backend == Backend::Sqlite { 3 } else { 2 };
     let taken = join_all((0..count).map(|_| readers.begin())).await;
     let started = Instant::now();

@@ -53,7 +53,7 @@ async fn a_stop_does_not_wait_for_them() {
     let started = Instant::now();
     app.stop().await;
     let stopped = started.elapsed();
-    assert!(stopped < Duration::from_secs(6), "the drain deadline is 60 s, and it took {stopped:?}");
+    assert!(stopped < Duration::from_secs(6), "the drain deadline is 60 s, and the stop took {stopped:?}");
 }
 
 /// The client reads about 3 kB a second. Each read is progress, but the rate is below the minimum.

@@ -1,4 +1,4 @@
-//! A Galera cluster of MariaDB nodes on loopback, started for a test and ended with it.
+//! A Galera cluster of MariaDB nodes on loopback, which starts and ends with a test.
 
 use std::fs::File;
 use std::net::TcpListener;

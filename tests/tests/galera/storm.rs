@@ -56,8 +56,8 @@ pub(crate) async fn keyed(world: &World) {
                 input
             })
             .collect();
-        // Each request is sent eight times. Every node gets every request, because `REQUESTS` and the number of nodes have
-        // no common divisor.
+        // Each request is sent eight times. Every node gets every request, because `REQUESTS` and the number of nodes
+        // have no common divisor.
         let inputs: Vec<Value> = (0..CALLERS).map(|caller| requests[caller % REQUESTS].clone()).collect();
         let calls = all_at_once(&learner, inputs.clone()).await;
         let again = all_at_once(&learner, inputs).await;
@@ -92,7 +92,7 @@ pub(crate) async fn one_after_the_other(world: &World) {
                     "courseId": world.course,
                     "purchaseType": kind,
                     "subjectIds": subjects,
-                            // Each purchase pays for one subject. The learner owns the others.
+                            // Each purchase pays for one subject, because the learner owns the other subjects.
                     "cost": "100.00",
                     "idempotencyKey": Uuid::new_v4(),
                 })
@@ -114,7 +114,7 @@ pub(crate) async fn one_after_the_other(world: &World) {
     });
     join_all(learners).await;
     stop.store(true, Ordering::SeqCst);
-    let bulks = bulk.await.expect("the bulk does not panic");
+    let bulks = bulk.await.expect("the task of bulk inserts does not panic");
     assert!(bulks > 0, "no bulk insert ran, so no node was behind");
     eprintln!("{} learners went from node to node beside {bulks} bulk inserts", 4 * rounds());
 }

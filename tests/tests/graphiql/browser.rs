@@ -32,8 +32,8 @@ pub(super) struct Browser {
 
 impl Browser {
     /// Starts chromedriver for the page of the server at `base`. Returns `None` if the server has no bundled page, if
-    /// there is no chromedriver, or if `JISHU_BROWSER_TESTS` is `off`. If it is `required`, panics in the first two
-    /// cases.
+    /// there is no chromedriver, or if `JISHU_BROWSER_TESTS` is `off`. If the variable is `required`, panics in the
+    /// first two cases.
     pub(super) async fn start(base: &str) -> Option<Self> {
         let required = env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "required");
         let page = reqwest::get(base).await.unwrap().text().await.unwrap();
@@ -66,7 +66,7 @@ impl Browser {
     }
 
     fn spawn() -> io::Result<Self> {
-        // With port 0, chromedriver takes a free port, and prints its number.
+        // With port 0, chromedriver takes a free port, and prints the port's number.
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -110,7 +110,7 @@ impl Browser {
         }
     }
 
-    /// Opens a window with these options of chromedriver in addition to the common ones.
+    /// Opens a window with these options of chromedriver, in addition to the options of all windows.
     async fn connect(&self, mut options: Value) -> Client {
         let profile = format!("--user-data-dir={}", self.profile.path().display());
         let arguments = [
@@ -184,7 +184,7 @@ impl Page {
         let tab = format!("//*[contains(@class, 'graphiql-tab-button')][normalize-space()='{name}']");
         self.wait_for(Locator::XPath(&tab)).await.click().await.unwrap();
         // GraphiQL reads the name of the operation a moment after the click. Until then, it would run the operation of
-        // the previous tab. It stores the query in the session storage when it reads the name.
+        // the previous tab. When GraphiQL reads the name, it stores the query in the session storage.
         let query = format!("{kind} {name}");
         self.until(&format!("(sessionStorage.getItem('graphiql:query') ?? '').includes({query:?})")).await;
     }
@@ -194,7 +194,8 @@ impl Page {
         self.client.execute(body, Vec::new()).await.unwrap()
     }
 
-    /// Waits until the JavaScript expression `condition` is true. The browser evaluates it before each frame.
+    /// Waits until the JavaScript expression `condition` is true. The browser evaluates the expression before each
+    /// frame.
     pub(super) async fn until(&self, condition: &str) {
         let body = format!(
             "return new Promise((resolve) => {{ \
@@ -228,7 +229,7 @@ impl Page {
     /// Returns the first id of this type in the response.
     pub(super) async fn id(&self, typename: &str) -> String {
         let prefix = URL_SAFE_NO_PAD.encode(format!("{typename}:"));
-        // The last character also encodes bits of the number that follows.
+        // The last character of the prefix in base64 also encodes bits of the number after the colon, so it is cut off.
         let prefix = &prefix[..prefix.len() - 1];
         self.response_line(prefix).await;
         let response = self.response().await;

@@ -1,7 +1,7 @@
 //! Tests of the GraphiQL page in a browser.
 //!
 //! The tests need Chromium and its chromedriver. If one of them is missing, or the server was built without the page, a
-//! test says so and passes. With `JISHU_BROWSER_TESTS=required` it fails instead.
+//! test says so and passes. With `JISHU_BROWSER_TESTS=required`, the test fails instead.
 
 // A test that opens all tabs is one deeply nested future, so the compiler needs a higher limit.
 #![recursion_limit = "256"]

@@ -1,7 +1,7 @@
 //! Runs the code for frontends from `api/docs/payments.md` in a browser, unchanged.
 //!
-//! A test loads no scripts from the providers. A stand-in takes the place of the provider's script: it takes the same
-//! arguments, pays at the fake provider, and returns the same values.
+//! A test loads no scripts from the providers. A stand-in takes the place of the provider's script: the stand-in takes
+//! the same arguments, pays at the fake provider, and returns the same values.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ const PAGE: &str = r#"<!DOCTYPE html><title>Shop</title><link rel="icon" href="d
 <script>STAND_IN</script><script type="module" src="/page.js"></script>"#;
 
 /// The script of the page, with the code of the document in place of `CODE`. The script is a file of its own, because a
-/// comment in the code contains a script element, whose end would end a script inside the page.
+/// comment in the code contains `</script>`, which would end a script inside the page.
 const SCRIPT: &str = r#"
 window.told = [];
 async function graphql(query, variables) {
@@ -64,8 +64,8 @@ window.Razorpay = class {
   }
 };"#;
 
-/// The stand-in for Stripe.js. The first payment is declined, unless `window.declined` is set. With `window.leaves`,
-/// the bank's page sends the buyer to the page with the URL `return_url`.
+/// The stand-in for Stripe.js. The first payment is declined, and sets `window.declined`. If `window.declined` is set,
+/// a payment succeeds. With `window.leaves`, the bank's page sends the buyer to the page with the URL `return_url`.
 const STRIPE_FORM: &str = r#"
 window.Stripe = (key) => ({
   elements: ({ clientSecret }) => ({
@@ -139,7 +139,7 @@ fn script(app: &TestApp, learner: &Client, code: &str) -> String {
     SCRIPT.replace("API", &app.url("/graphql")).replace("TOKEN", learner.token()).replace("CODE", code)
 }
 
-/// Calls the function `pay` of the document. Waits until `window.told` has `told` entries, and returns them.
+/// Calls the function `pay` of the document. Waits until `window.told` has `told` entries, and returns the entries.
 async fn pay(page: &Page, course: &jishu_tests::TestCourse, subject: usize, key: &str, told: usize) -> Value {
     page.until("window.told?.includes('loaded')").await;
     let selection = course.subject(subject).json().clone();

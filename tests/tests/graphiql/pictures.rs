@@ -9,11 +9,11 @@ use tokio::net::TcpListener;
 
 use super::browser::Browser;
 
-/// The start of a page with the Content-Security-Policy that a frontend needs. It allows pictures of the API, and no
-/// script in the text of a question.
+/// The start of a page with the Content-Security-Policy that a frontend needs. The policy allows pictures of the API,
+/// and no script in the text of a question.
 const PAGE: &str = "<!DOCTYPE html><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src API\">";
 
-/// Serves a page with this body at an origin of its own. Returns its URL.
+/// Serves a page with this body at an origin of its own. Returns the URL of the page.
 async fn page(api: &str, body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

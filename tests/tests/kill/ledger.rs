@@ -8,9 +8,9 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) buyer: i64,
     pub(crate) subjects: BTreeSet<i64>,
-    /// The last response. `None` while no attempt got one.
+    /// The last response. `None` while no attempt got a response.
     pub(crate) response: Option<PurchaseResponse>,
-    /// Responses to the same request that differed from the first one.
+    /// Responses to the same request that differed from the first response.
     pub(crate) contradictions: Vec<String>,
 }
 

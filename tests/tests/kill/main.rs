@@ -6,7 +6,7 @@
 //! - `KILL_SECONDS` sets the seconds of each storm. Default 20 for purchases, 6 for sittings, 4 for refunds.
 //! - `KILL_ORDERS` and `KILLS` set the number of orders and of kills in the storm of orders. Default 120 and 8.
 //! - `KILL_BUYERS` sets the number of buyers. Default 4000.
-//! - `KILL_FAULT_SECONDS` sets the seconds of each storm with a planted fault. Default 1, or 4 if it kills the server.
+//! - `KILL_FAULT_SECONDS` sets the seconds of each storm with a planted fault. Default 1, or 4 for the fault `Split`.
 //!
 //! The long runs: `KILL_ORDERS=20000 KILLS=300 tests/run orders_survive_kills`, and `KILL_SECONDS=400 KILL_BUYERS=40000
 //! tests/run killed_at_random`.
@@ -46,7 +46,7 @@ const MAX_SITTING_PAUSE_MS: u64 = 1_500;
 /// never gets a response.
 const MAX_FAULT_RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// Maximum number of storms with a planted fault until one of them shows it. Some faults show only when two requests
+/// Maximum number of storms with a planted fault until a storm shows the fault. Some faults show only when two requests
 /// arrive almost at once, which happens rarely on a busy machine.
 const MAX_STORMS_PER_FAULT: usize = 40;
 
@@ -278,7 +278,7 @@ async fn second_factors_survive_aborts(backend: Backend) {
 
 /// The money harness. Aborts orders and their refunds at each boundary, then runs a storm of orders at a fake provider,
 /// then plants each fault of orders. All parts share one database, because starting a database takes as long as some of
-/// them.
+/// the parts.
 async fn orders_survive_kills(backend: Backend) {
     if !backend.is_selected() {
         return;

@@ -38,8 +38,8 @@ async fn send_and_abort(
     assert!(world.revive(), "{boundary}");
 }
 
-/// Returns the numbers of rows that a change writes: confirmed factors, recovery codes, used recovery codes, used
-/// challenges, sessions, audit events and mails.
+/// Returns the numbers of rows that a change of a second factor writes: confirmed factors, recovery codes, used
+/// recovery codes, used challenges, sessions, audit events and mails.
 async fn state(world: &World) -> Vec<i64> {
     let connection = world.connect().await;
     let mut numbers = Vec::new();

@@ -1,5 +1,5 @@
-//! A storm of clients that purchase while processes are killed. They retry each request with the same idempotency key
-//! until it gets a response.
+//! A storm of clients that purchase while processes are killed. The clients retry each request with the same
+//! idempotency key until it gets a response.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -245,7 +245,7 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
 enum Attempt {
     Acknowledged(PurchaseResponse),
     Refused(String),
-    /// No response came, or it says to try again: `OVERLOADED` or `TIMEOUT`.
+    /// No response came, or the response says to try again: `OVERLOADED` or `TIMEOUT`.
     CutOff,
 }
 
@@ -285,8 +285,8 @@ impl Shared {
         }
     }
 
-    /// Repeats an acknowledged purchase. The response must be the same, and another body with the same key must be
-    /// refused.
+    /// Repeats an acknowledged purchase. A response `CREATED` must come again unchanged, and the same key with another
+    /// body must be refused. After `EXISTING`, only the outcome must be the same.
     async fn repeat(&self, token: &str, wanted: &Wanted, entry: &mut Entry, errors: &mut Vec<String>) {
         let Some(first) = entry.response.clone() else { return };
         match self.attempt(token, wanted, Some(&entry.key)).await {

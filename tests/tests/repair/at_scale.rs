@@ -152,7 +152,7 @@ async fn kill_and_repair(
     let mut killed_after = Vec::new();
     while killed_after.len() < MAX_KILLS {
         // The repair is killed at a random moment within the time of the longest repair. Early moments are more likely,
-        // because some repairs only inspect.
+        // because a repair that only inspects ends soon.
         let of_a_card = Duration::from_micros(if start == InitialKeys::Duplicates { 25 } else { 4 });
         let longest = Duration::from_millis(60) + of_a_card * cards;
         let moment = Duration::from_millis(5) + longest.mul_f64(moments.random::<f64>().powi(3));

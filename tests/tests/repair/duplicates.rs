@@ -33,8 +33,8 @@ async fn merged_cards_are_logged_and_their_rows_move_to_the_survivor(backend: Ba
         let merged: Vec<_> =
             outcome.merged.iter().map(|merged| (merged.survivor_id, merged.merged_ids.clone())).collect();
         assert_eq!(merged, [(9, vec![10, 2]), (11, vec![6]), (7, vec![12])]);
-        // Card 9 has used 0 + 2 + 1 of 3 attempts. Card 11 has used 1 + 3, so its limit rises to 4. Card 7 has used 1 +
-        // 0.
+        // A surviving card adds up the used attempts of its duplicates. Card 9 has used 0 + 2 + 1 of 3 attempts. Card
+        // 11 has used 1 + 3, so its limit rises to 4. Card 7 has used 1 + 0.
         assert_eq!(
             old.rows(
                 "SELECT id, attempts_used, max_attempts, status FROM mock_test_attempts WHERE id IN (7, 9, \
@@ -81,8 +81,8 @@ async fn twenty_duplicates_become_one_card(backend: Backend) {
         }
         let outcome = old.repair().await;
         assert_eq!(outcome.merged_cards, 20);
-        // Card 10 survives, because it is the first with a used attempt. Each copy has a sitting, and the highest limit
-        // stays.
+        // Card 10 survives, because it is the first duplicate with a used attempt. The 20 sittings of the duplicates
+        // count as used attempts. The greatest `max_attempts` of the duplicates stays.
         assert_eq!(
             old.rows(
                 "SELECT id, attempts_used, max_attempts FROM mock_test_attempts WHERE purchase_id = 1 AND \
@@ -162,7 +162,7 @@ async fn a_second_repair_adds_to_the_log_of_the_first(backend: Backend) {
 
 async fn duplicates_inserted_during_the_repair_are_merged(backend: Backend) {
     if backend == Backend::Sqlite {
-        // On SQLite no other connection can write during a repair.
+        // On SQLite no other connection can write during a repair, so the test ends here.
         return;
     }
     for comes_in in [3, u32::MAX] {

@@ -21,7 +21,7 @@ async fn each_key_state_is_repaired(backend: Backend) {
         OldDatabase::starting(backend, start, async |old| {
             let second_subject = old.add_card(1, 1, 2, 1, 0, "available").await;
             match start {
-                // This is the bug: the old key refuses the card.
+                // This is the bug of the old system: the old key refuses a card of a second subject.
                 InitialKeys::OldOnly | InitialKeys::OldAndNew => assert!(second_subject.is_err()),
                 _ => {
                     second_subject.unwrap();

@@ -232,8 +232,8 @@ async fn check_finds_each_problem_and_repair_corrects_it(backend: Backend) {
 }
 
 impl OldDatabase {
-    /// Checks that these problems are found, or no problem without codes. Then repairs the database, and checks that no
-    /// problem is left.
+    /// Checks that the problems with these codes are found, or that no problem is found if there are no codes. Then
+    /// repairs the database, and checks that no problem is left.
     async fn assert_only(&self, codes: &[&str]) {
         let report = self.report().await;
         let found: Vec<_> = report.problems.iter().map(|problem| problem.code).collect();
@@ -281,8 +281,8 @@ async fn check_reports_merges_of_an_earlier_version(backend: Backend) {
         }
         old.two_cards_questions(1, 11, None).await;
         old.two_cards_questions(3, 11, None).await;
-        // The log of an earlier version of the repair has no run numbers. A row without a foreign key still refers to
-        // the merged card.
+        // The log of an earlier version of the repair has no run numbers. Two questions, which have no foreign key,
+        // still refer to the merged card 12.
         old.run(
             "CREATE TABLE mock_test_attempts_merged (merge_id INTEGER PRIMARY KEY, id INTEGER, survivor_id BIGINT NOT \
              NULL)",

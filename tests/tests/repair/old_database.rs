@@ -7,7 +7,8 @@ use jishu_tests::{Backend, rows, structure};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tempfile::TempDir;
 
-/// The unique keys that the table of cards has before the repair. `Duplicates` has none, and duplicate cards.
+/// The unique keys that the table of cards has before the repair. With `Duplicates`, it has no key, but duplicate
+/// cards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InitialKeys {
     OldOnly,

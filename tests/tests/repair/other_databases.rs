@@ -140,7 +140,7 @@ async fn postgres_an_invalid_index_is_replaced() {
 
 async fn the_repair_waits_briefly_for_an_open_transaction(backend: Backend) {
     if backend == Backend::Sqlite {
-        // On SQLite the repair waits for a lock like any other writer.
+        // On SQLite the repair waits for a lock like any other writer, so there is nothing to test.
         return;
     }
     OldDatabase::starting(backend, InitialKeys::OldOnly, async |old| {

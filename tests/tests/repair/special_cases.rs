@@ -108,7 +108,7 @@ async fn the_percentage_uses_the_questions_of_the_sitting(backend: Backend) {
 async fn the_latest_score_is_that_of_the_sitting_that_ended_last(backend: Backend) {
     OldDatabase::on(backend, async |old| {
         old.create_two_cards(SchemaAge::Newer).await;
-        // Sitting 1 lasted from one to nine o'clock. Sitting 2 began and ended during it.
+        // Sitting 1 lasted from one to nine o'clock. Sitting 2 began and ended during sitting 1.
         let values = format!("3, 2, 'completed', 3, TRUE, 3, 100, 1, {}, 2, {}", at(9), at(5));
         old.two_cards_card(1, 1, ALL, &values).await;
         old.two_cards_sitting(1, 1, 1, "3", "completed", [Some(1), Some(9)]).await;
@@ -146,7 +146,7 @@ async fn check_finds_values_that_contradict_the_sittings(backend: Backend) {
     OldDatabase::on(backend, async |old| {
         old.create_two_cards(SchemaAge::Newer).await;
         if backend == Backend::MariaDb {
-            // Without this, `updated_at` would show when the test changed a card.
+            // MariaDB sets `updated_at` when the test changes a card, so the dumps would differ.
             old.run("ALTER TABLE mock_test_attempts DROP COLUMN updated_at").await;
         }
         let values = format!("3, 1, 'completed', 3, TRUE, 3, 100, 1, {0}, 3, {0}", at(2));

@@ -29,7 +29,7 @@ async fn a_rebuilt_table_loses_only_the_wrong_key() {
              \"\"name\"\"\", \
              parent) VALUES (1, 1, 1, 1, 'kept', NULL), (1, 1, 1, 2, 'too', 1), (1, 1, 1, 3, 'gone', NULL)",
             "INSERT INTO test_attempt_sessions VALUES (1, 2)",
-            // After this, the counter of ids must not go back.
+            // After this deletion, the counter of ids must not go back.
             "DELETE FROM mock_test_attempts WHERE id = 3",
         ] {
             old.run(text).await;

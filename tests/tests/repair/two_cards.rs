@@ -113,8 +113,8 @@ impl OldDatabase {
         .await;
     }
 
-    /// Inserts two questions for a card, with the ids `first` and `first + 1`. The first question gets an answer in
-    /// `sitting`, if that is given.
+    /// Inserts two questions for a card, with the ids `first` and `first + 1`. If `sitting` is given, the first
+    /// question gets an answer in this sitting.
     pub(crate) async fn two_cards_questions(&self, first: i32, card: i32, sitting: Option<i32>) {
         for id in [first, first + 1] {
             self.run(&format!(
@@ -137,8 +137,8 @@ impl OldDatabase {
         let all = "max_attempts, attempts_used, status, total_questions, questions_generated, latest_score, \
                    latest_percentage, latest_time_taken, latest_attempt_date, first_attempt_score, first_attempt_date";
         let time = |hour: i32| format!("'2024-05-02 {hour:02}:00:00'");
-        // Test 1 has three cards. Two of them have two sittings each, which is over the limit, and a set of
-        // questions each.
+        // Test 1 has three cards. Two of the cards have a set of questions each, and two sittings each. Four sittings
+        // are more than the limit of 3.
         self.two_cards_card(
             11,
             1,
@@ -162,8 +162,8 @@ impl OldDatabase {
         self.two_cards_questions(1, 11, Some(101)).await;
         self.two_cards_questions(3, 12, Some(104)).await;
 
-        // Test 2 has two open sittings. The survivor's sitting is the earlier one, so the other card's questions
-        // stay.
+        // Test 2 has two open sittings. The open sitting of the surviving card 21 is the earlier sitting. So the
+        // sitting and the questions of card 22 stay.
         self.two_cards_card(21, 2, all, "3, 2, 'in_progress', 3, TRUE, 1, 33.3333, 201, NULL, 1, NULL").await;
         self.two_cards_card(22, 2, all, "3, 1, 'in_progress', 2, TRUE, NULL, NULL, NULL, NULL, NULL, NULL")
             .await;
@@ -183,7 +183,7 @@ impl OldDatabase {
         self.two_cards_sitting(303, 32, 3, "3", "completed", [Some(5), Some(6)]).await;
         self.two_cards_questions(9, 32, None).await;
 
-        // Test 4 has lost sittings of one card. Only that card still has the first score.
+        // The first sitting of card 41 of test 4 was deleted. Only the card still has the score of this sitting.
         self.two_cards_card(
             41,
             4,

@@ -60,7 +60,7 @@ async fn undo_restores_all_rows_and_keys(backend: Backend) {
         assert_eq!(old.dump().await, dump);
     })
     .await;
-    // The tables of the second database have a unique key over card and attempt number, and a check of the number.
+    // This database has a unique key over card and attempt number, and a check of the attempt number.
     OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         let dump = old.dump().await;
         old.repair().await;
@@ -78,7 +78,8 @@ async fn undo_covers_an_interrupted_and_continued_repair(backend: Backend) {
             let mut seen = 0;
             let result = old
                 .repair_until(|progress| {
-                    // Statements are not counted, because those of a merge are reported before any of them runs.
+                    // Statements are not counted, because a merge reports all its statements before the first statement
+                    // runs.
                     seen += u32::from(!matches!(progress, RepairProgress::Statement(_)));
                     seen > stop_at
                 })
@@ -128,7 +129,7 @@ async fn an_interrupted_undo_is_finished_by_the_next_undo(backend: Backend) {
                     finished.set(true);
                 }
             }
-            assert_eq!(old.dump().await, dump, "stopped at {stop_at}");
+            assert_eq!(old.dump().await, dump, "the undo was stopped at report {stop_at}");
         })
         .await;
         if finished.get() {

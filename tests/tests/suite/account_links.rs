@@ -318,7 +318,7 @@ async fn a_registration_says_the_same_for_every_address(app: Arc<TestApp>, mail:
     assert_eq!(app.anonymous().register(&invalid).await.refusal(), "PASSWORD_INVALID");
 }
 
-/// Number of timed reset requests for the registered address. As many are sent for an unknown address.
+/// Number of timed reset requests for the registered address. The test sends the same number for an unknown address.
 const TIMED_REQUESTS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,8 @@ impl World {
         granted
     }
 
-    /// Starts a sitting of a card, or resumes the open one. Returns the seconds from its start to its deadline.
+    /// Starts a sitting of a card, or resumes its open sitting. Returns the seconds from the start of the sitting to
+    /// its deadline.
     async fn start(&self, card: &str) -> i64 {
         let started = self.learner.start_session(card).await;
         assert_eq!(started.user_errors, []);
@@ -107,7 +108,7 @@ async fn every_scope_extends_open_sittings_and_later_ones(app: Arc<TestApp>) {
         app.execute("DELETE FROM test_answers").await;
         app.execute("DELETE FROM test_sessions").await;
     }
-    // The allowances of the first subject do not apply to the second subject. Of the allowances that apply, the
+    // The allowances of the first subject do not apply to the second subject. Among the allowances that apply, the
     // learner's allowance in the course (500 seconds) is the greatest. After the allowances with a course are deleted,
     // only the learner's own allowance (100 seconds) is left.
     assert_eq!(world.start(&world.cards[1]).await, HOUR + 500);
@@ -129,7 +130,7 @@ async fn the_greatest_time_counts_and_no_deadline_moves_back(app: Arc<TestApp>) 
         assert_eq!(answer["sittingsExtended"], extended, "{given}");
         assert_eq!(world.start(&world.cards[0]).await, HOUR + deadline, "{given}");
     }
-    // An allowance does not move the deadline of a sitting that is already past it.
+    // An allowance does not move a deadline that has passed.
     app.clock.advance(TimeDelta::seconds(HOUR + 1_200 + 60));
     let before = app.number("SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1").await;
     let answer = world.grant(json!({ "userId": world.user, "extraSeconds": 86_400 })).await;
@@ -152,9 +153,9 @@ async fn attempts_reach_existing_cards_and_later_purchases(app: Arc<TestApp>) {
     let answer = world.grant(subject.clone()).await;
     assert_eq!((&answer["cardsRaised"], &answer["usersRemaining"]), (&json!(3), &json!(0)));
     let raised = "SELECT COUNT(*) FROM mock_test_attempts WHERE max_attempts = 5";
-    assert_eq!(app.number(raised).await, 3, "not exactly the cards of this subject got the attempts");
+    assert_eq!(app.number(raised).await, 3, "exactly the 3 cards of this subject must get the attempts");
     let status = "SELECT COUNT(*) FROM mock_test_attempts WHERE status = 'completed'";
-    assert_eq!(app.number(status).await, 1, "the card cannot be sat again");
+    assert_eq!(app.number(status).await, 1, "the exhausted card must become `completed`");
 
     // The cards that another learner buys later get the attempts, too.
     let binod = app.learner("Binod").await;
@@ -168,7 +169,7 @@ async fn attempts_reach_existing_cards_and_later_purchases(app: Arc<TestApp>) {
     // A grant without `maxAttempts` does not change the cards. It replaces the earlier allowance of the subject.
     let time_only = json!({ "subjectId": world.course.subjects[0], "extraSeconds": 60 });
     assert_eq!(world.grant(time_only).await["allowance"]["maxAttempts"], Value::Null);
-    // An allowance of one learner in a course raises all cards of the learner in that course.
+    // An allowance of one learner in a course raises the maximum attempts of all cards of the learner in that course.
     let answer =
         world.grant(json!({ "userId": world.user, "courseId": world.course.id, "maxAttempts": 9 })).await;
     assert_eq!(answer["cardsRaised"], 6);

@@ -32,27 +32,27 @@ async fn rows_that_contradict_each_other_are_named(app: Arc<TestApp>) {
         (
             "UPDATE purchases SET tax = 7",
             "UPDATE purchases SET tax = 0",
-            "purchases, id 1: tax is not the sum of the taxes of its subjects",
+            "purchases, id 1: tax is not the sum of the taxes of the purchase's subjects",
         ),
         (
             "UPDATE purchases SET status = 'refunded'",
             "UPDATE purchases SET status = 'active'",
-            "purchases, id 1: status is not the status that follows from its refunded subjects",
+            "purchases, id 1: status is not the status that follows from the purchase's refunded subjects",
         ),
         (
             "UPDATE refunds SET amount = 1",
             "UPDATE refunds SET amount = 10000",
-            "refunds, id 1: amount is not the sum of the amounts of its subjects",
+            "refunds, id 1: amount is not the sum of the amounts of the refund's subjects",
         ),
         (
             "UPDATE entitlements SET ended_at = NULL WHERE end_reason = 'refunded'",
             "UPDATE entitlements SET ended_at = granted_at WHERE end_reason = 'refunded'",
-            "refunds, id 1: purchase_id is that of a refunded subject whose entitlement has not ended, or whose price is not the refunded amount",
+            "refunds, id 1: purchase_id is the purchase of a refunded subject whose entitlement has not ended, or whose price is not the refunded amount",
         ),
         (
             &format!("UPDATE entitlements SET ended_at = granted_at WHERE subject_id = {first}"),
             &format!("UPDATE entitlements SET ended_at = NULL WHERE subject_id = {first}"),
-            "test_sessions, id 1: status is open, although the entitlement to the card has ended",
+            "test_sessions, id 1: status is open, although the entitlement to the sitting's card has ended",
         ),
     ] {
         app.execute(spoil).await;

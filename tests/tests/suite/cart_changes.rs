@@ -25,7 +25,8 @@ async fn the_cart_tells_what_changed_since_a_subject_was_added(app: Arc<TestApp>
     let edit = json!({ "id": course.subjects[0], "version": 1, "offer": { "price": "80" } });
     author.update_subject(edit).await.done();
     author.set_subject_archived(&course.subjects[1], true).await.done();
-    // Binod's purchase of History does not change Asha's cart. Her own purchase of Biology removes it from her cart.
+    // Binod's purchase of History does not change Asha's cart. Her own purchase of Biology removes Biology from her
+    // cart.
     app.learner("Binod").await.buy(course.subject(3)).await;
     asha.buy(course.subject(2)).await;
     let amount = |amount: &str| json!({ "amount": amount });
@@ -56,7 +57,7 @@ async fn the_cart_tells_what_changed_since_a_subject_was_added(app: Arc<TestApp>
     asha.remove_from_cart(&[&course.subjects[0], &course.subjects[2]]).await;
     asha.add_to_cart(&[&course.subjects[0]]).await;
     assert_eq!(changes(&asha).await, json!([archived]));
-    // The subjects of an archived course are no longer sold, so all three that are left in the cart are reported.
+    // The subjects of an archived course are no longer sold, so all three subjects in the cart are reported.
     author.set_course_archived(&course.id, true).await.done();
     assert_eq!(changes(&asha).await.as_array().unwrap().len(), 3);
 }

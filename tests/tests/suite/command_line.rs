@@ -103,7 +103,7 @@ fn accounts_of_any_role_are_made() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("has an account"), "{again:?}");
 }
 
-/// The process of a server. Dropping it kills the process, so a test that fails leaves no server running.
+/// The process of a server. Dropping this value kills the process, so a test that fails leaves no server running.
 struct KilledOnDrop(Child);
 
 impl Drop for KilledOnDrop {

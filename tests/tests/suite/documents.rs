@@ -120,7 +120,7 @@ async fn a_document_beyond_a_limit_is_refused_and_the_limit_is_named() {
             (pages.to_owned(), "cost", 25_000),
             (event.to_owned(), "eventCost", 500),
         ] {
-            // The fastest of three responses counts, because a busy machine can delay one.
+            // The fastest of three responses counts, because a busy machine can delay a response.
             let (mut fastest, mut response) = (Duration::MAX, None);
             for _ in 0..3 {
                 let started = Instant::now();
@@ -264,7 +264,7 @@ async fn a_query_runs_by_its_hash_after_its_text_was_sent() {
         assert_eq!(unknown.1["errors"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
         assert_eq!(post(app, &with_text).await.1["data"]["__typename"], "Query");
         assert_eq!(post(app, &by_hash).await.1["data"]["__typename"], "Query");
-        // The hash also works over GET, whose responses can be cached.
+        // The hash of a document also works over GET, so that caches can store the response.
         let extensions = by_hash["extensions"].to_string();
         let get =
             app.http().get(app.url("/graphql")).query(&[("extensions", extensions)]).send().await.unwrap();

@@ -14,15 +14,16 @@ on_each_database!(
     an_older_version_works_on_an_expanded_schema,
 );
 
-/// The last migration whose name does not have to contain `_expand_` (it only adds) or `_contract_` (it removes
-/// something). The name of each later migration does.
+/// The last migration whose name needs neither `_expand_` (it only adds) nor `_contract_` (it removes something). The
+/// names of all later migrations contain one of the two words.
 const LAST_WITHOUT_RULE: &str = "m20261129_000015_orders";
 
 /// The parts of a schema that a version of jishu relies on: the columns of the tables, and what the database demands of
 /// new rows.
 #[derive(Debug, PartialEq)]
 struct Shape {
-    /// The type of each column, and whether an insert must give it a value. The key is the table and the column.
+    /// The type of each column, and whether an insert must give the column a value. The key is the table and the
+    /// column.
     columns: BTreeMap<(String, String), (String, bool)>,
     /// The table and the definition of each unique key and each condition that the database checks.
     demands: BTreeSet<(String, String)>,
@@ -61,7 +62,8 @@ async fn shape(connection: &DatabaseConnection) -> Shape {
     Shape { columns: columns.collect(), demands: demands.collect() }
 }
 
-/// Describes each difference that breaks a version of jishu that was built for the shape `before`. Empty if none does.
+/// Describes each difference that breaks a version of jishu that was built for the shape `before`. Empty if no
+/// difference does.
 fn harm(before: &Shape, after: &Shape) -> Vec<String> {
     let mut harm = Vec::new();
     let old_tables: BTreeSet<&String> = before.columns.keys().map(|(table, _)| table).collect();
@@ -83,8 +85,8 @@ fn harm(before: &Shape, after: &Shape) -> Vec<String> {
     for (table, demand) in
         after.demands.difference(&before.demands).filter(|(table, _)| old_tables.contains(table))
     {
-        // A new condition that names a new column is allowed. Older versions do not write the column, so it gets its
-        // default, which meets the condition.
+        // A new condition that names a new column is allowed. Older versions do not write the column, so the column
+        // gets its default, which meets the condition.
         let names_new = after
             .columns
             .keys()
@@ -162,7 +164,7 @@ async fn harm_to_older_versions_is_found(app: Arc<TestApp>) {
         ("DROP TABLE test_answers", Some("test_answers.slot is gone")),
     ];
     if !is_sqlite {
-        // SQLite itself refuses a new column that must be given, and it cannot add a condition to a table.
+        // SQLite itself refuses a new column that is NOT NULL without a default, and cannot add a condition to a table.
         cases.push((
             "ALTER TABLE courses ADD COLUMN rank_now BIGINT NOT NULL",
             Some("courses.rank_now must be given"),
@@ -206,8 +208,8 @@ async fn an_older_version_works_on_an_expanded_schema(app: Arc<TestApp>) {
     learner.buy(course.subject(1)).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM purchases WHERE next_number = 7").await, 2);
 
-    // A node of this version can also start on the newer schema, where it finds nothing to migrate. It refuses to
-    // revert, because it does not know the newer migration.
+    // A node of this version can also start on the newer schema, where it finds nothing to migrate. This version
+    // refuses to revert, because it does not know the newer migration.
     let database = Database::connect(&DatabaseOptions::new(&app.database_url)).await.unwrap();
     database.refuse_newer().await.expect("the migration only adds");
     database.migrate_up().await.expect("nothing to do");

@@ -161,8 +161,8 @@ async fn buying_again_ends_the_old_purchase(app: Arc<TestApp>) {
     app.clock.advance(TERM - TimeDelta::minutes(1));
     let started = term.learner.start_session(&term.cards[0]).await;
     app.clock.advance(TimeDelta::minutes(1));
-    // The grace time of the sitting is not over, so the server's task does not end the old purchase yet. Buying again
-    // ends it.
+    // The grace time of the sitting is not over, so the server's task does not end the old purchase yet. Buying the
+    // subject again ends the old purchase.
     let again = term.learner.buy(term.course.subject(0)).await;
     assert_eq!(again.outcome(), ("CREATED", 2, 2));
     let ended = term.sitting(started.id()).await;

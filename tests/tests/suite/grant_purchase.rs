@@ -142,8 +142,8 @@ async fn a_key_returns_the_first_grant(app: Arc<TestApp>) {
     let first = grant(&support, &keyed).await;
     let before = app.row_counts().await;
     assert_eq!(grant(&support, &keyed).await, first);
-    // The key is refused for any other request: for another subject, for another reason, and for a purchase by the
-    // user.
+    // The key is refused for any other request: for another subject, for another reason, and for a purchase that the
+    // learner makes.
     let mut others = [keyed.clone(), keyed.clone()];
     others[0]["selection"]["subjectIds"] = json!([course.subjects[1]]);
     others[1]["reason"] = json!("Another reason.");

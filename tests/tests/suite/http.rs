@@ -110,7 +110,7 @@ async fn documents_that_do_not_validate_say_so() {
     .await;
 }
 
-/// Reads the server's own signing keys. A test signs tokens with them that are wrong in one part only.
+/// Reads the server's own signing keys. With these keys, a test signs tokens that are wrong in one part only.
 fn keys(app: &TestApp) -> KeyRing {
     KeyRing::from_pem_file(&app.key_file()).unwrap()
 }

@@ -22,8 +22,8 @@ on_each_database!(
     a_question_with_a_bad_word_is_not_drawn,
 );
 
-/// Creates a course with questions and a blueprint, and a learner who has bought it and started a sitting of the first
-/// card.
+/// Creates a course with questions and a blueprint, and a learner who has bought the course and started a sitting of
+/// the first card.
 async fn with_rows(app: &TestApp) -> (TestCourse, Client) {
     let course = app.course(&["Physics"]).cards(3).create(app).await;
     app.bank(course.subject_rows[0], 4).await;
@@ -79,7 +79,8 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
             let message = refuses(&format!("UPDATE {table} SET {column} = '{bad}'")).await;
             assert!(message.contains(&format!("check_{table}_{column}")), "{message}");
         }
-        // The word itself is accepted. The rows do not keep it, because it may contradict other rows.
+        // The constraint accepts the valid word. The test rolls the update back, because the word may contradict other
+        // rows.
         let transaction = app.connection().begin().await.unwrap();
         let update = format!("UPDATE {table} SET {column} = '{word}' WHERE {filter}");
         transaction.execute_unprepared(&update).await.unwrap_or_else(|error| panic!("{error}: {update}"));
@@ -309,7 +310,7 @@ async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
     }
     without(&app, "users", "check_users_status").await;
     app.execute("UPDATE users SET status = 'gone' WHERE email = 'asha@example.com'").await;
-    // SQLite accepts a word in a column of numbers, so the row of Ben's sitting cannot be read there at all.
+    // SQLite accepts a word in a column of numbers, so jishu cannot read the row of Ben's sitting on SQLite.
     let spoilt = if app.backend == Backend::Sqlite { 2 } else { 1 };
     if app.backend == Backend::Sqlite {
         let of = "(SELECT id FROM users WHERE email = 'ben@example.com')";

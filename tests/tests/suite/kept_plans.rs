@@ -38,7 +38,8 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     for name in learners {
         app.learner(name).await;
     }
-    // Stops the server, because its tasks would renew the statistics of the tables. The test renews them itself later.
+    // Stops the server, because its tasks would renew the statistics of the tables. The test renews the statistics
+    // later.
     app.stop_serving().await;
     let app = Arc::new(app);
     for table in HOT_TABLES {

@@ -42,7 +42,7 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
     let after = found.text("/learner/testCards/pageInfo/endCursor");
     let rest = support.run_with(LEARNER, json!({ "email": "asha@example.com", "after": after })).await;
     assert_eq!(rest.list("/learner/testCards/edges").len(), 1);
-    assert_eq!(looks(&app).await, 2, "not each look-up was recorded once");
+    assert_eq!(looks(&app).await, 2, "each look-up must be recorded exactly once");
 
     // `grantExtraTime` accepts the card's id from the look-up.
     let card = found.text("/learner/testCards/edges/0/node/mockTestAttemptId");

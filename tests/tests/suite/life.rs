@@ -93,7 +93,7 @@ async fn open_shop(app: &TestApp, admin: &Client) -> Shop {
     let physics = mutate(admin, "createSubject", "CreateSubjectInput", "subject { id }", physics).await;
     let report =
         catalogue_file::apply(&app.services.database, app.clock.now(), FILE, ApplyMode::default()).await;
-    assert_eq!(report.expect("the file is applied").changes.len(), 1, "the file did not add only Chemistry");
+    assert_eq!(report.expect("the file is applied").changes.len(), 1, "the file must add only Chemistry");
     app.services.catalog.reload().await.expect("the catalogue can be read");
     let subjects =
         "query ($id: ID!) { node(id: $id) { ... on Course { subjects { edges { node { id code } } } } } }";
@@ -182,8 +182,8 @@ async fn refund_in_mid_sitting(shop: &Shop, support: &Client, learner: &Client, 
     assert_eq!(refusal_of_start(learner, card).await, "ENTITLEMENT_ENDED");
 }
 
-/// Starts a sitting shortly before the end of the term, and waits until that end closes the sitting. Returns a client
-/// of the learner with a new token.
+/// Starts a sitting shortly before the end of the term, and waits until the end of the term closes the sitting. Returns
+/// a client of the learner with a new token.
 async fn expiry_in_mid_sitting(app: &TestApp, card: &str) -> Client {
     let term = TimeDelta::days(30);
     app.clock.advance(term - TimeDelta::minutes(5));

@@ -21,7 +21,7 @@ const CLASS: &str = "2001:db8::7";
 /// A forged log line about a client that has sent nothing.
 const FORGED: &str = "2026-11-28T00:00:00.000000Z  WARN jishu::security: sign-in failed client=203.0.113.66 ";
 
-/// A server and its log. Dropping it kills the server.
+/// A server and its log. Dropping this value kills the server.
 struct Logging {
     child: Child,
     origin: String,
@@ -133,7 +133,7 @@ async fn attacks_are_logged_once_each_and_cannot_be_forged(format: &str) {
     // Sends operations until the cost budget of this address is spent.
     let spender = "198.51.100.3";
     while server.send("/graphql", spender, &[], "{ __typename }", Value::Null).await["errors"].is_null() {}
-    // A client forges headers and paths, and sends an invalid address.
+    // A client forges headers and paths, and sends `x-forwarded-for` with an invalid address.
     let forged_path = "/x}:jishu::security:sign-in%20failed%0Aclient=203.0.113.66";
     let headers = [("x-request-id", FORGED.trim()), ("user-agent", FORGED.trim())];
     server.send(forged_path, "203.0.113.66, nonsense\tWARN", &headers, "{ __typename }", Value::Null).await;

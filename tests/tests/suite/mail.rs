@@ -41,7 +41,8 @@ macro_rules! with_mail_server {
 }
 pub(crate) use with_mail_server;
 
-/// Starts a mail server, and a server with these flags that sends its mails there. Runs the test with both.
+/// Starts a mail server, and a server with these flags that sends its mails to the mail server. Runs the test with both
+/// servers.
 pub(crate) async fn run(
     backend: Backend,
     flags: &[&str],

@@ -1,6 +1,6 @@
 //! Tests of jishu through its public interfaces: GraphQL over HTTP, and the command line.
 
-// Some tests call services directly, and the types of their futures are nested deeply.
+// Some tests call services directly. Their futures have deeply nested types, so the compiler needs a higher limit.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 

@@ -23,7 +23,7 @@ async fn migrations_go_down_and_up_again(app: Arc<TestApp>) {
     app.connection().execute_unprepared("SELECT 1 FROM users").await.expect_err("the tables are gone");
     eight_nodes_migrate_at_once(&app).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 0);
-    app.services.database.migrate_up().await.expect("again is no error");
+    app.services.database.migrate_up().await.expect("a repeated migration is no error");
 }
 
 async fn eight_nodes_migrate_at_once(app: &TestApp) {
@@ -55,17 +55,30 @@ async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestAp
 
         let up_ended = cut_off(&url, cut_after, |database| async move { database.migrate_up().await }).await;
         let database = Database::connect(&DatabaseOptions::new(&url)).await.unwrap();
-        database.migrate_up().await.unwrap_or_else(|error| panic!("up, cut after {cut_after}: {error}"));
-        assert_eq!(structure(database.writer()).await, whole, "up, cut after {cut_after}");
+        database
+            .migrate_up()
+            .await
+            .unwrap_or_else(|error| panic!("migrating up, cut off at statement {cut_after}: {error}"));
+        assert_eq!(
+            structure(database.writer()).await,
+            whole,
+            "migrating up, cut off at statement {cut_after}"
+        );
 
         let down_ended =
             cut_off(&url, cut_after, |database| async move { database.migrate_down(all).await }).await;
         database
             .migrate_down(all)
             .await
-            .unwrap_or_else(|error| panic!("down, cut after {cut_after}: {error}"));
-        database.migrate_up().await.unwrap_or_else(|error| panic!("down, cut after {cut_after}: {error}"));
-        assert_eq!(structure(database.writer()).await, whole, "down, cut after {cut_after}");
+            .unwrap_or_else(|error| panic!("migrating down, cut off at statement {cut_after}: {error}"));
+        database.migrate_up().await.unwrap_or_else(|error| {
+            panic!("migrating down, cut off at statement {cut_after}, then up: {error}")
+        });
+        assert_eq!(
+            structure(database.writer()).await,
+            whole,
+            "migrating down, cut off at statement {cut_after}, then up"
+        );
 
         database.close().await.unwrap();
         app.backend.remove(&url).await;
@@ -177,7 +190,7 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
         card(101, physics, 1),
         card(101, chemistry, 1),
         card(101, physics, 2),
-        // A subject of a user may have an ended entitlement beside a live one.
+        // A user may have an ended entitlement and a live entitlement to the same subject.
         "UPDATE entitlements SET ended_at = granted_at WHERE purchase_id = 101".to_owned(),
         entitlement(102, physics),
     ] {
@@ -194,7 +207,7 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     };
     let is_unique = |error: Option<SqlErr>| matches!(error, Some(SqlErr::UniqueConstraintViolation(_)));
     let is_foreign = |error: Option<SqlErr>| matches!(error, Some(SqlErr::ForeignKeyConstraintViolation(_)));
-    assert!(is_unique(refused(request(102)).await), "a key was accepted twice");
+    assert!(is_unique(refused(request(102)).await), "an idempotency key was accepted twice");
     assert!(is_unique(refused(card(101, physics, 1)).await), "a duplicate card was accepted");
     assert!(is_foreign(refused(card(102, chemistry, 1)).await), "a card without an entitlement was accepted");
     refused(card(102, physics, 0)).await;

@@ -84,7 +84,7 @@ async fn sixteen_first_sign_ins_at_once_all_succeed(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
     app.execute("DELETE FROM sign_in_networks").await;
     set_hash(&app, WERKZEUG_HASHES[3]).await;
-    // The learner has never signed in on the second node, to which all sixteen sign-ins go.
+    // All sixteen sign-ins go to the second node. No row says that the learner signed in from this network before.
     let node = app.second_node().await;
     let client = Client::new(app.http().clone(), node.url("/graphql"), None);
     let sign_ins = (0..16).map(|_| client.login("asha@example.com", PASSWORD));

@@ -53,7 +53,7 @@ async fn accounts_are_found_by_address_name_and_id(app: Arc<TestApp>) {
         (json!("_"), vec![]),
         (json!("a\u{0}"), vec![]),
         (json!(own_id), vec!["Asha"]),
-        // The id of the first account is also a part of the name of another.
+        // The id of the first account is also a part of the name of another account.
         (json!(row.to_string()), vec!["Asha", "100%"]),
         (json!("  "), vec!["Asha", "Binod", "100%", "Sam"]),
         (Value::Null, vec!["Asha", "Binod", "100%", "Sam"]),
@@ -78,7 +78,7 @@ async fn pages_of_accounts_follow_each_other(app: Arc<TestApp>) {
     let after = first.text("/users/pageInfo/endCursor");
     let next = support.run_with(USERS, json!({ "first": 2, "search": "learner", "after": after })).await;
     assert_eq!(next.text("/users/edges/0/node/name"), "Learner2");
-    // The total is counted only when it is selected, and the rows are read only when they are selected.
+    // The server counts the accounts only if `totalCount` is selected, and reads them only if `edges` is selected.
     let _ = app.take_statements();
     support.run("{ users(first: 1) { edges { node { id } } } }").await;
     let statements = app.take_statements();
@@ -107,9 +107,17 @@ async fn a_look_is_recorded_once_in_a_request(app: Arc<TestApp>) {
     assert_eq!((looks(&app, "user.looked_up").await, looks(&app, "user.listed").await), (1, 1));
     let target = "SELECT COUNT(*) FROM audit_events e JOIN users u ON u.id = e.target_id AND u.id = e.actor_id \
                   WHERE e.action = 'user.listed' AND u.name = 'Sam'";
-    assert_eq!(app.number(target).await, 1, "the event of the list does not have the viewer as its target");
+    assert_eq!(
+        app.number(target).await,
+        1,
+        "the target of the event `user.listed` is not the member of staff who read the list"
+    );
     support.run("{ users { edges { node { purchases { totalCount } } } } }").await;
-    assert_eq!(looks(&app, "user.looked_up").await, 2, "reading another account was not recorded once");
+    assert_eq!(
+        looks(&app, "user.looked_up").await,
+        2,
+        "a second request that reads the account did not record one more event"
+    );
 
     let author = app.staff("Ann", Role::Author).await;
     let before = app.row_counts().await;
@@ -184,8 +192,8 @@ async fn an_open_sitting_shows_no_answers_and_no_key_to_staff(app: Arc<TestApp>)
     let answered = own.list("/viewer/testSessions/edges/0/node/questions").iter();
     assert_eq!(answered.filter(|question| !question["answer"].is_null()).count(), 3);
 
-    // After the end of the sitting, staff see the answers. They do not see the key, because the learner may not see it
-    // either.
+    // After the end of the sitting, staff see the answers. They do not see the key, because under the review policy
+    // `never` the learner does not see the key, either.
     world.set(&app, "review_policy", "'never'").await;
     world.learner.submit_session(&id(&started), None).await;
     let staff = app.staff("Sue", Role::Support).await;

@@ -1,5 +1,5 @@
-//! Refresh tokens: the exchange for a successor, the short window in which it can be repeated, and the end of a
-//! session.
+//! Refresh tokens: the exchange of a token for its successor, the short window in which a client can repeat the
+//! exchange, and the end of a session.
 
 use std::sync::Arc;
 
@@ -47,13 +47,17 @@ async fn two_tabs_that_refresh_at_once_stay_signed_in(app: Arc<TestApp>) {
     let answers = join_all((0..16).map(|tab| tabs[tab % 2].refresh(&first))).await;
     let second = answers[0].refresh_token();
     for answer in &answers {
-        assert_eq!(answer.refresh_token(), second, "two uses of a token got different successors");
+        assert_eq!(
+            answer.refresh_token(),
+            second,
+            "two uses of a refresh token returned different successors"
+        );
     }
     works(&app, &answers[0]).await;
     works(&app, &answers[15]).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM refresh_tokens").await, 2);
     assert_eq!(usable(&app).await, 1);
-    // The session continues with the successor.
+    // The session continues with the successor of the first refresh token.
     let third = app.anonymous().refresh(second).await;
     assert_ne!(third.refresh_token(), second);
     node.stop().await;
@@ -90,7 +94,7 @@ async fn a_used_token_after_the_use_of_its_successor_ends_the_session(app: Arc<T
     let first = registered(&app).await;
     let second = app.anonymous().refresh(&first).await.refresh_token().to_owned();
     let third = app.anonymous().refresh(&second).await.refresh_token().to_owned();
-    assert_eq!(stored(&app).await, 1, "the successor that was used is still stored");
+    assert_eq!(stored(&app).await, 1, "the server still stores a successor that was used");
     assert_eq!(app.anonymous().refresh(&first).await.refusal(), INVALID);
     assert_eq!((usable(&app).await, stored(&app).await), (0, 0));
     for dead in [second, third] {
@@ -142,7 +146,7 @@ async fn stored_successors_reveal_no_token_and_are_erased(app: Arc<TestApp>) {
     let known = "SELECT COUNT(*) FROM sign_in_networks";
     assert_eq!(app.number(known).await, 1);
     app.clock.advance(TimeDelta::days(90));
-    // Two rows are erased: the network, and the link that verifies the address.
+    // `erase_old` erases two rows: the network of the sign-in, and the link that verifies the mail address.
     assert_eq!((erase_old(&app.services).await.unwrap(), app.number(known).await), (2, 0));
 }
 

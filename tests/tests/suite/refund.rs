@@ -76,7 +76,7 @@ async fn a_refund_in_mid_sitting_closes_the_sitting_and_keeps_the_history(app: A
     let right: Vec<Value> =
         started.questions()[..3].iter().map(|question| answer(question, Tries::Right)).collect();
     shop.learner.save_answers(started.id(), 1, json!(right)).await;
-    // A second sitting is open without an answer, and a third one belongs to the other subject.
+    // A second sitting is open without an answer, and a third sitting belongs to the other subject.
     let unanswered = shop.learner.start_session(&shop.cards[1]).await;
     let other = shop.learner.start_session(&shop.cards[2]).await;
     app.clock.advance(TimeDelta::minutes(10));
@@ -169,7 +169,7 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     for repeated in [
         shop.support.refund(shop.only(0).key(KEY)).await,
         other.refund(shop.only(0).key(KEY)).await,
-        // A request without the key, for the same subject, finds the same refund.
+        // A request for the same subject without an idempotency key finds the same refund.
         shop.support.refund(shop.only(0)).await,
     ] {
         assert_eq!((repeated.outcome(), repeated.refund()), ("EXISTING", first.refund()));
@@ -186,12 +186,12 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     }
     assert_eq!(app.row_counts().await, before, "a refused refund wrote something");
 
-    // The same key can be used for a refund of another purchase.
+    // The same idempotency key can be used for a refund of another purchase.
     let ben = app.learner("Ben").await;
     let purchase = ben.buy(shop.course.subject(0)).await.purchase().id.clone();
     assert_eq!(shop.support.refund(RefundInput::whole(&purchase).key(KEY)).await.outcome(), "CREATED");
 
-    // A refund of the whole purchase refunds the subject that is left. Sent again, it returns the same refund.
+    // A refund of the whole purchase refunds the remaining subject. The same request, sent again, returns this refund.
     let rest = shop.support.refund(shop.whole()).await;
     assert_eq!((rest.outcome(), rest.amount()), ("CREATED", "100.00"));
     assert_eq!(shop.support.refund(shop.whole()).await.refund(), rest.refund());
@@ -259,7 +259,7 @@ async fn an_expired_and_a_free_purchase_can_be_refunded(app: Arc<TestApp>) {
     );
     let lines = &shop.purchases().await[0]["lines"];
     assert_eq!((&lines[0]["status"], &lines[1]["status"]), (&json!("REFUNDED"), &json!("REFUNDED")));
-    // The entitlements ended at the end of their term, and the refund does not change that.
+    // The entitlements had expired before, so the refund changes neither the time nor the reason of their end.
     let expired = "SELECT COUNT(*) FROM entitlements WHERE end_reason = 'expired' AND ended_at = expires_at";
     assert_eq!(app.number(expired).await, 2);
     let events =
@@ -327,7 +327,7 @@ async fn the_learners_devices_are_notified(app: Arc<TestApp>) {
     assert_eq!(clock.hear().await["payload"]["data"]["testSessionClock"]["status"], "IN_PROGRESS");
     app.watched_by(2).await;
 
-    // The refund is made through another node than that of the subscriptions.
+    // Support sends the refund to another node than the node of the subscriptions.
     let support =
         Client::new(app.http().clone(), node.url("/graphql"), Some(shop.support.token().to_owned()));
     assert_eq!(support.refund(shop.only(0)).await.outcome(), "CREATED");

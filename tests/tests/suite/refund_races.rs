@@ -35,13 +35,13 @@ struct Round<'a> {
 type Called = Option<String>;
 
 impl Round<'_> {
-    /// Sends the request of one caller: a refund, a purchase or a start. It must succeed, or be refused because another
-    /// caller's refund came first.
+    /// Sends the request of one caller: a refund, a purchase or a start. The request must succeed, or be refused
+    /// because another caller's refund came first.
     fn call(&self, caller: usize) -> BoxFuture<'_, Called> {
         let subjects = &self.course.subjects;
         let whole = || RefundInput::whole(self.purchase);
         match caller % 8 {
-            // Two of eight callers send the same refund with the same key.
+            // Two of eight callers send the same refund with the same idempotency key.
             0 | 1 => self.refund(whole().key(&self.key)).boxed(),
             2 => self.refund(whole().key(&Uuid::new_v4().to_string())).boxed(),
             3 => self.refund(whole().subjects(&[&subjects[caller / 8 % 2]])).boxed(),

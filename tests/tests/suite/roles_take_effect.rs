@@ -72,7 +72,7 @@ async fn a_deactivation_reaches_every_node_and_subscription(app: Arc<TestApp>) {
 
     let changed = set_status(&support, &user, "DEACTIVATED").await;
     assert_eq!(changed["user"]["status"], "DEACTIVATED", "{changed}");
-    // The node that deactivated the account refuses its token at once.
+    // The node that deactivated the account refuses the token of the account at once.
     let (code, message) = asha.fail("{ viewer { name } }", Value::Null).await;
     assert_eq!(code, "UNAUTHENTICATED");
     assert!(message.contains("deactivated"), "{message}");
@@ -187,7 +187,7 @@ async fn one_admin_always_remains(app: Arc<TestApp>) {
             let user = id(&admin).await;
             admins.push((admin, user));
         }
-        // Each admin demotes or deactivates the next one, all at once.
+        // Each admin demotes or deactivates the next admin, all at once.
         let all = (0..4).map(|number| {
             let (admin, (_, next)) = (&admins[number].0, &admins[(number + 1) % 4]);
             async move {

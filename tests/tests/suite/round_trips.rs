@@ -1,6 +1,7 @@
 //! The round trips between the server and its database that a purchase, a start, a save and a submission take.
 //!
-//! A change of these numbers changes the time for which a buyer's row stays locked. If a number falls, lower it here.
+//! The more round trips an operation takes, the longer its rows stay locked. If a change of the code saves a round
+//! trip, lower the expected number in this file.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +29,7 @@ struct Counted {
 enum Counter {
     /// Counts the round trips between the services and a database server.
     RoundTrips(RoundTripCounter),
-    /// SQLite has no round trips, so its statements are counted. BEGIN and COMMIT are not among them.
+    /// Counts statements instead, because SQLite has no round trips. BEGIN and COMMIT do not count.
     Statements(Arc<Mutex<usize>>),
 }
 
@@ -86,7 +87,7 @@ async fn a_purchase_takes_few_round_trips(app: Arc<TestApp>) {
     let counted = Counted::new(&app).await;
     for subjects in [1, 3] {
         let mut counts = Vec::new();
-        // The first purchase also prepares the statements, so it is not compared.
+        // The first purchase also prepares the statements, so the test leaves out its count.
         for number in 0..=TRIES {
             let buyer = learner(&app, &format!("Buyer{subjects}x{number}")).await;
             counts.push(buy(&counted, buyer, &course, subjects).await);

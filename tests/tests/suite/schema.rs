@@ -124,7 +124,7 @@ async fn the_queries_of_graphiql_are_valid() {
     .await;
 }
 
-/// Checks that the names still exist on which clients outside this repository rely.
+/// Checks that the schema still has the names on which clients outside this repository rely.
 #[test]
 fn fixed_names_stay() {
     let sdl = jishu_api::graphql::sdl();

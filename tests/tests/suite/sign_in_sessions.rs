@@ -43,7 +43,7 @@ on_each_database_behind_a_proxy!(
     a_network_is_stored_once_after_a_rotation_of_the_keys,
 );
 
-/// Signs in from an address with a program, and returns the tokens.
+/// Signs in from this network address with this client program, and returns the tokens.
 async fn sign_in_from(app: &TestApp, address: &str, program: &str) -> Value {
     let input = json!({ "email": "asha@example.com", "password": "correct horse" });
     let body = json!({ "query": LOGIN, "variables": { "input": input } });
@@ -190,6 +190,6 @@ async fn a_network_is_stored_once_after_a_rotation_of_the_keys(app: Arc<TestApp>
     account::login(&rotated, client, "asha@example.com", "correct horse".to_owned()).await.unwrap();
     let after = networks().await;
     assert_eq!((before.len(), after.len()), (2, 2), "{before:?} {after:?}");
-    assert_eq!(after[0], before[0], "the code of another network changed");
-    assert_ne!(after[1], before[1], "the network kept the code of the old key");
+    assert_eq!(after[0], before[0], "the hash of another network changed");
+    assert_ne!(after[1], before[1], "the hash of the network was not computed again with the new key");
 }

@@ -1,4 +1,4 @@
-//! A purchase locks the rows of its subjects, so that a change of a subject waits for it.
+//! A purchase locks the rows of its subjects, so that a change of a subject waits until the purchase is committed.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ on_each_database!(
     a_bundle_passes_by_a_locked_subject_of_another_course
 );
 
-/// A grant of attempts locks the row of its subject. If a purchase locked only index entries, neither would wait for
-/// the other, and the new cards would lack the granted attempts.
+/// A grant of attempts locks the row of its subject. If a purchase locked only index entries, the purchase and the
+/// grant would not wait for each other, and the new cards would lack the granted attempts.
 async fn a_purchase_holds_the_rows_of_its_subjects(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         // SQLite has one writer, so it has no locks of rows.
         return;
     }
-    // With few rows and with many, the database chooses different indexes.
+    // Tests a small table and a large table, because the database chooses different indexes for them.
     let small = app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await;
     holds_the_rows_of(&app, &small).await;
     for number in 0..20 {
@@ -27,7 +27,8 @@ async fn a_purchase_holds_the_rows_of_its_subjects(app: Arc<TestApp>) {
     holds_the_rows_of(&app, &large).await;
 }
 
-/// A bundle locks only the subjects of its course: an author who changes another course does not delay it.
+/// The purchase of a bundle locks only the subjects of its course. An author who changes another course does not delay
+/// the purchase.
 async fn a_bundle_passes_by_a_locked_subject_of_another_course(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;

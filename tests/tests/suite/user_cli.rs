@@ -193,7 +193,7 @@ hari@example.com,Hari
             assert!(said.ends_with(
                 "1 new accounts, 0 existing, 1 purchases granted with 2 test cards, 7 refused\n"
             ));
-            // A row is stored as a whole or not at all.
+            // A row of the file is imported as a whole or not at all.
             assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE name = 'Farid'").await, 0);
         })
         .await;

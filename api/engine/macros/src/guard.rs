@@ -16,8 +16,8 @@ pub(super) fn expand(directive: &Path, mut item: ItemImpl) -> syn::Result<TokenS
     Ok(quote!(#item))
 }
 
-/// Removes each parameter that is marked with `#[guard]`. Gives the method the directive of the permission, and begins
-/// the body of the method with the check.
+/// Removes each parameter that is marked with `#[guard]`, whose type is a permission. Gives the method the directive of
+/// the permission, and begins the body of the method with the check of the permission.
 fn expand_method(directive: &Path, method: &mut ImplItemFn) -> syn::Result<()> {
     let is_guard = |attribute: &Attribute| attribute.path().is_ident("guard");
     let mut parameters = Punctuated::<FnArg, Token![,]>::new();
@@ -45,8 +45,8 @@ fn expand_method(directive: &Path, method: &mut ImplItemFn) -> syn::Result<()> {
     Ok(())
 }
 
-/// Adds an option to the first attribute `#[graphql(…)]` of a method. If the method has no such attribute, adds one.
-/// async-graphql reads only the first such attribute.
+/// Adds an option to the first attribute `#[graphql(…)]` of a method, because async-graphql reads only the first one.
+/// If the method has no attribute `#[graphql(…)]`, adds this attribute.
 fn add_graphql_attribute(attributes: &mut Vec<Attribute>, option: &TokenStream) -> syn::Result<()> {
     let Some(present) = attributes.iter_mut().find(|attribute| attribute.path().is_ident("graphql")) else {
         attributes.push(parse_quote!(#[graphql(#option)]));

@@ -1,4 +1,4 @@
-//! The attribute macros of `graphql-engine`, which re-exports them.
+//! The macros of `graphql-engine`, which re-exports them.
 
 mod guard;
 mod plain;

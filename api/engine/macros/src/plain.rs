@@ -21,10 +21,10 @@ enum FieldValue {
     /// The value can always be read without `await`. The first part is the type of the value. The second is an
     /// expression that reads the value from the variable `object`.
     Present(Box<Type>, TokenStream),
-    /// The method with this name returns the value if the object has the value at hand.
+    /// The name of a method that returns the value, or None if the object does not have the value at hand.
     AtHand(Ident),
-    /// The method with this name returns the value if the object has the value at hand. Other objects can share the
-    /// value.
+    /// The name of a method that returns a value in an `Arc`, which several objects can share. The method returns None
+    /// if the object does not have the value at hand.
     Shared(Ident),
 }
 
@@ -101,7 +101,7 @@ fn plain_method(method: &mut ImplItemFn) -> syn::Result<Option<(PlainField, Impl
     let mut plain = method.clone();
     plain.attrs = vec![
         parse_quote!(#[doc(hidden)]),
-        parse_quote!(#[allow(clippy::unused_self, reason = "a field takes the object")]),
+        parse_quote!(#[allow(clippy::unused_self, reason = "every field takes the object")]),
     ];
     plain.vis = syn::Visibility::Inherited;
     plain.sig.asyncness = None;

@@ -29,7 +29,7 @@ impl Fragments {
     }
 }
 
-/// The parts of one response that are JSON already, sorted by their addresses.
+/// The parts of one response that are JSON already, sorted by their addresses in memory.
 #[derive(Debug, Default)]
 pub(crate) struct TakenFragments(Vec<Bytes>);
 

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 /// Maximum number of shared objects whose JSON is remembered for copies. The items of a page usually refer to only a
-/// few.
+/// few shared objects.
 const MAX_SHARED: usize = 32;
 
 /// The JSON to which plain fields append their values: a vector of bytes that also remembers where the JSON of shared
@@ -16,9 +16,9 @@ pub struct PlainJson {
     shared: Vec<Shared>,
 }
 
-/// An object that was written before, and whose JSON can be copied if another object refers to it too.
+/// An object that was written before. If another object also refers to this object, its JSON can be copied.
 struct Shared {
-    /// The written object. As long as this reference to it exists, no other object can have its address.
+    /// The written object. As long as this reference to the object exists, no other object can have its address.
     object: Arc<dyn Any + Send + Sync>,
     /// The address of the compiled selection with which the object was written.
     selection: usize,
@@ -31,8 +31,8 @@ impl PlainJson {
         self.bytes
     }
 
-    /// Appends a copy of the JSON of an object, if the object was written with the same selection before. Returns
-    /// whether it was.
+    /// Appends a copy of the JSON of an object if the object was written before with the same selection. Returns
+    /// whether it appended a copy.
     pub(super) fn copy_shared<T, S>(&mut self, object: &Arc<T>, selection: &S) -> bool {
         let (object, selection) = (Arc::as_ptr(object).addr(), std::ptr::from_ref(selection).addr());
         let is_same = |it: &&Shared| Arc::as_ptr(&it.object).addr() == object && it.selection == selection;

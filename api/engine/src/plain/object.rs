@@ -29,8 +29,8 @@ impl<T> FieldWriter<T> {
         Self(Box::new(write))
     }
 
-    /// Makes a writer of a value that `read` returns if the object has the value at hand. Returns None if the selection
-    /// has a field that is not plain.
+    /// Makes a writer that takes the value of the field from `read`. The function `read` returns None if the object
+    /// does not have the value at hand. Makes no writer if the selection has a field that is not plain.
     pub fn at_hand<V: PlainOutput + 'static>(
         read: for<'t> fn(&'t T) -> Option<&'t V>,
         selection: &SelectionSet,
@@ -43,7 +43,7 @@ impl<T> FieldWriter<T> {
     }
 
     /// Makes a writer of a value that several objects share. The JSON of each value is usually made once, and copied
-    /// when another object refers to the same value. Returns None if the selection has a field that is not plain.
+    /// when another object refers to the same value. Makes no writer if the selection has a field that is not plain.
     pub fn shared<V: PlainOutput + Send + Sync + 'static>(
         read: for<'t> fn(&'t T) -> Option<&'t Arc<V>>,
         selection: &SelectionSet,

@@ -19,7 +19,7 @@ use crate::json::write_json;
     note = "mark the field with `#[resolved]`, or use `plain_fields`, `PlainObject`, `PlainEnum` or `plain_scalar!` for its type"
 )]
 pub trait PlainOutput {
-    /// A compiled selection of fields. For scalars and enums, it is the empty type `()`.
+    /// A compiled selection of fields. For scalars and enums, which have no fields, this type is `()`.
     type Selection: Send + Sync + 'static;
 
     /// Compiles the selection below a value of this type. Returns None if the selection has a field that is not plain.
@@ -34,7 +34,8 @@ pub trait PlainOutput {
     fn write(&self, selection: &Self::Selection, json: &mut PlainJson) -> Result<(), NotAtHand>;
 }
 
-/// The error that an object does not have the value of a field at hand, so that async-graphql must resolve the field.
+/// The error that an object does not have the value of a field at hand. async-graphql must then resolve the whole
+/// [`Plain`](super::Plain) value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAtHand;
 

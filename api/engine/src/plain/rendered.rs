@@ -13,7 +13,7 @@ use crate::json::write_json;
 /// A text that is kept as finished JSON, because many responses contain it. A plain field (see
 /// [`plain_fields`](crate::plain_fields)) only copies the bytes of the JSON. Clones share the bytes.
 ///
-/// In the schema, its type is `String`.
+/// In the schema, a `RenderedText` has the type `String`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderedText(Bytes);
 

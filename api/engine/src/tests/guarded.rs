@@ -9,7 +9,7 @@ use async_graphql::{
 
 use crate::{guarded_fields, page_arguments};
 
-/// Marks a field that only these people may use.
+/// Marks a field that only the people in the argument may use.
 #[TypeDirective(name = "onlyFor", location = "FieldDefinition")]
 fn only_for(people: Vec<String>) {}
 

@@ -41,8 +41,8 @@ impl ScalarType for Day {
     }
 
     fn to_value(&self) -> Value {
-        // A binary value that a resolver returns is written as a list of numbers, as async-graphql writes it, and not
-        // as JSON.
+        // The engine must not take a binary value of a resolver for finished JSON. It writes this value as a list of
+        // numbers, as async-graphql does.
         if self.0 == 0 {
             Value::Binary(Bytes::from_static(b"\x01\xff"))
         } else {
@@ -244,7 +244,7 @@ fn book(number: i32) -> Book {
         let address = Address { city: None, postal_code_2: "1".to_owned() };
         Arc::new(Author { name: "Shared".to_owned(), birth: None, _hidden: 0, address })
     });
-    // The editor of any other book is a new object, which may get the address of an editor that was dropped.
+    // A book with a number above 1 gets a new editor, whose address may be that of an editor that was dropped.
     let editor = Author { name: format!("Editor {number}"), ..author(None) };
     let editor = if number < 2 { Arc::clone(&EDITOR) } else { Arc::new(editor) };
     Book { number, authors: vec![author(Some(1815)), author(None)], editor, stock: Stock { count: number } }

@@ -33,8 +33,8 @@ pub(super) struct Circuit {
     state: Mutex<State>,
 }
 
-/// A request that the circuit let pass. Its outcome counts only if the circuit has not opened and no probe has started
-/// since.
+/// A request that the circuit let pass. Its outcome counts only if, after the start of the request, the circuit has not
+/// opened and no probe has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pass {
     period: u64,
@@ -146,7 +146,7 @@ mod tests {
         fail(&circuit, 3, now);
         let later = now + OPEN_FOR;
         let probe = circuit.enter(later).unwrap();
-        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "a second request did not wait for the probe");
+        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "a second request passed during the probe");
         circuit.failed(probe, later);
         assert_eq!(circuit.enter(later), Err(OPEN_FOR), "the circuit closed although the probe failed");
 
@@ -166,13 +166,13 @@ mod tests {
         assert_eq!(
             circuit.enter(now),
             Err(OPEN_FOR),
-            "an old request closed the circuit or kept it open longer"
+            "a request from before the opening closed the circuit or kept it open longer"
         );
 
         let later = now + OPEN_FOR;
         let probe = circuit.enter(later).unwrap();
         circuit.succeeded(old);
-        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "an old request ended the probe");
+        assert_eq!(circuit.enter(later), Err(OPEN_FOR), "a request from before the opening ended the probe");
         circuit.failed(old, later);
         circuit.succeeded(probe);
         assert!(circuit.enter(later).is_ok(), "the success of the probe did not close the circuit");

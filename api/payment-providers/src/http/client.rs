@@ -20,7 +20,7 @@ pub(crate) enum Auth {
     Bearer(SecretString),
 }
 
-/// A call to a provider: one HTTP request, which is repeated if it fails and `repeat` allows that.
+/// A call to a provider: one HTTP request, which is sent again if it fails and may be repeated.
 pub(crate) struct Call {
     method: Method,
     path: String,
@@ -118,7 +118,7 @@ impl HttpClient {
         Ok(Self { client, base, auth, headers, options, circuit, explain })
     }
 
-    /// Sends a call, and reads the JSON body of a successful response. Any other settled response is returned as the
+    /// Sends a call, and reads the JSON body of a successful response. A response that refuses the request becomes the
     /// error `Refused`.
     pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, ProviderError> {
         let repeat = call.repeat;
@@ -178,7 +178,7 @@ impl HttpClient {
         }
     }
 
-    /// Returns the pause after an attempt: the backoff, or the time that the provider `asked` for if that is longer.
+    /// Returns the pause after an attempt: the backoff, or the time that the provider `asked` for if it is longer.
     /// The random part of the backoff spreads callers that failed at the same time.
     fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let full = self.options.backoff.saturating_mul(1 << (attempt - 1).min(10));

@@ -36,7 +36,7 @@ pub(super) enum Health {
     Works,
     /// There was no complete response, or the response reports that the provider does not work.
     Fails,
-    /// The request was not sent, so it shows nothing.
+    /// The request was not sent, so it shows nothing about the provider.
     Unknown,
 }
 
@@ -59,13 +59,13 @@ pub(super) enum Outcome {
     /// The provider certainly did not carry out the request.
     NothingDone { reason: String, retry_after: Option<Duration> },
     /// The provider may have carried out the request. `may_repeat` is false if the provider asks the caller not to
-    /// repeat it.
+    /// repeat the request.
     MaybeDone { reason: String, may_repeat: bool },
 }
 
 impl Outcome {
-    /// Classifies a response by its status: a 429 did nothing, a server error, a conflict or a request timeout may have
-    /// done the work, and any other status settles the call.
+    /// Classifies a response by its status. A 429 means that the provider did nothing. After a server error, a conflict
+    /// or a request timeout, the provider may have done the work. Any other status settles the call.
     pub(super) fn of(response: Response) -> Self {
         let status = response.status;
         let may_repeat = response.should_retry != Some(false);
@@ -103,7 +103,7 @@ impl Outcome {
     }
 
     /// Ends a call with this outcome of its last request. `maybe_done` says that at least one request of the call may
-    /// have been carried out. Then a call that writes ends with `UnknownOutcome`, unless its last request was settled.
+    /// have been carried out. Then a call that writes ends with `UnknownOutcome`, unless this outcome is `Settled`.
     pub(super) fn end(self, repeat: Repeat, maybe_done: bool) -> Result<Response, ProviderError> {
         let writes = repeat != Repeat::Read;
         match self {

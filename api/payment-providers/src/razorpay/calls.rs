@@ -79,7 +79,7 @@ impl Razorpay {
             let call =
                 Call::get(path.clone()).query("count", PAGE.to_string()).query("skip", all.len().to_string());
             let Collection { items } = self.http.call(call).await?;
-            // A full page may be the last one. Razorpay does not say so, but then the next page is empty.
+            // A full page may be the last page. Razorpay does not mark the last page, but the page after it is empty.
             let is_last = items.len() < PAGE;
             all.extend(items);
             if is_last && all.len() <= MAX_ITEMS {
@@ -112,8 +112,8 @@ impl PaymentProvider for Razorpay {
                 && order.amount == amount
                 && order.currency == new.money.currency
         });
-        // Two orders with the same receipt are possible if an earlier request was only slow. The buyer may have tried
-        // to pay one of them, so an order that is no longer `created` comes first.
+        // Two orders with the same receipt exist if an earlier request to create the order was only slow. The buyer may
+        // have tried to pay one of the two, so an order that is no longer `created` comes first.
         items.sort_by_key(|order| (order.status == "created", order.created_at));
         match items.into_iter().next() {
             Some(order) => Ok(self.created(order)),

@@ -17,7 +17,7 @@ struct Event {
     created_at: Option<i64>,
 }
 
-/// The objects in an event of Razorpay. An event contains only some of them.
+/// The objects in an event of Razorpay. An event contains only some of these objects.
 #[derive(Deserialize)]
 struct Payload {
     payment: Option<Holder<Payment>>,
@@ -33,7 +33,7 @@ struct Holder<T> {
 
 impl Razorpay {
     /// Verifies the signature of a webhook, and reads its body. Returns the event `Ignored` if this crate does not read
-    /// its kind.
+    /// this kind of event, or if the event is about a payment without an order.
     pub(super) fn read_webhook(
         &self,
         headers: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -97,8 +97,8 @@ fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
         return dispute.report(account).map(WebhookEvent::Dispute).map_err(WebhookError::Unreadable);
     }
     let payment = payload.payment.ok_or_else(missing)?.entity;
-    // A payment without an order was made with a payment link or a payment page of the same account. It has no order of
-    // the application.
+    // A payment without an order was made with a payment link or a payment page of the same account. The payment does
+    // not belong to an order of the application.
     if !payment.has_order() {
         return Ok(WebhookEvent::Ignored(kind));
     }

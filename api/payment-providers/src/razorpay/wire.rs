@@ -100,8 +100,8 @@ impl Payment {
     pub(super) fn is_captured(&self) -> bool {
         match self.status.as_str() {
             "captured" => true,
-            // If nobody captures an authorized payment in time, Razorpay gives the money back. Its status is then
-            // `refunded`, but `captured` is false.
+            // If nobody captures an authorized payment in time, Razorpay gives the money back. The status of the
+            // payment is then `refunded`, but `captured` is false.
             "refunded" => self.captured != Some(false),
             _ => false,
         }
@@ -111,7 +111,7 @@ impl Payment {
         let state = match self.status.as_str() {
             "created" => PaymentState::Pending,
             "authorized" => PaymentState::Authorized,
-            // A refund does not undo a capture: it has a report of its own.
+            // A refund does not undo a capture: the refund has a report of its own.
             "captured" | "refunded" if self.is_captured() => PaymentState::Captured,
             "captured" | "refunded" => PaymentState::Cancelled,
             "failed" => PaymentState::Failed,
@@ -187,7 +187,7 @@ impl Dispute {
             "won" => DisputeState::Won,
             "lost" => DisputeState::Lost,
             "closed" => DisputeState::Closed,
-            // `open`, `under_review`, and any status that Razorpay may add before the end of a dispute.
+            // The status is `open`, `under_review`, or a status that Razorpay adds for a dispute that has not ended.
             _ => DisputeState::Open,
         };
         Ok(DisputeReport {

@@ -56,7 +56,7 @@ impl<'a> SignatureHeader<'a> {
 
 impl Stripe {
     /// Verifies the signature and the account of a webhook, and reads its body. Returns the event `Ignored` if this
-    /// crate does not read its kind.
+    /// crate does not read this kind of event, or if the object in the event gives no report.
     pub(super) fn read_webhook(
         &self,
         headers: &(dyn Fn(&str) -> Option<String> + Sync),

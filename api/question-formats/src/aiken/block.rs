@@ -17,7 +17,7 @@ pub(super) struct Block<'t> {
     lines: &'t [&'t str],
     /// The indexes of the lines that are not blank, without the key. There is at least one.
     filled: Vec<usize>,
-    /// The index of the line with `ANSWER:`, or of a line that looks like it.
+    /// The index of the line with `ANSWER:`, or of a line that looks like a key.
     key: Option<usize>,
     /// Whether a blank line divides lines that seem to be the text of one question.
     is_apart: bool,
@@ -28,16 +28,16 @@ pub(super) struct Block<'t> {
 /// The kind of the line above a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Above {
-    /// A blank line, or the beginning of the file.
+    /// The line is blank, or the block is at the beginning of the file.
     Blank,
-    /// The key of another question, or a note below that key.
+    /// The line is the key of another question, or a note below that key.
     Question,
-    /// A key that has no options above it. The block may be the rest of the question with that key.
+    /// The line is a key that has no options above it, so the block may continue the question of that key.
     Unsplit,
 }
 
 impl<'t> Block<'t> {
-    /// Finds the block that begins in the line `start`. `above` is the kind of the line above it.
+    /// Finds the block that begins in the line `start`. `above` is the kind of the line above the block.
     pub(super) fn find(lines: &'t [&'t str], start: usize, above: Above) -> Self {
         let mut block = Self { lines, filled: vec![start], key: None, is_apart: false, above };
         for at in start + 1..lines.len() {
@@ -63,7 +63,7 @@ impl<'t> Block<'t> {
     }
 
     /// Returns whether the line `at` is the next option after `run` options. The first line of a stem can look like
-    /// option A, too: `A. Assertion: …`. So a line with A counts only if B, a key or nothing follows it.
+    /// option A, too: `A. Assertion: …`. So a line with A counts as an option only if B, a key or nothing follows.
     fn goes_on_with_option(&self, at: usize, run: usize) -> bool {
         let letter = |at: &usize| line::letter(self.lines[*at]);
         if letter(&at) != letter_after(run) {
@@ -86,7 +86,7 @@ impl<'t> Block<'t> {
         self.run_at_end() == 0 && !self.has_options_from_a()
     }
 
-    /// Returns whether the block has notes, such as `Explanation:`, directly below an option. Then its key is missing.
+    /// Returns whether the block has notes, such as `Explanation:`, directly below an option. Then it has no key.
     fn ends_in_notes(&self) -> bool {
         let note = (1..self.filled.len()).find(|at| labels::is_note(self.text(*at)));
         note.is_some_and(|note| line::option(self.text(note - 1)).is_some())
@@ -97,7 +97,7 @@ impl<'t> Block<'t> {
             || self.looks_like_option().is_some()
     }
 
-    /// Returns whether the block ends with `ANSWER:`, or with a line that looks like it.
+    /// Returns whether the block ends with `ANSWER:`, or with a line that looks like a key.
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()
     }
@@ -193,8 +193,8 @@ impl<'t> Block<'t> {
         self.filled.len() > 1 && line::option(self.text(self.filled.len() - 1)).is_some()
     }
 
-    /// Counts the options at the end of the block that are lettered from A on. Returns 0 if the block does not end with such options. The first
-    /// line is always text.
+    /// Counts the options, lettered from A on, at the end of the block. Returns 0 if the block does not end with these
+    /// options. The first line is always text.
     fn run_at_end(&self) -> usize {
         let mut at = self.filled.len();
         let last = if self.ends_in_option() { line::letter(self.text(at - 1)) } else { None };
@@ -251,9 +251,9 @@ impl<'t> Block<'t> {
         }
     }
 
-    /// Checks that the lines above the options are the text of this question only. Lines from A on in this text can be
-    /// the options of another question whose key is missing. They are a list of this question only if a second list or
-    /// a line that announces the options follows them.
+    /// Checks that the lines above the options are the text of this question only. Lines with the letters A, B and so
+    /// on in this text can be the options of another question whose key is missing. They count as a list of this
+    /// question only if a second list follows them, or a line that announces the options.
     fn check_text(&self, first: usize) -> Result<(), String> {
         if self.above == Above::Unsplit {
             return Err("It begins directly below a key that has no options above it, so it may be the end of the text above. \
@@ -276,7 +276,7 @@ impl<'t> Block<'t> {
         }
         let is_gap = |at: usize| self.filled[at] > self.filled[at - 1] + 1;
         if (1..first).any(is_gap) {
-            return Err("The question has a blank line in its text. Remove it.".to_owned());
+            return Err("The question has a blank line in its text. Remove the blank line.".to_owned());
         }
         let stem = self.text(0);
         if self.filled[first] > self.filled[first - 1] + 1
@@ -365,8 +365,8 @@ fn letter_after(options: usize) -> Option<char> {
     ('A'..='Z').nth(options)
 }
 
-/// Returns the letter of the next option if it is in the same line as an option: `A. x  B. y`. Otherwise, returns
-/// `None`.
+/// Returns the letter of the next option if the line of an option also contains the next option: `A. x  B. y`.
+/// Otherwise, returns `None`.
 fn next_inside(line: &str) -> Option<char> {
     let (letter, text) = line::option(line)?;
     let next = letter_after(usize::try_from(u32::from(letter) - u32::from('A')).ok()? + 1)?;
@@ -388,8 +388,9 @@ fn several_in(line: usize, text: &str, next: char) -> String {
 
 fn something_else(line: usize, text: &str) -> String {
     format!(
-        "Line {line}, \"{}\", stands after the options and is not ANSWER:. Write each option on one line, and ANSWER: with \
-         the letter of the correct one below the last. In the text of a question, letter a list I, II or P, Q.",
+        "Line {line}, \"{}\", stands after the options and is not ANSWER:. Write each option on one line. Below the \
+         last option, write ANSWER: and the letter of the correct option. In a list in the question, begin the lines \
+         with I, II or P, Q.",
         excerpt(text)
     )
 }

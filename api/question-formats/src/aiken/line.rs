@@ -19,8 +19,8 @@ pub(super) fn letter(line: &str) -> Option<char> {
     option(line).map(|(letter, _)| letter)
 }
 
-/// Returns the text after `ANSWER:`, or `None` if the line does not begin with it. If `ANSWER:` is not in capital
-/// letters, it counts only in a line below an option or before a single letter.
+/// Returns the text after `ANSWER:`, or `None` if the line does not begin with `ANSWER:`. If this word is not in
+/// capital letters, the line must be below an option, or have a single letter after the word.
 pub(super) fn key(line: &str, is_below_option: bool) -> Option<&str> {
     let (word, key) = line.trim().split_at_checked(KEY.len())?;
     let is_meant = word == KEY || is_below_option || key.trim().len() == 1;
@@ -80,7 +80,7 @@ pub(super) fn like_key(line: &str) -> bool {
 pub(super) fn like_option(line: &str) -> Option<&'static str> {
     const CAPITAL: &str = "Write its letter as a capital, such as A)";
     const BARE: &str = "Write A) and not (A)";
-    const MARK: &str = "Write A. or A) with an ASCII full stop or parenthesis";
+    const MARK: &str = "Write A. or A), with an ASCII full stop or an ASCII parenthesis";
     if option(line).is_some() {
         return None;
     }
@@ -162,7 +162,7 @@ impl Label {
         }
     }
 
-    /// Returns whether `next` is the label after this one.
+    /// Returns whether `next` is the label that follows this label.
     pub(super) fn goes_on_with(self, next: Self) -> bool {
         match (self, next) {
             (Self::Roman(at), Self::Roman(next))

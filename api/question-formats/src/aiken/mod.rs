@@ -25,7 +25,7 @@ use crate::parsed::ParsedFile;
 use block::{Above, Block};
 use notes::Notes;
 
-/// Reads a file with all its questions. Refuses blocks that are not questions one by one.
+/// Reads all questions of a file. Refuses each block that is not a question, and still reads the other blocks.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_glued = notes::is_glued(&lines);
@@ -39,7 +39,7 @@ pub(crate) fn read(text: &str) -> ParsedFile {
         let block = Block::find(&lines, at, above);
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
         let question = if block.has_key() {
-            // Notes below the key of a refused question belong to that question, so they are skipped with it.
+            // Notes below the key of a refused question belong to that question, so the notes are skipped, too.
             let notes = Notes::read(&lines, block.end(), is_glued);
             at = notes.end;
             block.question(notes)

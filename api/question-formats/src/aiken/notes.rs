@@ -16,7 +16,7 @@ pub(super) struct Notes {
     pub(super) difficulty: Option<DraftDifficulty>,
     /// Sentences that say which lines are left out.
     pub(super) losses: Vec<String>,
-    /// The index of the line with a second `ANSWER:`; `None` if the block has only one.
+    /// The index of the line with a second `ANSWER:`; `None` if the block has only one key.
     pub(super) second_key: Option<usize>,
     /// The index of the first line that does not belong to the question.
     pub(super) end: usize,
@@ -97,8 +97,8 @@ fn extent(lines: &[&str], start: usize, is_glued: bool) -> (usize, bool) {
     (lines.len(), begins_question(lines, start, lines.len(), is_glued))
 }
 
-/// Returns whether a question begins in the lines from `start` to the blank line `end`: it has options there, or it
-/// continues below the blank line.
+/// Returns whether a question begins in the lines from `start` to the blank line `end`. The question has options in
+/// these lines, or it continues below the blank line, or the file is glued.
 fn begins_question(lines: &[&str], start: usize, end: usize, is_glued: bool) -> bool {
     let text = unlabelled(&lines[start..end]);
     if text.is_empty() {

@@ -98,7 +98,7 @@ pub(super) fn is_list_header(line: &str) -> bool {
 }
 
 /// Returns whether a line is a heading. A heading has at most four words, no question mark and no blank to fill, and
-/// does not end like a sentence. A line without a letter or digit, such as a ruler, is a heading as well.
+/// does not end like a sentence. A line without a letter or digit, such as a line of dashes, is also a heading.
 pub(super) fn is_heading(line: &str) -> bool {
     let is_short = line.split_whitespace().count() <= 4;
     if !line.contains('_') && !line.contains(char::is_alphanumeric) {

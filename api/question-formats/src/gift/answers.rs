@@ -20,7 +20,7 @@ pub(super) struct Answers {
 struct ListedAnswer<'a> {
     /// The sign that begins the answer: `=` or `~`.
     sign: u8,
-    /// The marks that the answer gives, in per cent; `None` if it states none.
+    /// The marks that the answer gives, in per cent; `None` if the answer states no marks.
     weight: Option<f64>,
     text: &'a str,
     feedback: Option<&'a str>,
@@ -28,7 +28,7 @@ struct ListedAnswer<'a> {
 
 /// The facts about a question that are known before its answers are read.
 pub(super) struct Surroundings {
-    /// The format that the stem declares; `None` if it declares none.
+    /// The format that the stem declares; `None` if the stem declares no format.
     pub(super) stem_format: Option<DraftTextFormat>,
     /// Whether the stem is empty or ends with white space before the braces. Otherwise, the braces can be part of a
     /// formula or of code.
@@ -136,7 +136,7 @@ fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
 }
 
 const FEEDBACK_LOSS: &str =
-    "The feedback of single answers is left out: a question has one explanation, which follows ####.";
+    "The feedback for each answer is left out: a question has only one explanation, after ####.";
 
 fn add_feedback_loss(answers: &[ListedAnswer<'_>], losses: &mut Vec<String>) {
     if answers.iter().any(|answer| answer.feedback.is_some_and(has_text)) {

@@ -14,7 +14,7 @@ pub(super) enum GiftBlock {
 pub(super) struct QuestionBlock {
     /// The line of the file on which the block begins, counted from 1.
     pub(super) line: u32,
-    /// For each line of `text`, its line in the file. Comments between the lines are not in `text`.
+    /// For each line of `text`, its line number in the file. Comments between the lines are not in `text`.
     lines: Vec<u32>,
     /// The lines of the question, without comments.
     pub(super) text: String,
@@ -66,8 +66,8 @@ impl<'a> Blocks<'a> {
         if language.eq_ignore_ascii_case("gift") || below.clone().next().is_some_and(begins_question) {
             return true;
         }
-        // A fence around code in a question ends before the answers. Then the next line that is a fence comes before
-        // the next line with a brace.
+        // A fence around code in a question closes above the answers. So if a brace comes before the next fence, this
+        // fence is around questions.
         let next = below.find(|line| line.contains('{') || fence::language(line).is_some());
         text.is_empty() && next.is_some_and(|line| fence::language(line).is_none())
     }

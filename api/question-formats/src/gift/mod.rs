@@ -29,7 +29,7 @@ use text::{declared, find, find_brace, formatted, unescape};
 const HOW_TO_ESCAPE: &str = "End the answers with }, and write braces in texts as \\{ and \\}.";
 
 /// Returns whether a text looks like GIFT: it has a title, a category, or braces with the signs of answers. Other
-/// braces do not count, because files in other formats have them as well.
+/// braces do not count, because files in other formats also have braces.
 pub(crate) fn looks_like(text: &str) -> bool {
     let is_marked = |line: &str| {
         let line = line.trim_start();
@@ -41,7 +41,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
     let mut rest = text;
     while let Some(open) = find(rest, "{") {
         rest = &rest[open + 1..];
-        // Skip text in braces without the signs of answers, which can be long.
+        // Take the text up to the next brace. If it has no sign of an answer, continue after this text.
         let inside = find_brace(rest).map_or(rest, |end| &rest[..end]);
         let word = inside.split('#').next().unwrap_or_default().trim().to_ascii_uppercase();
         let has_sign = inside.trim_start().starts_with(['=', '~', '#']) || find(inside, "~").is_some();
@@ -53,7 +53,7 @@ pub(crate) fn looks_like(text: &str) -> bool {
     false
 }
 
-/// Reads a file with all its questions. Refuses blocks that are not questions one by one.
+/// Reads all questions of a file. Refuses each block that is not a question, and still reads the other blocks.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let mut parsed = ParsedFile::default();
     let mut category = Category::default();
@@ -76,8 +76,8 @@ pub(crate) fn read(text: &str) -> ParsedFile {
     parsed
 }
 
-/// Reads a question, or returns the reason why it is refused. Sets `title` before the rest is read, so that a refusal
-/// can name the question.
+/// Reads a question, or returns the reason why it is refused. Sets `title` before it reads the stem and the answers, so
+/// that a refusal can name the question.
 fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result<ParsedQuestion, String> {
     let mut rest = block.text.trim();
     if let Some(after) = rest.strip_prefix("::") {

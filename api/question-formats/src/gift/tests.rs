@@ -94,7 +94,7 @@ fn categories_comments_and_tags_are_read() {
     assert_eq!(first.explanation.as_deref(), Some("Since <i>f</i>."));
     assert_eq!(options(first), [("<b>a</b>", true), ("b", false)]);
     assert_eq!(first.name.as_deref(), Some("A lens"));
-    let told = ["feedback of single answers", "tag \"ray\""];
+    let told = ["feedback for each answer", "tag \"ray\""];
     assert!(
         told.iter().all(|told| first.losses.iter().any(|loss| loss.contains(told))),
         "{:?}",
@@ -196,7 +196,7 @@ fn a_guessed_format_of_the_stem_does_not_apply_to_the_options() {
 #[test]
 fn partial_marks_are_reported() {
     for text in ["Q {=a ~%50%b ~c}", "Q {~%50%a ~%50%b ~c}", "Q {~%70%a ~%30%b ~%-100%c}"] {
-        assert!(only(text).losses[0].contains("marks of single options"), "{text}");
+        assert!(only(text).losses[0].contains("marks for each option"), "{text}");
     }
 }
 

@@ -71,7 +71,8 @@ pub(super) fn formatted(text: &str, stem_format: Option<DraftTextFormat>) -> For
 }
 
 /// Returns a text without the format that it declares, and this format. If the text declares no format, returns the
-/// format of the stem. The format is `None` if neither declares one, or if the text declares `[moodle]`.
+/// format of the stem. The format is `None` if neither text nor stem declares a format, or if the text declares
+/// `[moodle]`.
 pub(super) fn declared(text: &str, stem_format: Option<DraftTextFormat>) -> (&str, Option<DraftTextFormat>) {
     let text = text.trim();
     match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

@@ -1,4 +1,4 @@
-//! Writes GIFT that Moodle can read as well.
+//! Writes GIFT that Moodle can also read.
 
 use crate::draft::{DraftAnswer, DraftQuestion, DraftTextFormat};
 use crate::labels::{CASE_TAG, difficulty_name, order_tag};
@@ -19,7 +19,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         if *is_case_sensitive {
             case = format!(" [tag:{CASE_TAG}]");
         }
-        // GIFT has no escape for an arrow, so such a question cannot be written.
+        // GIFT has no escape for an arrow, so a question with an arrow in an accepted text cannot be written.
         if texts.iter().any(|text| text.contains("->")) {
             losses.push(
                 "This question is left out: GIFT reads -> in an accepted text as the arrow of a matching question."

@@ -99,7 +99,7 @@ fn the_picture_of_an_old_moodle_stands_below_the_text() {
     assert!(
         found.losses[0].starts_with("The file \"circuit.png\" is left out: the file of questions does not")
     );
-    // If the stem shows nothing but a file that is not kept, the picture below it is enough.
+    // If the stem shows nothing but a file that is not kept, the picture below the stem is enough.
     let found =
         only(Format::MoodleXml, &old("a.png", &base64(&a)).replace("Which lamp?", "&lt;img src=\"x.png\">"));
     assert_eq!((found.losses.len(), found.pictures.len()), (1, 1));

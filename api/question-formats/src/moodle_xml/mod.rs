@@ -27,9 +27,9 @@ use crate::xml::{Xml, child, children, text};
 use crate::xml_source::prepare;
 
 const FEEDBACK_LOSS: &str =
-    "The feedback of single answers is left out: a question has one explanation, its general feedback.";
+    "The feedback for each answer is left out: a question has only one explanation, its general feedback.";
 
-/// Reads a document with all its questions. Refuses elements that are not questions one by one.
+/// Reads all questions of a document. Refuses each element that is not a question, and still reads the other elements.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
     let xml = Xml::parse(&source)?;
@@ -74,8 +74,8 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     }
     let mut losses = Vec::new();
     let stem = child(node, "questiontext");
-    // As in Moodle, a stem that declares no format is HTML, and any other text that declares none has the format of the
-    // stem.
+    // As in Moodle, a stem that declares no format is HTML. Any other text that declares no format has the format of
+    // the stem.
     let default = Some(DraftTextFormat::Html);
     let stem_format = stem.map_or(default, |stem| declared(stem, default));
     let all_options = || children(node, "answer").map(|answer| formatted(answer, stem_format)).collect();
@@ -144,7 +144,7 @@ fn unsupported(kind: &str) -> String {
 }
 
 /// Reads the text and the format of an element such as `<questiontext format="html"><text>…`. Guesses the format from
-/// the text if it is Moodle's own mixture of plain text and HTML.
+/// the text if the text is Moodle's own mixture of plain text and HTML.
 fn formatted(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> FormattedText {
     let text = child(node, "text").map(text).unwrap_or_default();
     match declared(node, default) {
@@ -153,8 +153,8 @@ fn formatted(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> FormattedT
     }
 }
 
-/// Returns the format that an element declares, or `default` if it declares none. `None` means Moodle's own mixture of
-/// plain text and HTML.
+/// Returns the format that an element declares, or `default` if the element declares no format. `None` means Moodle's
+/// own mixture of plain text and HTML.
 fn declared(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> Option<DraftTextFormat> {
     match node.attribute("format") {
         Some("html") => Some(DraftTextFormat::Html),
@@ -191,8 +191,8 @@ fn several_choices(node: Node<'_, '_>, kind: &str, losses: &mut Vec<String>) -> 
     Ok(ParsedKey::Choice { is_multiple: true, correct })
 }
 
-/// Reads whether the options are shuffled. If a question does not say it, Moodle keeps the order of options in the type
-/// `multichoice`. For other types, the result is then `None`.
+/// Reads whether the options are shuffled. If a question of the type `multichoice` does not say so, Moodle keeps the
+/// order of its options. If a question of another type does not say so, returns `None`.
 fn stated_order(node: Node<'_, '_>, kind: &str) -> Option<OptionOrder> {
     let says = child(node, "shuffleanswers").map(text).filter(|said| !said.trim().is_empty());
     match says {
@@ -248,7 +248,7 @@ fn truth(
 }
 
 /// Reads the accepted texts of a short answer. They are plain texts whatever format they declare, because Moodle
-/// compares them without regard to it.
+/// ignores the format when it compares an answer with them.
 fn texts(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let listed = children(node, "answer").map(|answer| {
         let text = child(answer, "text").map(text).unwrap_or_default();
@@ -301,7 +301,7 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, St
 }
 
 /// Reads the embedded files, in Base64, of the stem, the options and the explanation. Also reads the pictures of old
-/// versions of Moodle: `image_base64` has the content and `image` the name, and Moodle shows such a picture below the
+/// versions of Moodle: `image_base64` has the content and `image` the name, and Moodle shows this picture below the
 /// stem.
 fn embedded(node: Node<'_, '_>) -> Vec<EmbeddedFile> {
     let stem = children(node, "questiontext").map(|stem| (0, stem));

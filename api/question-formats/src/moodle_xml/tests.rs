@@ -57,7 +57,7 @@ fn an_export_of_moodle_is_read() {
     assert_eq!(fall.difficulty, Some(DraftDifficulty::Easy));
     assert_eq!(fall.stem, "<p>How long does it fall?</p>");
     assert_eq!(fall.explanation.as_deref(), Some("<p>t&sup2; = 2s/g</p>"));
-    for told in ["feedback of single", "own marks", "\"neet\""] {
+    for told in ["feedback for each", "own marks", "\"neet\""] {
         assert!(fall.losses.iter().any(|loss| loss.contains(told)), "{told}: {:?}", fall.losses);
     }
     assert_eq!((fall.losses.len(), fall.name.as_deref()), (3, Some("Free fall")));

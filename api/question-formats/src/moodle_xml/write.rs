@@ -44,8 +44,8 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
          <questiontext {stem}</questiontext>\n    <generalfeedback {explanation}</generalfeedback>\n    \
          <defaultgrade>1</defaultgrade>\n    <idnumber>{id}</idnumber>\n"
     ));
-    // Moodle cannot keep the positions of single options. If some options keep theirs, Moodle must keep the order of
-    // all options, and a tag names the fixed options for the next import.
+    // Moodle cannot keep the positions of only some options. If only some options keep their positions, Moodle must
+    // keep the order of all options, and a tag names the fixed options for the next import.
     let order = &question.option_order;
     let shuffles = order.shuffled && order.fixed.is_empty();
     let order_tag = match order.fixed.is_empty() || question.answer.options().is_empty() {

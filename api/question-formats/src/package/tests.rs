@@ -70,7 +70,7 @@ fn items_are_read_in_the_order_of_the_manifest() {
     ]);
     assert!(crate::is_package(&package));
     assert_eq!(ids(&package), ["b", "a", "c"]);
-    // The items are in a folder of the package, whose names have backslashes as on Windows.
+    // The items are in a folder of the package. The names of the files have backslashes, as on Windows.
     let package =
         pack(&[("p\\a.xml", &a), ("p\\b.xml", &b), ("p\\imsmanifest.xml", &manifest(&["b.xml", "a.xml"]))]);
     assert_eq!(ids(&package), ["b", "a"]);

@@ -1,8 +1,8 @@
 //! Words by which options point at other options. Each list is one string, because rustfmt would put each element of a
 //! list on a line of its own.
 
-/// Words at the beginning of an English option that points at all other options. Some of them need other words behind
-/// them.
+/// Words at the beginning of an English option that points at all other options. Some of these words count only if
+/// other words follow.
 pub(super) const QUANTIFIERS: &str = "\
     all none both neither any either some each everything nothing more no";
 
@@ -25,7 +25,7 @@ pub(super) const LABEL_FILLERS: &str = "\
     ambos son são correctas correctos verdaderas corretas sólo solo apenas las opciones les réponses \
     sont correctes beide sind richtig nur dan atau и или 和 与 與 及 或 都";
 
-/// Words that must be beside a single letter, so that it points at an option.
+/// Words beside which a single letter points at an option. A single letter without these words points at no option.
 pub(super) const SINGLE_LABEL_WORDS: &str = "\
     except only option options opt answer answers choice केवल सिर्फ विकल्प";
 

@@ -94,7 +94,8 @@ fn check_outside(body: Node<'_, '_>, div: Node<'_, '_>, interaction: Node<'_, '_
     Ok(())
 }
 
-/// Returns whether learners see a node even if it is empty.
+/// Returns whether learners see a node itself: it is a text that is not blank, or an element that they see without a
+/// text in it.
 fn is_visible(node: Node<'_, '_>) -> bool {
     if node.is_text() {
         return !is_blank(node);
@@ -114,8 +115,8 @@ fn collapse_whitespace(text: &str) -> String {
     text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the content of an element in the format that the item declares for all of its texts. If the item declares
-/// none, the content is HTML if it has elements, and plain text otherwise.
+/// Returns the content of an element in the format that the item declares for all of its texts. If the item declares no
+/// format, the content is HTML if it has elements, and plain text otherwise.
 fn content_text(node: Node<'_, '_>, content: &mut Content<'_>, declared: Option<&str>) -> FormattedText {
     let html = content.html(node);
     match declared {

@@ -64,8 +64,8 @@ pub(super) fn read(
     Ok(ParsedKey::Choice { is_multiple, correct: ids.iter().map(is_correct).collect() })
 }
 
-/// Finds the option that alone scores the most marks. Returns `None` if the item does not score answers, or if it has
-/// fewer than two options. Refuses an item in which several options score the most.
+/// Finds the option that alone scores the most marks. Returns `None` if the item has no rules that score an answer, or
+/// has fewer than two options. Refuses an item in which several options score the most.
 fn single<'a>(declarations: &Declarations<'_, '_>, ids: &[&'a str]) -> Result<Option<Vec<&'a str>>, String> {
     let answers: Vec<Value> = ids.iter().map(|id| Value::Text((*id).to_owned())).collect();
     // With one option, no other answer could score less, so scoring tells nothing. The application decides how many
@@ -86,9 +86,9 @@ fn single<'a>(declarations: &Declarations<'_, '_>, ids: &[&'a str]) -> Result<Op
     }
 }
 
-/// Finds the options that score the most marks together. If wrong options are chosen beside them, the score can be the
-/// same, because many mappings take no marks away. So the smallest combination with the most marks is the key. Returns
-/// `None` if the item does not score answers.
+/// Finds the options that together score the most marks. If a learner also chooses wrong options, the score can be
+/// equal, because many mappings take no marks away for them. So the smallest combination with the most marks is the
+/// key. Returns `None` if the item has no rules that score an answer.
 fn multiple<'a>(
     declarations: &Declarations<'_, '_>,
     interaction: Node<'_, '_>,
@@ -132,8 +132,8 @@ fn multiple<'a>(
     Ok(Some(chosen(common).map(|index| ids[index]).collect()))
 }
 
-/// Returns the options that the rules name, except those in a `qti-not`. If an item has no correct response, these
-/// options are probably the key.
+/// Returns the options whose identifiers are values in the rules, except values in a `qti-not`. If an item declares no
+/// correct response, these options are probably its key.
 fn named(declarations: &Declarations<'_, '_>, ids: &[&str]) -> OptionSet {
     let is_wanted = |node: &Node<'_, '_>| {
         let above = node.ancestors().filter(|node| node.tag_name().name() == "qti-not");

@@ -15,8 +15,8 @@ use crate::xml::{inner_range, start_tag};
 pub(super) struct Content<'s> {
     source: &'s str,
     pub(super) losses: Vec<&'static str>,
-    /// The first element or text whose meaning is unknown, so that it is unknown whether learners should see it. `None`
-    /// if everything is understood.
+    /// The first element or text that the reader does not understand, so that it cannot tell whether learners should
+    /// see this element or text. `None` if the reader understands all content.
     pub(super) unknown: Option<String>,
 }
 
@@ -27,8 +27,8 @@ type SourceEdit = (Range<usize>, Cow<'static, str>);
 const NAMESPACES: [&str; 3] =
     ["http://www.w3.org/1998/Math/MathML", "http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"];
 
-/// Returns whether a namespace belongs to QTI, or to APIP, a variant of QTI. Elements of HTML in an item have the namespace
-/// of QTI as well. Also returns true for other namespaces of IMS that begin with `ims`.
+/// Returns whether a namespace belongs to QTI, or to APIP, a variant of QTI. Elements of HTML in an item also have the
+/// namespace of QTI. Also returns true for other namespaces of IMS that begin with `ims`.
 pub(super) fn is_of_qti(namespace: &str) -> bool {
     let name = namespace.strip_prefix("http://www.imsglobal.org/xsd/").unwrap_or_default();
     name.starts_with("ims") || name.starts_with("apip/") && name.contains("/imsqti")
@@ -44,9 +44,9 @@ enum Treatment {
     Unknown,
 }
 
-const FEEDBACK_LOSS: &str = "The feedback of single answers is left out: a question has one explanation.";
+const FEEDBACK_LOSS: &str = "The feedback for each answer is left out: a question has only one explanation.";
 const RUBRIC_LOSS: &str = "Its rubric blocks that are not for candidates are left out.";
-const TEMPLATE_LOSS: &str = "The blocks of a template are left out.";
+const TEMPLATE_LOSS: &str = "Its template blocks are left out.";
 pub(super) const SUPPORTS_LOSS: &str =
     "Its style sheets, catalogs of supports and companion materials are left out: a question is text.";
 
@@ -193,8 +193,8 @@ impl<'s> Content<'s> {
         changes
     }
 
-    /// Adds the changes of a tag that browsers would misread. Browsers recognise no prefixes, and in HTML only elements
-    /// without content may end with `/>`.
+    /// Adds the changes after which browsers read the tag of a node as intended. Browsers recognise no prefixes, and in
+    /// HTML only elements without content may end with `/>`.
     fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<SourceEdit>) {
         let (range, tag) = (node.range(), start_tag(node, self.source));
         let is_known_name = |name: &str| NAMESPACES.contains(&name) || is_of_qti(name);

@@ -35,9 +35,9 @@ pub(super) struct Declarations<'a, 'i> {
     pub(super) responses: HashMap<&'a str, Node<'a, 'i>>,
     pub(super) outcomes: HashMap<&'a str, Node<'a, 'i>>,
     steps_left: Cell<usize>,
-    /// The numbers with which rules compared the answer. The score can change at them.
+    /// The numbers with which rules compared the answer. The score can change at these numbers.
     pub(super) boundaries: RefCell<BTreeSet<Decimal>>,
-    /// Whether an answer has scored a number other than 1 or 0.
+    /// Whether any answer that was scored so far has a score other than 1 or 0.
     pub(super) has_own_marks: Cell<bool>,
 }
 
@@ -75,13 +75,13 @@ impl<'a, 'i> Declarations<'a, 'i> {
         Ok(declarations)
     }
 
-    /// Returns the correct value of a response, or `Null` if none is declared.
+    /// Returns the correct value of a response, or `Null` if the item declares no correct value.
     pub(super) fn correct(&self, identifier: &str) -> Value {
         let Some(declaration) = self.responses.get(identifier) else { return Value::Null };
         self.values_of(*declaration, "qti-correct-response")
     }
 
-    /// Returns the default value of a response or an outcome, or `Null` if none is declared.
+    /// Returns the default value of a response or an outcome, or `Null` if the item declares no default value.
     pub(super) fn default_of(&self, identifier: &str) -> Value {
         let declaration = self.outcomes.get(identifier).or_else(|| self.responses.get(identifier));
         declaration.map_or(Value::Null, |declaration| self.values_of(*declaration, "qti-default-value"))
@@ -120,8 +120,8 @@ impl<'a, 'i> Declarations<'a, 'i> {
         if self.is_by_mapping() { "mapping" } else { "response processing" }
     }
 
-    /// Returns whether an answer can score a number other than 1 or 0. The result is complete only after all answers
-    /// were scored.
+    /// Returns whether the item has marks of its own: an answer has a score other than 1 or 0, or the default of an
+    /// outcome for the score is such a number. Call this function after all answers were scored.
     pub(super) fn has_own_marks(&self) -> bool {
         let is_own = |(name, outcome): (&&str, &Node<'_, '_>)| {
             let is_score = ["SCORE", "MAXSCORE"].iter().any(|score| score.eq_ignore_ascii_case(name));

@@ -106,7 +106,7 @@ fn logical(name: &str, node: Node<'_, '_>, operands: &[Value]) -> Option<Value> 
     }
 }
 
-/// Returns whether two values are equal, and records the numbers among them as boundaries.
+/// Returns whether two values are equal, and records a value that is a number as a boundary.
 fn compared(scope: &dyn Scope, one: &Value, other: &Value) -> Value {
     scope.tell_boundary(one);
     scope.tell_boundary(other);
@@ -117,15 +117,16 @@ fn is_case_sensitive(node: Node<'_, '_>) -> bool {
     node.attribute("case-sensitive").is_none_or(|value| is_true(Some(value)))
 }
 
-/// Returns whether two texts are the same. If `can_be_part` is true, returns whether the second text is contained in
-/// the first.
+/// Returns whether two texts are equal. If `can_be_part` is true, returns instead whether the first text contains the
+/// second text.
 pub(super) fn texts_match(whole: &str, part: &str, is_case_sensitive: bool, can_be_part: bool) -> bool {
     let folded = |text: &str| if is_case_sensitive { text.to_owned() } else { text.to_lowercase() };
     let (whole, part) = (folded(whole), folded(part));
     if can_be_part { whole.contains(&part) } else { whole == part }
 }
 
-/// Returns all operands as numbers, or `None` if one is not a number. Each number in a container counts as an operand.
+/// Returns all operands as numbers, or `None` if an operand is not a number. Each number in a container counts as an
+/// operand.
 fn numbers(operands: &[Value]) -> Option<Vec<Decimal>> {
     let parts = operands.iter().flat_map(Value::parts);
     let number = |part: &Value| match part {
@@ -135,7 +136,7 @@ fn numbers(operands: &[Value]) -> Option<Vec<Decimal>> {
     parts.map(number).collect()
 }
 
-/// Computes an expression of numbers.
+/// Computes an expression whose operands are numbers, such as `qti-sum` or `qti-lt`.
 fn of_numbers(node: Node<'_, '_>, scope: &dyn Scope, numbers: &[Decimal]) -> Value {
     let boundaries =
         |of: &[Decimal]| of.iter().for_each(|number| scope.tell_boundary(&Value::Number(*number)));

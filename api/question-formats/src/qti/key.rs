@@ -48,7 +48,7 @@ pub(super) fn is_text(declaration: Node<'_, '_>) -> bool {
     declaration.attribute("base-type") == Some("string")
 }
 
-/// The reason to refuse an item in which case counts for some accepted texts and not for others.
+/// The reason to refuse an item in which case counts for some accepted texts, but not for other accepted texts.
 pub(super) const MIXED_CASE_REASON: &str =
     "Capital letters matter in some of its texts and not in others. Let them matter in all texts or in none.";
 

@@ -58,7 +58,7 @@ const INCLUDES: &str = "http://www.w3.org/2001/XInclude";
 pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package (<manifest>), which names the files of the questions. Import the whole package \
      as a ZIP file, or the files of the items.";
 
-/// Reads a document with all its items. Refuses items that are not questions one by one.
+/// Reads all items of a document. Refuses each item that is not a question, and still reads the other items.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
     if xml::root_name(&source) == Some(first::ROOT) {
@@ -178,8 +178,8 @@ fn is_interaction(name: &str) -> bool {
     name.starts_with("qti-") && name.ends_with("-interaction")
 }
 
-/// Checks the parts of an item beside its question. Refuses a part without which the question cannot be understood, and
-/// adds losses for parts that are left out.
+/// Checks the parts of an item beside its question. Refuses an item if learners need a part that cannot be stored, or
+/// if the reader does not understand a part. Adds losses for parts that are left out.
 fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), String> {
     if matches!(item.attribute("adaptive"), Some("true" | "1")) {
         return Err(

@@ -76,9 +76,9 @@ fn is_relative(declarations: &Declarations<'_, '_>) -> bool {
 type ScoredPoints = (Vec<Decimal>, Vec<Decimal>);
 
 /// Scores numbers at all boundaries, between them and outside them. Each round of scoring can find new boundaries, so
-/// the rounds end when no new one is found.
+/// the rounds end when a round finds no new boundary.
 ///
-/// Returns `None` if the item does not score answers. Refuses an item with too many boundaries.
+/// Returns `None` if the item has no rules that score an answer. Refuses an item with too many boundaries.
 fn scored_points(
     declarations: &Declarations<'_, '_>,
     correct: &[Decimal],
@@ -161,8 +161,8 @@ fn range(
     Ok((points[first], points[last]))
 }
 
-/// Returns an expression that computes a number from the answer, or `None` if there is none. With such an expression,
-/// the score changes at other numbers than those in the rules.
+/// Returns an expression that computes a number from the answer, or `None` if no expression does. If an expression
+/// does, the score changes at other numbers than the numbers in the rules.
 fn computes_with_the_answer<'a, 'i>(declarations: &Declarations<'a, 'i>) -> Option<Node<'a, 'i>> {
     let mut variables: HashSet<&str> = declarations.declaration.attribute("identifier").into_iter().collect();
     let uses = |node: Node<'_, '_>, variables: &HashSet<&str>| {

@@ -86,7 +86,7 @@ pub(super) fn as_qti3(source: &str) -> Result<Option<String>, UnreadableFile> {
     Ok(Some(rewritten))
 }
 
-/// Returns whether a node is an element of QTI 2, and not one of HTML or MathML.
+/// Returns whether a node is an element of QTI 2, and not an element of HTML or MathML.
 fn is_of_qti(node: Node<'_, '_>) -> bool {
     let name = node.tag_name().name();
     let is_namespace = node.tag_name().namespace().is_none_or(content::is_of_qti);
@@ -108,7 +108,7 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-/// Replaces names of QTI 3.0 with those of QTI 2 in the refusals and losses of a file.
+/// Replaces names of QTI 3.0 with names of QTI 2 in the refusals and losses of a file.
 pub(super) fn with_older_names(mut parsed: ParsedFile) -> ParsedFile {
     parsed.refused.iter_mut().for_each(|refused| refused.reason = older_names(&refused.reason));
     for question in &mut parsed.questions {
@@ -117,7 +117,7 @@ pub(super) fn with_older_names(mut parsed: ParsedFile) -> ParsedFile {
     parsed
 }
 
-/// Replaces names of QTI 3.0 in a sentence, such as `qti-item-body`, with those of QTI 2.
+/// Replaces names of QTI 3.0 in a sentence, such as `qti-item-body`, with names of QTI 2.
 pub(super) fn older_names(sentence: &str) -> String {
     let sentence = sentence.replace("base-type", "baseType").replace("tolerance-mode", "toleranceMode");
     let mut parts = sentence.split("qti-");

@@ -1,8 +1,8 @@
 //! Runs the response processing of an item, which scores an answer.
 //!
-//! Authors write the same scoring in many ways. So the rules are not compared with known ones. They are run with the
-//! answers that learners can give, and the scores reveal the key. A rule that is not understood makes the score
-//! unknown. Then the item is refused, because a wrong key would give learners wrong results.
+//! Authors write the same scoring in many ways. So this module does not compare the rules of an item with known rules.
+//! It runs the rules with the answers that learners can give, and the scores reveal the key. A rule that is not
+//! understood makes the score unknown. Then the item is refused, because a wrong key would give learners wrong results.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ pub(super) fn scores(
 }
 
 /// Finds the outcome that is the score: SCORE, or else the only number that depends on the answer. Returns `None` if no
-/// outcome depends on the answer. Refuses an item without SCORE in which several outcomes do.
+/// outcome depends on the answer. Refuses an item without SCORE in which several outcomes depend on the answer.
 fn score_outcome<'a>(
     declarations: &Declarations<'a, '_>,
     runs: &[Run<'_, 'a, '_>],
@@ -64,7 +64,7 @@ fn score_outcome<'a>(
     }
 }
 
-/// Returns whether the rules show a feedback after any answer, because they set its outcome outside all conditions.
+/// Returns whether learners see a feedback after every answer, because a rule outside all conditions sets its outcome.
 pub(super) fn is_for_all(item: Node<'_, '_>, feedback: Node<'_, '_>) -> bool {
     let processing = child(item, "qti-response-processing");
     let rules = processing.into_iter().flat_map(|processing| children(processing, "qti-set-outcome-value"));

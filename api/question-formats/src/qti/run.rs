@@ -25,7 +25,7 @@ pub(super) struct Run<'r, 'a, 'i> {
 }
 
 impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
-    /// Runs the rules or the template with an answer. Refuses the item if no outcome is known after that.
+    /// Runs the rules or the template with an answer. Refuses the item if no outcome is known after the run.
     pub(super) fn of(declarations: &'r Declarations<'a, 'i>, answer: &'r Value) -> Result<Self, String> {
         let mut run = Self { declarations, answer, outcomes: HashMap::new(), has_exited: false, lost: None };
         let score = match declarations.template {
@@ -174,7 +174,8 @@ impl Scope for Run<'_, '_, '_> {
     }
 
     fn tell_boundary(&self, value: &Value) {
-        // Record only numbers with which the rules compare the answer, not the answer itself.
+        // A comparison tells both of its numbers. Record only the number with which the rules compare the answer, not
+        // the answer itself.
         if let Value::Number(number) = value
             && value != self.answer
         {
@@ -192,7 +193,8 @@ impl Scope for Run<'_, '_, '_> {
         }
         let begins =
             |begin: &str| identifier.get(..begin.len()).is_some_and(|name| name.eq_ignore_ascii_case(begin));
-        // Also recognise the bounds of parts of the score, such as MAXSCORE_1.
+        // Also recognise names that only begin with MAXSCORE or MINSCORE: MAXSCORE_1 is the maximum of a part of the
+        // score.
         let usual = match () {
             () if begins("MAXSCORE") => Some(Decimal::ONE),
             () if begins("MINSCORE") || identifier.eq_ignore_ascii_case("SCORE") => Some(Decimal::ZERO),

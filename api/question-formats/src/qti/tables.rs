@@ -10,13 +10,13 @@ use crate::labels::excerpt;
 use crate::number;
 use crate::xml::{child, children};
 
-/// Returns the mapping of a response, or `None` if it has none with entries.
+/// Returns the mapping of a response, or `None` if the response has no mapping with entries.
 pub(super) fn mapping<'a, 'i>(declaration: Node<'a, 'i>) -> Option<Node<'a, 'i>> {
     child(declaration, "qti-mapping").filter(|mapping| child(*mapping, "qti-map-entry").is_some())
 }
 
-/// Reads the attribute `name` of a mapping or of an entry as marks. Returns `None` if the attribute is missing, and an
-/// unknown value as the error if it is not a number.
+/// Reads the attribute `name` of a mapping or of an entry as marks. Returns `None` if the attribute is missing. If the
+/// attribute is not a number, returns an unknown value as the error.
 fn marks_in(node: Node<'_, '_>, name: &str) -> Result<Option<Decimal>, Value> {
     let Some(written) = node.attribute(name) else { return Ok(None) };
     number::exact(written).map(Some).ok_or_else(|| {
@@ -25,7 +25,7 @@ fn marks_in(node: Node<'_, '_>, name: &str) -> Result<Option<Decimal>, Value> {
     })
 }
 
-/// Returns the marks that a mapping gives the answer of a run, as a number. The value is unknown if a number in the
+/// Returns the marks that a mapping gives to the answer that is scored. The marks are unknown if a number in the
 /// mapping cannot be read.
 pub(super) fn mapped(mapping: Node<'_, '_>, scope: &dyn Scope) -> Value {
     marks(mapping, scope).unwrap_or_else(|unknown| unknown)
@@ -38,7 +38,7 @@ fn marks(mapping: Node<'_, '_>, scope: &dyn Scope) -> Result<Value, Value> {
         let mut found = None;
         for entry in children(mapping, "qti-map-entry").take_while(|_| scope.take_step()) {
             let key = entry.attribute("map-key").unwrap_or_default().trim();
-            // Read the marks of each entry, so that an invalid number is found with any answer.
+            // Read the marks of each entry, so that an invalid number is found whatever the answer is.
             let marks = marks_in(entry, "mapped-value")?.unwrap_or_default();
             let is_same = match part {
                 Value::Text(text) => {

@@ -28,7 +28,9 @@ pub(super) fn read(
     losses: &mut Vec<String>,
 ) -> Result<ParsedKey, String> {
     if declarations.declaration.attribute("cardinality") != Some("single") {
-        return Err("Its response has several texts or none. Declare the cardinality single.".to_owned());
+        return Err(
+            "The cardinality of its response is not single. Declare the cardinality single.".to_owned()
+        );
     }
     let correct: Vec<String> = correct_values(declarations.declaration).collect();
     let named = named_texts(declarations, &correct);
@@ -51,11 +53,15 @@ pub(super) fn read(
     let accepts =
         |text: &str| tried.iter().position(|tried| tried == text).is_some_and(|index| is_best[index]);
     if accepts(OTHER_TEXT) {
-        return Err("Its scoring gives texts that it does not name the most marks. Name the correct texts."
-            .to_owned());
+        return Err(
+            "Its scoring gives the most marks to texts that it does not name. Name the correct texts."
+                .to_owned(),
+        );
     }
     if named.iter().any(|text| accepts(text) && accepts(&within_another(text))) {
-        return Err("It accepts any text with its key in it. Write the whole texts.".to_owned());
+        return Err(
+            "Its scoring accepts every text that contains a correct text. Compare whole texts.".to_owned()
+        );
     }
     if let Some(other) = correct.iter().find(|text| !accepts(text)) {
         return Err(format!(
@@ -69,7 +75,7 @@ pub(super) fn read(
         text: literal(text),
         percent: match score.checked_div(most) {
             Some(part) if part == Decimal::ONE => 100.0,
-            // Texts that score only a part of the marks are left out later, so 50 stands for any part.
+            // Texts that score only a part of the marks are left out later, so 50 per cent stands for any part.
             Some(part) if part > Decimal::ZERO => 50.0,
             _ => 0.0,
         },
@@ -119,8 +125,8 @@ fn within_another(text: &str) -> String {
     format!("{OTHER_TEXT}{text}{OTHER_TEXT}")
 }
 
-/// Returns whether case counts: an accepted text in another case is then not accepted. Refuses an item in which case
-/// counts for some texts only.
+/// Returns whether case counts. If case counts, an accepted text in another case is not accepted. Refuses an item in
+/// which case counts for only some of the accepted texts.
 fn is_case_sensitive(
     declarations: &Declarations<'_, '_>,
     named: &[String],
@@ -137,7 +143,7 @@ fn is_case_sensitive(
     }
     match (sensitive, insensitive) {
         (true, true) => Err(MIXED_CASE_REASON.to_owned()),
-        // No accepted text has another case, so the attributes `case-sensitive` decide.
+        // No accepted text has a variant in another case, so the attributes `case-sensitive` decide.
         (false, false) => {
             let entries = declarations.declaration.descendants().chain(declarations.rules_within());
             let ignores = |node: Node<'_, '_>| {

@@ -48,7 +48,7 @@ impl Value {
         }
     }
 
-    /// Returns a number, or an unknown value if the number could not be computed.
+    /// Returns a computed number, or an unknown value if the number was too large to compute.
     pub(super) fn of_number(computed: Option<Decimal>) -> Self {
         computed.map_or_else(
             || Self::unknown(format!("Its scoring computes a number that is too large. {HOW_TO_SCORE}")),
@@ -105,7 +105,7 @@ impl Value {
     }
 }
 
-/// Returns whether an attribute with a truth value is true.
+/// Returns whether the value of an attribute is `true` or `1`. A missing attribute is not true.
 pub(super) fn is_true(attribute: Option<&str>) -> bool {
     matches!(attribute.map(str::trim), Some("true" | "1"))
 }

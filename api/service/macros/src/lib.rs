@@ -1,4 +1,4 @@
-//! The attribute macro of the service crate.
+//! The attribute macro `service_call`, for functions of the service crate.
 
 use proc_macro::TokenStream;
 use proc_macro2::Span;

@@ -110,12 +110,12 @@ pub async fn set_role(
     change(database, ChangeCommand { actor, user, change: AccountChange::Role(role), now }).await
 }
 
-/// Deactivates an account, or activates it again, and returns the account. Does nothing if the account has this
-/// status already.
+/// Deactivates an account, or activates it again, and returns the account. Does nothing if the account has this status
+/// already.
 ///
-/// A deactivation also ends the sessions of the account, its sign-ins that wait for a second factor, and its links
-/// that reset the password or change the e-mail address. A running server refuses the access tokens of the account
-/// within seconds, and the node that runs [`set_status`] refuses them at once.
+/// A deactivation also ends the sessions of the account, its sign-ins that wait for a second factor, and its links that
+/// reset the password or change the e-mail address. Each running node refuses the access tokens of the account within
+/// seconds. The node that runs [`set_status`] refuses these tokens at once.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
@@ -210,7 +210,7 @@ async fn run(
     Ok((changed, true))
 }
 
-/// Checks that the actor may change the account `user`. `row` is the locked row of the actor. It is None for the
+/// Checks that the actor may change the account `user`. `row` is the locked row of the actor. `row` is None for the
 /// operator, who may change every account, and `Some(None)` if the actor's account does not exist.
 pub(super) fn check_actor(
     actor: Actor,

@@ -48,9 +48,12 @@ pub async fn keep_clean(services: Services) {
     }
 }
 
-/// Erases data that is no longer used, and returns the number of erased items. These are successors of refresh tokens
-/// that can no longer be returned, and networks from which the account was not used for 90 days. They are also links
-/// that expired at least a day ago, and expired sign-ins that waited for a second factor or for an issuer.
+/// Erases data that is no longer used, and returns the number of erased items. The function erases:
+///
+/// - successors of refresh tokens, after the time for which the server returns them again
+/// - networks from which the account was not used for 90 days
+/// - links that expired at least a day ago
+/// - expired sign-ins that waited for a second factor or for an issuer
 ///
 /// # Errors
 /// Returns the database's error.

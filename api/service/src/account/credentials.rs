@@ -17,8 +17,9 @@ use crate::{Services, security};
 /// A reason not to sign a user in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInRefusal {
-    /// The e-mail address is unknown, the password is wrong, the account is deactivated, or it must verify its
-    /// address first. Or the account changed while it signed in. The client does not learn which.
+    /// The e-mail address is unknown, the password is wrong, the account is deactivated, or the account must verify its
+    /// address first. Or the account changed during the sign-in. The client does not learn which of these is the
+    /// reason.
     #[error("The e-mail address or the password is not right.")]
     InvalidCredentials,
     /// Too many attempts came from this network address, or too many attempts on this account failed.
@@ -83,9 +84,9 @@ pub(super) async fn authenticate(
                 tokio::time::sleep(verified.pad).await;
                 return Err(SignInRefusal::InvalidCredentials.into());
             };
-            // The other budgets are spent, and the account is known at this network. A wrong password gets the same
-            // response, after the same time, as an account that is not known here. So the response does not show that
-            // the account is known.
+            // Another budget is spent, so only the separate budget for accounts that are known at this network admitted
+            // the attempt. An account that is not known here would be refused. So a wrong password gets the same
+            // refusal, after the same time. Otherwise the response would show that the account is known.
             services.passwords.pad_refused(verified.work).await;
             return Err(SignInRefusal::TooMany(spent.wait).into());
         }
@@ -116,8 +117,8 @@ fn remind(services: &Services, client: ClientAddress, user: user::Model) {
     }
 }
 
-/// Admits an attempt to sign in, or refuses it if a budget is spent. If the account signed in from this network
-/// before, a separate budget admits it. `email` must have the stored form.
+/// Admits an attempt to sign in, or refuses it if a budget is spent. If the account signed in from this network before,
+/// a separate budget may admit the attempt. `email` must have the stored form.
 pub(super) async fn admit<'s>(
     services: &'s Services,
     client: ClientAddress,

@@ -34,7 +34,7 @@ pub struct EndedSessions {
     deactivated: Arc<DeactivatedAccounts>,
     /// The ended sessions, each with the time when it ended.
     ended: watch::Sender<HashMap<Uuid, DateTime<Utc>>>,
-    /// The time of the last read. None before the first one. The lock lets one read run at a time.
+    /// The time of the last read. None before the first read. The lock lets one read run at a time.
     last_read: tokio::sync::Mutex<Option<DateTime<Utc>>>,
 }
 
@@ -65,8 +65,8 @@ impl EndedSessions {
         let mut ended = self.ended.subscribe();
         async move {
             if ended.wait_for(|ended| ended.contains_key(&session)).await.is_err() {
-                // The sender is gone, because the server stops. That ends the connection as well, so this never
-                // completes.
+                // The sender is gone, because the server stops. That ends the connection as well, so this future need
+                // never complete.
                 std::future::pending::<()>().await;
             }
         }
@@ -93,7 +93,7 @@ impl EndedSessions {
         let now = self.clock.now();
         let oldest = now - MAX_AGE;
         let since = last_read.map_or(oldest, |at| (at - OVERLAP).max(oldest));
-        // Only the latest token of a session is unused. So this finds one row for each ended session.
+        // Only the latest token of a session is unused. So this query finds one row for each ended session.
         let read: Vec<(String, Option<DateTime<Utc>>)> = refresh_token::Entity::find()
             .select_only()
             .columns([Column::FamilyId, Column::RevokedAt])

@@ -11,7 +11,8 @@ use crate::auth::MAX_OLD_METHODS;
 use crate::database::Database;
 
 /// Returns the methods of the stored password hashes that come from the old system, such as `pbkdf2:sha256:600000`. If
-/// there are more than the server measures, all nodes return the same ones: those with the most hashes.
+/// there are more methods than the server measures, returns those with the most hashes, so that all nodes return the
+/// same methods.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -60,7 +60,7 @@ impl NewLink {
     }
 
     /// Makes a link as [`NewLink::new`] does. If `account` is given, the mail names it: a guardian receives the mail,
-    /// and must read whose account it is about.
+    /// and must read whose account the mail is about.
     pub(crate) fn about(
         services: &Services,
         purpose: LinkPurpose,

@@ -90,7 +90,7 @@ use crate::security;
 pub struct Registration {
     /// The name of the user.
     pub name: String,
-    /// The e-mail address as the user typed it. It is stored without surrounding spaces and in lower case.
+    /// The e-mail address as the user typed it. The address is stored without surrounding spaces and in lower case.
     pub email: String,
     /// The password as the user typed it.
     pub password: String,
@@ -103,14 +103,14 @@ pub struct Registration {
 /// A reason not to make an account. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterRefusal {
-    /// Some fields are not valid. Each item says what is wrong with one of them.
+    /// Some fields are not valid. Each item says what is wrong with one field.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]
     Invalid(Vec<InvalidField>),
     /// The e-mail address already has an account.
     #[error("This e-mail address has an account. Sign in instead.")]
     EmailTaken,
-    /// Too many attempts came from this network address, too many accounts were made there, or it caused too many
-    /// mails. Or too many mails were sent to the e-mail address.
+    /// Too many attempts came from this network address, too many accounts were made there, or this network address
+    /// caused too many mails. Or too many mails were sent to the e-mail address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
@@ -153,8 +153,8 @@ pub async fn create_in(
 pub enum Registered {
     /// The account was made, and its user is signed in.
     SignedIn(Box<SignedIn>),
-    /// Nobody is signed in, because the address must be verified first. A mail to the address follows. It has a link
-    /// that verifies the address, or it says that the address has an account already.
+    /// Nobody is signed in, because the address must be verified first. A mail to the address follows. The mail has a
+    /// link that verifies the address, or says that the address has an account already.
     Requested,
 }
 
@@ -235,7 +235,7 @@ fn row(fields: ValidFields, role: Role, password_hash: String, now: DateTime<Utc
 }
 
 /// Stores an account and its audit event. Stores its first refresh token and the link that verifies its address in the
-/// same transaction, if they are given.
+/// same transaction, if `token` and `link` are given.
 async fn store(
     database: &Database,
     row: user::ActiveModel,
@@ -290,8 +290,8 @@ pub async fn list(
     users.order_by_asc(user::Column::Id).limit(limit).all(database.reader()).await
 }
 
-/// Finds a user by id, also if the account was deactivated or deleted. The query has no owner, so the caller must
-/// check who may see the user.
+/// Finds a user by id, also if the account was deactivated or deleted. The query is not limited to an owner, so the
+/// caller must check who may see the user.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -300,8 +300,8 @@ pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model
     user::Entity::find_by_id(id).one(services.database.reader()).await
 }
 
-/// Finds the users with these ids, in any order, also those whose accounts were deactivated or deleted. The query has
-/// no owner, so the caller must check who may see them.
+/// Finds the users with these ids, in any order, also those whose accounts were deactivated or deleted. The query is
+/// not limited to an owner, so the caller must check who may see these users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -320,7 +320,7 @@ pub async fn find(database: &Database, email: &str) -> Result<Option<user::Model
 }
 
 /// Finds the user with this e-mail address, in upper or lower case. Returns None if no account has the address. The
-/// query has no owner, because signing in and support use it.
+/// query is not limited to an owner, because signing in and support use it.
 pub(super) async fn by_email(
     connection: &impl ConnectionTrait,
     email: &str,

@@ -101,8 +101,8 @@ impl NetworkVisit {
         Ok(())
     }
 
-    /// Notes in the memory of this node that the visit was recorded. Call it after the transaction is committed. Does
-    /// nothing if the visit was marked as recorded.
+    /// Notes in the memory of this node that the visit was recorded. The caller must have committed the transaction of
+    /// the visit. Does nothing if the visit was marked as recorded.
     pub(super) fn remember(&self, services: &Services, email: &str) {
         if !self.is_recorded {
             services.limits.sign_in.remember(self.client, email, self.now);

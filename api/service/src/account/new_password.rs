@@ -86,7 +86,7 @@ pub async fn change_password(
     })?;
     match set(services, client, user, password, None).await? {
         SignInOutcome::SignedIn(signed_in) => Ok(*signed_in),
-        // Unreachable: only a password that was set by a link waits for the second factor.
+        // Unreachable: a sign-in waits for the second factor only if a link set the password.
         SignInOutcome::SecondFactorRequired(_) => Err(PasswordRefusal::WrongPassword.into()),
     }
 }

@@ -46,8 +46,8 @@ impl NewRefreshToken {
         Self::of_session(services, client, Uuid::new_v4())
     }
 
-    /// Makes a refresh token of the session whose family of refresh tokens has this id. Its `began_at` is the current
-    /// time.
+    /// Makes a refresh token of the session whose family of refresh tokens has this id. Sets `began_at` to the current
+    /// time. For a session that began earlier, the caller must replace `began_at`.
     pub(super) fn of_session(
         services: &Services,
         client: SignInClient,
@@ -96,7 +96,7 @@ impl NewRefreshToken {
         self.visit.record(transaction, user_id).await
     }
 
-    /// Issues the access token. Call it after the transaction that stores the session is committed.
+    /// Issues the access token. The caller must have committed the transaction that stores the session.
     pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, Fault> {
         self.visit.remember(services, &user.email);
         let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };

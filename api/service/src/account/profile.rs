@@ -30,7 +30,7 @@ pub struct ProfileChange {
     pub email: Option<String>,
     /// The current password, which a new e-mail address requires.
     pub current_password: Option<String>,
-    /// The year of birth. A user can give it once.
+    /// The year of birth, which a user can give only once.
     pub birth_year: Option<i32>,
 }
 
@@ -49,7 +49,7 @@ pub enum ProfileRefusal {
     /// A new e-mail address requires the current password, and it is missing or wrong.
     #[error("The current password is missing or not right.")]
     WrongPassword,
-    /// The account has a year of birth already.
+    /// The account already has another year of birth.
     #[error("This account has another year of birth. Ask support to correct it.")]
     BirthYearFixed,
     /// Too many attempts came from this network address, or too many on this account failed. Or too many mails were
@@ -148,8 +148,8 @@ impl Update {
             return Err(ProfileRefusal::Inactive.into());
         }
         if mails.is_some() {
-            // A new password ends all links to new addresses. So no such link may be made after that with the old
-            // password.
+            // A new password ends all links to new addresses. So a request with the old password must not make another
+            // link after that.
             let stored = user::Entity::find_by_id(user.id).one(transaction).await?;
             let is_confirmed = |stored: &user::Model| {
                 stored.password_hash == user.password_hash && stored.email == user.email
@@ -183,7 +183,7 @@ impl Update {
         Ok(updated)
     }
 
-    /// Sets the year of birth if the account has none. A user who could change it could make themselves older.
+    /// Sets the year of birth if the account has none. A user who could change the year could make themselves older.
     async fn set_birth_year(
         &self,
         transaction: &DatabaseTransaction,

@@ -192,8 +192,8 @@ impl Exchange {
         }
     }
 
-    /// Marks the token as used, and stores the next token of its family. The used token keeps an encrypted copy of
-    /// the next one if it may return it again.
+    /// Marks the token as used, and stores the next token of its family. If the server may return the next token again,
+    /// the row of the used token keeps an encrypted copy of the next token.
     async fn replace(
         &self,
         transaction: &DatabaseTransaction,

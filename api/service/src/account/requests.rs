@@ -115,7 +115,8 @@ async fn carry_out(services: &Services, request: AccountRequest) -> Result<(), F
                     Ok(())
                 }
                 Err(Error::Refused(RegisterRefusal::EmailTaken)) => tell_owner(services, &email).await,
-                // The fields and the budgets were checked before the request entered the queue.
+                // The fields and the budgets were checked before the request entered the queue, so these refusals do
+                // not happen.
                 Err(Error::Refused(RegisterRefusal::Invalid(_) | RegisterRefusal::TooMany(_))) => Ok(()),
                 Err(Error::Failed(fault)) => Err(fault),
             }

@@ -31,7 +31,7 @@ pub struct LiveSession {
     pub began_at: Option<DateTime<Utc>>,
     /// The time when the latest tokens were issued.
     pub used_at: DateTime<Utc>,
-    /// The time when the session ends if it is not used.
+    /// The time when the session ends if no new tokens are issued before.
     pub expires_at: DateTime<Utc>,
     /// The program and system to which the latest tokens were issued. None if they were not recognised.
     pub program: Option<String>,

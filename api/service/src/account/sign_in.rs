@@ -25,13 +25,13 @@ pub enum SignInOutcome {
     SecondFactorRequired(SecondFactorChallenge),
 }
 
-/// Signs a user in by an e-mail address and a password. The refusal of an unknown e-mail address takes as long as
-/// that of a wrong password.
+/// Signs a user in by an e-mail address and a password. The refusal of an unknown e-mail address takes as long as that
+/// of a wrong password.
 ///
 /// If accounts must verify their addresses, the right password of an account with an unverified address gets the same
-/// refusal as a wrong password. Otherwise a stranger who registers with an address and then signs in would learn
-/// whether the address had an account before. The owner of the unverified account gets another mail with a link that
-/// verifies the address.
+/// refusal as a wrong password. The address gets another mail with a link for its verification. With a different
+/// refusal, a stranger could register with any address and then sign in. The refusal would show whether the address had
+/// an account before.
 ///
 /// # Errors
 /// See [`SignInRefusal`].
@@ -111,8 +111,8 @@ pub(super) async fn begin_with(
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
-                // This is read after the user's row is locked, so that a second factor counts that was switched on
-                // meanwhile.
+                // Reads the second factor after locking the user's row, so that a second factor that was switched on
+                // meanwhile counts.
                 if second_factor::Entity::is_on(transaction, user.id).await? {
                     challenge.insert(transaction, user.id).await?;
                     return Ok(true);

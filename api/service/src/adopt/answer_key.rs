@@ -38,8 +38,9 @@ pub(super) fn options(row: &OldRow) -> Result<Vec<DraftOption>, KeyProblem> {
         .collect())
 }
 
-/// Returns the index of the option that `answer` names by its text, or else by its text in another case, or by its
-/// number or letter. Fails if `answer` names no option or several.
+/// Returns the index of the option that `answer` names by its text, its number or its letter. Upper and lower case
+/// count only if an option has exactly this text. Fails if `answer` names no option, or several, such as one by its
+/// text and another by its number.
 fn right_option(options: &[Option<String>; 4], answer: &str) -> Result<usize, KeyProblem> {
     let answer = clean(answer);
     let with = |is_meant: &dyn Fn(&str) -> bool| -> BTreeSet<usize> {

@@ -53,7 +53,7 @@ struct LedgerEntry {
     reason: String,
 }
 
-/// The end of an entitlement that an earlier batch has stored, at the time `at`.
+/// An entitlement that an earlier batch has stored, and that this batch ends at the time `at`.
 #[derive(Clone, Debug)]
 pub(super) struct EndedEntitlement {
     pub(super) purchase: PurchaseId,
@@ -131,7 +131,7 @@ impl Batch {
     }
 }
 
-/// A batch, with the number of its transaction and the state of the adoption after it.
+/// A batch, with the number of its transaction and the state of the adoption after the batch.
 struct StoreBatchCommand {
     batch: Batch,
     step: i64,
@@ -141,7 +141,7 @@ struct StoreBatchCommand {
 /// Stores a batch and the new state of the adoption in one transaction.
 ///
 /// # Errors
-/// Fails if another process has written to the adoption meanwhile, or the database returns an error.
+/// Fails if another process has stored a batch of the adoption meanwhile, or the database returns an error.
 pub(super) async fn store(
     database: &Database,
     state: &mut AdoptState,

@@ -139,8 +139,8 @@ pub(super) async fn batch_of_subjects(
     Ok(batch)
 }
 
-/// Returns the row of a paper for old sittings. A subject also has one paper with the number [`FIRST_OLD_TEST_NUMBER`]
-/// and without questions. Sittings whose answers are not carried have that paper.
+/// Returns the row of a paper for old sittings. Each subject has one paper without questions, with the test number
+/// [`FIRST_OLD_TEST_NUMBER`], for the sittings whose answers are not carried.
 pub(super) fn paper(
     id: PaperId,
     subject: SubjectId,

@@ -31,7 +31,8 @@ pub(super) const NEW_TABLES: [(&OldTable, &str); 8] = [
     (&ANSWERS, "test_answers"),
 ];
 
-/// The tables into which the adoption inserts rows with ids. On PostgreSQL their sequences of ids must then be set.
+/// The tables into which the adoption inserts rows with ids. On PostgreSQL, these inserts do not advance the sequences
+/// of ids, so the last batch sets the sequences.
 const NUMBERED_TABLES: [&str; 10] = [
     "users",
     "courses",
@@ -71,8 +72,8 @@ pub(super) async fn topic_totals(
     Ok(Some(Batch::of_statements(vec![statement])))
 }
 
-/// Makes the last batch. On PostgreSQL it sets each sequence of ids above the greatest id. It is empty on other
-/// databases.
+/// Makes the last batch. On PostgreSQL, the batch sets each sequence of ids above the greatest id. On other databases,
+/// the batch is empty.
 pub(super) fn last_batch(database: &Database) -> Batch {
     let set = |table: &&str| {
         format!(

@@ -17,7 +17,7 @@ use crate::database::{Database, sql};
 /// Maximum number of ids in a statement.
 const IDS_PER_STATEMENT: usize = 1_000;
 
-/// A live entitlement in the new database. A later purchase of the same subject replaces it.
+/// A live entitlement in the new database. A later purchase of the same subject by the same user ends this entitlement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LiveEntitlement {
     pub(super) purchase: PurchaseId,
@@ -112,7 +112,7 @@ async fn papers(database: &Database, rows: &[OldRow]) -> Result<HashMap<i64, Car
         let question = stored.get(&row.id()).filter(|(_, of)| Some(*of) == subject);
         let (Some((question, subject)), Ok(draft)) = (question, questions::draft(row)) else { continue };
         let paper = papers.entry(row.integer("mock_test_id").unwrap_or_default()).or_default();
-        // Several old questions of a card may be one question of the bank. A paper asks it only once.
+        // Several old questions of a card may be one question of the bank. A paper asks that question only once.
         if paper.slots.iter().all(|slot| slot.question != question.0) {
             let options = draft.answer.options().to_vec();
             paper.slots.push(PaperSlot {

@@ -86,7 +86,7 @@ pub enum AdoptRefusal {
         "The database of --from has no table `{0}`, so it is not a database of the old system. Check --from."
     )]
     NotOldSystem(&'static str),
-    /// The new database has rows that no adoption made.
+    /// The new database has rows, and no adoption into it was begun.
     #[error(
         "The database has rows in `{0}` already. Adopt into an empty database: give another --database-url."
     )]

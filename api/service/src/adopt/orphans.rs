@@ -6,8 +6,8 @@ use super::batch::{Batch, Fate};
 use super::old::{ANSWERS, CARDS, OldDatabase, OldRow, OldTable, PURCHASES, SITTINGS};
 use super::state::{AdoptState, Phase};
 
-/// Makes the batch that records the next rows of the phase without a purchase. Returns None if there are no more such
-/// rows.
+/// Makes the next batch of the current phase. The batch records the old cards, sittings or answers that belong to no
+/// purchase. Returns None after the last of these rows.
 pub(super) async fn batch(
     old: &OldDatabase,
     state: &mut AdoptState,
@@ -54,8 +54,8 @@ async fn rows(
     Ok(Some(batch))
 }
 
-/// Makes the batch that records the next answers without a purchase, with one entry for all answers of a sitting.
-/// Returns None if there are no more such answers.
+/// Makes the batch that records the next answers that belong to no purchase, with one entry for all answers of a
+/// sitting. Returns None after the last of these answers.
 async fn answers(old: &OldDatabase, state: &mut AdoptState, limit: u64) -> Result<Option<Batch>, DbErr> {
     if !old.has(&ANSWERS) {
         return Ok(None);

@@ -124,7 +124,8 @@ fn status(row: &OldRow, state: &mut AdoptState, batch: &mut Batch) -> UserStatus
     }
 }
 
-/// Finds the accounts that are already stored in jishu and have the addresses of these rows, by address.
+/// Finds the accounts in jishu that have the e-mail addresses of these rows. Returns the id and the status of each
+/// account, by its address.
 async fn owners(
     database: &Database,
     rows: &[OldRow],

@@ -1,5 +1,6 @@
-//! Carries purchases with their entitlements, cards, sittings and answers. If a purchase has cards that can be carried,
-//! it gives the subjects of these cards. Otherwise it gives the subjects in its list of subjects.
+//! Carries purchases with their entitlements, cards, sittings and answers. A carried purchase grants the subjects of
+//! its cards that can be carried. If none of its cards can be carried, the purchase grants the subjects in its list of
+//! subjects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +60,7 @@ impl<'a> PurchaseBatch<'a> {
         self.batch
     }
 
-    /// Carries a purchase with its cards. Returns whether it was carried.
+    /// Carries a purchase with its cards. Returns whether the purchase was carried.
     fn carry(&mut self, row: &OldRow, cards: Vec<OldCard>) -> bool {
         let facts = match PurchaseFacts::read(row, &self.carried, &self.state.options.currency) {
             Ok(facts) => facts,
@@ -146,7 +147,7 @@ impl<'a> PurchaseBatch<'a> {
     }
 
     /// Adds the cards of a purchase with their sittings. Merges the cards of one test into one card. Returns the latest
-    /// time at which a card was used, or None if it is not known.
+    /// time at which a card was used, or None if no use has a known time.
     fn add_cards(
         &mut self,
         facts: &PurchaseFacts,

@@ -205,7 +205,7 @@ pub(super) fn plan(
     })
 }
 
-/// Returns a score in hundredths of a mark. None if it is negative or above 100,000 marks.
+/// Returns a score in hundredths of a mark. None if the score is negative or above 100,000 marks.
 pub(super) fn hundredths(score: Decimal) -> Option<i32> {
     let scaled = score.checked_mul(Decimal::ONE_HUNDRED)?.round();
     i32::try_from(scaled).ok().filter(|score| (0..=10_000_000).contains(score))
@@ -226,9 +226,9 @@ fn started(old: &OldSitting) -> Option<DateTime<Utc>> {
     old.started.or_else(before_end)
 }
 
-/// Returns the numbers of right, wrong and missing answers. A number that the old system did not store is computed from
-/// the others. If it stored neither wrong nor missing answers, the rest of a completed sitting counts as wrong, and the
-/// rest of any other sitting as missing.
+/// Returns the numbers of right, wrong and missing answers. Computes a number that the old system did not store from
+/// the score and the other numbers. If the old system stored neither wrong nor missing answers, all answers of a
+/// completed sitting that are not right count as wrong. In other sittings, these answers count as missing.
 fn counts(old: &OldSitting, score: Decimal, questions: i32, end: OldEnd) -> (i32, i32, i32) {
     let bounded = |count: i64| i32::try_from(count.clamp(0, i64::from(questions))).unwrap_or_default();
     let correct = old.correct.map_or_else(|| i32::try_from(score.floor()).unwrap_or_default(), bounded);

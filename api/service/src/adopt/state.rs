@@ -1,4 +1,5 @@
-//! The progress of an adoption. It is stored in the new database, in the same transactions as the adopted rows.
+//! The progress of an adoption. The progress is stored in the new database, in the same transactions as the adopted
+//! rows.
 
 use std::collections::BTreeMap;
 
@@ -76,20 +77,20 @@ pub(super) struct AdoptOptions {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AdoptState {
     /// The number of transactions so far. Each transaction checks the stored number, to find out whether another
-    /// process has written to the adoption meanwhile.
+    /// process has stored a batch of the adoption meanwhile.
     pub(super) step: u64,
     pub(super) phase: Phase,
     /// The key of the last old row that the phase has handled.
     pub(super) after: i64,
     pub(super) options: AdoptOptions,
-    /// The sizes of the old tables at the start. If they change, the adoption cannot be continued.
+    /// The sizes of the old tables at the start. If the sizes change, the adoption cannot be continued.
     pub(super) sizes: BTreeMap<String, TableSize>,
     pub(super) counts: BTreeMap<String, TableCounts>,
     money: BTreeMap<String, String>,
     started_micros: i64,
     /// The password hash of accounts that have no usable password. Nobody knows a password for it.
     pub(super) unusable_hash: String,
-    /// The id that the next card gets that the old system did not have.
+    /// The id of the next card that the adoption makes in addition to the old cards.
     pub(super) next_card: i64,
     /// The number that the next row of the ledger gets.
     pub(super) next_entry: i64,
@@ -122,7 +123,8 @@ impl AdoptState {
         }
     }
 
-    /// Returns the time at which the adoption was begun. Rows get it for times that the old system did not store.
+    /// Returns the time at which the adoption was begun. Rows get this time in place of times that the old system did
+    /// not store.
     pub(super) fn started(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.started_micros).unwrap_or_default()
     }

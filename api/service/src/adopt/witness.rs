@@ -10,7 +10,7 @@ use super::load::CarriedRows;
 use super::old::OldRow;
 use crate::money;
 
-/// The facts about an old purchase. It can be carried if it is also known which subjects it gave.
+/// The facts about an old purchase. The purchase can be carried if it is also known which subjects it gave.
 #[derive(Clone, Debug)]
 pub(super) struct PurchaseFacts {
     pub(super) id: i64,
@@ -46,7 +46,7 @@ impl PurchaseFacts {
             None | Some("active") => false,
             Some("completed" | "expired") => true,
             Some(other) => {
-                return Err(format!("The status `{other}` is unknown, so this purchase may give no access."));
+                return Err(format!("The status `{other}` is unknown, so perhaps this purchase gives no access."));
             }
         };
         let mut declared: BTreeSet<i64> = row.integer("subject_id").into_iter().collect();

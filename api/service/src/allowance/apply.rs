@@ -140,8 +140,9 @@ async fn own_seconds(
     Ok(rows.map(|row| (row.mock_test_attempt_id, row.seconds)).collect())
 }
 
-/// Raises the maximum number of attempts of the learner's cards to the number that allowances grant, if it is greater.
-/// A card that has attempts left again can be sat again. Appends an audit event for each purchase with raised cards.
+/// Raises the maximum number of attempts of the learner's cards to the number that allowances grant, if that number is
+/// greater. A card that has attempts left again can be sat again. Appends an audit event for each purchase with raised
+/// cards.
 async fn raise(
     transaction: &DatabaseTransaction,
     command: &ApplyAllowanceCommand,

@@ -1,9 +1,9 @@
 //! Allowances: extra time and attempts for all cards of a learner, of a subject or of a course. An allowance can also
 //! be for one learner in one subject or course.
 //!
-//! An allowance is one row, which new sittings and new cards read. It is applied to existing cards and open sittings
-//! learner by learner, each in a transaction of its own ([`apply`]). So a grant for a subject locks no learner for
-//! long. A grant that was interrupted continues when it is repeated.
+//! An allowance is one row, which new sittings and new cards read. The allowance is applied to existing cards and open
+//! sittings learner by learner, each in a transaction of its own ([`apply`]). So a grant for a subject locks no learner
+//! for long. A grant that was interrupted continues when it is repeated.
 
 mod apply;
 mod grant;
@@ -71,7 +71,8 @@ pub struct AllowanceRequest {
     pub scope: AllowanceScope,
     /// Extra seconds for each sitting, 0 to [`MAX_EXTRA_SECONDS`]. None and 0 give no extra time.
     pub extra_seconds: Option<i32>,
-    /// Maximum number of attempts of each card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None raises no attempts.
+    /// Maximum number of attempts of each card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None leaves the attempts of the cards
+    /// as they are.
     pub max_attempts: Option<i32>,
     /// The reason of the grant. None and a blank text store no reason.
     pub reason: Option<String>,
@@ -98,13 +99,13 @@ pub enum AllowanceRefusal {
     /// The reason is too long.
     #[error("Give a reason of at most {MAX_REASON_CHARS} visible characters.")]
     Reason,
-    /// There is no such account.
+    /// No account has the id of the learner.
     #[error("There is no such account.")]
     UserNotFound,
-    /// There is no such subject.
+    /// No subject has the id in the scope.
     #[error("There is no such subject.")]
     SubjectNotFound,
-    /// There is no such course.
+    /// No course has the id in the scope.
     #[error("There is no such course.")]
     CourseNotFound,
 }
@@ -129,8 +130,8 @@ pub struct AppliedChanges {
     pub overdue_sittings: u64,
     /// Number of cards that got more attempts.
     pub raised_cards: u64,
-    /// Number of learners to whom this call did not apply the allowance, because its time was over. A repeated call
-    /// continues with them.
+    /// Number of learners to whom this call did not apply the allowance, because the call had taken too long. A
+    /// repeated call continues with these learners.
     pub remaining_learners: u64,
 }
 

@@ -4,7 +4,8 @@
 //! published.
 //!
 //! To rotate the keys without refusing a valid token: append the new key and restart every server. Then move the new
-//! key to the front and restart again. When the last token of the old key has expired, delete the old key.
+//! key to the front and restart again. Delete the old key when its last token has expired, and no mail and no second
+//! factor is encrypted with the old key. See "Signing keys" in `api/docs/operating.md`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -25,7 +26,7 @@ const PEM_LABEL: &str = "PRIVATE KEY";
 /// A reason why the signing keys cannot be used. Each message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The operator named a file that does not exist.
+    /// The key file whose path the operator configured does not exist.
     #[error(
         "There is no signing key at {path}. Make one with \
          `openssl genpkey -algorithm ed25519 -out {path}`, or correct the path.", path = .0.display()
@@ -119,7 +120,7 @@ impl KeyRing {
         Self::from_pem_file(path)
     }
 
-    /// Reads the key file that the operator named. The file must exist.
+    /// Reads the key file whose path the operator configured. The file must exist.
     pub fn from_pem_file(path: &Path) -> Result<Self, KeyError> {
         let pem = fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => KeyError::Missing(path.to_owned()),
@@ -129,7 +130,7 @@ impl KeyRing {
         Self::from_pem(&String::from_utf8_lossy(&pem), path)
     }
 
-    /// Makes one new key in memory. Its tokens are not valid after the process ends.
+    /// Makes one new key in memory. Tokens that this key signs are not valid after the process ends.
     pub fn generate() -> Result<Self, KeyError> {
         Self::from_pem(&generate_pem()?, Path::new("(memory)"))
     }
@@ -196,8 +197,8 @@ fn parse_block(block: &str) -> Option<(EncodingKey, PublicKey, Secrets)> {
     if !block.strip_prefix("-----BEGIN ")?.starts_with(&format!("{PEM_LABEL}-----")) {
         return None;
     }
-    // This only decodes the PEM block. The key pair below checks the key. It accepts version 1 of PKCS#8 (openssl)
-    // and version 2 (aws-lc-rs).
+    // `from_ed_pem` only decodes the PEM block. The key pair below checks the key, and accepts version 1 of PKCS#8
+    // (openssl) and version 2 (aws-lc-rs).
     let signing = EncodingKey::from_ed_pem(block.as_bytes()).ok()?;
     let pair = Ed25519KeyPair::from_pkcs8(signing.as_bytes()).ok()?;
     let decoding = DecodingKey::from_ed_der(pair.public_key().as_ref());

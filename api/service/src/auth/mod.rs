@@ -37,7 +37,7 @@ pub struct Viewer {
     pub user_id: UserId,
     /// The role that the user had when the token was issued.
     pub role: Role,
-    /// The session of the token. It is also the family of the refresh tokens of this session.
+    /// The id of the session of the token. The refresh tokens of this session have the same id as their family.
     pub session_id: Uuid,
 }
 

@@ -11,7 +11,7 @@ use totp_rs::{Algorithm, Builder, Secret, Totp, TotpError};
 const SECRET_BYTES: usize = 20;
 /// Number of digits in a code.
 const DIGITS: u8 = 6;
-/// Number of seconds for which an app shows a code. This time is a step.
+/// Number of seconds in a step, which is the time for which an app shows one code.
 const STEP_SECONDS: u64 = 30;
 /// Number of steps before and after the current step whose codes are accepted too, because the clocks of phones
 /// differ.
@@ -31,7 +31,7 @@ pub enum OneTimePasswordError {
     Unreadable,
 }
 
-/// The secret that an authenticator app shares with the server. It must not be logged, and is stored encrypted.
+/// The secret that an authenticator app shares with the server. The secret must not be logged, and is stored encrypted.
 ///
 /// The codes use SHA-1, because many apps ignore another algorithm and show wrong codes.
 pub struct OneTimePasswordSecret {
@@ -39,10 +39,10 @@ pub struct OneTimePasswordSecret {
 }
 
 impl OneTimePasswordSecret {
-    /// Makes a secret from random bits of the operating system.
+    /// Makes a secret from random bytes, which the operating system generates.
     ///
     /// # Errors
-    /// Fails if the random source fails.
+    /// Fails if the random source of the operating system fails.
     pub fn generate() -> Result<Self, OneTimePasswordError> {
         let mut bytes = [0; SECRET_BYTES];
         SysRng.try_fill_bytes(&mut bytes)?;

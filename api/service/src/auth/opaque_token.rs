@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// Number of random bytes in a token.
 const TOKEN_BYTES: usize = 32;
 
-/// Makes a text from 256 random bits of the operating system.
+/// Makes a text from 256 random bits, which the operating system generates.
 pub(crate) fn random_text() -> Result<String, SysError> {
     let mut bytes = [0; TOKEN_BYTES];
     SysRng.try_fill_bytes(&mut bytes)?;
@@ -30,7 +30,7 @@ macro_rules! opaque_tokens {
         }
 
         impl $name {
-            /// Makes a token from 256 random bits of the operating system.
+            /// Makes a token from 256 random bits, which the operating system generates.
             pub fn generate() -> Result<Self, SysError> {
                 Ok(Self { text: format!("{}{}", $prefix, random_text()?) })
             }

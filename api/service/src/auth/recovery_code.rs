@@ -27,10 +27,10 @@ pub struct RecoveryCode {
 }
 
 impl RecoveryCode {
-    /// Makes a recovery code from random bits of the operating system.
+    /// Makes a recovery code from random bits, which the operating system generates.
     ///
     /// # Errors
-    /// Fails if the random source fails.
+    /// Fails if the random source of the operating system fails.
     pub fn generate() -> Result<Self, SysError> {
         let mut bytes = [0; CODE_CHARS];
         SysRng.try_fill_bytes(&mut bytes)?;

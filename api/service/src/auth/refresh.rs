@@ -51,7 +51,8 @@ pub struct RefreshToken {
 }
 
 impl RefreshToken {
-    /// Makes a new token from 192 random bits of the operating system and a mark.
+    /// Makes a new token from 192 random bits, which the operating system generates, and a mark, by which a node
+    /// recognises the tokens of its deployment.
     pub fn generate(secrets: &Secrets) -> Result<Self, RefreshTokenError> {
         let mut bytes = [0; TOKEN_BYTES];
         let (random, mark) = bytes.split_at_mut(RANDOM_BYTES);
@@ -80,7 +81,7 @@ impl RefreshToken {
             .any(|code| verify_slices_are_equal(&code[..mark.len()], mark).is_ok())
     }
 
-    /// Encrypts the token that replaces this one, so that only somebody who has this token can read it.
+    /// Encrypts the token that replaces this token, so that only somebody who has this token can read it.
     ///
     /// The encryption authenticates the family, so that the result cannot be used in another family.
     pub fn seal(&self, successor: &Self, family: &str) -> Result<String, RefreshTokenError> {
@@ -89,7 +90,7 @@ impl RefreshToken {
         Ok(URL_SAFE_NO_PAD.encode([&nonce.as_ref()[..], &text].concat()))
     }
 
-    /// Decrypts the token that replaces this one from the text that [`RefreshToken::seal`] made. Returns None if the
+    /// Decrypts the token that replaces this token, from the text that [`RefreshToken::seal`] made. Returns None if the
     /// text was made for another token or another family, or was changed.
     pub fn open(&self, sealed: &str, family: &str) -> Option<Self> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;

@@ -12,13 +12,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The salt that separates these secrets from other uses of the signing keys.
 const DERIVATION_SALT: &[u8] = b"jishu secrets 1";
 
-/// Keys for codes that only the nodes of this deployment can compute. There is one key for each live signing key.
+/// Keys for codes (HMACs) that only the nodes of this deployment can compute. There is one key for each live signing
+/// key.
 #[derive(Clone)]
 pub struct Secrets {
     /// The key that is derived from the current signing key.
     current: Key,
-    /// The keys that are derived from the other live signing keys. They recognise codes that were made before a
-    /// rotation.
+    /// The keys that are derived from the other live signing keys. With these keys, a node recognises codes that were
+    /// made before a rotation.
     others: Vec<Key>,
 }
 
@@ -40,7 +41,8 @@ impl Secrets {
         self.others.extend(other.others);
     }
 
-    /// Computes the code of `data` under the current key. Different purposes give different codes for the same data.
+    /// Computes the code (the HMAC) of `data` under the current key. Different purposes give different codes for the
+    /// same data.
     #[must_use]
     pub fn code(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         code(&self.current, purpose, data)

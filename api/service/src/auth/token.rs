@@ -22,8 +22,9 @@ pub const LEEWAY_SECONDS: i64 = 5;
 /// Maximum size of an access token in bytes. Tokens of this API have about 500 bytes.
 const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
-/// Maximum number of verified access tokens in the cache. The cache always keeps the 20,000 tokens that were used
-/// last. So the signature of each of 20,000 learners' tokens is checked once. An entry takes some 100 bytes.
+/// Maximum number of verified access tokens in the cache. A full cache drops up to 20,000 tokens at once, but none of
+/// the 20,000 tokens that were used last. So the signature of each of 20,000 learners' tokens is checked once. An entry
+/// takes some 100 bytes.
 const MAX_CACHED_TOKENS: usize = 40_000;
 
 /// The media type of access tokens, for the header `typ`.

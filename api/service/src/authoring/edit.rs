@@ -12,7 +12,7 @@ use crate::test_settings::TestSettingsChange;
 /// New values of a course. None leaves a value as it is. `Some(None)` removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CourseEdit {
-    /// The code. Only a course without a code can get one. The stored code is accepted as well.
+    /// The code of the course. If the course already has a code, the edit can only repeat that code.
     pub code: Option<String>,
     /// The name that buyers see.
     pub name: Option<String>,
@@ -49,7 +49,7 @@ pub struct OfferTerms {
 /// New values of a subject. None leaves a value as it is. `Some(None)` removes the offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectEdit {
-    /// The code. Only a subject without a code can get one. The stored code is accepted as well.
+    /// The code of the subject. If the subject already has a code, the edit can only repeat that code.
     pub code: Option<String>,
     /// The name that buyers see.
     pub name: Option<String>,
@@ -93,8 +93,8 @@ impl NewCourse {
             .err()
             .map_or_else(Vec::new, |problem| vec![InvalidValue { field: CatalogueField::Currency, problem }]);
         let edited = self.values.apply_to(&mut row, now);
-        // If the currency is unknown, the problem with the bundle price is left out. Its message about decimal places
-        // would be misleading.
+        // If the currency is unknown, the problem with the bundle price is left out. The message of that problem names
+        // the decimal places of the currency, and would be misleading.
         if invalid.is_empty() {
             edited?;
         } else {
@@ -150,7 +150,7 @@ pub(crate) fn blank_subject(course: CourseId, now: DateTime<Utc>) -> subject::Mo
 struct Problems(Vec<InvalidValue>);
 
 impl Problems {
-    /// Returns an allowed value. If it is not allowed, records the problem and returns None.
+    /// Returns the value if it is allowed. Otherwise records the problem and returns None.
     fn check<T>(&mut self, field: CatalogueField, value: Result<T, ValueProblem>) -> Option<T> {
         value.map_err(|problem| self.0.push(InvalidValue { field, problem })).ok()
     }
@@ -160,7 +160,8 @@ impl Problems {
     }
 }
 
-/// Returns the code of a row after an edit. Fails if the row has another code, because a code never changes.
+/// Returns the code of a row after an edit. Fails if the row has another code, because a code never changes. Also fails
+/// if a new code is not well-formed.
 fn code(given: Option<&String>, stored: Option<&String>) -> Result<Option<String>, ValueProblem> {
     match (given, stored) {
         (None, stored) => Ok(stored.cloned()),

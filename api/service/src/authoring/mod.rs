@@ -27,10 +27,10 @@ use crate::error::Refusal;
 /// A reason to refuse a change of a course or a subject. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum EditRefusal {
-    /// There is no such course.
+    /// No course has this id.
     #[error("There is no such course.")]
     CourseNotFound,
-    /// There is no such subject.
+    /// No subject has this id.
     #[error("There is no such subject.")]
     SubjectNotFound,
     /// Another course has this code, or another subject of the same course.

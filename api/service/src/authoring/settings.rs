@@ -40,7 +40,7 @@ impl TestSettingsChange {
     }
 }
 
-/// Returns the setting that a refusal is about. None if it is not about one setting.
+/// Returns the setting that a refusal is about. None if the refusal is not about one setting.
 pub(super) fn setting_of(refusal: &SettingsRefusal) -> Option<Setting> {
     match refusal {
         SettingsRefusal::Marks(setting) | SettingsRefusal::Range { setting, .. } => Some(*setting),

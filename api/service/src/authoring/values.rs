@@ -16,7 +16,7 @@ const MAX_DESCRIPTION_CHARS: usize = 10_000;
 /// Maximum number of cards that a subject gives. The statement that makes the cards on MariaDB cannot make more than
 /// 1000.
 const MAX_MOCK_TESTS: i32 = 1_000;
-/// The years in which an offer can start and end. All databases can store them.
+/// The years in which an offer can start and end. All databases can store times in these years.
 const OFFER_YEARS: std::ops::RangeInclusive<i32> = 2000..=9999;
 
 /// A field of a course or a subject in the catalogue.

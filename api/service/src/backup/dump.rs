@@ -19,7 +19,7 @@ use super::format::BackupFormat;
 use super::verify::verify;
 use crate::database::{ScratchDatabase, client_environment, connect_alone, join_task};
 
-/// Maximum number of bytes that an error shows of a program's messages. It shows the end of the messages.
+/// Maximum number of bytes that an error shows of a program's messages. The error shows the end of the messages.
 const MAX_MESSAGE_BYTES: usize = 1_000;
 /// Time between two checks whether a program has ended or must be killed.
 const PROGRAM_POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -48,7 +48,7 @@ pub async fn verify_dump(
     if format != BackupFormat::PostgresCustom {
         refuse_named_database(format, file)?;
     }
-    // Before a scratch database is made, this refuses a URL that cannot be passed to the programs of the server.
+    // Refuses a URL that cannot be passed to the client programs of the server, before a scratch database is made.
     client_environment(server)?;
     let scratch = ScratchDatabase::create(server).await?;
     let report = restore_and_examine(format, file, &scratch, pin!(stop)).await;

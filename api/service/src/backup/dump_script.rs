@@ -21,7 +21,7 @@ pub(super) fn refuse_named_database(format: BackupFormat, file: &Path) -> Result
 }
 
 /// Finds the number of the first line of a script that names a database, or is a command of the client program. Lines
-/// of data cannot be taken for such a line: `mariadb-dump` begins them with a bracket, and `pg_dump` puts them into a
+/// of data cannot be mistaken for that line: `mariadb-dump` begins them with a bracket, and `pg_dump` puts them into a
 /// COPY. Both programs escape line ends in values.
 fn naming_line(format: BackupFormat, mut script: impl BufRead) -> std::io::Result<Option<usize>> {
     let mut line = Vec::new();
@@ -96,7 +96,9 @@ fn leaves_database(format: BackupFormat, line: &str) -> bool {
             return true;
         }
         return match words.first() {
-            // Each of these commands only switches other commands of the client off, or on again.
+            // Some commands are harmless in one of the two clients. `\restrict` and `\unrestrict` of psql and `\-` of
+            // MariaDB only switch other commands off, or on again. `\.` ends rows of data in psql, but reads a file in
+            // MariaDB.
             Some(&"\\RESTRICT" | &"\\UNRESTRICT" | &"\\.") => is_mariadb,
             Some(&"\\-") => !is_mariadb,
             _ => true,

@@ -68,8 +68,8 @@ const ROW_RULES: [(&str, &str); 7] = [
     ),
     (
         // An adopted card counts sittings that were deleted in the old database, so it may have more attempts than
-        // sittings. An adopted purchase is not younger than the paper with the number `FIRST_OLD_TEST_NUMBER`, which
-        // `adopt` makes for each subject at the time of the adoption.
+        // sittings. The query takes a purchase for adopted if it is not later than the paper with the number
+        // `FIRST_OLD_TEST_NUMBER`. `adopt` makes that paper for each subject, with the time of the adoption.
         "cards whose number of attempts differs from their number of sittings",
         "SELECT 'card ' || id FROM mock_test_attempts c WHERE attempts_used <> (SELECT COUNT(*) FROM test_sessions s \
          WHERE s.mock_test_attempt_id = c.id) AND (attempts_used < (SELECT COUNT(*) FROM test_sessions s WHERE \
@@ -134,7 +134,8 @@ pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupRep
     Ok(report)
 }
 
-/// Examines the rows in a transaction. Stops early if the database was not migrated by jishu, or by a newer version.
+/// Examines the rows in a transaction. Stops early if jishu has not migrated the database, if a newer version has
+/// migrated it, or if migrations are pending.
 async fn examine_rows(connection: &DatabaseTransaction) -> Result<BackupReport, DbErr> {
     let mut report = BackupReport { rows: count_rows(connection).await?, ..BackupReport::default() };
     let orphans = orphans::find(connection).await?;

@@ -61,7 +61,7 @@ impl PendingFile {
 impl Drop for PendingFile {
     fn drop(&mut self) {
         for path in [self.path.clone(), beside(&self.path, "-journal")] {
-            // Usually these files do not exist any more, so errors are ignored.
+            // Usually neither the temporary file nor its journal exists any more, so errors are ignored.
             let _ = fs::remove_file(path);
         }
     }

@@ -22,9 +22,9 @@ pub struct MadeBackup {
     pub keys: Option<PathBuf>,
 }
 
-/// Copies an SQLite database, in the state of one moment during the call, into the new file `target`. Copies the file
-/// of signing keys beside it, and verifies the copy. Other processes may read and write the database meanwhile. Rows
-/// with faults are copied unchanged, and the report lists them.
+/// Copies an SQLite database, in the state of one moment during the call, into the new file `target`. Copies the
+/// signing keys in the file `keys` into a file beside `target`, and verifies the copied database. Other processes may
+/// read and write the database meanwhile. Rows with faults are copied unchanged, and the report lists them.
 ///
 /// # Errors
 /// See [`BackupError`]. After an error this call leaves no file under a final name.

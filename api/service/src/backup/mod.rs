@@ -58,7 +58,7 @@ pub enum BackupError {
         /// The faults of the file, as texts.
         problems: Vec<String>,
     },
-    /// The file is a dump, which can be read only by restoring it.
+    /// The file is a dump, which can be read only by restoring it on a database server. No suitable server was given.
     #[error(
         "{path} is a dump of {server}. Give a server that may restore it with --scratch-url, best one without other data. It \
          is restored into a new database there, which is dropped afterwards", path = .path.display()
@@ -69,7 +69,7 @@ pub enum BackupError {
         /// The kind of database server.
         server: &'static str,
     },
-    /// The dump names a database, so restoring the dump could overwrite that database.
+    /// The dump names a database, or has a command of the client, so restoring the dump could change another database.
     #[error(
         "{path} names a database in its line {line}, or runs a command of the client there, so restoring it could \
          change another database. Make the dump without --databases, --all-databases and --create",

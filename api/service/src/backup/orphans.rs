@@ -1,4 +1,4 @@
-//! Finds rows that refer to rows that do not exist. MariaDB does not check this when it restores a dump.
+//! Finds rows that refer to rows that do not exist. MariaDB does not check references when it restores a dump.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 

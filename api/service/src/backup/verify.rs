@@ -10,7 +10,7 @@ use crate::auth::KeyRing;
 use crate::database::{Access, open_file, refuse_foreign_log};
 
 /// Checks the file of an SQLite database without changing it: its pages, foreign keys, migrations and values, and the
-/// rules between rows. If a file with signing keys is beside it, also checks that it can be read.
+/// rules between rows. If a file with signing keys is beside the database file, also checks that the keys can be read.
 ///
 /// # Errors
 /// Fails if the file does not exist or cannot be opened as a database.

@@ -22,8 +22,8 @@ struct ApplyFileCommand {
     now: DateTime<Utc>,
 }
 
-/// Makes the stored catalogue equal to a file. If a value of the file is not allowed, changes nothing. Returns the
-/// changes. With `dry_run`, returns them without making them.
+/// Makes the courses and subjects that a catalogue file names equal to the file. If a value of the file is not allowed,
+/// changes nothing. Returns the changes. With `dry_run`, returns the changes without making them.
 ///
 /// # Errors
 /// See [`CatalogueFileRefusal`].
@@ -97,7 +97,7 @@ async fn run(
     }
 }
 
-/// The ids of rows of the catalogue. Courses are locked before subjects, each by id.
+/// The ids of rows of the catalogue. Courses are locked before subjects, both in the order of their ids.
 #[derive(Default)]
 struct Rows {
     courses: BTreeSet<CourseId>,

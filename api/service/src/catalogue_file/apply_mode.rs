@@ -7,6 +7,6 @@ pub struct ApplyMode {
     pub dry_run: bool,
     /// Whether to archive courses and subjects on sale that the file does not name.
     pub archive_missing: bool,
-    /// Whether to leave existing courses and subjects that the file names unchanged.
+    /// Whether existing courses and subjects stay unchanged, although the file names them.
     pub keep_existing: bool,
 }

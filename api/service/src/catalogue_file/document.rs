@@ -97,7 +97,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A decimal number, such as an amount of money. It is read as text, so that no digit gets lost.
+/// A decimal number, such as an amount of money. The number is read as text, so that no digit gets lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exact(pub(super) Decimal);
 
@@ -160,8 +160,8 @@ impl CatalogueDocument {
     pub(crate) fn parse(text: &str) -> Result<Self, CatalogueFileRefusal> {
         serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map(|location| location.line());
-            // The message of the parser ends with the line and column. They are cut off, because the refusal has the
-            // line in a field.
+            // The message of the parser ends with the line and the column. This ending is cut off, because the refusal
+            // has the line in a field.
             let message = error.without_snippet().to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
             CatalogueFileRefusal::Unreadable { line, message }

@@ -16,13 +16,14 @@ use crate::money::Money;
 pub struct CatalogueExport {
     /// The text of the catalogue file.
     pub text: String,
-    /// Descriptions of the courses without a code, and of the subjects without a code in courses that have one. The file
-    /// does not contain them, because it identifies rows by their codes. It contains no subject of a course without a
-    /// code either.
+    /// Descriptions of the courses without a code, and of the subjects without a code in courses that have one. The
+    /// file does not contain these courses and subjects, because a file identifies rows by their codes. The file also
+    /// contains no subject of a course without a code.
     pub without_code: Vec<String>,
 }
 
-/// Exports the courses that have a code, with those of their subjects that have a code. Archived ones are included.
+/// Exports the courses that have a code, with those of their subjects that have a code. Archived courses and subjects
+/// are included.
 ///
 /// # Errors
 /// Fails if the database fails, or if the file cannot be written as YAML.

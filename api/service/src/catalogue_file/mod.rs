@@ -1,9 +1,9 @@
 //! The catalogue as a file, so that an operator can keep it in version control.
 //!
-//! A file describes the whole catalogue and identifies courses and subjects by `code`. Applying it makes the courses
-//! and subjects equal to it, in one transaction. Applying it a second time changes nothing. A value that the file
-//! leaves out gets its default, so deleting an offer from the file ends the offer. Courses and subjects that the file
-//! does not name stay, unless the operator asks to archive them.
+//! A file describes the whole catalogue and identifies courses and subjects by `code`. Applying the file makes the
+//! courses and subjects equal to the file, in one transaction. Applying the file a second time changes nothing. A value
+//! that the file leaves out gets its default, so deleting an offer from the file ends the offer. Courses and subjects
+//! that the file does not name stay, unless the operator asks to archive them.
 
 mod apply;
 mod apply_mode;

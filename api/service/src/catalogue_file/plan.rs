@@ -27,7 +27,7 @@ pub(super) struct CourseStep {
     pub(super) subjects: Vec<RowStep<subject::Model>>,
 }
 
-/// What happens to a row: it is inserted, changed, or kept as it is.
+/// The planned step for a row: insert it, change it, or keep it as it is.
 pub(super) enum RowStep<M> {
     Create(M),
     Save { before: M, after: M },

@@ -75,8 +75,8 @@ pub struct CatalogueReport {
     /// The changes in the order of the file. Archived subjects that the file does not name follow the subjects of their
     /// course. Archived courses that the file does not name come last.
     pub changes: Vec<CatalogueChange>,
-    /// The courses and subjects that are not archived, and that the file does not name. Empty if the file archives
-    /// them.
+    /// The courses and subjects that are not archived, and that the file does not name. Empty if the operator asked to
+    /// archive them.
     pub missing: Vec<CatalogueName>,
     /// Descriptions of the courses without a code, and of the subjects without a code in courses that have one. A file
     /// cannot name them.

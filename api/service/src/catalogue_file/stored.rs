@@ -39,7 +39,7 @@ impl StoredCatalogue {
         self.subjects_of(course).find(|subject| subject.code.as_deref() == Some(code))
     }
 
-    /// Returns the number of questions of a subject's blueprint. It is 0 if the subject has no blueprint.
+    /// Returns the number of questions of a subject's blueprint. Returns 0 if the subject has no blueprint.
     pub(super) fn blueprint(&self, subject: SubjectId) -> i32 {
         self.blueprints.get(&subject).copied().unwrap_or_default()
     }

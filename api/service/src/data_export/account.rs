@@ -134,8 +134,8 @@ impl UserExport {
         Ok(())
     }
 
-    /// Writes two lists of audit events: those about the account, and those of actions by its owner. An event does not
-    /// name the person who acted. It only says whether that was the owner.
+    /// Writes two lists of audit events. `accountEvents` has the events about the account, and `activity` has the
+    /// events of actions by its owner. An event does not name its actor. It only says whether the owner was the actor.
     async fn write_events(&self, writer: &mut Writer) -> Result<(), Stop> {
         let of_account = audit_event::Entity::find()
             .filter(audit_event::Column::TargetType.eq("users"))

@@ -32,18 +32,19 @@ use crate::limit::{KeyPermit, PermitsPerKey};
 use crate::paper::Papers;
 use writer::{Stop, Writer};
 
-/// The name of the format of the export. It changes if programs that read the export would have to change.
+/// The name of the format of the export. The name changes with each change of the format that breaks programs that read
+/// the export.
 const FORMAT: &str = "jishu-export-1";
 /// Maximum number of pieces that wait for a slow reader.
 const MAX_WAITING_PIECES: usize = 4;
 /// Maximum number of rows that one statement reads.
 const ROWS_PER_READ: u64 = 1_000;
 
-/// Receives the pieces of an export. An error means that the export is not complete. Dropping the receiver stops the
-/// export.
+/// The receiver of the pieces of an export. An error among the pieces means that the export is not complete. Dropping
+/// the receiver stops the export.
 pub type ExportPieces = mpsc::Receiver<Result<String, Fault>>;
 
-/// The permits of running exports, so that one account does not run many at once.
+/// The permits of running exports. They limit how many exports of one account run at once.
 pub type ExportPermits = PermitsPerKey<UserId>;
 /// The permit of one running export. It counts as taken until it is dropped.
 pub type ExportPermit = KeyPermit<UserId>;
@@ -73,7 +74,7 @@ pub async fn begin(source: ExportSource, user: UserId) -> Result<Option<ExportPi
         let export = UserExport { source, user, names };
         let written = export.write(&row, Writer::new(sender.clone())).await;
         if let Err(Stop::Failed(fault)) = written {
-            // If this fails, the reader has left and nobody needs the error.
+            // If the send fails, the receiver was dropped and nobody needs the error.
             let _ = sender.send(Err(fault)).await;
         }
     });

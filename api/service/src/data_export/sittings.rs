@@ -148,7 +148,7 @@ impl UserExport {
 }
 
 /// Returns an answer as the learner gave it. Options are numbered from 1 in the order in which the sitting showed them.
-/// The author's order is not used, because it can reveal the key.
+/// The order in which the author wrote the options is not used, because that order can reveal the right answer.
 fn given(row: &test_session::Model, paper: &Paper, answer: &test_answer::Model) -> Value {
     let question = paper.question(answer.slot);
     let options = question.map(|question| shown_options(row.seed, answer.slot, question, answer.chosen));

@@ -2,14 +2,14 @@
 
 use url::Url;
 
-/// The server and the database of a URL, as client programs take them.
+/// The server and the database that a URL names, in the form that client programs need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTarget {
     /// The name or the address of the server.
     pub host: String,
     /// The port of the server.
     pub port: u16,
-    /// The user; empty if the URL names none.
+    /// The user. Empty if the URL names no user.
     pub user: String,
     /// The name of the database.
     pub database: String,
@@ -26,8 +26,8 @@ pub enum ClientUrlError {
         "the URL of the database server cannot be read. Check it: it must look like postgres://USER@HOST/DATABASE"
     )]
     Unreadable,
-    /// The URL has a TLS parameter that cannot be passed on. The client programs would connect in another way than
-    /// jishu.
+    /// The URL has a TLS parameter that jishu cannot pass on to the client programs. Without the parameter they would
+    /// connect in another way than jishu.
     #[error(
         "the URL of the database server has the TLS parameter `{0}`. Its name or its value cannot be passed on to the \
          client programs of the server. Use one of sslmode, sslrootcert, sslcert and sslkey for PostgreSQL, or of \
@@ -93,8 +93,8 @@ pub fn client_environment(url: &str) -> Result<(ClientVariables, ClientTarget), 
     Ok((variables, target))
 }
 
-/// Returns the environment variable of PostgreSQL's clients for a TLS parameter. None if there is no such variable,
-/// or it does not allow this value.
+/// Returns the environment variable of PostgreSQL's clients for a TLS parameter. Returns None for a parameter that has
+/// no variable, and for a mode that PostgreSQL does not know.
 fn postgres_tls(name: &str, value: &str) -> Option<(&'static str, String)> {
     match name {
         "sslmode" | "ssl-mode" => {
@@ -109,16 +109,16 @@ fn postgres_tls(name: &str, value: &str) -> Option<(&'static str, String)> {
     }
 }
 
-/// Returns the arguments of MariaDB's client for a TLS parameter. None if there are no such arguments, or they do not
-/// allow this value.
+/// Returns the arguments of MariaDB's client for a TLS parameter. Returns None for a parameter that has no arguments,
+/// and for a mode that MariaDB does not know.
 fn mariadb_tls(name: &str, value: &str) -> Option<Vec<String>> {
     match name {
         "sslmode" | "ssl-mode" => {
             let arguments: &[&str] = match value.to_ascii_lowercase().as_str() {
                 "disabled" => &["--skip-ssl"],
                 "preferred" | "required" => &["--ssl", "--skip-ssl-verify-server-cert"],
-                // MariaDB's client cannot check only the issuer of the certificate, so it checks the name of the
-                // server as well.
+                // MariaDB's client cannot check only the issuer of the certificate. So for `verify_ca` it checks also
+                // the name of the server.
                 "verify_ca" | "verify_identity" => &["--ssl", "--ssl-verify-server-cert"],
                 _ => return None,
             };

@@ -89,8 +89,8 @@ impl Database {
     }
 }
 
-/// Refuses a file with the write-ahead log of another database beside it. Creates a missing file if the URL asks for
-/// it, so that other users can never read the file.
+/// Refuses a file with the write-ahead log of another database beside it. If the file is missing and the URL asks for
+/// it, creates the file with permissions that keep other users from reading it.
 fn prepare_file(file: &Path, options: &DatabaseOptions) -> Result<(), FileError> {
     refuse_foreign_log(file)?;
     if options.url.contains("mode=rwc")
@@ -137,9 +137,9 @@ fn server_options(
         .map_sqlx_postgres_opts(move |opts| {
             opts.options([
                 ("lock_timeout", format!("{}ms", lock.as_millis())),
-                // With this, PostgreSQL plans each statement once. The parameters do not change the best plan,
-                // because statements find rows by their keys. Otherwise PostgreSQL would plan each save of answers
-                // again, which has many parameters.
+                // With this setting, PostgreSQL plans each statement once. The best plan does not depend on the
+                // parameters, because statements find rows by their keys. Without the setting, PostgreSQL would plan a
+                // save of answers anew each time, and its many parameters make that slow.
                 ("plan_cache_mode", "force_generic_plan".to_owned()),
                 // The isolation level of every transaction of this session. So no transaction has to set it.
                 ("default_transaction_isolation", "read committed".to_owned()),
@@ -188,8 +188,8 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     Ok(Database { reader, writer: pool, queue, probe, migrator, is_cluster, metrics, retry_for: statement })
 }
 
-/// Returns the statement that sets the timeouts of a session on MariaDB or MySQL. Each server executes only the
-/// comments for its kind.
+/// Returns the statement that sets the timeouts of a session on MariaDB or MySQL. The statement has SQL comments that
+/// only MariaDB executes, and one that only MySQL executes.
 ///
 /// `lock_wait_timeout` limits the wait for locks of tables, and `innodb_lock_wait_timeout` the wait for locks of
 /// rows. `idle_transaction_timeout` frees the locks of a jishu server that hangs in a transaction. MySQL does not

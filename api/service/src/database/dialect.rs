@@ -60,8 +60,9 @@ pub(crate) fn comparable_time(backend: DbBackend, time: DateTime<Utc>) -> DateTi
     }
 }
 
-/// Returns an expression for the value that an `INSERT` has for this column. It is for the update of a row that
-/// exists already. MariaDB has no name for the new row; both MariaDB and MySQL accept `VALUES`.
+/// Returns an expression for the value that an `INSERT` has for this column. If the row exists already, the statement
+/// updates the column with this expression. MariaDB has no name for the new row; both MariaDB and MySQL accept
+/// `VALUES`.
 pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExpr {
     match backend {
         DbBackend::MySql => Expr::cust(format!("VALUES(`{}`)", column.as_str())),
@@ -70,7 +71,7 @@ pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExp
 }
 
 /// Locks the row of a user until the transaction ends, so that all writes of the user run one after the other. Returns
-/// the status of the user, or None if there is no such user or the account was deleted.
+/// the status of the user, or None if the user does not exist or the account was deleted.
 ///
 /// Does not wait for the lock, because that would hold a connection. If another server or an operator has the lock, the
 /// transaction fails with a conflict and is retried after a pause. Transactions of one server queue before they take a
@@ -110,8 +111,8 @@ pub(crate) async fn lock_course(connection: &impl ConnectionTrait, id: CourseId)
 
 /// Locks the rows of these subjects and of their courses in shared mode, as the foreign keys of a purchase do later.
 ///
-/// If another transaction changes such a row, a foreign key would wait for it and hold a connection meanwhile. This
-/// function fails at once with a conflict instead. On SQLite it does nothing.
+/// If another transaction changes one of these rows, a foreign key would wait for that transaction and hold a
+/// connection meanwhile. This function fails at once with a conflict instead. On SQLite it does nothing.
 pub(crate) async fn hold_subjects(
     connection: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = SubjectId>,
@@ -159,7 +160,8 @@ pub(crate) fn updated_one(result: &UpdateResult) -> Result<(), DbErr> {
     if result.rows_affected == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
 }
 
-/// Returns the names of the columns that a table has in the database. Returns none if there is no such table.
+/// Returns the names of the columns that a table has in the database. Returns an empty list if the table does not
+/// exist.
 pub(crate) async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let text = match backend {

@@ -8,7 +8,7 @@ use crate::metrics::RetryCause;
 /// The kind of a [`DbErr`], which decides whether the transaction is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The transaction was in conflict with another one. The whole transaction can be retried.
+    /// The transaction was in conflict with another transaction. The whole transaction can be retried.
     Conflict,
     /// The connection was lost or could not be made. Before COMMIT nothing was written; at COMMIT the outcome is
     /// unknown.
@@ -46,8 +46,8 @@ impl Failure {
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Self {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {
-                // 1213 deadlock, 1205 lock wait timeout (on MariaDB NOWAIT too), 3572 NOWAIT on MySQL,
-                // 1020 record changed since last read, 1047 Galera node not ready.
+                // 1213 deadlock, 1205 lock wait timeout and the NOWAIT of MariaDB, 3572 the NOWAIT of MySQL, 1020
+                // record changed since last read, 1047 Galera node not ready.
                 1213 | 1205 | 3572 | 1020 | 1047 => Self::Conflict,
                 // 1053 server shutdown in progress, 1317 query killed, 1927 connection killed, 1040 too many
                 // connections, 1203 and 1226 too many connections of this user.
@@ -76,8 +76,8 @@ impl Failure {
 }
 
 impl RetryCause {
-    /// Returns the cause of a retry after a failure. A permanent failure is retried only if a unique key refused a
-    /// row.
+    /// Returns the cause of a retry after a failure. A permanent failure has the cause `TakenKey`, because it is
+    /// retried only if a unique key refused a row.
     pub(super) fn of(failure: Failure) -> Self {
         match failure {
             Failure::Conflict => Self::Conflict,
@@ -138,7 +138,7 @@ impl Unavailable {
                 1969 | 3024 => Some(Self::TooSlow),
                 // 1047 means that a node of Galera is not ready; 1026 and 1030 are errors of the disk.
                 1047 | 1026 | 1030 => Some(Self::Down),
-                // 1290 and 1836 mean that the server is read-only, 1792 the transaction, 1036 the table.
+                // 1290 and 1836 mean a read-only server, 1792 a read-only transaction, and 1036 a read-only table.
                 1290 | 1836 | 1792 | 1036 => Some(Self::ReadOnly),
                 // 1021 means that the disk is full, 1114 that a table is full.
                 1021 | 1114 => Some(Self::DiskFull),

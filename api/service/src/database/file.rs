@@ -74,8 +74,8 @@ pub fn real_file(file: &Path) -> PathBuf {
     real
 }
 
-/// Creates an empty file that only its owner may read and write, whatever the umask. SQLite gives the same
-/// permissions to the files that it creates beside it. Does not change an existing file.
+/// Creates an empty file that only its owner may read and write, whatever the umask. SQLite gives the same permissions
+/// to the files that it creates beside this file. Does not change an existing file.
 ///
 /// # Errors
 /// Returns the error of the file system.
@@ -91,7 +91,8 @@ pub fn create_private(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives only the owner the right to read and write, because a umask may have removed it.
+/// Gives the owner, and nobody else, the right to read and write the file. The umask may have removed the owner's
+/// right.
 fn make_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -108,8 +109,8 @@ fn make_private(file: &File) -> io::Result<()> {
 /// See [`FileError`].
 pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
     let file = &real_file(file);
-    // If the log has data, the header of the file was written before. So the header is read after the size of the
-    // log.
+    // SQLite writes the header of the file before it writes data to the log. So the size of the log is read first: then
+    // the header that is read afterwards is never too old.
     let log = fs::metadata(beside(file, "-wal")).map_or(0, |metadata| metadata.len());
     if log == 0 {
         return Ok(());
@@ -137,7 +138,7 @@ fn header(file: &Path) -> io::Result<Option<[u8; 100]>> {
     }
 }
 
-/// The access to the file of a database.
+/// The kind of access to the file of an SQLite database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Reading and writing. Other processes may use the file.

@@ -80,7 +80,7 @@ impl InsertStatement {
     }
 }
 
-/// Returns the columns of a row that have a value, each with this value.
+/// Returns the columns of a row that have a value, each with its value.
 pub(crate) fn cells<A: ActiveModelTrait>(
     mut row: A,
 ) -> impl Iterator<Item = (<A::Entity as EntityTrait>::Column, Cell)> {
@@ -90,7 +90,7 @@ pub(crate) fn cells<A: ActiveModelTrait>(
     })
 }
 
-/// Returns values of this kind as one array.
+/// Returns the values as one array, whose elements have the type `kind`.
 pub(crate) fn array(kind: ArrayType, values: impl IntoIterator<Item = Value>) -> Value {
     Value::Array(kind, Some(Box::new(values.into_iter().collect())))
 }

@@ -13,7 +13,7 @@ pub(crate) fn add_columns<C: Iterable + IdenStatic>(list: &mut String, alias: &s
     }
 }
 
-/// Reads the row of a joined table from a row of the result. Returns None if the join found no row of that table.
+/// Reads the row of a joined table from a row of the result. Returns None if the join found no row of the joined table.
 /// `prefix` is the alias of [`add_columns`] with an underscore, and `key` is a column that is never null.
 pub(crate) fn joined<M: FromQueryResult, K: TryGetable>(
     row: &QueryResult,

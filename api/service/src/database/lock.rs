@@ -43,11 +43,11 @@ pub(crate) fn subjects_of_course(
     }
 }
 
-/// Locks the row of a user as [`super::lock_user`] does, and the rows of subjects as [`super::hold_subjects`] does,
-/// in one round trip. Returns None if there is no such user, or if the account was deleted.
+/// Locks the row of a user as [`super::lock_user`] does, and the rows of subjects as [`super::hold_subjects`] does, in
+/// one round trip. Returns None if the user does not exist, or if the account was deleted.
 ///
-/// The transaction must read other rows in another statement after this one. In this statement the database could
-/// read their state from before the lock.
+/// The transaction must read other rows in a later statement. In this statement, the database could read their state
+/// from before the lock.
 pub(crate) async fn lock_user_and_subjects(
     connection: &impl ConnectionTrait,
     user: UserId,
@@ -72,7 +72,7 @@ pub(crate) async fn lock_user_and_subjects(
     };
     values.push(user.into());
     // No index has `max_attempts`. If an index had all columns of the query, MariaDB would lock entries of the index
-    // and not the rows. Then transactions that lock the rows would not be in conflict with this one.
+    // and not the rows. Then transactions that lock the rows would not be in conflict with this transaction.
     let text = format!(
         "SELECT status, deleted_at, (SELECT COUNT(max_attempts) FROM (SELECT s.max_attempts FROM subjects s \
          JOIN courses c ON c.id = s.course_id WHERE {condition} ORDER BY s.id {share}) held) FROM users WHERE id = ? {lock}"

@@ -10,11 +10,13 @@ use super::{Database, Failure, columns_of, sql};
 
 /// The id of the advisory lock on PostgreSQL: "jishu" in ASCII.
 const ADVISORY_LOCK_ID: i64 = 0x6a_69_73_68_75;
-/// The SQL expression for the name of the lock of migrations on MariaDB and MySQL. The name includes the database.
+/// The SQL expression for the name of the lock of migrations on MariaDB and MySQL. The lock's name includes the name of
+/// the database.
 const NAMED_LOCK_EXPRESSION: &str = "CONCAT('jishu.migrate.', DATABASE())";
 /// Maximum time in seconds that a node waits for the lock of migrations on MariaDB and MySQL.
 const LOCK_WAIT_SECONDS: u32 = 600;
-/// Maximum number of times that a node of a Galera cluster starts to migrate after conflicts with other nodes.
+/// Maximum number of times that a node of a Galera cluster tries to migrate. It tries again after a conflict with
+/// another node.
 const MAX_ROUNDS: u32 = 20;
 
 /// A migration and whether it is applied.
@@ -69,7 +71,8 @@ impl Database {
         let unknown = self.unknown_migrations().await?;
         if !unknown.is_empty() {
             let is_complete = self.migrations().await?.iter().all(|migration| migration.applied);
-            // The migrator refuses every database with a migration that it does not know, so it is not called here.
+            // The migrator refuses every database with a migration that it does not know, so it is not called here. If
+            // all migrations of this version are applied, nothing is left to do.
             return if is_complete { Ok(()) } else { Err(MigrateError::Newer(unknown)) };
         }
         Ok(self.migrate(Direction::Up).await?)
@@ -133,7 +136,7 @@ impl Database {
         result
     }
 
-    /// Applies the migrations while nodes on other servers of a Galera cluster may do the same, because the lock of
+    /// Applies the migrations while nodes on other servers of a Galera cluster may apply them too, because the lock of
     /// migrations works on one server only. Each node skips the migrations that another node has applied, and starts
     /// again after a conflict.
     async fn migrate_up_on_cluster(&self) -> Result<(), DbErr> {
@@ -171,9 +174,9 @@ impl Database {
         Ok(unknown_among(applied_migrations(self.reader.pool()).await?))
     }
 
-    /// Refuses a database that a newer version has migrated, because this version could write rows that do not fit
-    /// it. Accepts unknown migrations that only add to the schema: nodes of this version and of the next version can
-    /// then run at the same time.
+    /// Refuses a database that a newer version has migrated, because this version could write rows that do not fit the
+    /// newer schema. Accepts unknown migrations that only add to the schema: nodes of this version and of the next
+    /// version can then run at the same time.
     ///
     /// # Errors
     /// Fails if the database is newer. Otherwise returns the database's error.
@@ -197,7 +200,7 @@ impl Database {
     /// that jishu uses too.
     ///
     /// # Errors
-    /// Fails for such a database. Otherwise returns the database's error.
+    /// Fails for a refused database. Otherwise returns the database's error.
     pub async fn refuse_old_system(&self) -> Result<(), MigrateError> {
         if !applied_migrations(self.reader.pool()).await?.is_empty() {
             return Ok(());
@@ -223,7 +226,7 @@ const OLD_SYSTEM_TABLES: [&str; 3] = ["exam_category", "exam_category_purchase",
 /// Tables that both the old system and jishu have.
 const SHARED_TABLES: [&str; 5] = ["mock_test_attempts", "purchases", "subjects", "courses", "users"];
 
-/// Returns the names of the applied migrations. Returns none if no migration was ever applied.
+/// Returns the names of the applied migrations. Returns an empty list if no migration was ever applied.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -254,8 +257,8 @@ async fn run(direction: Direction, transaction: &DatabaseTransaction) -> Result<
     }
 }
 
-/// Releases the lock of migrations explicitly. It belongs to the connection, which returns to the pool and would keep
-/// it.
+/// Releases the lock of migrations explicitly. The lock belongs to the connection, so the connection would keep the
+/// lock after its return to the pool.
 async fn release(holder: DatabaseTransaction) -> Result<(), DbErr> {
     let release =
         Statement::from_string(DbBackend::MySql, format!("SELECT RELEASE_LOCK({NAMED_LOCK_EXPRESSION})"));

@@ -64,8 +64,8 @@ use queue::WriteQueue;
 
 /// The database of the services, with one pool for reading and one for writing.
 ///
-/// Readers and writers cannot take each other's connections. On PostgreSQL, MariaDB and MySQL each pool has half of
-/// the connections. On SQLite there is one connection for writing, and a pool of read-only ones. So writers wait in
+/// Readers and writers cannot take each other's connections. On PostgreSQL, MariaDB and MySQL each pool has half of the
+/// connections. On SQLite there is one connection for writing, and a pool of read-only connections. So writers wait in
 /// the queue of this type, and not in the busy loop of SQLite.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -111,8 +111,9 @@ impl Database {
         self.writer.get_database_backend()
     }
 
-    /// Returns whether the server is a node of a Galera cluster. Other nodes do not notice a lock on a row that a
-    /// transaction only reads. If two transactions on different nodes write one row, the later one must be retried.
+    /// Returns whether the server is a node of a Galera cluster. On a cluster, if a transaction locks a row that it
+    /// only reads, the lock has no effect on other nodes. If two transactions on different nodes write one row, the
+    /// later transaction must be retried.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
         self.is_cluster

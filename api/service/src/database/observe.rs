@@ -72,8 +72,8 @@ pub(super) fn observe_statements(connection: &mut DatabaseConnection, options: &
     });
 }
 
-/// Counts a statement, and adds it to the trace of the current span. Measures the wait for a connection at the first
-/// statement of a query.
+/// Counts a statement, and adds it to the trace of the current span. At the first statement of a query outside a
+/// transaction, measures how long the query waited for a connection.
 fn report(metrics: &Metrics, sql: &str, elapsed: Duration, failed: bool) {
     let name = name_of_statement(sql);
     if let Some(database) = metrics.database() {
@@ -91,13 +91,13 @@ fn report(metrics: &Metrics, sql: &str, elapsed: Duration, failed: bool) {
     trace::add_statement(EndedStatement { name, text: sql, elapsed, failed });
 }
 
-/// Reads the state of the pools at each scrape.
+/// A collector that reads the state of the pools at each scrape.
 #[derive(Debug)]
 struct PoolCollector {
     pools: Vec<ObservedPool>,
 }
 
-/// A pool, with the number of queries and transactions that wait for one of its connections or have one.
+/// A pool, with the number of queries and transactions that wait for one of its connections or have a connection.
 #[derive(Debug)]
 struct ObservedPool {
     name: PoolName,
@@ -159,7 +159,7 @@ impl Collector for PoolCollector {
             for (state, number) in [("in_use", in_use), ("idle", idle), ("max", max as usize)] {
                 connections.get_or_create(&PoolStateLabels { pool: *name, state }).set(count(number));
             }
-            // A query or transaction that is counted but has no connection is waiting for one.
+            // A query or transaction that is counted but has no connection is waiting for a connection.
             let waits = (borrowers.get() - count(in_use)).max(0);
             waiting.get_or_create(&PoolLabels { pool: *name }).set(waits);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::metrics::Metrics;
 
-/// Default and upper limit of the maximum time of a statement. Migrations have no such limit.
+/// Default and upper limit of the maximum time of a statement. A statement of a migration may take any time.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Default for the number of connections to a database server.
 const SERVER_CONNECTIONS: u32 = 16;
@@ -23,11 +23,11 @@ pub struct DatabaseOptions {
     /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
     /// reading. With None it is 16 for a server, and for SQLite it depends on the processor cores.
     pub max_connections: Option<u32>,
-    /// Maximum time that a request waits for a connection, and before that in each queue of the writers.
+    /// Maximum time that a request waits in each queue of the writers, and then again for a connection.
     pub acquire_timeout: Duration,
     /// Maximum time of a statement on a database server (SQLite has no such limit). Also the time within which failed
-    /// transactions are retried. It must be shorter than the timeout of a request. Then a request that is given up
-    /// soon frees its connection.
+    /// transactions are retried. It must be shorter than the timeout of a request, so that a request that timed out
+    /// frees its connection soon.
     pub statement_timeout: Duration,
     /// Whether an SQLite file keeps its journal mode, because the caller only reads. The URL decides whether a missing
     /// file is created.

@@ -17,7 +17,8 @@ const REFUSAL_MEMORY: Duration = Duration::from_secs(30);
 
 /// A write that changes nothing, on a table that every migrated database has. A read-only server still refuses it.
 const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
-/// The same write for MariaDB and MySQL. It is rolled back, so that the binary log does not record each check.
+/// The write of [`WRITE_NOTHING`] for MariaDB and MySQL. It is rolled back, so that the binary log does not record each
+/// check.
 const WRITE_NOTHING_AND_ROLL_BACK: &str =
     "START TRANSACTION; DELETE FROM seaql_migrations WHERE version = ''; ROLLBACK";
 
@@ -58,15 +59,15 @@ impl WriteRefusal {
     }
 }
 
-/// Checks the database through a connection of its own, because a busy pool does not mean a dead database.
+/// The check of the database. It has a connection of its own, because a busy pool does not mean a dead database.
 #[derive(Debug)]
 pub(super) struct Probe {
     connection: Mutex<DatabaseConnection>,
-    /// The options with which it connects again after a check without a response. None for a database in memory.
+    /// The options with which the probe connects again after a check got no response. None for a database in memory.
     options: Option<ConnectOptions>,
     is_sqlite: bool,
-    /// When and why the database last refused a write. Recorded only for reasons that a check cannot find out. None
-    /// if a later write succeeded.
+    /// When and why the database last refused a write. None if a later write succeeded. Only reasons that a check
+    /// cannot find out are recorded: see [`record_failed_write`](Self::record_failed_write).
     refusal: Mutex<Option<(Instant, WriteRefusal)>>,
     replication: Replication,
 }
@@ -96,8 +97,8 @@ impl Probe {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Records that the database refused a write, if the reason is one that a check cannot find out. On every
-    /// database that is a full disk. On SQLite it is also a read-only database.
+    /// Records that the database refused a write, if the reason is one that a check cannot find out: a full disk on
+    /// every database, and also a read-only database on SQLite.
     pub(super) fn record_failed_write(&self, error: &DbErr) {
         let Some(refusal) = WriteRefusal::of(error) else { return };
         // The check of a database server is a write, so it finds out whether the server is read-only.
@@ -126,7 +127,8 @@ impl Probe {
             return readiness;
         }
         if self.replication.refresh(&connection, deadline).await.is_err() {
-            // The query still uses the connection. Its response counts in later checks.
+            // The query still uses the old connection. Its response counts when it arrives, in later checks on the new
+            // connection.
             self.reconnect().await;
         }
         with_replica(readiness, self.replication.replica())
@@ -157,8 +159,8 @@ impl Probe {
         refusal.filter(|(at, _)| at.elapsed() < REFUSAL_MEMORY).map(|(_, refusal)| refusal)
     }
 
-    /// Replaces the connection after a response is missing. The response may never arrive, and the next check must
-    /// not wait for it.
+    /// Replaces the connection after a response did not arrive in time. The response may never arrive, and the next
+    /// check must not wait for it.
     async fn reconnect(&self) {
         let Some(options) = self.options.clone() else { return };
         // This sends nothing, because the connection is opened at its first use.
@@ -219,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replica_is_told_if_it_is_behind_or_read_only() {
+    fn a_replica_is_reported_if_it_is_behind_or_read_only() {
         let replica = |seconds: Option<u64>| Some(Replica { lag: seconds.map(Duration::from_secs) });
         for seconds in [None, Some(0), Some(10)] {
             assert!(matches!(with_replica(Readiness::Ready, replica(seconds)), Readiness::Ready));

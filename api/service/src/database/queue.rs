@@ -22,7 +22,7 @@ const MAX_WAITING_PER_KEY: usize = 256;
 /// Maximum number of transactions, of all users, that wait for a permit to write.
 const MAX_WAITING_WRITERS: usize = 1_024;
 
-/// Maximum number of transactions that are retried at once after a conflict.
+/// Maximum number of transactions that are retried at the same time after a conflict.
 const MAX_CONTENDED: usize = 2;
 
 /// The row that a transaction locks first, or the e-mail address that it registers. Transactions with the same key
@@ -74,9 +74,11 @@ pub(super) struct WriteQueue {
     queues: Mutex<HashMap<QueueKey, KeyQueue>>,
     /// One permit for each transaction that may run at once.
     writers: Arc<Semaphore>,
-    /// One permit for each transaction that may wait for a permit of `writers`.
+    /// The permits of the transactions that wait for a permit of `writers`. At most [`MAX_WAITING_WRITERS`] of them
+    /// wait.
     waiting_writers: Semaphore,
-    /// One permit for each transaction that may be retried at once after a conflict.
+    /// The permits of the transactions that are retried after a conflict. At most [`MAX_CONTENDED`] are retried at the
+    /// same time.
     contended: Semaphore,
     /// Maximum time that a transaction waits in one queue.
     wait: Duration,
@@ -91,7 +93,7 @@ struct KeyQueue {
     members: usize,
 }
 
-/// The turn of one transaction among those of its key. Dropping the turn lets the next transaction run.
+/// The turn of one transaction among the transactions of its key. Dropping the turn lets the next transaction run.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<WriteQueue>,

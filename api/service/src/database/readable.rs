@@ -16,7 +16,8 @@ const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 /// A row that exists but cannot be read.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    /// The numbers of the primary key of the row, in order. Parts that cannot be read are missing.
+    /// The numbers in the columns of the row's primary key, in the order of the key. A column that cannot be read is
+    /// left out.
     pub(crate) key: Vec<i64>,
     /// The reason why the row cannot be read.
     pub(crate) error: DbErr,
@@ -25,7 +26,7 @@ pub(crate) struct Unreadable {
 }
 
 impl Unreadable {
-    /// Reads one column of the row. Returns None if that column cannot be read either.
+    /// Reads one column of the row. Returns None if the driver cannot read that column.
     pub(crate) fn column<T: TryGetable>(&self, column: impl IdenStatic) -> Option<T> {
         let name = column.as_str();
         let columns = time_columns(&self.row, Some(name));
@@ -54,7 +55,7 @@ where
     Ok(split_readable::<E>(found))
 }
 
-/// Separates the readable rows of a table from the unreadable ones.
+/// Separates the readable rows of a table from the unreadable rows.
 pub(crate) fn split_readable<E: EntityTrait>(found: Vec<QueryResult>) -> (Vec<E::Model>, Vec<Unreadable>) {
     let (mut rows, mut unreadable) = (Vec::with_capacity(found.len()), Vec::new());
     let times = found.first().map(|row| time_columns(row, None)).unwrap_or_default();
@@ -82,7 +83,7 @@ fn catch_panic<T>(read: impl FnOnce() -> Result<T, DbErr>) -> Result<T, DbErr> {
 }
 
 /// Returns the positions of the columns with times on PostgreSQL, or only of the column with the name `only`. The
-/// positions are the same for all rows of a result. Returns none on other databases.
+/// positions are the same for all rows of a result. Returns no positions on other databases.
 pub(super) fn time_columns(row: &QueryResult, only: Option<&str>) -> Vec<usize> {
     let is_time = |column: &&PgColumn| {
         only.is_none_or(|name| name == column.name())
@@ -93,7 +94,7 @@ pub(super) fn time_columns(row: &QueryResult, only: Option<&str>) -> Vec<usize> 
 }
 
 /// Returns an error for the first of these columns whose time would make the driver panic: `infinity`, or a year that
-/// `chrono` cannot represent. Only PostgreSQL stores such times. Returns None if there is no such time.
+/// `chrono` cannot represent. Only PostgreSQL stores these times. Returns None if the driver can read all of the times.
 pub(super) fn time_out_of_range(row: &QueryResult, columns: &[usize]) -> Option<DbErr> {
     let row: &PgRow = row.try_as_pg_row()?;
     for column in columns {

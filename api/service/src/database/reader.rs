@@ -24,9 +24,9 @@ const MAX_RETRIES: u32 = 2;
 ///
 /// A query that loses its connection is retried on another connection.
 ///
-/// On MariaDB and MySQL a query runs to its end even if its caller stops waiting. The driver cannot reuse a
-/// connection on which the preparation of a statement was interrupted. So otherwise each client that hangs up would
-/// cost a connection.
+/// On MariaDB and MySQL a query runs to its end even if its caller stops waiting. The driver cannot reuse a connection
+/// on which the preparation of a statement was interrupted. If queries were interrupted, each client that hangs up
+/// would cost a connection.
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: DatabaseConnection,

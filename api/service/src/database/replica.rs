@@ -1,4 +1,4 @@
-//! Finds out whether a database server copies another one, its primary, and how far it is behind.
+//! Finds out whether a database server copies another server, its primary, and how far it is behind.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use sea_orm::{DatabaseConnection, DbBackend};
 /// Maximum lag of a replica that takes writes. If it is further behind its primary, a health check reports it.
 const MAX_REPLICA_LAG: Duration = Duration::from_secs(10);
 
-/// Asks PostgreSQL whether the server is a standby, and how many seconds it is behind. The lag is 0 if the standby
-/// has replayed all that it received from its primary, even if its last transaction is old. Otherwise the lag is the
-/// age of the last replayed transaction, which is the most that it can be.
+/// Asks PostgreSQL whether the server is a standby, and how many seconds it is behind. The lag is 0 if the standby has
+/// replayed all that it received from its primary, even if its last transaction is old. Otherwise the lag is the age of
+/// the last replayed transaction. The true lag cannot be greater than this age.
 const POSTGRES_LAG: &str = "SELECT pg_is_in_recovery(), CASE \
     WHEN EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AND pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() THEN 0 \
     ELSE EXTRACT(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8";
@@ -21,19 +21,20 @@ const POSTGRES_LAG: &str = "SELECT pg_is_in_recovery(), CASE \
 /// the comment for its kind.
 const MYSQL_REPLICA_STATUS: &str = "SHOW /*M!100501 ALL REPLICAS */ /*!80022 REPLICA */ STATUS";
 
-/// Asks MariaDB how many primaries it copies now. A database account needs no privilege for this statement.
+/// Asks MariaDB for the number of primaries that it copies now. MariaDB names this number `Slaves_running`. A database
+/// account needs no privilege for this statement.
 const MARIADB_RUNNING_REPLICAS: &str = "SHOW GLOBAL STATUS LIKE 'Slaves_running'";
 
 /// The error of MariaDB and MySQL for a database account without the right to read the status of the replication.
 const ACCESS_DENIED: u16 = 1227;
 
-/// Time for which the status is not asked for after the database account had no right to read it.
+/// Time for which the server does not ask for the status again after the database account had no right to read it.
 const RIGHT_MEMORY: Duration = Duration::from_secs(600);
 
 /// The columns with the lag of MariaDB and of MySQL.
 const LAG_COLUMNS: [&str; 2] = ["Seconds_Behind_Master", "Seconds_Behind_Source"];
 
-/// A database server that copies another one, its primary.
+/// A database server that copies another server, its primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replica {
     /// How far the replica is behind its primary. None if the server does not report it, for example because it does
@@ -68,7 +69,7 @@ impl Replica {
     }
 }
 
-/// Remembers that the database account had no right to read the status of the replication.
+/// The memory that the database account had no right to read the status of the replication.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MissingRight(Arc<Mutex<Option<Instant>>>);
 
@@ -106,7 +107,7 @@ async fn find_on_mysql(
     Ok(is_replica.then_some(Replica { lag: None }))
 }
 
-/// Reads the lag from the rows of the status, one row for each primary. Returns None if there is no such row.
+/// Reads the lag from the rows of the status, one row for each primary. Returns None if there is no row of the status.
 fn of_status(rows: &[MySqlRow]) -> Option<Replica> {
     // An old MySQL executes `SHOW STATUS` instead, whose rows have other columns.
     let is_status = |row: &&MySqlRow| LAG_COLUMNS.iter().any(|name| row.try_column(*name).is_ok());
@@ -119,7 +120,7 @@ fn of_status(rows: &[MySqlRow]) -> Option<Replica> {
 /// the replica has a lag only if a known lag is above the limit. Otherwise its lag is unknown, because the unknown
 /// lag could be greater. Returns None if there is no primary.
 fn of_lags(lags: &[Option<Duration>]) -> Option<Replica> {
-    // None is less than every known lag.
+    // The maximum ignores unknown lags if a lag is known, because None is less than every known lag.
     let greatest = Replica { lag: lags.iter().copied().max()? };
     let is_known = greatest.is_late() || lags.iter().all(Option::is_some);
     Some(if is_known { greatest } else { Replica { lag: None } })

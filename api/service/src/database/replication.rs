@@ -21,7 +21,7 @@ const LAG_MEMORY: Duration = Duration::from_secs(20);
 /// replication stops.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The last known status of the replication, and the query that may be waiting for a new one.
+/// The last known status of the replication, and the query for a newer status, which may be running.
 #[derive(Debug)]
 pub(super) struct Replication {
     interval: Duration,

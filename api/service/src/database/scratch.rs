@@ -101,7 +101,8 @@ impl ScratchDatabase {
     /// Returns the server's error. Then the database still exists.
     pub async fn remove(self) -> Result<(), ScratchError> {
         let Some(server) = &self.server else { return Ok(()) };
-        // After an interruption, PostgreSQL may not have noticed yet that a connection has ended.
+        // After an interruption, PostgreSQL may not have noticed yet that a connection has ended. FORCE closes the
+        // connection.
         let force = if server.scheme() == "mysql" { "" } else { " WITH (FORCE)" };
         let dropped = execute(server, &format!("DROP DATABASE {}{force}", self.name)).await;
         dropped.map_err(|source| ScratchError::Left { name: self.name, source })

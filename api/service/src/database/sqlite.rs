@@ -24,12 +24,13 @@ const ROW_BUFFER: usize = 128;
 /// core and waits for no network. So more connections would only cost memory for their threads, pages and statements.
 const READERS_PER_CORE: usize = 2;
 
-/// Minimum number of connections for reading, unless the options give a number. A query whose caller has given up
-/// keeps its connection until it yields a row. So a few slow queries must not take all connections.
+/// Minimum number of connections for reading, unless the options give a number. If the caller of a query has given up,
+/// the query keeps its connection until it finds its next row. The minimum keeps a few slow queries from taking all
+/// connections.
 const MIN_READERS: usize = 8;
 
-/// Maximum size of the page cache of a connection for reading, in KiB. The operating system caches the file as well,
-/// once for all connections.
+/// Maximum size of the page cache of a connection for reading, in KiB. The operating system also caches the file, once
+/// for all connections.
 const READER_CACHE_KIB: u32 = 512;
 
 /// Opens the pools of an SQLite database.

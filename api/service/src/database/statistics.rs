@@ -2,7 +2,7 @@
 //!
 //! Each connection keeps the plans of its statements. A plan that was made while a table was empty may read the whole
 //! table, or walk through the wrong index. PostgreSQL keeps this plan until the statistics of the table change. A
-//! vacuum of empty tables, as after a restore, leads to such plans. See `api/docs/decisions/kept-plans.md`.
+//! vacuum of empty tables, as after a restore, leads to these plans. See `api/docs/decisions/kept-plans.md`.
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ impl Database {
         let GrownTables { mut renewed, foreign } = self.grown_tables().await?;
         if !renewed.is_empty() {
             let names: Vec<String> = renewed.iter().map(|name| quoted(name)).collect();
-            // Another node may be renewing the statistics of some of these tables. SKIP_LOCKED skips such tables, so
-            // their statistics may still be out of date.
+            // Another node may be renewing the statistics of some of these tables. SKIP_LOCKED skips the tables that
+            // are being renewed, so their statistics may still be out of date.
             let analyze = format!("ANALYZE (SKIP_LOCKED) {}", names.join(", "));
             self.writer.execute_unprepared(&analyze).await?;
             let skipped = self.grown_tables().await?.renewed;
@@ -52,8 +52,8 @@ impl Database {
         Ok(GrownTables { renewed, foreign })
     }
 
-    /// Finds the tables that have grown. `renewed` has the tables whose statistics this database user may renew,
-    /// although they are not renewed yet.
+    /// Finds the tables that have grown. In the result of this function, `renewed` has the tables whose statistics this
+    /// database user may renew. They are not renewed yet.
     async fn grown_tables(&self) -> Result<GrownTables, DbErr> {
         let mut tables = GrownTables::default();
         let find = Statement::from_string(DbBackend::Postgres, GROWN_TABLES_SQL);

@@ -63,12 +63,12 @@ pub type TransactionBody<C, T, R> =
     for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>;
 
 impl Database {
-    /// Runs a transaction whose first statement locks the row that `key` names. Waits until no other transaction of
-    /// this key runs on this server. If the caller stops waiting before that, the transaction does not start.
-    /// Otherwise does the same as [`Database::write`].
+    /// Runs a transaction whose first statement locks the row that `key` names. Waits for its turn: until no other
+    /// transaction of this key runs on this server. If the caller stops waiting before the turn, the transaction does
+    /// not start. Otherwise does the same as [`Database::write`].
     ///
     /// # Errors
-    /// Returns the errors of [`Database::write`]. If too many transactions wait, or this one waits too long, it
+    /// Returns the errors of [`Database::write`]. If too many transactions wait, or this transaction waits too long, it
     /// gets no connection ([`super::Unavailable::NoConnection`]).
     pub async fn write_for<C, T, R>(
         &self,
@@ -119,7 +119,7 @@ impl Database {
         run_detached(async move { database.measure_write(policy, &input, body).await }).await
     }
 
-    /// Waits for the turn of a transaction among those of its key.
+    /// Waits for the turn of a transaction among the transactions of its key.
     async fn turn(&self, key: QueueKey) -> Result<Turn, DbErr> {
         let Some(metrics) = self.metrics.database() else {
             return self.queue.turn(key, self.retry_for).await;
@@ -165,8 +165,8 @@ impl Database {
         let mut attempt = 0;
         let mut had_conflict = false;
         loop {
-            // A transaction that waits for a lock holds a connection. So after a conflict, only a few transactions
-            // are retried at once.
+            // A transaction that waits for a lock holds a connection. So after a conflict, only a few transactions are
+            // retried at the same time.
             let contended = match had_conflict {
                 true => Some(self.queue.contended().await?),
                 false => None,
@@ -274,7 +274,7 @@ impl Database {
     }
 }
 
-/// An attempt that was not committed, or whose COMMIT failed.
+/// An attempt that failed. Either COMMIT was not sent, or COMMIT failed and the transaction may still be committed.
 struct FailedAttempt<R> {
     error: Error<R>,
     /// Whether COMMIT was sent before the failure.
@@ -292,10 +292,10 @@ impl<R> FailedAttempt<R> {
 
 /// Returns whether the transaction is still open on a node of a Galera cluster.
 ///
-/// The node ends a transaction that conflicts with one of another node, and should report a deadlock at its next
-/// statement. But if the node was preparing a statement, it reports success (seen on MariaDB 10.11). Each later
-/// statement would then be committed separately. To prevent this, the connections to a cluster are read-only outside
-/// a transaction, so that later writes fail. This check finds the case in which only reads follow.
+/// The node ends a transaction that conflicts with a transaction of another node, and should report a deadlock at the
+/// next statement. But if the node was preparing a statement, the node reports success (seen on MariaDB 10.11). Each
+/// later statement would then be committed separately. To prevent this, the connections to a cluster are read-only
+/// outside a transaction, so that later writes fail. This check finds the case in which only reads follow.
 async fn is_still_open(transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
     let select = Statement::from_string(DbBackend::MySql, "SELECT CAST(@@in_transaction AS SIGNED)");
     let row = transaction.query_one_raw(select).await?;
@@ -323,7 +323,7 @@ pub(crate) fn shutting_down() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
-/// Waits for a spawned task and returns its result. If the task panicked, panics as well.
+/// Waits for a spawned task and returns its result. If the task panicked, this function panics too.
 ///
 /// # Errors
 /// Fails if the shutdown of the process has cancelled the task.

@@ -23,7 +23,8 @@ use crate::error::{Error, Refusal};
 pub use accounts::{ACCOUNTS, DemoAccount, LEARNER_EMAIL, LEARNER_PASSWORD};
 use banks::banks_of;
 
-/// A reason why the demo was not added, or only in part. Adding the demo again adds the missing parts.
+/// A reason why the demo was not added, or why only a part of it was added. Adding the demo again adds the missing
+/// parts.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoRefusal {
     /// An account of the demo could not be made.
@@ -184,7 +185,7 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRe
     Ok(())
 }
 
-/// Finds the subjects of the demo without questions, and gives them the test settings of the demo.
+/// Finds the subjects of the demo without questions, and gives these subjects the test settings of the demo.
 async fn empty_banks(
     transaction: &DatabaseTransaction,
     catalogue: &CatalogueDocument,
@@ -196,7 +197,8 @@ async fn empty_banks(
     Ok(empty)
 }
 
-/// Finds the subjects of a course of the demo that have no questions, and gives them the test settings of the demo.
+/// Finds the subjects of a course of the demo that have no questions. Gives these subjects the test settings of the
+/// demo.
 ///
 /// Reads only the columns that are needed, so that an unreadable row does not prevent the start of the server.
 async fn without_questions(

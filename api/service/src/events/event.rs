@@ -72,7 +72,7 @@ pub enum Event {
     /// A sitting of this card ended. The learner submitted it, or the server closed it at its deadline or because the
     /// access ended.
     SessionClosed(MockTestAttemptId),
-    /// Support granted this card extra time or more attempts, alone or by an allowance.
+    /// Support granted extra time or more attempts to this card, for this card alone or by an allowance.
     CardExtended(MockTestAttemptId),
     /// An order or its money changed.
     Order(OrderId, OrderEvent),
@@ -173,8 +173,9 @@ impl Event {
     }
 }
 
-/// Appends an event in the transaction that makes the change. Call it as late as possible, because nodes require that
-/// the transaction commits within [`MAX_COMMIT_DELAY`](super::position::MAX_COMMIT_DELAY).
+/// Appends an event in the transaction that makes the change. Call this function as late in the transaction as
+/// possible, because nodes require that the transaction commits within
+/// [`MAX_COMMIT_DELAY`](super::position::MAX_COMMIT_DELAY).
 ///
 /// After the commit, call [`Events::appended`](super::Events::appended), so that this node delivers the event to its
 /// watchers at once. The actor is None if the server itself acted.

@@ -2,8 +2,8 @@
 //!
 //! A transaction that changes something appends an audit event. Each node reads the new events and delivers them to its
 //! watchers. The node that made the change reads them at once, and other nodes within about half a second. So a change
-//! that was rolled back is never delivered. A committed change is delivered on all other nodes even if its node dies.
-//! No transaction waits for a watcher. A node without watchers reads no events.
+//! that was rolled back is never delivered. A committed change is delivered on all other nodes even if the node that
+//! made the change dies. No transaction waits for a watcher. A node without watchers reads no events.
 //!
 //! Saved answers are too frequent for audit events. Only the node that saved them delivers them to its watchers.
 
@@ -59,8 +59,8 @@ pub struct Events {
     wake: Notify,
 }
 
-/// The changes that a watcher has not taken yet. Each changed object is in it once, so a mailbox has at most as many
-/// entries as its user has objects.
+/// The changes that a watcher has not read yet. A mailbox has each changed object once. So a mailbox has at most as
+/// many entries as its user has objects.
 #[derive(Debug, Default)]
 struct Mailbox {
     answers_of: Option<TestSessionId>,
@@ -88,7 +88,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Events {
-    /// Makes the delivery of changes, without watchers.
+    /// Makes the state for delivering changes. It has no watchers yet.
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -160,8 +160,8 @@ impl Events {
         }
     }
 
-    /// Returns false at once if this node has watchers. Otherwise gives up the position, waits for the next wake-up,
-    /// and returns true.
+    /// Returns false at once if this node has watchers. If the node has no watchers, forgets the position, waits for
+    /// the next wake-up, and returns true.
     async fn wait_for_watchers(&self) -> bool {
         let mut position = self.position.lock().await;
         if !lock(&self.watchers).is_empty() {

@@ -20,8 +20,8 @@ use crate::database::{Database, read_rows};
 /// commits.
 pub(super) const MAX_COMMIT_DELAY: Duration = Duration::from_secs(10);
 
-/// Maximum number of events that one statement reads. This many latest events count as delivered when the first watcher
-/// arrives. After a failover has lost events, this many are delivered again.
+/// Maximum number of events that one statement reads. When the first watcher arrives, this number of the latest events
+/// counts as delivered. After a failover has lost events, this number of the latest events is delivered again.
 const ROWS_PER_READ: u64 = 1_000;
 
 /// An event that this node has read.
@@ -29,7 +29,7 @@ const ROWS_PER_READ: u64 = 1_000;
 struct ReadEvent {
     /// The time when this node read the event.
     read_at: Instant,
-    /// The time in the row of the event. It differs if a failover lost the event and another event got its id.
+    /// The time in the row of the event. The time differs if a failover lost the event and another event got its id.
     event_time: DateTime<Utc>,
 }
 
@@ -37,20 +37,21 @@ struct ReadEvent {
 pub(super) struct NewEvents {
     /// The changes of the events that this node had not read before, each with the owner of its object.
     pub(super) changes: Vec<(UserId, WatchedChange)>,
-    /// Whether there are no events after these.
+    /// Whether no events come after the events that the statement has found.
     pub(super) is_complete: bool,
-    /// The time of the oldest event that this node had not read before. None if it had read all of them.
+    /// The time of the oldest event of the statement that this node had not read before. None if the node had read all
+    /// found events.
     pub(super) oldest: Option<DateTime<Utc>>,
 }
 
 /// The position of this node in the audit events.
 #[derive(Debug)]
 pub(super) struct Position {
-    /// The id up to which all events were read: no event with this id or a lower one is expected any more.
+    /// The id up to which all events were read: no event with this id or a lower id is expected any more.
     settled: AuditEventId,
     /// The events with ids above `settled` that this node has read.
     read: BTreeMap<AuditEventId, ReadEvent>,
-    /// The next statement reads events with ids above this one.
+    /// The next statement reads events with ids above this id.
     after: AuditEventId,
     /// The time when the last rescan began. A rescan reads from `settled` on. Other reads start after the newest event
     /// that was read, so that their cost depends only on the number of new events.
@@ -142,8 +143,8 @@ impl Position {
         Ok(())
     }
 
-    /// Forgets all events up to the last one that was read at least [`MAX_COMMIT_DELAY`] before the rescan began. An
-    /// event with a lower id would have been committed by then, so the rescan has found it.
+    /// Forgets all events up to the newest event that was read at least [`MAX_COMMIT_DELAY`] before the rescan began.
+    /// All events with lower ids were committed before the rescan began, so the rescan has found them.
     fn settle(&mut self, began: Instant) {
         let old =
             self.read.iter().rev().find(|(_, read)| began.duration_since(read.read_at) >= MAX_COMMIT_DELAY);
@@ -192,20 +193,20 @@ mod tests {
             position.begin_read(now);
             (position.settled.0, position.after.0, position.read.len())
         };
-        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "it did not read only new events");
+        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "the read did not begin after the newest event");
         position.end_read();
-        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "it did not rescan from the settled id");
+        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "the rescan did not begin at the settled id");
         assert_eq!(
             begin(&mut position, at(100)),
             (2, 2, 4),
-            "it did not repeat the rescan, although the rescan before did not end"
+            "the read did not repeat the rescan, although the last rescan did not end"
         );
         position.last_rescan = at(10);
         position.end_read();
         assert_eq!(
             begin(&mut position, at(10)),
             (3, 6, 3),
-            "it did not forget event 3, which was read 10 seconds before the rescan"
+            "the position did not forget event 3, which was read 10 seconds before the rescan"
         );
         position.end_read();
         assert_eq!(begin(&mut position, at(11)), (3, 3, 3));
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(
             begin(&mut position, at(11)),
             (5, 6, 1),
-            "it did not forget events up to 5, and with them event 4, which was read later"
+            "the position did not forget event 5, or event 4, which was read later but has a lower id"
         );
         position.end_read();
         assert_eq!(begin(&mut position, at(30)), (5, 5, 1));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
-/// Maximum number of tries of a read. If the last one fails, the watcher gets the error.
+/// Maximum number of tries of a read. If the last try fails, the watcher gets the error.
 const MAX_TRIES: u32 = 60;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs a read, and repeats it for about a minute while it fails. A change is delivered only once, so without this a
-/// failed read would lose the change.
+/// Runs a read, and repeats it for about a minute while it fails. A change is delivered only once, so a failed read
+/// without retries would lose the change.
 ///
 /// # Errors
 /// Returns the database's error if the last try failed, too.

@@ -77,17 +77,17 @@ impl ConsentCommand {
     }
 }
 
-/// The outcome of a revoked consent for the account.
+/// The effect of revoking a consent on the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokeOutcome {
-    /// The account stays, and needs another consent of the same guardian.
+    /// The account stays. It needs a new consent, of the same guardian.
     Revoked,
     /// The account was deleted.
     Deleted,
 }
 
-/// Revokes a consent with the token of the second mail. Also deletes the account if `deletes_account` is true.
-/// Revoking a consent again does nothing. Sittings that are open continue.
+/// Revokes a consent with the token of the mail that confirmed the consent. Also deletes the account if
+/// `deletes_account` is true. Revoking a consent again does nothing. Sittings that are open continue.
 ///
 /// # Errors
 /// Refuses a token that does not work, or whose user is no longer a minor. Refuses to delete the last active admin.

@@ -44,9 +44,9 @@ impl ConsentRule {
         self.minimum_age.is_some()
     }
 
-    /// Returns whether a person who was born in this year needs a consent. The year alone does not say on which day
-    /// the person reaches the minimum age. So the person needs a consent until the end of the year in which they
-    /// reach it.
+    /// Returns whether a person who was born in this year needs a consent. The year alone does not say on which day the
+    /// person reaches the minimum age. So the person needs a consent until the end of the year in which the person
+    /// reaches that age.
     #[must_use]
     pub fn is_minor(self, birth_year: i32, now: DateTime<Utc>) -> bool {
         self.minimum_age.is_some_and(|age| self.year(now) - birth_year <= age)
@@ -85,8 +85,9 @@ pub enum ConsentRefusal {
 
 impl Refusal for ConsentRefusal {}
 
-/// Returns the reason why the account cannot purchase or start a test yet, or None if it can. The caller must have
-/// locked the user's row, so that a guardian who revokes the consent meanwhile waits.
+/// Returns the reason why the account cannot purchase or start a test yet, or None if the account can. The caller must
+/// have locked the user's row. So a guardian who revokes the consent at the same time waits for the end of the
+/// transaction.
 pub(crate) async fn missing(
     connection: &impl ConnectionTrait,
     user: UserId,
@@ -175,7 +176,7 @@ mod tests {
         let new_year = Utc.with_ymd_and_hms(2026, 12, 31, 18, 30, 0).unwrap();
         assert!(
             rule.is_minor(2008, last_minute),
-            "the year 2008 does not count as minor until the end of 2026"
+            "a person born in 2008 stops being a minor before the end of 2026"
         );
         assert!(!rule.is_minor(2008, new_year));
         assert!(!rule.is_minor(2007, last_minute));

@@ -11,7 +11,7 @@ const BOOK_RULES: [BookRule; 5] = [
     BookRule {
         table: "purchases",
         column: "tax",
-        fault: "not the sum of the taxes of its subjects",
+        fault: "not the sum of the taxes of the purchase's subjects",
         broken: "SELECT p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.tax \
                  HAVING SUM(e.tax) <> p.tax",
     },
@@ -19,7 +19,7 @@ const BOOK_RULES: [BookRule; 5] = [
     BookRule {
         table: "purchases",
         column: "status",
-        fault: "not the status that follows from its refunded subjects",
+        fault: "not the status that follows from the purchase's refunded subjects",
         broken: "SELECT p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id LEFT JOIN refund_lines l \
                  ON l.purchase_id = e.purchase_id AND l.subject_id = e.subject_id GROUP BY p.id, p.status HAVING \
                  (p.status = 'refunded' AND COUNT(l.refund_id) BETWEEN 1 AND COUNT(*) - 1) \
@@ -28,21 +28,21 @@ const BOOK_RULES: [BookRule; 5] = [
     BookRule {
         table: "refunds",
         column: "amount",
-        fault: "not the sum of the amounts of its subjects",
+        fault: "not the sum of the amounts of the refund's subjects",
         broken: "SELECT r.id FROM refunds r LEFT JOIN refund_lines l ON l.refund_id = r.id GROUP BY r.id, r.amount \
                  HAVING COALESCE(SUM(l.amount), -1) <> r.amount",
     },
     BookRule {
         table: "refunds",
         column: "purchase_id",
-        fault: "that of a refunded subject whose entitlement has not ended, or whose price is not the refunded amount",
+        fault: "the purchase of a refunded subject whose entitlement has not ended, or whose price is not the refunded amount",
         broken: "SELECT DISTINCT l.refund_id FROM refund_lines l JOIN entitlements e ON e.purchase_id = l.purchase_id \
                  AND e.subject_id = l.subject_id WHERE e.ended_at IS NULL OR l.amount <> e.price_paid",
     },
     BookRule {
         table: "test_sessions",
         column: "status",
-        fault: "open, although the entitlement to the card has ended",
+        fault: "open, although the entitlement to the sitting's card has ended",
         broken: "SELECT s.id FROM test_sessions s JOIN mock_test_attempts c ON c.id = s.mock_test_attempt_id \
                  JOIN entitlements e ON e.purchase_id = c.purchase_id AND e.subject_id = c.subject_id \
                  WHERE s.open_marker = 1 AND e.ended_at IS NOT NULL",

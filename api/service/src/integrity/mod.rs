@@ -41,7 +41,8 @@ pub struct BadValue {
     pub row: String,
     /// The name of the column, or `a column` if it is not known which column cannot be read.
     pub column: String,
-    /// The value, if it can be shown. Otherwise `unreadable`, or a description of the fault that continues "is".
+    /// The value, if it can be shown. Otherwise `unreadable`, or a description of the fault that completes the sentence
+    /// `COLUMN is …`.
     pub value: String,
 }
 
@@ -59,7 +60,7 @@ impl BadValue {
     }
 }
 
-/// Finds the columns that make these rows of a table unreadable. Queries the database only if there are such rows.
+/// Finds the columns that make these rows of a table unreadable. Does not query the database if `rows` is empty.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -105,7 +106,8 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
     for table in &tables {
         found.extend(read_check::of_table(connection, table, &found).await?);
     }
-    // Pictures are left out of `read_check`, which would read many of them at once.
+    // `read_check` leaves the pictures out, because it would read many of them at once. So only conditions in SQL check
+    // them.
     found.extend(of_table(connection, &Table::of::<picture::Entity>()).await?);
     found.extend(read_check::of_catalogue(connection, &found).await?);
     found.extend(books::find_broken(connection).await?);
@@ -208,8 +210,8 @@ fn suspects(
     mistyped.into_iter().chain(disallowed).chain(unreadable_time)
 }
 
-/// Returns the SQL condition that a value stored by SQLite cannot be read by the driver as this type. None if there is
-/// no condition for the type.
+/// Returns the SQL condition for values in SQLite that the driver cannot read as this type. None if there is no
+/// condition for the type.
 fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
     match column_type {
         ColumnType::Integer | ColumnType::BigInteger | ColumnType::Boolean => {
@@ -223,8 +225,9 @@ fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
     }
 }
 
-/// Returns the SQL condition that the driver cannot read a time that a server stores. On PostgreSQL that is `infinity`
-/// or a year outside 1 to 9999, and on MariaDB a year, month or day of zero. None for SQLite and for other types.
+/// Returns the SQL condition for stored times of a database server that the driver cannot read. On PostgreSQL these are
+/// `infinity` and years outside 1 to 9999, and on MariaDB a year, month or day of zero. None for SQLite, and for a
+/// column that is no time.
 fn unreadable_time(backend: DbBackend, value: &str, column_type: &ColumnType) -> Option<String> {
     if !matches!(column_type, ColumnType::TimestampWithTimeZone) {
         return None;

@@ -2,8 +2,8 @@
 
 use super::book_rule::BookRule;
 
-/// The SQL for the captured money of the order `o`, without money that was requested back or charged back. Money that
-/// was written off, or whose refund failed, counts as captured.
+/// The SQL for the money of the order `o` that the shop holds: the captured money, minus requested refunds and
+/// chargebacks, plus refunds that failed and sums that were written off.
 macro_rules! held {
     () => {
         "COALESCE((SELECT SUM(CASE e.kind WHEN 'captured' THEN e.amount WHEN 'written_off' THEN e.amount \
@@ -25,8 +25,8 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
     BookRule {
         table: "orders",
         column: "amount",
-        fault: "not matched by its payments: the captured money without money given back differs from what was \
-                granted, or from the amount of a paid order",
+        fault: "not matched by the order's payments: the captured money, minus the money given back, is neither the \
+                price of what was granted nor the amount of a paid order",
         broken: concat!(
             "SELECT o.id FROM orders o WHERE o.state <> 'needs_attention' AND ",
             held!(),
@@ -38,14 +38,14 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
     BookRule {
         table: "orders",
         column: "purchase_id",
-        fault: "that of a purchase for which not enough money was captured",
+        fault: "a purchase for which the order did not get enough money",
         broken: "SELECT o.id FROM orders o JOIN purchases p ON p.id = o.purchase_id WHERE p.cost > COALESCE((SELECT \
                  SUM(e.amount) FROM payment_events e WHERE e.order_id = o.id AND e.kind = 'captured'), 0)",
     },
     BookRule {
         table: "orders",
         column: "due_at",
-        fault: "empty, although the order waits for something",
+        fault: "empty, although the order waits for a payment, its grant or a refund",
         broken: "SELECT o.id FROM orders o WHERE o.due_at IS NULL AND (o.state IN ('pending', 'paid') OR EXISTS \
                  (SELECT 1 FROM payment_refunds r WHERE r.order_id = o.id AND r.status = 'requested'))",
     },
@@ -59,7 +59,7 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
     BookRule {
         table: "orders",
         column: "id",
-        fault: "that of an order whose payment refunds have other amounts than its payment events",
+        fault: "the order whose payment refunds have another sum than the refunds among its payment events",
         broken: "SELECT o.id FROM orders o WHERE COALESCE((SELECT SUM(CASE e.kind WHEN 'refund_requested' THEN e.amount \
                  WHEN 'refund_failed' THEN -e.amount ELSE 0 END) FROM payment_events e WHERE e.order_id = o.id), 0) <> \
                  COALESCE((SELECT SUM(r.amount) FROM payment_refunds r WHERE r.order_id = o.id AND r.status IN \

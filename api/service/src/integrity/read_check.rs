@@ -15,8 +15,9 @@ use crate::database::read_rows;
 /// Maximum number of rows that one statement reads.
 const ROWS_PER_READ: u64 = 1_000;
 
-/// Reads the rows of a table on SQLite, until the end or until there are enough faults. Returns the faults that are not
-/// in `before`. Returns nothing on servers, and for a table of an older version.
+/// Reads the rows of a table on SQLite, to the end or until it has found [`MAX_ROWS_PER_TABLE`] faults. Returns the
+/// faults that are not in `before`. Returns nothing on database servers, or if the table lacks a column of this version
+/// of jishu.
 ///
 /// Only SQLite stores text that is not UTF-8, and it has no function to find such text.
 ///
@@ -52,7 +53,7 @@ pub(super) async fn of_table(
 }
 
 /// Reads the courses and subjects as the catalogue does. Returns the faults in columns for which `before` has no fault
-/// of the same row. Returns nothing if the tables are of an older version.
+/// of the same row. Returns nothing if one of the tables lacks a column of this version of jishu.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -94,7 +95,7 @@ pub(super) async fn of_catalogue(
     Ok(found)
 }
 
-/// Returns whether a table has all columns of this version of jishu. An older or missing table does not.
+/// Returns whether a table has all columns of this version of jishu. A missing table has no columns.
 async fn has_all_columns(connection: &impl ConnectionTrait, table: &Table) -> Result<bool, DbErr> {
     let present = columns_of(connection, table.name).await?;
     Ok(table.columns.iter().all(|column| present.iter().any(|name| name == column.name)))

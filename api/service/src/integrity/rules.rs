@@ -56,7 +56,7 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the SQL condition that the value of a column is not allowed. None if all values are allowed. The condition
+/// Returns the SQL condition for values of a column that are not allowed. None if all values are allowed. The condition
 /// is not true for a null.
 pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &str) -> Option<String> {
     if let Some(words) = words_of(table, column) {
@@ -112,7 +112,7 @@ pub(crate) struct ColumnFault {
     pub(crate) value: String,
 }
 
-/// Finds the first value of a readable course because of which it must not be sold. None if there is no such value.
+/// Finds the first value of a readable course because of which the course must not be sold. None if it may be sold.
 pub(crate) fn fault_of_course(course: &course::Model) -> Option<ColumnFault> {
     let course::Model { currency, bundle_price, validity_days, .. } = course;
     if !money::is_known(currency) {
@@ -126,7 +126,7 @@ pub(crate) fn fault_of_course(course: &course::Model) -> Option<ColumnFault> {
         .map(|days| ColumnFault { column: "validity_days", value: days.to_string() })
 }
 
-/// Finds the first value of a readable subject because of which it must not be sold. None if there is no such value.
+/// Finds the first value of a readable subject because of which the subject must not be sold. None if it may be sold.
 pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<ColumnFault> {
     let is_bad_price = |price: &i64| !(0..=MAX_PRICE_MINOR_UNITS).contains(price);
     let faults = [

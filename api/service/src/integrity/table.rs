@@ -16,16 +16,16 @@ use sea_orm::{
 
 use crate::database::{Unreadable, split_readable};
 
-/// A table with its columns. The checks take this value instead of the type of an entity, so the compiler makes them once
-/// and not again for each table.
+/// A table with its columns. The checks take this value instead of the type of an entity. So the compiler compiles the
+/// checks once, and not once for each table.
 pub(crate) struct Table {
     pub(super) name: &'static str,
     /// The columns of the primary key.
     pub(super) keys: Vec<&'static str>,
     pub(super) columns: Vec<TableColumn>,
-    /// Selects all columns of all rows.
+    /// The statement that selects all columns of all rows of this table.
     pub(super) select: SelectStatement,
-    /// Returns those of the rows that the server cannot read.
+    /// The function that returns those of the given rows that the server cannot read.
     pub(super) unreadable: fn(Vec<QueryResult>) -> Vec<Unreadable>,
 }
 
@@ -52,7 +52,7 @@ impl Table {
     }
 }
 
-/// Returns all tables of this version but that of pictures, whose rows are large.
+/// Returns all tables of this version except the table of pictures, whose rows are large.
 pub(super) fn all_without_pictures() -> Vec<Table> {
     macro_rules! tables {
         ($($table:ident),+ $(,)?) => { vec![$(Table::of::<$table::Entity>()),+] };

@@ -37,7 +37,7 @@ impl RetryAfter {
 
 /// A budget for each key. The whole budget of a period may be spent at once.
 pub(super) struct Buckets<K: Clone + Eq + Hash, C: Clock = MonotonicClock> {
-    /// None if there is no limit.
+    /// The limiter with its store. None if there is no limit.
     limited: Option<Limited<K, C>>,
 }
 
@@ -51,7 +51,7 @@ struct Limited<K: Clone + Eq + Hash, C: Clock> {
 }
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
-    /// Gives each key `budget` units in a `period`; 0 means no limit.
+    /// Makes one budget for each key, of `budget` units in a `period`; 0 means no limit.
     pub(super) fn new(budget: u32, period: Duration) -> Self {
         Self::with_clock(budget, period, MonotonicClock)
     }
@@ -84,8 +84,8 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         }
     }
 
-    /// Takes this many units instead of the 1 unit that [`Buckets::take`] took just before. If there are too few, the
-    /// 1 unit stays taken, and the error says how long to wait until all the units are available.
+    /// Takes `units` units instead of the 1 unit that [`Buckets::take`] took just before. If there are too few, the 1
+    /// unit stays taken, and the error says how long to wait until `units` units are available.
     pub(super) fn take_instead_of_one(&self, key: &K, units: u32) -> Result<(), RetryAfter> {
         self.put_back(key, 1);
         self.take(key, units.max(1)).map_err(|wait| {
@@ -94,15 +94,16 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         })
     }
 
-    /// Undoes [`Buckets::take_instead_of_one`], so that again only 1 unit is taken.
+    /// Undoes [`Buckets::take_instead_of_one`]: puts all units back but 1.
     pub(super) fn put_back_but_one(&self, key: &K, units: u32) {
         self.put_back(key, units.max(1));
         self.keep_one(key);
     }
 
-    /// Takes 1 unit again, which was put back just before.
+    /// Takes the 1 unit that the caller put back just before.
     fn keep_one(&self, key: &K) {
-        // The unit was available just before. If another caller took it meanwhile, it is taken beyond the budget.
+        // The unit was available just before. If another caller has taken it meanwhile, the budget goes 1 unit below
+        // zero.
         if self.take(key, 1).is_err() {
             self.take_more(key, 1);
         }
@@ -276,7 +277,7 @@ mod tests {
         assert_eq!(
             buckets.take_instead_of_one(&"a", 1_000),
             Ok(()),
-            "more units than a full budget do not count as a full budget"
+            "a request for more units than a full budget was refused"
         );
         clock.advance(MINUTE);
         assert_eq!(buckets.take(&"a", 1), Ok(()));

@@ -23,7 +23,7 @@ pub struct MailLimits {
 }
 
 impl MailLimits {
-    /// Makes full budgets for every client and receiver.
+    /// Makes the limits. The budgets of every client and receiver are full at first.
     #[must_use]
     pub(super) fn new(options: &LimitOptions) -> Self {
         Self {

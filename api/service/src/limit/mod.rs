@@ -27,7 +27,7 @@ use bucket::Buckets;
 /// The permits for the subscriptions that each user may have at once.
 pub type SubscriptionPermits = PermitsPerKey<UserId>;
 
-/// The permit of one subscription. Dropping the permit makes it free again.
+/// The permit of one subscription. Dropping this value makes the permit free again.
 pub type SubscriptionPermit = KeyPermit<UserId>;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,8 +57,8 @@ pub struct LimitOptions {
 pub struct ClientLimits {
     users: Buckets<UserId>,
     addresses: Buckets<IpAddr>,
-    /// The budgets of addresses for signed-in users. They are separate from those of anonymous clients, and usually
-    /// larger, because a school has many users behind one address.
+    /// The budgets of addresses for signed-in users. They are separate from the budgets of anonymous clients, and
+    /// usually larger, because a school has many users behind one address.
     addresses_of_users: Buckets<IpAddr>,
     /// The limits on sign-in attempts.
     pub sign_in: SignInLimits,
@@ -67,7 +67,7 @@ pub struct ClientLimits {
 }
 
 impl ClientLimits {
-    /// Makes limits with full budgets for every client.
+    /// Makes the limits. The budgets of every client are full at first.
     #[must_use]
     pub fn new(options: LimitOptions) -> Self {
         Self {
@@ -97,9 +97,10 @@ impl ClientLimits {
         self.users.take(&user, 1)
     }
 
-    /// Takes the cost of an operation from the budgets of the address and of the user. Takes it from the budget of
-    /// the address alone if there is no user. The cost is about the number of objects that the operation can return.
-    /// It replaces the 1 unit that each budget gave before: when the request arrived, and when the document arrived.
+    /// Takes the cost of an operation from the budgets of the address and of the user, or from the budget of the
+    /// address alone if there is no user. The cost is about the number of objects that the operation can return. The
+    /// cost replaces the 1 unit that [`take_for_request`](Self::take_for_request) took from the address, and the 1 unit
+    /// that [`take_for_document`](Self::take_for_document) took from the user.
     ///
     /// # Errors
     /// Fails if a budget has too few units. Then only the 1 unit of each budget stays taken, and the error says how
@@ -129,8 +130,8 @@ impl ClientLimits {
     }
 }
 
-/// Takes 1 from both budgets. If one of them is spent, takes nothing, and returns how long to wait for the first and
-/// for the second. None stands for a budget that is not spent.
+/// Takes 1 from both budgets. If one of them is spent, takes nothing, and returns two waits: for the first budget and
+/// for the second budget. The wait is None for a budget that is not spent.
 fn take_one_of_both<A: Clone + Eq + Hash, B: Clone + Eq + Hash>(
     (first, a): (&Buckets<A>, &A),
     (second, b): (&Buckets<B>, &B),
@@ -160,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts the lines of the security log.
+    /// A subscriber that counts the lines of the security log.
     #[derive(Clone, Default)]
     struct SecurityLines(Arc<AtomicUsize>);
 
@@ -234,7 +235,7 @@ mod tests {
         assert!(operation(2, client, 50).is_ok());
         let wait = operation(3, client, 50).unwrap_err();
         assert!((21..=22).contains(&wait.seconds()), "{wait:?}: 43 are missing of 120 a minute");
-        assert!(operation(3, other, 59).is_ok(), "the user paid more than 1 for the refused operation");
+        assert!(operation(3, other, 59).is_ok(), "the refusal took more than 1 from the user's budget");
         assert!(limits.take_for_request(client, false).is_ok());
         assert!(limits.take_for_operation(None, client, 60).is_ok());
         assert!(limits.take_for_request(client, false).is_err());

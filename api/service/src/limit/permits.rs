@@ -13,7 +13,7 @@ pub struct PermitsPerKey<K: Eq + Hash> {
 
 /// A taken permit of a key. Dropping this value makes the permit free again.
 pub struct KeyPermit<K: Eq + Hash> {
-    /// None if there is no limit. Then nothing is counted.
+    /// The key of the permit. None if there is no limit, because then no permits are counted.
     key: Option<K>,
     taken: Arc<Mutex<HashMap<K, u32>>>,
 }

@@ -15,7 +15,8 @@ use crate::security;
 
 /// Number of units that a failed attempt takes from the budget of its network address. A successful attempt takes 1.
 const UNITS_PER_FAILURE: u32 = 5;
-/// An address has a separate budget for accounts that signed in from it before. That budget is larger by this factor.
+/// An address has a separate budget for accounts that signed in from it before: the usual budget of the address times
+/// this factor.
 const KNOWN_ADDRESS_FACTOR: u32 = 10;
 /// Maximum number of database look-ups a minute for one account at one address whose budget is spent. A look-up finds
 /// out whether the account signed in from this address before.
@@ -24,7 +25,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Maximum number of remembered sign-ins, and of remembered refresh tokens. Each of them takes about 60 bytes.
 const MAX_REMEMBERED: usize = 100_000;
-/// Time after which the database records a sign-in to the same account from the same address again.
+/// Minimum time between two records in the database of sign-ins to the same account from the same address.
 const RECORD_INTERVAL: TimeDelta = TimeDelta::days(1);
 
 /// A hash that identifies an e-mail address without storing it.
@@ -36,9 +37,9 @@ type TokenHash = [u8; 32];
 /// Limits on sign-in attempts, by network address and by account, and on invalid refresh tokens.
 ///
 /// The budget of an account counts only failures, from all addresses together. So it also stops guesses from many
-/// addresses. An account has a separate budget at each address from which it signed in before. So the owner can still
-/// sign in from there after strangers have spent the other budgets. If the other budgets are spent, a wrong password
-/// at such an address gets the same response as an attempt at an unknown address.
+/// addresses. An account has a separate budget at each known address: an address from which the account signed in
+/// before. So the owner can still sign in from there after strangers have spent the other budgets. If the other budgets
+/// are spent, a wrong password at a known address gets the same response as an attempt at an unknown address.
 pub struct SignInLimits {
     addresses: Buckets<IpAddr>,
     accounts: Buckets<EmailHash>,
@@ -50,17 +51,17 @@ pub struct SignInLimits {
     exchanges: Buckets<IpAddr>,
     /// The addresses from which accounts signed in on this node, each with the time of the last recorded sign-in.
     known: Mutex<BoundedMap<(EmailHash, IpAddr), DateTime<Utc>>>,
-    /// The hashes of refresh tokens that were refused and can never become valid again. Each later attempt with such a
-    /// token takes 1 from the budget of its address.
+    /// The hashes of refresh tokens that were refused and can never become valid again. Each later attempt with one of
+    /// these tokens takes 1 from the budget of its address.
     dead: Mutex<BoundedMap<TokenHash, ()>>,
 }
 
 /// A sign-in that was not admitted, because a budget of attempts is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpentBudget {
-    /// How long to wait until the next attempt is admitted.
+    /// How long to wait until the next attempt of this client at this account is admitted.
     pub wait: RetryAfter,
-    /// True if the account has too many failures. False if only its address has too many attempts.
+    /// True if the account has too many failures. False if only the client's address has too many attempts.
     pub of_account: bool,
 }
 
@@ -75,7 +76,7 @@ pub struct SignInAttempt<'a> {
     has_failed: bool,
 }
 
-/// The kind of an attempt, which says from which budgets it took 1.
+/// The kind of an attempt, which says from which budgets the attempt took 1 unit.
 #[derive(Clone, Copy)]
 enum Charge {
     /// An attempt to sign in to an account. The server has not looked up whether the account signed in from this
@@ -92,7 +93,7 @@ enum Charge {
 }
 
 impl SignInLimits {
-    /// Makes limits with full budgets for every client.
+    /// Makes the limits. The budgets of every client are full at first.
     #[must_use]
     pub fn new(options: &LimitOptions) -> Self {
         let of_addresses = options.sign_ins_per_minute;
@@ -131,8 +132,8 @@ impl SignInLimits {
     /// signed in from this address before.
     ///
     /// # Errors
-    /// Returns `refused` again if the separate budget of the account at this address is spent, or that of the
-    /// address.
+    /// Returns `refused` again if the separate budget of the account at this address is spent, or the separate budget
+    /// of the address.
     pub fn sign_in_where_known(
         &self,
         client: ClientAddress,
@@ -220,8 +221,9 @@ impl SignInLimits {
 }
 
 impl SignInAttempt<'_> {
-    /// Ends the attempt with success: the client proved to own the account. Puts back the unit that the account or
-    /// the refresh token gave. Fills the budget of an account that is known at the address.
+    /// Ends the attempt with success: the client proved to own the account. Puts back the unit that the attempt took
+    /// from the account's budget or the budget for refresh tokens. If the account is known at the address, fills its
+    /// separate budget at this address.
     pub fn succeeded(mut self) {
         self.has_ended = true;
         let (limits, network) = (self.limits, self.client.network());
@@ -234,8 +236,8 @@ impl SignInAttempt<'_> {
         }
     }
 
-    /// Ends the attempt with a failure, which takes more units. If only the separate budget of a known address
-    /// admitted the attempt, returns the refusal that the caller must send. Remembers a refused refresh token.
+    /// Ends the attempt with a failure, which takes more units. If the attempt was admitted only because the account is
+    /// known at the address, returns the refusal that the caller must send. Remembers a refused refresh token.
     pub fn failed(mut self) -> Option<SpentBudget> {
         self.has_failed = true;
         match self.charge {

@@ -63,7 +63,7 @@ pub enum MailKind {
     RecoveryCodeUsed,
     /// Says that the account has new recovery codes.
     RecoveryCodesReplaced,
-    /// Says that an account at another provider was linked, with which the user can sign in.
+    /// Says that an identity at an issuer was linked to the account, with which the user can sign in.
     IdentityLinked,
     /// Tells a buyer that money of an order goes back, although nobody asked for a refund.
     PaymentReturned,
@@ -95,7 +95,7 @@ impl MailKind {
         Self::OrderNeedsAttention,
     ];
 
-    /// Returns the name of the kind, which the outbox stores and the names of its templates begin with.
+    /// Returns the name of the kind. The outbox stores this name, and the names of the kind's templates begin with it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -146,7 +146,7 @@ impl MailKind {
         }
     }
 
-    /// Tells whether a mail of this kind contains the e-mail address of the account that it is about.
+    /// Returns whether a mail of this kind contains the e-mail address of the account that it is about.
     fn names_account(self) -> bool {
         matches!(self, Self::GuardianConsent | Self::GuardianConsented)
     }
@@ -186,7 +186,8 @@ struct MailContent {
     receipt: Option<String>,
 }
 
-/// Makes the encrypted outbox message of a mail. The outbox gives it up when its link expires, or after 7 days.
+/// Makes the encrypted outbox message of a mail. The outbox gives the message up when the link of the mail expires, or
+/// after 7 days if no link expires.
 ///
 /// # Errors
 /// Fails if the cryptography library fails.

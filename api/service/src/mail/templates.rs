@@ -64,7 +64,7 @@ pub enum TemplateError {
         /// The error of the system.
         error: io::Error,
     },
-    /// The folder has a file whose name is not that of a template.
+    /// The folder has a file whose name is not the name of a template.
     #[error("no mail uses the template {name}. Its name must be one of: {}", names())]
     Unknown {
         /// The name of the file.

@@ -74,7 +74,7 @@ impl std::fmt::Debug for SmtpServer {
 impl SmtpServer {
     /// Reads the URL of a mail server. `smtps://` begins with TLS. `smtp://` begins without encryption and requires
     /// STARTTLS, except with `?tls=opportunistic` or `?tls=none`. A server on this machine needs no TLS. The given
-    /// certificates are trusted besides the public ones.
+    /// certificates are trusted besides the public certificates.
     ///
     /// # Errors
     /// See [`SmtpError`].
@@ -161,8 +161,8 @@ impl MailTransport {
     }
 }
 
-/// Converts an error of the mail server to a failure without the text of the error, which can contain the address. A
-/// permanent refusal is final, except for wrong credentials.
+/// Converts an error of the mail server to a failure. Leaves out the text of the server's response, which can contain
+/// the address. A permanent refusal is final, except a refusal of the credentials or of the encryption.
 fn failure_of(error: &lettre::transport::smtp::Error) -> DeliveryFailure {
     let Some(code) = error.status() else {
         let kind = if error.is_timeout() {

@@ -72,7 +72,7 @@ impl BusinessMetrics {
         self.starts.count(result);
     }
 
-    /// Counts a saved batch. `answers` is the number of its answers without superseded ones.
+    /// Counts a saved batch. `answers` is the number of its answers that no batch with a greater number has superseded.
     pub(crate) fn save(&self, answers: usize) {
         self.saves.inc();
         self.answers.inc_by(answers as u64);

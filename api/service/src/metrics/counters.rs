@@ -31,12 +31,12 @@ impl<V: LabelValue> CounterFamily<V> {
         family
     }
 
-    /// Adds 1 to the counter of this value.
+    /// Adds 1 to the counter for this value of the label.
     pub(super) fn count(&self, value: V) {
         self.add(value, 1);
     }
 
-    /// Adds `number` to the counter of this value.
+    /// Adds `number` to the counter for this value of the label.
     pub(super) fn add(&self, value: V, number: u64) {
         self.counters.get_or_create(&[(self.label, value.text())]).inc_by(number);
     }

@@ -90,8 +90,8 @@ impl DatabaseMetrics {
         }
     }
 
-    /// Records the duration of a statement, and counts it if it failed. `transaction` is the name of its transaction,
-    /// or a word for no transaction.
+    /// Records the duration of a statement, and counts the statement if it failed. `transaction` is the name of its
+    /// transaction, or `none` outside a transaction.
     pub(crate) fn statement(
         &self,
         name: StatementName,

@@ -207,7 +207,7 @@ label! {
 }
 
 label! {
-    /// Where a panic was caught.
+    /// The place where a panic was caught.
     PanicPlace {
         /// The panic was in the handler of a request, or in the operation that the request executes.
         Request = "request",

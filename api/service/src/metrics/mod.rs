@@ -53,7 +53,7 @@ pub enum ExpositionFormat {
 /// The metrics of one node. Clones share the same counts.
 #[derive(Clone, Default)]
 pub struct Metrics {
-    /// None if metrics are off.
+    /// The families of the metrics. None if metrics are off.
     families: Option<Arc<Families>>,
 }
 

@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Number of clock ticks in a second. Linux reports CPU times to programs in such ticks on all machines.
+/// Number of clock ticks in a second. Linux reports CPU times to programs in these ticks on all machines.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Size of a page of memory, in bytes, on the machines for which jishu is built.
@@ -25,7 +25,7 @@ pub(super) const PROCESS_NAMES: [&str; 5] = [
     "process_start_time_seconds",
 ];
 
-/// Reads the values of the process at each scrape.
+/// A collector that reads the values of the process at each scrape.
 #[derive(Debug)]
 pub(super) struct ProcessCollector {
     /// The start of the process, in seconds since 1970. None if the clock of the machine is before that year.

@@ -5,10 +5,10 @@ use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Metric, Registry};
 
-/// The prefix of the names of all metrics of the server, apart from those of its process.
+/// The prefix of the names of all metrics of the server, apart from the metrics of its process.
 const PREFIX: &str = "jishu";
 
-/// Registers the families of the server.
+/// The registry of the server's families of metrics, and the names of these families.
 pub(super) struct Registrar {
     registry: Registry,
     names: Vec<String>,

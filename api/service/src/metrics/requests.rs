@@ -230,8 +230,8 @@ impl RequestMetrics {
     }
 }
 
-/// Adds 1 to a gauge as long as it exists, for example for an open connection or a running operation. Dropping it
-/// subtracts 1.
+/// A guard that adds 1 to a gauge as long as the guard exists, for example for an open connection or a running
+/// operation. Dropping the guard subtracts 1.
 #[derive(Debug)]
 pub struct ActiveGauge {
     gauge: Gauge,

@@ -91,7 +91,7 @@ const BEFORE_TABLE: [&str; 3] = [" FROM ", " INTO ", "UPDATE "];
 #[must_use]
 pub fn name_of_statement(sql: &str) -> StatementName {
     let text = sql.trim_start();
-    // If a statement begins with WITH, its verb is that of the first common table expression.
+    // If a statement begins with WITH, its verb is the verb of the first common table expression.
     let common_table = text.strip_prefix("WITH ").and_then(|rest| rest.split_once(" AS ("));
     let first = common_table.map_or(text, |(_, body)| body);
     let verb = match first.get(..6).unwrap_or_default() {
@@ -104,12 +104,12 @@ pub fn name_of_statement(sql: &str) -> StatementName {
     StatementName { verb, table: first_table(text).unwrap_or("other") }
 }
 
-/// Finds the first table of jishu that a statement names. None if it names no such table.
+/// Finds the first table of jishu that a statement names. None if the statement names no table of jishu.
 fn first_table(text: &str) -> Option<&'static str> {
     let mut rest = text;
     loop {
         // The earliest word after which a table follows. The repeated searches are cheap, because a statement has few
-        // such words.
+        // of these words.
         let found = BEFORE_TABLE.iter().filter_map(|word| Some((rest.find(word)?, word.len()))).min()?;
         rest = rest.get(found.0 + found.1..)?;
         let quoted = rest.trim_start_matches(['"', '`']);

@@ -11,7 +11,8 @@ pub struct Effect {
     pub table: Option<String>,
     /// Whether the statement creates the table, so that no other transaction uses it yet.
     pub makes_table: bool,
-    /// The other tables that the statement locks for a moment: those to which a new table refers.
+    /// The other tables that the statement locks for a moment. They are the tables to which a table that it creates
+    /// refers.
     pub referred: Vec<String>,
     /// The operations that other transactions cannot do with the table while the statement runs.
     pub blocked: Blocked,

@@ -186,8 +186,8 @@ fn parts_of(text: &str) -> Vec<String> {
     parts
 }
 
-/// Applies the first `applied` migrations in the scratch database, and then each of the `pending` ones. Returns the
-/// statements of each pending migration, except those about the table of migrations.
+/// Applies the first `applied` migrations in the scratch database, and then the next `pending` migrations one by one.
+/// Returns the statements of each pending migration, except those about the table of migrations.
 async fn rehearse(
     connection: &DatabaseConnection,
     log: &Arc<Mutex<Vec<String>>>,
@@ -210,8 +210,8 @@ async fn rehearse(
     Ok(statements)
 }
 
-/// Reads the approximate number of rows of each table, without counting rows. On servers it comes from their
-/// statistics, and on SQLite it is the greatest `rowid`.
+/// Reads the approximate number of rows of each table, without counting rows. On servers the numbers come from the
+/// statistics, and on SQLite from the greatest `rowid`.
 async fn rows_by_statistics(database: &Database) -> Result<HashMap<String, i64>, DbErr> {
     let (reader, backend) = (database.reader(), database.backend());
     let text = match backend {

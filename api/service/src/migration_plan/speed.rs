@@ -6,8 +6,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
 use super::Work;
 
-/// The square root of the number of rows of the measurement. A recursive query makes this many rows, and a join of them
-/// with themselves makes the table. MariaDB would end a longer recursive query after 1,000 rounds.
+/// The square root of the number of rows of the measurement. A recursive query makes this many rows, and a join of
+/// these rows with themselves makes the table. MariaDB would end a longer recursive query after 1,000 rounds.
 const ROOT_OF_ROWS: u32 = 316;
 
 /// The time that each kind of work takes for one row, as measured with 99,856 rows of about 80 bytes.

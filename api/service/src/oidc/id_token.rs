@@ -176,7 +176,7 @@ impl KeyNeeded {
         let mut validation = Validation::new(self.algorithm);
         validation.set_issuer(&[expected.issuer]);
         validation.set_audience(&[expected.client_id]);
-        // Without this, the library accepts a token without `iss` or `aud`.
+        // Without this call, the library accepts a token without `iss` or `aud`.
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // The library would read the clock of the system. So the times are compared below, with the time of the
         // caller.

@@ -16,10 +16,10 @@ use crate::failpoint;
 /// A reason not to cancel an order.
 #[derive(Debug, thiserror::Error)]
 pub enum CancelRefusal {
-    /// There is no such order, or it belongs to another user.
+    /// The order does not exist, or it belongs to another user.
     #[error("There is no such order.")]
     OrderNotFound,
-    /// The order does not wait for its payment: it was paid, or it expired.
+    /// The order no longer waits for its payment, for example because it was paid or has expired.
     #[error("This order can no longer be cancelled. Read its status.")]
     NotPending,
     /// The payment provider did not respond, or did not cancel the order. The order is unchanged.
@@ -30,8 +30,8 @@ pub enum CancelRefusal {
 impl Refusal for CancelRefusal {}
 
 /// Cancels an order of the buyer, first at the payment provider. Cancelling a cancelled order is a success. Razorpay
-/// cannot cancel, so the buyer can still pay there. Such a payment is handled as late money. If the provider says that
-/// the order was paid, records the payment and refuses.
+/// cannot cancel, so the buyer can still pay there. Money that arrives after the cancellation is handled as late money.
+/// If the provider says that the order was already paid, records the payment and refuses to cancel.
 ///
 /// # Errors
 /// See [`CancelRefusal`].

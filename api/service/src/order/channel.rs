@@ -18,21 +18,21 @@ use crate::error::Fault;
 use crate::failpoint;
 use crate::outbox::{Channel, Delivery, DeliveryFailure};
 
-/// Sends refunds to the payment provider. Before it sends a refund, it records all refunds that the provider lists for
-/// the payment. So a repeated delivery does not refund twice.
+/// The channel that sends refunds to the payment provider. Before it sends a refund, it records all refunds that the
+/// provider lists for the payment. So a repeated delivery does not refund twice.
 pub struct RefundChannel {
     services: Services,
 }
 
 impl RefundChannel {
-    /// Makes the channel.
+    /// Makes the channel for refunds.
     #[must_use]
     pub fn new(services: Services) -> Self {
         Self { services }
     }
 
-    /// Reads the payment refund with this reference, if it must still be sent. Returns None if there is no such refund,
-    /// if its status is not `Requested`, or if the provider has already given it an id.
+    /// Reads the payment refund with this reference, if it must still be sent. Returns None if the refund does not
+    /// exist, if its status is not `Requested`, or if the provider has already given it an id.
     async fn waiting(&self, reference: &str) -> Result<Option<payment_refund::Model>, DeliveryFailure> {
         let rows = payment_refund::Entity::find().filter(payment_refund::Column::Reference.eq(reference));
         let row = rows.one(self.services.database.reader()).await;
@@ -76,7 +76,7 @@ impl RefundChannel {
 }
 
 /// Makes the report of a refund that the provider refused at once. The provider gave this refund no id, so the report
-/// gets one that is made from the reference.
+/// gets an id that is made from the reference.
 fn refused(row: &payment_refund::Model, code: String) -> RefundReport {
     RefundReport {
         refund: format!("refused:{}", row.reference),

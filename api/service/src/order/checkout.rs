@@ -27,8 +27,8 @@ use crate::purchase::{self as purchases, PurchaseRefusal, PurchaseRequest, Reque
 
 /// Maximum number of orders of a buyer that wait for their payment.
 pub const MAX_PENDING_ORDERS: u64 = 20;
-/// The time for which only the checkout that stored an order makes it at the provider. After that time, the reconciler
-/// makes it. The time is longer than a call to the provider may take.
+/// The time for which only the checkout that stored an order may make the order at the provider. After that time, the
+/// reconciler makes the order there. The time is longer than a call to the provider may take.
 const OPENING_LEASE: chrono::TimeDelta = chrono::TimeDelta::seconds(45);
 
 /// The outcome of a checkout. Each of these outcomes is a success.
@@ -49,7 +49,8 @@ pub struct Checkout {
     pub outcome: CheckoutOutcome,
     /// The order. None if the buyer owns all requested subjects.
     pub order: Option<order::Model>,
-    /// If the buyer owns all requested subjects, the purchase that gave the one with the smallest id. Otherwise None.
+    /// The purchase that gave the subject with the smallest id, if the buyer owns all requested subjects. Otherwise
+    /// None.
     pub owned: Option<purchase::Model>,
     /// The parameters with which the frontend lets the buyer pay. None if the buyer owns all subjects, or if the order
     /// is free or no longer waits for its payment. Also None if support confirms payments by hand.

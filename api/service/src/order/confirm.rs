@@ -25,7 +25,7 @@ pub struct PaymentReturn {
 /// A reason not to check a payment.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmRefusal {
-    /// There is no such order, or it belongs to another user.
+    /// The order does not exist, or it belongs to another user.
     #[error("There is no such order.")]
     OrderNotFound,
     /// The signature does not belong to this order and payment, or the provider has not made the order yet.
@@ -42,8 +42,8 @@ impl Refusal for ConfirmRefusal {}
 
 /// Verifies the values that a buyer brings back, then asks the provider for the payments of the order and records them.
 /// The returned values alone never make an order paid. If the provider does not respond, the order stays as it is, and
-/// the reconciler asks again. An order that is not pending, expired, cancelled or paid is returned without a check. So
-/// is an order of a provider that this node is not configured for.
+/// the reconciler asks again. Returns the order without a check if it is in a state other than pending, expired,
+/// cancelled or paid, or if this node is not configured for its provider.
 ///
 /// # Errors
 /// See [`ConfirmRefusal`].

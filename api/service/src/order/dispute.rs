@@ -12,13 +12,13 @@ use crate::error::Fault;
 use crate::events::OrderEvent;
 use crate::refund;
 
-/// The reason that the buyer reads when a purchase ends because the bank took its money back.
+/// The reason that the buyer reads when a purchase ends because the bank took the money of the purchase back.
 const CHARGEBACK_REASON: &str = "The payment was charged back by the bank";
 
 impl OrderWork<'_> {
     /// Records a report about a dispute. Marks the order as disputed while the dispute is open, and notifies support
-    /// when it opens. A dispute that is closed without a known winner leaves the order to staff. A lost dispute ends
-    /// the access.
+    /// when the dispute opens. If a dispute is closed without a known winner, staff must decide about the order. A lost
+    /// dispute ends the access that the payment had bought.
     pub(super) async fn apply_dispute(
         &mut self,
         dispute: &DisputeReport,
@@ -66,7 +66,7 @@ impl OrderWork<'_> {
     }
 
     /// Ends the access that the charged-back payment had bought. If the balance of the order is not 0 afterwards, staff
-    /// must decide. Otherwise moves the order to `REFUNDED`, once no other refund is open.
+    /// must decide. Otherwise moves the order to `REFUNDED`, unless a payment refund is under way or was given up.
     async fn end_charged_back(&mut self, dispute: &DisputeReport) -> Result<(), Fault> {
         let reason = OrderReason::ChargedBack;
         if matches!(self.order.state, OrderState::Paid | OrderState::Granted | OrderState::Refunded) {

@@ -23,7 +23,7 @@ pub const MAX_PAYMENT_REFERENCE_CHARS: usize = 60;
 pub struct ManualPayment {
     /// The id of the order. It can belong to any user.
     pub order: OrderId,
-    /// The reference of the payment, such as the number of a transfer. Each payment has its own.
+    /// The reference of the payment, such as the number of a transfer. Each payment has a reference of its own.
     pub reference: String,
 }
 
@@ -39,13 +39,13 @@ pub struct MarkedPaid {
 /// A reason not to record a payment. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkPaidRefusal {
-    /// There is no such order.
+    /// The order does not exist.
     #[error("There is no such order.")]
     OrderNotFound,
     /// The reference is blank or too long, or has characters other than printable ASCII.
     #[error(
-        "Give the reference of the payment in 1 to {MAX_PAYMENT_REFERENCE_CHARS} letters, digits, spaces or signs of \
-         ASCII."
+        "Give the reference of the payment: 1 to {MAX_PAYMENT_REFERENCE_CHARS} printable ASCII characters, such as \
+        letters, digits and spaces."
     )]
     Reference,
     /// Support has recorded this reference for another order.
@@ -65,8 +65,8 @@ pub enum MarkPaidRefusal {
 impl Refusal for MarkPaidRefusal {}
 
 /// Records a payment that support received for an order, and grants the order. The same reference again is a success
-/// and changes nothing. If the order was paid before, another reference is refused. The server cannot know whether it
-/// is a mistake or a second payment, nor whether support has given that payment back.
+/// and changes nothing. If the order was paid before, another reference is refused. The server cannot know whether the
+/// other reference is a mistake or names a second payment, nor whether support has given a second payment back.
 ///
 /// # Errors
 /// See [`MarkPaidRefusal`].

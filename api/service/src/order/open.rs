@@ -34,7 +34,7 @@ pub(super) enum Opened {
 /// Maximum number of pauses in which a repeated checkout waits for the first checkout to make the order at the
 /// provider.
 const WAITS_FOR_FIRST: usize = 20;
-/// The length of one of these pauses, after which the repeated checkout reads the order again.
+/// The length of a pause of a repeated checkout. After each pause, the repeated checkout reads the order again.
 const WAIT_FOR_FIRST: Duration = Duration::from_millis(100);
 
 /// Makes an order at the provider that an earlier request has stored. The earlier request or the reconciler may still
@@ -63,9 +63,10 @@ pub(super) async fn open_again(
     Ok(Opened::Later)
 }
 
-/// Makes the order at the provider, or finds the one that an earlier call made there. If `is_first` is true, no earlier
-/// call can have reached the provider, so it does not search. If the provider does not respond before the reconciler
-/// has checked the order, the order is due for the reconciler at once. Later, the reconciler keeps its own pauses.
+/// Makes the order at the provider, or finds the order that an earlier call made there. If `is_first` is true, no
+/// earlier call can have reached the provider, so this function does not search. If the provider does not respond and
+/// the reconciler has not checked the order yet, the order is due for the reconciler at once. If the reconciler has
+/// checked the order already, its next check stays as planned.
 pub(super) async fn open(
     services: &Services,
     payments: &Payments,
@@ -77,7 +78,7 @@ pub(super) async fn open(
         return Ok(parameters(gateway.as_ref(), reference.clone(), order).await);
     }
     if order.state != OrderState::Pending {
-        // The order has ended while this request waited for another one to make it.
+        // The order has ended while this request waited for another request to make the order at the provider.
         return Ok(Opened::Later);
     }
     let money = Amount::new(order.amount, &order.currency);
@@ -124,7 +125,7 @@ pub(super) async fn open(
         Err(error) => {
             tracing::warn!(order = %order.id, %error, "the payment provider did not make an order yet");
             let now = services.clock.now();
-            // This releases the lease of the checkout. It must not change the lease or the next check of the
+            // The update releases the lease of the checkout. It must not change the lease or the next check of the
             // reconciler, which would then check the order again without a pause.
             let release = order::Entity::update_many()
                 .col_expr(order::Column::DueAt, Expr::value(now))

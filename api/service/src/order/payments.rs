@@ -16,12 +16,12 @@ pub struct Payments {
     pub(super) gateway: Option<Arc<dyn PaymentProvider>>,
     /// The time for which an order can be paid at its price.
     pub(super) order_lifetime: TimeDelta,
-    /// The e-mail address that gets a mail when an order needs attention. None if nobody gets one.
+    /// The e-mail address that gets a mail when an order needs attention. None if nobody gets a mail.
     pub(super) support_address: Option<String>,
 }
 
 impl Payments {
-    /// Takes payments through a provider.
+    /// Makes the configuration for payments through a provider.
     #[must_use]
     pub fn at(gateway: Arc<dyn PaymentProvider>, order_lifetime: TimeDelta) -> Self {
         let provider = match gateway.name() {
@@ -31,7 +31,7 @@ impl Payments {
         Self { provider, gateway: Some(gateway), order_lifetime, support_address: None }
     }
 
-    /// Takes payments in cash or by transfers, which support confirms.
+    /// Makes the configuration for payments in cash or by transfer, which support confirms.
     #[must_use]
     pub fn manual(order_lifetime: TimeDelta) -> Self {
         Self { provider: OrderProvider::Manual, gateway: None, order_lifetime, support_address: None }
@@ -43,7 +43,7 @@ impl Payments {
         Self { support_address, ..self }
     }
 
-    /// Returns the connection to the provider of an order. None if this server uses another provider, or none.
+    /// Returns the connection to the provider of an order. None if this server uses another provider, or no provider.
     pub(super) fn gateway_of(&self, provider: OrderProvider) -> Option<&Arc<dyn PaymentProvider>> {
         self.gateway.as_ref().filter(|_| self.provider == provider)
     }

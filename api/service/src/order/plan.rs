@@ -21,7 +21,8 @@ pub(super) struct GrantPlan {
     pub(super) paid: Option<PaidSubjects>,
     /// The price of the subjects that are not granted, in minor units. It goes back to the buyer.
     pub(super) rest: i64,
-    /// The reason why the first of these subjects is not granted. None if all subjects are granted.
+    /// The reason why the first of the refused subjects is not granted, or `PriceChanged` if late money grants no
+    /// subject because of the price. None if all subjects are granted.
     pub(super) reason: Option<OrderReason>,
 }
 
@@ -78,8 +79,8 @@ impl OrderWork<'_> {
         Ok(GrantPlan { paid, rest: self.order.amount - price, reason })
     }
 
-    /// Tells whether these lines of the order cost more now, or can no longer be bought in this way or in this
-    /// currency.
+    /// Tells whether these lines of the order cost more now, or can no longer be bought as this kind of purchase, or in
+    /// the currency of the order.
     async fn costs_more(&self, kept: &[&order_line::Model]) -> Result<bool, Fault> {
         let ids: Vec<SubjectId> = kept.iter().map(|line| line.subject_id).collect();
         let (purchase_type, subject_ids) = match self.order.purchase_type {

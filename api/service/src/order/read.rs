@@ -102,7 +102,7 @@ pub async fn count_all(services: &Services, _: Support, filter: &OrderFilter) ->
     select(filter).count(services.database.reader()).await
 }
 
-/// Finds the orders with these ids, by id. Leaves out orders of other users.
+/// Finds the orders with these ids, and sorts them by id. Leaves out orders of other users.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -126,7 +126,7 @@ pub async fn by_ids_for_support(
 }
 
 /// Reads the lines of these orders, one for each subject, sorted by order id and subject id. The caller must have found
-/// the orders as their owner or as support, because this function does not check it.
+/// the orders as their owner or as support, because this function does not check who asks.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -141,7 +141,7 @@ pub async fn lines(services: &Services, orders: Vec<OrderId>) -> Result<Vec<orde
 }
 
 /// Reads the payment refunds of these orders, oldest first. The caller must have found the orders as their owner or as
-/// support, because this function does not check it.
+/// support, because this function does not check who asks.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -179,7 +179,7 @@ async fn events_of(database: &Database, order: OrderId) -> Result<Vec<payment_ev
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderEntry {
-    /// The id of the row.
+    /// The id of the order.
     pub id: i64,
     /// The receipt number.
     pub receipt_number: String,
@@ -288,8 +288,8 @@ pub async fn operator_list(
     Ok(rows.into_iter().map(OrderEntry::from).collect())
 }
 
-/// Finds an order by its id or by its receipt number, with its payment events, oldest first. Returns None if there is
-/// no such order.
+/// Finds an order by its id or by its receipt number, with its payment events, oldest first. Returns None if no order
+/// has this id or receipt number.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -1,8 +1,9 @@
 //! The reconciler checks orders that are due. It asks the payment provider about them, and continues work that a crash
 //! interrupted.
 //!
-//! Every node runs a reconciler for all orders. A node claims an order with a lease, so that no other node checks it at
-//! the same time. One statement compares the number of checks and sets the time of the next one, as the outbox does.
+//! Every node runs a reconciler for all orders. A node claims an order with a lease, so that no other node checks the
+//! order at the same time. One statement both compares the number of checks of the order and sets the time of its next
+//! check. So only one node can claim the order.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -34,8 +35,8 @@ use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// Pause before the next search for orders that are due. There is no pause after a search that found the maximum number of
-/// orders, if all checks of these orders succeeded.
+/// Pause before the next search for orders that are due. There is no pause after a search that found the maximum number
+/// of orders, if all checks of these orders succeeded.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of orders that one search finds.
 const ORDERS_PER_SEARCH: u64 = 32;
@@ -46,8 +47,9 @@ const MAX_CONCURRENT_CHECKS: usize = 4;
 /// A check that calls a slow provider several times can take longer. Then a second node checks the order at the same
 /// time, which does no harm. Every transaction locks the buyer's row and decides from the stored state, and facts are
 /// stored once. The provider ignores or refuses a second capture or cancellation. If both nodes make the order at
-/// Razorpay, the first reference that is recorded stays, and buyers get the parameters of no other. The first node
-/// cannot change the next check that the second node plans, because each claim has its own number of checks.
+/// Razorpay, the reference that is recorded first stays, and buyers get the parameters of this reference only. The
+/// first node cannot overwrite the next check that the second node has planned, because each claim has its own number
+/// of checks.
 const LEASE: TimeDelta = TimeDelta::minutes(1);
 
 /// Checks the orders that are due, until the task is dropped.
@@ -129,7 +131,7 @@ async fn check_pending(services: &Services, order: &order::Model) -> Result<(), 
     let gateway = payments.and_then(|payments| payments.gateway_of(order.provider));
     let is_over = services.clock.now() >= order.expires_at;
     let (Some(payments), Some(gateway)) = (payments, gateway) else {
-        // Support confirms the payment by hand, or the server uses another provider now.
+        // Support confirms the payment by hand, or this server uses another provider now. So the order can only expire.
         return if is_over { expire(services, order).await.map(drop) } else { Ok(()) };
     };
     let Some(reference) = &order.provider_reference else {
@@ -157,8 +159,8 @@ async fn check_pending(services: &Services, order: &order::Model) -> Result<(), 
     }
 }
 
-/// Asks the provider about the refunds of an order that it has accepted and not yet settled. Gives up a refund that was
-/// never sent, if its outbox message is dead.
+/// Asks the provider about those refunds of an order that the provider has accepted and not yet settled. Gives up a
+/// refund that was never sent, if its outbox message is dead.
 async fn check_refunds(services: &Services, order: &order::Model) -> Result<(), Fault> {
     let open = payment_refund::Entity::find()
         .filter(payment_refund::Column::OrderId.eq(order.id))
@@ -179,7 +181,8 @@ async fn check_refunds(services: &Services, order: &order::Model) -> Result<(), 
     Ok(())
 }
 
-/// Tells whether a refund has no outbox message that can still deliver it: none was written, or it is dead or deleted.
+/// Tells whether a refund has no outbox message that can still deliver it: no message was written, or the message is
+/// dead or deleted.
 async fn is_dead(services: &Services, row: &payment_refund::Model) -> Result<bool, DbErr> {
     let Some(message) = &row.message_id else { return Ok(true) };
     let alive = outbox_message::Entity::find()
@@ -231,15 +234,15 @@ impl GiveUpCommand {
 }
 
 /// New values for an order: the time of its next check, and the number of its checks. They are written only if the
-/// order is still as in `order`.
+/// order still has the state, the next check and the number of checks that it has in `order`.
 struct NextCheck {
     order: order::Model,
     due_at: Option<DateTime<Utc>>,
     checks: i32,
 }
 
-/// Claims an order for [`LEASE`]. Returns it with the new number of checks. Returns None if another node has claimed it
-/// or its state has changed.
+/// Claims an order for [`LEASE`]. Returns the order with the new number of checks. Returns None if another node has
+/// claimed the order or its state has changed.
 async fn claim(services: &Services, order: order::Model) -> Result<Option<order::Model>, Fault> {
     let due_at = services.clock.now() + LEASE;
     let checks = order.checks + 1;
@@ -248,8 +251,8 @@ async fn claim(services: &Services, order: order::Model) -> Result<Option<order:
     Ok(write_next_check(services, next).await?.then_some(claimed))
 }
 
-/// Sets the time of the next check of an order. Changes nothing if the state of the order has changed, or if its next
-/// check was set by somebody else meanwhile.
+/// Sets the time of the next check of an order. Changes nothing if the state of the order has changed, or if another
+/// node or request has set its next check meanwhile.
 async fn schedule(services: &Services, order: &order::Model) -> Result<(), Fault> {
     let has_open_refunds = payment_refund::Entity::find()
         .filter(payment_refund::Column::OrderId.eq(order.id))

@@ -1,5 +1,5 @@
 //! Records reports about the money of orders. The webhook, the buyer's return, the reconciler, the outbox and support
-//! all use it. Reports may come in any order, and more than once.
+//! all use this module. Reports may come in any order, and more than once.
 
 use std::convert::Infallible;
 
@@ -22,13 +22,13 @@ use crate::error::{Error, Fault};
 use crate::events::OrderEvent;
 use crate::{Services, failpoint};
 
-/// Records a report, and grants the order if it is paid now. Captures a payment that is only authorized, if the order
-/// waits for it. Returns the order as it is then. Returns None if the report belongs to no order, or if its ids are
-/// malformed. A report about money that belongs to no order is stored as unmatched.
+/// Records a report, and grants the order if the order is paid now. If the report is about an authorized payment of a
+/// pending order, captures the payment. Returns the order as it is then. Returns None if the report belongs to no
+/// order, or if its ids are malformed. A report about money that belongs to no order is stored as unmatched.
 ///
 /// # Errors
-/// Fails if the database fails. Transactions that were committed before stay, and the next report or check of the order
-/// continues from there.
+/// Fails if the database fails. Transactions that were committed before the failure stay. The next report or check of
+/// the order continues from the stored state.
 pub(super) async fn record(
     services: &Services,
     provider: OrderProvider,
@@ -86,8 +86,8 @@ pub(super) async fn announce_and_fulfil(
 
 /// Captures an authorized payment of a pending order at the provider, and records the capture. The provider captures
 /// most payments by itself, but not those that the bank authorized late. Does nothing if amount or currency differ from
-/// those of the order. If the order is not pending, `record` does not call this function, and the provider gives the
-/// authorized money back.
+/// the amount or currency of the order. If the order is not pending, `record` does not call this function, and the
+/// provider gives the authorized money back.
 async fn capture(
     services: &Services,
     order: order::Model,
@@ -129,8 +129,8 @@ impl RecordCommand {
 }
 
 /// Finds the id and the buyer of the order that a report is about. A payment is found by the provider's id of the order
-/// or by the receipt number. A refund or a dispute is found by its reference or its payment. Returns None if there is
-/// no such order.
+/// or by the receipt number. A refund or a dispute is found by its reference or its payment. Returns None if no order
+/// is found.
 async fn find_order(
     services: &Services,
     provider: OrderProvider,
@@ -174,7 +174,7 @@ async fn order_of(reader: &impl ConnectionTrait, id: OrderId) -> Result<Option<(
 }
 
 impl OrderWork<'_> {
-    /// Records a report, and moves the order if the report changes its state.
+    /// Records a report, and moves the order if the report changes the order's state.
     pub(super) async fn apply(&mut self, report: &Report) -> Result<(), Fault> {
         match report {
             Report::Payment(payment) => self.apply_payment(payment, report).await,
@@ -204,8 +204,8 @@ impl OrderWork<'_> {
     }
 
     /// Records captured money. The first payment of an order that waits makes the order `Paid`, if amount and currency
-    /// are right. All other captured money is given back. Then applies the reports about this payment that came before
-    /// it.
+    /// are right. All other captured money is given back. Then applies the stored reports about this payment that came
+    /// earlier than its capture.
     async fn apply_capture(&mut self, report: &PaymentReport, whole: &Report) -> Result<(), Fault> {
         if !self.append_fact(whole.fact()).await? {
             return Ok(());

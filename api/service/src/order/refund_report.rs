@@ -19,8 +19,8 @@ use crate::refund;
 const CONSOLE_REASON: &str = "Refunded at the payment provider";
 
 impl OrderWork<'_> {
-    /// Records a report of the provider about a refund: settles the refund, or handles its failure. A report about a
-    /// refund that the server does not know is a refund at the provider's console.
+    /// Records a report of the provider about a refund: settles the refund, or handles its failure. If the server does
+    /// not know the refund, staff made the refund at the provider's console.
     pub(super) async fn apply_refund(&mut self, report: &RefundReport) -> Result<(), Fault> {
         let failed = format!("refund_refused:{}", report.refund);
         // The provider reported before that this refund failed. Its earlier states may be reported late, so they are
@@ -154,8 +154,8 @@ impl OrderWork<'_> {
         }
     }
 
-    /// Gives back the remaining money of the order's payment. Does nothing unless the order is refunding, nothing was
-    /// granted, and `rows` shows that the order had no refunds before.
+    /// Gives back the remaining money of the order's payment. Does nothing unless the order is refunding and nothing
+    /// was granted. Also does nothing if `rows` is not empty, because then the order had other refunds before.
     async fn give_back_unspent(&mut self, rows: &[payment_refund::Model]) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let Some(payment) = self.order.payment_reference.clone() else { return Ok(()) };

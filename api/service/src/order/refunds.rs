@@ -29,7 +29,7 @@ pub(super) const MAX_REFUND_TRIES: i32 = 3;
 /// The pause before the second try of a refund. The pause before the third try is ten times as long.
 const FIRST_TRY_PAUSE: TimeDelta = TimeDelta::minutes(1);
 /// The time after which the outbox no longer delivers the message of a refund. The message is dead long before that,
-/// after some failed deliveries, and then support is asked.
+/// after some failed deliveries, and then support must decide.
 const MESSAGE_LIFETIME: TimeDelta = TimeDelta::days(30);
 /// The kind of an outbox message that sends a refund.
 pub(super) const MESSAGE_KIND: &str = "refund";
@@ -37,7 +37,7 @@ pub(super) const MESSAGE_KIND: &str = "refund";
 /// The content of an outbox message that sends a refund.
 #[derive(Deserialize, Serialize)]
 pub(super) struct RefundMessage {
-    /// The reference of the payment refund. Each try has its own.
+    /// The reference of the payment refund. Each try has a reference of its own.
     pub(super) reference: String,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct GiveBack<'a> {
     pub(super) amount: i64,
     pub(super) currency: &'a str,
     pub(super) reason: OrderReason,
-    /// The refund of the purchase. None if no refund of a purchase causes it.
+    /// The refund of a purchase, if that refund is the reason why the money goes back. Otherwise None.
     pub(super) refund: Option<RefundId>,
 }
 
@@ -93,8 +93,8 @@ impl OrderWork<'_> {
 
     /// Gives back the money of a refund of a purchase, but not more than the balance of the order. If the whole
     /// purchase is refunded, moves the order to `REFUNDING`, and to `REFUNDED` when no payment refund is open.
-    /// `by_hand` means that support has given the money back, so the refund is settled at once. Returns the refund as
-    /// stored afterwards.
+    /// `by_hand` means that support has given the money back, so the refund is settled at once. Returns the refund of
+    /// the purchase as stored afterwards.
     pub(crate) async fn give_back_purchase(
         &mut self,
         refund: refund::Model,
@@ -130,7 +130,7 @@ impl OrderWork<'_> {
         Ok(refunds.one(self.transaction).await?.unwrap_or(refund))
     }
 
-    /// Tells whether all subjects of the order's purchase were refunded. True if there is no purchase.
+    /// Tells whether the status of the order's purchase is `Refunded`. True if there is no purchase.
     async fn is_all_refunded(&self) -> Result<bool, DbErr> {
         let Some(id) = self.order.purchase_id else { return Ok(true) };
         let purchase = purchase::Entity::of(self.order.user_id).filter(purchase::Column::Id.eq(id));
@@ -138,8 +138,8 @@ impl OrderWork<'_> {
         Ok(purchase.is_none_or(|purchase| purchase.status == PurchaseStatus::Refunded))
     }
 
-    /// Writes the outbox message that sends a refund to the provider. The second try is sent after 1 minute, and later
-    /// tries after 10 minutes.
+    /// Writes the outbox message that sends a payment refund to the provider. The first try is sent at once, the second
+    /// try after 1 minute, and the third try after 10 minutes.
     async fn send(&mut self, row: payment_refund::Model) -> Result<payment_refund::Model, Fault> {
         let content = RefundMessage { reference: row.reference.clone() };
         let payload = serde_json::to_string(&content)
@@ -159,8 +159,8 @@ impl OrderWork<'_> {
         Ok(sent.update(self.transaction).await?)
     }
 
-    /// Records that the money of a payment refund went back, and settles the refund of the purchase that caused it.
-    /// Changes nothing if the payment refund is settled already.
+    /// Records that the money of a payment refund went back. If a refund of a purchase caused the payment refund,
+    /// settles that refund too. Changes nothing if the payment refund is settled already.
     pub(super) async fn settle_refund(
         &mut self,
         row: payment_refund::Model,
@@ -207,7 +207,7 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Marks a refund as failed, so that it is not sent again, and leaves the order to staff.
+    /// Marks a payment refund as failed, so that it is not sent again. Then staff must decide about the order.
     pub(super) async fn give_up(
         &mut self,
         row: payment_refund::Model,
@@ -226,8 +226,9 @@ impl OrderWork<'_> {
         Ok(failed)
     }
 
-    /// Sends a given-up refund again, as its first try. `by_hand` means that support gave the money back in another
-    /// way. Then, or if the order was paid by hand, the refund is not sent but settled at once.
+    /// Begins a given-up refund anew, as its first try. Sends the refund again if the order was paid at a provider and
+    /// `by_hand` is false. Otherwise settles the refund at once. `by_hand` means that support gave the money back in
+    /// another way.
     pub(super) async fn retry_refund(
         &mut self,
         row: payment_refund::Model,
@@ -243,8 +244,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Prepares a refund for its next try: gives it a new reference, and marks it and the refund of the purchase as
-    /// requested.
+    /// Prepares a payment refund for its next try: gives it a new reference, and marks it as requested. Also marks the
+    /// refund of the purchase as requested.
     async fn renew(
         &mut self,
         row: payment_refund::Model,
@@ -283,7 +284,7 @@ impl OrderWork<'_> {
     }
 
     /// Appends a fact about a payment refund, under a new name each time. So the unique key does not prevent
-    /// repetitions: the caller checks the status of the row before.
+    /// repetitions: the caller checks the status of the payment refund before.
     pub(super) async fn append_refund_fact(
         &mut self,
         kind: PaymentEventKind,
@@ -306,8 +307,9 @@ impl OrderWork<'_> {
         refund::Entity::of(self.order.user_id).filter(refund::Column::Id.eq(id)).one(self.transaction).await
     }
 
-    /// Sets the status of the refund of a purchase that caused this payment refund, and clears its time of settlement.
-    /// Does nothing if there is no such refund, or if it has this status.
+    /// Sets the status of the refund of a purchase that caused this payment refund, and clears the settlement time of
+    /// the purchase's refund. Does nothing if no refund of a purchase caused the payment refund, or if that refund has
+    /// this status already.
     async fn set_refund_status(
         &self,
         row: &payment_refund::Model,

@@ -20,7 +20,7 @@ pub(super) enum Report {
 
 impl Report {
     /// Tells whether the ids of the report have at most [`MAX_ID_CHARS`] characters of printable ASCII. Providers give
-    /// only such ids, and longer ones do not fit into their columns.
+    /// no other ids, and longer ids do not fit into their columns.
     pub(super) fn has_plain_ids(&self) -> bool {
         let ids = match self {
             Self::Payment(payment) => [Some(payment.provider_order.as_str()), payment.payment.as_deref()],

@@ -47,7 +47,7 @@ pub struct ResolveRequest {
 /// A reason not to carry out a decision. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveRefusal {
-    /// There is no such order.
+    /// The order does not exist.
     #[error("There is no such order.")]
     OrderNotFound,
     /// The reason is blank or too long.
@@ -66,9 +66,9 @@ impl Refusal for ResolveRefusal {}
 fn cause(reason: &Option<OrderReason>) -> &'static str {
     match reason {
         Some(OrderReason::BuyerInactive) => "the account of the buyer is deactivated",
-        Some(OrderReason::AlreadyOwned) => "the buyer owns its subjects",
-        Some(OrderReason::Archived) => "its subjects are no longer sold",
-        _ => "its money is on its way back or gone",
+        Some(OrderReason::AlreadyOwned) => "the buyer owns the subjects of the order",
+        Some(OrderReason::Archived) => "the subjects of the order are no longer sold",
+        _ => "the money of the order went back, or is on its way back",
     }
 }
 
@@ -98,7 +98,8 @@ pub async fn resolve(
     Ok(order)
 }
 
-/// The field of a decision's audit event that contains the reason of support. The deletion of an account erases it.
+/// The field of a decision's audit event that contains the reason of support. The deletion of an account erases the
+/// reason.
 pub(crate) const DECISION_TEXT: &str = "because";
 /// The action of the audit event that records a decision about an order.
 pub(crate) const RESOLVED: &str = OrderEvent::Resolved.action();
@@ -133,8 +134,9 @@ impl ResolveCommand {
 }
 
 impl OrderWork<'_> {
-    /// Grants an order without a purchase, if its money suffices. An order with a purchase that is not refunded keeps
-    /// its access, and its failed refunds are sent again. Then settles the balance.
+    /// Grants an order without a purchase, if the money of the order suffices. If the order has a purchase that is not
+    /// wholly refunded, the buyer keeps the access, and refunds that were given up are sent again. Then makes the
+    /// balance 0.
     async fn resolve_by_grant(&mut self) -> Result<(), Error<ResolveRefusal>> {
         if self.order.purchase_id.is_some() {
             if self.value().await? == 0 {
@@ -163,8 +165,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Ends the access of the buyer, and gives back all money that is left. `by_hand` means that support has given it
-    /// back in another way.
+    /// Ends the access of the buyer, and gives back all money that is left. `by_hand` means that support has given the
+    /// money back in another way.
     async fn resolve_by_refund(&mut self, by_hand: bool, reason: &str) -> Result<(), Fault> {
         self.move_to(OrderState::Refunding, self.order.reason).await?;
         self.retry_failed(by_hand).await?;

@@ -34,7 +34,7 @@ pub fn may_move(from: OrderState, to: OrderState) -> bool {
             | (Paid, Granted | Refunding | NeedsAttention)
             | (Granted, Refunding)
             | (Refunding, Refunded | NeedsAttention)
-            // More money came, or was refunded or taken back at the provider, or the bank sent a refund back.
+            // More money came, money was refunded or taken back at the provider, or the bank sent a refund back.
             | (Refunded, Refunding)
             // Only a decision of staff moves an order that needs attention.
             | (NeedsAttention, Granted | Refunding)
@@ -153,7 +153,7 @@ mod tests {
             (OrderState::Pending, 0, FIRST_PENDING_PAUSE),
             (OrderState::Expired, 0, FIRST_LATE_PAUSE),
             (OrderState::Refunding, 0, FIRST_REFUND_PAUSE),
-            // A paid order is checked at once, so its first pause comes after the first check.
+            // A paid order is checked at once, so its first pause comes after 1 check.
             (OrderState::Paid, 1, FIRST_GRANT_PAUSE),
         ] {
             let order = order_in(state, now);

@@ -20,7 +20,7 @@ use crate::{Services, audit};
 /// The action of the audit event that records a report about money of an unknown order.
 const UNMATCHED: &str = "payment.unmatched";
 
-/// A report whose order is unknown, to be stored as a payment event without an order.
+/// A report whose order is unknown. It is stored as a payment event without an order.
 struct Unmatched {
     provider: OrderProvider,
     report: Report,

@@ -40,7 +40,7 @@ pub(crate) struct OrderTools {
 }
 
 impl OrderTools {
-    /// Copies the tools from the services.
+    /// Takes the tools for orders from the services.
     pub(crate) fn of(services: &Services) -> Self {
         Self {
             secrets: Arc::clone(&services.secrets),
@@ -53,8 +53,8 @@ impl OrderTools {
 }
 
 impl OrderTools {
-    /// Returns the current time. Call it after the buyer's row is locked, so that times have the order of the
-    /// transactions.
+    /// Returns the current time. Call this function after the buyer's row is locked, so that times have the order of
+    /// the transactions.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -98,7 +98,7 @@ pub(crate) struct OrderWork<'t> {
     journal: Vec<(OrderEvent, StateChange)>,
 }
 
-/// A fact about the money of an order, to be stored as a payment event.
+/// A fact about the money of an order. It is stored as a payment event.
 pub(super) struct Fact<'a> {
     pub(super) kind: PaymentEventKind,
     /// The name of the fact. Together with the kind, it is unique for the provider.
@@ -118,7 +118,7 @@ impl<'t> OrderWork<'t> {
         origin: Origin,
     ) -> Result<Self, Fault> {
         let status = lock_user(transaction, buyer).await?;
-        // A deleted account has no status. Reports about its money are recorded all the same.
+        // A deleted account has no status. Reports about the money of its orders are still recorded.
         let status = status.unwrap_or(UserStatus::Deactivated);
         failpoint::boundary("order.locked");
         let order = order::Entity::of(buyer).filter(order::Column::Id.eq(id)).one(transaction).await?;
@@ -127,7 +127,7 @@ impl<'t> OrderWork<'t> {
         Ok(Self::of_locked(transaction, tools, (order, status), origin, tools.clock.now()))
     }
 
-    /// Makes the work on an order whose buyer's row the transaction has already locked.
+    /// Makes an [`OrderWork`] for an order whose buyer's row the transaction has already locked.
     pub(super) fn of_locked(
         transaction: &'t DatabaseTransaction,
         tools: &'t OrderTools,

@@ -17,13 +17,13 @@ use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-/// The search reads this many messages for each message that it claims, and picks from them at random. So nodes that
-/// search at the same time claim different messages.
+/// Number of messages that the search reads for each message that it claims. It picks from them at random. So nodes
+/// that search at the same time claim different messages.
 const CANDIDATES_PER_CLAIM: usize = 4;
-/// The longest pause before the second attempt to deliver a message. It doubles with each attempt, up to
-/// [`MAX_BACKOFF`].
+/// Maximum pause before the second attempt to deliver a message. The maximum doubles with each attempt, up to
+/// [`MAX_BACKOFF`]. The pause itself is random.
 const FIRST_BACKOFF: Duration = Duration::from_secs(30);
-/// The longest pause before any attempt to deliver a message.
+/// Maximum pause before any attempt to deliver a message.
 const MAX_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
 /// A claimed message. Its number of attempts includes the delivery that begins now. This number and the node that owns
@@ -90,8 +90,8 @@ impl Claim {
                 .filter(Column::Attempts.eq(message.attempts))
                 .filter(Column::DueAt.lte(self.now));
             if message.attempts >= MAX_ATTEMPTS {
-                // The last lease ended without a recorded outcome. The message may be what stops the nodes, so it is
-                // not tried again.
+                // The last lease ended without a recorded outcome. The message may be the cause that stops the nodes,
+                // so it is not tried again.
                 let reason = "the node that made the last attempt stopped before it recorded the outcome";
                 end(unclaimed, OutboxState::Dead, self.now, Some(reason)).exec(transaction).await?;
                 continue;
@@ -113,7 +113,7 @@ impl Claim {
     }
 }
 
-/// The outcome of a delivery, to be recorded at the end of its lease.
+/// The outcome of a delivery. Recording the outcome ends the lease.
 struct Ended {
     lease: Lease,
     owner: String,
@@ -181,7 +181,7 @@ fn end(
         .col_expr(Column::LastError, Expr::value(error.map(str::to_owned)))
 }
 
-/// Returns the pause after this many attempts: a random 50 to 100 per cent of the longest pause. So messages that
+/// Returns the pause after this many attempts: a random 50 to 100 per cent of the maximum pause. So messages that
 /// failed together are not retried together.
 fn backoff(attempts: i32) -> TimeDelta {
     let doublings = Ord::min(u32::try_from(attempts - 1).unwrap_or_default(), 16);

@@ -161,7 +161,7 @@ pub struct Delivery {
 pub struct DeliveryFailure {
     /// The reason, for the operator.
     pub reason: String,
-    /// Whether each further attempt would fail as well. Then the message is dead at once.
+    /// Whether each further attempt would fail too. Then the message is dead at once.
     pub is_final: bool,
 }
 
@@ -177,7 +177,7 @@ impl DeliveryFailure {
     }
 }
 
-/// Delivers the messages of one channel.
+/// The code that delivers the messages of one channel.
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
     /// Delivers a message, which may have been delivered before.

@@ -17,7 +17,7 @@ use crate::error::{Error, Fault};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxEntry {
-    /// The id of the row.
+    /// The id of the message's row in the outbox.
     pub id: i64,
     /// The id of the message that its receiver gets.
     pub message_id: String,
@@ -38,7 +38,7 @@ pub struct OutboxEntry {
     pub created_at: DateTime<Utc>,
     /// The time when the message was delivered. None if it was not delivered.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The reason why the latest delivery failed. None if none failed, or if the message was delivered.
+    /// The reason why the latest delivery failed. None if no delivery failed, or if the message was delivered.
     pub last_error: Option<String>,
 }
 
@@ -82,7 +82,7 @@ pub async fn list(
     Ok(rows.into_iter().map(OutboxEntry::from).collect())
 }
 
-/// The age of an undelivered message from which the outbox counts as stuck.
+/// The outbox counts as stuck if an undelivered message has waited for this time.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// Selects the messages that are pending or leased and have not expired. Not all of them are due.
@@ -100,15 +100,16 @@ pub(super) fn can_be_retried(now: DateTime<Utc>) -> Condition {
         .add(Column::ExpiresAt.gt(now))
 }
 
-/// Returns whether a message that is not given up or expired has waited for 15 minutes. A message that was tried waits
-/// since its creation, and another message since it is due.
+/// Returns whether a message that is not given up or expired has waited for 15 minutes. A message that was tried has
+/// waited since its creation, and a message that was not tried since the time at which it was due.
 ///
 /// # Errors
 /// Returns the database's error.
 #[service_call]
 pub async fn is_stuck(database: &Database, now: DateTime<Utc>) -> Result<bool, DbErr> {
     let since = now - STUCK_AFTER;
-    // A message can be written for a later time. Before its first attempt, it waits only since it is due.
+    // A message can be written for a later time. Before its first attempt, only the time since it was due counts as
+    // waiting.
     let waits = Condition::any().add(Column::Attempts.gt(0)).add(Column::DueAt.lte(since));
     let found = outbox_message::Entity::find()
         .select_only()

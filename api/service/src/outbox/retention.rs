@@ -19,8 +19,8 @@ const RECORD_RETENTION: TimeDelta = TimeDelta::days(30);
 /// Maximum number of rows that one transaction erases, and maximum number that it deletes.
 const MAX_ROWS_PER_TRANSACTION: u64 = 1_000;
 
-/// The failure that is stored for a message that expired before an attempt failed.
-const EXPIRED: &str = "it expired before it was delivered";
+/// The failure that is stored for a message that expired and has no failed delivery.
+const EXPIRED: &str = "the message expired before it was delivered";
 
 /// The messages whose content one transaction erases, and the messages whose rows it deletes.
 struct EraseMessages {
@@ -30,7 +30,7 @@ struct EraseMessages {
 }
 
 /// Marks expired messages that were not delivered as dead and erases their content. Leaves a message alone while a node
-/// delivers it under a lease. Deletes the rows of messages without content that expired 30 days ago.
+/// delivers it under a lease. Deletes the rows of messages without content that expired at least 30 days ago.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -27,8 +27,8 @@ const CLEANING_INTERVAL: Duration = Duration::from_secs(30);
 /// The channels through which a node delivers messages.
 type Channels = HashMap<OutboxChannel, Arc<dyn Channel>>;
 
-/// Delivers messages, and erases old ones, until the task is dropped. The running deliveries are then stopped. Their
-/// leases end later, and a node delivers the messages again.
+/// Delivers messages, and erases old messages, until the task is dropped. The running deliveries are then stopped.
+/// Their leases end later, and a node delivers the messages again.
 #[service_call]
 pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     let mut running = JoinSet::new();
@@ -67,7 +67,8 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     }
 }
 
-/// Makes the span of a delivery. It begins a new trace, if one is recorded.
+/// Makes the span of a delivery. The span begins a new trace, if chance selects the delivery for a trace. Otherwise the
+/// span is disabled.
 fn delivery_span() -> Span {
     trace::first_span(|| tracing::debug_span!(target: TRACE_TARGET, "outbox.deliver", otel.kind = "consumer"))
 }

@@ -85,9 +85,9 @@ struct Matching<'c> {
 }
 
 impl Matching<'_> {
-    /// Assigns a candidate to a slot, and moves candidates of other slots if needed. Returns false if that is
-    /// impossible. `tried` marks the candidates that this search has already tried to move. The recursion is at most as
-    /// deep as the number of slots.
+    /// Assigns a candidate to a slot, and moves candidates of other slots if needed. Returns false if no candidate can
+    /// take the slot. `tried` marks the candidates that this search has already tried to move. The recursion is at most
+    /// as deep as the number of slots.
     fn place(&mut self, slot: usize, tried: &mut [bool]) -> bool {
         let part = self.parts[self.slots[slot]];
         let candidates = self.candidates;

@@ -78,9 +78,9 @@ pub struct PaperQuestion {
     pub stem: String,
     /// The options, in the author's order.
     pub options: Vec<String>,
-    /// The options that keep their positions in a sitting.
+    /// Whether a sitting shuffles the options, and which options then keep their positions.
     pub option_order: OptionOrder,
-    /// The correct answer.
+    /// The key: the correct options, the number with its tolerance, or the accepted texts.
     pub key: AnswerKey,
     /// The explanation of the correct answer; None if the question has none.
     pub explanation: Option<String>,
@@ -276,7 +276,7 @@ pub(super) async fn accepted_texts(
     Ok(texts)
 }
 
-/// Returns the order in which a sitting shows the options of a version.
+/// Reads from a version whether a sitting shuffles the options, and which options then keep their positions.
 pub(super) fn option_order(version: &question_version::Model) -> OptionOrder {
     if version.keeps_options {
         return OptionOrder::kept();

@@ -16,7 +16,7 @@ use crate::scoring::Marks;
 pub struct TestId {
     /// The subject.
     pub subject_id: SubjectId,
-    /// The test number, which is also the number of the test's cards.
+    /// The number of the test in its subject. The cards of the test have the same `test_number`.
     pub test_number: i32,
 }
 
@@ -29,7 +29,7 @@ pub struct Outline {
     pub time_limit_seconds: i32,
     /// The marks for a correct answer, a wrong answer and no answer.
     pub marks: Marks,
-    /// Whether the test has a paper. If it has one, the outline never changes again. If not, the outline follows the
+    /// Whether the test has a paper. The outline of a paper never changes. Without a paper, the outline follows the
     /// settings of the subject.
     pub is_made: bool,
 }
@@ -84,8 +84,8 @@ pub async fn of_tests(services: &Services, tests: Vec<TestId>) -> Result<HashMap
     let wanted = by_subject.into_iter().fold(Condition::any(), |wanted, (subject, numbers)| {
         wanted.add(Column::SubjectId.eq(subject).and(Column::TestNumber.is_in(numbers)))
     });
-    // Slots are numbered from 1, so the greatest slot is the number of questions. The database finds it at the end of
-    // an index.
+    // Slots are numbered from 1, so the greatest slot is the number of questions. The database finds the greatest slot
+    // at the end of an index.
     let last_slot = Query::select()
         .expr(paper_question::Column::Slot.into_simple_expr().max())
         .from(paper_question::Entity)

@@ -43,7 +43,7 @@ impl AddressKey {
     }
 
     /// Reads the key from the address of a picture, which may begin with the URL of a server. Returns None if the text
-    /// is not such an address.
+    /// is not the address of a picture.
     pub(crate) fn of_address(address: &str) -> Option<Self> {
         let (_, key) = address.split_once(PATH)?;
         Self::parse(key.get(..KEY_DIGITS).filter(|_| key.len() == KEY_DIGITS)?)
@@ -71,8 +71,8 @@ impl fmt::Debug for PictureAddresses {
 }
 
 impl PictureAddresses {
-    /// Reads the secret from the database. `public_url` is the URL of the server, without a slash at its end. If it is
-    /// None, addresses begin with the path.
+    /// Reads the secret from the database. `public_url` is the URL of the server, without a slash at its end. If
+    /// `public_url` is None, addresses begin with the path.
     ///
     /// # Errors
     /// Fails if the database fails or has no secret for pictures.

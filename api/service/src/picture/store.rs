@@ -52,7 +52,7 @@ pub(crate) async fn store(
 }
 
 /// Inserts the pictures that the database does not have. If another transaction inserts the same picture at the same
-/// time, the unique key refuses one of the two rows, and its whole transaction is retried.
+/// time, the unique key refuses one of the two rows. The transaction of the refused row is then retried as a whole.
 async fn insert(
     transaction: &DatabaseTransaction,
     now: DateTime<Utc>,

@@ -11,7 +11,8 @@ use crate::pricing::QuoteLine;
 
 /// The parts of the statement that insert the cards of the new entitlements, and count them.
 ///
-/// It has no ON CONFLICT: if a card of a new purchase exists already, that is a bug, and the purchase must be aborted.
+/// The insertion has no ON CONFLICT: if a card of a new purchase exists already, that is a bug, and the purchase must
+/// be aborted.
 const CARDS_SQL: &str = "\
 cards AS (INSERT INTO mock_test_attempts \
 (purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \

@@ -17,7 +17,7 @@ pub(crate) struct PurchaseGrant {
 }
 
 /// Sets the prices, the tax and the total of a complimentary purchase to 0. The list prices stay, so that a receipt
-/// shows the value. Does not change a purchase that is paid.
+/// shows the value of the subjects. Changes nothing if the command has no grant.
 pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection) -> ResolvedSelection {
     if command.grant.is_some() {
         let quote = &mut resolved.quote;
@@ -29,8 +29,8 @@ pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection)
     resolved
 }
 
-/// Records who granted the purchase and why, and appends the audit event. It must be the last step of the transaction,
-/// because events must be appended as late as possible.
+/// Records who granted the purchase and why, and appends the audit event. This function must be the last step of the
+/// transaction, because events must be appended as late as possible.
 pub(super) async fn record(
     transaction: &DatabaseTransaction,
     grant: &PurchaseGrant,

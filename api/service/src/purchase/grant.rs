@@ -113,7 +113,7 @@ fn command(
         request_hash: RequestHash::of_grant(&request, &reason),
         request,
         grant: Some(PurchaseGrant { by, reason }),
-        // A grant costs nothing, and the guardian's consent is checked again before a test starts.
+        // A grant costs nothing, so it needs no consent of a guardian. The start of a test checks the consent.
         consent: None,
         requires_payment: false,
         tax,
@@ -122,7 +122,7 @@ fn command(
     })
 }
 
-/// Reads the grants of those of these purchases that belong to the user and are complimentary.
+/// Reads the grants of the complimentary purchases among `ids`. Leaves out purchases of other users.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -253,8 +253,8 @@ pub async fn by_ids(
     purchase::Entity::of(owner).filter(purchase::Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// Reads the entitlements that these purchases gave to `owner`, including ended ones, sorted by purchase id and subject
-/// id.
+/// Reads the entitlements that these purchases gave to `owner`, including ended entitlements, sorted by purchase id and
+/// subject id.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -5,22 +5,24 @@ use jishu_entity::purchase::PurchaseType;
 use super::PurchaseRequest;
 use crate::digest::sha256_hex;
 
-/// The prefix of a digest. It must be changed when the encoding of requests changes.
+/// The prefix of a digest, with the version of the encoding of requests. If the encoding changes, the prefix must
+/// change.
 const VERSION_PREFIX: &str = "2:";
-/// Number of hexadecimal digits of a digest after [`VERSION_PREFIX`]. They are 248 bits of SHA-256, and fit in the
-/// column of 64 characters together with the prefix.
+/// Number of hexadecimal digits of a digest after [`VERSION_PREFIX`]. The digits are 248 bits of SHA-256, and fit in
+/// the column of 64 characters together with the prefix.
 const HEX_DIGITS: usize = 62;
 
 /// The digest of a request without its idempotency key.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestHash {
     current: String,
-    /// The same digest in the form that servers stored before digests had a version.
+    /// The digest of the same request, in the form that servers stored before digests had a prefix with a version.
     unversioned: String,
 }
 
 impl RequestHash {
-    /// Computes the digest of a purchase request, with and without a version.
+    /// Computes the digest of a purchase request in both forms: with a version, and unversioned as older servers stored
+    /// it.
     pub(crate) fn of(request: &PurchaseRequest) -> Self {
         let mut current = sha256_hex(&encode(request));
         current.truncate(HEX_DIGITS);
@@ -40,12 +42,12 @@ impl RequestHash {
         Self { current: format!("{VERSION_PREFIX}{current}"), unversioned: String::new() }
     }
 
-    /// Returns the digest with its version, which is stored.
+    /// Returns the digest in the form with a version. New requests are stored with this form.
     pub(crate) fn as_str(&self) -> &str {
         &self.current
     }
 
-    /// Tells whether a stored digest, with or without a version, belongs to the same request.
+    /// Tells whether a stored digest, with or without a version, is a digest of this request.
     pub(crate) fn is(&self, stored: &str) -> bool {
         match stored.starts_with(VERSION_PREFIX) {
             true => stored == self.current,
@@ -69,7 +71,7 @@ fn encode(request: &PurchaseRequest) -> String {
 }
 
 /// Encodes a request as servers did before digests had a version. This encoding must never change, because stored
-/// digests are compared with its digest.
+/// digests are compared with the digest of this encoding.
 fn encode_unversioned(request: &PurchaseRequest) -> String {
     let selection = &request.selection;
     let ids: Vec<String> = sorted_ids(request).iter().map(i64::to_string).collect();

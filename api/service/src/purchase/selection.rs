@@ -116,16 +116,17 @@ impl Selection {
 #[derive(Clone, Debug)]
 pub(crate) struct ResolvedSelection {
     pub(crate) course: course::Model,
-    /// The requested subjects, by id. For a bundle, the subjects on sale.
+    /// The requested subjects, by id. For a bundle, the subjects on sale, or the subjects that the buyer owns if no
+    /// subject is on sale.
     pub(crate) wanted: Vec<subject::Model>,
     /// The buyer's live entitlements to requested subjects, by subject id.
     pub(crate) owned: Vec<entitlement::Model>,
     /// The buyer's entitlements to requested subjects whose term is over, but which are not marked as ended yet.
     pub(crate) lapsed: Vec<entitlement::Model>,
     pub(crate) quote: Quote,
-    /// Whether requested subjects may be in the buyer's cart. If false, none is.
+    /// Whether requested subjects may be in the buyer's cart. If false, no requested subject is in the cart.
     pub(crate) may_be_in_cart: bool,
-    /// Whether allowances may apply to the cards of requested subjects. If false, none does.
+    /// Whether allowances may apply to the cards of requested subjects. If false, no allowance applies.
     pub(crate) may_have_allowances: bool,
 }
 

@@ -16,7 +16,8 @@ use crate::database::{add_columns, joined, sql, subjects_of_course};
 /// The stored rows that decide a purchase.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StoredSelection {
-    /// The request of the buyer that was stored under the idempotency key. None if there is none.
+    /// The request of the buyer that was stored under the idempotency key. None if the buyer has no stored request with
+    /// this key.
     pub(super) request: Option<purchase_request::Model>,
     pub(super) course: Option<course::Model>,
     /// The chosen subjects that exist, or all subjects of the course for a bundle, by id.
@@ -40,11 +41,12 @@ static COLUMNS: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl StoredSelection {
-    /// Reads the course and the subjects of a selection, and the buyer's entitlements to these subjects that are not marked
-    /// as ended. If the request has the idempotency key `key`, also reads the buyer's stored request with this key. Also
-    /// finds out whether one of the subjects is in the buyer's cart, and whether the buyer has allowances in them.
+    /// Reads the course and the subjects of a selection, and the buyer's entitlements to these subjects that are not
+    /// marked as ended. If the request has the idempotency key `key`, also reads the buyer's stored request with this
+    /// key. Also finds out whether one of the subjects is in the buyer's cart, and whether allowances apply to the
+    /// buyer's cards of these subjects.
     ///
-    /// One statement reads all of this. With two statements, a change of the bundle price and of the subjects'
+    /// One statement reads all these rows. With two statements, a change of the bundle price and of the subjects'
     /// prices could be committed between them. Then the bundle would get a price that it never had.
     pub(super) async fn read(
         connection: &impl ConnectionTrait,
@@ -106,7 +108,7 @@ impl StoredSelection {
     }
 }
 
-/// Returns [`SCOPES_OF_CARD`] in the SQL of the database, which on MariaDB and MySQL has no `||`.
+/// Returns [`SCOPES_OF_CARD`] in the SQL of the database. MariaDB and MySQL join texts with `CONCAT` instead of `||`.
 fn scopes(backend: DbBackend) -> String {
     match backend {
         DbBackend::MySql => {

@@ -126,8 +126,8 @@ pub(super) async fn create(
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, resolved))
 }
 
-/// Rebuilds the first receipt of a repeated request from stored rows. It is the same receipt, even if the catalogue or
-/// the buyer's entitlements have changed since.
+/// Rebuilds the first receipt of a repeated request from stored rows. The receipt stays the same, even if the catalogue
+/// or the buyer's entitlements have changed since the first request.
 async fn replay(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -175,9 +175,9 @@ async fn purchase_of(
         .ok_or_else(|| Fault::missing(format_args!("purchase {id}")))
 }
 
-/// Returns the receipt for a buyer who already owns all requested subjects. It names the purchase that gave the first
-/// of them, by id. If the client sent an idempotency key, stores it, so that a later request cannot use the key to buy
-/// something else.
+/// Returns the receipt for a buyer who already owns all requested subjects. The receipt names the purchase that gave
+/// the subject with the smallest id. If the client sent an idempotency key, stores the key, so that a later request
+/// cannot use it to buy something else.
 async fn existing(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
@@ -210,8 +210,8 @@ fn owned_subjects(cards: BTreeMap<SubjectId, i32>) -> Vec<OwnedSubject> {
     cards.into_iter().map(|(subject_id, test_cards)| OwnedSubject { subject_id, test_cards }).collect()
 }
 
-/// Ends the buyer's entitlements whose term is over, and which new entitlements replace. Returns the purchases whose
-/// entitlements it ended. The caller appends their audit events.
+/// Ends the entitlements whose term is over, of each purchase with an entitlement that the new purchase replaces.
+/// Returns these purchases if entitlements were ended. The caller must append their audit events.
 async fn end_lapsed(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,

@@ -36,8 +36,8 @@ struct ArchiveCommand {
 }
 
 /// Archives the question if `archived` is true, and restores it otherwise. New tests do not ask an archived question,
-/// but fixed tests keep it. Returns whether the question changed: false if it already was in the requested state. `by`
-/// is the author who asks for the change, and None for the operator.
+/// but fixed tests still ask it. Returns whether the question changed: false if it already was in the requested state.
+/// `by` is the author who asks for the change, and None for the operator.
 ///
 /// # Errors
 /// See [`ArchiveRefusal`].

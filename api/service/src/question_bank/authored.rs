@@ -35,7 +35,7 @@ pub struct AuthoredVersion {
     pub topic: String,
     /// The kind of the question with its options and its key.
     pub answer: DraftAnswer,
-    /// The options that keep their positions in a sitting.
+    /// Whether a sitting shuffles the options, and which options then keep their positions.
     pub option_order: OptionOrder,
 }
 
@@ -127,7 +127,8 @@ pub async fn count(
     listed(listing).count(connection).await
 }
 
-/// Reads the questions with these ids, also archived ones, in no particular order. Leaves out ids that do not exist.
+/// Reads the questions with these ids, including archived questions, in no particular order. Leaves out ids that do not
+/// exist.
 ///
 /// # Errors
 /// Returns the database's error, or a fault if a row of a question is missing or its key cannot be read.

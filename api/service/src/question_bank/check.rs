@@ -122,7 +122,7 @@ pub(crate) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
     let topic = clean(parsed.topic.as_ref().unwrap_or(&defaults.topic));
     check_topic(&topic)?;
     let (external_id, id_origin) = match parsed.external_id {
-        // The id in the file can be a derived id, because exported files contain such ids.
+        // The id in the file can be a derived id, because exported files contain derived ids.
         Some(id) if is_derived_id(&id) => (clean(&id), IdOrigin::Derived { earlier: None }),
         Some(id) => (clean(&id), IdOrigin::Given),
         None => (parsed.derived_id, IdOrigin::Derived { earlier: parsed.earlier_derived_id }),
@@ -163,7 +163,7 @@ pub(super) fn check_changed(question: DraftQuestion) -> Result<DraftQuestion, In
     Ok(DraftQuestion { topic, stem, answer, explanation, option_order, ..question })
 }
 
-/// Returns the order of the options of an answer as it is stored. A question without options has the default order.
+/// Returns the option order to store for an answer. An answer without options gets the default order.
 fn checked_order(order: OptionOrder, answer: &DraftAnswer) -> OptionOrder {
     match answer.options().len() {
         0 => OptionOrder::default(),
@@ -269,8 +269,8 @@ fn check_answer(answer: DraftAnswer) -> Result<DraftAnswer, InvalidQuestion> {
     })
 }
 
-/// Checks the accepted texts of a short answer, and makes each run of white space in them one space. Drops a text that
-/// is the same as an earlier text in comparisons.
+/// Checks the accepted texts of a short answer, and makes each run of white space in them one space. Drops a text if an
+/// earlier text accepts exactly the same answers.
 fn check_accepted(texts: &[String], is_case_sensitive: bool) -> Result<Vec<String>, InvalidQuestion> {
     if !(1..=MAX_ACCEPTED_TEXTS).contains(&texts.len()) {
         return Err(InvalidQuestion::TextCount(texts.len()));

@@ -50,7 +50,7 @@ pub(super) fn draft_text_format(format: TextFormat) -> DraftTextFormat {
 }
 
 /// Returns the options that keep their positions as bits for storage: bit n is the option at position n. Leaves out
-/// positions from 63, which no question has.
+/// position 63 and later positions, which no question has.
 pub(super) fn fixed_options(order: &OptionOrder) -> i64 {
     order.fixed.iter().filter(|position| **position < 63).fold(0, |bits, position| bits | 1 << position)
 }

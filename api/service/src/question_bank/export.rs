@@ -25,7 +25,7 @@ pub struct Export {
     pub questions: usize,
     /// The parts of questions that the format cannot hold.
     pub losses: Vec<Loss>,
-    /// The last question that was read from the bank; None if none was read.
+    /// The last question that was read from the bank; None if no question was read.
     pub last: Option<QuestionId>,
     /// Whether the bank has more questions to export after `last`.
     pub has_next: bool,
@@ -42,8 +42,8 @@ pub enum ExportRefusal {
 impl Refusal for ExportRefusal {}
 
 /// Exports a page of a subject's bank in the order of ids: the current versions of questions that are not archived. The
-/// page begins after the question `after`, or at the first question if `after` is None. It has at most `first`
-/// questions and at most [`MAX_QUESTIONS_PER_EXPORT`], and fewer if their pictures are large.
+/// page begins after the question `after`, or at the first question if `after` is None. The page has at most `first`
+/// questions and at most [`MAX_QUESTIONS_PER_EXPORT`] questions, and fewer if their pictures are large.
 ///
 /// An export has keys, so this function takes an author.
 ///
@@ -69,7 +69,7 @@ pub async fn export(
 }
 
 /// Exports the current versions of all questions of a subject that are not archived, as one document. Does not check
-/// for an author, because only the operator calls it.
+/// for an author, because only commands of the operator call this function.
 ///
 /// # Errors
 /// See [`ExportRefusal`].

@@ -55,7 +55,7 @@ pub(super) async fn slots(
     Ok(slots.into_values().collect())
 }
 
-/// The version of the question that a slot gets, and the correction that caused it.
+/// The version of the question that a slot gets, and the correction that caused the change of the slot.
 pub(super) struct SlotRevision {
     pub(super) slot: Slot,
     pub(super) version: QuestionVersionId,

@@ -148,7 +148,7 @@ async fn inserted_ids(
         .all(transaction)
         .await?;
     // The two conditions on question and number are independent. So the statement also finds an older version if its
-    // number is the number of a new version of another question. Leave such versions out.
+    // number is the number of a new version of another question. Leave these older versions out.
     let wanted: HashSet<(QuestionId, i32)> =
         versions.iter().map(|version| (version.question, version.number)).collect();
     Ok(ids
@@ -183,8 +183,8 @@ async fn insert_options(
     Ok(())
 }
 
-/// Inserts the accepted texts of new versions, whose ids are in `ids`. Versions of other kinds than short answers have
-/// none.
+/// Inserts the accepted texts of new versions, whose ids are in `ids`. Only versions of short answers have accepted
+/// texts.
 async fn insert_texts(
     transaction: &DatabaseTransaction,
     versions: &[NewVersion<'_>],

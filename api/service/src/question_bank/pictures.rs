@@ -30,8 +30,8 @@ pub(super) async fn known(
     picture::hashes_of_addresses(connection, &keys.into_iter().collect::<Vec<_>>()).await
 }
 
-/// Returns the hash of the stored picture at an address of this server. Returns None for another address, or if `known`
-/// does not have it.
+/// Returns the hash of the stored picture at an address of this server. Returns None for any other address, and for an
+/// address that `known` does not have.
 pub(super) fn hash_of(known: &HashMap<AddressKey, String>, address: &str) -> Option<String> {
     known.get(&AddressKey::of_address(address)?).cloned()
 }

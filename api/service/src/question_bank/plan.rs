@@ -63,8 +63,8 @@ pub(super) struct Matched<'a> {
     /// Whether the key of the current version in the bank differs from the key of the draft.
     has_other_key: bool,
     is_archived: bool,
-    /// Whether the bank has the question under the id that was derived without its embedded files. Then the import
-    /// gives the question of the bank the id of the draft.
+    /// Whether the bank has the question under an earlier id, which was derived from the question without its embedded
+    /// files. Then the import replaces this id in the bank by the id of the draft.
     pub(super) has_earlier_id: bool,
     /// The slots of fixed papers that ask the question with another key than the draft. If the import corrects keys,
     /// also the slots with another explanation.
@@ -194,8 +194,8 @@ pub(super) async fn plan<'a>(
     Ok(plan)
 }
 
-/// Returns the versions whose keys are compared with those of the batch: current versions with other content, versions
-/// that a draft may match by its earlier id, and versions in slots of fixed papers.
+/// Returns the versions whose keys the plan compares with the keys of drafts: current versions whose content differs
+/// from their draft, versions that a draft may match by its earlier id, and versions in slots of fixed papers.
 fn versions_to_compare(
     batch: &ImportBatch,
     known: &HashMap<String, Current>,
@@ -210,9 +210,9 @@ fn versions_to_compare(
 
 /// Matches the drafts of a batch with the questions of the bank. Returns the matches, and the drafts of new questions.
 ///
-/// A draft matches a question with the same external id. Otherwise, the bank may have the question under the id that
-/// was derived without its embedded files. Then the draft matches the question if their keys agree, and if no other
-/// draft of the file matches it.
+/// A draft matches a question with the same external id. Otherwise, the bank may have the question under the earlier id
+/// of the draft, which was derived without embedded files. Then the draft matches this question if their keys agree,
+/// and if no other draft of the file matches this question.
 fn match_drafts<'a, 'k>(
     batch: &'a ImportBatch,
     known: &'k HashMap<String, Current>,
@@ -248,7 +248,7 @@ fn match_drafts<'a, 'k>(
 }
 
 /// Finds the question of the bank whose id was derived from the content of a draft without its embedded files. Returns
-/// None if the draft has no such id, or the bank has no such question.
+/// None if the draft has no earlier id, or the bank has no question with this id.
 fn with_earlier_id<'k>(draft: &DraftQuestion, known: &'k HashMap<String, Current>) -> Option<&'k Current> {
     match &draft.id_origin {
         IdOrigin::Derived { earlier: Some(id) } => known.get(id),
@@ -261,8 +261,8 @@ fn is_changed(draft: &DraftQuestion, current: &Current) -> bool {
     draft.content_hash() != current.content_hash
 }
 
-/// Tells whether the version in a slot has another key than a draft. If the import corrects keys, a version with
-/// another explanation counts as well.
+/// Tells whether the version in a slot has another key than a draft. If the import corrects keys, also returns true for
+/// a version with another explanation.
 fn is_stale(slot: &Slot, draft: &DraftQuestion, keys: &Keys, corrects_keys: bool) -> bool {
     let has_explanation = |other: &KeyAndExplanation| other.explanation == draft.explanation;
     !has_key(keys, slot.version, &ComparableKey::from(&draft.answer))
@@ -319,8 +319,8 @@ async fn corrections(
     Ok(rows.into_iter().map(|row| (row.question_id, row)).collect())
 }
 
-/// Reads the questions of the bank whose external id is the id of a draft of the batch, or its id without embedded
-/// files. Returns them by external id.
+/// Reads the questions of the bank whose external id is the id or the earlier id of a draft of the batch. Returns them
+/// by external id.
 async fn known(
     connection: &impl ConnectionTrait,
     batch: &ImportBatch,

@@ -94,8 +94,8 @@ fn read_text(
     text: &str,
     known: &HashMap<AddressKey, String>,
 ) -> Result<ParsedFile, ImportRefusal> {
-    // `decode` removes byte order marks at the start. A text that was joined from several files can have more of them
-    // inside, so remove these too.
+    // `decode` removes byte order marks at the start. A text that was joined from several files can have more byte
+    // order marks inside, so remove these too.
     let text = decode(text.as_bytes())?.replace('\u{feff}', "");
     let text = unix_lines(&text);
     let format = format.or_else(|| Format::detect(&text)).ok_or_else(|| {
@@ -150,7 +150,7 @@ fn name_as_id(found: &mut ParsedQuestion) {
 }
 
 /// The names that the import leaves out, because the bank stores no names of questions. The report has one loss for all
-/// these names, at the line of the first question with such a name.
+/// these names, at the line of the first question whose name is left out.
 #[derive(Default)]
 struct LeftOutNames {
     count: usize,

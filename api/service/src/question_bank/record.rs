@@ -28,8 +28,8 @@ pub(super) struct KeyCorrection {
     pub(super) slots: Vec<Slot>,
 }
 
-/// Records corrections with an audit event for each, and makes the next revision of each paper with one of their slots.
-/// The caller must have locked the row of the subject.
+/// Records corrections with an audit event for each, and makes the next revision of each paper in which the corrections
+/// change a slot. The caller must have locked the row of the subject.
 pub(super) async fn record(
     transaction: &DatabaseTransaction,
     authorship: CorrectionAuthorship<'_>,

@@ -14,8 +14,8 @@ pub const MAX_REJECTIONS_REPORTED: usize = question_formats::MAX_REFUSED_LISTED;
 pub struct RejectedQuestion {
     /// The line of the file in which the question begins, from 1.
     pub line: u32,
-    /// The id of the question in the file, or else its name. None if the file gives neither. Also None if the bank has
-    /// the question with another key and the id is derived.
+    /// The id that the file gives the question, or else the name of the question. None if the file gives no id and no
+    /// name. Also None if the file gives no id, and the question is rejected because the bank has another key.
     pub external_id: Option<String>,
     /// The reason and what to do about it, as sentences.
     pub reason: String,
@@ -30,13 +30,14 @@ impl From<RefusedQuestion> for RejectedQuestion {
     }
 }
 
-/// The next step after a message to the author. Each interface describes it with the names of its own flags or fields.
+/// The next step after a message to the author. Each interface describes the step with the names of its own flags or
+/// fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
     /// Correct the key, so that new sittings of fixed tests use the key of the file.
     CorrectKey,
-    /// If the question of the file and the question of the bank are the same, correct the key. If not, give the
-    /// question of the file an id.
+    /// If the question of the file and the question of the bank are the same, correct the key of the question of the
+    /// bank. If not, give the question of the file an id.
     CorrectKeyOrGiveId,
     /// If the key of the file is right after all, import the file with a reason for correcting keys.
     CorrectKeyBack,

@@ -51,8 +51,8 @@ pub(super) async fn store(
         .filter(|it| it.is_changed)
         .map(|it| NewVersion { draft: it.draft, question: it.question, number: it.version + 1 })
         .collect();
-    // Store the external id of the draft, so that later imports find the question by this id. They then do not match it
-    // by the id without embedded files.
+    // Store the external id of the draft, so that later imports find the question by this id, and no longer by the
+    // earlier id, which was derived without embedded files.
     for matched in plan.matched.iter().filter(|it| it.has_earlier_id) {
         question::Entity::update_many()
             .col_expr(question::Column::ExternalId, Expr::value(matched.draft.external_id.as_str()))

@@ -92,8 +92,8 @@ impl Refusal for RefundRefusal {}
 
 /// A refund that [`transaction::run`] carries out.
 struct RefundCommand {
-    /// The user to record as the one who requested the refund: a member of support, or the buyer for a [`Rest`] that no
-    /// member of support decided.
+    /// The user who is recorded as the requester of the refund: a member of support, or the buyer for a [`Rest`] that
+    /// no member of support decided.
     by: UserId,
     buyer: UserId,
     request: RefundRequest,
@@ -105,11 +105,11 @@ struct RefundCommand {
     tools: OrderTools,
 }
 
-/// The subjects of a purchase that were not refunded, to be refunded because their money goes back without a refund
-/// request.
+/// The subjects of a purchase that were not refunded before. They are refunded because their money goes back without a
+/// refund request.
 pub(crate) struct Rest<'a> {
-    /// The member of support who decided that the money goes back. None if it went back by a chargeback or at the
-    /// provider's console.
+    /// The member of support who decided that the money goes back. None if the money went back by a chargeback or at
+    /// the provider's console.
     pub(crate) by: Option<UserId>,
     pub(crate) buyer: UserId,
     pub(crate) purchase: PurchaseId,
@@ -120,8 +120,8 @@ pub(crate) struct Rest<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Refunds a purchase of any user, or some of its subjects, and ends the access to them. If an order made the purchase,
-/// the money goes back through it. Otherwise the refund is settled at once.
+/// Refunds a purchase of any user, or some of its subjects, and ends the access to the refunded subjects. If an order
+/// made the purchase, the money goes back through this order. Otherwise the refund is settled at once.
 ///
 /// A repeated request is a success, and refunds nothing again: its idempotency key finds the first refund. Without the
 /// key, the request finds a refund of exactly the same subjects. A request for all subjects finds the latest refund, if

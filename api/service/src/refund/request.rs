@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::RefundRequest;
 use crate::digest::sha256_hex;
 
-/// Computes the digest of a request, from its subjects and its reason. It does not depend on the order of the subjects.
-/// Stored digests are compared with it, so the encoding must never change.
+/// Computes the digest of a request, from its subjects and its reason. The digest does not depend on the order of the
+/// subjects. Stored digests are compared with new digests, so the encoding must never change.
 pub(super) fn hash(request: &RefundRequest) -> String {
     let subjects = request.subjects.as_ref().map_or_else(
         || "all".to_owned(),

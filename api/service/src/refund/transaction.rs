@@ -187,8 +187,8 @@ impl Parts {
         })
     }
 
-    /// Decides which entitlements a request refunds, or which earlier refund it repeats. Refuses it if neither is
-    /// possible.
+    /// Decides which entitlements a request refunds, or which earlier refund it repeats. Refuses a request that can
+    /// neither refund entitlements nor repeat a refund.
     fn choose(&self, command: &RefundCommand) -> Result<Choice, RefundRefusal> {
         if let Some((first, request_hash)) = self.by_key(&command.key) {
             return if request_hash == command.request_hash {
@@ -208,7 +208,8 @@ impl Parts {
             return Err(RefundRefusal::SubjectsNotInPurchase(foreign));
         }
         if wanted.is_empty() {
-            // All subjects were refunded before. A purchase that the older system refunded can have no row of a refund.
+            // All subjects were refunded before. If the older system refunded the purchase, there may be no row of a
+            // refund.
             let last = self.refunds.last().cloned();
             return last
                 .map(Choice::Existing)
@@ -227,8 +228,8 @@ impl Parts {
         same.map(Choice::Existing).ok_or(RefundRefusal::AlreadyRefunded(again))
     }
 
-    /// Returns the subjects of the purchase that were refunded before. If the older system refunded the purchase, all
-    /// of them.
+    /// Returns the subjects of the purchase that were refunded before. If the older system refunded the purchase,
+    /// returns all its subjects.
     fn refunded_subjects(&self) -> BTreeSet<SubjectId> {
         let by_old_system = self.purchase.status == PurchaseStatus::Refunded && self.lines.is_empty();
         let old = self.entitlements.iter().filter(|_| by_old_system).map(|right| right.subject_id);

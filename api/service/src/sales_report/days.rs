@@ -3,8 +3,8 @@
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// The range of the search for the beginning of a day, in minutes after midnight. A zone that moved across the date
-/// line skipped a whole day.
+/// The range of the search for the beginning of a day, in minutes after midnight: two days, because a zone that moved
+/// across the date line skipped a whole day.
 const MAX_GAP_MINUTES: i64 = 2 * 24 * 60;
 
 /// The unit into which a report cuts its time.
@@ -57,7 +57,7 @@ pub(super) fn intervals(
 }
 
 /// Returns the first moment of a day in a time zone. If the clocks are put forward at midnight, the day begins later
-/// than 00:00. If they are put back so that 00:00 occurs twice, the day begins at the first 00:00.
+/// than 00:00. If the clocks are put back so that 00:00 occurs twice, the day begins at the first 00:00.
 pub fn start_of_day(zone: Tz, day: NaiveDate) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);
     let first = (0..=MAX_GAP_MINUTES)

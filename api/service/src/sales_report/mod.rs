@@ -93,7 +93,7 @@ pub struct SalesSums {
     pub purchases: i64,
     /// Number of subjects that were sold. A subject counts once for each purchase that has it.
     pub subjects_sold: i64,
-    /// The sum of the list prices. If a purchase did not record them, the prices that the buyer paid are used.
+    /// The sum of the list prices. If a purchase has no recorded list prices, the prices that the buyer paid are used.
     pub gross: i64,
     /// The part of `gross` that the buyers did not have to pay, because of offers, bundles and grants. Tax that is
     /// added to prices does not count.
@@ -121,8 +121,8 @@ impl SalesSums {
         self.purchases += sums.purchases;
         self.subjects_sold += sums.subjects_sold;
         self.gross += sums.gross;
-        // `charged` includes the tax that was added to prices without tax. It is not part of the price, so it is
-        // subtracted.
+        // `charged` includes the tax that was added to prices without tax. This added tax is not part of the price, so
+        // it is subtracted.
         self.discount += sums.gross - (sums.charged - sums.added_tax);
         self.charged += sums.charged;
         self.tax += sums.tax;
@@ -204,7 +204,8 @@ async fn sum_up(
     Ok(rows.into_iter().collect())
 }
 
-/// Cuts the time of a report into days or months. Without these dimensions, the whole time is one part.
+/// Cuts the time of a report into days or months. If the report is not grouped by day or month, the whole time is one
+/// part.
 fn parts(backend: DbBackend, request: SalesRequest) -> Result<Vec<Interval>, SalesRefusal> {
     // Sales before 1970 do not exist, and some databases cannot compare much older times.
     let (from, to) = (request.from.max(DateTime::UNIX_EPOCH), request.to);

@@ -52,7 +52,8 @@ pub(super) async fn purchases(
     let tax = || Expr::from(Func::coalesce([line(Tax), Expr::val(0)]));
     let is_added = bought(IsTaxIncluded).eq(false);
     let added_tax = || Expr::case(is_added.clone(), tax()).finally(0);
-    // Purchases that were made before list prices were recorded have none. Then the price that the buyer paid is used.
+    // Purchases that were made before list prices were recorded have no list prices. For them, the price that the buyer
+    // paid is used.
     let gross = Func::coalesce([line(ListPrice), line(PricePaid)]);
     let mut select = Query::select();
     select
@@ -89,7 +90,8 @@ pub(super) async fn refunds(
     let line = |column: refund_line::Column| Expr::col((refund_line::Entity, column));
     let requested = |column: refund::Column| Expr::col((refund::Entity, column));
     let course = Expr::col((purchase::Entity, purchase::Column::CourseId));
-    // The primary key of a line begins with the purchase, so the join compares the purchase as well.
+    // The primary key of `refund_lines` begins with the purchase. So the join also compares the purchase, and the
+    // database can use this key.
     let of_refund = line(refund_line::Column::PurchaseId)
         .equals((refund::Entity, PurchaseId))
         .and(line(refund_line::Column::RefundId).equals((refund::Entity, Id)));

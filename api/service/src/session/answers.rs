@@ -178,7 +178,7 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         return Err(AnswerRefusal::NothingGiven(slot));
     }
     let options = answer.options.unwrap_or_default();
-    // If a learner deletes a number, the client sends a blank text. It means no answer.
+    // If a learner deletes a number, the client sends a blank text. A blank text means no answer.
     let number = match answer.number.flatten().filter(|text| !text.trim().is_empty()) {
         Some(text) => Some(number::exact(&text).ok_or(AnswerRefusal::NotANumber(slot))?),
         None => None,

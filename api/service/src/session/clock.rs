@@ -24,7 +24,7 @@ pub struct SessionClock {
     pub expires_at: DateTime<Utc>,
     /// The status of the sitting.
     pub status: SessionStatus,
-    /// The greatest number of a batch that has stored answers in the sitting; 0 if none has.
+    /// The greatest number of a batch that has stored answers in the sitting; 0 if no answers are stored.
     pub answer_sequence: i32,
 }
 
@@ -145,8 +145,8 @@ struct ClockRow {
     answer_sequence: Option<i32>,
 }
 
-/// Reads the stored part of a clock. One statement reads all of it, so the status is not older than the number of the
-/// last saved batch. Returns None if the user has no such sitting.
+/// Reads the stored part of a clock. One statement reads all of this part, so the status and the number of the last
+/// saved batch are from the same moment. Returns None if the user has no such sitting.
 async fn read(services: &Services, owner: UserId, session: TestSessionId) -> Result<Option<ClockRow>, DbErr> {
     let greatest = Query::select()
         .expr(test_answer::Column::Sequence.into_simple_expr().max())

@@ -13,8 +13,8 @@ pub(super) struct BatchComparison {
     /// The slots of the batch whose stored answer is missing or differs from the answer of the batch. The numbers of
     /// the batches do not matter.
     pub(super) not_stored: Vec<i32>,
-    /// Whether each slot of the batch has its answer, or the answer of a batch with the same or a greater number. This
-    /// is so after the batch was applied.
+    /// Whether the batch was applied: each of its slots has the answer of this batch, or the answer of a batch with the
+    /// same or a greater number.
     pub(super) was_applied: bool,
 }
 

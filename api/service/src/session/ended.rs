@@ -25,9 +25,8 @@ pub(crate) struct EndedEntitlements {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Closes and scores each open sitting of a learner, because their account is deleted. A sitting whose deadline has
-/// passed ends at its deadline, and any other sitting ends at `now`. The caller must have locked the row of the
-/// learner.
+/// Closes and scores each open sitting of a learner whose account is being deleted. A sitting whose deadline has passed
+/// ends at its deadline, and any other sitting ends at `now`. The caller must have locked the row of the learner.
 pub(crate) async fn close_all_of(
     transaction: &DatabaseTransaction,
     papers: &Papers,

@@ -74,8 +74,8 @@ impl SittingRules {
     }
 }
 
-/// Returns the deadline of a sitting: `seconds` after its start, but not after the end of the entitlement `right` to
-/// its card. So the sitting ends at the latest with the entitlement.
+/// Returns the deadline of a sitting: `seconds` after its start, but not after the end of the entitlement `right`,
+/// which gave the card of the sitting. So the sitting ends at the latest with the entitlement.
 #[must_use]
 pub fn deadline(started_at: DateTime<Utc>, seconds: i32, right: &entitlement::Model) -> DateTime<Utc> {
     let by_time_limit = started_at + TimeDelta::seconds(i64::from(seconds));
@@ -139,7 +139,7 @@ impl SittingState {
         }
     }
 
-    /// Records that a sitting could not be closed. Returns true if no failure of this sitting is recorded yet.
+    /// Records that a sitting could not be closed. Returns true if no failure of this sitting was recorded before.
     fn is_first_failure_of(&self, id: TestSessionId) -> bool {
         let is_first = self.logged_failures.get(&id).is_none();
         self.logged_failures.insert(id, ());

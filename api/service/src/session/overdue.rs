@@ -57,8 +57,8 @@ pub struct OverdueReport {
 #[service_call("session.close_overdue")]
 pub async fn close_overdue(services: &Services) -> Result<OverdueReport, Fault> {
     let mut report = OverdueReport::default();
-    // Sittings that could not be closed stay overdue. So each search begins after the last sitting of the search before
-    // it.
+    // Sittings that could not be closed stay overdue. So each search begins after the last sitting of the previous
+    // search.
     let mut after = None;
     loop {
         let before = services.sittings.rules.overdue_before(services.clock.now());
@@ -100,12 +100,12 @@ struct OverduePage {
     sittings: Vec<test_session::Model>,
     /// The rows of overdue sittings that cannot be read.
     unreadable: Vec<Unreadable>,
-    /// The last sitting of the page, after which the next search begins. None if the page is the last one.
+    /// The last sitting of the page, after which the next search begins. None if the page is the last page.
     last: Option<TestSessionId>,
 }
 
 /// Finds open sittings whose deadline is before the time `before`, those with the earliest deadline first. If `after`
-/// is given, finds only sittings after that sitting in this order.
+/// is given, finds only sittings after the sitting `after` in this order.
 async fn find(
     connection: &impl ConnectionTrait,
     before: DateTime<Utc>,
@@ -129,9 +129,9 @@ async fn find(
 
 /// Returns the condition for the sittings after the sitting `after` in the order of [`find`].
 ///
-/// The database reads the deadline of that sitting itself, so the search also goes on after a deadline that the server
-/// cannot read. If that sitting was deleted or got more time in the meantime, the search can miss overdue sittings. The
-/// next call of [`close_overdue`] finds these.
+/// The database itself reads the deadline of the sitting `after`, so the search also goes on after a deadline that the
+/// server cannot read. If the sitting `after` was deleted or got more time in the meantime, the search can miss overdue
+/// sittings. The next call of [`close_overdue`] finds the missed sittings.
 fn follows(after: TestSessionId) -> Condition {
     let expires_at = || test_session::Column::ExpiresAt.into_simple_expr();
     let deadline = || {

@@ -126,8 +126,8 @@ pub async fn answers(
     Ok(rows.into_iter().map(|row| (row.slot, row)).collect())
 }
 
-/// Reads the greatest number of a batch that has stored answers in a sitting; 0 if none has. Does not check to whom the
-/// sitting belongs.
+/// Reads the greatest number of a batch that has stored answers in a sitting; 0 if no answers are stored. Does not
+/// check to whom the sitting belongs.
 ///
 /// # Errors
 /// Returns the database's error.

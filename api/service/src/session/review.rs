@@ -31,8 +31,8 @@ impl Review {
 }
 
 /// Decides for which questions of a sitting the key, the explanation and the marks may be shown. The sitting must be
-/// over, and the review policy of its subject must allow it. Questions that an open sitting of the learner or of the
-/// `reader` also asks are not shown. The reader can be a member of staff who sits tests of the same subject.
+/// over, and the review policy of its subject must allow it. Nothing is shown of a question that an open sitting of the
+/// learner or of the `reader` also asks. The reader can be a member of staff who sits tests of the same subject.
 ///
 /// # Errors
 /// Returns the database's error.

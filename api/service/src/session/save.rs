@@ -21,11 +21,11 @@ use crate::error::{Error, Fault, Refusal};
 /// The result of saving a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// The slots in which the answer of the batch was not stored. They already have the answer of another batch with a
-    /// greater number or the same number.
+    /// The slots in which the answer of the batch was not stored. These slots already have the answer of another batch
+    /// with a greater number or the same number.
     pub superseded: Vec<i32>,
-    /// The greatest number of a batch that has stored answers in the sitting. None if the caller did not ask for it, or
-    /// if reading it failed.
+    /// The greatest number of a batch that has stored answers in the sitting. None if the caller did not ask for this
+    /// number, or if reading the number failed.
     pub sequence: Option<i32>,
 }
 
@@ -125,9 +125,9 @@ async fn write_coalesced(
     }
 }
 
-/// Writes a batch on a cluster. Its nodes do not see each other's shared locks, so the save also updates the sitting's
-/// row. If another node ends the sitting at the same time, the cluster refuses the later of the two transactions, and
-/// that transaction is retried.
+/// Writes a batch on a cluster. The nodes of a cluster do not see each other's shared locks, so the save also updates
+/// the sitting's row. If another node ends the sitting at the same time, the cluster refuses the later of the two
+/// transactions, and that transaction is retried.
 async fn write_on_cluster(
     database: &Database,
     write: &Arc<AnswerWrite>,
@@ -166,8 +166,8 @@ async fn write_with_sitting(
 /// Reads the stored answers to find out whether a batch was applied. Returns the superseded slots of an applied batch.
 /// Returns None if the batch was not applied and the sitting still accepts it.
 ///
-/// A batch was applied if each of its slots has its answer, or the answer of a batch with the same or a greater number.
-/// Batches are applied only while the sitting is open.
+/// A batch was applied if each of its slots has the answer of this batch, or the answer of a batch with the same or a
+/// greater number. Batches are applied only while the sitting is open.
 ///
 /// - If an applied batch still has a stored answer, the result is a success even in a closed sitting. The client
 ///   repeats the batch because it did not get the first response, and gets the same response.

@@ -18,13 +18,13 @@ use crate::paper::PaperRevision;
 #[derive(Clone, Debug)]
 pub(super) struct StoredCard {
     pub(super) card: mock_test_attempt::Model,
-    /// The open sitting of the card; None if it has none.
+    /// The open sitting of the card; None if the card has no open sitting.
     pub(super) open: Option<test_session::Model>,
-    /// The entitlement that gave the card; None if it does not exist. It may have ended.
+    /// The entitlement that gave the card, which may have ended; None if there is no entitlement.
     pub(super) right: Option<entitlement::Model>,
     /// The latest revision of the paper of the card's test; None if the test has no paper yet.
     pub(super) paper: Option<PaperRevision>,
-    /// The extra time that support granted to this card alone, in seconds; 0 if none.
+    /// The extra time that support granted to this card alone, in seconds; 0 if support granted no extra time.
     pub(super) extra_seconds: i32,
 }
 
@@ -79,7 +79,7 @@ impl StoredCard {
 pub(super) struct Terms {
     /// The latest revision of the paper.
     pub(super) revision: i32,
-    /// The greatest extra time of the allowances that apply to the card, in seconds; 0 if none applies.
+    /// The greatest extra time of the allowances that apply to the card, in seconds; 0 if no allowance applies.
     pub(super) extra_seconds: i32,
 }
 

@@ -143,7 +143,8 @@ fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
     sql(backend, &text, values)
 }
 
-/// The numbers of rows that the text of a statement can have. The number of answers is rounded up to the next of them.
+/// The numbers of rows that the text of a statement can have. [`rows`] fills a statement with null rows up to the next
+/// of these numbers, so that the server prepares few different statements.
 const ROW_COUNTS: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MAX_ANSWERS_PER_BATCH];
 
 /// The parameters of a row that matches no sitting.
@@ -170,8 +171,8 @@ const ON_CONFLICT: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen 
     time_spent_seconds = excluded.time_spent_seconds, sequence = excluded.sequence, saved_at = excluded.saved_at \
     WHERE excluded.sequence > test_answers.sequence";
 
-/// One answer as a row of a derived table, for MariaDB and MySQL. They derive the types of columns from the parameters
-/// of the first call, so the text casts each parameter.
+/// One answer as a row of a derived table, for MariaDB and MySQL. These databases derive the types of columns from the
+/// parameters of the first call, so the text casts each parameter.
 const MYSQL_SELECT_ROW: &str = "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, \
     CAST(? AS DATETIME(6)) AS overdue_before, CAST(? AS SIGNED) AS sequence, \
     CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \

@@ -20,18 +20,18 @@ use super::upsert::{AnswerWrite, upsert};
 use crate::database::{Database, shutting_down};
 use crate::metrics::{Metrics, PanicPlace};
 
-/// Maximum number of statements that run at the same time. If fewer statements run, each of them writes more batches,
+/// Maximum number of statements that run at the same time. With a smaller maximum, each statement writes more batches,
 /// and a batch costs less.
 ///
-/// On two cores with PostgreSQL, the number of batches saved was compared with pgbench, which ran the same statement
-/// for single batches. With a maximum of 1, 2, 3 and 4 statements, it was 0.86, 0.80, 0.73 and 0.55 times as great.
-/// The maximum is 2, although 1 saved more batches in this measurement. With 1, a single slow statement would delay the
+/// On two cores with PostgreSQL, jishu was compared with pgbench, which ran the same statement for single batches. With
+/// a maximum of 1, 2, 3 and 4 statements, jishu saved 0.86, 0.80, 0.73 and 0.55 times as many batches as pgbench. The
+/// maximum is 2, although 1 saved more batches in this measurement. With 1, a single slow statement would delay the
 /// batches of all sittings, and the server and the database would wait for each other.
 const MAX_CONCURRENT_STATEMENTS: usize = 2;
 /// Maximum number of answers in a statement, unless a single batch has more.
 const MAX_ROWS_PER_STATEMENT: usize = 160;
 
-/// The storage of a batch, as far as the result of its statement shows it.
+/// The outcome of writing a batch, as far as the result of the statement shows the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
     /// All answers of the batch are stored. The variant has the greatest number of a batch with stored answers in the
@@ -195,8 +195,8 @@ async fn write_all(database: &Database, group: &[QueuedWrite]) -> Result<Vec<Con
     Ok(vec![if is_all { Confirmation::AllStored(None) } else { Confirmation::Unconfirmed }; group.len()])
 }
 
-/// Returns the confirmation of a batch. `stored` has the number of its answers that the statement stored, and the
-/// greatest number of a batch that had stored answers before.
+/// Returns the confirmation of a batch. `stored` has the number of answers of the batch that the statement stored. It
+/// also has the greatest number of a batch that had stored answers in the sitting before.
 fn confirmation(write: &AnswerWrite, stored: Option<&(i64, Option<i32>)>) -> Confirmation {
     match stored {
         Some((count, before)) if usize::try_from(*count) == Ok(write.answers.len()) => {

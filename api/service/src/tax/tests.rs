@@ -41,7 +41,7 @@ fn tax_in_prices_that_include_it() {
         ("12.5", &[3, 3, 3], &[0, 0, 1]),
         // At 12.5 per cent, 0.05 contains 0.00555… of tax, which is rounded up to 0.01.
         ("12.5", &[5], &[1]),
-        // 3 minor units contain 3 × 100 / 200 = 1.5, which is rounded up to 2.
+        // At 100 per cent, 3 minor units contain 3 × 100 / 200 = 1.5 minor units of tax, which is rounded up to 2.
         ("100", &[3], &[2]),
         ("0", &[19_900, 1], &[0, 0]),
         // Lines with the price 0 have no tax.

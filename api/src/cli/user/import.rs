@@ -153,7 +153,7 @@ fn new_passwords_file(path: &Path) -> Result<csv::Writer<File>, Box<dyn std::err
 /// if the header lacks a required column or has an unknown one.
 fn read(file: &Path, reason: &str) -> Result<Vec<Row>, Box<dyn std::error::Error + Send + Sync>> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    // Spreadsheet programs begin a file with a byte order mark. It is skipped.
+    // Skip the byte order mark with which spreadsheet programs begin a file.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text);
     let header: Vec<String> = reader.headers()?.iter().map(str::to_ascii_lowercase).collect();
@@ -230,8 +230,8 @@ fn enrolment(header: &[String], record: &StringRecord, reason: &str) -> Result<E
     })
 }
 
-/// Reads a list of grants, such as `neet/physics; neet/chemistry; jee`. A course without a subject stands for all its
-/// subjects.
+/// Reads a list of grants, such as `neet/physics; neet/chemistry; jee`. A course without a subject stands for all
+/// subjects of the course that are on sale.
 fn grants(text: &str) -> Result<Vec<SubjectGrant>, String> {
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     let grant = |part: &str| {

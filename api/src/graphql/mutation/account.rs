@@ -21,8 +21,8 @@ pub(super) struct RegisterInput {
     /// The password: at least 8 characters.
     #[graphql(secret)]
     password: String,
-    /// The year of birth. If the operator requires the consent of guardians, a registration without it is refused with
-    /// `BIRTH_YEAR_REQUIRED`.
+    /// The year of birth. If the operator requires the consent of guardians, a registration without the year of birth
+    /// is refused with `BIRTH_YEAR_REQUIRED`.
     birth_year: Option<i32>,
 }
 
@@ -117,7 +117,7 @@ impl AccountMutation {
     async fn refresh_tokens(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The refresh token from the latest response.", secret)] refresh_token: String,
+        #[graphql(desc = "The latest refresh token of the session.", secret)] refresh_token: String,
     ) -> ApiResult<AuthPayload> {
         let signed_in = account::refresh(ctx.services()?, ctx.sign_in_client()?, &refresh_token).await;
         Ok(match refused_or(signed_in)? {

@@ -11,7 +11,7 @@ use jishu_service::account::{
     self, LinkInvalid, PasswordRefusal, PasswordResetRefusal, ResendRefusal, SignInOutcome, VerifyRefusal,
 };
 
-/// The response to a mutation that asks the server to send a mail.
+/// The response to `resendVerification` and `requestPasswordReset`, which ask the server to send a mail.
 #[derive(SimpleObject)]
 pub(super) struct RequestedPayload {
     /// Whether the server accepted the request. The value does not show whether an account has the address.
@@ -31,12 +31,12 @@ pub(super) struct AccountLinksMutation;
 
 #[Object]
 impl AccountLinksMutation {
-    /// Verifies an e-mail address with the token of a link that was sent to the address. It is the address of an
+    /// Verifies an e-mail address with the token of a link that was sent to the address. The address is that of an
     /// account, or a new address that was given to `updateProfile`. A new address then becomes the address of the
     /// account. A link works once, and it does not sign anybody in.
     ///
-    /// The link alone is not enough, because a stranger may have registered with the address of another person. Send
-    /// the access token or the password of the account as well. A person who has neither can choose a new password with
+    /// The link alone is not enough, because a stranger may have registered with the address of another person. So send
+    /// the access token or the password of the account too. A person who has neither can choose a new password with
     /// `requestPasswordReset`, which verifies the address too.
     async fn verify_email(
         &self,
@@ -82,8 +82,8 @@ impl AccountLinksMutation {
         Ok(RequestedPayload::new(Err(UserError::field(code, refusal.to_string(), &[]))))
     }
 
-    /// Asks for a mail with a link to choose a new password. The response and its time are the same for every address,
-    /// whether or not an account has the address. The number of mails to one address is limited.
+    /// Asks for a mail with a link to choose a new password. The response, and the time that it takes, do not depend on
+    /// whether an account has the address. The number of mails to one address is limited.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,

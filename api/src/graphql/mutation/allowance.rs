@@ -15,18 +15,19 @@ use jishu_service::allowance::{
 };
 
 /// Extra time or attempts for all test cards of a scope: a user, a subject, a course, or a user in one subject or
-/// course. The allowance replaces the previous allowance of the same scope as a whole, so repeating the request changes
-/// nothing. Give at least one of `extraSeconds` and `maxAttempts`.
+/// course. The allowance replaces the previous allowance of the same scope as a whole, so repeating a completed request
+/// changes nothing. Give at least one of `extraSeconds` and `maxAttempts`.
 #[derive(InputObject)]
 struct GrantAllowanceInput {
     /// The id of the user. If not given, the allowance is for all users.
     user_id: Option<ID>,
-    /// The id of the subject. Do not give `courseId` as well. If neither is given, the allowance is for all subjects.
+    /// The id of the subject. Give `subjectId` or `courseId`, not both. If both are missing, the allowance is for all
+    /// subjects.
     subject_id: Option<ID>,
-    /// The id of the course, for all subjects of the course. Do not give `subjectId` as well.
+    /// The id of the course, for all subjects of the course. Give `subjectId` or `courseId`, not both.
     course_id: Option<ID>,
     /// The extra time for each sitting, in seconds: 0 to 86400. A sitting gets the greatest extra time of its card and
-    /// of all allowances that apply to it. If not given or 0, this allowance gives no time to later sittings. Open
+    /// of all allowances that apply to it. If not given or 0, this allowance gives no time to later sittings, and open
     /// sittings keep the deadline that they have.
     extra_seconds: Option<i32>,
     /// The number of attempts that each card has at least: 1 to 1000. Cards with fewer attempts get this number, also
@@ -41,7 +42,8 @@ struct AllowancePayload {
     outcome: Result<Granted, UserError>,
 }
 
-/// The response to `grantAllowance`. The numbers show what this request changed.
+/// The response to `grantAllowance`. The numbers show what this request changed, and for how many users it must be
+/// repeated.
 #[Object]
 impl AllowancePayload {
     /// The allowance as it is stored now. Null if the request was refused.
@@ -97,7 +99,8 @@ impl AllowanceMutation {
         &self,
         ctx: &Context<'_>,
         #[guard] support: Support,
-        #[graphql(desc = "The scope and the grant.")] input: GrantAllowanceInput,
+        #[graphql(desc = "The scope of the allowance, and the extra time or the attempts.")]
+        input: GrantAllowanceInput,
     ) -> ApiResult<AllowancePayload> {
         let outcome = match scope(&input) {
             Ok(scope) => {

@@ -83,7 +83,7 @@ impl AuthPayload {
         Self { signed_in: Some(Box::new(signed_in)), ..Self::default() }
     }
 
-    /// Makes the response to a registration whose e-mail address must be verified first: it is empty.
+    /// Makes the empty response to a registration whose e-mail address must be verified first.
     pub(super) fn requested() -> Self {
         Self::default()
     }

@@ -56,8 +56,8 @@ impl CheckoutPayload {
     }
 
     /// The values with which the frontend opens the payment form of the provider. Null if the buyer cannot pay at a
-    /// provider now: the order is free, paid or over, or support confirms its payment. Null too if the outcome is OWNED
-    /// or the checkout was refused.
+    /// provider now: the order is not PENDING, or support confirms its payment. Null too if the outcome is OWNED or the
+    /// checkout was refused.
     async fn payment(&self) -> Option<OrderPayment> {
         let checkout = self.outcome.as_ref().ok()?;
         let (order, parameters) = (checkout.order.as_ref()?, checkout.payment.clone()?);
@@ -195,8 +195,7 @@ impl From<CheckoutRefusal> for UserError {
     }
 }
 
-/// Makes the error of a buyer for an order that does not exist. `at` is the path of the argument with the id of the
-/// order.
+/// Makes the user error for a buyer who has no order with the given id. `at` is the path of the argument with this id.
 pub(super) fn no_such_order(message: &str, at: &[&str]) -> UserError {
     UserError::field(ErrorCode::OrderNotFound, format!("{message} Take its id from `viewer.orders`."), at)
 }

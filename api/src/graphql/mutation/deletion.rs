@@ -43,7 +43,7 @@ impl DeletionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "The current password. An account without one uses `requestAccountDeletion` instead.",
+            desc = "The current password. An account without a password uses `requestAccountDeletion` instead.",
             secret
         )]
         password: String,

@@ -14,7 +14,7 @@ use jishu_service::account::Support;
 use jishu_service::extra_time::{self, ExtendedCard, ExtraTimeRefusal, Grant};
 
 /// A grant of extra time or attempts for one test card. `extraSeconds` and `maxAttempts` are totals that replace the
-/// earlier totals, so that repeating the request changes nothing. Give at least one of them.
+/// earlier totals, so that repeating the request changes nothing. Give `extraSeconds`, `maxAttempts` or both.
 #[derive(InputObject)]
 struct GrantExtraTimeInput {
     /// The id of the test card. It can belong to any user.
@@ -84,9 +84,9 @@ pub(super) struct ExtraTimeMutation;
 #[Object]
 impl ExtraTimeMutation {
     /// Grants extra time or more attempts to a test card of any learner. Only for SUPPORT and ADMIN. The deadline of an
-    /// open sitting becomes its start plus the time limit plus `extraSeconds`. It never moves to an earlier time, nor
-    /// beyond the end of the entitlement. With more attempts, a card whose attempts were all used can be sat again.
-    /// `mockTestAttemptChanged` and `testSessionClock` report the change to the learner's devices.
+    /// open sitting becomes its start plus the time limit plus `extraSeconds`. The deadline never moves to an earlier
+    /// time, nor beyond the end of the entitlement. With more attempts, a card whose attempts were all used can be sat
+    /// again. `mockTestAttemptChanged` and `testSessionClock` report the change to the learner's devices.
     async fn grant_extra_time(
         &self,
         ctx: &Context<'_>,

@@ -102,9 +102,10 @@ impl OidcMutation {
         BeginOidcLoginPayload::new(refused_or(begun)?)
     }
 
-    /// Completes a sign-in at the issuer of OpenID Connect. The first sign-in of an identity links it to the account
-    /// that has verified the same e-mail address. If no account has the address, it makes an account. The issuer must
-    /// have verified the address. If the account has a second factor, the response has a challenge, as in `login`.
+    /// Completes a sign-in at the issuer of OpenID Connect. The first sign-in of an identity links the identity to the
+    /// account that has verified the same e-mail address. If no account has the address, the sign-in makes an account.
+    /// The issuer must have verified the address. If the account has a second factor, the response has a challenge, as
+    /// in `login`.
     async fn complete_oidc_login(
         &self,
         ctx: &Context<'_>,
@@ -140,8 +141,9 @@ impl OidcMutation {
         BeginOidcLoginPayload::new(refused_or(begun)?)
     }
 
-    /// Links the account at the issuer to the account of the signed-in user, who must have verified their e-mail
-    /// address. From then on, `completeOidcLogin` signs in to the account of the user. The user gets a mail.
+    /// Links the account with which the user has just signed in at the issuer to the account of the signed-in user. The
+    /// user must have verified their e-mail address. From then on, `completeOidcLogin` signs in to the account of the
+    /// user. The user gets a mail.
     async fn link_oidc_identity(
         &self,
         ctx: &Context<'_>,

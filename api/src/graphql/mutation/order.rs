@@ -20,9 +20,9 @@ use jishu_service::order::{
 struct MarkOrderPaidInput {
     /// The id of the order. It can belong to any user.
     order_id: ID,
-    /// The reference of the payment, such as the number of a transfer: 1 to 60 characters of ASCII. It names one
-    /// payment, so repeating the request changes nothing. If the order was paid before, another reference is refused.
-    /// If the buyer paid twice, give the second payment back by hand.
+    /// The reference of the payment, such as the number of a transfer: 1 to 60 characters of ASCII. A reference names
+    /// one payment, so repeating the request with the same reference changes nothing. If the order was paid before,
+    /// another reference is refused. If the buyer paid twice, give the second payment back by hand.
     reference: String,
 }
 
@@ -130,7 +130,7 @@ impl OrderMutation {
     }
 }
 
-/// Makes the error of a member of support for an order that does not exist.
+/// Makes the user error for a member of support who gave the id of an order that does not exist.
 fn no_such_order(message: &str) -> UserError {
     let message = format!("{message} Take its id from `orders`.");
     UserError::field(ErrorCode::OrderNotFound, message, &["input", "orderId"])

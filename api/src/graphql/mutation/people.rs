@@ -80,8 +80,8 @@ pub(super) fn refused(refusal: &AdministrationRefusal) -> ApiResult<UserError> {
         AdministrationRefusal::OwnAccount => ErrorCode::OwnAccount,
         AdministrationRefusal::AccountOfStaff => ErrorCode::UserIsStaff,
         AdministrationRefusal::LastAdmin => ErrorCode::LastAdmin,
-        // Only `UserNotFound` occurs here. `NotStaff` returned above, and the API sets neither passwords nor years of
-        // birth of other users.
+        // Only `UserNotFound` reaches this arm. The function has already returned for `NotStaff`, and the API sets
+        // neither passwords nor years of birth of other users.
         AdministrationRefusal::UserNotFound
         | AdministrationRefusal::NotStaff(_)
         | AdministrationRefusal::Password(_)

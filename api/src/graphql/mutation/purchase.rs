@@ -53,7 +53,7 @@ pub(super) struct PurchasePayload {
     pub(super) outcome: Result<ShownReceipt, UserError>,
 }
 
-/// A receipt with the values that the payload shows besides it.
+/// A receipt with the other values that the payload shows: the subjects that the user already owned, and the message.
 pub(super) struct ShownReceipt {
     receipt: Receipt,
     already_owned: Vec<Subject>,

@@ -17,7 +17,8 @@ use crate::graphql::types::{
 use jishu_service::account::Author;
 use jishu_service::question_bank::{self, Defaults, ImportFile, ImportRefusal, ImportReport, ImportRequest};
 
-/// The maximum number of refused questions, of losses and of notices in a response.
+/// The maximum number of items in each list of the response: the refused questions, the losses of questions, and the
+/// notices.
 const MAX_LISTED: usize = 1_000;
 
 /// A file of questions for the question bank of a subject.
@@ -38,8 +39,9 @@ pub(super) struct ImportQuestionsInput {
     #[graphql(default_with = "Difficulty::Medium")]
     difficulty: Difficulty,
     /// Whether a question without an id gets its name as the id. The name is the title of the question in GIFT or QTI,
-    /// and its name in Moodle XML. Use this only if no two questions of the subject have the same name, because the
-    /// later question would replace the other. If false, a question without an id gets an id derived from its content.
+    /// and its name in Moodle XML. Choose true only if no two questions of the subject have the same name, because the
+    /// later question would replace the earlier question. If false, a question without an id gets an id derived from
+    /// its content.
     #[graphql(default)]
     names_are_ids: bool,
     /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests use the keys of the
@@ -74,7 +76,7 @@ impl ImportQuestionsPayload {
     }
 
     /// The refused questions and the reasons, in the order of the file: at most 1000. All other questions of the file
-    /// were imported.
+    /// were imported, or would be with `dryRun`.
     async fn refused(&self) -> Vec<QuestionRefusal> {
         self.list(|report| &report.refused)
     }
@@ -89,7 +91,7 @@ impl ImportQuestionsPayload {
         self.list(|report| &report.losses)
     }
 
-    /// The number of all losses, also beyond the first 1000.
+    /// The number of all parts of imported questions that were left out, also beyond the first 1000.
     async fn loss_count(&self) -> usize {
         self.count(|report| report.losses.len())
     }
@@ -139,9 +141,9 @@ pub(super) struct QuestionBankMutation;
 impl QuestionBankMutation {
     /// Imports a file of questions into the question bank of a subject. Only for AUTHOR and ADMIN. If the bank has a
     /// question with the same id and other content, the question gets a new version, and past results stay the same.
-    /// Without `correctKeys`, a question without an id is refused if the bank has it with another key. A question is
-    /// also refused if its key was corrected in the bank to another key. An archived question stays archived. Importing
-    /// the same file again changes nothing.
+    /// Without `correctKeys`, some questions with another key than in the bank are refused: questions without an id,
+    /// and questions whose key was corrected in the bank. An archived question stays archived. Importing the same file
+    /// again changes nothing.
     async fn import_questions(
         &self,
         ctx: &Context<'_>,
@@ -174,8 +176,8 @@ impl QuestionBankMutation {
     }
 }
 
-/// Makes the file of an import from the arguments. Fails with a user error unless exactly one of them is given, and a
-/// package is a ZIP file in base64.
+/// Makes the file of an import from the arguments. Fails with a user error unless exactly one of `text` and `package`
+/// is given. Also fails if `package` is not a ZIP file in base64.
 fn file(text: Option<String>, package: Option<String>) -> Result<ImportFile, UserError> {
     let unreadable =
         |message: &str, at| UserError::field(ErrorCode::QuestionsUnreadable, message, &["input", at]);

@@ -28,8 +28,8 @@ struct CorrectQuestionKeyInput {
     /// The largest difference from `correctValue` at which an answer is still correct. If not given, the tolerance
     /// stays the same.
     tolerance: Option<Decimal>,
-    /// All texts that are correct: 1 to 100, of at most 500 characters each. `*` stands for any characters, and `\*` for
-    /// an asterisk.
+    /// All texts that are correct: 1 to 100, of at most 500 characters each. `*` stands for any number of characters,
+    /// and `\*` for an asterisk.
     correct_texts: Option<Vec<String>>,
     /// Whether an answer must have the same capital and small letters as a correct text. If not given, this setting
     /// stays the same.

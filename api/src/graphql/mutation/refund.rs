@@ -20,7 +20,7 @@ struct RefundPurchaseInput {
     purchase_id: ID,
     /// The ids of the subjects to refund. If not given, all subjects of the purchase that were not refunded before.
     subject_ids: Option<Vec<ID>>,
-    /// The reason for the refund: 1 to 1000 characters. The buyer can read it.
+    /// The reason for the refund: 1 to 1000 characters. The buyer can read the reason.
     reason: String,
     /// A key that the client makes for each refund. Repeating the request with the same key returns the same refund.
     /// Using the key for a different request to refund this purchase is an error.

@@ -79,7 +79,7 @@ impl RecoveryCodesPayload {
 /// The response to `disableTwoFactor`.
 #[derive(SimpleObject)]
 pub(super) struct DisableTwoFactorPayload {
-    /// Whether the second factor is off now.
+    /// Whether this request switched off the second factor.
     disabled: bool,
     /// The reasons why nothing was changed. Empty on success.
     user_errors: Vec<UserError>,
@@ -216,7 +216,7 @@ impl SecondFactorMutation {
 }
 
 /// Makes the proof of the second factor from the code or the recovery code. Fails with `BAD_USER_INPUT` if a client
-/// sends both of them or none, as no correct client does.
+/// sends both codes or neither code, which is a fault of the client.
 fn proof(code: Option<String>, recovery_code: Option<String>) -> ApiResult<SecondFactorProof> {
     match (code, recovery_code) {
         (Some(code), None) => Ok(SecondFactorProof::Code(code)),
@@ -244,8 +244,9 @@ fn user_error_of_input(refusal: &SecondFactorRefusal, code_field: &'static str) 
     }
 }
 
-/// Makes the user error for a refusal. `at` is the path of the argument that has the password and the code. Fails with
-/// a top-level error if there were too many attempts.
+/// Makes the user error for a refused change of the second factor. `at` is the path of the input with the password and
+/// the code. It is empty if they are arguments of the mutation itself. Fails with a top-level error if there were too
+/// many attempts.
 fn user_error(refusal: &SecondFactorRefusal, at: &[&str]) -> ApiResult<UserError> {
     let below = |name: &'static str| [at, &[name]].concat();
     let (code, path) = match refusal {

@@ -23,7 +23,7 @@ pub(super) struct SessionsMutation;
 impl SessionsMutation {
     /// Ends a session of the signed-in user, such as the session on a lost phone. The refresh token of the session
     /// stops working at once. Its access tokens and subscriptions stop working within seconds, on every node of the
-    /// server. The session can also be the one of this request.
+    /// server. The session of this request can be ended too.
     async fn end_session(
         &self,
         ctx: &Context<'_>,
@@ -44,8 +44,8 @@ impl SessionsMutation {
         Ok(EndSessionsPayload { sessions: SignInSession::of_viewer(ctx, viewer).await?, user_errors })
     }
 
-    /// Ends all sessions of the signed-in user except the session of this request. Their tokens stop working as
-    /// `endSession` describes.
+    /// Ends all sessions of the signed-in user except the session of this request. The tokens of the ended sessions
+    /// stop working as `endSession` describes.
     async fn end_other_sessions(&self, ctx: &Context<'_>) -> ApiResult<EndSessionsPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
         account::end_other_sessions(services, viewer).await?;

@@ -30,8 +30,8 @@ pub(super) struct SaveAnswersInput {
     /// The id of the sitting.
     session_id: ID,
     /// The number of the batch: 1 to 1000000. Use `session.answerSequence` plus 1, so that the number is greater than
-    /// that of every earlier batch. In each slot, the answer of the batch with the greatest number stays, in whatever
-    /// order the batches arrive.
+    /// the number of every earlier batch. In each slot, the answer of the batch with the greatest number stays, in
+    /// whatever order the batches arrive.
     sequence: i32,
     /// The answers of the batch: 1 to 200. If two answers are for the same slot, the later one in this list counts.
     answers: Vec<AnswerInput>,
@@ -50,8 +50,8 @@ pub(super) struct AnswerInput {
     /// answer.
     numeric_value: MaybeUndefined<String>,
     /// The text as the learner typed it, for a short answer: at most 500 characters. The server stores the text
-    /// unchanged. Only for the comparison with the key does it make case, spaces and Unicode forms alike. Null or a
-    /// blank text removes the answer.
+    /// unchanged. In the comparison with the key, it ignores differences of spaces and Unicode forms. It also ignores
+    /// case, unless the key requires the same capital and small letters. Null or a blank text removes the answer.
     text: MaybeUndefined<String>,
     /// Whether the learner has marked the question to return to it later. If not given, the mark is removed.
     flagged: Option<bool>,
@@ -73,7 +73,7 @@ pub(super) struct SubmitTestSessionInput {
 
 /// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 pub(super) enum TestSessionPayload {
-    /// `startTestSession` started a sitting or found an open one.
+    /// `startTestSession` started a sitting or found the open sitting.
     Started { session: TestSession, resumed: bool },
     /// `saveAnswers` applied a batch. `superseded` has the slots that keep the answer of another batch.
     Saved { session: TestSession, superseded: Vec<i32> },
@@ -87,7 +87,7 @@ pub(super) enum TestSessionPayload {
 /// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 #[Object]
 impl TestSessionPayload {
-    /// The sitting. Null if the viewer has no such sitting, or if no sitting could be started.
+    /// The sitting. Null if the request names no sitting of the viewer, or if no sitting could be started.
     async fn session(&self) -> Option<&TestSession> {
         match self {
             Self::Started { session, .. } | Self::Saved { session, .. } | Self::Submitted { session, .. } => {
@@ -102,7 +102,7 @@ impl TestSessionPayload {
         matches!(self, Self::Started { resumed: true, .. })
     }
 
-    /// The slots in which the answer of this batch was not saved. They keep the answer of a batch with a greater
+    /// The slots in which the answer of this batch was not saved. These slots keep the answer of a batch with a greater
     /// number, or of another batch with the same number. If that batch came from another tab or device, read
     /// `session.answerSequence`, add 1, and send the answers again.
     async fn superseded(&self) -> &[i32] {
@@ -147,7 +147,7 @@ impl TestSessionMutation {
         };
         Ok(match started {
             Ok(started) => {
-                // Nobody knew the id of a new sitting before now, so no answer of it can be saved yet.
+                // Nobody knew the id of a new sitting before now, so no answer of the sitting can be saved yet.
                 let sequence = (!started.resumed).then_some(0);
                 let session = TestSession::from(started.session).with_sequence(sequence);
                 TestSessionPayload::Started { session, resumed: started.resumed }
@@ -185,10 +185,10 @@ impl TestSessionMutation {
         })
     }
 
-    /// Saves the last answers, ends a sitting and scores its saved answers. If the sitting is already over, returns the
-    /// same result again, and reports answers that are not stored with TEST_SESSION_CLOSED. If another tab or device
-    /// has set a slot of the last batch in the meantime, saves nothing, leaves the sitting open and returns
-    /// ANSWERS_SUPERSEDED.
+    /// Saves the last answers, ends a sitting and scores its saved answers. If the sitting is already over, returns its
+    /// result again. If some answers of the request are then not stored, the response has the error
+    /// TEST_SESSION_CLOSED. If another tab or device has set a slot of the last batch in the meantime, saves nothing,
+    /// leaves the sitting open and returns ANSWERS_SUPERSEDED.
     async fn submit_test_session(
         &self,
         ctx: &Context<'_>,
@@ -300,8 +300,8 @@ fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
     }
 }
 
-/// Makes the message for an answer that was refused. Adds a sentence with the argument that the client must change, if
-/// there is one.
+/// Makes the message for an answer that was refused. If the client must change an argument, adds a sentence that names
+/// the argument.
 fn answer_message(refusal: &AnswerRefusal) -> String {
     let advice = match refusal {
         AnswerRefusal::NothingGiven(_) => "Use `optionIds`, `numericValue` or `text`.",

@@ -35,15 +35,19 @@ impl OrderQuery {
         #[graphql(desc = "Only orders with this status.")] status: Option<OrderStatus>,
         #[graphql(desc = "Only the order with this receipt number. Case does not matter.")]
         receipt_number: Option<String>,
-        #[graphql(desc = "Only orders whose payment the buyer's bank disputes.", default)] disputed: bool,
+        #[graphql(
+            desc = "True for only the orders whose payment the buyer's bank disputes, false for all orders.",
+            default
+        )]
+        disputed: bool,
     ) -> ApiResult<OrderConnection> {
         let buyer = user_id.map(|id| {
             UserId::parse(&id).ok_or_else(|| {
                 ApiError::bad_input("`userId` is not the id of a User. Take ids from responses.")
             })
         });
-        // Receipt numbers are in capital letters and never longer than this. PostgreSQL refuses text with a NUL
-        // character.
+        // Receipt numbers are in capital letters, and never longer than `MAX_RECEIPT_CHARS`. PostgreSQL refuses text
+        // with a NUL character.
         let receipt_number = receipt_number.map(|text| {
             text.trim().to_uppercase().replace('\0', "").chars().take(MAX_RECEIPT_CHARS).collect()
         });

@@ -19,7 +19,7 @@ pub(in crate::graphql) struct ReportQuery;
 impl ReportQuery {
     /// A report of the sales and refunds in an interval of time. Only for ADMIN. Days and months are those of the
     /// platform's time zone. A report with more than 1000 rows is refused. `jishu report sales` on the command line has
-    /// no such limit.
+    /// no limit of rows.
     async fn sales_report(
         &self,
         ctx: &Context<'_>,

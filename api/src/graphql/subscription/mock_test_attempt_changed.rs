@@ -19,8 +19,8 @@ impl MockTestAttemptChanged {
     /// Sends a test card of the viewer each time the card is created or changed, by any device, by the server or by
     /// support. After a purchase, each new card arrives once, in the order of subject and test number. Changes on other
     /// nodes of the server arrive within a second. Changes of a card that follow each other closely arrive as one event
-    /// with the latest state. To miss no change, subscribe first, and then read `viewer.mockTestAttempts`. Send that
-    /// query over the same WebSocket, or after the response headers of the event stream arrived.
+    /// with the latest state. To miss no change, subscribe first, and then read `viewer.mockTestAttempts`. Send this
+    /// query over the same WebSocket, or after the response headers of the event stream have arrived.
     async fn mock_test_attempt_changed(
         &self,
         ctx: &Context<'_>,

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use async_graphql::Context;
 use tokio::sync::oneshot;
 
-/// Tells the transport that a subscription has started: its source of events is open, so from then on it misses no
-/// event.
+/// Tells the transport that a subscription has started. From then on its source of events is open, so the subscription
+/// misses no event.
 #[derive(Debug)]
 pub struct StartSignal {
     sender: Mutex<Option<oneshot::Sender<()>>>,
@@ -27,7 +27,7 @@ impl StartSignal {
 }
 
 /// Tells the transport that the source of events of the subscription is open. Does nothing if the transport does not
-/// wait for that.
+/// wait for the start.
 pub(super) fn signal_start(ctx: &Context<'_>) {
     let Some(signal) = ctx.data_opt::<StartSignal>() else { return };
     if let Some(sender) = signal.sender.lock().unwrap_or_else(PoisonError::into_inner).take() {

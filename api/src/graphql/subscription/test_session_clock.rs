@@ -21,7 +21,7 @@ struct SessionClock {
     clock: clock::SessionClock,
 }
 
-/// The clock of a sitting, measured by the server's clock.
+/// The remaining time and the state of a sitting, by the server's clock.
 #[Object]
 impl SessionClock {
     /// The time of the server's clock at which the values of this event were read. The difference from the device's

@@ -17,8 +17,8 @@ pub(in crate::graphql) struct GrantedAllowance {
     row: allowance::Model,
 }
 
-/// Extra time or attempts for all test cards of a user, of a subject or of a course. It can also be for the cards of
-/// one user in one subject or course. Only SUPPORT and ADMIN can read it.
+/// Extra time or attempts for all test cards of a user, of a subject or of a course. An allowance can also be for the
+/// cards of one user in one subject or course. Only SUPPORT and ADMIN can read allowances.
 #[plain_fields]
 #[Object(name = "Allowance")]
 impl GrantedAllowance {
@@ -27,13 +27,13 @@ impl GrantedAllowance {
         self.row.user_id.map(User::lazy)
     }
 
-    /// The subject whose cards the allowance is for. Null unless it is for one subject.
+    /// The subject whose cards the allowance is for. Null unless the allowance is for one subject.
     async fn subject(&self, ctx: &Context<'_>) -> Nullable<Subject> {
         let id = self.row.subject_id?;
         Some(Subject::load(ctx, id).await)
     }
 
-    /// The course whose cards the allowance is for. Null unless it is for all subjects of a course.
+    /// The course whose cards the allowance is for. Null unless the allowance is for all subjects of a course.
     async fn course(&self, ctx: &Context<'_>) -> Nullable<Course> {
         let id = self.row.course_id?;
         Some(Course::load(ctx, id).await)

@@ -44,7 +44,7 @@ fn target_id(row: &audit_event::Model) -> ID {
     ID(URL_SAFE_NO_PAD.encode(format!("{name}:{}", row.target_id)))
 }
 
-/// Parses the id of a target. Returns `None` if the text does not have the form of such an id.
+/// Parses the id of a target. Returns `None` if the text does not have the form of an id of a target.
 pub(in crate::graphql) fn audit_target(id: &ID) -> Option<AuditTarget> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let (name, row) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
@@ -68,8 +68,8 @@ pub(in crate::graphql) struct AuditEvent {
 type PageUsers = HashMap<UserId, user::Model>;
 
 /// A record of an action: who acted, what they did, and which values changed. The server appends it in the transaction
-/// of the action. It never changes, except that the deletion of an account erases reasons that staff wrote about its
-/// orders.
+/// of the action. The record never changes, except that the deletion of an account erases the reasons that staff wrote
+/// about the orders of the account.
 #[plain_fields]
 #[Object]
 impl AuditEvent {
@@ -111,14 +111,14 @@ impl AuditEvent {
         target_id(&self.row)
     }
 
-    /// The values before the action that the action changed, as a JSON object in a string. Null if the event recorded
-    /// no values.
+    /// The old values of everything that the action changed, as a JSON object in a string. Null if the event recorded
+    /// no old values.
     async fn before(&self) -> Option<&str> {
         self.row.state_before.as_deref()
     }
 
-    /// The values after the action that the action changed or set, as a JSON object in a string. Null if the event
-    /// recorded no values.
+    /// The new values of everything that the action changed or set, as a JSON object in a string. Null if the event
+    /// recorded no new values.
     async fn after(&self) -> Option<&str> {
         self.row.state_after.as_deref()
     }
@@ -173,8 +173,8 @@ impl AuditEventTotal {
 const LIST_NAME: &str = "AuditEvent";
 
 /// Reads a page of the audit events that match `filter`, newest first. Reads no rows if the client selects neither
-/// `edges` nor `pageInfo`. Reads the accounts and the targets of the events only if the client selects them, each type
-/// of object with one statement.
+/// `edges` nor `pageInfo`. Reads the accounts and the targets of the events only if the client selects them, with one
+/// or two statements for each type of object.
 pub(in crate::graphql) async fn audit_page(
     ctx: &Context<'_>,
     admin: Admin,

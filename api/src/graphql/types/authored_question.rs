@@ -119,8 +119,8 @@ pub(in crate::graphql) struct QuestionVersion {
     /// The largest difference from `correctValue` at which an answer is still correct. Null unless the question is
     /// numeric.
     tolerance: Option<Decimal>,
-    /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
-    /// asterisk. Null unless the question is a short answer.
+    /// The texts that are correct, each of which gets full marks. `*` stands for any number of characters, and `\*` for
+    /// an asterisk. Null unless the question is a short answer.
     correct_texts: Option<Vec<String>>,
     /// Whether an answer must have the same capital and small letters as a correct text. Null unless the question is a
     /// short answer.
@@ -211,7 +211,7 @@ fn option_id(version: QuestionVersionId, position: i32) -> ID {
 }
 
 /// Reads the version of the question and the position of the option from the id of an option. Returns `None` if the
-/// text does not have the form of such an id.
+/// text does not have the form of an id of an option.
 pub(in crate::graphql) fn authored_option(id: &ID) -> Option<(QuestionVersionId, i32)> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let (version, position) =
@@ -243,7 +243,8 @@ impl AuthoredQuestionTotal {
 const LIST_NAME: &str = "AuthoredQuestion";
 
 /// Reads a page of the questions of a subject for an author: only the archived questions if `archived` is true,
-/// otherwise only the others. Reads no rows if the client selects neither `edges` nor `pageInfo`.
+/// otherwise only the questions that are not archived. Reads no rows if the client selects neither `edges` nor
+/// `pageInfo`.
 pub(in crate::graphql) async fn question_page(
     ctx: &Context<'_>,
     author: Author,

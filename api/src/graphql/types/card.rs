@@ -56,12 +56,12 @@ impl Card {
 }
 
 impl Card {
-    /// Makes a card that was read with a page. `batch` has the data that the cards of the page share.
+    /// Makes the card of a row of a page. `batch` has the data that the cards of the page share.
     pub(super) fn of_page(row: Model, batch: &Arc<CardBatch>) -> Self {
         Self { row, batch: Arc::clone(batch) }
     }
 
-    /// Makes a card that was read alone, with a batch of its own.
+    /// Makes the card of a row that was read alone. Its batch has only this card.
     pub(super) fn alone(row: Model) -> Self {
         let batch = Arc::new(CardBatch::of(std::slice::from_ref(&row)));
         Self { row, batch }

@@ -1,6 +1,6 @@
 //! Data that the test cards of a page share. `CardBatch::prepared` reads the data of the fields that the document
-//! selects, before any field of a card runs. Other data is read when a field of one card first needs it. Each read covers
-//! all cards of the page.
+//! selects, before any field of a card runs. Other data is read when a field of one card first needs it. Each read
+//! covers all cards of the page.
 //!
 //! A data loader collects the keys that arrive within a short time, and the fields of a long page arrive later than
 //! that. A batch asks for the data of all cards of the page at once. So each kind of data takes one statement, however

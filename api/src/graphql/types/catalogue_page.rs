@@ -25,7 +25,7 @@ pub(in crate::graphql) fn course_page(
 }
 
 /// Makes a page of the courses whose code, name or description contains `search`, ignoring case. If `archived` is
-/// given, lists only archived courses or only the others.
+/// given, lists only archived courses for true, and only courses that are not archived for false.
 pub(in crate::graphql) fn catalogue_course_page(
     ctx: &Context<'_>,
     args: PageArgs,
@@ -41,8 +41,8 @@ pub(in crate::graphql) fn catalogue_course_page(
     page_of(ctx, args, snapshot.courses().filter(wanted))
 }
 
-/// Makes a page of the subjects of a course. If `archived` is given, lists only archived subjects or only the others.
-/// Fails with `BAD_USER_INPUT` if there is no such course.
+/// Makes a page of the subjects of a course. If `archived` is given, lists only archived subjects for true, and only
+/// subjects that are not archived for false. Fails with `BAD_USER_INPUT` if there is no such course.
 pub(in crate::graphql) fn catalogue_subject_page(
     ctx: &Context<'_>,
     course: &ID,

@@ -60,7 +60,7 @@ impl Course {
         self.course.row.validity_days
     }
 
-    /// Whether the course has left the catalogue. Nobody can buy its subjects any more, and buyers keep the subjects
+    /// Whether the course is archived. Nobody can buy the subjects of an archived course, and buyers keep the subjects
     /// that they own.
     async fn archived(&self) -> bool {
         self.course.row.archived_at.is_some()

@@ -77,8 +77,8 @@ pub(in crate::graphql) enum ErrorCode {
     SubjectArchived,
     /// The subject belongs to another course. A purchase covers one course.
     SubjectNotInCourse,
-    /// The number of subjects does not fit the purchase type, or exceeds the maximum. For a refund: the list of subjects is
-    /// empty.
+    /// The number of subjects does not fit the purchase type, or exceeds the maximum. For a refund, the code means that
+    /// the list of subjects is empty.
     SubjectCountMismatch,
     /// A subject is listed more than once.
     SubjectRepeated,
@@ -193,7 +193,7 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentRequired,
     /// The platform takes no payments. Call `purchase`.
     PaymentsNotConfigured,
-    /// Too many orders of the user wait for their payment. Pay or cancel some of them.
+    /// Too many orders of the user wait for their payment. Pay or cancel some of these orders.
     TooManyOrders,
     /// The payment provider did not respond. Send the same request again.
     PaymentProviderUnavailable,
@@ -205,15 +205,16 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentManual,
     /// There is no such order, or it belongs to another user.
     OrderNotFound,
-    /// The order no longer waits for its payment, so it cannot be cancelled or marked as paid. `markOrderPaid` still
-    /// accepts an order that has expired or was cancelled.
+    /// The order no longer waits for its payment, so it cannot be cancelled. Or the order was paid before, so it
+    /// cannot be marked as paid with another reference.
     OrderNotPending,
     /// The order does not have the provider MANUAL, so support cannot mark it as paid. A payment provider reports the
     /// payment, or the order is free.
     OrderNotManual,
     /// The order does not have the status NEEDS_ATTENTION, so support cannot decide about it.
     OrderNeedsNoAttention,
-    /// The order cannot be granted, because of its buyer, its subjects or its money. Choose REFUND or REFUND_BY_HAND.
+    /// The order cannot be granted: its buyer is not active, no subject can be granted, or its money is missing, went
+    /// back or is on its way back. Choose REFUND or REFUND_BY_HAND.
     OrderNotGrantable,
     /// The bank of the buyer disputes the payment. Wait until the dispute is over.
     OrderDisputed,

@@ -29,8 +29,8 @@ pub(in crate::graphql) struct GuardianConsent {
     pub(in crate::graphql) row: Option<guardian_consent::Model>,
 }
 
-/// The consent of a parent or guardian to the account of a minor. If the operator requires consent, a minor without it
-/// can neither purchase nor start a test.
+/// The consent of a parent or guardian to the account of a minor. If the operator requires consent, a minor without
+/// consent can neither purchase nor start a test.
 #[Object]
 impl GuardianConsent {
     /// The state of the consent for this account.

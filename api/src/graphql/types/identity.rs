@@ -10,7 +10,8 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::DateTime;
 use jishu_service::account::{self, LinkedIdentity};
 
-/// The name of the GraphQL type. An id of a linked identity begins with it before it is encoded.
+/// The name of the GraphQL type. The text of an id of a linked identity begins with this name before the text is
+/// encoded.
 const TYPE: &str = "LinkedIdentity";
 
 /// An account at an issuer of OpenID Connect with which the user can sign in.
@@ -32,7 +33,8 @@ impl Identity {
         Ok(rows.into_iter().map(Self::from).collect())
     }
 
-    /// Parses the id of a linked identity. Returns None if the text does not have the form of such an id.
+    /// Parses the id of a linked identity. Returns None if the text does not have the form of an id of a linked
+    /// identity.
     pub(in crate::graphql) fn parse_id(id: &ID) -> Option<OidcIdentityId> {
         let bytes = URL_SAFE_NO_PAD.decode(id.as_str()).ok()?;
         let (name, row) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;

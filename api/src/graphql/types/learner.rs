@@ -23,8 +23,8 @@ pub(in crate::graphql) struct Learner {
     row: user::Model,
 }
 
-/// An account and its test cards, as support sees them. It can be any account, also that of a member of staff. No field
-/// shows answers or results.
+/// An account and its test cards, as support sees them. Support can look up every account, also that of a member of
+/// staff. No field shows answers or results.
 #[page_arguments]
 #[Object]
 impl Learner {
@@ -53,8 +53,8 @@ impl Learner {
 }
 
 impl Learner {
-    /// Finds the account with this e-mail address, and records in the audit trail that the viewer looked it up. Returns
-    /// null if there is no such account.
+    /// Returns the account with this e-mail address, or null if no account has the address. If the account exists,
+    /// records in the audit trail that the viewer looked up the account.
     pub(in crate::graphql) async fn find(ctx: &Context<'_>, support: Support, email: &str) -> Nullable<Self> {
         let found: ApiResult<_> = async { Ok(learner::find(ctx.services()?, support, email).await?) }.await;
         found.map(|found| found.map(|row| Self { row })).transpose()
@@ -113,7 +113,7 @@ impl LearnerCard {
 }
 
 impl LearnerCard {
-    /// Makes a card that was read with a page. `batch` has the data that the cards of the page share.
+    /// Makes the card of a row of a page. `batch` has the data that the cards of the page share.
     fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
         Self { card: Card::of_page(row, batch) }
     }

@@ -132,7 +132,7 @@ impl MockTestAttempt {
 }
 
 impl MockTestAttempt {
-    /// Makes a card that was read with a page. `batch` has the data that the cards of the page share.
+    /// Makes the card of a row of a page. `batch` has the data that the cards of the page share.
     pub(super) fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
         Self { card: Card::of_page(row, batch) }
     }
@@ -165,7 +165,7 @@ impl MockTestAttempt {
     }
 }
 
-/// Makes a card that was read alone, and not with a page.
+/// Makes the card of a row that was read alone, and not as a part of a page.
 impl From<mock_test_attempt::Model> for MockTestAttempt {
     fn from(row: mock_test_attempt::Model) -> Self {
         Self { card: Card::alone(row) }

@@ -244,7 +244,7 @@ pub(in crate::graphql) async fn order_page(
 
 /// Reads a page of the orders that match `filter`, of any user, newest first. Reads no rows if the client selects
 /// neither `edges` nor `pageInfo`. Otherwise records in the audit trail that the viewer reads them: as a look at the
-/// buyer if `filter` names one, and else as a look at a list.
+/// buyer if `filter` names a buyer, and otherwise as a look at a list.
 pub(in crate::graphql) async fn all_orders_page(
     ctx: &Context<'_>,
     support: Support,

@@ -12,8 +12,8 @@ pub(in crate::graphql) enum OrderStatus {
     Pending,
     /// The money of the order arrived. Within moments, the server grants the subjects or gives the money back.
     Paid,
-    /// The subjects of the order are granted, and `purchase` has their test cards. If some subjects could not be granted,
-    /// `statusReason` says why, and their price goes back.
+    /// The subjects of the order are granted, and `purchase` has their test cards. If some subjects could not be
+    /// granted, `statusReason` says why, and their price goes back.
     Granted,
     /// Nobody paid until `expiresAt`. If the money comes later, the status becomes PAID.
     Expired,
@@ -39,11 +39,11 @@ pub(in crate::graphql) enum OrderStatusReason {
     AlreadyOwned,
     /// All or some of the subjects are no longer sold.
     Archived,
-    /// The money came late, and by then the subjects cost more or could not be bought in this way any more.
+    /// The money came late. By then the subjects cost more, or the course was no longer sold as a bundle.
     PriceChanged,
     /// The payment has another amount or currency than the order.
     AmountMismatch,
-    /// The order had already been paid or had ended when this payment came.
+    /// Another payment of the order had already arrived when this payment came.
     PaidTwice,
     /// Support refunded the purchase or a part of it, or decided that money goes back.
     RefundRequested,
@@ -53,7 +53,7 @@ pub(in crate::graphql) enum OrderStatusReason {
     ChargedBack,
     /// A dispute ended, and the payment provider does not report the decision.
     DisputeClosed,
-    /// A refund failed several times, and the server gave it up.
+    /// A refund failed several times, and the server no longer tries the refund.
     RefundFailed,
     /// Support must give the money back by hand, because the order has the provider MANUAL.
     RefundByHand,

@@ -38,21 +38,21 @@ impl Progress {
         nullable(self.data.all_sittings(ctx).await, |all| all.best)
     }
 
-    /// The average percentage of the first sittings of the cards that were scored at least twice. Null if there is
-    /// no such card.
+    /// The average percentage of the first scored sittings, over the cards with at least two scored sittings. Null if
+    /// no card has two scored sittings.
     async fn first_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         nullable(self.data.repeated(ctx).await, Repeated::first_average)
     }
 
-    /// The average percentage of the latest sittings of the cards that were scored at least twice. Null if there is
-    /// no such card.
+    /// The average percentage of the latest scored sittings, over the cards with at least two scored sittings. Null if
+    /// no card has two scored sittings.
     async fn latest_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         nullable(self.data.repeated(ctx).await, Repeated::latest_average)
     }
 
     /// The rise from `firstAverage` to `latestAverage`, in percentage points. Both averages cover the same cards, so
     /// that the comparison is fair. The server rounds the rise separately, so it can differ by 0.01 from
-    /// `latestAverage` minus `firstAverage`. Null if no card was scored at least twice.
+    /// `latestAverage` minus `firstAverage`. Null if no card has two scored sittings.
     async fn improvement(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         nullable(self.data.repeated(ctx).await, Repeated::improvement)
     }

@@ -140,7 +140,7 @@ impl Purchase {
     }
 
     /// The amount by which offers, the bundle price or a grant reduce `subtotal`. Null if the purchase did not record
-    /// the amounts for it.
+    /// `subtotal` or `tax`.
     async fn discount(&self, ctx: &Context<'_>) -> Nullable<Money> {
         self.recorded(ctx, |row| {
             let discount =
@@ -287,7 +287,7 @@ pub(in crate::graphql) async fn purchase_page(
 
 /// Reads a page of the purchases that match `filter`, of any user, newest first. Reads no rows if the client selects
 /// neither `edges` nor `pageInfo`. Otherwise records in the audit trail that the viewer reads them: as a look at the
-/// buyer if `filter` names one, and else as a look at a list.
+/// buyer if `filter` names a buyer, and otherwise as a look at a list.
 pub(in crate::graphql) async fn all_purchases_page(
     ctx: &Context<'_>,
     support: Support,

@@ -25,7 +25,7 @@ pub(in crate::graphql) struct PurchaseLine {
     pub(super) row: entitlement::Model,
     pub(super) currency: String,
     pub(super) status: PurchaseLineStatus,
-    /// The time at which the subject was refunded. None if it was not refunded.
+    /// The time at which the subject was refunded. None if the subject was not refunded, or if the time is not known.
     pub(super) refunded_at: Option<chrono::DateTime<Utc>>,
 }
 
@@ -39,7 +39,7 @@ impl PurchaseLine {
     }
 
     /// The list price of the subject at the time of the purchase, which no offer reduces. Null if the purchase did not
-    /// record it.
+    /// record the list price.
     async fn list_price(&self) -> Option<Money> {
         self.row.list_price.map(|price| money(price, &self.currency))
     }
@@ -49,7 +49,7 @@ impl PurchaseLine {
         money(self.row.price_paid, &self.currency)
     }
 
-    /// The part of `price` that is tax. Null if the purchase did not record it.
+    /// The part of `price` that is tax. Null if the purchase did not record the tax.
     async fn tax(&self) -> Option<Money> {
         self.row.tax.map(|tax| money(tax, &self.currency))
     }

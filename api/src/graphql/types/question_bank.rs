@@ -51,7 +51,7 @@ pub(in crate::graphql) struct QuestionLoss {
     what: String,
 }
 
-/// A notice about an imported question, which its author should read.
+/// A notice about an imported question, for the author of the question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionNotice {
     /// The line at which the question begins in the file, counted from 1.

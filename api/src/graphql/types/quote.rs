@@ -19,7 +19,7 @@ impl PurchaseQuote {
         Course::load(ctx, self.quote.course_id).await
     }
 
-    /// The subjects that the purchase would buy. Empty if the user owns all of them.
+    /// The subjects that the purchase would buy. Empty if the user owns all requested subjects.
     async fn lines(&self) -> Vec<QuoteLine> {
         let line = |line: &pricing::QuoteLine| QuoteLine {
             line: line.clone(),

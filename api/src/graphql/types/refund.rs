@@ -63,13 +63,14 @@ impl Refund {
         self.row.status.into()
     }
 
-    /// The reason for the refund. Support wrote it, or the server if the money went back without a request of support.
-    /// The buyer can read it too.
+    /// The reason for the refund. Support wrote the reason, or the server did if the money went back without a request
+    /// of support. The buyer can read the reason too.
     async fn reason(&self) -> &str {
         &self.row.reason
     }
 
-    /// The time at which the refund was requested. Access that had not ended before ended at this time.
+    /// The time at which the refund was requested. If the access to the subjects had not ended earlier, it ended at
+    /// this time.
     async fn requested_at(&self) -> DateTime {
         DateTime(self.row.requested_at)
     }

@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 
 /// The maximum memory of the rendered papers in the cache, in bytes.
 const MAX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
-/// The estimated number of rendered papers in the cache, for which it reserves room.
+/// The estimated number of rendered papers, for which the cache reserves room.
 const EXPECTED_PAPERS: usize = 1_000;
 /// The estimated memory that a rendered text takes in addition to its JSON, in bytes.
 const BYTES_PER_TEXT: usize = 96;

@@ -7,8 +7,8 @@ use crate::graphql::error::Nullable;
 use crate::graphql::scalar::DateTime;
 use jishu_service::sales_report::{SalesGroup, SalesGrouping, SalesRequest, SalesSums};
 
-/// The maximum number of rows of a sales report in the API. The cost of an operation that selects all amounts of so
-/// many rows stays below the default limit.
+/// The maximum number of rows of a sales report in the API. The cost of an operation that selects all amounts of this
+/// number of rows stays below the default limit.
 pub(in crate::graphql) const MAX_SALES_ROWS: u32 = 1_000;
 
 /// A dimension by which the sales report is grouped. A report has one row for each combination of values of its

@@ -62,8 +62,8 @@ pub(in crate::graphql) enum TextFormat {
 
 /// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `correctTexts`, `caseSensitive`,
 /// `explanation`, `marks`, `verdict`, `topic` and `difficulty` are null until the review opens. The review opens when
-/// the sitting is over and `markingScheme.review` allows it. It stays closed while another open sitting of the learner
-/// or of the viewer asks the same question.
+/// the sitting is over and `markingScheme.review` allows it. The review of a question stays closed while another open
+/// sitting of the learner or of the viewer asks the same question.
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
@@ -92,8 +92,8 @@ pub(in crate::graphql) struct SessionQuestion {
     /// The largest difference from `correctValue` at which an answer is still correct. Null unless the question is
     /// numeric, and until the review opens.
     tolerance: Option<Decimal>,
-    /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
-    /// asterisk. Null unless the question is a short answer, and until the review opens.
+    /// The texts that are correct, each of which gets full marks. `*` stands for any number of characters, and `\*` for
+    /// an asterisk. Null unless the question is a short answer, and until the review opens.
     correct_texts: Option<Vec<String>>,
     /// Whether an answer must have the same capital and small letters as a correct text. Null unless the question is a
     /// short answer, and until the review opens.

@@ -64,11 +64,11 @@ impl SessionResult {
         self.totals.time_taken_seconds
     }
 
-    /// The percentage of learners who sat this paper and got the same marks or fewer. It includes this learner, has 7
-    /// decimal places and follows the method of the National Testing Agency. Each learner counts once, with their first
-    /// sitting of the paper. A later sitting is compared with the first sittings of the other learners. The value
-    /// changes as more learners sit the paper. Sittings before and after a key correction are ranked together, with the
-    /// marks that each sitting got. Null if no sitting of the paper is ranked.
+    /// Of all learners who sat this paper, the percentage who got at most the marks of this sitting. The percentage
+    /// includes this learner, has 7 decimal places and follows the method of the National Testing Agency. Each learner
+    /// counts once, with their first sitting of the paper. A later sitting is compared with the first sittings of the
+    /// other learners. The value changes as more learners sit the paper. Sittings before and after a key correction are
+    /// ranked together, with the marks that each sitting got. Null if no sitting of the paper is ranked.
     async fn percentile(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         let percentile =
             async { Ok(ctx.loaders()?.percentile.load_one((self.row.user_id, self.row.id)).await?) };

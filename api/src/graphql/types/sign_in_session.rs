@@ -11,7 +11,7 @@ use crate::graphql::scalar::DateTime;
 use jishu_service::account::{self, LiveSession};
 use jishu_service::auth::Viewer;
 
-/// The name of the GraphQL type. An id of a session begins with it before it is encoded.
+/// The name of the GraphQL type. The text of an id of a session begins with this name before the text is encoded.
 const TYPE: &str = "SignInSession";
 
 /// A session in which a user is signed in: all tokens since one sign-in.
@@ -19,18 +19,19 @@ const TYPE: &str = "SignInSession";
 pub(in crate::graphql) struct SignInSession {
     /// The id of the session, for `endSession`. It is opaque: do not parse it.
     id: ID,
-    /// The time of the sign-in. Null if the session is older than the record of this time.
+    /// The time of the sign-in. Null if the session began before the server recorded the times of sign-ins.
     created_at: Option<DateTime>,
     /// The time at which the latest tokens of the session were issued. A client that is in use asks for tokens every
     /// few minutes.
     last_used_at: DateTime,
-    /// The time at which the session ends if it is not used before.
+    /// The time at which the session ends if the client does not use the session before.
     expires_at: DateTime,
     /// The program and the operating system of the client, as the client names them, such as `Firefox on Linux`. Null
     /// if they are not known.
     client: Option<String>,
     /// The network from which the session was last used: a network address without its last part, such as
-    /// `203.0.113.0/24`. It shows the internet provider or the region, but not the household. Null if it is not known.
+    /// `203.0.113.0/24`. It shows the internet provider or the region, but not the household. Null if the network is
+    /// not known.
     network: Option<String>,
     /// Whether this is the session whose access token the request sent.
     is_current: bool,
@@ -43,7 +44,7 @@ impl SignInSession {
         Ok(rows.into_iter().map(|row| Self::new(row, viewer)).collect())
     }
 
-    /// Parses the id of a session. Returns None if the text does not have the form of such an id.
+    /// Parses the id of a session. Returns None if the text does not have the form of an id of a session.
     pub(in crate::graphql) fn parse_id(id: &ID) -> Option<Uuid> {
         let bytes = URL_SAFE_NO_PAD.decode(id.as_str()).ok()?;
         let (name, session) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;

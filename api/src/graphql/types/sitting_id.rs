@@ -55,7 +55,7 @@ impl SittingId {
         debug_assert!(written.is_ok(), "an id fits");
         let length = usize::try_from(raw.position()).unwrap_or(MAX_ID_BYTES);
         let start = text.len();
-        // Base64 has four characters for every three bytes, so this reserves enough.
+        // Base64 has four characters for every three bytes, so this length is enough.
         text.resize(start + length.div_ceil(3) * 4, 0);
         let encoded = URL_SAFE_NO_PAD.encode_slice(&raw.get_ref()[..length], &mut text[start..]);
         text.truncate(start + encoded.unwrap_or_default());

@@ -7,7 +7,8 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use jishu_service::authoring::CurrentRow;
 
-/// Somebody has changed the course or the subject since its `version` was read. Nothing was changed.
+/// The error of an edit of an old version: somebody has changed the course or the subject since the viewer read
+/// `version`. The edit changed nothing.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct StaleEditError {
     /// The kind of error, for programs.

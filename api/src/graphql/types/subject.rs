@@ -96,7 +96,7 @@ impl Subject {
         MarkingScheme::of(Arc::clone(&self.row))
     }
 
-    /// Whether the subject has left the catalogue. Nobody can buy it any more, and its owners keep it.
+    /// Whether the subject is archived. Nobody can buy an archived subject, and users who own it keep it.
     async fn archived(&self) -> bool {
         self.row.archived_at.is_some()
     }
@@ -130,8 +130,8 @@ impl Subject {
         }
     }
 
-    /// Finds subjects as [`Subject::load`] does, in the order of `ids`. Fails with an internal error if one of them
-    /// does not exist.
+    /// Finds subjects as [`Subject::load`] does, in the order of `ids`. Fails with an internal error if one of the
+    /// subjects does not exist.
     pub(in crate::graphql) async fn load_all(
         ctx: &Context<'_>,
         ids: impl IntoIterator<Item = SubjectId>,

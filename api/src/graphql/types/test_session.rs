@@ -48,7 +48,8 @@ pub(in crate::graphql) struct TestSession {
     owner: UserId,
     id: TestSessionId,
     row: tokio::sync::OnceCell<test_session::Model>,
-    /// The greatest number of a batch with a saved answer. None if it is not known yet, so that the field must read it.
+    /// The greatest number of a batch with a saved answer. None if this number is not known yet. Then the field
+    /// `answerSequence` reads it.
     sequence: Option<i32>,
 }
 
@@ -61,7 +62,7 @@ impl TestSession {
         self.id.global()
     }
 
-    /// The test card that is sat.
+    /// The test card of this sitting.
     async fn mock_test_attempt(&self, ctx: &Context<'_>) -> ApiResult<MockTestAttempt> {
         let card = self.row(ctx).await?.mock_test_attempt_id;
         let found = ctx.loaders()?.card.load_one((self.owner, card)).await?;
@@ -149,7 +150,7 @@ impl TestSession {
     }
 
     /// Adds the greatest number of a batch with a saved answer, if it is known. The caller must have checked that the
-    /// sitting belongs to its owner.
+    /// user in `owner` owns the sitting.
     pub(in crate::graphql) fn with_sequence(self, sequence: Option<i32>) -> Self {
         Self { sequence, ..self }
     }

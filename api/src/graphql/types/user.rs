@@ -70,7 +70,7 @@ pub(in crate::graphql) struct User {
 }
 
 /// An account. Users can read only their own account. SUPPORT and ADMIN can read every account, and the audit trail
-/// records when they do. They see the answers of a sitting only after its end.
+/// records when they do. SUPPORT and ADMIN see the answers of a sitting only after its end.
 #[page_arguments]
 #[plain_fields]
 #[Object]
@@ -215,7 +215,7 @@ impl User {
     }
 }
 
-/// The owner in every key of the loader of users, which ignores it.
+/// The owner in every key of the loader of users. The loader ignores this owner.
 const NO_OWNER: UserId = UserId(0);
 
 impl User {
@@ -227,8 +227,9 @@ impl User {
     async fn row(&self, ctx: &Context<'_>) -> ApiResult<&user::Model> {
         self.row
             .get_or_try_init(|| async {
-                // A user who is signed in may have no account any more. Every key has the same owner, so that the
-                // loader reads all users of a page in one statement.
+                // The account of a signed-in user can be missing. Then the error asks the user to sign in again. A
+                // loader runs one statement for each owner, so with `NO_OWNER` in every key it reads all users of a
+                // page in one statement.
                 ctx.loaders()?.user.load_one((NO_OWNER, self.id)).await?.ok_or(ApiError::Unauthenticated)
             })
             .await

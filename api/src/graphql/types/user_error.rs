@@ -159,8 +159,8 @@ impl UserError {
         }
     }
 
-    /// Parses the ids of subjects. If some texts do not have the form of such an id, returns an error that lists these
-    /// texts.
+    /// Parses the ids of subjects. If some texts do not have the form of the id of a subject, returns an error that
+    /// lists these texts.
     pub(in crate::graphql) fn parse_subjects(ids: &[ID], at: &[&str]) -> Result<Vec<SubjectId>, Self> {
         let subject_ids: Vec<ID> = ids.iter().filter(|id| SubjectId::parse(id).is_none()).cloned().collect();
         if subject_ids.is_empty() {

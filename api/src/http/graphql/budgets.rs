@@ -20,13 +20,13 @@ pub(super) enum OperationRefusal {
     Document(graphql_engine::Rejection),
 }
 
-/// Proof that a request was charged to the budget of its address. Each request must be charged before its document is
-/// parsed.
+/// Proof that a request was charged to the budget of the client's address. Each request must be charged before its
+/// document is parsed.
 pub(super) struct RequestCharge(());
 
-/// Takes 1 from the budget of an address for a request, even if the request turns out to be invalid. A request with
-/// credentials is charged to the budget of signed-in users at the address, any other one to the anonymous budget.
-/// Refuses the request if the budget is used up.
+/// Takes 1 from a budget of the client's address for a request, even if the request turns out to be invalid. A request
+/// with credentials is charged to the budget of signed-in users at the address. A request without credentials is
+/// charged to the anonymous budget of the address. Refuses the request if the budget is used up.
 pub(super) fn charge_request(
     state: &AppState,
     client: ClientAddress,
@@ -42,7 +42,8 @@ pub(super) fn charge_request(
     })
 }
 
-/// Rejects a request whose token does not verify, and charges it to the anonymous budget of its address.
+/// Rejects a request whose token does not verify, and charges the request to the anonymous budget of the client's
+/// address. If this budget is used up, the response reports that instead.
 pub(in crate::http) fn reject_credentials(
     state: &AppState,
     client: ClientAddress,
@@ -55,7 +56,8 @@ pub(in crate::http) fn reject_credentials(
     }
 }
 
-/// Prepares an operation and charges its cost to its user and its address. Counts a refusal in the metrics.
+/// Prepares an operation, and charges its cost to the budgets of the user and of the client's address. Counts a refusal
+/// in the metrics.
 pub(super) fn prepare_operation(
     state: &AppState,
     _: RequestCharge,

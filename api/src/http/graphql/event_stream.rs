@@ -19,8 +19,9 @@ use crate::http::response::ErrorResponse;
 use crate::http::{AppState, ShutdownSignal};
 use jishu_service::auth::{AuthenticatedViewer, TokenError};
 
-/// The last event of a stream. It needs a `data` line although the data is empty: browsers drop an event without such a
-/// line, and some clients take any other data for a response. axum's own event type cannot write an empty `data` line.
+/// The last event of a stream. It needs a `data` line although the data is empty: browsers drop an event without a
+/// `data` line, and some clients take any other data for a response. axum's own event type cannot write an empty `data`
+/// line.
 const COMPLETE: Bytes = Bytes::from_static(b"event: complete\ndata:\n\n");
 
 /// A comment in the stream, which shows proxies that a quiet connection is still in use.

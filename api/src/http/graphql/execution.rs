@@ -55,7 +55,7 @@ pub(super) struct Execution {
 }
 
 impl Execution {
-    /// Starts an operation. If `stall_timeout` is given and the client receives nothing for that long, the operation
+    /// Starts an operation. If `stall_timeout` is given and the client receives nothing for this time, the operation
     /// ends without a last event. Pass None if several operations share a connection: then the connection has the
     /// timeout.
     pub(super) fn start(
@@ -213,8 +213,8 @@ fn too_many_subscriptions(maximum: u32) -> ExecutedResponse {
     ExecutedResponse::from_errors(vec![limit_exceeded("subscriptions", maximum, message)])
 }
 
-/// Makes the error for a client that has the maximum number of operations or subscriptions. `limit` names which of
-/// these.
+/// Makes the error for a client that has the maximum number of operations or subscriptions. `limit` says which of the
+/// two: `operations` or `subscriptions`.
 pub(super) fn limit_exceeded(limit: &str, maximum: u32, message: String) -> ServerError {
     let mut error = ServerError::new(message, None);
     let extensions = error.extensions.get_or_insert_default();

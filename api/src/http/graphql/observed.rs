@@ -25,8 +25,8 @@ pub(super) struct ObservedOperation {
     /// The metrics of the operation. None if metrics are off.
     counted: Option<CountedOperation>,
     span: Span,
-    /// The time limit of the request. None on a WebSocket, where the operation itself gets a response when its time is
-    /// over, and if metrics and traces are off.
+    /// The time limit of the request. None if metrics and traces are off. None also on a WebSocket, because there the
+    /// operation itself gets a response when its time is over.
     limit: Option<TimeLimit>,
 }
 
@@ -99,8 +99,8 @@ impl ObservedOperation {
 
 impl Drop for ObservedOperation {
     fn drop(&mut self) {
-        // After a panic, and when the time is over, no response has passed `responded`. The client gets a response from
-        // another part of the server, with this code.
+        // If the operation panics or exceeds its time limit, `responded` records no response. Another part of the
+        // server sends the response, with the code that is counted here.
         let code = if thread::panicking() {
             "INTERNAL"
         } else if self.limit.as_ref().is_some_and(TimeLimit::is_over) {
@@ -124,8 +124,8 @@ impl Drop for ObservedOperation {
 }
 
 impl CountedOperation {
-    /// Returns whether the operation runs in a task of its own. Otherwise the handler of its request runs it, and a
-    /// panic is counted for that request.
+    /// Returns whether the operation runs in a task of its own. Otherwise the handler of the request runs the
+    /// operation, and a panic is counted for the request.
     fn runs_in_task(&self) -> bool {
         self.transport == OperationTransport::WebSocket || self.kind == OperationKind::Subscription
     }
@@ -134,7 +134,7 @@ impl CountedOperation {
 impl Drop for CountedOperation {
     fn drop(&mut self) {
         let Some(requests) = self.metrics.requests() else { return };
-        // A subscription usually ends because its client leaves. That is not counted as abandoned.
+        // A subscription usually ends because its client leaves. Then the subscription is not counted as abandoned.
         let is_subscription = self.kind == OperationKind::Subscription;
         if is_subscription && self.outcome == OperationOutcome::Abandoned {
             self.outcome = OperationOutcome::Ok;

@@ -15,8 +15,8 @@ use crate::http::{AppState, ShutdownSignal};
 use jishu_service::account::ClientProgram;
 use jishu_service::limit::ClientAddress;
 
-/// The context of one HTTP request. Extracting it charges the request to the budget of its address, and refuses the
-/// request if the budget is used up.
+/// The context of one HTTP request. Extracting the context charges the request to the budget of the client's address,
+/// and refuses the request if the budget is used up.
 pub(in crate::http) struct RequestContext {
     pub(super) id: RequestId,
     pub(in crate::http) client: ClientAddress,
@@ -33,8 +33,8 @@ pub(in crate::http) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Returns the program that sent the request, according to its `User-Agent` header. Returns None if that names
-    /// none.
+    /// Returns the program that sent the request, according to its `User-Agent` header. Returns None if the header
+    /// names no program.
     pub(super) fn program(&self) -> Option<ClientProgram> {
         let header = self.headers.get(header::USER_AGENT)?;
         ClientProgram::of_user_agent(header.to_str().ok()?)

@@ -92,8 +92,8 @@ async fn merge_all_in(
     Ok(())
 }
 
-/// Checks that each card is in the table or in the log of merged cards, that the columns are the same, and that nothing
-/// is left to do.
+/// Checks that no card was lost: the cards before the repair are as many as the cards after it and the merged cards.
+/// Also checks that the columns did not change, and that a new plan is empty.
 fn verify(before: &Inspection, after: &Inspection, totals: &RunningTotals) -> Result<(), RepairError> {
     let merged = i64::try_from(totals.merged_cards).unwrap_or(i64::MAX);
     if before.figures.cards != after.figures.cards + merged {

@@ -16,7 +16,7 @@ pub struct RepairOutcome {
     pub summary: Vec<String>,
     /// The statements that changed tables or indexes, in order.
     pub statements: Vec<String>,
-    /// The number of cards that were merged into others.
+    /// The number of cards that were merged into other cards.
     pub merged_cards: u64,
     /// The number of groups whose cards were merged.
     pub merged_groups: u64,

@@ -39,8 +39,8 @@ impl RepairSession {
             }
             last_error = match self.run(&plan, &inspection, &mut totals, watch).await {
                 Ok(()) => None,
-                // The application inserted a duplicate after the merge, or an index build lost a deadlock. The next
-                // round inspects the database to find out what is left to do.
+                // The application inserted a duplicate after the merge, or a deadlock ended the build of an index. The
+                // next round inspects the database to find out what is left to do.
                 Err(RepairError::Database(error))
                     if matches!(ErrorCause::of(&error), ErrorCause::Duplicate | ErrorCause::Deadlock) =>
                 {

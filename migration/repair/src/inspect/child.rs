@@ -65,14 +65,15 @@ impl ChildTable {
     }
 }
 
-/// Returns `, column = column` for each of these columns. At the end of a SET clause, it leaves the columns unchanged.
+/// Returns `, column = column` for each of these columns. At the end of a SET clause, this text leaves the columns
+/// unchanged.
 pub(crate) fn keep(dialect: Dialect, columns: &[String]) -> String {
     columns.iter().map(|name| format!(", {name} = {name}", name = dialect.quote(name))).collect()
 }
 
 impl TableState {
-    /// Returns the references to the `id` of cards, each with the column that refers to it. A table and column appear
-    /// only once, even if two foreign keys use them.
+    /// Returns the references to the `id` of cards, each with the column that refers to it. A pair of table and
+    /// column appears only once, even if two foreign keys use this pair.
     #[must_use]
     pub fn id_references(&self) -> Vec<(&CardReference, &str)> {
         let mut found: Vec<(&CardReference, &str)> = Vec::new();

@@ -15,7 +15,7 @@ use crate::error::RepairError;
 use crate::names::{NEW_KEY_COLUMNS, RUN_TABLE};
 use crate::sql::count;
 
-/// Maximum number of single wrong cards that one statement loads.
+/// Maximum number of wrong cards without duplicates that one statement loads.
 const WRONG_CARDS_PER_STATEMENT: usize = 1_000;
 
 /// The counts of an inspection, and the cards that a repair must correct.
@@ -23,7 +23,7 @@ const WRONG_CARDS_PER_STATEMENT: usize = 1_000;
 pub struct Figures {
     /// The number of cards.
     pub cards: i64,
-    /// The number of cards that repairs have merged into others. They are in the log of merged cards.
+    /// The number of cards that repairs have merged into other cards. The log of merged cards lists them.
     pub merged_cards: i64,
     /// Groups of several cards with the same purchase, subject and test number.
     pub duplicates: Finding,
@@ -35,7 +35,8 @@ pub struct Figures {
     pub incomplete_keys: Finding,
     /// Purchased subjects whose card numbers do not run from 1 without a gap.
     pub number_gaps: Finding,
-    /// Users who have the same subject through more than one purchase. `None` in the new schema, which allows that.
+    /// Users who have the same subject through more than one purchase. `None` in the new schema, which allows several
+    /// purchases of a subject.
     pub overlapping_purchases: Option<Finding>,
     /// Entitlements with more or fewer cards than they grant. `None` if there is no table of entitlements.
     pub wrong_card_counts: Option<Finding>,
@@ -44,11 +45,11 @@ pub struct Figures {
     pub collisions: Vec<(String, Finding)>,
     /// The findings about sittings and questions.
     pub sittings: SittingFigures,
-    /// The number of a run that has begun and not ended. `None` if there is no such run.
+    /// The number of a run that has begun and not ended. `None` if all runs have ended.
     pub open_run: Option<i64>,
     /// The number that the next new run gets.
     pub(crate) next_run: i64,
-    /// The cards to repair, with their rows: duplicates, and single wrong cards.
+    /// The cards to repair, with their sittings: groups of duplicates, and wrong cards without duplicates.
     pub(crate) groups: Vec<CardGroup>,
 }
 
@@ -166,7 +167,7 @@ async fn overlapping_purchases<C: ConnectionTrait>(
     reader.find(&text, &["user_id", "subject_id", "purchases"]).await
 }
 
-/// Loads the groups of duplicate cards, and then the single cards that disagree with their sittings.
+/// Loads the groups of duplicate cards, and then the cards without duplicates that disagree with their sittings.
 async fn groups(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -192,8 +193,8 @@ async fn groups(
     for piece in wrong.chunks(WRONG_CARDS_PER_STATEMENT) {
         let ids = piece.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let condition = with_ids(state, &ids);
-        // Several single cards may have the same purchase, subject and number, if one of these is null. Each card
-        // becomes a group of its own.
+        // Cards with the same purchase, subject and number are no duplicates if one of the three columns is null. So
+        // each of the wrong cards becomes a group of its own.
         for group in
             load(connection, state, &CardSelection { condition: &condition, ids: Vec::new(), lock: false })
                 .await?

@@ -57,7 +57,8 @@ pub(crate) async fn load(
     }
     let mut groups: Vec<CardGroup> = groups.into_values().collect();
     for group in &mut groups {
-        // The survivor comes first: the card with the most attempts used, then the lowest id.
+        // The survivor comes first: the card with the most attempts used, and among equal cards the card with the
+        // lowest id.
         group.cards.sort_by_key(|card| (std::cmp::Reverse(card.used.unwrap_or(0)), card.id));
     }
     Ok(groups)
@@ -68,8 +69,8 @@ pub(crate) fn with_ids(state: &TableState, ids: &str) -> String {
     format!("WHERE t.{} IN ({ids})", state.dialect().quote("id"))
 }
 
-/// Returns the condition and the parameters that select these cards. It repeats the last id, so that only a few
-/// different statements are prepared.
+/// Returns the condition and the parameters that select these cards. Repeats the last id up to a multiple of
+/// [`IDS_PER_STATEMENT`], so that the database prepares only a few different statements.
 pub(crate) fn ids_as_parameters(state: &TableState, ids: &[i64]) -> (String, Vec<i64>) {
     let count = ids.len().next_multiple_of(IDS_PER_STATEMENT);
     let last = ids.last().copied().unwrap_or_default();

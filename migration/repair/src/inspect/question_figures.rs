@@ -56,8 +56,9 @@ pub(super) async fn question_sets<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Returns the query for cards that got several sets of questions in a merge and still have them. `None` if no merge
-/// can have done that, or its log cannot be read.
+/// Returns the query for cards that got several sets of questions in a merge and still have these sets. `None` if no
+/// merge did that, because a question's column of the card may be null. Also `None` if the log of changes does not
+/// exist, or cannot name a question because questions have no integer key.
 fn sets_together(state: &TableState, questions: &ChildTable) -> Option<String> {
     let dialect = state.dialect();
     let key = questions.key.as_ref().filter(|key| key.is_integer)?;
@@ -79,7 +80,7 @@ fn sets_together(state: &TableState, questions: &ChildTable) -> Option<String> {
 }
 
 /// Finds rows that refer to a card that does not exist. Only references without a foreign key are checked, because a
-/// foreign key prevents such rows. Also counts the cards that an earlier version merged.
+/// foreign key prevents such rows. Also counts the cards that an earlier version of the repair merged.
 pub(super) async fn lost_references<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,

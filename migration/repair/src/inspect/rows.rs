@@ -10,7 +10,7 @@ pub(crate) struct TestKey {
     pub(crate) test_number: String,
 }
 
-/// The cards of one purchase, subject and number, with their sittings. A single card is a group too.
+/// The cards of one purchase, subject and number, with their sittings. A card without duplicates is a group too.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct CardGroup {
     pub(crate) key: TestKey,
@@ -27,7 +27,7 @@ impl CardGroup {
     }
 
     /// Returns `users` if the cards belong to several users, or else `courses` if they belong to several courses. No
-    /// rule decides which of such cards stays.
+    /// rule decides which of these cards stays.
     pub(crate) fn several_owners(&self) -> Option<&'static str> {
         let differ = |owner: fn(&CardRow) -> Option<&String>| {
             self.cards.iter().filter_map(owner).collect::<BTreeSet<_>>().len() > 1
@@ -60,7 +60,7 @@ pub(crate) struct CardRow {
     pub(crate) questions: i64,
 }
 
-/// A card's values about one of its sittings.
+/// The values that a card stores about its first or its latest sitting.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SittingSummary {
     pub(crate) score: Option<f64>,
@@ -98,8 +98,8 @@ impl SittingRow {
         self.score.is_some() && self.is_completed()
     }
 
-    /// Returns whether the sitting was completed. If it has no status, it counts as completed if it has a score or an
-    /// end.
+    /// Returns whether the sitting was completed. A sitting without a status counts as completed if it has a score or
+    /// an end.
     pub(crate) fn is_completed(&self) -> bool {
         match &self.status {
             Some(status) => status.eq_ignore_ascii_case("completed"),

@@ -43,12 +43,12 @@ impl SittingQueries<'_> {
         ))
     }
 
-    /// Selects cards whose first or latest score, or its date, differs from that of their first or latest scored
-    /// sitting. Of the latest sitting it also compares the percentage and the time taken. Returns `None` if the columns
+    /// Selects cards whose first or latest score, or the date of this score, differs from their first or latest scored
+    /// sitting. Also compares the percentage and the time taken with the latest sitting. Returns `None` if the columns
     /// for this comparison do not exist.
     ///
-    /// It considers only cards whose order of sittings is certain: no sitting was deleted, all sittings have a time,
-    /// and either all or none of the sittings with a score have an end.
+    /// Considers only cards whose order of sittings is certain: no sitting was deleted, all sittings have a time, and
+    /// either all or none of the sittings with a score have an end.
     pub(super) fn wrong_scores(&self) -> Option<String> {
         let score = self.score()?;
         let time = self.name("s", self.sittings.time.as_deref()?);
@@ -100,7 +100,7 @@ impl SittingQueries<'_> {
         (!texts.is_empty()).then(|| texts.join(" UNION ALL "))
     }
 
-    /// Returns the SQL conditions under which a card differs from the sitting `l`. Any one of them is enough.
+    /// Returns the SQL conditions under which a card differs from the sitting `l`. One true condition is enough.
     fn different(&self, own_score: &str, own_date: &str) -> Vec<String> {
         let own = self.name("t", own_score);
         let mut different = vec![format!("ABS({own} - l.score) >= 0.01")];

@@ -1,7 +1,8 @@
 //! Checks the cards against their sittings.
 //!
-//! In an old database some sittings may have been deleted, and some columns may not exist yet. A difference that this
-//! may explain becomes a note in the report. Any other difference becomes a problem.
+//! In an old database some sittings may have been deleted, and some columns may not exist yet. A difference that a
+//! deleted sitting or a missing column may explain becomes a note in the report. Any other difference becomes a
+//! problem.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +44,7 @@ pub struct SittingFigures {
     pub refers_to_merged: Finding,
     /// The number of sittings and questions that refer to a card that neither exists nor is in the log of merged cards.
     pub orphans: i64,
-    /// The number of cards that an earlier version of the repair merged. It did not log their sittings and questions.
+    /// The number of cards that an earlier version of the repair merged, without a log of their sittings and questions.
     pub merged_without_rows: i64,
     /// The ids of the cards that a repair can correct by computing their values again.
     pub wrong_cards: BTreeSet<i64>,

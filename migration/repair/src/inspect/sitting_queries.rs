@@ -45,7 +45,7 @@ impl SittingQueries<'_> {
         format!("LOWER({}) = '{status}'", self.dialect.text(&self.name("s", "status")))
     }
 
-    /// Returns the expression for the score of a sitting. `None` if the table has no column for it.
+    /// Returns the expression for the score of a sitting. `None` if the table has no column for the score.
     pub(super) fn score(&self) -> Option<String> {
         let existing: Vec<_> = ["score", "correct_answers"]
             .into_iter()

@@ -13,7 +13,7 @@ pub(crate) struct SittingTable {
     pub(crate) child: ChildTable,
     /// The name of the integer column that identifies a sitting.
     pub(crate) id: String,
-    /// The column with the time of a sitting. `None` if there is no such column.
+    /// The column with the time of a sitting. `None` if the table has no time column.
     pub(crate) time: Option<String>,
     /// All columns of the table.
     columns: Vec<TableColumn>,
@@ -36,7 +36,7 @@ impl SittingTable {
         if self.has(name) { format!("{alias}.{}", dialect.quote(name)) } else { "NULL".to_owned() }
     }
 
-    /// Returns whether `child` is this table, with the same column that refers to the card.
+    /// Returns whether `child` is this table, and refers to the card by the same column.
     pub(crate) fn is(&self, child: &ChildTable) -> bool {
         self.child.table == child.table && self.child.column == child.column
     }

@@ -1,5 +1,5 @@
-//! The spelling of status words in the database. It may differ: SQLAlchemy stores the names of an enumeration's
-//! members, often in capitals.
+//! The spelling of status words in the database. The spelling depends on the program that wrote the words: SQLAlchemy
+//! stores the names of an enumeration's members, often in capitals.
 
 use crate::sql::same;
 
@@ -22,8 +22,8 @@ impl StatusSpelling {
         Self { words, is_closed: false }
     }
 
-    /// Returns the word as this column spells it. If the column does not have the word yet, it is in capitals if all
-    /// words of the column are. `None` if the type of the column does not allow the word.
+    /// Returns the word as this column spells it. A word that the column does not have yet is in capitals if all words
+    /// of the column are in capitals. `None` if the type of the column does not allow the word.
     pub(crate) fn of(&self, word: &str) -> Option<String> {
         if let Some(known) = self.words.iter().find(|known| same(known, word)) {
             return Some(known.clone());

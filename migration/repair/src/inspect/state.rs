@@ -27,7 +27,8 @@ pub struct TableState {
     /// The columns of `mock_test_attempts_merged`, the log of cards that repairs merged into another card. `None` if
     /// the table does not exist.
     pub merged_card_columns: Option<Vec<String>>,
-    /// The tables of the repair that exist, with their columns. Leaves out the log of merged cards.
+    /// The existing tables in which repairs log their runs, with their columns. The log of merged cards is not among
+    /// them.
     pub run_log_tables: Vec<(String, Vec<String>)>,
     /// Names that a new index of the table of cards cannot have.
     pub taken_names: Vec<String>,
@@ -117,8 +118,8 @@ impl TableState {
         }
     }
 
-    /// Returns the references to exactly the columns of an old key. They need that key, because a foreign key refers to
-    /// a unique key.
+    /// Returns the references to exactly the columns of an old key. The references need the old key, because a
+    /// foreign key refers to a unique key.
     pub fn references_to_old_key(&self) -> impl Iterator<Item = &CardReference> {
         self.references.iter().filter(|reference| {
             let cards: Vec<String> = reference.columns.iter().map(|(_, card)| card.clone()).collect();

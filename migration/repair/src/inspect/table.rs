@@ -90,7 +90,7 @@ pub struct CardReference {
     pub table_keys: Vec<TableKey>,
 }
 
-/// The definition of a table as SQLite stores it. The table can be rebuilt from it.
+/// The definition of a table as SQLite stores it. The table can be rebuilt from this definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SqliteDefinition {
     /// The CREATE TABLE statement.

@@ -1,4 +1,4 @@
-//! Merges duplicate cards and corrects single cards.
+//! Merges duplicate cards, and corrects cards without duplicates.
 
 mod moves;
 mod transaction;

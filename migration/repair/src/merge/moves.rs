@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::plan::AttemptNumber;
 
-/// Orders the moves of sittings from their present cards and attempt numbers to their new ones. Each row is the pair of
-/// both for one sitting. The rows must have all sittings of their cards.
+/// Orders the moves of sittings to new cards and attempt numbers. Each row belongs to one sitting: its present and its
+/// new card and attempt number. The rows must have all sittings of their cards.
 ///
-/// Returns the moves: pairs of the index of a row, and the card and attempt number to set. Done in this order, each
-/// move goes to a number that is free. A row may move twice.
+/// Returns the moves: pairs of the index of a row, and the card and attempt number to set. In this order, each move
+/// goes to a number that is free at that time. A sitting may move twice.
 pub(crate) fn moves(rows: &[(AttemptNumber, AttemptNumber)]) -> Vec<(usize, AttemptNumber)> {
     let targets: BTreeSet<AttemptNumber> = rows.iter().map(|(_, target)| *target).collect();
     if targets.len() < rows.len() {
@@ -92,7 +92,7 @@ mod tests {
         check(&[(2, 1), (1, 1)]);
         check(&[(2, 1), (1, 1), (2, 2), (1, 2), (3, 1)]);
         check(&[(1, 1), (1, 3), (2, 1)]);
-        // Here each row needs the number of another row.
+        // Here rows need the present numbers of other rows, mostly in a circle.
         check(&[(1, 2), (1, 1)]);
         check(&[(1, 2), (1, 3), (1, 1), (2, 1)]);
         check(&[(2, 5), (1, 9), (1, 2), (2, 1)]);

@@ -12,7 +12,7 @@ use crate::names::{REASON_CARD_MERGED, REASON_SETS_TOGETHER};
 use crate::plan::{AvailableColumns, GroupPlan, MergeStatements, SittingMove, plan_group};
 use crate::sql::execute;
 
-/// A group of cards after its merge, or a single card after its correction.
+/// A group of cards after its merge, or a card without duplicates after its correction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MergedGroup {
     /// The purchase of the cards.
@@ -23,7 +23,7 @@ pub struct MergedGroup {
     pub test_number: String,
     /// The id of the card that stays.
     pub survivor_id: i64,
-    /// The ids of the cards that were merged into the survivor. Empty for a single card.
+    /// The ids of the cards that were merged into the survivor. Empty for a card without duplicates.
     pub merged_ids: Vec<i64>,
     /// The number of attempts used of the card that stays. Null if it is unknown, or if cards do not count attempts.
     pub attempts_used: Option<i64>,
@@ -234,7 +234,7 @@ impl<C: ConnectionTrait> MergeTransaction<'_, C> {
     }
 }
 
-/// The merged cards of a batch, as parts of statements.
+/// The merged cards of a batch, as parts of SQL statements.
 struct MergedCards {
     /// The ids, separated by commas.
     ids: String,

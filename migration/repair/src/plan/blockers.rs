@@ -74,13 +74,13 @@ fn log_blockers(inspection: &Inspection) -> Vec<String> {
     }
     let is_log = |columns: &Vec<String>| columns.iter().any(|column| same(column, "survivor_id"));
     if changes_rows && !state.merged_card_columns.as_ref().is_none_or(is_log) {
-        blockers.push(format!("the table `{MERGED_CARD_TABLE}` was not made by a repair. Rename it"));
+        blockers.push(format!("the table `{MERGED_CARD_TABLE}` was not made by a repair. Rename the table"));
     }
     let is_needed = |table: &&str| changes_rows || (**table == *RUN_TABLE && keys::need_repair(state));
     for table in RUN_LOG_TABLES.into_iter().filter(is_needed) {
         let is_ours = |columns: &[String]| columns.iter().any(|column| same(column, "repair_run"));
         if !state.run_log_table(table).is_none_or(is_ours) {
-            blockers.push(format!("the table `{table}` was not made by a repair. Rename it"));
+            blockers.push(format!("the table `{table}` was not made by a repair. Rename the table"));
         }
     }
     blockers

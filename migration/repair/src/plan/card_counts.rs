@@ -3,7 +3,7 @@
 use super::group_plan::{AvailableColumns, GroupPlan};
 use crate::inspect::{CardGroup, CardRow, SittingRow};
 
-/// Sets the survivor's attempts used, attempts allowed and status in the plan, and whether any of them changes.
+/// Sets the survivor's attempts used, attempts allowed and status in the plan, and whether one of the three changes.
 pub(super) fn set_counts(
     plan: &mut GroupPlan,
     group: &CardGroup,
@@ -20,7 +20,7 @@ pub(super) fn set_counts(
         group.cards.iter().map(used).fold(0, i64::saturating_add)
     });
     // Some applications count an attempt when the sitting begins, others when it ends. If the open sitting is not
-    // counted yet, the limit must leave room for it.
+    // counted yet, the limit must leave an attempt for this sitting.
     let counts_later = stays_open
         .and_then(|open| group.cards.iter().find(|card| card.id == open.card))
         .is_some_and(|card| {
@@ -56,10 +56,11 @@ fn status(
         card.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case(wanted))
     };
     let is_used = |card: &CardRow| card.used.unwrap_or(0) > 0 || group.sittings_of(card.id).next().is_some();
-    // An unused card may have been disabled because it was a duplicate. The learner keeps the test of the other card.
+    // A disabled card that nobody used does not count, because it may have been disabled as a duplicate. The learner
+    // keeps the test of the used card.
     let counts = |card: &&CardRow| is_used(card) || !is(card, "disabled");
     let any = |wanted: &str| group.cards.iter().filter(counts).any(|card| is(card, wanted));
-    // The card with the status that the survivor keeps if no rule below gives another one.
+    // The card whose status the survivor gets if no rule below gives another status.
     let source =
         if counts(&survivor) { survivor } else { group.cards.iter().find(counts).unwrap_or(survivor) };
     // If the survivor has this status already, its spelling stays.
@@ -73,7 +74,8 @@ fn status(
     if stays_open || (any("in_progress") && !sittings_known) {
         return word("in_progress");
     }
-    // Some applications keep a card available until all its attempts are used.
+    // Some applications keep a card available until all its attempts are used. So this status of a card without
+    // duplicates is right.
     if group.cards.len() == 1 && is(survivor, "available") {
         return survivor.status.clone();
     }

@@ -70,8 +70,8 @@ impl MergeStatements<'_> {
         ))
     }
 
-    /// Returns the SQL expression for a column of another card. MySQL refuses a subquery on the updated table unless it
-    /// is nested twice.
+    /// Returns the SQL expression for a column of another card. MySQL refuses a subquery on the updated table unless
+    /// the subquery is nested twice.
     fn of_card(&self, card: i64, column: &str) -> String {
         let column = self.dialect().quote(column);
         format!(
@@ -82,7 +82,7 @@ impl MergeStatements<'_> {
     }
 
     /// Returns the SQL expression for `column` of the card, read from `source`. `of_sitting` names the column of the
-    /// sitting; an empty text means its date.
+    /// sitting; an empty text stands for the date of the sitting.
     fn of_source(&self, source: ScoreSource, column: &str, of_sitting: &str) -> String {
         let (id, starts, questions) = match source {
             ScoreSource::Card(card) => return self.of_card(card, column),
@@ -110,8 +110,8 @@ impl MergeStatements<'_> {
         let score = coalesce(&["score", "correct_answers"]);
         match of_sitting {
             "score" => read(&score),
-            // Without a stored percentage it is computed with `questions`, the number of questions of the sitting's
-            // test. The survivor may have another set of questions.
+            // If no percentage is stored, the statement computes the percentage with `questions`, the number of
+            // questions of the sitting's test. The survivor may have another set of questions.
             "percentage" => {
                 let stored = read(&name("percentage"));
                 match questions {

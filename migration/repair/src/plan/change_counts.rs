@@ -13,7 +13,7 @@ pub(super) struct ChangeCounts {
     duplicate_cards: usize,
     /// Groups whose cards are merged.
     merged_groups: usize,
-    /// Groups of a single card that changes.
+    /// Cards without duplicates that change.
     single_cards: usize,
     /// Sittings that get another card.
     moved_sittings: usize,

@@ -4,7 +4,7 @@ use crate::names::OLD_KEY_COLUMNS;
 use crate::sql::same_set;
 
 /// Returns the CREATE TABLE statement with another name and without UNIQUE (purchase_id, test_number). `None` if the
-/// statement has no such key.
+/// statement does not have this key.
 pub(super) fn without_old_key(text: &str, name: &str) -> Option<String> {
     let tokens = tokens(text);
     let word = |position: usize, wanted: &str| {
@@ -35,9 +35,8 @@ pub(super) fn without_old_key(text: &str, name: &str) -> Option<String> {
                 if word(close + 1, "ON") && word(close + 2, "CONFLICT") {
                     last = close + 3;
                 }
-                // The comma before the key is removed with the key, if there is one. It stays if it separates the
-                // columns from a constraint after the key, because SQLite allows constraints without commas between
-                // them.
+                // A comma before the key is removed with the key. The comma stays if it separates the columns from a
+                // constraint after the key, because SQLite allows constraints without commas between them.
                 if word(first - 1, ",") && (word(last + 1, ",") || word(last + 1, ")")) {
                     first -= 1;
                 }

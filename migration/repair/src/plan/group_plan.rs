@@ -53,7 +53,7 @@ pub(crate) struct AttemptNumber {
     pub(crate) number: Option<i64>,
 }
 
-/// A sitting with its present and its new card and attempt number. They may be equal.
+/// A sitting with its present and its new card and attempt number. The sitting may keep both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SittingMove {
     pub(crate) sitting: i64,
@@ -74,7 +74,7 @@ pub(crate) struct DetachedSet {
 pub(crate) struct GroupPlan {
     /// The id of the card that stays.
     pub(crate) survivor: i64,
-    /// The ids of the cards that are merged into the survivor. Empty for a single card.
+    /// The ids of the cards that are merged into the survivor. Empty for a card without duplicates.
     pub(crate) merged: Vec<i64>,
     /// All sittings of the group, in order of time.
     pub(crate) sittings: Vec<SittingMove>,
@@ -87,7 +87,8 @@ pub(crate) struct GroupPlan {
     pub(crate) shared_sets: Vec<i64>,
     /// The merged card whose set of questions stays. `None` if the survivor's own set stays.
     pub(crate) paper: Option<i64>,
-    /// Whether the survivor's `questions_generated` is set, because questions exist although their card denies it.
+    /// Whether the repair sets the survivor's `questions_generated`, because the questions that stay exist although
+    /// `questions_generated` of their card denies this.
     pub(crate) mark_generated: bool,
     /// The survivor's new number of attempts used. `None` if it is unknown.
     pub(crate) used: Option<i64>,

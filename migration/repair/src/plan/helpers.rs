@@ -12,7 +12,8 @@ pub(super) struct HelperIndex {
     pub(super) name: String,
 }
 
-/// Adds the steps that create the missing helper indexes. Before that, drops those that an interrupted build left.
+/// Adds the steps that create the missing helper indexes. If an interrupted build left an incomplete helper index,
+/// first adds the step that drops this index.
 pub(super) fn helper_steps(plan: &mut RepairPlan, state: &TableState) {
     for HelperIndex { table, column, name } in helpers(state) {
         if has_index(state, &table, &name, true) {
@@ -72,7 +73,7 @@ pub(crate) fn leftover_helpers(state: &TableState) -> impl Iterator<Item = (Tabl
     })
 }
 
-/// Returns whether a table has the index with this name. If `valid`, only an index that works counts.
+/// Returns whether a table has the index with this name. If `valid` is true, only an index that works counts.
 fn has_index(state: &TableState, table: &TableName, name: &str, valid: bool) -> bool {
     state
         .references

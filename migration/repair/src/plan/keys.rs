@@ -32,8 +32,8 @@ pub(super) fn key_steps(plan: &mut RepairPlan, state: &TableState) {
 }
 
 /// Adds the step for MariaDB and MySQL, with a single ALTER statement. The old key cannot be dropped before the new key
-/// exists, because a foreign key may need the old key as its index. If the new key does not serve such a foreign key,
-/// the statement adds an index for it.
+/// exists, because a foreign key may need the old key as its index. If the new key cannot be the index of that foreign
+/// key, the statement adds an index for the foreign key.
 fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let mut changes = Vec::new();
@@ -76,7 +76,8 @@ fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &
     plan.step(StepKind::Keys, purpose, vec![text]);
 }
 
-/// Adds the steps for PostgreSQL, which the running application does not notice. Each statement commits on its own.
+/// Adds the steps for PostgreSQL. The running application does not notice these steps. Each statement commits on its
+/// own.
 fn postgres_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let invalid: Vec<&TableKey> = state.keys.iter().filter(|key| key.is_new() && !key.valid).collect();

@@ -1,4 +1,4 @@
-//! The rules by which the cards of a group become one card. They only compute a plan, and change nothing.
+//! The rules by which the cards of a group become one card. The rules only compute a plan, and change nothing.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(crate) fn plan_group(group: &CardGroup, available: AvailableColumns<'_>) -> 
 }
 
 /// Sorts sittings by time, then by id. A sitting without a time takes the time of the next sitting of its card that has
-/// one, or else of the previous one. The sittings of a card without any time come last.
+/// a time, or else the time of the previous sitting. If no sitting of a card has a time, the card's sittings come last.
 fn by_time(sittings: &[SittingRow]) -> Vec<&SittingRow> {
     let mut of_cards: BTreeMap<i64, Vec<&SittingRow>> = BTreeMap::new();
     for sitting in sittings {
@@ -49,8 +49,9 @@ fn by_time(sittings: &[SittingRow]) -> Vec<&SittingRow> {
     ordered.into_iter().map(|(_, sitting)| sitting).collect()
 }
 
-/// Moves all sittings to the survivor, and numbers them from 1 in their order. The sittings of a single card keep their
-/// numbers if all numbers are different and at least 1. A gap in them may come from a sitting that was deleted.
+/// Moves all sittings to the survivor, and numbers them from 1 in their order. The sittings of a card without
+/// duplicates keep their numbers if all numbers are different and at least 1. A gap in these numbers may come from a
+/// deleted sitting.
 fn sitting_moves(
     ordered: &[&SittingRow],
     survivor: i64,

@@ -43,8 +43,8 @@ impl<'s> MergeStatements<'s> {
         self.dialect().quote("id")
     }
 
-    /// Returns the statement that copies survivors to the log of survivors. It leaves out those that this run has
-    /// copied already.
+    /// Returns the statement that copies survivors to the log of survivors. The statement leaves out the survivors that
+    /// this run has copied already.
     pub(crate) fn log_survivors(&self, ids: &str) -> String {
         let (dialect, run) = (self.dialect(), self.run);
         let columns = dialect.quote_all(self.state.columns.iter().map(|column| column.name.as_str()));
@@ -81,8 +81,8 @@ impl<'s> MergeStatements<'s> {
         format!("DELETE FROM {} WHERE {} IN ({ids})", self.cards(), self.id())
     }
 
-    /// Returns two statements. The first logs the rows that refer to merged cards. The second changes them to refer to
-    /// the survivors.
+    /// Returns two statements. The first logs the rows that refer to merged cards. The second changes these rows to
+    /// refer to the survivors.
     pub(crate) fn move_rows(&self, child: &ChildTable, ids: &str, cases: &str, reason: &str) -> [String; 2] {
         let dialect = self.dialect();
         let column = dialect.quote(&child.column);

@@ -5,16 +5,16 @@ use crate::inspect::{CardGroup, CardRow, SittingRow, SittingSummary};
 /// The source of the survivor's values about its first or its latest sitting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScoreSource {
-    /// The sitting `id`. The survivor gets the start of the sitting as its date if `starts` is set, or else the end.
+    /// The sitting `id`. The survivor gets the start of the sitting as its date if `starts` is true, or else the end.
     /// `questions` is the number of questions of the sitting's test, or `None` if it is unknown.
     Sitting { id: i64, starts: bool, questions: Option<i32> },
     /// The merged card with this id.
     Card(i64),
 }
 
-/// Two scores or percentages that differ by less than this count as equal.
+/// Two scores or percentages count as equal if their difference is less than this number.
 const SCORE_TOLERANCE: f64 = 0.01;
-/// Two values of the time taken, in seconds, that differ by at most this count as equal.
+/// Two values of the time taken count as equal if their difference is at most this number of seconds.
 const TIME_TAKEN_TOLERANCE: f64 = 1.0;
 
 /// Whether values of a card describe its first or its latest sitting.
@@ -25,7 +25,7 @@ pub(super) enum FirstOrLatest {
 }
 
 impl FirstOrLatest {
-    /// Returns the card's values about this sitting.
+    /// Returns the card's values about its first or its latest sitting.
     fn summary(self, card: &CardRow) -> &SittingSummary {
         match self {
             Self::First => &card.first,
@@ -71,7 +71,7 @@ impl FirstOrLatest {
             (Some(one), Some(other)) => (one - other).abs() <= TIME_TAKEN_TOLERANCE,
             (one, other) => agree(one, other),
         };
-        // A card has no percentage and no time taken of its first sitting.
+        // The table of cards has no columns for the percentage and the time taken of the first sitting.
         let same_details =
             self == Self::First || (agree(summary.percentage, sitting.percentage) && same_time);
         summary.score.is_some() && agree(summary.score, sitting.score) && same_date && same_details
@@ -115,7 +115,7 @@ pub(super) fn score_source(
     let from_card = |card: &CardRow| (card.id != survivor.id).then_some(ScoreSource::Card(card.id));
     let scored = ordered.iter().copied().filter(|sitting| sitting.is_scored());
     let Some(sitting) = end.sitting(scored) else { return dated_card.and_then(from_card) };
-    // If sittings were deleted, only the cards still have their scores.
+    // If sittings were deleted, only the cards still have the scores of these sittings.
     if some_deleted
         && let Some((card, date)) =
             dated_card.and_then(|card| Some((card, end.summary(card).date.as_deref()?)))
@@ -146,8 +146,8 @@ fn question_count(own: &CardRow, sitting: &SittingRow) -> Option<i32> {
     sitting.score.is_some_and(|score| score <= f64::from(count)).then_some(count)
 }
 
-/// Selects the card with the earliest or the latest date. If no card has a date, selects the first card with a score.
-/// `None` if no card has a date or a score.
+/// Selects the card whose first sitting has the earliest date, or whose latest sitting has the latest date. If no card
+/// has a date, selects the first card with a score. `None` if no card has a date or a score.
 fn best_dated_card(group: &CardGroup, end: FirstOrLatest) -> Option<&CardRow> {
     let mut best: Option<&CardRow> = None;
     for card in &group.cards {
@@ -167,7 +167,8 @@ fn best_dated_card(group: &CardGroup, end: FirstOrLatest) -> Option<&CardRow> {
     best
 }
 
-/// Returns whether the application wrote the starts of sittings as the dates of cards. Otherwise it wrote their ends.
+/// Returns whether a date of a card shows that the application wrote the starts of sittings as the dates of cards.
+/// Otherwise the application wrote the ends.
 fn dates_are_starts(group: &CardGroup, ordered: &[&SittingRow], end: FirstOrLatest) -> bool {
     group.cards.iter().any(|card| {
         let own = ordered.iter().copied().filter(|sitting| sitting.card == card.id && sitting.is_scored());

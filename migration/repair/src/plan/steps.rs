@@ -8,15 +8,15 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Creates a table in which the repair logs its changes, or adds missing columns to such a table.
+    /// Creates a table in which the repair logs its changes, or adds missing columns to that table.
     Log,
     /// Creates an index for the duration of the merge.
     Helper,
-    /// Merges duplicates and corrects cards. Its statements run for each batch of groups.
+    /// Merges duplicates and corrects cards. The statements of this step run once for each batch of groups.
     Merge,
     /// Drops an index that an interrupted build left.
     DropInvalid,
-    /// Replaces the old key with the new one.
+    /// Adds the new key, drops the old key, or does both.
     Keys,
     /// Rebuilds the table without the old key. Only on SQLite.
     Rebuild,

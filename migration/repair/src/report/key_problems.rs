@@ -7,7 +7,7 @@ use crate::inspect::{TableKey, TableState};
 use crate::names::NEW_KEY_NAME;
 use crate::plan::leftover_helpers;
 
-/// Adds the problems with the keys.
+/// Adds the problems that concern the keys to the list.
 pub(super) fn key_problems(list: &mut ProblemList, state: &TableState) {
     let as_json = |key: &TableKey| json!({ "key": key.name, "columns": key.columns });
     list.add_structure(

@@ -27,7 +27,7 @@ pub struct InspectionReport {
     pub state: KeyState,
     /// The number of cards.
     pub cards: i64,
-    /// The number of cards that repairs have merged into others. They are in the log of merged cards.
+    /// The number of cards that repairs have merged into other cards. The log of merged cards lists them.
     pub merged_cards: i64,
     /// The problems.
     pub problems: Vec<ReportedProblem>,

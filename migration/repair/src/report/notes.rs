@@ -27,7 +27,7 @@ pub(super) fn notes(inspection: &Inspection) -> Vec<String> {
 
 fn key_notes(state: &TableState) -> Vec<String> {
     let mut notes = Vec::new();
-    // On SQLite the name of an index that belongs to a constraint was chosen by SQLite, so it is no reason for a note.
+    // SQLite itself chose the name of an index that belongs to a constraint, so this name is no reason for a note.
     if let Some(key) = state.new_key()
         && key.name != NEW_KEY_NAME
         && !(state.dialect().is_sqlite() && key.constraint.is_some())
@@ -85,7 +85,8 @@ fn merge_notes(state: &TableState) -> Vec<String> {
         if !indexed {
             let helper = helper_name(&reference.table.name, column);
             notes.push(format!(
-                "`{}`.`{column}` has no index. The repair creates `{helper}` for its duration",
+                "`{}`.`{column}` has no index. The repair creates the index `{helper}`, and drops this index \
+                 at the end",
                 reference.table.name
             ));
         }

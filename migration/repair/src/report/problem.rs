@@ -14,7 +14,7 @@ pub struct ReportedProblem {
     pub count: i64,
     /// A sentence that describes the problem.
     pub message: String,
-    /// Whether `jishu repair --apply` corrects it.
+    /// Whether `jishu repair --apply` corrects the problem.
     pub repairable: bool,
     /// The first few cases.
     pub samples: Vec<Value>,
@@ -27,7 +27,7 @@ pub(super) struct ProblemList {
 }
 
 impl ProblemList {
-    /// Adds a problem with the rows, if the finding has any cases.
+    /// Adds a problem that concerns rows, if the finding has any cases.
     pub(super) fn add_rows(
         &mut self,
         code: &'static str,
@@ -42,7 +42,7 @@ impl ProblemList {
         }
     }
 
-    /// Adds a problem with the structure of the tables, if `samples` has any cases.
+    /// Adds a problem that concerns the structure of the tables, if `samples` has any cases.
     pub(super) fn add_structure(
         &mut self,
         code: &'static str,

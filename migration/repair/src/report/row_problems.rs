@@ -3,7 +3,7 @@
 use super::problem::ProblemList;
 use crate::inspect::{Figures, SittingFigures};
 
-/// Adds the problems with the rows.
+/// Adds the problems that concern cards, sittings and questions to the list.
 pub(super) fn row_problems(list: &mut ProblemList, figures: &Figures) {
     list.add_rows(
         "duplicate_cards",

@@ -57,7 +57,7 @@ pub(super) fn join_condition(state: &TableState, child: &ChildTable, column: &st
     )
 }
 
-/// Collects the conflicts of one run.
+/// Collects the changes since one run that prevent the undo of the run.
 struct ConflictFinder<'f, C> {
     connection: &'f C,
     state: &'f TableState,
@@ -132,9 +132,9 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         Ok(())
     }
 
-    /// Finds rows of a child table in which the repair changed this column, and that were deleted since, or changed in this
-    /// column. In a table without a single-column key, reports all rows in which the repair changed this column, because
-    /// they cannot be found.
+    /// Finds rows of a child table in which the repair changed this column, and that were deleted since, or changed in
+    /// this column. In a table without a single-column key, reports all rows in which the repair changed this column,
+    /// because the undo cannot find these rows.
     async fn child(
         &self,
         child: &ChildTable,

@@ -47,8 +47,8 @@ pub(super) fn statements(state: &TableState, before: &StateBefore) -> Result<Vec
     Ok(statements)
 }
 
-/// Returns the parts of an ALTER TABLE statement that add the missing keys. It drops the keys that come after a missing
-/// key, and adds them again, so that all keys have the order from before the repair.
+/// Returns the parts of an ALTER TABLE statement that add the missing keys. Other parts drop the keys that come after a
+/// missing key, and add these keys again, so that all keys have the order from before the repair.
 fn in_order(state: &TableState, before: &StateBefore, gone: &[&TableKey]) -> Vec<String> {
     let dialect = state.dialect();
     let first = before.keys.iter().position(|key| gone.contains(&key)).unwrap_or(before.keys.len());

@@ -200,7 +200,7 @@ async fn restore_sittings(
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
-/// The card and the attempt number of a sitting before the repair. Each is `None` if the repair did not change it.
+/// The card and the attempt number of a sitting before the repair. `None` for a value that the repair did not change.
 #[derive(Clone, Copy, Default)]
 struct LoggedNumber {
     card: Option<i64>,

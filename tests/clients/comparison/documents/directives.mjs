@@ -1,4 +1,4 @@
-// Directives: skip, include and unknown ones.
+// Directives: `skip`, `include` and unknown directives.
 
 import { cases } from "../cases.mjs";
 

@@ -94,7 +94,7 @@ export default cases(
   ["query ($v: Int) { ...F } fragment F on Query { intRequired(value: $v) }", { v: 1 }],
   ["query ($v: ID) { string(value: $v) }", { v: "1" }],
 
-  // Default values of the wrong kind
+  // Default values of a wrong type.
   ["query ($v: Int = \"1\") { int(value: $v) }", {}, { v: 1 }],
   ["query ($v: Int! = null) { intRequired(value: $v) }", { v: 1 }],
   ["query ($v: PointInput = { y: 1 }) { point(value: $v) }", { v: null }],

@@ -36,7 +36,8 @@ impl ScalarType for Day {
     }
 }
 
-/// Returns whether a text has digits and hyphens in the places of "2026-11-24". The comparison needs no stricter check.
+/// Returns whether a text has digits and hyphens in the places of "2026-11-24". `tests/clients/comparison` needs no
+/// stricter check of a day.
 fn is_day(text: &str) -> bool {
     text.len() == 10
         && text

@@ -1,8 +1,8 @@
 //! A server with a schema that uses many features of GraphQL. `tests/clients/comparison` compares its responses with
 //! those of graphql-js. The comparison has the same resolvers in JavaScript, and fetches the schema from this server.
 //!
-//! `POST /` takes `query`, `variables` and `operationName` as JSON, and returns the response. `GET /` returns the schema.
-//! The server prints its address at the start, and exits when standard input closes.
+//! `POST /` takes `query`, `variables` and `operationName` as JSON, and returns the response. `GET /` returns the
+//! schema. The server prints its address at the start, and exits when standard input closes.
 
 #![expect(clippy::expect_used, reason = "a tool of the tests may panic at the first failure")]
 
@@ -81,7 +81,7 @@ async fn main() {
 
 async fn end_of_input() {
     let read = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-    tokio::task::spawn_blocking(read).await.expect("it is not cancelled").expect("the input can be read");
+    tokio::task::spawn_blocking(read).await.expect("the task ends").expect("the input can be read");
 }
 
 #[derive(Deserialize)]

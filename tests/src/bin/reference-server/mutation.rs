@@ -25,16 +25,17 @@ impl Mutation {
     async fn write(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         Ok(Page { written: ctx.data::<Written>()?.write(&text) })
     }
-    /// Waits 5 milliseconds, then writes `text`. The next field of the mutation must not run before that.
+    /// Waits 5 milliseconds, then writes `text` to the record. The next field of the mutation must run only after this
+    /// write.
     async fn write_slowly(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         Ok(Page { written: ctx.data::<Written>()?.write(&text) })
     }
-    /// Writes `text`, then fails. The field is nullable.
+    /// Writes `text` to the record of the request, then fails. The field is nullable.
     async fn fail(&self, ctx: &Context<'_>, text: String) -> Option<Result<Page>> {
         Some(write_and_fail(ctx, &text))
     }
-    /// Writes `text`, then fails. The field is non-null.
+    /// Writes `text` to the record of the request, then fails. The field is non-null.
     async fn fail_required(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         write_and_fail(ctx, &text)
     }

@@ -11,7 +11,8 @@ use crate::payments::server::{Api, Reply, SeenRequest};
 /// Minimum amount of an order in INR, in paise: 1 rupee.
 const MIN_PAISE: i64 = 100;
 
-/// A refusal: the HTTP status, the sentence, and the name of the wrong field, if there is one.
+/// A refusal: the HTTP status, the sentence that explains the refusal, and the name of the wrong field, if there is
+/// one.
 type Refusal = (u16, String, Option<&'static str>);
 
 fn refusal(sentence: &str) -> Refusal {
@@ -163,7 +164,8 @@ impl Account {
         Ok(books.payment(id).json())
     }
 
-    /// Marks a payment as captured and its order as paid, and puts both events into the outbox.
+    /// Marks a payment as captured and its order as paid. Puts the events `payment.captured` and `order.paid` into the
+    /// outbox.
     pub(super) fn set_captured(&self, books: &mut RazorpayBooks, id: &str) {
         let payment = books.payment_mut(id).expect("the payment is there");
         payment.status = "captured";
@@ -198,8 +200,8 @@ impl Account {
         Ok(refund.json())
     }
 
-    /// Refunds this amount of a captured payment, or all that is left of it if `amount` is None. Puts the events into
-    /// the outbox.
+    /// Refunds this amount of a captured payment. If `amount` is None, refunds the amount that is not refunded yet.
+    /// Puts the events of the refund into the outbox.
     pub(super) fn make_refund(
         &self,
         books: &mut RazorpayBooks,

@@ -15,7 +15,7 @@ pub struct RazorpayBooks {
     pub refunds: Vec<RazorpayRefund>,
     /// The disputes, oldest first.
     pub disputes: Vec<RazorpayDispute>,
-    /// The refund requests by their idempotency keys. Each has the path, the body, and the id of the refund.
+    /// The refund requests by their idempotency keys: the path and the body of each request, and the id of its refund.
     pub(super) refund_keys: BTreeMap<String, (String, Vec<u8>, String)>,
 }
 

@@ -34,15 +34,15 @@ impl FakeRazorpay {
         self.checkout_return(order, &payment)
     }
 
-    /// Pays an order with an amount or a currency that the order does not have. Razorpay promises that this cannot
-    /// happen.
+    /// Pays an order with an amount or a currency that the order does not have. Razorpay promises that nobody can do
+    /// this.
     pub fn customer_pays_other_money(&self, order: &str, amount: i64, currency: &str) -> CheckoutReturn {
         let payment = self.attempt_with(order, (amount, currency), "authorized", None);
         self.capture(&payment);
         self.checkout_return(order, &payment)
     }
 
-    /// Pays an order a second time. Razorpay promises that this cannot happen. Returns the id of the second payment.
+    /// Pays an order a second time. Razorpay promises that nobody can do this. Returns the id of the second payment.
     pub fn customer_pays_again(&self, order: &str) -> String {
         let (amount, currency) = self.read_books(|books| {
             let found = books.order(order);
@@ -53,7 +53,7 @@ impl FakeRazorpay {
         payment
     }
 
-    /// Makes a payment of an order that fails for this reason. Returns the id of the payment.
+    /// Makes a failed payment of an order, with this reason for the failure. Returns the id of the payment.
     pub fn customer_fails(&self, order: &str, reason: &str) -> String {
         self.attempt(order, "failed", Some(reason))
     }

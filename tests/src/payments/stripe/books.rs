@@ -34,7 +34,7 @@ pub struct StripeIntent {
     pub metadata: BTreeMap<String, String>,
     /// The latest charge. `None` before the first payment.
     pub charge: Option<StripeCharge>,
-    /// The decline code of the last payment, if that failed.
+    /// The decline code of the last payment. `None` if the last payment did not fail.
     pub failure: Option<String>,
     pub(super) canceled_at: Option<i64>,
     pub(super) cancellation_reason: Option<String>,

@@ -29,7 +29,7 @@ impl FakeStripe {
         self.account.emit_intent(kind, &books, intent);
     }
 
-    /// Makes a payment of a PaymentIntent that fails with this decline code. The customer may pay again later.
+    /// Makes a failed payment of a PaymentIntent, with this decline code. The customer may pay again later.
     pub fn customer_fails(&self, intent: &str, decline_code: &str) {
         let mut books = self.account.books();
         let at = self.account.now();
@@ -49,8 +49,8 @@ impl FakeStripe {
         self.account.emit_intent("payment_intent.payment_failed", &books, intent);
     }
 
-    /// Pays a PaymentIntent with a method whose bank takes days. Its status stays `processing` until
-    /// [`Self::customer_pays`] or [`Self::customer_fails`] is called.
+    /// Begins a payment of a PaymentIntent with a method whose bank takes days. The PaymentIntent stays `processing`
+    /// until [`Self::customer_pays`] or [`Self::customer_fails`] is called.
     pub fn customer_begins(&self, intent: &str) {
         let mut books = self.account.books();
         let found = payable(&mut books, intent);

@@ -32,10 +32,11 @@ struct OrderRow {
     value: i64,
 }
 
-/// Selects the buyers of purchases with a cost that no order made. In the storm, each purchase must come from an order.
+/// Selects the buyers of paid purchases that no order made. In the storm, each paid purchase must come from an order.
 const UNPAID: &str = "SELECT p.user_id FROM purchases p LEFT JOIN orders o ON o.purchase_id = p.id WHERE o.id IS NULL AND p.cost > 0";
 
-/// Violations of the rules of cards. [`RULE_VIOLATIONS`] has those of purchases, refunds and expiry.
+/// Violations of the rules of cards. [`RULE_VIOLATIONS`] has the violations of the rules of purchases, refunds and
+/// expiry.
 const CARDS: [(&str, &str); 2] = [
     (
         "a duplicate card",
@@ -71,9 +72,9 @@ pub(super) async fn violations_of(world: &World, fake: &FakeRazorpay, buyer: i64
     violations
 }
 
-/// Checks each order by the provider's books and by ours: captured = value that is not refunded + refunds + charged
-/// back. Also checks that both books have the same sums, and that each order is in a final state. The provider must
-/// have no money for unknown orders, and each purchase must come from an order.
+/// Checks each order by the books of the provider and of the server: captured = value that is not refunded + refunds +
+/// charged back. Also checks that both books have the same sums, and that each order is in a final state. The provider
+/// must have no money for unknown orders, and each paid purchase must come from an order.
 async fn wrong_orders(world: &World, connection: &DatabaseConnection, fake: &FakeRazorpay) -> Vec<String> {
     let mut violations = Vec::new();
     let (orders, ours) = (read_orders(world, connection).await, read_events(world, connection).await);

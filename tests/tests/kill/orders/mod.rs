@@ -28,7 +28,7 @@ fn start(world: &mut World, fake: &FakeRazorpay, variables: &[(&str, &str)]) {
         ("JISHU_PAYMENT_WEBHOOK_SECRET", FakeRazorpay::WEBHOOK_SECRET),
         ("JISHU_PAYMENT_ACCOUNT", FakeRazorpay::ACCOUNT),
         ("JISHU_PAYMENT_URL", fake.address()),
-        // The outbox repeats a call that was cut off after three times as long: 3 seconds.
+        // If a call of the outbox is cut off, the outbox repeats the call after three times this number of seconds.
         ("JISHU_MAIL_SECONDS", "1"),
     ];
     let variables: Vec<_> = payments.iter().chain(variables).copied().collect();

@@ -93,7 +93,7 @@ impl Scene<'_> {
                     self.until_over(world).await;
                     fake.webhooks().send(&captured).await;
                 } else {
-                    // The server aborts after the provider has refunded, and before it records the refund.
+                    // The server aborts after the provider has refunded, and before the server records the refund.
                     world.abort_at("order.refund-sent");
                     let _ = shop.refund(&purchase, Some(0), &Uuid::new_v4().to_string()).await;
                     assert!(revive(world).await, "the server did not abort");

@@ -62,8 +62,8 @@ impl Shop {
         }
     }
 
-    /// Sends an operation once. None if no response came, or if it says to try again: `OVERLOADED`, `TIMEOUT` or
-    /// `PAYMENT_PROVIDER_UNAVAILABLE`.
+    /// Sends an operation once. None if no response came, or if the response says to try again: `OVERLOADED`, `TIMEOUT`
+    /// or `PAYMENT_PROVIDER_UNAVAILABLE`.
     async fn send(&self, user: i64, document: &str, field: &str, input: &Value) -> Option<Value> {
         let role = if user == self.support { Role::Support } else { Role::Learner };
         let viewer = Viewer { user_id: UserId(user), role, session_id: Uuid::new_v4() };

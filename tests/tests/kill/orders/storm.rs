@@ -126,7 +126,7 @@ pub(crate) async fn storm(
     fake.faults().stop();
     fake.webhooks().settled().await;
     settle(world, &shop).await;
-    // Only webhooks report disputes and refunds at the console, so staff replay the lost ones.
+    // Only webhooks report disputes and refunds at the console, so staff replay the lost webhooks about them.
     fake.webhooks().replay_lost(&["dispute", "refund"]).await;
     fake.webhooks().settled().await;
     settle(world, &shop).await;
@@ -187,7 +187,8 @@ async fn kill(
     if has_aborted {
         report.aborts += 1;
     } else {
-        // The kill is at a random moment, or no request reached the boundary in time.
+        // No boundary was chosen for this kill, or no request reached the boundary in time. So the kill is at a random
+        // moment.
         world.server.kill();
         report.server_kills += 1;
     }

@@ -15,14 +15,14 @@ enum Deed {
     Pays,
     /// The first payment fails, and the second succeeds.
     FailsFirst,
-    /// The provider does not capture the payment, so the server must capture it.
+    /// The bank approves the payment late, so the provider does not capture the payment. The server must capture it.
     BankIsLate,
     /// The buyer pays nothing, so the order expires.
     Leaves,
     Cancels,
     /// The buyer cancels the order, and pays it nevertheless.
     CancelsAndPays,
-    /// The buyer makes the same order with another key in another tab, and pays both orders.
+    /// The buyer makes the same order with another idempotency key in another tab, and pays both orders.
     PaysInTwoTabs,
     /// Support refunds the whole purchase.
     IsRefunded,
@@ -121,7 +121,7 @@ impl Visit<'_> {
         1
     }
 
-    /// Makes an order. Every fourth buyer sends the same checkout twice at once.
+    /// Makes an order. About every fourth buyer sends the same checkout twice at once.
     async fn place(&mut self, places: &[usize]) -> PlacedOrder {
         let key = Uuid::new_v4().to_string();
         let place = || self.shop.place(self.buyer, &key, places);

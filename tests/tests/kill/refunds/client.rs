@@ -20,7 +20,7 @@ const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $inp
 pub(super) enum Outcome {
     /// The payload of the mutation.
     Payload(Value),
-    /// No response came, or it says to try again: `OVERLOADED` or `TIMEOUT`.
+    /// No response came, or the response says to try again: `OVERLOADED` or `TIMEOUT`.
     Nothing,
 }
 
@@ -80,7 +80,7 @@ impl Shop {
     }
 
     /// Buys the subjects with these indices. Returns the global ids of the purchase and of its first card. If the
-    /// learner owned all subjects, both belong to an older purchase.
+    /// learner owned all subjects, both ids belong to an older purchase.
     pub(super) async fn buy(&self, learner: usize, places: &[usize]) -> (String, String) {
         let token = self.token(self.learners[learner], Role::Learner);
         let subjects: Vec<_> =

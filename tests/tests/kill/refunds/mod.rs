@@ -80,7 +80,7 @@ pub(crate) async fn abort_refunds(world: &mut World) -> usize {
     refund_boundaries().count()
 }
 
-/// Aborts the server at every boundary while it ends a purchase whose sitting is open. Returns the number of boundaries.
+/// Aborts the server at every boundary while it ends a purchase with an open sitting. Returns the number of boundaries.
 pub(crate) async fn abort_expiry(world: &mut World) -> usize {
     start(world, &[]);
     let shop = Shop::of(world);

@@ -278,9 +278,10 @@ impl Stored {
         }
     }
 
-    /// Checks that each slot has an answer that the learner sent, from the last acknowledged batch or from a later one.
-    /// In a short sitting, an answer of the submission can also come from an earlier batch with the same answer: a
-    /// submission after the deadline acknowledges such an answer.
+    /// Checks that each slot has an answer that the learner sent, from the last acknowledged batch or from a later
+    /// batch. A submission after the deadline saves no batch, but the server acknowledges an answer of its batch that
+    /// an earlier batch has saved already. So in a short sitting, a slot may have the same answer from an earlier
+    /// batch.
     fn check_slots(&self, sitting: &Sitting, id: TestSessionId, violations: &mut Vec<String>) {
         let none = BTreeMap::new();
         let answers = self.answers.get(&id).unwrap_or(&none);
@@ -289,7 +290,7 @@ impl Stored {
             number: stored.numeric_value.clone(),
             text: stored.text.clone(),
         };
-        // The batch of the submission is the last one.
+        // The batch of the submission has the greatest sequence.
         let submitted =
             sitting.result.as_ref().and_then(|_| sitting.sent.keys().map(|(_, number)| *number).max());
         for (slot, acknowledged) in &sitting.acknowledged {

@@ -82,7 +82,7 @@ impl Shared {
         self.tokens.issue(viewer, Utc::now()).expect("a token").token
     }
 
-    /// Buys a subject, and returns the global ids of its first two cards. Returns none if the request failed.
+    /// Buys a subject, and returns the global ids of its first two cards. Returns no ids if the request failed.
     async fn buy(&self, token: &str, subject: i64, ledger: &mut Ledger) -> Vec<String> {
         let input = json!({
             "courseId": World::global("Course", self.course),
@@ -180,7 +180,7 @@ impl Shared {
     }
 
     /// Submits the sitting with a last batch, while another tab saves a batch. Then submits again with the same batch:
-    /// the response must not contradict the first one.
+    /// the second response must not contradict the first response.
     async fn submit(&self, token: &str, sitting: &mut Sitting, rng: &mut StdRng, ledger: &mut Ledger) {
         let number = sitting.sent.keys().map(|(_, number)| *number).max().unwrap_or_default() + 1;
         let (under_way, last) = (batch(sitting, number, rng), batch(sitting, number + 1, rng));
@@ -261,7 +261,8 @@ impl Shared {
         }
     }
 
-    /// Sends a request once. Returns `None` if no response came, or if it says to try again: `OVERLOADED` or `TIMEOUT`.
+    /// Sends a request once. Returns `None` if no response came, or if the response says to try again: `OVERLOADED` or
+    /// `TIMEOUT`.
     pub(super) async fn send(&self, token: &str, body: &Value) -> Option<Value> {
         let response = self.http.post(&self.endpoint).bearer_auth(token).json(body).send().await.ok()?;
         let response: Value = response.json().await.ok()?;
@@ -276,10 +277,14 @@ const SAVED: &str = "superseded userErrors { code }";
 fn question(question: &Value) -> Question {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let number =
-        text(&question["stem"]).trim_start_matches("Question ").parse().expect("a question of the bank");
+        text(&question["stem"]).trim_start_matches("Question ").parse().expect("a question of `fill_bank`");
     let options = question["options"].as_array().into_iter().flatten();
     let position = |option: &Value| {
-        text(&option["text"]).split(' ').nth(1).and_then(|it| it.parse().ok()).expect("an option of the bank")
+        text(&option["text"])
+            .split(' ')
+            .nth(1)
+            .and_then(|it| it.parse().ok())
+            .expect("an option of `fill_bank`")
     };
     Question { number, options: options.map(|option| (position(option), text(&option["id"]))).collect() }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Sitting {
     pub(crate) attempt: i64,
     /// The deadline in the first response.
     pub(crate) expires_at: String,
-    /// The questions in the order of their slots. The first has slot 1.
+    /// The questions in the order of their slots. The first question has slot 1.
     pub(crate) questions: Vec<Question>,
     /// All answers that the learner sent, by slot and sequence.
     pub(crate) sent: BTreeMap<(i64, i64), Given>,
@@ -49,7 +49,7 @@ pub(crate) struct Given {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) sittings: Vec<Sitting>,
-    /// Responses that no client should ever see, and responses that contradict an earlier one.
+    /// Responses that no client should ever see, and responses that contradict an earlier response.
     pub(crate) errors: Vec<String>,
     /// Number of requests that were cut off before a response.
     pub(crate) cut_off: usize,

@@ -24,7 +24,8 @@ use crate::world::World;
 pub(crate) use check::violations;
 pub(crate) use ledger::Ledger;
 
-/// Flags of the server, as environment variables. With them, the server closes a sitting soon after its deadline.
+/// Flags of the server, as environment variables. With these flags, the server closes a sitting soon after its
+/// deadline.
 pub(crate) const VARIABLES: [(&str, &str); 2] =
     [("JISHU_ANSWER_GRACE_SECONDS", "1"), ("JISHU_CLOSING_INTERVAL_MS", "200")];
 
@@ -108,7 +109,7 @@ pub(crate) async fn forget(world: &mut World) {
 pub(crate) async fn storm(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
     let mut rng = StdRng::seed_from_u64(seed);
     // Short sittings take time, because the checks wait for their deadlines. So only the storm that kills the server
-    // has them.
+    // has short sittings.
     let in_a_hurry = if kills.server { 20 } else { 0 };
     let shared = Arc::new(Shared { in_a_hurry, ..shared(world, kills.max_retry_time) });
     let clients: Vec<_> = (0..CLIENTS)

@@ -3,11 +3,11 @@
 use jishu_tests::KEY_FIELDS;
 use serde_json::Value;
 
-/// Returns whether the response to a repeated submission contradicts the first response. Both must be equal, with one
-/// exception.
+/// Returns whether the response to a repeated submission contradicts the first response. Both responses must be equal,
+/// with one exception.
 ///
-/// The server withholds the key of a question while the learner has another open sitting with that question. That sitting
-/// may end between the two submissions, so a key that was withheld at first may be shown later.
+/// The server withholds the key of a question while the learner has another open sitting with that question. That
+/// sitting may end between the two submissions, so a key that was withheld at first may be shown later.
 pub(super) fn contradicts(first: &Value, again: &Value) -> bool {
     let (questions, asked_again) = (questions(first), questions(again));
     without_keys(first) != without_keys(again)

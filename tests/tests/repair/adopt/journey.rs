@@ -41,7 +41,7 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
         let card = |id: i64| find(cards, &global_id("MockTestAttempt", id));
         assert_eq!(card(1)["firstScore"], "2.00");
         assert_eq!((&card(1)["latestScore"], &card(1)["bestScore"]), (&json!("1.00"), &json!("3.00")));
-        // The second purchase of Physics replaced the first, so only its cards can start.
+        // The second purchase of Physics replaced the first, so only the cards of the second can start.
         assert_eq!((&card(2)["canStart"], &card(8)["canStart"]), (&json!(false), &json!(true)));
         let sittings = seen.list("/viewer/testSessions/edges");
         let told: Vec<_> = sittings
@@ -80,7 +80,8 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
         let submitted = mira.submit_session(sitting.id(), Some((1, json!([choose(0), choose(1)])))).await;
         assert_eq!(submitted.result().unanswered, 1);
         assert_eq!(submitted.result().max_score, "3.00");
-        // Asha sits an old card again. The questions are those of the test that everybody gets.
+        // Asha sits an adopted card again. The new sitting has the questions of the paper that all learners of this
+        // test get.
         let again = asha.start_session(&global_id("MockTestAttempt", 8)).await;
         assert_eq!((again.user_errors.len(), again.session().attempt_number), (0, 3));
         asha.submit_session(again.id(), None).await;

@@ -53,10 +53,14 @@ async fn a_killed_adoption_goes_on_and_ends_the_same(backend: Backend) {
         });
         assert!(code == Some(1) && stderr.contains("has not ended"), "{killed_at:?}: {stderr}");
 
-        assert_eq!(succeed(command(old, &cut, &options)), expected, "killed after {killed_at:?}");
+        assert_eq!(
+            succeed(command(old, &cut, &options)),
+            expected,
+            "the adoption was killed after the steps {killed_at:?}"
+        );
         let (dump, expected) = (dump(&cut).await, dump(&whole).await);
         for (found, expected) in dump.iter().zip(&expected) {
-            assert_eq!(found, expected, "killed after {killed_at:?}");
+            assert_eq!(found, expected, "the adoption was killed after the steps {killed_at:?}");
         }
         assert_checked(&cut);
         cut.remove().await;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::old_database::{OldDatabase, connect};
 
-/// A new database, to which an old one is adopted.
+/// A new database, into which an adoption copies an old database.
 pub(super) struct NewDatabase {
     backend: Backend,
     pub(super) url: String,

@@ -119,7 +119,7 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(4, 2, 1, 4, NULL, 'single_subject', 100.00, '2023-06-01 10:00:00', 'expired', 3, 0)",
             // Purchase 5 has no cards.
             "(5, 3, 1, 2, NULL, 'single_subject', 300.00, '2023-07-01 10:00:00', NULL, 3, 0)",
-            // The account of purchase 6 is not carried.
+            // Purchase 6 belongs to an account that the adoption does not carry.
             "(6, 6, 1, 1, NULL, 'single_subject', 10.00, '2023-07-01 10:00:00', 'active', 3, 0)",
             "(7, 2, 1, 1, NULL, 'single_subject', 20.00, '2023-07-01 10:00:00', 'pending', 3, 0)",
             // Purchase 8 names two subjects, and has cards of one.
@@ -197,7 +197,7 @@ const ROWS: [(&str, &[&str]); 10] = [
             "(1, 1, 1, 'What measures length?', 'Metre', 'Second', 'Kelvin', 'Mole', 'Metre', 'By definition.', 'easy', NULL)",
             "(2, 1, 1, 'What measures heat?', 'Metre', 'Second', 'Kelvin', 'Mole', 'c', NULL, 'HARD', NULL)",
             "(3, 1, 1, 'What measures time?', 'Metre', 'Second', 'Kelvin', NULL, '2', NULL, NULL, NULL)",
-            // The right answer of question 4 is the text of one option, and the number of another.
+            // The right answer of question 4 is the text of one option, and the number of another option.
             "(4, 1, 1, 'How many poles has a magnet?', '0', '1', '2', '3', '2', NULL, 'easy', NULL)",
             "(5, 1, 1, ' What measures length?', 'Metre', 'Second', 'Kelvin', 'Mole', '1', NULL, 'hard', NULL)",
             // Question 6 is the same as question 1, with another key.

@@ -267,7 +267,7 @@ async fn assert_tests(connection: &DatabaseConnection) {
     assert_eq!(card(8), (2, 3, CardStatus::Completed, [100, 300, 300]));
     assert_eq!(card(9), (1, 1, CardStatus::Exhausted, [-1, -1, -1]));
     assert_eq!(card(10), (3, 3, CardStatus::Exhausted, [300, 100, 300]));
-    // Purchase 5 had no cards, so the adoption made some for it.
+    // Purchase 5 had no cards, so the adoption made cards for this purchase.
     assert_eq!(card(20), (0, 3, CardStatus::Available, [-1, -1, -1]));
 
     let sittings = test_session::Entity::find()

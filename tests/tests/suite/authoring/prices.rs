@@ -30,7 +30,7 @@ async fn clients(app: &TestApp) -> Vec<Client> {
 }
 
 /// Buys, and accepts each new quote until the purchase succeeds. Returns the cost, and the price in the last request,
-/// or `None` if that request had no price.
+/// or `None` if the last request had no price.
 async fn buy(client: &Client, mut input: Value, shows_price: bool) -> (String, Option<String>) {
     let mut shown = None;
     if shows_price {
@@ -100,9 +100,9 @@ async fn a_purchase_costs_a_price_that_was_committed_and_the_one_that_was_shown(
 }
 
 async fn a_bundle_never_mixes_two_states_of_the_catalogue(app: Arc<TestApp>) {
-    // In the first state of the catalogue the bundle costs 150.00. In the second it costs 600.00, because a bundle
-    // never costs more than its subjects. The second bundle price with the subjects of the first state would give
-    // 200.00.
+    // In the first state of the catalogue, the bundle costs 150.00. In the second state, the bundle costs 600.00,
+    // because a bundle never costs more than its subjects. The second bundle price with the subjects of the first state
+    // would give 200.00.
     let file = |bundle: &str, price: &str| {
         format!(
             "courses:\n  - {{ code: neet, name: NEET, currency: INR, bundlePrice: {bundle}, subjects: [\

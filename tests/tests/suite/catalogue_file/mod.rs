@@ -77,8 +77,8 @@ fn changes(report: &CatalogueReport) -> Vec<String> {
     described.collect()
 }
 
-/// Returns all courses and subjects as text, without their ids, versions and times of creation. Each text ends with
-/// whether the row is archived.
+/// Returns all courses and subjects as text, without their ids, versions and times of creation. A text ends with `true`
+/// if the course or the subject is archived, or else with `false`.
 async fn everything(app: &TestApp) -> Vec<String> {
     let mut all = Vec::new();
     let courses =

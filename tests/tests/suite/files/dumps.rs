@@ -92,7 +92,7 @@ async fn dumps_are_verified(app: Arc<TestApp>) {
     assert!(fail(verify(&named)).contains("names a database in its line"));
     assert_eq!(app.row_counts().await, before);
 
-    // The dump of a database with wrong rows contains them, so `verify-backup` names them and fails.
+    // A dump contains the wrong rows of its database, so `verify-backup` names these rows and fails.
     app.execute("DELETE FROM mock_test_attempts WHERE test_number = 2").await;
     if app.backend == Backend::MariaDb {
         // MariaDB does not check foreign keys while it reads a dump, so a dump may refer to a row that does not exist.

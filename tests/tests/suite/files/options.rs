@@ -72,7 +72,7 @@ async fn the_demo_is_not_added_to_a_foreign_database() {
     assert_eq!(super::number(&file, "SELECT (SELECT COUNT(*) FROM users) + COUNT(*) FROM courses").await, 1);
     execute(&file, "DELETE FROM courses").await;
     // If a user has registered in the demo, the server can start with the demo again. If the database has a subject
-    // that does not belong to the demo, it cannot.
+    // that does not belong to the demo, the server cannot start with the demo.
     let server = Serving::start(folder);
     let input = serde_json::json!({ "name": "Asha", "email": "asha@example.org", "password": "correct horse battery" });
     let register = "mutation ($input: RegisterInput!) { register(input: $input) { userErrors { code } } }";

@@ -23,7 +23,7 @@ async fn a_link_works_like_its_file() {
     assert_eq!(number(&link, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'before_restore'").await, 0);
     assert_eq!(files(&real).len(), 2, "the old file was not kept beside the new one");
 
-    // Replaces the target of the link with a copy, and puts a file beside it that is not the copy's write-ahead log.
+    // Replaces the target of the link with a copy, and puts a file in the place of the copy's write-ahead log.
     let database = open(&link).await;
     let copy = real.join("copy.db");
     sea_orm::ConnectionTrait::execute_unprepared(&database, &format!("VACUUM INTO '{}'", copy.display()))

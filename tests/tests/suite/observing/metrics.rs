@@ -299,7 +299,8 @@ async fn a_strangers_text_never_becomes_a_label() {
         reqwest::Client::new().get(format!("{}/stranger/path", server.origin)).send().await.unwrap();
     assert_eq!(unknown.status(), 404);
     server.post(&[], &json!({ "query": TRUSTED })).await;
-    // A document with a second operation is not a trusted document, although it contains the text of one.
+    // A document with a second operation is not a trusted document, although it contains the text of a trusted
+    // document.
     let document = format!("{TRUSTED} query StrangerFour {{ __typename }}");
     server.post(&[], &json!({ "query": document, "operationName": "ShelfOfCourses" })).await;
 

@@ -18,7 +18,7 @@ use jishu_tests::{Client, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The real server with its demo, and its log. Dropping it kills the server.
+/// The real server with its demo, and its log. Dropping this value kills the server.
 struct DemoServer {
     child: Child,
     origin: String,

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::names::{dashboard_queries, file};
 use super::{DemoServer, buy_first_course};
 
-/// A process of Prometheus that scrapes one server twice a second. Dropping it kills the process.
+/// A process of Prometheus that scrapes one server twice a second. Dropping this value kills the process.
 struct Prometheus {
     child: Child,
     origin: String,
@@ -134,7 +134,8 @@ async fn a_slow_statement_is_found_from_the_dashboard() {
     let purchases = "{ viewer { purchases { edges { node { id } } } } }";
     let field = "{ courses(first: 1) { totalCount } }";
     for _ in 0..4 {
-        // Locks the table for 1.2 seconds, so a statement on it takes longer than any other, even on a busy machine.
+        // Locks the table for 1.2 seconds, so a statement on this table takes longer than any other statement, even on
+        // a busy machine.
         let lock = database.begin().await.unwrap();
         lock.execute_unprepared("LOCK TABLE purchases IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let slow = tokio::spawn({

@@ -214,7 +214,7 @@ async fn operations_on_a_websocket_are_traces_of_their_own() {
     assert_eq!(operations.len(), 2, "{:?}", spans.names());
     assert!(operations.iter().all(|span| span.parent_span_id.is_empty()));
     assert_ne!(operations[0].trace_id, operations[1].trace_id);
-    // The span of the WebSocket handshake ends before the operations begin, and they do not belong to it.
+    // The span of the WebSocket handshake ends before the operations begin, and does not contain their spans.
     let handshake = spans.only("GET graphql", |_| true);
     assert_eq!(attribute(handshake, "http.response.status_code").as_deref(), Some("101"));
     assert!(operations.iter().all(|span| span.start_time_unix_nano >= handshake.end_time_unix_nano));
@@ -226,7 +226,8 @@ async fn operations_on_a_websocket_are_traces_of_their_own() {
 async fn the_context_is_passed_on_to_the_issuer_and_to_the_payment_provider() {
     let receiver = Receiver::start().await;
     let [endpoint, ratio] = flags(&receiver);
-    // The collector also stands in for the issuer and the payment provider. It responds 404 to their paths.
+    // The collector also stands in for the issuer and the payment provider. It responds to their paths with the status
+    // 404.
     let issuer = format!("--oidc-issuer={}", receiver.origin);
     let provider = format!("--payment-url={}", receiver.origin);
     let redirect = "--oidc-redirect-uris=https://app.example.com/signed-in";

@@ -160,7 +160,8 @@ async fn a_checkout_that_lost_its_provider_goes_on(world: World) {
     );
     assert_eq!(again["payment"]["providerOrderId"], json!(world.fake.books().orders[0].id));
 
-    // The provider closes the connection before it makes the order. Later, the reconciler makes the order there.
+    // The provider closes the connection before it makes the order. Later, the reconciler makes the order at the
+    // provider.
     let other = world.course.subject(1).key("6f1c2a58-2222-4d6e-9a4e-000000000002");
     world.fake.faults().times(1, "POST", "/orders", Fault::CloseBeforeWork);
     let refused = world.checkout_as(&world.learner, &other).await;
@@ -187,7 +188,7 @@ async fn an_order_that_the_provider_does_not_make_is_checked_after_pauses(world:
     world.app.clock.advance(TimeDelta::seconds(30));
     wait_until("the second check", async || world.fake.faults().planned() == 0).await;
 
-    // A buyer who sends the checkout again does not have to wait until the third check.
+    // A buyer who sends the checkout again does not have to wait for the reconciler's third check.
     let again = world.checkout_as(&world.learner, &input).await;
     assert_eq!((&again["outcome"], &again["userErrors"]), (&json!("EXISTING"), &json!([])));
     assert_eq!(world.fake.books().orders.len(), 1);

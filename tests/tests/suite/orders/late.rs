@@ -66,7 +66,7 @@ async fn captured_after_it_expired_and_dearer_by_then(world: World) {
     assert_eq!(refunds(&refunded), [("100.00", "SETTLED", "PRICE_CHANGED")]);
     assert_eq!(world.wait_for(&order, "REFUNDED").await["purchase"], Value::Null);
     let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'payment_returned'";
-    assert_eq!(world.app.number(mails).await, 1, "the buyer was not told once");
+    assert_eq!(world.app.number(mails).await, 1, "the buyer must get exactly one mail");
     world.assert_books().await;
 }
 
@@ -131,9 +131,9 @@ async fn its_price_changed_since(world: World) {
     assert_eq!(granted["status"], "GRANTED");
     assert_eq!(
         granted["purchase"]["cost"]["amount"], "100.00",
-        "the price of the order did not hold until it expires"
+        "a later price in the catalogue changed the price of the order"
     );
-    assert_eq!(world.cards().await, 2, "the number of cards did not hold until the order expires");
+    assert_eq!(world.cards().await, 2, "a later change in the catalogue changed the cards of the order");
     world.assert_books().await;
 }
 

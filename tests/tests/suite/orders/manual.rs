@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const MARK: &str = "mutation ($input: MarkOrderPaidInput!) { markOrderPaid(input: $input) { outcome
     order { id status purchase { id } refunds { status reason } } userErrors { code path } } }";
 
-/// The second flag makes the services count metrics. The test does not open this address.
+/// The second flag makes the services count metrics. The test reads the counts without this address.
 const FLAGS: [&str; 2] = ["--payments=manual", "--metrics-listen=127.0.0.1:9464"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,8 +57,8 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     assert_eq!(mark(&second, "").await["userErrors"][0]["code"], "PAYMENT_REFERENCE_INVALID");
     assert_eq!(mark("nothing", "UTR 9").await["userErrors"][0]["code"], "ORDER_NOT_FOUND");
 
-    // The order is paid already, so another reference is a mistake or a second payment. The server refuses it and
-    // records nothing.
+    // The order is paid already, so a second reference is a mistake or a second payment. The server refuses the second
+    // reference and records nothing.
     let rows = app.row_counts().await;
     let twice = mark(&first, "UTR 2").await;
     let refused = json!([{ "code": "ORDER_NOT_PENDING", "path": ["input", "orderId"] }]);
@@ -70,13 +70,13 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     assert_eq!((&created["outcome"], &other["userErrors"]), (&json!("CREATED"), &refused));
     assert_eq!(app.number("SELECT COUNT(*) FROM payment_refunds").await, 0);
 
-    // The refund of a purchase in cash is settled at once, because support gives the money back by hand.
+    // The refund of a manual order is settled at once, because support gives the money back by hand.
     let marked = mark(&first, "UTR 1").await;
     let purchase = marked["order"]["purchase"]["id"].as_str().expect("a purchase").to_owned();
     let refunded = support.refund(RefundInput::whole(&purchase)).await;
     assert_eq!((refunded.outcome(), &refunded.refund()["status"]), ("CREATED", &json!("SETTLED")));
 
-    // Two orders are marked as paid only after they have expired and their buyer is deactivated, so support must decide.
+    // Two orders are marked as paid after they have expired and their buyer is deactivated, so support must decide.
     app.clock.advance(TimeDelta::minutes(30));
     jishu_tests::wait_until("the order expires", async || {
         app.number("SELECT COUNT(*) FROM orders WHERE state = 'expired'").await == 2
@@ -89,7 +89,7 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     let input = json!({ "orderId": second, "resolution": "REFUND_BY_HAND", "reason": "Given back in cash" });
     let over = support.run_with(super::RESOLVE, json!({ "input": input })).await;
     assert_eq!(over.text("/resolveOrder/order/status"), "REFUNDED");
-    // The buyer owns one of the two subjects already, so support grants only the other one.
+    // The buyer owns one of the two subjects already, so support grants only the other subject.
     app.execute("UPDATE users SET status = 'active' WHERE role = 'learner'").await;
     let input =
         json!({ "orderId": overlapping, "resolution": "GRANT", "reason": "The account is active again" });

@@ -87,8 +87,7 @@ impl World {
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         TestApp::run_with(backend, &flags, async |app| {
             let course = app.course(&["Physics", "Chemistry"]).cards(2).create(&app).await;
-            // `staff` makes tokens that are valid for longer than any test moves the clock, so it makes the learner,
-            // too.
+            // A token of `staff` is valid for longer than any test moves the clock. So `staff` makes the learner, too.
             let learner = app.staff("Asha", Role::Learner).await;
             let support = app.staff("Sam", Role::Support).await;
             fake.webhooks().send_to(app.url("/webhooks/payments/razorpay"));
@@ -135,7 +134,7 @@ impl World {
         self.support.run_with(ORDER, json!({ "id": order.id })).await.at("/node").clone()
     }
 
-    /// Waits until an order has this status, and returns it.
+    /// Waits until an order has this status, and returns the order.
     pub(crate) async fn wait_for(&self, order: &MadeOrder, status: &str) -> Value {
         wait_for(&format!("{status} of {}", order.id), async || {
             let order = self.read(order).await;
@@ -168,8 +167,8 @@ impl World {
         self.app.number("SELECT COUNT(*) FROM mock_test_attempts").await
     }
 
-    /// Asserts that the rows of the database do not contradict each other, and that the provider has kept as much money
-    /// as the subjects that were granted and not refunded cost.
+    /// Asserts that the rows of the database do not contradict each other. Asserts that the provider has kept the price
+    /// of each granted subject that was not refunded.
     pub(crate) async fn assert_books(&self) {
         let found = integrity::examine(self.app.connection()).await.expect("the database can be examined");
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());

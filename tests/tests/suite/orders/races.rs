@@ -1,4 +1,4 @@
-//! Sixty-four webhooks, the return of the buyer and the reconcilers of two nodes at once grant an order only once.
+//! Many requests about one order at once: webhooks, returns of the buyer, reconcilers and checkouts.
 
 use chrono::TimeDelta;
 use jishu_service::order;

@@ -1,4 +1,4 @@
-//! Refunds that the payment provider settles.
+//! Refunds of orders at the payment provider: settled, lost, repeated and failed.
 
 use chrono::TimeDelta;
 use jishu_tests::payments::Fault;
@@ -35,7 +35,7 @@ async fn a_refund_is_requested_until_the_provider_settles_it(world: World) {
     let refund = world.support.refund(one).await;
     assert_eq!((refund.outcome(), &refund.refund()["status"]), ("CREATED", &json!("REQUESTED")));
     assert_eq!((refund.purchase_status(), refund.amount()), ("ACTIVE", "100.00"));
-    wait_until("the refund at the provider", async || world.fake.books().refunds.len() == 1).await;
+    wait_until("one refund at the provider", async || world.fake.books().refunds.len() == 1).await;
     assert_eq!(
         world.read(&order).await["status"],
         "GRANTED",
@@ -50,7 +50,7 @@ async fn a_refund_is_requested_until_the_provider_settles_it(world: World) {
     let rest = world.support.refund(RefundInput::whole(&purchase)).await;
     assert_eq!((rest.amount(), rest.purchase_status()), ("100.00", "REFUNDED"));
     assert_eq!(world.read(&order).await["status"], "REFUNDING");
-    wait_until("the rest at the provider", async || world.fake.books().refunds.len() == 2).await;
+    wait_until("both refunds at the provider", async || world.fake.books().refunds.len() == 2).await;
     let sent = world.fake.books().refunds[1].id.clone();
     world.fake.settle_refund(&sent);
     // The webhook about the settled refund is lost. The reconciler asks the provider five minutes later.

@@ -1,4 +1,4 @@
-//! Kills nodes between the commit of a registration and the delivery of its mail.
+//! Kills nodes while they register users and deliver the mails of the registrations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -100,7 +100,7 @@ async fn mails_survive_kills(backend: Backend) {
     KeyRing::load_or_create(&folder.path().join("keys.pem")).unwrap();
     let database = Database::connect(&DatabaseOptions::new(&url)).await.unwrap();
     let of_check = database.clone();
-    // At the moment when a mail arrives, its account must be committed.
+    // Checks that the account of a mail is committed at the moment when the mail arrives.
     let check: ReceiverCheck = Arc::new(move |address| {
         let database = of_check.clone();
         async move {
@@ -143,12 +143,15 @@ async fn mails_survive_kills(backend: Backend) {
     wait_for("every mail", async || (arrived() == committed).then_some(())).await;
 
     let mails = mail.mails();
-    assert!(mails.iter().all(|mail| mail.passed_check), "a mail came before its commit");
+    assert!(mails.iter().all(|mail| mail.passed_check), "a mail came before its account was committed");
     let mut ids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for mail in &mails {
         ids.entry(&mail.to).or_default().insert(mail.header("Message-ID"));
     }
-    assert!(ids.values().all(|ids| ids.len() == 1), "a repeated mail has another Message-ID: {ids:?}");
+    assert!(
+        ids.values().all(|ids| ids.len() == 1),
+        "a mail and its repetition have different Message-IDs: {ids:?}"
+    );
     println!(
         "{backend:?}: {kills} kills in {:?}; {} accounts, {} mails, {} of them repeated",
         started.elapsed(),

@@ -105,7 +105,8 @@ async fn a_mail_that_expires_during_its_delivery_is_erased_after_its_lease(
     register(&app, ASHA).await;
     let failed = "SELECT COUNT(*) FROM outbox WHERE state = 'pending' AND attempts = 1";
     wait_until("the first attempt fails", async || app.number(failed).await == 1).await;
-    // The message is due again in 15 to 30 seconds. This time becomes the end of the lease of another node.
+    // The next delivery is due in 15 to 30 seconds. In the state `leased`, this `due_at` is the end of the lease. The
+    // message has expired already, but it is not erased before the end of the lease.
     app.execute(
         "UPDATE outbox SET state = 'leased', lease_owner = 'another node', attempts = 2, expires_at = created_at",
     )
@@ -139,8 +140,8 @@ async fn a_lease_of_a_dead_node_passes_to_another(app: Arc<TestApp>, mail: Arc<M
     mail.set_mode(MailServerMode::Accept);
     app.clock.advance(TimeDelta::minutes(5));
     wait_until("it is delivered", async || count(&app, "sent").await == 1).await;
-    // Sets the state of a message whose last attempt ended with the death of its node. The message becomes dead, and is
-    // not delivered again.
+    // Gives the message the state that it has if its node dies during the tenth and last delivery. The message becomes
+    // dead, and no node delivers it again.
     app.execute("UPDATE outbox SET state = 'leased', attempts = 10, sent_at = NULL").await;
     wait_until("it is dead", async || count(&app, "dead").await == 1).await;
     assert_eq!(mail.mails().len(), 1);

@@ -1,4 +1,4 @@
-//! Filters, and arguments that are refused.
+//! Filters of the list of cards, and arguments that the server refuses.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ async fn filters_narrow_and_combine(app: Arc<TestApp>) {
         assert_eq!(code, "BAD_USER_INPUT");
         assert!(message.contains(field), "{message}");
     }
-    // The list of cards of a purchase takes the same filter.
+    // The list of cards of a purchase takes the same filter as the list of cards of the viewer.
     let nested = asha
         .run_with(
             "query ($id: ID!, $other: ID!) { node(id: $id) { ... on Purchase {

@@ -1,4 +1,4 @@
-//! Cursors of older versions, and the statements that a page needs.
+//! Cursors that older versions of the server made, and the statements that a page of cards needs.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn cursors_are_short_and_old_ones_are_read(app: Arc<TestApp>) {
     let all = asha.cards_page().first(100).await.ids();
     let first = asha.cards_page().first(25).await;
     assert!(first.end().len() <= 20, "{}", first.end());
-    // Builds the cursor of the 25th card in the format of older versions.
+    // Builds the cursor of the 25th card in the format of older versions of the server.
     let subject = course.subject_rows[0].0;
     let sql = format!(
         "SELECT a.id FROM mock_test_attempts a JOIN users u ON u.id = a.user_id WHERE u.name = 'Asha' AND \
@@ -45,8 +45,8 @@ async fn cursors_are_short_and_old_ones_are_read(app: Arc<TestApp>) {
     assert!(message.contains("not a cursor of this list"), "{message}");
 }
 
-/// Sends a request until it runs only one statement on the table of cards, or several times. Returns these statements
-/// from the run with the fewest.
+/// Sends a request until it needs only one statement on the table of cards, but at most 20 times. Returns the
+/// statements on this table from the request that ran the fewest.
 async fn statements(app: &TestApp, run: impl AsyncFn()) -> Vec<String> {
     let of_page = |sql: &str| sql.contains("mock_test_attempts");
     app.fewest_statements(1, of_page, run).await
@@ -135,7 +135,8 @@ async fn each_field_has_the_same_value_alone_and_with_others(app: Arc<TestApp>) 
         asha.run(&document).await.list("/viewer/mockTestAttempts/edges").to_vec()
     };
     let all = nodes(&FIELDS.join(" ")).await;
-    // `openSession` is never a plain field, so async-graphql resolves all fields of a card that is selected with it.
+    // The engine writes a card itself only if all selected fields of the card are plain fields. `openSession` is never
+    // plain, so async-graphql resolves all fields of this selection.
     let resolved = nodes(&format!("{} openSession {{ id }}", FIELDS.join(" "))).await;
     for field in FIELDS {
         let name = field.split(' ').next().expect("a name");

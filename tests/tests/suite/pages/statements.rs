@@ -18,8 +18,8 @@ async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>)
     let asha = World::new(&app).await.asha;
     let page = asha.cards_page().first(2).await;
     let start = page.end();
-    // The server reads the page, the rows before and after it, and the purchases. With the fields of the next sitting,
-    // it also reads entitlements, extra times, allowances and papers. Each takes one statement.
+    // The server reads the page, looks for a card before the page, and reads the purchases. With the fields of the next
+    // sitting, the server also reads entitlements, extra times, allowances and papers. Each read takes one statement.
     for (of_next, most) in
         [("", 3), ("canStart extraTimeSeconds paper { questions timeLimitSeconds fixed }", 7)]
     {

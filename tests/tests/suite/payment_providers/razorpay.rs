@@ -126,7 +126,11 @@ async fn a_late_payment_is_captured_once_or_given_back() {
 
     let payment = fake.customer_fails(&order, "payment_timed_out");
     let refusal = provider.capture(&payment, &money).await.unwrap_err();
-    assert_eq!(code(&refusal), "BAD_REQUEST_ERROR", "a failed payment was not refused with this code");
+    assert_eq!(
+        code(&refusal),
+        "BAD_REQUEST_ERROR",
+        "the capture of a failed payment was not refused with this code"
+    );
     fake.bank_authorizes_late(&payment);
     assert_eq!(provider.fetch(&order).await.unwrap()[0].state, PaymentState::Authorized);
     let refusal = provider.capture(&payment, &Amount::new(498_00, "INR")).await.unwrap_err();

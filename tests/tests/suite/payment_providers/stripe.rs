@@ -24,7 +24,10 @@ async fn a_payment_is_created_paid_refunded_and_disputed() {
     };
     assert_eq!(publishable_key, FakeStripe::PUBLISHABLE_KEY);
     assert_eq!(*client_secret, fake.books().intent(order).client_secret);
-    assert!(!format!("{created:?}").contains(client_secret.as_str()), "the secret is printed");
+    assert!(
+        !format!("{created:?}").contains(client_secret.as_str()),
+        "the debug output shows the client secret"
+    );
     assert_eq!(provider.client_parameters(order).await.unwrap(), created.client);
     assert_eq!(
         provider.create_again(&new("order-1", &money)).await.unwrap(),

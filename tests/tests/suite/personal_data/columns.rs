@@ -7,7 +7,8 @@
 /// The place of a column in the export of a person.
 #[derive(Clone, Copy)]
 pub(super) enum Exported {
-    /// The export has the column at this path of its JSON object. In a list, one item with the path is enough.
+    /// The export has the column at this path of its JSON object. If the path leads through a list, it is enough that
+    /// one item of the list has the path.
     At(&'static str),
     /// The export does not have the column, for this reason.
     Not(&'static str),
@@ -16,11 +17,11 @@ pub(super) enum Exported {
 /// What the deletion of an account does to a column of the person's rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deleted {
-    /// The person's rows of this table are deleted.
+    /// The deletion deletes the person's rows of this table.
     Rows,
-    /// The value is replaced.
+    /// The deletion replaces the value of the column.
     Value,
-    /// The value stays: it says nothing about a person, or the books need it.
+    /// The value of the column stays: it says nothing about a person, or the books need it.
     Stays,
 }
 

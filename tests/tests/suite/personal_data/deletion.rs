@@ -40,7 +40,7 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     consent_of(&learner, &app.anonymous(), &mail, &format!("guardian.{MARK}@example.com")).await;
     let purchase = world.fill(&learner).await;
     add_sign_in_ways(&app, row_of(&app, &email).await).await;
-    // Support writes the address of the person into the reason of a refund of another person.
+    // Support refunds a purchase of another user. The reason mentions the address of the account that is deleted below.
     let other = app.staff("Binod", Role::Learner).await;
     app.execute("UPDATE users SET birth_year = 1990 WHERE name = 'Binod'").await;
     let others = other.buy(world.course.subject(0)).await.purchase().id.clone();
@@ -89,7 +89,8 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
         format!("SELECT actor_id FROM audit_events WHERE action = 'user.deleted' AND target_id = {user}");
     assert_eq!(app.number(&event).await, user);
 
-    // A mail reports the deletion, and its content is erased after that. The address is free for a new account.
+    // A mail reports the deletion, and the server then erases the content of the mail. The address is free for a new
+    // account.
     mail.newest(&email, ACCOUNT_DELETED).await;
     wait_until("its content is erased", async || {
         app.number("SELECT COUNT(*) FROM outbox WHERE payload IS NOT NULL").await == 0

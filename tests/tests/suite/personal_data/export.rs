@@ -55,7 +55,7 @@ async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailS
         let listed = listed.get(table.as_str());
         let listed = listed.unwrap_or_else(|| panic!("{table} is not listed in personal_data/columns.rs"));
         let columns: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
-        assert_eq!(columns, *listed, "the columns of {table}");
+        assert_eq!(columns, *listed, "the listed columns are not the columns of {table}");
     }
 
     let world = World::new(&app).await;

@@ -98,7 +98,8 @@ async fn a_person_comes_changes_and_leaves(app: Arc<TestApp>, mail: Arc<MailServ
     let moved = send(&asha_again, "verifyEmail", &change, "user { email }").await;
     assert_eq!(moved["user"]["email"], json!(second), "{moved}");
     mail.newest(&first, CHANGED).await;
-    // Signs in with a wrong password and with an unknown address. The log reports such sign-ins as attacks.
+    // Tries to sign in with a wrong password, and with the former address. The log has a line for each failed sign-in,
+    // because it may be an attack.
     assert!(stranger.login(&second, "wrong horse").await.is_refused());
     assert!(stranger.login(&first, "another horse").await.is_refused());
 

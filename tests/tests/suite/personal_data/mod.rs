@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::mail::GUARDIAN_CONSENT;
 
-/// A word in the name and the addresses of the person, and in texts about the person. Nothing else contains it.
+/// A word in the name and the addresses of the person, and in texts about the person. No other text contains this word.
 pub(crate) const MARK: &str = "qxzv";
 const PASSWORD: &str = "correct horse battery";
 
@@ -62,7 +62,7 @@ pub(crate) async fn dump(app: &TestApp) -> Vec<String> {
     dump
 }
 
-/// Returns the rows of all tables that contain a text, in whatever case. The text itself must be in lower case.
+/// Returns the rows of all tables that contain a text in lower or upper case. The argument must be in lower case.
 pub(crate) async fn mentions(app: &TestApp, text: &str) -> Vec<String> {
     dump(app).await.into_iter().filter(|row| row.to_lowercase().contains(text)).collect()
 }
@@ -194,17 +194,17 @@ pub(crate) async fn register(app: &TestApp, email: &str, birth_year: i32) -> Cli
     app.with_token(answer.text("/register/tokens/accessToken"))
 }
 
-/// Asks a guardian for the consent to a minor's account, and gives it with the link in the mail. Returns after the
-/// guardian has got the second mail.
+/// Asks a guardian for the consent to a minor's account, and gives the consent with the link in the mail. Returns after
+/// the guardian has received the mail that confirms the consent.
 pub(crate) async fn consent_of(learner: &Client, stranger: &Client, mail: &MailServer, guardian: &str) {
     let known = mail.mails_to(guardian).len();
     let arguments = format!("(guardianEmail: \"{guardian}\")");
     let asked = send(learner, "requestGuardianConsent", &arguments, "done").await;
     assert_eq!(asked["done"], true, "{asked}");
-    wait_until("the mail to the guardian", async || mail.mails_to(guardian).len() > known).await;
+    wait_until("the mail that asks the guardian", async || mail.mails_to(guardian).len() > known).await;
     let link = mail.newest(guardian, GUARDIAN_CONSENT).await;
     let arguments = format!("(token: \"{}\")", link.token());
     let given = send(stranger, "giveGuardianConsent", &arguments, "done").await;
     assert_eq!(given["done"], true, "{given}");
-    wait_until("the second mail", async || mail.mails_to(guardian).len() > known + 1).await;
+    wait_until("the mail about the consent", async || mail.mails_to(guardian).len() > known + 1).await;
 }

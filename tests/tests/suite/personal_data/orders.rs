@@ -101,7 +101,7 @@ async fn texts_about_orders_go(app: Arc<TestApp>) {
     let export: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(missing(&export, ORDERS), Vec::<&str>::new(), "{export:#}");
     assert_eq!(export["orders"][0]["paymentReference"], format!("From {MARK}"));
-    // The word is in orders, payments, the facts of payments, refunds, and the decision of support.
+    // The word `MARK` is now in rows of several tables, because the references and support's reason contain this word.
     assert!(mentions(&app, MARK).await.len() >= 8);
 
     let deleted = delete(&learner, PASSWORD).await;
@@ -111,7 +111,7 @@ async fn texts_about_orders_go(app: Arc<TestApp>) {
     assert_eq!(app.number(kept).await, 1);
     let linked = "SELECT COUNT(*) FROM orders o JOIN payment_events e ON e.order_id = o.id AND e.payment = \
                   o.payment_reference AND e.fact LIKE 'captured:erased:%' WHERE e.kind = 'captured'";
-    assert_eq!(app.number(linked).await, 2, "an order has lost its payment");
+    assert_eq!(app.number(linked).await, 2, "an order is no longer linked to its payment event");
 
     // A payment after the deletion must go back by hand. The granted purchase can still be refunded.
     assert_eq!(mark(&orders[2], "UTR 9").await, "NEEDS_ATTENTION");

@@ -1,8 +1,8 @@
 //! Progress and percentiles among many sittings.
 //!
-//! Each run begins with 10,000 sittings. `PROGRESS_SITTINGS` sets a greater number to test as well, and prints the
-//! times for both. For a million sittings: `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture
-//! --test-threads 1`
+//! Each run begins with 10,000 sittings. If `PROGRESS_SITTINGS` is a greater number, the run continues with that number
+//! of sittings, and prints the times for both numbers. For a million sittings:
+//! `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture --test-threads 1`
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -36,7 +36,7 @@ const LEARNERS_PER_STATEMENT: i64 = 2_000;
 /// The first user id of the learners who sat many papers. The learners who sat the popular paper have higher ids.
 const FIRST_ID_OF_MANY_PAPER_LEARNERS: i64 = 1_000_000;
 const FIRST_ID_OF_ONE_PAPER_LEARNERS: i64 = 2_000_000;
-/// Number of measurements, of which the median counts.
+/// Number of measurements of each time. The test reports their median.
 const MEASUREMENTS: usize = 200;
 
 async fn progress_at_scale(app: Arc<TestApp>) {
@@ -69,7 +69,7 @@ async fn progress_at_scale(app: Arc<TestApp>) {
 struct World<'a> {
     app: &'a TestApp,
     course: TestCourse,
-    /// A course with one subject and one card. One sitting in six is a sitting of its paper.
+    /// A course with one subject and one paper. One sitting in six is a sitting of this paper.
     popular: TestCourse,
     paper: PaperId,
 }
@@ -102,8 +102,8 @@ impl<'a> World<'a> {
         Self { app, course, popular, paper }
     }
 
-    /// Adds the sittings with the numbers in this range for the many papers, and a fifth as many for the popular paper.
-    /// Returns the number of all sittings in the database.
+    /// Adds the sittings with the numbers in this range for learners who sit many papers. Adds a fifth as many sittings
+    /// of the popular paper. Returns the number of all sittings in the database.
     async fn grow(&self, sittings: Range<i64>) -> i64 {
         let (from, to) = (sittings.start / SITTINGS_PER_LEARNER, sittings.end / SITTINGS_PER_LEARNER);
         self.count_to(sittings.end / 5).await;
@@ -140,7 +140,7 @@ impl<'a> World<'a> {
         match self.app.backend {
             Backend::MariaDb => self.app.execute(analyze).await,
             Backend::Postgres => self.app.execute("ANALYZE").await,
-            // Operators do not run ANALYZE on SQLite, so the plans must be right without it.
+            // Operators do not run ANALYZE on SQLite, so the plans must be right without ANALYZE.
             Backend::Sqlite => {}
         }
         self.app.number("SELECT COUNT(*) FROM test_sessions").await
@@ -247,7 +247,7 @@ impl<'a> World<'a> {
         format!("CAST({number} AS {text})")
     }
 
-    /// Returns a client that is signed in as a learner of the many papers.
+    /// Returns a client that is signed in as a learner who sat many papers.
     fn client(&self, learner: i64) -> Client {
         let viewer = Viewer {
             user_id: UserId(FIRST_ID_OF_MANY_PAPER_LEARNERS + learner),
@@ -296,8 +296,8 @@ impl<'a> World<'a> {
         Times { progress: median(progress), percentile: median(percentile), page: median(page) }
     }
 
-    /// Asserts that progress and a percentile are read by seven statements, and that none of them scans a whole large
-    /// table.
+    /// Reads the progress and a percentile. Asserts that this takes seven statements on the large tables, and that no
+    /// statement scans a whole large table.
     async fn assert_plans(&self) {
         let learner = FIRST_ID_OF_MANY_PAPER_LEARNERS + 77;
         let app = self.app;

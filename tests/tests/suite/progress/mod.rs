@@ -95,7 +95,7 @@ async fn without_a_sitting_there_is_nothing_to_average(app: Arc<TestApp>) {
     });
     assert_eq!(asha.client.run(PROGRESS).await.at("/viewer/progress"), &nothing);
 
-    // An open sitting does not count, and a sitting with a score below zero does.
+    // An open sitting does not count. A sitting with a score below zero counts.
     asha.purchase(&bank.courses[1], 0).await;
     let card = asha.cards(&app).await.swap_remove(0);
     let at = app.clock.now();

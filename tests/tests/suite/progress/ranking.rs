@@ -74,7 +74,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
     let mut of_all = HashMap::new();
     let learners: BTreeSet<UserId> = sittings.iter().map(|session| session.user_id).collect();
     for learner in learners {
-        // Asks for the percentiles of all sittings. Only those of the learner's own sittings are returned.
+        // Asks for the percentiles of all sittings, and gets only the percentiles of the learner's own sittings.
         let ids = sittings.iter().map(|session| session.id).collect();
         let _ = app.take_statements();
         let told = ranking::percentiles(&app.services, learner, ids).await.unwrap();
@@ -168,7 +168,7 @@ async fn totals_of_topics_add_up(app: Arc<TestApp>) {
         transaction.commit().await.unwrap();
     }
     let inserts = app.take_statements().iter().filter(|sql| sql.starts_with("INSERT")).count();
-    assert_eq!(inserts, 3, "the number of statements is not that of the sittings with topics");
+    assert_eq!(inserts, 3, "not each of the three sittings with topics took one statement");
     let totals = async |learner: usize| {
         let rows = topic_total::Entity::find()
             .filter(topic_total::Column::UserId.eq(learners[learner].id))

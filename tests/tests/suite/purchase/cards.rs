@@ -44,7 +44,7 @@ async fn several_subjects_number_their_cards_from_one(app: Arc<TestApp>) {
     let bought = world.asha.buy(world.course.several(&[1, 0])).await;
     assert_eq!(bought.outcome(), ("CREATED", 100, 100));
     assert_eq!(bought.cost(), "200.00");
-    // The database of the older system refused the first card of the second subject.
+    // The older system failed to sell two subjects at once: its database allowed one card of each number in a purchase.
     let ones = "SELECT COUNT(*) FROM mock_test_attempts WHERE test_number = 1";
     assert_eq!(app.number(ones).await, 2);
     world.no_card_is_doubled().await;
@@ -102,8 +102,8 @@ async fn subjects_that_were_bought_leave_the_cart(app: Arc<TestApp>) {
     assert_eq!(world.asha.cart().await.names(), ["Chemistry"]);
 }
 
-/// A purchase that inserts too few cards is rolled back. No request can cause that, so a trigger skips the card with
-/// the number 7. There is no test on MariaDB, because its triggers cannot skip a row.
+/// A purchase that inserts too few cards is rolled back. No request makes the server insert too few cards, so a trigger
+/// skips the card with the number 7. There is no test on MariaDB, because its triggers cannot skip a row.
 mod miscounted {
     use super::*;
 

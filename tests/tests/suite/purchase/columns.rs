@@ -10,8 +10,8 @@ use super::World;
 
 on_each_database!(a_purchase_leaves_the_same_columns_empty);
 
-/// PostgreSQL inserts a purchase with another statement than the other databases. Neither statement may leave a column
-/// empty that the other one fills.
+/// PostgreSQL inserts a purchase with another statement than SQLite and MariaDB. All statements must fill the same
+/// columns.
 async fn a_purchase_leaves_the_same_columns_empty(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).valid_for_days(30).create(&app).await;
     let world = World::of(&app, course).await;

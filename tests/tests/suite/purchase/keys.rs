@@ -21,7 +21,8 @@ async fn a_key_returns_the_first_response(app: Arc<TestApp>) {
     let first = asha.buy(course.several(&[0, 1]).key(KEY)).await;
     assert_eq!(first.outcome(), ("CREATED", 50, 100));
 
-    // After a change of the prices and the archiving of the subjects, the key still returns the first response.
+    // After a change of the prices and the archiving of the subjects, a request with the idempotency key still returns
+    // the first response.
     app.execute("UPDATE subjects SET list_price = 1, archived_at = created_at").await;
     app.services.catalog.reload().await.unwrap();
     assert_eq!(asha.buy(course.several(&[0, 1]).key(KEY)).await, first);

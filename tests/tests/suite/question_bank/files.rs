@@ -60,7 +60,7 @@ async fn an_unreadable_file_changes_nothing(app: Arc<TestApp>) {
 async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let physics = &course.subjects[0];
-    // Moodle names questions like this by default, so different questions often have the same name.
+    // Authors in Moodle often number questions like this, so different questions have the same name.
     let files = ["Where is the capital? {=here ~there}", "When does water boil? {=soon ~never}"]
         .map(|question| format!("::Q1:: {question}\n\n::Q2:: Not: {question}\n"));
     for file in &files {
@@ -107,7 +107,7 @@ async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
 async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let aiken = "Is it?\nA. yes\nB. no\nANSWER: A\n\nWhich\none?\nA. this\nB. that\nANSWER: B\n";
-    // The question contains a line that looks like the key of an Aiken question.
+    // The question of this GIFT file contains a line that looks like the key of an Aiken question.
     let gift = "$CATEGORY: Blanks\n\n// [id:b1]\nFill in:\nANSWER: ___ {=a ~b}\n\nWrite. {}\n";
     for (text, counted) in [(aiken, [2, 0, 0, 0]), (gift, [1, 0, 0, 1])] {
         assert_eq!(author.import(&course.subjects[0], text).await.counts(), counted);

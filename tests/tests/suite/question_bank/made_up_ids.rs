@@ -95,17 +95,19 @@ async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: A
     }
 }
 
-/// The bank has a question under an id that an older version derived from the text alone, without the picture.
+/// Imports a question that the bank already has under an older id. An older version of the server derived this id from
+/// the text alone, without the picture.
 async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let subject = &course.subjects[0];
     let (one, two) = (graph("AAAA", "2", "numerical"), graph("BBBB", "5", "numerical"));
-    // An empty picture does not count, so this id is derived from the text alone.
+    // An empty picture does not count, so the server derives the id of this question from its text alone.
     assert_eq!(author.import(subject, &quiz(&[&graph("", "5", "numerical")])).await.counts(), [1, 0, 0, 0]);
     let before = rows(&app).await;
     assert_eq!(author.import(subject, &quiz(&[&two])).await.counts(), [0, 0, 1, 0]);
     assert_eq!(rows(&app).await, before);
-    // The question with the other picture, which the older version took for the same question, is now imported as new.
+    // The older version of the server took a question with another picture for the same question. Now the question with
+    // the other picture is imported as new.
     assert_eq!(author.import(subject, &quiz(&[&one, &two])).await.counts(), [1, 0, 1, 0]);
     // Of two questions with this text and this key, only one matches the stored question. The other one is new.
     let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];

@@ -81,7 +81,8 @@ async fn importing_again_changes_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'questions.imported'").await, 1);
     assert_eq!(author.import(physics, BANK).await.counts(), [0, 0, 4, 0]);
     assert_eq!(rows(&app).await, after);
-    // A question without an id gets an id that is derived from its text. With another key, it is refused.
+    // A question without an id gets an id that is derived from its text. A file with another key for the same text is
+    // refused.
     let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: A\n";
     assert_eq!(author.import(physics, nameless).await.counts(), [1, 0, 0, 0]);
     assert_eq!(author.import(physics, nameless).await.counts(), [0, 0, 1, 0]);
@@ -117,7 +118,7 @@ async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
         assert_eq!(author.export(to, "GIFT").await.text, author.export(from, "GIFT").await.text, "{format}");
         assert_eq!(author.import(from, document).await.counts(), [0, 0, 4, 0], "{format}");
     }
-    // HTML with many equals signs and with elements that QTI does not know also survives.
+    // An export and an import also keep HTML with many equals signs and with elements that QTI does not know.
     let odd = format!(
         "// [id:odd]\n[html]<p>{}</p><my-interaction></my-interaction> {{=yes ~no}}\n",
         "\\=".repeat(2_000)
@@ -174,7 +175,7 @@ async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
         let unchanged: usize = answers.iter().map(|answer| answer.counts()[2]).sum();
         assert_eq!((created, unchanged), (4, 28));
     }
-    // Eight imports change the key of the same question. The last one wins, and no version is lost.
+    // Eight imports at once change the key of the same question. Each import makes a version, and no version is lost.
     let before = app.number("SELECT COUNT(*) FROM question_versions").await;
     let edits = (0..8).map(|edit| BANK.replace("wav-1", "wav0-1").replace("#340:5", &format!("#{edit}:5")));
     let edits: Vec<String> = edits.collect();

@@ -99,11 +99,11 @@ async fn each_format_keeps_the_order_and_so_do_sittings(app: Arc<TestApp>) {
     }
 }
 
-/// Returns the losses of an import, except those about the marks of single options in a question with several right
-/// ones.
+/// Returns the losses of an import, except losses about the marks for each option in a question with several right
+/// options.
 fn other_remarks(imported: &Imported) -> Vec<&str> {
     let texts = imported.losses.iter().map(|remark| remark.text.as_str());
-    texts.filter(|text| !text.contains("marks of single options")).collect()
+    texts.filter(|text| !text.contains("marks for each option")).collect()
 }
 
 async fn card_of(learner: &Client, session: &str) -> String {

@@ -147,7 +147,8 @@ async fn a_short_answer_is_sat_scored_and_reviewed(app: Arc<TestApp>) {
     topics.sort();
     assert_eq!(topics, ["Chemistry 0 2", "Rivers 1 0"]);
 
-    // In two more sittings of the card, all answers are right. One matches the wildcard, and one the literal asterisk.
+    // In two more sittings of the card, all answers are right. The answer about the colour matches the wildcard in the
+    // first of these sittings, and the literal asterisk in the second.
     let second = learner.start_session(&card).await;
     assert!(second.questions().iter().all(|question| question.correct_texts.is_none()));
     let right = answers(&second, [json!("KAVERI"), json!(" Na"), json!("GReEENISH y")]);

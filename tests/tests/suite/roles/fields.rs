@@ -1,4 +1,5 @@
-//! The root fields of the schema, each with a document that selects it. A new field needs no change here.
+//! The root fields of the schema, each with a document that selects it. The code reads the fields from the schema, so a
+//! new field needs no change in this file.
 
 use graphql_parser::query::{Type, Value};
 use graphql_parser::schema::{
@@ -9,9 +10,9 @@ use jishu_tests::global_id;
 /// A root field of the schema, with a document that selects it and the roles that may use it.
 #[derive(Clone, Debug)]
 pub(crate) struct RootField {
-    /// `query`, `mutation` or `subscription`.
+    /// The kind of the operation: `query`, `mutation` or `subscription`.
     pub(crate) operation: &'static str,
-    /// The type and the name, such as `Query.learner`.
+    /// The root type and the name of the field, such as `Query.learner`.
     pub(crate) name: String,
     /// A document that selects the field, with as few arguments as possible. The ids in it belong to no row.
     pub(crate) document: String,
@@ -56,7 +57,7 @@ pub(crate) fn guarded_fields() -> Vec<RootField> {
     root_fields().into_iter().filter(RootField::is_guarded).collect()
 }
 
-/// Returns the fields that only some roles may use of all types except the three root types.
+/// Returns the fields with a guard in all types except the three root types. Only some roles may use these fields.
 pub(super) fn nested_guarded_fields() -> Vec<String> {
     let sdl = jishu_api::graphql::sdl();
     let document = parse_schema::<String>(&sdl).unwrap();

@@ -30,7 +30,7 @@ async fn code(app: &TestApp, client: &Client, field: &RootField, is_signed_in: b
         client.send(&field.document, Value::Null).await.body["errors"][0]["extensions"]["code"].clone()
     };
     let code = code.as_str().unwrap_or_default();
-    // A document that is refused before it runs would prove nothing.
+    // A document that is refused before it runs would not show who may use the field.
     assert!(!["GRAPHQL_VALIDATION_FAILED", "LIMIT_EXCEEDED"].contains(&code), "{code}: {}", field.document);
     code.to_owned()
 }
@@ -103,7 +103,8 @@ fn descriptions_name_the_roles_of_the_directive() {
     }
 }
 
-/// Checks which fields of other types have a guard. The comparison with the table covers only root fields.
+/// Checks which fields have a guard in types other than the root types. The comparison with the table covers only root
+/// fields.
 #[test]
 fn only_root_fields_have_a_guard() {
     // The tests of orders and of complimentary purchases read these two fields as support and as a learner.

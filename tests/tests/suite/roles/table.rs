@@ -51,8 +51,8 @@ pub(super) fn committed() -> Vec<Row> {
         .collect()
 }
 
-/// Fails if the table in `roles.md` differs from these rows. With the variable `UPDATE_DOCS`, writes them there
-/// instead.
+/// Fails if the table in `roles.md` differs from these rows. With the variable `UPDATE_DOCS`, writes these rows to the
+/// table instead.
 pub(super) fn print(rows: &[Row]) {
     let page = std::fs::read_to_string(FILE).expect("the page is in the repository");
     let (before, rest) = page.split_once(BEGIN).expect("the table begins with a marker");

@@ -1,6 +1,7 @@
 //! The sales report on many purchases.
 //!
-//! Each run has 2,000 purchases. `SALES_PURCHASES` sets a greater number, and prints the times. For 200,000 purchases:
+//! Each run has 2,000 purchases. If `SALES_PURCHASES` is set, the run has that number of purchases, and prints the
+//! times. For 200,000 purchases:
 //! `SALES_PURCHASES=200000 tests/run report_at_scale -- --nocapture --test-threads 1`
 
 use std::sync::Arc;

@@ -56,7 +56,7 @@ async fn a_row_says_what_was_sold_and_what_is_left_of_it(app: Arc<TestApp>) {
                 "net": money("500", "JPY") }),
         ]
     );
-    // A refund counts when it was requested, so the month of the purchase stays as it was.
+    // A refund counts in the month of its request, so the amounts of the purchase's month stay the same.
     let rows = report(&books.admin, YEAR, &["MONTH", "SUBJECT"]).await;
     let brief: Vec<_> = rows
         .iter()
@@ -156,7 +156,7 @@ async fn a_report_that_makes_no_sense_is_refused(app: Arc<TestApp>) {
     assert!(message.starts_with("The report has more than 3700 days or months."), "{message}");
     let months = report(&books.admin, ["1990-01-01T00:00:00Z", YEAR[1]], &["MONTH"]).await;
     assert_eq!(months, Vec::<Value>::new());
-    // The API accepts the widest interval that two times can give.
+    // The API accepts the interval from the earliest time to the latest time that it can read.
     let all = report(&books.admin, ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"], &[]).await;
     assert_eq!(all, Vec::<Value>::new());
 
@@ -181,9 +181,9 @@ async fn the_command_line_prints_csv_and_columns() {
     TestApp::run(Backend::Sqlite, async |app| {
         let books = Books::open(&app).await;
         app.execute("UPDATE subjects SET code = 'phy', name = 'Physics, \"hard\"' WHERE name = 'Physics'").await;
-        // Half past eleven in the evening in India.
+        // In India, the time of this purchase is half past eleven in the evening of 1 March.
         books.sell("2026-03-01T18:00:00Z", "INR", Some(true), &[Line::new(0, 118_00).list(150_00).tax(18_00)]).await;
-        // Half past midnight in India, on the next day.
+        // In India, the time of this purchase is half past midnight on 2 March.
         books.sell("2026-03-01T19:00:00Z", "INR", Some(true), &[Line::new(0, 100_00).list(100_00).tax(0)]).await;
         let folder = tempfile::tempdir().unwrap();
         let command = |arguments: &[&str]| {

@@ -64,9 +64,9 @@ pub(super) struct Books<'a> {
 
 /// Sums and counts of whole tables in one currency. Amounts are in minor units.
 pub(super) struct SqlSums {
-    /// Subjects sold, gross, charged, tax and refunded.
+    /// The number of sold subjects, then the sums of the amounts gross, charged, tax and refunded.
     pub(super) amounts: [i64; 5],
-    /// Purchases and refunds.
+    /// The number of purchases and the number of refunds.
     pub(super) counts: [i64; 2],
 }
 
@@ -79,7 +79,7 @@ impl<'a> Books<'a> {
         Self { app, courses, admin: app.staff("Ada", Role::Admin).await }
     }
 
-    /// Writes a purchase of these lines at a time, and a new user as its buyer.
+    /// Writes a purchase with these lines that was made at the time `at`, and a new user as its buyer.
     pub(super) async fn sell(
         &self,
         at: &str,
@@ -126,7 +126,7 @@ impl<'a> Books<'a> {
         Sold { id, buyer, currency: currency.to_owned() }
     }
 
-    /// Writes a refund of these lines of a purchase, requested at a time.
+    /// Writes a refund of these lines of a purchase that was requested at the time `at`.
     pub(super) async fn refund(&self, sold: &Sold, at: &str, status: RefundStatus, lines: &[Line]) {
         let connection = self.app.connection();
         let row = refund::ActiveModel {

@@ -49,7 +49,9 @@ fn code<'a>(answer: &'a GraphqlResponse, field: &str) -> &'a str {
 
 fn refusal(payload: &Value) -> &str {
     assert_eq!(payload["tokens"], Value::Null, "{payload}");
-    payload["userErrors"][0]["code"].as_str().unwrap_or_else(|| panic!("it was not refused: {payload}"))
+    payload["userErrors"][0]["code"]
+        .as_str()
+        .unwrap_or_else(|| panic!("the sign-in was not refused: {payload}"))
 }
 
 fn is_signed_in(payload: &Value) -> bool {
@@ -221,7 +223,7 @@ async fn a_challenge_ends(app: Arc<TestApp>, _mail: Arc<MailServer>) {
         let (code, _) = app.anonymous().fail(jishu_tests::COMPLETE_LOGIN, json!({ "input": input })).await;
         assert_eq!(code, "BAD_USER_INPUT");
     }
-    // A new password, a deactivation and five minutes end a challenge.
+    // A challenge ends when the user changes the password, when the account is deactivated, and after five minutes.
     let challenge = app.anonymous().challenge(ASHA, PASSWORD).await;
     let change = "mutation { changePassword(current: \"correct horse\", password: \"another horse\") {
         tokens { accessToken } userErrors { code } } }";

@@ -47,7 +47,8 @@ async fn staff_without_a_factor_may_only_set_it_up(app: Arc<TestApp>, _mail: Arc
         );
         assert!(error["message"].as_str().unwrap().contains("beginTwoFactor"), "{error}");
     }
-    // A learner gets the code `FORBIDDEN` instead. Staff without a second factor can still read their own data.
+    // A learner gets the code `FORBIDDEN`, not `SECOND_FACTOR_REQUIRED`. Staff without a second factor can still read
+    // their own data.
     let learner = app.learner("Asha").await;
     assert_eq!(learner.fail("{ users { totalCount } }", Value::Null).await.0, "FORBIDDEN");
     admin.run("{ viewer { name role cart { subjects { id } } } }").await;

@@ -199,7 +199,7 @@ async fn a_flag_is_no_answer(app: Arc<TestApp>) {
     assert_eq!(submitted.result().unanswered, 4);
 }
 
-/// A second tab submits with a batch whose slots the first tab has answered in a batch with a greater sequence.
+/// A second tab submits with a batch, but the first tab has answered the same slots in a batch with a greater sequence.
 async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;

@@ -48,7 +48,7 @@ async fn a_card_shows_what_its_next_sitting_has(app: Arc<TestApp>) {
     let (made, unmade) = (card(5, 600, "4.00", "20.00", true, 0), card(7, 1200, "3.00", "21.00", false, 0));
     assert_eq!(shown(&world.learner).await, [made, unmade.clone()]);
 
-    // Extra time shows on the card that support granted it to, and on no other.
+    // Extra time shows only on the card to which support granted the extra time.
     let support = app.staff("Sam", Role::Support).await;
     let grant =
         "mutation ($card: ID!) { grantExtraTime(input: { mockTestAttemptId: $card, extraSeconds: 120 }) {

@@ -20,8 +20,8 @@ on_each_database!(
     the_database_refuses_what_must_not_be,
 );
 
-/// Sixteen starts of a card at once open one sitting, and no start opens a fourth sitting of the card. Repeats this
-/// with 20 cards, or with the number in the variable `ROUNDS`.
+/// Starts a card sixteen times at once, which must open one sitting. Repeats this for each of the three attempts, then
+/// expects refusals. Tests 20 cards, or as many as the variable `ROUNDS` says.
 async fn sixteen_starts_at_once_open_one_sitting(app: Arc<TestApp>) {
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let course = app.course(&["Physics"]).cards(rounds).create(&app).await;
@@ -184,7 +184,7 @@ async fn batches_saved_together_get_their_own_responses(app: Arc<TestApp>) {
     let mut batches = 0;
     for round in 0..6 {
         let saves = sittings.iter().enumerate().flat_map(|(number, (learner, started))| {
-            // Each learner sends two batches at once. The second has the lower sequence.
+            // Each learner sends two batches at once. The second batch has the lower sequence.
             [10 + round * 2, 10 + round * 2 - 1].map(|sequence| async move {
                 let tries = if sequence % 2 == 0 { Tries::Right } else { Tries::Wrong };
                 let asked = &questions(started)[..if number % 2 == 0 { 5 } else { 3 }];

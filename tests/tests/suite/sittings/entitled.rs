@@ -53,8 +53,8 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     assert_eq!(can_start(&asha, json!({ "entitled": false })).await, [false; 0]);
     assert_eq!(counted(&asha).await, (4, 4));
 
-    // The first card was sat once, the second never, and the third as often as allowed. The sitting of the fourth is
-    // open when the term ends.
+    // The first card has one sitting, the second card has no sitting, and the third card has no attempt left. The
+    // sitting of the fourth card is open when the term ends.
     let first = cards(&asha, Value::Null).await;
     let card = |place: usize| first[place]["id"].as_str().unwrap().to_owned();
     let started = asha.start_session(&card(0)).await;
@@ -76,7 +76,7 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     assert_eq!(counted(&asha).await, (4, 0));
 
     // After a second purchase, the list contains the cards of both purchases. The second purchase has ended the first
-    // one and its open sitting.
+    // purchase and its open sitting.
     app.cards(&asha, &course).await;
     let both = [false, false, false, false, true, true, true, true];
     assert_eq!(can_start(&asha, Value::Null).await, both);

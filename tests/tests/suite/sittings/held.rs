@@ -20,7 +20,7 @@ on_each_database!(
     a_late_batch_gains_nothing_from_the_batches_it_waits_with,
 );
 
-/// The statement with which the server tries to save batches.
+/// The beginning of each statement with which the server tries to save batches.
 const ATTEMPT: &str = "INSERT INTO test_answers";
 
 /// Starts a sitting for each of `count` learners. The rows of the sittings have the ids from 1 to `count`.
@@ -95,8 +95,8 @@ async fn a_sitting_that_is_held_for_a_moment_waits_for_no_other(app: Arc<TestApp
     let moment = async {
         app.wait_for_statements(4, ATTEMPT).await;
         let release = async {
-            // After an attempt that saved nothing, the server reads the slots of a batch. Only the batch of the fifth
-            // sitting has three slots.
+            // After a statement that saved no answer, the server reads the stored answers to the slots of the batch.
+            // Only the batch of the fifth sitting has three slots.
             let is_of_the_fifth = |sql: &str| {
                 let slots =
                     sql.split_once("test_answers.slot IN (").and_then(|(_, rest)| rest.split_once(')'));
@@ -135,8 +135,8 @@ async fn a_save_is_finished_when_its_client_leaves(app: Arc<TestApp>) {
     .await;
 }
 
-/// Two batches that came in time wait for locks in the database. A third batch and a late batch wait in the server. The
-/// late batch must be refused all the same.
+/// Three batches come in time: the first two wait for locks in the database. A late batch waits in the server together
+/// with the third batch. The server must refuse the late batch.
 async fn a_late_batch_gains_nothing_from_the_batches_it_waits_with(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -148,8 +148,8 @@ async fn a_late_batch_gains_nothing_from_the_batches_it_waits_with(app: Arc<Test
     let holds = app.connection().begin().await.unwrap();
     holds.execute_unprepared("SELECT slot FROM test_answers FOR UPDATE").await.unwrap();
     app.clock.advance(TimeDelta::seconds(3_600 + 5));
-    // The second and the third save start when the first save waits for its lock, so that another statement contains
-    // them.
+    // The second and the third save start only when the first save waits for its lock. So the statement of the first
+    // save does not contain their batches.
     let in_time = async {
         let others = async {
             app.wait_for_lock_waits(1).await;

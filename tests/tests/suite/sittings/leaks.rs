@@ -98,7 +98,10 @@ async fn no_response_gives_a_key_away_before_the_end() {
     let secrets: BTreeSet<String> =
         SECRET_FIELDS.into_iter().chain([EXPLANATION, NUMBER, TOLERANCE, TEXT]).map(str::to_owned).collect();
     let shown = scan(asha, &schema, &ids, &SECRET_FIELDS).await;
-    assert_eq!(shown, secrets, "not every secret is shown after the end, so the documents do not read all");
+    assert_eq!(
+        shown, secrets,
+        "the owner does not see every secret after the end, so the documents do not select every field"
+    );
     for client in [&binod, &app.anonymous()] {
         assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "another client sees a secret");
     }
@@ -124,8 +127,8 @@ async fn reviewed(learner: &Client, session: &str) -> BTreeSet<String> {
     reviewed.map(|question| question["stem"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The bank has only six questions, so two papers share two of them. The review of a shared question waits until no
-/// open sitting asks it.
+/// The bank has only six questions, so two papers of four questions share two questions. The review of a shared
+/// question waits until no open sitting asks this question.
 async fn a_review_waits_for_every_open_sitting_with_the_question(app: Arc<TestApp>) {
     let world = World::new(&app, 6).await;
     world.set(&app, "questions_per_test", "4").await;

@@ -146,7 +146,10 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     eprintln!("{sittings} overdue sittings were closed in {:?}: {reports:?}", began.elapsed());
     // One node may have closed all sittings, because SQLite does not share its lock fairly.
     let were_due = |report: &OverdueReport| report.closed + report.settled_meanwhile > 0;
-    assert!(reports.iter().all(were_due), "a node closed no sitting, and met none that the other had closed");
+    assert!(
+        reports.iter().all(were_due),
+        "a node neither closed a sitting nor found a sitting that the other node had closed"
+    );
 
     let count = async |what: &str| app.number(&format!("SELECT COUNT(*) FROM {what}")).await;
     assert_eq!(
@@ -176,7 +179,11 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     let sum = async |what: &str, of: &str| {
         app.number(&format!("SELECT CAST(SUM({what}) AS {whole}) FROM {of}")).await
     };
-    assert_eq!(sum("learners", "paper_scores").await, all, "a learner does not count once for each paper");
+    assert_eq!(
+        sum("learners", "paper_scores").await,
+        all,
+        "a learner was not counted exactly once for each paper"
+    );
     let marks = i64::try_from(right.iter().sum::<usize>()).unwrap() * 400;
     assert_eq!(sum("score", "topic_totals").await, marks);
     node.stop().await;

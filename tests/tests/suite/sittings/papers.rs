@@ -62,7 +62,7 @@ async fn papers_of_a_subject_share_as_little_as_can_be(app: Arc<TestApp>) {
     for test_number in 1..=3 {
         asked.extend(stems(&start(&app, &world, test_number).await));
     }
-    assert_eq!(asked.len(), 25, "a question was repeated before each was asked");
+    assert_eq!(asked.len(), 25, "a question was repeated before each question of the bank was asked");
 }
 
 async fn an_edit_changes_neither_a_paper_nor_a_past_result(app: Arc<TestApp>) {
@@ -96,7 +96,10 @@ async fn an_edit_changes_neither_a_paper_nor_a_past_result(app: Arc<TestApp>) {
     assert!(again.list("/node/questions").iter().all(|question| question["marks"] == "4.00"));
     node.stop().await;
     let other = start(&app, &world, 2).await;
-    assert!(stems(&other).iter().all(|stem| stem == "Edited"), "a new paper has an old version");
+    assert!(
+        stems(&other).iter().all(|stem| stem == "Edited"),
+        "a new paper has an old version of a question"
+    );
 }
 
 async fn archived_questions_are_left_out(app: Arc<TestApp>) {

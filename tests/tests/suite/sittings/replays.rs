@@ -63,8 +63,8 @@ impl Sat {
         let mut replays: Vec<_> = self.saved().into_iter().zip(responses).collect();
         replays.extend([
             (self.batch(6, &[(1, Wrong), (5, Right)]), None),
-            // This batch has the sequence of a saved batch but other answers. It repeats one saved answer, but nothing
-            // shows that it came in time, so the server refuses it.
+            // This batch has the sequence of a saved batch, and repeats its answer to slot 3. But the answer to slot 5
+            // was not saved. So nothing shows that the batch came in time, and the server refuses the batch.
             (self.batch(3, &[(3, Right), (5, Right)]), None),
             (self.batch(3, &[(3, Wrong)]), None),
         ]);
@@ -119,7 +119,7 @@ async fn a_batch_repeated_after_the_end_gets_the_same_response(app: Arc<TestApp>
     assert_eq!(everything(&app).await, before, "a replay wrote something");
 }
 
-/// Repeats many batches at once. The server handles several of them with one statement.
+/// Repeats many batches at once. The server handles several batches with one statement.
 async fn batches_repeated_together_get_the_same_responses_as_alone(app: Arc<TestApp>) {
     let sat = sat(&app, 8).await;
     let before = everything(&app).await;

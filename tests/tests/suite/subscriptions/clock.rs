@@ -95,7 +95,7 @@ async fn the_clock_is_sent_at_once_and_at_each_change_and_ends_with_the_sitting(
     app.watched_by(0).await;
     node.watched_by(0).await;
 
-    // The clock of a sitting that is over sends one event, and ends.
+    // The subscription to the clock of a sitting that is over sends one event, and completes.
     let asha = app.learner_again("Asha").await;
     let mut again = over_events(&app, &app.url("/graphql"), &asha, json!({ "session": sitting.id })).await;
     shows(&from_events(&mut again).await, 0, "AUTO_SUBMITTED", 4);

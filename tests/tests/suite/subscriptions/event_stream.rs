@@ -48,7 +48,7 @@ async fn queries_and_refusals_are_events_where_events_are_preferred() {
             assert_eq!(events.next().await, complete());
             assert_eq!(events.next().await, None);
         }
-        // The header that urql sends. A query gets JSON, and a subscription gets a stream.
+        // The client library urql sends this header. A query then gets JSON, and a subscription gets an event stream.
         let accept = "application/graphql-response+json, application/json, text/event-stream";
         let plain = post(app, accept, None, "{ __typename }").await;
         assert_eq!(plain.headers()["content-type"], "application/graphql-response+json; charset=utf-8");
@@ -148,8 +148,8 @@ async fn a_stream_that_is_not_read_is_given_up() {
     tcp.set_recv_buffer_size(4 * 1024).unwrap();
     let address = app.url("").replace("http://", "").parse().unwrap();
     let mut stream = tcp.connect(address).await.unwrap();
-    // Each of 3000 cards takes about 3 kB, together 9 MB. The operating system does not buffer so much for a client
-    // that reads nothing.
+    // Each of 3000 cards takes about 3 kB, together 9 MB. The operating system does not buffer 9 MB for a client that
+    // reads nothing.
     let ids: String = (0..90).map(|number| format!("a{number}: id ")).collect();
     let body =
         json!({ "query": format!("subscription {{ mockTestAttemptChanged {{ {ids} }} }}") }).to_string();

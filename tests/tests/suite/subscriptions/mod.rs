@@ -1,4 +1,4 @@
-//! Subscriptions over both transports, and who receives which event.
+//! Subscriptions over WebSockets and over event streams, and who receives which event.
 
 mod clock;
 mod event_stream;

@@ -1,4 +1,4 @@
-//! The limit of subscriptions that one user has at once, counted over both transports.
+//! The limit of subscriptions that one user has at once, over WebSockets and event streams together.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Subscriptions to new cards: each card is sent once, to its owner, wherever it was bought.
+//! Subscriptions to new cards: the server sends each card once, to its owner, no matter on which node it was bought.
 
 use jishu_tests::{Client, EventStream, Socket, TestApp, on_each_database};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn from_stream(events: &mut EventStream) -> Value {
 async fn all_cards_of_a_purchase_come_once_over_both_transports(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry", "Biology"]).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
-    // Cards that were bought before are not sent.
+    // The server does not send cards that were bought before the subscription.
     buy(&asha, &course, &[2]).await;
     let mut events = event_stream(&app, &app.url("/graphql"), &asha, None).await;
     let mut cards = socket(&app, &asha).await;
@@ -123,7 +123,7 @@ async fn only_the_subject_that_is_asked_for(app: Arc<TestApp>) {
     }
 }
 
-/// Inserts an event whose id is lower than the ids of events that the server has already read.
+/// Inserts an audit event whose id is lower than the ids of audit events that the server has already read.
 async fn an_event_that_is_committed_out_of_order_is_sent(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(2).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
@@ -145,7 +145,7 @@ async fn an_event_that_is_committed_out_of_order_is_sent(app: Arc<TestApp>) {
     for number in 1..=2 {
         assert_eq!(from_socket(&mut cards).await["testNumber"], number);
     }
-    // The event is sent once, although the server reads it several times.
+    // The server sends the cards of the audit event once, although it reads the audit event several times.
     let course = app.course(&["History"]).cards(1).create(&app).await;
     app.wait_for_statements(6, "FROM audit_events").await;
     for learner in [&asha, &ben] {

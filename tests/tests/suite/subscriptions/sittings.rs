@@ -78,7 +78,7 @@ async fn a_card_is_reported_at_each_change_on_every_node(app: Arc<TestApp>) {
     node.stop().await;
 }
 
-/// After a failover, the new primary has lost the last rows, and gives their ids to other events.
+/// Imitates a failover: the new primary has lost the last audit events, and gives their ids to other audit events.
 async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
@@ -91,7 +91,8 @@ async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     buy(&asha, &course, &[1]).await;
     assert_eq!(from_socket(&mut cards).await["subject"]["name"], "Chemistry");
 
-    // Deletes two audit events that the server has read. The event of a new sitting gets the id of the older one.
+    // Deletes two audit events that the server has read. The audit event of a new sitting gets the id of the older
+    // deleted event.
     let newest = app.number("SELECT MAX(id) FROM audit_events").await;
     app.execute(&format!("DELETE FROM audit_events WHERE id >= {}", newest - 1)).await;
     let sitting = app.begin_sitting().await;
@@ -125,7 +126,7 @@ async fn nothing_falls_between_subscribing_and_what_follows(app: Arc<TestApp>) {
         );
         socket.subscribe("buy", &buy_first).await;
         let mut told = 0;
-        // The three messages are the response, its completion, and the card.
+        // The three messages are the response to the mutation, the completion of the mutation, and the card.
         for _ in 0..3 {
             let message = socket.hear().await;
             told += usize::from(message["id"] == "cards" && message["type"] == "next");

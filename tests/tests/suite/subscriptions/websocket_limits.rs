@@ -15,7 +15,8 @@ async fn a_connection_without_init_is_closed() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-init-seconds", "1"]).await;
     let mut socket = app.socket().await;
     socket.init(json!({})).await;
-    // The time limit for the initialisation of this socket ends later than that of the first socket.
+    // The time limit for the initialisation of this socket ends later than the time limit of the first socket. So the
+    // first socket, which is initialised, has outlasted its own time limit.
     let mut silent = app.socket().await;
     assert_eq!(silent.closed().await, (4408, "Connection initialisation timeout".to_owned()));
     socket.subscribe("q", "{ __typename }").await;
@@ -78,7 +79,7 @@ async fn a_client_that_reads_nothing_is_dropped() {
     socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
     socket.subscribe("w", CHANGES).await;
     app.watched_by(1).await;
-    // The responses have about 8 MB together. The operating system does not buffer so much for a client that reads
+    // The responses have about 8 MB together. The operating system does not buffer 8 MB for a client that reads
     // nothing.
     let field = "fields(includeDeprecated: true) { name description args { name description } }";
     let query = format!("{{ __schema {{ types {{ name description {field} }} }} }}");
@@ -148,7 +149,11 @@ async fn a_stop_lets_what_was_taken_on_finish() {
         socket.closed().await
     });
     let free = tokio::spawn(async move {
-        assert_eq!(idle.closed().await.0, 1001, "the idle connection was not closed with the code of a stop");
+        assert_eq!(
+            idle.closed().await.0,
+            1001,
+            "the stopping server did not close the idle connection with code 1001"
+        );
         assert!(!client.is_finished(), "the connection did not wait for the mutation");
         taken.rollback().await.unwrap();
         client.await.unwrap()
@@ -165,7 +170,7 @@ async fn operations_over_a_websocket_use_the_budgets_and_permits_of_requests() {
     let token = app.learner("Asha").await.token().to_owned();
     let course = app.course(&["Physics"]).create(&app).await;
     let mut socket = app.socket_of(&token).await;
-    // Takes the only connection for writing, so the mutation holds the only permit.
+    // Takes the only connection for writing. So the mutation waits for this connection, and holds the only permit.
     let taken = app.connection().begin().await.unwrap();
     let subject = &course.subjects[0];
     let mutation =

@@ -31,7 +31,7 @@ pub(super) fn formatted(node: Node<'_, '_>) -> Result<FormattedText, String> {
 }
 
 /// Reads the text around `response`, the element that takes the answer. If the learner types the answer in the middle
-/// of a sentence, the text has a blank in its place.
+/// of a sentence, the text has a blank in the place of the answer.
 pub(super) fn around(
     presentation: Node<'_, '_>,
     response: Node<'_, '_>,

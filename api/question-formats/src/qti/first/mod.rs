@@ -33,7 +33,7 @@ const GENERAL_FEEDBACK: [&str; 2] = ["general_fb", "solution"];
 
 const HOW_TO_SCORE_HERE: &str = "Give marks if varequal finds the correct answer, and none otherwise.";
 
-/// Reads the items of a document. Refuses items that are not questions one by one.
+/// Reads the items of a document. Refuses each item that is not a question, and still reads the other items.
 pub(super) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let xml = Xml::parse(source)?;
     let mut parsed = ParsedFile::default();
@@ -49,7 +49,7 @@ pub(super) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     Ok(parsed)
 }
 
-/// Replaces names of QTI 3.0 in the reason of a refusal with those of QTI 1.2.
+/// Replaces names of QTI 3.0 in the reason of a refusal with names of QTI 1.2.
 fn own_words(reason: &str) -> String {
     if reason == NO_KEY_REASON {
         return format!("It has no key: no condition sets a score. {HOW_TO_SCORE_HERE}");
@@ -123,7 +123,7 @@ fn question(item: Node<'_, '_>, line: u32) -> Result<ParsedQuestion, String> {
     })
 }
 
-/// Returns the value with this label in the metadata of an item, or `None` if there is none.
+/// Returns the value with this label in the metadata of an item, or `None` if no value has this label.
 fn field(item: Node<'_, '_>, label: &str) -> Option<String> {
     let mut fields = item.descendants().filter(|node| node.tag_name().name() == "qtimetadatafield");
     let field =
@@ -131,8 +131,8 @@ fn field(item: Node<'_, '_>, label: &str) -> Option<String> {
     child(field, "fieldentry").map(|entry| text(entry).trim().to_owned())
 }
 
-/// Finds the element that takes the answer. Refuses an item with no such element, with several, or with one that is
-/// neither a choice nor a text entry.
+/// Finds the element that takes the answer. Refuses an item with no element or several elements for an answer. Also
+/// refuses an element that is neither a choice nor a text entry.
 fn response<'a, 'i>(presentation: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
     let mut found = presentation.descendants().filter(|node| RESPONSES.contains(&node.tag_name().name()));
     let response = found
@@ -190,7 +190,8 @@ fn order(response: Node<'_, '_>, choices: &[Node<'_, '_>]) -> OptionOrder {
     OptionOrder { shuffled: true, fixed: fixed.collect() }
 }
 
-/// Reads the feedback that all learners see, or returns `None` if there is none. Adds a loss for other feedback.
+/// Reads the feedback that all learners see, or returns `None` if the item has no feedback for all learners. Adds a
+/// loss for other feedback.
 fn explanation(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Option<FormattedText>, String> {
     let all: Vec<Node<'_, '_>> = children(item, "itemfeedback").collect();
     let is_general = |feedback: &&Node<'_, '_>| {
@@ -200,7 +201,9 @@ fn explanation(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Option<Fo
     let general = all.iter().find(is_general);
     let others = all.len() - usize::from(general.is_some());
     if others > 0 {
-        losses.push("The feedback of single answers is left out: a question has one explanation.".to_owned());
+        losses.push(
+            "The feedback for each answer is left out: a question has only one explanation.".to_owned(),
+        );
     }
     let read = general.map(|feedback| formatted(*feedback)).transpose()?;
     Ok(read.filter(|text| !text.text.trim().is_empty()))

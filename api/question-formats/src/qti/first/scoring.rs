@@ -10,8 +10,8 @@ use crate::xml::{child, children, escape, text};
 /// The expression that reads the response in the rewritten rules.
 const RESPONSE: &str = "<qti-variable identifier=\"RESPONSE\"/>";
 
-/// The outcome that a rewritten condition sets to true if it holds. It exists only in items with an `other`, which
-/// reads it. The spaces keep it apart from the outcomes of authors.
+/// The outcome that a rewritten condition sets to true if the condition holds. Only items with an `other` have this
+/// outcome, because only the `other` reads it. The spaces in its name keep it apart from the outcomes of authors.
 const HAS_HELD: &str = "a condition has held";
 
 /// The kind of answers that a response takes.
@@ -72,7 +72,8 @@ pub(super) fn as_qti3(
             variables.clone().filter_map(|variable| number::exact(variable.attribute("maxvalue")?)).max();
         outcomes.extend(variables.map(|variable| outcome(variable)));
         if rewriter.has_other {
-            // An `other` is about the conditions of its own block.
+            // An `other` depends only on the conditions of its own `resprocessing`, so each `resprocessing` begins with
+            // an outcome that is not set.
             rules.push_str(&set_outcome(HAS_HELD, "<qti-null/>"));
         }
         for condition in children(processing, "respcondition") {
@@ -125,7 +126,7 @@ impl Rewriter<'_> {
             sets.push_str(&set_outcome(HAS_HELD, "<qti-and/>"));
         }
         // By the standard, the scoring ends after the first condition that holds. Systems that add marks option by
-        // option do not follow this, so their conditions do not end it.
+        // option do not follow this rule, so their conditions do not end the scoring.
         let adds = |set: Node<'_, '_>| {
             set.attribute("action").is_some_and(|action| action.eq_ignore_ascii_case("add"))
         };
@@ -164,8 +165,8 @@ impl Rewriter<'_> {
                 format!("<qti-or>{}</qti-or>", elements(test).map(|test| self.test(test)).collect::<String>())
             }
             "not" => format!("<qti-not>{}</qti-not>", self.all(test)),
-            // By the standard, an `other` is true if no other test was true. Rules run in order, so it is true if no
-            // condition above it has held.
+            // By the standard, an `other` is true if no other test was true. Rules run in order, so an `other` is true
+            // if no condition above it has held.
             "other" => format!("<qti-is-null><qti-variable identifier=\"{HAS_HELD}\"/></qti-is-null>"),
             "unanswered" => format!("<qti-is-null>{RESPONSE}</qti-is-null>"),
             _ if is_of_other => "<qti-respident/>".to_owned(),
@@ -221,7 +222,7 @@ fn setter(set: Node<'_, '_>, most: Option<Decimal>) -> String {
     set_outcome(&name, &value)
 }
 
-/// Writes the rule that sets an outcome to the value of an expression. Both are written as XML.
+/// Writes the rule that sets an outcome to the value of an expression. `name` and `value` must be XML already.
 fn set_outcome(name: &str, value: &str) -> String {
     format!("<qti-set-outcome-value identifier=\"{name}\">{value}</qti-set-outcome-value>")
 }

@@ -149,7 +149,7 @@ fn choices_of_canvas_and_others_are_read() {
     );
     assert_eq!(found.explanation.as_deref(), Some("Because."));
     assert!(found.option_order.shuffled && matches!(found.answer, DraftAnswer::Multiple(_)));
-    let told = ["Its own marks", "The feedback of single answers"];
+    let told = ["Its own marks", "The feedback for each answer"];
     assert!(
         found.losses.len() == 2 && told.iter().zip(&found.losses).all(|(told, loss)| loss.starts_with(told)),
         "{:?}",
@@ -224,7 +224,7 @@ fn what_a_bank_cannot_hold_is_refused_in_the_words_of_qti_1() {
             "",
             "the element varsubset, which",
         ),
-        // It is not known whether the first condition holds, so it is not known either whether the `other` is true.
+        // Nobody can tell whether the first condition holds, so nobody can tell whether the `other` is true.
         (
             format!("{stem}{single}"),
             &(condition("continue=\"Yes\"", "<varsubset respident=\"R\">A</varsubset>", "Set", "0")

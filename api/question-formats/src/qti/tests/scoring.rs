@@ -216,7 +216,7 @@ fn counted(letters: &str, key: &str) -> String {
     let count = letters.chars().map(|letter| {
         let contains = format!("<qti-contains>{RESPONSE}{}</qti-contains>", base(&letter.to_string()));
         let add = set("SCORE", &format!("<qti-sum>{}{}</qti-sum>", variable("SCORE"), float("1")));
-        // A learner who chooses nothing has an empty answer, which contains no option.
+        // An answer without options is `Null`. Neither `qti-contains` nor its `qti-not` holds for `Null`.
         let test = if key.contains(letter) { contains } else { format!("<qti-not>{contains}</qti-not>") };
         when(&test, &add)
     });
@@ -256,7 +256,7 @@ fn random_multiple_choices_are_read_in_each_spelling() {
             Ok(expected.as_str()),
             "{count} {rules}"
         );
-        // If the rules do not read the correct response, a correct response other than the key is refused.
+        // If the rules do not read the correct response, an item whose correct response is not the key is refused.
         let other = if expected == "B" { "A" } else { "B" };
         let declaration = declared("multiple", "identifier", &[other], &mapping("lower-bound=\"0\"", &marks));
         if !rules.contains("match_correct") && !rules.contains("qti-correct") {

@@ -54,7 +54,7 @@ fn texts_are_read_from_the_correct_response_and_the_mapping() {
             is_case_sensitive: false
         }
     );
-    assert!(texts(&mapped(&format!(">{}", entry("York", "1", "")), "")).1, "case does not count by default");
+    assert!(texts(&mapped(&format!(">{}", entry("York", "1", "")), "")).1, "case did not count by default");
     let bounded = [entry("a", "5", ""), entry("b", "3", "")].concat();
     assert_eq!(texts(&mapped(&format!("upper-bound=\"2\">{bounded}"), "")).0, ["a", "b"]);
     for (mapping, correct, told) in [
@@ -94,7 +94,7 @@ fn texts_are_read_from_the_response_processing() {
     for (test, told) in [
         (matched("false", &base("Leeds")), "does not get the most marks"),
         (format!("<qti-or>{mixed}</qti-or>"), "Capital letters matter in some"),
-        (part, "any text with its key in it"),
+        (part, "every text that contains a correct text"),
         (format!("<qti-pattern-match pattern=\"Y.*\">{VARIABLE}</qti-pattern-match>"), "qti-pattern-match"),
     ] {
         let item = item(&york, NUMBER, &scored(&test));

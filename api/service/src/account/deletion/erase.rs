@@ -119,8 +119,8 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
     Ok(())
 }
 
-/// Replaces the personal data in the row of the account, and deactivates the account. Its address becomes `deleted:`
-/// and its id. Nobody can register with that text, because it is not an e-mail address.
+/// Replaces the personal data in the row of the account, and deactivates the account. The address of the account
+/// becomes `deleted:` and its id. Nobody can register with that text, because it is not an e-mail address.
 pub(super) async fn account(
     transaction: &DatabaseTransaction,
     user: UserId,

@@ -38,7 +38,7 @@ pub(super) const DELETED: &str = "user.deleted";
 /// A reason not to delete an account. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum DeletionRefusal {
-    /// There is no such account, or it is not active.
+    /// The account does not exist, or it is not active.
     #[error("This account is not active.")]
     Inactive,
     /// The current password is wrong.
@@ -134,8 +134,8 @@ pub async fn delete_user(
     delete_by(services, user, Warrant::Staff(by)).await
 }
 
-/// Deletes an account if the warrant allows it, and tells its owner by mail. Refuses its access tokens on this node
-/// at once.
+/// Deletes an account if the warrant allows it, and tells its owner by mail. Refuses the access tokens of the account
+/// on this node at once.
 pub(crate) async fn delete_by(
     services: &Services,
     user: UserId,

@@ -93,7 +93,8 @@ impl DeletionCommand {
         Ok(DeletedAccount { id: row.id, registered_at: row.created_at, deleted_at: now })
     }
 
-    /// Returns the refusal for a missing account, or for a warrant that does not fit the account.
+    /// Returns the refusal if the account does not exist, or if the warrant (the reason for the deletion) does not fit
+    /// the account.
     fn not_found(&self) -> DeletionRefusal {
         match self.warrant {
             Warrant::Staff(_) | Warrant::Recorded { .. } => AdministrationRefusal::UserNotFound.into(),

@@ -48,8 +48,8 @@ pub enum OidcLoginRefusal {
     /// The issuer does not respond, or its response cannot be used.
     #[error("The sign-in with another account does not work at the moment. Try again later.")]
     Unavailable,
-    /// The issuer names no e-mail address that it has verified. So the sign-in cannot make an account, and cannot
-    /// link an existing one.
+    /// The issuer has not verified an e-mail address of the person. So the sign-in cannot make an account, and cannot
+    /// link an existing account.
     #[error(
         "The other account has no verified e-mail address. Verify it there, or sign in with your password."
     )]
@@ -69,8 +69,8 @@ impl Refusal for OidcLoginRefusal {}
 
 /// Completes a sign-in at the issuer. If the account has a second factor, the sign-in then waits for it.
 ///
-/// The first sign-in of an identity makes an account. If an account with the same address exists, the sign-in links
-/// the identity to it instead, but only if the issuer and the account have both verified the address.
+/// The first sign-in of an identity makes an account. If an account with the same address exists, the sign-in links the
+/// identity to that account instead. That requires that the issuer and the account have both verified the address.
 ///
 /// # Errors
 /// See [`OidcLoginRefusal`].
@@ -95,8 +95,9 @@ pub async fn complete_oidc_login(
     Ok(outcome)
 }
 
-/// Takes the stored sign-in to which the browser returns, so that it works once. Exchanges its code at the issuer for
-/// the identity of the person. `linking` is the account that began to link an identity, or None for a sign-in.
+/// Deletes the stored sign-in to which the browser returns, so that the sign-in can be completed only once. Exchanges
+/// the returned code at the issuer for the identity of the person. `linking` is the account that began to link an
+/// identity, or None for a sign-in.
 pub(super) async fn identify(
     services: &Services,
     client: SignInClient,
@@ -194,7 +195,8 @@ async fn sign_in(
             let notice = Some(links::notice(services, MailKind::IdentityLinked, &user.email)?);
             begin_session(services, client, user, Some(NewIdentity { notice, ..link })).await
         }
-        // A stranger may have registered with this address, and would still have a password for the account.
+        // A stranger may have registered with this address. If the sign-in linked the account, the stranger would still
+        // have a password for that account.
         Some(_) => Err(OidcLoginRefusal::AccountExists.into()),
         None => create(services, client, email, identity.name.as_deref(), link).await,
     }

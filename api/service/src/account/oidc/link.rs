@@ -23,14 +23,15 @@ const MAX_LISTED: u64 = 100;
 
 const IDENTITY_UNLINKED: &str = "user.identity_unlinked";
 
-/// A reason not to link or to unlink an identity. Nothing was written.
+/// A reason not to link an identity, or not to remove a link. No link was written or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcLinkRefusal {
     /// The sign-in at the issuer did not succeed.
     #[error(transparent)]
     Login(#[from] OidcLoginRefusal),
-    /// The account has not verified its e-mail address. A stranger may have registered with this address. The linked
-    /// identity would still open the account after the owner of the address has taken it over.
+    /// The account has not verified its e-mail address. A stranger may have made the account with the address of
+    /// another person. If that person took the account over later, an identity of the stranger would still open the
+    /// account.
     #[error("Verify your e-mail address first. Open the link in the mail that we sent you.")]
     EmailNotVerified,
     /// The identity belongs to another account.

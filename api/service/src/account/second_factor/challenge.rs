@@ -71,7 +71,7 @@ impl NewChallenge {
         Ok(())
     }
 
-    /// Returns the token and its expiry for the client. Call it after the challenge is stored.
+    /// Returns the token and its expiry for the client. The caller must have stored the challenge.
     pub(in crate::account) fn into_challenge(self) -> SecondFactorChallenge {
         SecondFactorChallenge { token: self.token, expires_at: self.now + CHALLENGE_LIFETIME }
     }

@@ -132,8 +132,8 @@ impl Change {
     }
 }
 
-/// Deletes the second factor of a user with its recovery codes, and ends the sign-ins that wait for it. Returns
-/// whether the second factor was on before.
+/// Deletes the second factor of a user with its recovery codes, and ends the sign-ins that wait for the second factor.
+/// Returns whether the second factor was on before.
 pub(super) async fn remove(
     transaction: &DatabaseTransaction,
     owner: UserId,

@@ -42,7 +42,7 @@ pub enum SecondFactorRefusal {
     /// The account has a second factor already.
     #[error("This account has a second factor already. Switch it off before you set up another one.")]
     AlreadyOn,
-    /// No secret is waiting to be confirmed, it waited too long, or it cannot be decrypted.
+    /// No secret is waiting to be confirmed, or the secret waited too long or cannot be decrypted.
     #[error("No second factor is waiting to be confirmed, or its time is up. Begin to set it up again.")]
     NotBegun,
     /// The account has no second factor.

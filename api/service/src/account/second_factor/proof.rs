@@ -24,7 +24,7 @@ pub enum SecondFactorProof {
     RecoveryCode(String),
 }
 
-/// A check of a proof, for a transaction.
+/// The check of a proof, which runs in a transaction.
 #[derive(Clone)]
 pub(super) struct ProofCheck {
     pub(super) proof: SecondFactorProof,

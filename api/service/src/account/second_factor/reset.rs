@@ -37,8 +37,8 @@ pub async fn reset_second_factor(
     Ok(row)
 }
 
-/// Removes the second factor as [`reset_second_factor`] does, for the operator and without a mail. A mail is
-/// encrypted with a key that only a running server has.
+/// Removes the second factor as [`reset_second_factor`] does, for the operator. Sends no mail, because only a running
+/// server has the key that encrypts mails.
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].

@@ -56,7 +56,8 @@ pub async fn begin_second_factor(
     let user = confirm_owner(services, client, viewer, password)
         .await
         .map_err(|error| error.map(SecondFactorRefusal::Owner))?;
-    // Otherwise somebody who registers with another person's address could lock that person out of the account.
+    // Without this check, somebody who registers with another person's address could lock that person out of the
+    // account.
     if user.email_verified_at.is_none() {
         return Err(SecondFactorRefusal::EmailNotVerified.into());
     }

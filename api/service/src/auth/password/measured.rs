@@ -10,7 +10,8 @@ const TIME_MARGIN_FACTOR: f64 = 1.5;
 /// Maximum number of methods of the old system whose time is measured.
 pub(crate) const MAX_OLD_METHODS: usize = 32;
 
-/// The measured methods of stored hashes. They determine the time and the permits of every comparison.
+/// The measured methods of stored hashes. The usable methods determine the time of refusals, and the number of permits
+/// that comparisons take.
 #[derive(Debug)]
 pub(super) struct MeasuredMethods {
     pub(super) methods: Vec<MeasuredMethod>,
@@ -35,9 +36,9 @@ impl MeasuredMethod {
 impl MeasuredMethods {
     /// Returns whether hashes of this method can be used. Returns None if the method must be measured first.
     ///
-    /// If [`MAX_OLD_METHODS`] methods of the old system were measured, a further one cannot be used, because refusals could
-    /// not be padded to its time. Methods of Argon2id have no maximum: only a new version of the server or an import of
-    /// users brings one.
+    /// If [`MAX_OLD_METHODS`] methods of the old system were measured, a further one cannot be used, because refusals
+    /// could not be padded to its time. The number of methods of Argon2id has no maximum: only new versions of the
+    /// server and imports of users add methods of Argon2id.
     pub(super) fn is_usable(&self, method: Method) -> Option<bool> {
         if let Some(measured) = self.methods.iter().find(|measured| measured.method == method) {
             return Some(measured.is_fast_enough());
@@ -58,20 +59,22 @@ impl MeasuredMethods {
         self.methods.iter().filter(|measured| measured.is_fast_enough())
     }
 
-    /// Returns the time of a comparison with the slowest usable method, with a margin.
+    /// Returns the time of one comparison of a password with a hash of the slowest usable method. Adds a margin, up to
+    /// [`MAX_COMPARISON_TIME`].
     pub(super) fn slowest(&self) -> Duration {
         let slowest = self.usable().map(|measured| measured.takes).max().unwrap_or_default();
         slowest.mul_f64(TIME_MARGIN_FACTOR).min(MAX_COMPARISON_TIME)
     }
 
-    /// Returns the unit of the time of refusals: every refusal takes a multiple of it. Zero while all measured
-    /// methods are the current method.
+    /// Returns the unit of the time of refusals: every refusal takes a multiple of this unit. Zero while the current
+    /// method is the only usable method.
     pub(super) fn floor(&self) -> Duration {
         let has_others = self.usable().any(|measured| measured.method != Method::CURRENT);
         if has_others { self.slowest() } else { Duration::ZERO }
     }
 
-    /// Returns the number of permits that every comparison takes.
+    /// Returns the number of permits that a comparison of a password takes at least: the greatest number that a usable
+    /// method needs.
     pub(super) fn permits(&self) -> u32 {
         self.usable().map(|measured| measured.permits).max().unwrap_or(1)
     }

@@ -83,8 +83,8 @@ pub struct TimedVerdict {
 impl TimedVerdict {
     /// Returns how long the comparison keeps its permits after it has ended.
     ///
-    /// A refusal keeps them during its pad. Otherwise the callers that wait for permits could see how long the work
-    /// took.
+    /// A comparison that ends in a refusal keeps its permits during the pad. Otherwise the callers that wait for
+    /// permits could see how long the work took.
     fn hold(&self) -> Duration {
         match self.verdict {
             PasswordVerdict::Wrong | PasswordVerdict::Unreadable => self.pad,
@@ -135,7 +135,8 @@ impl Passwords {
         let measure = move || {
             let methods: Vec<_> = methods.iter().filter_map(|name| Method::of_werkzeug(name)).collect();
             passwords.measured().methods.retain(|measured| match measured.method {
-                // `methods` lists only methods of Werkzeug. A comparison adds the methods of Argon2id.
+                // `methods` lists only methods of Werkzeug. Methods of Argon2id stay: the first comparison with a hash
+                // of such a method adds the method.
                 Method::Argon2id { .. } => true,
                 method => measured.is_fast_enough() && methods.contains(&method),
             });
@@ -203,7 +204,8 @@ impl Passwords {
         self.run(password, permits, compare).await
     }
 
-    /// Returns the number of permits that a comparison takes. It is in proportion to the memory of the method.
+    /// Returns the number of permits that a comparison takes, in proportion to the memory of its method: at least 1,
+    /// and at most all permits.
     fn permits(&self, method: Method) -> u32 {
         method.memory_kib().div_ceil(ARGON2_PARAMS.m_cost()).clamp(1, self.parallelism)
     }
@@ -325,8 +327,8 @@ pub(crate) fn is_usable_hash(hash: &str) -> bool {
     Stored::read(hash).is_ok()
 }
 
-/// Makes a hash whose password nobody knows, for accounts that have no password. A sign-in to such an account takes
-/// as long as to any other.
+/// Makes a hash whose password nobody knows, for accounts that have no password. A refusal of a sign-in to such an
+/// account takes as long as other refusals.
 pub(crate) fn unusable_hash() -> Result<String, PasswordError> {
     let secret: [u8; 32] = rand::random();
     hash_now(&URL_SAFE_NO_PAD.encode(secret))

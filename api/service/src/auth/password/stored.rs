@@ -34,7 +34,8 @@ const MAX_SCRYPT_LOG_N: u8 = 17;
 const MAX_SCRYPT_R: u32 = 32;
 /// Maximum of P of scrypt.
 const MAX_SCRYPT_P: u32 = 16;
-/// Maximum time of a comparison. A slower method is not used, because every failed sign-in would take as long as it.
+/// Maximum time of a comparison. A slower method is not used, because every failed sign-in would take as long as a
+/// comparison with a hash of that method.
 pub(super) const MAX_COMPARISON_TIME: Duration = Duration::from_secs(2);
 
 /// The default number of iterations in Werkzeug 3.1.
@@ -168,7 +169,7 @@ impl Method {
         if is_doubtful { first.min(self.measure_once()) } else { first }
     }
 
-    /// Measures one comparison. If PBKDF2 has many iterations, measures fewer and multiplies the time.
+    /// Measures one comparison. If PBKDF2 has many iterations, measures fewer iterations and multiplies the time.
     fn measure_once(self) -> Duration {
         const SAMPLE_ITERATIONS: u32 = 50_000;
         let (method, factor) = match self {

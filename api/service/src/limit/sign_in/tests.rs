@@ -71,8 +71,8 @@ fn refresh_tokens_have_their_own_budget_and_valid_ones_are_free() {
     for number in 0..1_000 {
         limits.exchange(client(1), &format!("jrt_{number} marked"), true).unwrap().succeeded();
     }
-    // A marked token is admitted even if the budget is spent. After its first refusal it is remembered, and admitted only
-    // if the budget has a unit.
+    // A token that this deployment issued is admitted even if the budget is spent. After its first refusal the token is
+    // remembered, and admitted only if the budget has a unit.
     limits.exchange(client(1), "jrt_revoked", true).unwrap().failed();
     assert!(limits.exchange(client(1), "jrt_revoked", true).is_err());
     for number in 0..20 {

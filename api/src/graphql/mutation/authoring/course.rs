@@ -17,8 +17,8 @@ use jishu_service::authoring::{self, CourseEdit, EditRefusal, NewCourse};
 /// A new course.
 #[derive(InputObject)]
 pub(super) struct CreateCourseInput {
-    /// The code of the course, a stable name for files: 1 to 64 letters and digits, with the signs - _ . between them.
-    /// No two courses have the same code. A code never changes.
+    /// The code of the course, a stable name for files. It has 1 to 64 characters: the letters A to Z and a to z,
+    /// digits, and the signs - _ . between them. No two courses have the same code. A code never changes.
     code: String,
     /// The name of the course: 1 to 200 characters.
     name: String,

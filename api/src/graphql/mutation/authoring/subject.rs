@@ -21,8 +21,8 @@ use jishu_service::test_settings::TestSettingsChange;
 pub(super) struct CreateSubjectInput {
     /// The id of the course to which the new subject belongs.
     course_id: ID,
-    /// The code of the subject, a stable name for files: 1 to 64 letters and digits, with the signs - _ . between them.
-    /// No two subjects of a course have the same code. A code never changes.
+    /// The code of the subject, a stable name for files. It has 1 to 64 characters: the letters A to Z and a to z,
+    /// digits, and the signs - _ . between them. No two subjects of a course have the same code. A code never changes.
     code: String,
     /// The name of the subject: 1 to 200 characters.
     name: String,
@@ -71,7 +71,7 @@ pub(super) struct OfferInput {
     price: Decimal,
     /// The time from which the offer applies. If not given, the offer has no start.
     starts_at: Option<DateTime>,
-    /// The time at which the offer ends, which is not part of the offer. If not given, the offer has no end.
+    /// The time at which the offer ends: at this time the offer no longer applies. If not given, the offer has no end.
     ends_at: Option<DateTime>,
 }
 

@@ -24,8 +24,8 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// The maximum size of a message from a client, in bytes.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// The size of the read buffer of a WebSocket, in bytes. One read fills it at most once. With the default of 128 KiB,
-/// the buffer would be most of the memory of a quiet connection. The buffer grows for a longer message.
+/// The size of the read buffer of a WebSocket, in bytes: one read takes at most this number of bytes. The default of
+/// 128 KiB would be most of the memory of a quiet connection. The buffer grows for a longer message.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// Upgrades the connection of a request to a WebSocket.
@@ -65,7 +65,7 @@ pub(super) fn accept(
             let program = context.program();
             let RequestContext { id, client, shutdown, .. } = context;
             let counted = connection_state.services.metrics.requests().map(RequestMetrics::websocket);
-            // The connection is in a box, because a future that moves a value has room for several copies of it.
+            // The connection is in a box, because a future that moves a value has room for several copies of the value.
             let connection =
                 WebSocketConnection::new(socket, connection_state, id, (client, program), identity);
             let connection = Box::new(connection);

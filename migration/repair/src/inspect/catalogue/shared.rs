@@ -29,7 +29,8 @@ pub(super) fn column_names(columns: Vec<TableColumn>) -> Vec<String> {
     columns.into_iter().map(|column| column.name).collect()
 }
 
-/// Returns whether the columns include those that only the new schema's table of entitlements has together.
+/// Returns whether a table named `entitlements` belongs to the new schema: whether `columns` include three columns of
+/// that schema's table.
 pub(super) fn are_entitlements(columns: &[TableColumn]) -> bool {
     ["purchase_id", "subject_id", "test_cards"]
         .iter()

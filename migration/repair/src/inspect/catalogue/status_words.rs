@@ -23,8 +23,8 @@ pub(super) async fn read(connection: &impl ConnectionTrait, state: &mut TableSta
     Ok(())
 }
 
-/// Reads the spelling from the type of the column `status` if that is an enumeration, or else from the 20 most frequent
-/// values of the column.
+/// Reads the spelling from the type of the column `status` if that type is an enumeration, or else from the 20 most
+/// frequent values of the column.
 async fn read_column(
     connection: &impl ConnectionTrait,
     state: &TableState,

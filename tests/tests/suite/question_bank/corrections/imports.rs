@@ -39,7 +39,7 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     assert_eq!(notices(&world.author.import(&world.subject, &edited).await).len(), 1);
     assert_eq!(world.question("k1").await["fixedTestsWithOtherKey"], 1);
 
-    // The bank has the key 56 already. The correction also gives it to the fixed test.
+    // The question in the bank has the key 56 already. The correction gives this key to the fixed test, too.
     let corrected = world.correct("k1", json!({ "correctValue": "56" })).await;
     assert_eq!(
         (&corrected["correctedTests"], &corrected["question"]["current"]["number"]),
@@ -48,8 +48,8 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let sat = sit(&asha, &card, "56", "Oxygen").await;
     assert_eq!((sat.0.as_str(), sat.1[0].as_str()), ("8.00", "56: There are 56."));
     assert_eq!(notices(&world.author.import(&world.subject, &edited).await), []);
-    // An old file does not undo the correction: its question is refused with the reason of the correction. Other edits
-    // in the file are applied.
+    // An old file does not undo the correction: the import refuses the corrected question, and shows the reason of the
+    // correction. The import applies the other edits in the file.
     let before = rows(&app).await;
     let undone = world.author.import(&world.subject, BANK).await;
     assert_eq!(undone.counts(), [0, 1, 0, 1]);

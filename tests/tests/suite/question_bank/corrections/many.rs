@@ -60,7 +60,7 @@ async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
     node.stop().await;
 }
 
-/// Does nothing on SQLite, which has one writer, so that a correction cannot run while a start waits.
+/// Does nothing on SQLite. SQLite has one writer, so no correction can run while a start waits.
 async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -140,7 +140,7 @@ async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestAp
     asha.save_answers(&session(&first), 1, answers(&first, "54", "Oxygen")).await;
     world.correct("k1", json!({ "correctValue": "56" })).await;
     app.clock.advance(chrono::TimeDelta::hours(2));
-    // The start closes the earlier sitting if the worker has not closed it.
+    // The start closes the earlier sitting if the server's worker has not closed the sitting yet.
     let second = asha.start_session(&card).await;
     assert_ne!(session(&second), session(&first));
     let over = asha.submit_session(&session(&first), None).await;
@@ -149,7 +149,8 @@ async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestAp
     assert_eq!(submitted.result().score, "8.00");
 }
 
-/// Migrates down and up. The corrections are then gone, and every sitting has the original paper.
+/// Migrates the schema down to a version without corrections, and up again. The corrections are then gone, and every
+/// sitting has the original paper.
 async fn the_schema_goes_down_and_up_with_corrections_in_it(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let (asha, card) = world.learner(&app, "Asha").await;

@@ -143,7 +143,7 @@ async fn a_corrected_key_reaches_new_sittings_of_a_fixed_test(app: Arc<TestApp>)
     assert_eq!(sit(&asha_there, &card, "56.5", "Neon").await, ("8.00".to_owned(), new.clone()));
     let (binod, of_binod) = world.learner(&app, "Binod").await;
     assert_eq!(sit(&binod, &of_binod, "54", "Oxygen").await, ("-2.00".to_owned(), new.clone()));
-    // Open and finished sittings keep the version that they had.
+    // Open and finished sittings keep the versions of the questions with which they started.
     let resumed = chitra.start_session(&of_chitra).await;
     assert_eq!((resumed.resumed, slots(&resumed)), (true, slots(&open)));
     let ended = at(&node, &chitra, &app)
@@ -251,7 +251,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     }
     assert_eq!((rows(&app).await, app.number("SELECT COUNT(*) FROM question_corrections").await), before);
     assert_eq!(app.number("SELECT revision FROM papers").await, 1);
-    // An import has made another version since the options were read, so the correction is refused.
+    // An import has made a new version after the author read the options, so the server refuses the correction.
     let edited = BANK.replace("~Argon", "~Xenon");
     world.author.import(&world.subject, &edited).await;
     let stale = world.correct("k2", json!({ "correctOptionIds": [option(1)] })).await;

@@ -95,7 +95,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let authored = author.run_with(AUTHORED, json!({ "subject": subject })).await;
     let key = media_keys(authored.text("/questions/edges/0/node/current/stem")).remove(0);
     assert_eq!(ask(&app, Method::GET, &key, None).await.bytes().await.unwrap(), picture);
-    // A file may show a stored picture by its address, as an author copies it from a response.
+    // A file may show a stored picture by its address, which an author can copy from a response of the API.
     let pictures = app.number("SELECT COUNT(*) FROM pictures").await;
     let shown = |address: &str| {
         let text = item(&format!("<p>And this? <img src=\"{address}\" alt=\"\"/></p>"));
@@ -116,7 +116,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let out = package(&[("a.xml", text.as_bytes()), ("../a.png", &picture)]);
     let bomb = package(&[("a.xml", text.as_bytes()), ("images/a b.png", &vec![0; 20_000_000])]);
     for (package, named) in [
-        (base64(&out), "leads out of it"),
+        (base64(&out), "leads out of the package"),
         (base64(&bomb), "200 times"),
         ("no base64!".to_owned(), "not base64"),
         (base64(b"Is it? {=a ~b}"), "not a ZIP package"),

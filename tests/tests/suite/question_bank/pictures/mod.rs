@@ -271,7 +271,7 @@ async fn addresses_begin_with_the_public_url_and_guesses_are_limited() {
             statuses.insert(ask(&app, Method::GET, &format!("{guess:064x}"), None).await.status().as_u16());
         }
         assert_eq!(statuses, BTreeSet::from([404, 429]));
-        // Requests for pictures that exist are not charged to the budget of the address.
+        // Requests for pictures that exist are not charged to the budget of the client's address.
         for _ in 0..40 {
             assert_eq!(ask(&app, Method::GET, &key, None).await.status(), StatusCode::OK);
         }
