@@ -1,4 +1,5 @@
-//! Payment events: facts about the money of orders. Rows are appended, and never changed or deleted.
+//! Payment events: facts about the money of orders. Rows are appended and never deleted. Their amounts never change.
+//! Only the deletion of an account changes rows: it replaces the references of payments that staff typed.
 
 use sea_orm::entity::prelude::*;
 

@@ -29,7 +29,7 @@ pub enum ReviewPolicy {
     /// The learner sees the key, the explanations and the marks after the sitting.
     #[sea_orm(string_value = "after_sitting")]
     AfterSitting,
-    /// The learner sees the key, the explanations and the marks after the last attempt of the card.
+    /// The learner sees the key, the explanations and the marks after the last attempt of all cards for the same test.
     #[sea_orm(string_value = "after_last_attempt")]
     AfterLastAttempt,
     /// The learner never sees the key, the explanations or the marks of each question.

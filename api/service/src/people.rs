@@ -257,6 +257,7 @@ pub async fn record(services: &Services, by: Support, look: Look) -> Result<(), 
             })
         })
         .await;
+    recorded?;
     tracing::info!(user = %by, ?look, "staff looked at data of users");
-    Ok(recorded?)
+    Ok(())
 }

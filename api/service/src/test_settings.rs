@@ -102,8 +102,11 @@ pub enum SettingsRefusal {
         /// The number of questions in a test.
         given: i32,
     },
-    /// The subject has no such topic.
-    #[error("The subject has no topic \"{0}\". Correct its name, or import questions with this topic first.")]
+    /// A part of the blueprint names a topic that the subject does not have.
+    #[error(
+        "The blueprint names the topic \"{0}\", which the subject does not have. Correct the name of the topic, or \
+         import questions with this topic first."
+    )]
     NoSuchTopic(String),
 }
 

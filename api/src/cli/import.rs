@@ -53,7 +53,7 @@ struct ImportQuestionsArgs {
     difficulty: DifficultyArg,
 
     /// Use the name of a question as its id if it has no id. The names must be unique over all imported files:
-    /// otherwise one question replaces another.
+    /// otherwise a question of a later import replaces an earlier question of the same name.
     #[arg(long)]
     names_are_ids: bool,
 

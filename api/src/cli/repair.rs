@@ -159,8 +159,8 @@ fn print_if_ok(report: &InspectionReport) {
     }
 }
 
-/// Prints the progress of a repair on standard error. Prints at most one line per second about events that repeat, such
-/// as waiting for a lock.
+/// Prints the progress of a repair on standard error. In each step, it prints at most one line per second about events
+/// that repeat, such as waiting for a lock.
 #[derive(Default)]
 struct ProgressPrinter {
     last_line: Option<Instant>,
@@ -169,7 +169,11 @@ struct ProgressPrinter {
 impl ProgressPrinter {
     fn print(&mut self, progress: &RepairProgress<'_>) -> ControlFlow<()> {
         match progress {
-            RepairProgress::Step { number, of, step } => eprintln!("{number}/{of}  {}", step.purpose),
+            RepairProgress::Step { number, of, step } => {
+                // The first line of progress in a step is printed at once.
+                self.last_line = None;
+                eprintln!("{number}/{of}  {}", step.purpose);
+            }
             RepairProgress::Statement(statement) => tracing::debug!(statement, "repair"),
             RepairProgress::NextRound { round } => {
                 eprintln!("The application inserted duplicates. Starting round {round}");

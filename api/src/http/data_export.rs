@@ -28,6 +28,8 @@ use jishu_service::limit::RetryAfter;
 const EXPORT_COST: u32 = 1_000;
 /// The time after which a client should retry while another export of the same account runs.
 const RUNNING_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(10) };
+/// The time after which a client should retry if the database is too busy for an export to begin.
+const OVERLOADED_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(5) };
 /// Maximum number of exports of one account that run at once on a node.
 const MAX_EXPORTS_PER_USER: u32 = 1;
 
@@ -78,6 +80,7 @@ async fn export(
         tracing::warn!(%error, "an export could not begin; the response asks the client to retry");
         let message = "The server is busy, so the export did not begin. Try again in a few seconds.";
         RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message)
+            .retry_after(OVERLOADED_RETRY_AFTER)
     })?;
     let Some(pieces) = pieces else {
         // An access token can still be valid after its account was deleted.

@@ -109,7 +109,8 @@ impl ConnectionService {
                 ActivityStatus::Healthy { check_again } => next_check = check_again.into(),
             }
         }
-        // The connection is dropped after this call, which closes the connection.
+        // This call only records whether a response is cut off. The connection closes when this function returns, which
+        // drops `connection`.
         activity.abort();
     }
 }

@@ -8,9 +8,10 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) buyer: i64,
     pub(crate) subjects: BTreeSet<i64>,
-    /// The last response. `None` while no attempt got a response.
+    /// The response that acknowledged the request first. `None` while no attempt was acknowledged.
     pub(crate) response: Option<PurchaseResponse>,
-    /// Responses to the same request that differed from the first response.
+    /// Later responses that contradict the first response, and responses that acknowledged another request with the
+    /// same key.
     pub(crate) contradictions: Vec<String>,
 }
 

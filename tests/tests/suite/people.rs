@@ -78,7 +78,8 @@ async fn pages_of_accounts_follow_each_other(app: Arc<TestApp>) {
     let after = first.text("/users/pageInfo/endCursor");
     let next = support.run_with(USERS, json!({ "first": 2, "search": "learner", "after": after })).await;
     assert_eq!(next.text("/users/edges/0/node/name"), "Learner2");
-    // The server counts the accounts only if `totalCount` is selected, and reads them only if `edges` is selected.
+    // The server counts the accounts only if `totalCount` is selected. It reads the accounts, and records the look
+    // `user.listed`, only if `edges` or `pageInfo` is selected.
     let _ = app.take_statements();
     support.run("{ users(first: 1) { edges { node { id } } } }").await;
     let statements = app.take_statements();

@@ -133,7 +133,7 @@ async fn a_file_enrols_users_once() {
             assert_eq!(
                 said,
                 "Dry run, nothing was written: 3 new accounts, 0 existing, 2 purchases granted with 10 test cards, \
-                 0 refused\n"
+                 0 rows refused\n"
             );
             assert_eq!(app.row_counts().await, before);
 
@@ -141,7 +141,7 @@ async fn a_file_enrols_users_once() {
             assert!(ok, "{said}{error}");
             assert_eq!(
                 said,
-                "3 new accounts, 0 existing, 2 purchases granted with 10 test cards, 0 refused\n"
+                "3 new accounts, 0 existing, 2 purchases granted with 10 test cards, 0 rows refused\n"
             );
             let passwords = std::fs::read_to_string(folder.join("passwords.csv")).expect("the passwords");
             let lines: Vec<&str> = passwords.lines().collect();
@@ -191,7 +191,7 @@ hari@example.com,Hari
                 assert!(found.is_some_and(|said| said.contains(words)), "{line}: {said}");
             }
             assert!(said.ends_with(
-                "1 new accounts, 0 existing, 1 purchases granted with 2 test cards, 7 refused\n"
+                "1 new accounts, 0 existing, 1 purchases granted with 2 test cards, 7 rows refused\n"
             ));
             // A row of the file is imported as a whole or not at all.
             assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE name = 'Farid'").await, 0);

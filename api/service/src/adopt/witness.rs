@@ -46,7 +46,9 @@ impl PurchaseFacts {
             None | Some("active") => false,
             Some("completed" | "expired") => true,
             Some(other) => {
-                return Err(format!("The status `{other}` is unknown, so perhaps this purchase gives no access."));
+                return Err(format!(
+                    "The status `{other}` is unknown, so perhaps this purchase gives no access."
+                ));
             }
         };
         let mut declared: BTreeSet<i64> = row.integer("subject_id").into_iter().collect();

@@ -47,11 +47,12 @@ pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
     }
 }
 
-/// The first and the last second of MariaDB's type TIMESTAMP, in seconds since 1970.
+/// The first and the last second of the type TIMESTAMP on MySQL and on MariaDB before 11.5, in seconds since 1970.
 const TIMESTAMP_SECONDS: (i64, i64) = (1, 0x7fff_ffff);
 
 /// Returns the time that is nearest to `time` and that a statement can compare with. MariaDB converts the times of a
-/// statement to its type TIMESTAMP, which ends in 2038. A comparison with a time in the year 2100 would find no row.
+/// statement to its type TIMESTAMP, which ends in 2038 before MariaDB 11.5. There, a comparison with a time in the year
+/// 2100 would find no row.
 pub(crate) fn comparable_time(backend: DbBackend, time: DateTime<Utc>) -> DateTime<Utc> {
     let (first, last) = TIMESTAMP_SECONDS;
     match (backend, DateTime::from_timestamp_secs(first), DateTime::from_timestamp_secs(last)) {

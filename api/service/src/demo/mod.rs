@@ -82,7 +82,7 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
     if let Some((_, _, name)) =
         courses.iter().find(|(_, code, name)| of_demo(code.as_deref(), name).is_none())
     {
-        return Err(DemoRefusal::OtherContent(format!("the course {name}")).into());
+        return Err(DemoRefusal::OtherContent(format!("the course \"{name}\"")).into());
     }
     let subjects: Vec<(CourseId, Option<String>, String)> = subject::Entity::find()
         .select_only()

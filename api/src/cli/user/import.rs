@@ -127,7 +127,7 @@ pub(super) async fn run(args: ImportUsersArgs) -> CommandResult {
     let Summary { created, existing, purchases, test_cards, refused } = summary;
     println!(
         "{prefix}{created} new accounts, {existing} existing, {purchases} purchases granted with {test_cards} test \
-         cards, {refused} refused"
+         cards, {refused} rows refused"
     );
     match refused {
         0 => Ok(()),

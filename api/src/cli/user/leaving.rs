@@ -71,7 +71,7 @@ pub(super) async fn delete(args: DeleteArgs) -> CommandResult {
             }
         }
         println!(
-            "deleted: {deleted}; accounts that do not exist, were deleted before or belong to somebody else: {left}"
+            "deleted: {deleted}; left, because no account of this id and time of registration exists: {left}"
         );
         Ok(())
     })

@@ -27,7 +27,7 @@ struct GrantExtraTimeInput {
     max_attempts: Option<i32>,
 }
 
-/// The extra time and the attempts of a test card after a grant, without any data of the learner.
+/// The extra time and the attempts of a test card after `grantExtraTime`. No field leads to the learner.
 #[derive(SimpleObject)]
 struct CardAllowance {
     /// The id of the test card.

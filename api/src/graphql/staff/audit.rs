@@ -58,8 +58,8 @@ pub(in crate::graphql) struct AuditQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl AuditQuery {
-    /// The audit trail: who did what, and when, newest first. Only for ADMIN. Nobody can change or delete an event
-    /// through this API.
+    /// The audit trail: who did what, and when, newest first. Only for ADMIN. Events stay for ever. Only deleting an
+    /// account erases the reasons that staff wrote about its orders.
     async fn audit_events(
         &self,
         ctx: &Context<'_>,

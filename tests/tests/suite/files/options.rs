@@ -68,7 +68,7 @@ async fn the_demo_is_not_added_to_a_foreign_database() {
     )
     .await;
     let message = demo(folder.path());
-    assert!(message.contains("the course Our own"), "{message}");
+    assert!(message.contains("the course \"Our own\""), "{message}");
     assert_eq!(super::number(&file, "SELECT (SELECT COUNT(*) FROM users) + COUNT(*) FROM courses").await, 1);
     execute(&file, "DELETE FROM courses").await;
     // If a user has registered in the demo, the server can start with the demo again. If the database has a subject

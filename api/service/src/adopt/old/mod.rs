@@ -185,6 +185,12 @@ impl OldDatabase {
         self.columns.get(table.name).is_some_and(|columns| !columns.is_empty())
     }
 
+    /// Returns whether a table has a column. The names of columns do not depend on case in SQL.
+    fn has_column(&self, table: &str, column: &str) -> bool {
+        let columns = self.columns.get(table);
+        columns.is_some_and(|columns| columns.iter().any(|name| name.eq_ignore_ascii_case(column)))
+    }
+
     /// Reads rows of a table. `rest` is the SQL after `FROM table t`, with `?` for each parameter. Returns no rows if
     /// the table does not exist.
     pub(super) async fn rows(
@@ -219,8 +225,7 @@ impl OldDatabase {
     }
 
     fn as_text(&self, table: &OldTable, column: &str) -> String {
-        let columns = self.columns.get(table.name);
-        if !columns.is_some_and(|columns| columns.iter().any(|name| name.eq_ignore_ascii_case(column))) {
+        if !self.has_column(table.name, column) {
             return "NULL".to_owned();
         }
         match self.backend() {
@@ -242,7 +247,7 @@ impl OldDatabase {
 
     /// Returns the sum of the costs of all purchases, which the old database computes. 0 if there are no costs.
     pub(super) async fn total_cost(&self) -> Result<Decimal, DbErr> {
-        if !self.columns[PURCHASES.name].iter().any(|name| name == "cost") {
+        if !self.has_column(PURCHASES.name, "cost") {
             return Ok(Decimal::ZERO);
         }
         let cast = if self.backend() == DbBackend::MySql { "CHAR" } else { "TEXT" };
@@ -256,7 +261,7 @@ impl OldDatabase {
 
     /// Returns the greatest number of questions that a card states, by the id of the subject.
     pub(super) async fn questions_per_test(&self) -> Result<BTreeMap<i64, i64>, DbErr> {
-        if !self.columns[CARDS.name].iter().any(|name| name == "total_questions") {
+        if !self.has_column(CARDS.name, "total_questions") {
             return Ok(BTreeMap::new());
         }
         let (subject, most) = (self.integer("subject_id"), self.integer("MAX(total_questions)"));
@@ -300,7 +305,7 @@ impl OldDatabase {
     pub(super) async fn values_left_behind(&self) -> Result<BTreeMap<String, i64>, DbErr> {
         let mut found = BTreeMap::new();
         for (table, column) in VALUES_LEFT_BEHIND {
-            if self.columns[table].iter().any(|name| name == column) {
+            if self.has_column(table, column) {
                 let count = self.number(&format!("SELECT COUNT({column}) FROM {table}")).await?;
                 found.insert(format!("{table}.{column}"), count);
             }
