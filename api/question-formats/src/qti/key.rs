@@ -84,7 +84,7 @@ pub(super) fn check_correct_response(
 /// Returns the reason to refuse an item whose scoring contradicts its correct response.
 pub(super) fn contradiction(declarations: &Declarations<'_, '_>) -> String {
     format!(
-        "Its {} gives the most marks to something else than its correct response. Make the two agree, or score the \
+        "Its {} gives the most marks to something other than its correct response. Make the two agree, or score the \
          item by match_correct.",
         declarations.scorer()
     )

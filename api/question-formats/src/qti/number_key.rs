@@ -130,8 +130,8 @@ fn points_around(boundaries: &BTreeSet<Decimal>, is_integer: bool) -> Vec<Decima
     points.into_iter().collect()
 }
 
-/// Returns the first and the last of the numbers that score the most marks. Refuses several ranges, an open range, and
-/// a range that excludes its ends.
+/// Returns the first and the last of the numbers that score the most marks. Refuses several ranges, a range without
+/// a lower or an upper end, and a range that excludes its ends.
 fn range(
     declarations: &Declarations<'_, '_>,
     points: &[Decimal],

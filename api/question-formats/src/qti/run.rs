@@ -150,7 +150,7 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
             Value::Boolean(true) => Ok(Decimal::ONE),
             Value::Unknown(reason) => Err(reason.to_string()),
             Value::Text(_) | Value::Container(_) => Err(format!(
-                "Its response processing makes its score something else than a number. {HOW_TO_SCORE}"
+                "Its response processing makes its score something other than a number. {HOW_TO_SCORE}"
             )),
         }
     }

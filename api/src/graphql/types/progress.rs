@@ -184,7 +184,8 @@ pub(in crate::graphql) struct TopicResult {
     tally: Tally,
 }
 
-/// The results of the questions of one topic.
+/// The results of the questions of one topic. In a `SessionResult` they cover one sitting. In a `SubjectProgress`
+/// they cover all scored sittings, and a question counts once in each of these sittings.
 #[Object]
 impl TopicResult {
     /// The name of the topic.

@@ -31,8 +31,8 @@ pub(super) fn several_owners(groups: &[CardGroup]) -> Finding {
 }
 
 /// Finds rows that cannot move to the survivor of a merge, because a unique key of their table would refuse them there.
-/// Sittings that collide only by their attempt number are left out, because a merge renumbers them. Each result has the
-/// table with its key, and the cases.
+/// Checks only keys that cover all rows and whole values, without expressions. Leaves out sittings that collide
+/// only by their attempt number, because a merge renumbers them. Each result has the table with its key, and the cases.
 pub(super) async fn collisions<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,

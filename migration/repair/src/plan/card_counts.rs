@@ -56,8 +56,8 @@ fn status(
         card.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case(wanted))
     };
     let is_used = |card: &CardRow| card.used.unwrap_or(0) > 0 || group.sittings_of(card.id).next().is_some();
-    // A disabled card that nobody used does not count, because it may have been disabled as a duplicate. The learner
-    // keeps the test of the used card.
+    // A disabled card that nobody used does not count, because it may have been disabled as a duplicate. If such
+    // a card counted, the learner could lose the test of another card.
     let counts = |card: &&CardRow| is_used(card) || !is(card, "disabled");
     let any = |wanted: &str| group.cards.iter().filter(counts).any(|card| is(card, wanted));
     // The card whose status the survivor gets if no rule below gives another status.

@@ -50,7 +50,7 @@ pub(crate) struct Length {
     pub(crate) kills: usize,
 }
 
-/// The events of a storm.
+/// The numbers of orders, kills, aborts and webhooks in a storm, and the time that the storm took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) orders: usize,

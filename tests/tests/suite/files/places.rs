@@ -1,4 +1,4 @@
-//! Files that are links, folders, or something else than a command expects.
+//! Files that are links, folders, or something other than a command expects.
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;

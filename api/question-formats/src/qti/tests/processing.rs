@@ -66,7 +66,7 @@ fn processing_that_does_not_fit_its_key_is_refused() {
             "qti-equal-rounded",
         ),
         (scored(&format!("<qti-not>{matched}</qti-not>")), "several numbers"),
-        (scored(&again.replace('6', "7")), "something else than its correct response"),
+        (scored(&again.replace('6', "7")), "something other than its correct response"),
         (score("1"), "each answer the same marks"),
         (score("0"), "no answer marks"),
         (scored(&matched).replace(">1<", ">-1<"), "no answer marks"),

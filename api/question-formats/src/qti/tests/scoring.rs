@@ -173,7 +173,7 @@ fn a_key_that_is_not_certain_is_refused() {
         (
             &b,
             when(&matches_b.replace('B', "C"), &set("SCORE", &one)),
-            "something else than its correct response",
+            "something other than its correct response",
         ),
         (&b, when(unknown, &set("SCORE", &one)), "qti-custom-operator"),
         (
@@ -188,7 +188,7 @@ fn a_key_that_is_not_certain_is_refused() {
         ),
         (&b, format!("<qti-other-rule/>{}", when(&matches_b, &set("SCORE", &one))), "qti-other-rule"),
         (&b, set("SCORE", &variable("duration")), "duration, which is not declared"),
-        (&b, set("SCORE", &base("high")), "something else than a number"),
+        (&b, set("SCORE", &base("high")), "something other than a number"),
         (&b, when(&format!("<qti-not>{matches_b}</qti-not>"), &set("SCORE", &one)), "several options"),
         (&none, "https://x.example/match_correct".to_owned(), "no correct response"),
         (&none, when(&matches_b, &set("FEEDBACK", &base("well"))), "no correct response"),
