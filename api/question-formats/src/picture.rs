@@ -269,7 +269,8 @@ fn is_svg(bytes: &[u8]) -> bool {
     begin.trim_start_matches('\u{feff}').trim_start().starts_with('<') && begin.contains("<svg")
 }
 
-/// Decodes Base64 without white space. Refuses a file that has too many bytes or is damaged.
+/// Decodes Base64 without white space. Refuses damaged Base64, and Base64 of a file that is clearly too large.
+/// [`Picture::read`] checks the exact size.
 pub(crate) fn decode(base64: &str) -> Result<Arc<[u8]>, NotKept> {
     // Four characters of Base64 stand for three bytes. Do not decode a file that is too large.
     if base64.len() / 4 * 3 > MAX_PICTURE_BYTES + 3 {
@@ -278,8 +279,9 @@ pub(crate) fn decode(base64: &str) -> Result<Arc<[u8]>, NotKept> {
     LENIENT.decode(base64).map(Arc::from).map_err(|_| NotKept::Damaged)
 }
 
-/// Decodes an address that contains a file: `data:image/png;base64,…`. Refuses a file that has too many bytes or is
-/// damaged.
+/// Decodes an address that contains a file, such as `data:image/png;base64,…`. Without `;base64`, the bytes of the
+/// file follow the comma, and some of them are escaped. Refuses a damaged address, and one that is clearly too long.
+/// [`Picture::read`] checks the exact size of the file.
 pub(crate) fn decode_data_address(address: &str) -> Result<Arc<[u8]>, NotKept> {
     let (head, content) = address.split_once(',').ok_or(NotKept::Damaged)?;
     // A byte of the file needs at most 4 characters of the address: 4/3 characters of Base64, each of which can be

@@ -84,7 +84,7 @@ fn print_undone(undone: &UndoOutcome, format: ReportFormat) -> CommandResult {
     }
     let UndoOutcome { run, restored, runs_left, .. } = undone;
     println!(
-        "Repair {run} was undone. {} merged cards and {} other cards were restored.",
+        "Repair {run} was undone. {} merged cards exist again, and {} other cards have their old values again.",
         restored.cards, restored.survivors
     );
     for (table, values) in &restored.values {

@@ -106,10 +106,10 @@ async fn short_banks(database: &Database) -> Result<Vec<ShortBank>, DbErr> {
     Ok(short)
 }
 
-/// An error while the entries or the ids of an adoption are written into a file.
+/// An error while [`write_rows`] or [`write_id_map`] writes its file.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The database returned an error.
+    /// The database returned an error, or has no readable state of an adoption.
     #[error(transparent)]
     Database(#[from] DbErr),
     /// The file cannot be written.
@@ -156,7 +156,7 @@ pub async fn write_rows(database: &Database, file: &mut impl Write) -> Result<()
 /// answers, which have no id in jishu.
 ///
 /// # Errors
-/// Fails if the database or the file fails.
+/// Fails if no adoption has begun, or if the database or the file fails.
 pub async fn write_id_map(database: &Database, file: &mut impl Write) -> Result<(), ExportError> {
     let state = super::state::read(database.reader()).await;
     let state = state.map_err(|fault| DbErr::Custom(fault.to_string()))?;

@@ -25,8 +25,8 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
     BookRule {
         table: "orders",
         column: "amount",
-        fault: "not matched by the order's payments: the captured money, minus the money given back, is neither the \
-                price of what was granted nor the amount of a paid order",
+        fault: "not matched by payments: the shop must hold this amount in the state `paid`, otherwise the cost of the \
+                purchase, if any, minus its refunds",
         broken: concat!(
             "SELECT o.id FROM orders o WHERE o.state <> 'needs_attention' AND ",
             held!(),

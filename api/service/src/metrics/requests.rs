@@ -111,7 +111,7 @@ impl RequestMetrics {
             fields: histograms(
                 registry,
                 "root_field_seconds",
-                "Time of the queries and mutations that select a field of the root type",
+                "Time of queries and mutations, by each field of the root type that they select",
                 request_seconds,
             ),
             transports: registry.add("operations", "Operations, by transport"),

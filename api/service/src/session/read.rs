@@ -147,7 +147,7 @@ pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i
 /// sitting was closed.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Fails if the database fails, or if the paper of the sitting is missing or incomplete.
 #[service_call("session.score_of")]
 pub async fn score_of(services: &Services, session: &Model) -> Result<Score, Fault> {
     let paper = services.papers.get(session.into()).await?;

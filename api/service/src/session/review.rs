@@ -35,7 +35,7 @@ impl Review {
 /// learner or of the `reader` also asks. The reader can be a member of staff who sits tests of the same subject.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Fails if the database fails, or if the subject, the card or a paper is missing or damaged.
 #[service_call("session.review")]
 pub async fn review(
     services: &Services,

@@ -17,9 +17,9 @@ use crate::sql::{execute, rows as select, same};
 /// The numbers of rows that an undo restored.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RestoredRows {
-    /// The number of merged cards that were restored.
+    /// The number of merged cards that were inserted again.
     pub cards: u64,
-    /// The number of survivors and corrected cards that were restored.
+    /// The number of survivors and corrected cards that got their old values again.
     pub survivors: u64,
     /// The number of restored values in each table that refers to cards, by the name of the table.
     pub values: BTreeMap<String, u64>,

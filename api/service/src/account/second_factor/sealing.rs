@@ -51,7 +51,7 @@ pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneT
 /// that no live key can decrypt.
 ///
 /// # Errors
-/// Returns the database's error.
+/// Fails if the database fails, or if a secret cannot be encrypted.
 #[service_call("account.reseal_second_factors")]
 pub async fn reseal_second_factors(services: &Services, limit: u64) -> Result<usize, Fault> {
     let rows = second_factor::Entity::find()
