@@ -63,10 +63,10 @@ pub enum OrderReason {
     /// The account of the buyer is deactivated.
     #[sea_orm(string_value = "buyer_inactive")]
     BuyerInactive,
-    /// The buyer already owned the subjects when the money came.
+    /// The buyer already owned all or some of the subjects when the order was to be granted.
     #[sea_orm(string_value = "already_owned")]
     AlreadyOwned,
-    /// The subjects are archived, so they are no longer sold.
+    /// All or some of the subjects are no longer sold.
     #[sea_orm(string_value = "archived")]
     Archived,
     /// The money came late, and the subjects cost more by then.
@@ -78,7 +78,7 @@ pub enum OrderReason {
     /// Another payment had already paid the order when this payment came.
     #[sea_orm(string_value = "paid_twice")]
     PaidTwice,
-    /// Support refunded the purchase that the order made.
+    /// Support refunded the purchase that the order made, or a part of it. Or support decided that money goes back.
     #[sea_orm(string_value = "refund_requested")]
     RefundRequested,
     /// Somebody refunded the payment at the provider's console.

@@ -1,4 +1,5 @@
-//! Top-level errors: invalid arguments, missing sign-in and internal errors. Expected outcomes are `userErrors`.
+//! Top-level errors, such as invalid arguments, missing sign-in, rate limits, an overloaded server and internal errors.
+//! Expected outcomes are `userErrors`.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -54,7 +54,7 @@ async fn every_wrong_field_is_named_at_once(app: Arc<TestApp>) {
         [
           {
             "code": "NAME_INVALID",
-            "message": "Give a name of 1 to 200 visible characters, without control characters or invisible characters.",
+            "message": "Give a name of 1 to 200 characters, without control characters or invisible characters.",
             "path": [
               "input",
               "name"

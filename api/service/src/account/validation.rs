@@ -21,7 +21,7 @@ pub(super) const MAX_EMAIL_BYTES: usize = 254;
 pub enum InvalidField {
     /// The name is too long, has no visible character, or has control characters or other invisible characters.
     #[error(
-        "Give a name of 1 to {MAX_NAME_CHARS} visible characters, without control characters or invisible characters."
+        "Give a name of 1 to {MAX_NAME_CHARS} characters, without control characters or invisible characters."
     )]
     Name,
     /// The text is not an e-mail address.

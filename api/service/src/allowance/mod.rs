@@ -96,8 +96,12 @@ pub enum AllowanceRefusal {
     /// The number of attempts is less than 1 or too great.
     #[error("The number of attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
     AttemptsOutOfRange,
-    /// The reason is too long.
-    #[error("Give a reason of at most {MAX_REASON_CHARS} visible characters.")]
+    /// The reason is too long, has only invisible characters, or has control characters other than line breaks and
+    /// tabs. A blank reason counts as none.
+    #[error(
+        "Give a reason of at most {MAX_REASON_CHARS} characters, without control characters except line breaks \
+         and tabs."
+    )]
     Reason,
     /// No account has the id of the learner.
     #[error("There is no such account.")]

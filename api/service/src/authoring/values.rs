@@ -71,7 +71,7 @@ pub enum ValueProblem {
     CodeFixed,
     /// The name is too long or has no visible character, or it has characters that change the text around it.
     #[error(
-        "Give a name of 1 to {MAX_NAME_CHARS} visible characters, without control characters or invisible characters."
+        "Give a name of 1 to {MAX_NAME_CHARS} characters, without control characters or invisible characters."
     )]
     Name,
     /// The description is too long, or has control characters.

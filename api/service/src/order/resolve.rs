@@ -50,8 +50,11 @@ pub enum ResolveRefusal {
     /// The order does not exist.
     #[error("There is no such order.")]
     OrderNotFound,
-    /// The reason is blank or too long.
-    #[error("Give a reason of 1 to {MAX_REASON_CHARS} visible characters.")]
+    /// The reason is blank or too long, or has control characters other than line breaks and tabs.
+    #[error(
+        "Give a reason: 1 to {MAX_REASON_CHARS} characters, without control characters except line breaks \
+         and tabs."
+    )]
     Reason,
     /// The order is not in the state `NeedsAttention`.
     #[error("This order does not need attention, so there is nothing to decide. Read its status.")]

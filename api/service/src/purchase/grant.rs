@@ -41,8 +41,11 @@ pub enum GrantRefusal {
     /// There is no such account.
     #[error("There is no such account.")]
     UserNotFound,
-    /// The reason is blank or too long.
-    #[error("Give a reason of 1 to {MAX_REASON_CHARS} visible characters.")]
+    /// The reason is blank or too long, or has control characters other than line breaks and tabs.
+    #[error(
+        "Give a reason: 1 to {MAX_REASON_CHARS} characters, without control characters except line breaks \
+         and tabs."
+    )]
     Reason,
     /// The purchase rules refuse the request.
     #[error(transparent)]

@@ -184,7 +184,7 @@ async fn purchase_uncounted(
     Ok(receipt)
 }
 
-/// Counts a request to purchase in the metrics, by its result.
+/// Counts a request to purchase in the metrics, by its result. Also counts the test cards that the request created.
 fn count_request(services: &Services, result: &Result<Receipt, Error<PurchaseRefusal>>) {
     let Some(metrics) = services.metrics.business() else { return };
     match result {

@@ -68,8 +68,11 @@ pub enum RefundRefusal {
     /// There is no such purchase.
     #[error("There is no such purchase.")]
     PurchaseNotFound,
-    /// The reason is blank or too long.
-    #[error("Give a reason for the refund in 1 to {MAX_REASON_CHARS} characters.")]
+    /// The reason is blank or too long, or has control characters other than line breaks and tabs.
+    #[error(
+        "Give a reason for the refund: 1 to {MAX_REASON_CHARS} characters, without control characters except line \
+         breaks and tabs."
+    )]
     Reason,
     /// The list of subjects is empty.
     #[error("Name at least one subject.")]

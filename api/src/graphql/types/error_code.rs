@@ -163,7 +163,7 @@ pub(in crate::graphql) enum ErrorCode {
     /// The explanation is too long, has control characters other than line breaks and tabs, or shows a file that the
     /// server cannot keep.
     ExplanationInvalid,
-    /// The reason is blank or too long.
+    /// The reason is blank or too long, or it contains control characters other than line breaks and tabs.
     ReasonInvalid,
     /// The topic is blank or too long, or it contains control characters.
     TopicInvalid,

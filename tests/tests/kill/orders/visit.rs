@@ -35,7 +35,7 @@ enum Deed {
 }
 
 impl Deed {
-    /// All deeds, with their percentages.
+    /// All deeds, each with its percentage of the visits.
     const ALL: [(Self, u32); 12] = [
         (Self::Pays, 40),
         (Self::FailsFirst, 8),

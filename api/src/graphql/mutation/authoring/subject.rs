@@ -28,7 +28,7 @@ pub(super) struct CreateSubjectInput {
     name: String,
     /// The price of the subject alone, without an offer, in the currency of the course.
     list_price: Decimal,
-    /// A reduced price of the subject for a time. If not given, the subject has no offer.
+    /// A reduced price of the subject for a time. If not given, the new subject has no offer.
     offer: Option<OfferInput>,
     /// The number of test cards that a purchase of the subject creates: 1 to 1000.
     #[graphql(default = 50)]
