@@ -46,8 +46,8 @@ pub enum PaymentEventKind {
     /// The bank decided the dispute for the buyer, and took the money back.
     #[sea_orm(string_value = "charged_back")]
     ChargedBack,
-    /// Support decided about an order whose money was partly missing, and accepted that this amount is lost. Support
-    /// also decided whether the buyer keeps the access.
+    /// Support decided about an order from which too much money had gone back, and accepted that this amount is lost.
+    /// Support also decided whether the buyer keeps the access.
     #[sea_orm(string_value = "written_off")]
     WrittenOff,
 }

@@ -202,8 +202,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Makes the balance of the order 0. Gives back money that the order has in excess, or writes off money that is
-    /// missing.
+    /// Makes the balance of the order 0. Gives back money that the order has in excess. Writes off money that is
+    /// missing because too much went back before.
     async fn settle_balance(&mut self, by_hand: bool) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let currency = self.order.currency.clone();

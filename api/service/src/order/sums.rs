@@ -13,7 +13,7 @@ pub(super) struct Sums {
     /// The sum of the payment refunds that are settled or under way.
     pub(super) refunded: i64,
     pub(super) charged_back: i64,
-    /// The missing money that support has accepted as lost.
+    /// The money that went back in excess, and that support has accepted as lost.
     pub(super) written_off: i64,
     /// The price of the order's purchase, without the refunded part. 0 if there is no purchase.
     pub(super) value: i64,

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::error::Fault;
 
-/// The path of the addresses of all pictures. The key of the address follows it.
+/// The beginning of the path of every picture's address. The key of the address follows.
 const PATH: &str = "/media/";
 /// The name of the row in `server_secrets` with the secret from which keys are computed.
 const SECRET: &str = "pictures";

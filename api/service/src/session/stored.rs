@@ -84,8 +84,8 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Takes a shared lock on the row of the subject until the transaction ends, and reads the terms of a new sitting
-    /// of a card.
+    /// Takes a shared lock on the row of the subject, and reads the terms of a new sitting of a card. Until the
+    /// transaction ends, the lock keeps out a grant of extra time to all learners of the subject.
     pub(super) async fn read(
         transaction: &DatabaseTransaction,
         card: &mock_test_attempt::Model,

@@ -67,7 +67,7 @@ impl MarkOrderPaidPayload {
 #[graphql(remote = "order::Resolution")]
 enum OrderResolution {
     /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again, and excess money goes back. If
-    /// money is missing, the platform writes it off.
+    /// too much money went back before, the platform writes off the missing money.
     Grant,
     /// The access ends, and all remaining money of the order goes back the way it came. For an order with the provider
     /// MANUAL, this means that support has given the money back.

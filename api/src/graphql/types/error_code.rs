@@ -84,7 +84,7 @@ pub(in crate::graphql) enum ErrorCode {
     SubjectRepeated,
     /// The user already owns the subject.
     SubjectOwned,
-    /// The cart is full. Buy or remove some subjects first.
+    /// The cart has no room for the subjects. Buy or remove some subjects first.
     CartFull,
     /// The price differs from the `cost` in the request. Show the new quote to the buyer.
     PriceChanged,

@@ -130,8 +130,8 @@ pub(in crate::graphql) enum PaymentEventKind {
     DisputeClosed,
     /// A dispute ended, because the bank decided for the buyer and took the money back.
     ChargedBack,
-    /// Support decided about an order whose money was partly missing. The platform does not expect the missing money
-    /// any more.
+    /// Support decided about an order from which too much money had gone back, for instance by a chargeback. The
+    /// platform does not expect the missing money any more.
     WrittenOff,
 }
 
