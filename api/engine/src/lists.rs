@@ -78,7 +78,10 @@ impl LengthIndex {
                     ));
                 }
                 Some(ListLength::Argument(name)) if !has_list_argument(field, name) => {
-                    return Err(format!("`{ty}.{}` has no list argument `{name}`", field.name));
+                    return Err(format!(
+                        "`{ty}.{}` has no list argument `{name}`: correct the entry in `EngineOptions::lists`",
+                        field.name
+                    ));
                 }
                 Some(_) if !is_page => {
                     bounded.insert(format!("{ty}.{}", field.name));
@@ -216,7 +219,7 @@ mod tests {
             );
             assert_eq!(refused("", lists), Some(expected));
         }
-        let expected = Some("`Query.nodes` has no list argument `id`".to_owned());
-        assert_eq!(refused("", &[("Query.nodes", ListLength::Argument("id"))]), expected);
+        let expected = "`Query.nodes` has no list argument `id`: correct the entry in `EngineOptions::lists`";
+        assert_eq!(refused("", &[("Query.nodes", ListLength::Argument("id"))]).as_deref(), Some(expected));
     }
 }

@@ -139,7 +139,7 @@ async fn start(
         );
     }
     if config.mail.smtp_url.is_none() && config.mail.mail_folder.is_none() {
-        tracing::info!("mails are not sent; give --smtp-url or --mail-folder");
+        tracing::info!("mails are not sent; give --smtp-url to send them, or --mail-folder to write them into files");
     }
     tracing::info!(%address, "the server is listening");
     if config.demo {

@@ -77,7 +77,8 @@ pub struct PaymentConfig {
           value_parser = value_parser!(i64).range(5..=20_160))]
     pub order_minutes: i64,
 
-    /// The e-mail address that gets a mail about each order that needs attention.
+    /// The e-mail address that gets a mail whenever an order needs attention, and whenever a bank opens a dispute about
+    /// an order.
     #[arg(long, env = "JISHU_ORDER_ALERTS", value_name = "ADDRESS", value_parser = address)]
     pub order_alerts: Option<String>,
 }

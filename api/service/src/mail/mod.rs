@@ -67,7 +67,7 @@ pub enum MailKind {
     IdentityLinked,
     /// Tells a buyer that money of an order goes back, although nobody asked for a refund.
     PaymentReturned,
-    /// Tells support that an order needs attention.
+    /// Tells support that an order needs attention, or that a bank opened a dispute about the payment of an order.
     OrderNeedsAttention,
 }
 

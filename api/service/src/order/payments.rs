@@ -16,7 +16,8 @@ pub struct Payments {
     pub(super) gateway: Option<Arc<dyn PaymentProvider>>,
     /// The time for which an order can be paid at its price.
     pub(super) order_lifetime: TimeDelta,
-    /// The e-mail address that gets a mail when an order needs attention. None if nobody gets a mail.
+    /// The e-mail address that gets a mail whenever an order needs attention, and whenever a bank opens a dispute about
+    /// an order. None if nobody gets a mail.
     pub(super) support_address: Option<String>,
 }
 
@@ -37,7 +38,8 @@ impl Payments {
         Self { provider: OrderProvider::Manual, gateway: None, order_lifetime, support_address: None }
     }
 
-    /// Sets the e-mail address that gets a mail when an order needs attention.
+    /// Sets the e-mail address that gets a mail whenever an order needs attention, and whenever a bank opens a dispute
+    /// about an order.
     #[must_use]
     pub fn telling(self, support_address: Option<String>) -> Self {
         Self { support_address, ..self }

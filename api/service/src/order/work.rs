@@ -307,8 +307,8 @@ impl<'t> OrderWork<'t> {
         }
     }
 
-    /// Notifies support that the order needs attention: logs a warning, and writes a mail if an address for support is
-    /// configured.
+    /// Notifies support that the order needs attention, or that a bank opened a dispute about the order. Logs a
+    /// warning, and writes a mail if an address for support is configured.
     pub(super) async fn tell_support(&self) -> Result<(), Fault> {
         tracing::warn!(order = %self.order.id, reason = ?self.order.reason, "an order needs attention");
         match &self.tools.support_address {

@@ -17,7 +17,8 @@ const SECRET: &str = "pictures";
 /// The number of hexadecimal digits of the key of an address.
 const KEY_DIGITS: usize = 64;
 
-/// The key of the address of a picture: the last part of the address, which nobody can guess.
+/// The key of the address of a picture: the last part of the address. The key is computed from the hash of the picture
+/// with a secret, so nobody can guess the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddressKey(String);
 

@@ -26,16 +26,17 @@ use sums::{PurchaseSums, RefundSums};
 /// Maximum number of days in a report by day, and of months in a report by month.
 pub const MAX_INTERVALS: usize = 3_700;
 
-/// The dimensions by which a report is grouped. Without a dimension, the report has one row for each currency.
+/// The dimensions by which a report is grouped. Without a dimension, the report has one row for each currency. A group
+/// without sales and refunds has no row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SalesGrouping {
-    /// Whether the report has a row for each course.
+    /// Whether each course with sales or refunds has rows of its own.
     pub course: bool,
-    /// Whether the report has a row for each subject.
+    /// Whether each subject with sales or refunds has rows of its own.
     pub subject: bool,
-    /// Whether the report has a row for each day.
+    /// Whether each day with sales or refunds has rows of its own.
     pub day: bool,
-    /// Whether the report has a row for each month.
+    /// Whether each month with sales or refunds has rows of its own.
     pub month: bool,
 }
 

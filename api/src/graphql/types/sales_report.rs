@@ -12,16 +12,16 @@ use jishu_service::sales_report::{SalesGroup, SalesGrouping, SalesRequest, Sales
 pub(in crate::graphql) const MAX_SALES_ROWS: u32 = 1_000;
 
 /// A dimension by which the sales report is grouped. A report has one row for each combination of values of its
-/// dimensions and each currency.
+/// dimensions, in each currency. A combination without sales and refunds has no row.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(in crate::graphql) enum SalesDimension {
-    /// One row for each course.
+    /// One row for each course with sales or refunds.
     Course,
-    /// One row for each subject.
+    /// One row for each subject with sales or refunds.
     Subject,
-    /// One row for each day in the platform's time zone.
+    /// One row for each day with sales or refunds, in the platform's time zone.
     Day,
-    /// One row for each month in the platform's time zone.
+    /// One row for each month with sales or refunds, in the platform's time zone.
     Month,
 }
 

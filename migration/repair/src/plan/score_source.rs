@@ -146,8 +146,8 @@ fn question_count(own: &CardRow, sitting: &SittingRow) -> Option<i32> {
     sitting.score.is_some_and(|score| score <= f64::from(count)).then_some(count)
 }
 
-/// Selects the card whose first sitting has the earliest date, or whose latest sitting has the latest date. If no card
-/// has a date, selects the first card with a score. `None` if no card has a date or a score.
+/// Selects the card whose first sitting has the earliest date, or the card whose latest sitting has the latest date, as
+/// `end` says. If no card has a date, selects the first card with a score. `None` if no card has a date or a score.
 fn best_dated_card(group: &CardGroup, end: FirstOrLatest) -> Option<&CardRow> {
     let mut best: Option<&CardRow> = None;
     for card in &group.cards {
