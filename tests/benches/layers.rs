@@ -1,5 +1,5 @@
-//! Measures the cost of the layers around async-graphql. It reads a page of 50 cards from jishu with all layers, and from
-//! the same schema behind the stock service of async-graphql-axum on `axum::serve`.
+//! Measures the cost of the layers around async-graphql. It reads a page of 50 cards from jishu with all layers, and
+//! from the same schema behind the stock service of async-graphql-axum on `axum::serve`.
 //!
 //! `cargo bench -p jishu-tests --bench layers` prints the requests per second, and the CPU time of the server process
 //! per request. The servers take turns, so that other work of the machine affects both.

@@ -103,8 +103,8 @@ pub(crate) fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Converts errors of apollo-compiler into a rejection with at most `max` errors. Errors with the same message become one
-/// error with at most `max` locations.
+/// Converts errors of apollo-compiler into a rejection with at most `max` errors. Errors with the same message become
+/// one error with at most `max` locations.
 fn invalid(diagnostics: &DiagnosticList, max: usize) -> Rejection {
     let mut errors: Vec<ServerError> = Vec::new();
     for diagnostic in diagnostics.iter() {

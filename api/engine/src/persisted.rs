@@ -1,8 +1,8 @@
 //! Documents that a request names by an id or a hash instead of sending the text.
 //!
-//! *Trusted documents* come from a manifest, which the build of a frontend writes. *Automatic persisted queries* are the
-//! protocol of Apollo's clients: they send the hash of a document, and its text only if the server does not know the
-//! hash.
+//! *Trusted documents* come from a manifest, which the build of a frontend writes. *Automatic persisted queries* are
+//! the protocol of Apollo's clients: they send the hash of a document, and its text only if the server does not know
+//! the hash.
 //! <https://www.apollographql.com/docs/apollo-server/performance/apq>
 
 use std::collections::HashMap;

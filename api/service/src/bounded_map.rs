@@ -17,8 +17,8 @@ pub(crate) struct BoundedMap<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> BoundedMap<K, V> {
-    /// Makes a map of at most `capacity` entries, and at least two. The `capacity / 2` entries that were used last are never
-    /// dropped.
+    /// Makes a map of at most `capacity` entries, and at least two. The `capacity / 2` entries that were used last are
+    /// never dropped.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { generation_size: (capacity / 2).max(1), young: HashMap::new(), old: HashMap::new() }
     }

@@ -44,7 +44,8 @@ pub struct OidcConfig {
     )]
     pub oidc_scopes: Vec<String>,
 
-    /// The addresses of the frontend to which the issuer may send people back, such as https://app.example.com/signed-in.
+    /// The addresses of the frontend to which the issuer may send people back, such as
+    /// https://app.example.com/signed-in.
     #[arg(long, env = "JISHU_OIDC_REDIRECT_URIS", value_delimiter = ',', value_name = "URLS", value_parser = redirect_uri)]
     pub oidc_redirect_uris: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! Counts the instructions that the server needs for a page, a purchase, a start and a save, with callgrind. Unlike times, the
-//! counts are nearly the same on a busy machine.
+//! Counts the instructions that the server needs for a page, a purchase, a start and a save, with callgrind. Unlike
+//! times, the counts are nearly the same on a busy machine.
 //!
 //! `tests/benches/instructions` compares the counts with the recorded ones, and fails if a count differs by more than 5
 //! %. `UPDATE_INSTRUCTIONS=1` in front of the command records the counts, for a change that is intended.

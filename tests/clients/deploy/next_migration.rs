@@ -1,5 +1,5 @@
-//! The migration of a next version, for the test that runs two versions side by side. It adds one thing of each kind that an
-//! expanding migration may add.
+//! The migration of a next version, for the test that runs two versions side by side. It adds one thing of each kind
+//! that an expanding migration may add.
 
 use sea_orm_migration::prelude::*;
 

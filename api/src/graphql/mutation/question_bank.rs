@@ -38,10 +38,10 @@ pub(super) struct ImportQuestionsInput {
     /// The difficulty of questions for which the file gives no difficulty.
     #[graphql(default_with = "Difficulty::Medium")]
     difficulty: Difficulty,
-    /// Whether a question without an id gets its name as the id, if the name has at most 128 characters. The name is the
-    /// title of the question in GIFT or QTI, and its name in Moodle XML. Choose true only if no two questions of the
-    /// subject have the same name. In one file, the later question would be rejected. In a later import, the question
-    /// would replace the earlier question. If false, the id is derived from the content of the question.
+    /// Whether a question without an id gets its name as the id, if the name has at most 128 characters. The name is
+    /// the title of the question in GIFT or QTI, and its name in Moodle XML. Choose true only if no two questions of
+    /// the subject have the same name. In one file, the later question would be rejected. In a later import, the
+    /// question would replace the earlier question. If false, the id is derived from the content of the question.
     #[graphql(default)]
     names_are_ids: bool,
     /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests use the keys of the

@@ -25,7 +25,8 @@ impl World {
         Self::of(app, course).await
     }
 
-    /// Creates a learner and a course with these subjects. The course is also sold as a bundle, at a price in minor units.
+    /// Creates a learner and a course with these subjects. The course is also sold as a bundle, at a price in minor
+    /// units.
     async fn with_bundle(app: &Arc<TestApp>, subjects: &[&str], price: i64) -> Self {
         let course = app.course(subjects).bundle(price).create(app).await;
         Self::of(app, course).await
