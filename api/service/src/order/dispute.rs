@@ -39,7 +39,7 @@ impl OrderWork<'_> {
             DisputeState::Open => {
                 self.set_disputed(true).await?;
                 self.note(OrderEvent::Disputed, StateChange::created(told));
-                self.tell_support().await
+                self.tell_support("a bank opened a dispute about an order").await
             }
             DisputeState::Won => {
                 self.set_disputed(false).await?;

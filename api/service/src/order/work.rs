@@ -191,7 +191,7 @@ impl<'t> OrderWork<'t> {
         let change = StateChange::between(before, state_of(&self.order));
         self.journal.push((OrderEvent::of_state(to), change));
         if to == OrderState::NeedsAttention {
-            self.tell_support().await?;
+            self.tell_support("an order needs attention").await?;
         }
         Ok(())
     }
@@ -307,10 +307,10 @@ impl<'t> OrderWork<'t> {
         }
     }
 
-    /// Notifies support that the order needs attention, or that a bank opened a dispute about the order. Logs a
-    /// warning, and writes a mail if an address for support is configured.
-    pub(super) async fn tell_support(&self) -> Result<(), Fault> {
-        tracing::warn!(order = %self.order.id, reason = ?self.order.reason, "an order needs attention");
+    /// Notifies support that the order needs attention, or that a bank opened a dispute about the order. Logs `event`
+    /// as a warning, and writes a mail if an address for support is configured.
+    pub(super) async fn tell_support(&self, event: &'static str) -> Result<(), Fault> {
+        tracing::warn!(order = %self.order.id, reason = ?self.order.reason, "{event}");
         match &self.tools.support_address {
             Some(address) => self.write_mail(MailKind::OrderNeedsAttention, address, None).await,
             None => Ok(()),
