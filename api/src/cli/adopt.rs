@@ -59,7 +59,7 @@ pub(super) struct AdoptArgs {
     format: ReportFormat,
 }
 
-/// Runs `jishu adopt`. Returns an error if a row or an amount is not accounted for.
+/// Runs `jishu adopt`. Returns an error if a count of rows or a sum of amounts does not agree.
 pub(super) async fn run(args: AdoptArgs) -> CommandResult {
     let report = match args.dry_run {
         true => dry_run(&args).await?,
@@ -77,7 +77,7 @@ pub(super) async fn run(args: AdoptArgs) -> CommandResult {
     }
     match report.problems.as_slice() {
         [] => Ok(()),
-        problems => Err(format!("not every row and amount is accounted for: {}", problems.join("; ")).into()),
+        problems => Err(format!("some counts of rows or sums do not agree: {}", problems.join("; ")).into()),
     }
 }
 
@@ -171,7 +171,9 @@ fn print_text(report: &AdoptReport, args: &AdoptArgs) {
     println!("{file} lists the rows that were merged or not carried, with the reasons.");
     match args.dry_run {
         true => println!("This was a dry run. Nothing was written in either database."),
-        false if report.problems.is_empty() => println!("Every row and every amount is accounted for."),
+        false if report.problems.is_empty() => {
+            println!("The counts of rows and the sums of amounts agree, and include what was not carried.");
+        }
         false => {}
     }
 }

@@ -41,8 +41,8 @@ impl RepairSession {
     /// Connects to a database. A SQLite file must exist already.
     ///
     /// # Errors
-    /// Fails if the scheme of the URL is not that of SQLite, PostgreSQL, MariaDB or MySQL, or if the database does not
-    /// respond.
+    /// Fails if the scheme of the URL is not that of SQLite, PostgreSQL, MariaDB or MySQL, or if the database cannot
+    /// be opened.
     pub async fn open(url: &str) -> Result<Self, RepairError> {
         let url = url.replacen("mariadb:", "mysql:", 1);
         match url.split(':').next().unwrap_or_default() {

@@ -92,7 +92,7 @@ pub(crate) async fn one_after_the_other(world: &World) {
                     "courseId": world.course,
                     "purchaseType": kind,
                     "subjectIds": subjects,
-                            // Each purchase pays for one subject, because the learner owns the other subjects.
+                    // Each purchase pays for one subject, because the learner owns the other subjects.
                     "cost": "100.00",
                     "idempotencyKey": Uuid::new_v4(),
                 })

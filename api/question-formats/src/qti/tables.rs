@@ -42,8 +42,9 @@ fn marks(mapping: Node<'_, '_>, scope: &dyn Scope) -> Result<Value, Value> {
             let marks = marks_in(entry, "mapped-value")?.unwrap_or_default();
             let is_same = match part {
                 Value::Text(text) => {
-                    // QTI 3.0 defines no default for `case-sensitive`. In QTI 2.1 and its reference implementation, the
-                    // default is true.
+                    // The schema of QTI 2.1 has no default for `case-sensitive`, and its reference implementation takes
+                    // true. This reader takes true in every version, although the schemas of QTI 2.2 and 3.0 have the
+                    // default false.
                     let sensitive = entry.attribute("case-sensitive");
                     texts_match(text, key, sensitive.is_none_or(|value| is_true(Some(value))), false)
                 }

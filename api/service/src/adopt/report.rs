@@ -37,7 +37,7 @@ pub struct AdoptReport {
     /// The subjects on sale whose banks have too few questions for a new test.
     pub short_banks: Vec<ShortBank>,
     /// The differences between the old database, the counts of the adoption, and the new database, as texts. Empty if
-    /// every row and every amount is accounted for.
+    /// all counts of rows and all sums of amounts agree.
     pub problems: Vec<String>,
 }
 

@@ -74,7 +74,8 @@ pub enum KeyError {
     },
     /// The key file has the same key twice.
     #[error(
-        "PEM block {position} of the signing key file {path} repeats an earlier one. Delete it.",
+        "PEM block {position} of the signing key file {path} has the same key as an earlier block. Delete block \
+         {position}.",
         path = path.display()
     )]
     Repeated {

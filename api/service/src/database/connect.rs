@@ -59,8 +59,8 @@ impl Database {
     /// Opens the database, and checks that it responds. Creates a missing SQLite file if the URL asks for it.
     ///
     /// # Errors
-    /// Fails if the URL names an unsupported database, if an SQLite file must not be opened, or if the database does
-    /// not respond.
+    /// Fails if the URL names an unsupported database, if an SQLite file must not be opened, or if the connection
+    /// fails.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         if let Some(file) = sqlite_file(&options.url) {
             prepare_file(&file, options)?;

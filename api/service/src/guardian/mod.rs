@@ -79,7 +79,7 @@ pub enum ConsentRefusal {
     #[error("The year of birth of this account is missing. Add it to the account first.")]
     BirthYearMissing,
     /// A guardian must consent first.
-    #[error("A parent or guardian must consent first. Ask one of them by e-mail.")]
+    #[error("A parent or guardian must consent first.")]
     GuardianConsentRequired,
 }
 

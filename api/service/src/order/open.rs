@@ -24,8 +24,9 @@ use crate::failpoint;
 pub(super) enum Opened {
     /// The buyer can pay with these parameters.
     Payable(Box<order::Model>, ClientParameters),
-    /// The buyer cannot pay yet: the provider did not respond or is not configured on this node, or another request is
-    /// still making the order there. The buyer can try again, which makes no second order.
+    /// The buyer cannot pay now. The provider did not respond or is not configured on this node, another request is
+    /// still making the order there, or the order has ended. A new checkout with the same idempotency key finds this
+    /// order again. Without a key, a new checkout makes a second order.
     Later,
     /// The provider refused this order, so it was cancelled.
     Refused,

@@ -21,7 +21,7 @@ struct CheckoutInput {
     /// `PriceChangedError` contains the new quote. If not given, the price is not compared.
     cost: Option<Decimal>,
     /// A key that the client makes for each order. Repeating the request with the same key returns the same order.
-    /// Using the key for a different request is an error.
+    /// Using the key for a different request is an error. Without a key, a repeated request can make a second order.
     idempotency_key: Option<Uuid>,
 }
 

@@ -133,8 +133,8 @@ pub(super) struct TestSessionMutation;
 
 #[Object]
 impl TestSessionMutation {
-    /// Starts a sitting of a test card, or returns the open sitting. Repeated and concurrent requests never open a
-    /// second sitting of the card. A new sitting uses an attempt from its start.
+    /// Starts a sitting of a test card, or returns the open sitting. A card never has two open sittings, even if
+    /// requests are repeated or arrive at the same time. A new sitting uses an attempt from its start.
     async fn start_test_session(
         &self,
         ctx: &Context<'_>,

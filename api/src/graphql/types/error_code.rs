@@ -45,8 +45,8 @@ pub(in crate::graphql) enum ErrorCode {
     RedirectNotAllowed,
     /// The issuer of OpenID Connect does not respond. Try again later, or sign in with the password.
     OidcUnavailable,
-    /// The sign-in at the issuer is unknown, used or expired, it began in another browser, or the issuer refused it.
-    /// Begin again.
+    /// The sign-in at the issuer is unknown, used or expired, it began in another browser, or the issuer or the
+    /// server refused it. Begin again.
     OidcLoginInvalid,
     /// The issuer does not confirm that it has verified the e-mail address of the person. Verify the address at the
     /// issuer.
@@ -195,7 +195,8 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentsNotConfigured,
     /// Too many orders of the user wait for their payment. Pay or cancel some of these orders.
     TooManyOrders,
-    /// The payment provider did not respond. Send the same request again.
+    /// The payment provider did not respond. Send the same request again. Repeat `checkout` with the same
+    /// `idempotencyKey`.
     PaymentProviderUnavailable,
     /// The payment provider refused the order, so the server cancelled it. Contact support.
     PaymentProviderRefused,

@@ -223,7 +223,7 @@ impl From<ConsentRefusal> for UserError {
             ),
             ConsentRefusal::GuardianConsentRequired => Self::field(
                 ErrorCode::GuardianConsentRequired,
-                format!("{refusal} Ask one with `requestGuardianConsent`, then try again."),
+                format!("{refusal} Ask for the consent with `requestGuardianConsent`, then try again."),
                 &[],
             ),
         }

@@ -24,7 +24,7 @@ fn entry(more: &str) -> String {
     )
 }
 
-/// Returns a document with one item, whose conditions give marks up to `most`.
+/// Returns a document with one item. `most` is the maximum that the item declares for its score.
 fn document(presentation: &str, conditions: &str, most: &str, rest: &str) -> String {
     format!(
         "<?xml version=\"1.0\"?>\n<questestinterop xmlns=\"http://www.imsglobal.org/xsd/ims_qtiasiv1p2\"><assessment ident=\"t\">\

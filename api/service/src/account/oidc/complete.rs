@@ -126,7 +126,7 @@ pub(super) async fn identify(
         }
         OidcFailure::CodeRefused(_) => invalid("code"),
         OidcFailure::InvalidIdToken(_) => {
-            tracing::warn!(%error, "a sign-in at the issuer was refused");
+            tracing::warn!(%error, "the server refused a sign-in at the issuer");
             invalid("ID token")
         }
     })?)
