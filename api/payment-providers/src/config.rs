@@ -34,7 +34,7 @@ pub enum ConfigError {
     )]
     TooManyWebhookSecrets,
     /// A file with a secret cannot be read, or is blank.
-    #[error("the file {path} with a secret cannot be read: {reason}")]
+    #[error("the file {path} gives no secret: {reason}")]
     SecretFile {
         /// The path of the file.
         path: String,

@@ -62,13 +62,14 @@ pub enum CardSort {
 /// An order of cards. Cards with equal values are ordered by id, in the same direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardOrder {
-    /// The value that is compared.
+    /// The value by which the cards are ordered.
     pub sort: CardSort,
     /// Whether the greatest value comes first.
     pub descending: bool,
 }
 
-/// The position of a card in an order: the values that are compared, then the id of the card. Cursors contain it.
+/// The position of a card in an order: the values by which cards are ordered, then the id of the card. Cursors contain
+/// the position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardPosition {
     /// The id of the subject, the number of the test and the id of the card, for [`CardSort::SubjectTestNumber`].

@@ -68,7 +68,7 @@ pub(super) fn read(
         }
         (Some(_), Some(_)) => {
             losses.push(
-                "Its feedback is left out: it depends on the answer, but all learners see the same explanation.".to_owned(),
+                "Its several feedback texts are left out: a question has only one explanation.".to_owned(),
             );
             None
         }

@@ -9,8 +9,8 @@ use crate::limit::ClientAddress;
 pub struct SignInClient {
     /// The network address of the client.
     pub address: ClientAddress,
-    /// The program, as the `User-Agent` header names it. None if the header is missing or names no known program and
-    /// no known system.
+    /// The program and the system that the `User-Agent` header names. None if the header is missing, or names no known
+    /// program and no known system.
     pub program: Option<ClientProgram>,
 }
 

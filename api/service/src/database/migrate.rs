@@ -111,8 +111,8 @@ impl Database {
         }
     }
 
-    /// Migrates on MariaDB or MySQL. Both commit each schema change separately, so a second connection has the lock
-    /// of migrations.
+    /// Migrates on MariaDB or MySQL. Both commit each schema change separately, so no single transaction can hold a
+    /// lock for all migrations. Instead, a second connection holds a named lock until the migrations have ended.
     async fn migrate_under_named_lock(&self, direction: Direction) -> Result<(), DbErr> {
         let holder = self.migrator.begin().await?;
         let take = Statement::from_string(
@@ -125,7 +125,8 @@ impl Database {
         };
         if taken != Some(1) {
             return Err(DbErr::Migration(format!(
-                "another node has been migrating for {LOCK_WAIT_SECONDS} s. Start this node again later"
+                "another process is migrating the database, and did not finish within {LOCK_WAIT_SECONDS} s. Run the \
+                 command again later"
             )));
         }
         let result = match direction {

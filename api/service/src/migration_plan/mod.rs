@@ -66,7 +66,7 @@ pub enum MigrationPlanError {
     /// The scratch server is of another kind than the database, so its statements would be different.
     #[error(
         "the scratch server is {scratch}, but the database is {database}. Give the URL of a {database} server with \
-         --scratch-url, or the URL of the database itself"
+         --scratch-url, or omit --scratch-url to use the server of the database"
     )]
     OtherKind {
         /// The kind of the database.

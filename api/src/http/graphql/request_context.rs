@@ -33,8 +33,8 @@ pub(in crate::http) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Returns the program that sent the request, according to its `User-Agent` header. Returns None if the header
-    /// names no program.
+    /// Returns the program and the system that the server recognises in the `User-Agent` header. Returns None if the
+    /// server recognises neither.
     pub(super) fn program(&self) -> Option<ClientProgram> {
         let header = self.headers.get(header::USER_AGENT)?;
         ClientProgram::of_user_agent(header.to_str().ok()?)
