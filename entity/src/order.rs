@@ -39,7 +39,7 @@ pub enum OrderState {
     /// Nobody paid the order in time.
     #[sea_orm(string_value = "expired")]
     Expired,
-    /// The buyer cancelled the order before it was paid.
+    /// The buyer cancelled the unpaid order, or the payment provider cancelled or refused the order.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
     /// All money of the order goes back, and at least one refund is not settled yet.

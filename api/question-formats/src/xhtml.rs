@@ -22,20 +22,20 @@ pub(crate) fn as_xml(html: &str) -> Result<Cow<'_, str>, &'static str> {
 /// Returns advice for the author if not.
 fn check(html: &str) -> Result<(), &'static str> {
     let whole = format!("<div>{html}</div>");
-    let xml =
-        Xml::parse(&whole).map_err(|_| "Close all of its elements, and write & and < as &amp; and &lt;.")?;
+    let xml = Xml::parse(&whole)
+        .map_err(|_| "Close all elements of the HTML, and write & and < as &amp; and &lt;.")?;
     for node in xml.document.descendants() {
         if node.is_comment() || node.is_pi() {
-            return Err("Remove its comments and processing instructions: learners could read them.");
+            return Err("Remove the comments and processing instructions: learners could read them.");
         }
         if node.tag_name().name().starts_with("qti-") || node.has_attribute("data-text-format") {
             return Err(
-                "Remove its QTI markup: elements that begin with `qti-`, and the attribute `data-text-format`.",
+                "Remove the QTI markup: elements that begin with `qti-`, and the attribute `data-text-format`.",
             );
         }
     }
     if html.contains("<![CDATA[") {
-        return Err("Remove its CDATA sections: browsers do not show them.");
+        return Err("Remove the CDATA sections: browsers do not show them.");
     }
     Ok(())
 }

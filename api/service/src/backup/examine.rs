@@ -57,7 +57,7 @@ const ROW_RULES: [(&str, &str); 7] = [
          e.purchase_id = p.id)",
     ),
     (
-        "purchases whose cost differs from the sum of the prices of their subjects",
+        "purchases whose cost differs from the sum of the prices that were paid for their subjects",
         "SELECT 'purchase ' || p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.cost \
          HAVING SUM(e.price_paid) <> p.cost",
     ),

@@ -279,7 +279,8 @@ struct FailedAttempt<R> {
     error: Error<R>,
     /// Whether COMMIT was sent before the failure.
     commit_was_sent: bool,
-    /// Whether the Galera cluster had ended the transaction before its body ended.
+    /// Whether the Galera cluster had ended the transaction before its body ended, although no statement had reported a
+    /// conflict.
     was_ended_early: bool,
 }
 
@@ -307,7 +308,7 @@ fn failure_of<R>(error: &Error<R>) -> Failure {
     error.database_error().map_or(Failure::Permanent, Failure::of)
 }
 
-/// Returns the error of a transaction that the Galera cluster has ended early.
+/// Returns the error of a transaction that the Galera cluster has ended early without reporting a conflict.
 fn transaction_lost() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }

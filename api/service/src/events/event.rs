@@ -89,7 +89,7 @@ pub enum OrderEvent {
     Granted,
     /// The order expired, because nobody paid it in time.
     Expired,
-    /// The order was cancelled.
+    /// The buyer cancelled the order, or the payment provider cancelled or refused the order.
     Cancelled,
     /// All money of the order is on its way back.
     Refunding,

@@ -153,7 +153,7 @@ label! {
         ConnectionLost = "connection_lost",
         /// A unique key refused a row, because another transaction has stored the same key.
         TakenKey = "taken_key",
-        /// A Galera cluster had ended the transaction before its commit.
+        /// A Galera cluster had ended the transaction before its commit, although no statement had reported a conflict.
         EndedEarly = "ended_early",
     }
 }

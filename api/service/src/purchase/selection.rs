@@ -81,7 +81,7 @@ fn wrong_count(purchase_type: PurchaseType, given: usize) -> String {
             "A purchase of a full bundle takes no subjects, because it is the whole course"
         }
     };
-    format!("{rule}, but {given} were given.")
+    format!("{rule}, but the request has {given}.")
 }
 
 impl Selection {

@@ -145,7 +145,8 @@ pub(in crate::graphql) enum ErrorCode {
     /// Another tab or device has changed some of these answers. Read `session.answerSequence`, add 1, and submit
     /// again.
     AnswersSuperseded,
-    /// A test setting is out of range, contradicts another setting or names an unknown topic, or no setting was given.
+    /// A test setting is out of range, has too many decimal places, contradicts another setting or names an unknown
+    /// topic. Or no setting was given.
     TestSettingsInvalid,
     /// The format of the file was not recognised. Set `format`.
     QuestionFormatUnknown,
