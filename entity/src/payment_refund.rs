@@ -38,7 +38,8 @@ pub struct Model {
     pub reason: OrderReason,
     /// The status of the payment refund.
     pub status: RefundStatus,
-    /// The number of tries, from 1.
+    /// The number of tries, from 1. If support retries the refund, the count begins at 1 again. A refund from the
+    /// provider's console has the maximum at once, so that the server does not retry the refund by itself.
     pub tries: i32,
     /// The `message_id` of the outbox message that makes the current try. Null if no message makes a try.
     pub message_id: Option<String>,

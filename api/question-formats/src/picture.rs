@@ -174,7 +174,7 @@ pub(crate) fn without_picture_addresses(text: &mut String) {
     }
 }
 
-/// The reason why a file that a text shows is not kept.
+/// The reason why a file of a question is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotKept {
     /// The file of questions does not contain the file.
@@ -211,7 +211,9 @@ impl fmt::Display for NotKept {
                 "its address leads into a Moodle that asks learners to sign in. Export the question again with its files.",
             ),
             Self::NotShown => f.write_str("no text of the question shows it."),
-            Self::InPlainText => f.write_str("the text is plain, so it shows no pictures. Write it in HTML or Markdown."),
+            Self::InPlainText => f.write_str(
+                "the text is plain, so it shows no pictures. Write the text in HTML or Markdown.",
+            ),
             Self::Svg => f.write_str(
                 "it is an SVG picture, which can run scripts. Save it as PNG or WebP.",
             ),

@@ -93,7 +93,11 @@ fn header(text: &str) -> Result<CollectorHeader, String> {
         .ok_or("give a name and a value with = between them, such as authorization=Bearer abc")?;
     let (name, value) = (name.trim(), value.trim());
     if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
-        return Err("this is not a header: give a name and a value, such as authorization=Bearer abc".into());
+        return Err(
+            "this is not a header: the name is empty, or the name or the value has a character that headers \
+             cannot have. Give a name and a value, such as authorization=Bearer abc"
+                .into(),
+        );
     }
     Ok(CollectorHeader { name: name.to_owned(), value: value.to_owned() })
 }

@@ -93,8 +93,8 @@ impl OperationPermits {
     }
 }
 
-/// The limits by which requests are admitted or refused: permits, memory for bodies, and times. All requests share
-/// these limits.
+/// The limits by which requests to GraphQL, data exports and pictures are admitted or refused: permits, memory for
+/// bodies, and times. All clones share the permits and the memory.
 #[derive(Clone)]
 pub(super) struct Admission {
     permits: OperationPermits,

@@ -24,7 +24,7 @@ const OFFER_YEARS: std::ops::RangeInclusive<i32> = 2000..=9999;
 pub enum CatalogueField {
     /// The code.
     Code,
-    /// The title.
+    /// The name.
     Name,
     /// The description of a course.
     Description,

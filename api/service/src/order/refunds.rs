@@ -23,8 +23,8 @@ use crate::failpoint;
 use crate::outbox::NewMessage;
 use crate::refund as purchase_refund;
 
-/// Maximum number of times that one payment refund is sent, if the provider refuses or fails it. Each try is a new
-/// refund at the provider.
+/// Maximum number of tries of one payment refund before support must decide. If the provider refuses or fails a try,
+/// the next try is a new refund at the provider. If support retries the refund, the count begins at 1 again.
 pub(super) const MAX_REFUND_TRIES: i32 = 3;
 /// The pause before the second try of a refund. The pause before the third try is ten times as long.
 const FIRST_TRY_PAUSE: TimeDelta = TimeDelta::minutes(1);

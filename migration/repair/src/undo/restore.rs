@@ -146,7 +146,8 @@ fn value_update(state: &TableState, child: &ChildTable, column: &str, run: i64) 
     format!("UPDATE {table} AS c SET {name} = {value} FROM {changes} AS g WHERE {on} AND {first}")
 }
 
-/// Moves sittings back to the cards and attempt numbers from before the repair. Returns the number of changed sittings.
+/// Moves sittings back to the cards and attempt numbers that they had before the repair. Returns the number of changed
+/// sittings.
 async fn restore_sittings(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -207,8 +208,8 @@ struct LoggedNumber {
     number: Option<i64>,
 }
 
-/// Reads the cards and attempt numbers of sittings from before the repair, by the id of the sitting, from the log of
-/// changes.
+/// Reads the cards and attempt numbers that sittings had before the repair, by the id of the sitting, from the log of
+/// changes. A sitting that the repair did not change has no entry.
 async fn logged_numbers(
     connection: &impl ConnectionTrait,
     state: &TableState,
