@@ -77,7 +77,7 @@ async fn apply(args: ApplyArgs) -> CommandResult {
     let report = if dry_run {
         with_current_database(&config, apply).await?
     } else {
-        // The first catalogue may be applied before a server has created the database.
+        // An operator may apply the first catalogue before any server has run, so a missing embedded database is made.
         with_database(&config.options(), async |database| {
             if config.is_embedded() {
                 database.migrate_up().await?;

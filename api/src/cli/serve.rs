@@ -105,8 +105,9 @@ async fn metrics_listener(config: &ServeConfig) -> Result<Option<TcpListener>, S
     Ok(Some(listener))
 }
 
-/// Checks and migrates the database, builds the services, and ends the server that responded during the start. With
-/// `--demo`, then adds the demo, and prints its links and accounts.
+/// Checks the database. Migrates an embedded database, and with `--migrate` also a database on a server. Without
+/// `--migrate`, refuses a database on a server that has pending migrations. Then builds the services, and ends the
+/// server that responded during the start. With `--demo`, also adds the demo, and prints its links and accounts.
 async fn start(
     config: &ServeConfig,
     database: Database,

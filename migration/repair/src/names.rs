@@ -61,8 +61,8 @@ pub(crate) const ABANDONED_STATUS: &str = "abandoned";
 pub(crate) const REASON_CARD_MERGED: &str = "its card was merged";
 /// The log reason for the questions of a second set of a card. The questions stay, but no longer refer to a card.
 pub(crate) const REASON_SET_DETACHED: &str = "a second set of questions, kept aside";
-/// The log reason for questions that move to a card with another set of questions. `jishu check` searches the log for
-/// this text, so it must never change.
+/// The log reason for a question that moves from a merged card to a survivor with another set of questions.
+/// `jishu check` searches the logs of earlier repairs for this text, so the text must never change.
 pub(crate) const REASON_SETS_TOGETHER: &str = "its card was merged, and has several sets of questions";
 /// The log reason for an open sitting that the repair closes, because its card has another open sitting.
 pub(crate) const REASON_SITTING_CLOSED: &str = "open beside another sitting of its card";

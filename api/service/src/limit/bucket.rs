@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(
             buckets.take_instead_of_one(&"a", 1_000),
             Ok(()),
-            "a request for more units than a full budget was refused"
+            "a full budget refused a request for more units than the budget has"
         );
         clock.advance(MINUTE);
         assert_eq!(buckets.take(&"a", 1), Ok(()));

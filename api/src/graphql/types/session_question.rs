@@ -54,9 +54,11 @@ pub(in crate::graphql) enum Verdict {
 pub(in crate::graphql) enum TextFormat {
     /// Plain text. Show the text unchanged.
     Plain,
-    /// Markdown, as CommonMark defines it. Its pictures have addresses of this server.
+    /// Markdown, as CommonMark defines it. Pictures that the server stores have addresses of this server. Authors can
+    /// also link to pictures on other web servers.
     Markdown,
-    /// HTML as the authors wrote it. Sanitise the text before you show it. Its pictures have addresses of this server.
+    /// HTML as the authors wrote it. Sanitise the text before you show it. Pictures that the server stores have
+    /// addresses of this server. Authors can also link to pictures on other web servers.
     Html,
 }
 
