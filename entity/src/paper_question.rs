@@ -1,4 +1,4 @@
-//! The questions of papers, each in a fixed version.
+//! The questions of papers, each in its version at revision 1 of the paper.
 
 use sea_orm::entity::prelude::*;
 

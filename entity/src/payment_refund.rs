@@ -45,7 +45,8 @@ pub struct Model {
     pub message_id: Option<String>,
     /// The provider's code of the latest failure. Null if no try failed.
     pub failure: Option<String>,
-    /// The time when the payment refund was requested.
+    /// The time when the payment refund was requested. For a refund at the provider's console, the time when the server
+    /// learned of the refund.
     pub requested_at: DateTimeUtc,
     /// The time when the money went back. Null until then.
     pub settled_at: Option<DateTimeUtc>,

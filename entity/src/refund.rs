@@ -44,14 +44,16 @@ pub struct Model {
     pub tax: Option<i64>,
     /// The currency, as an ISO 4217 code.
     pub currency: String,
-    /// The reason for the refund, as support wrote it.
+    /// The reason for the refund. Support wrote the reason, or the server did if the money went back by a chargeback or
+    /// at the provider's console.
     pub reason: String,
     /// The status of the refund.
     pub status: RefundStatus,
     /// The member of support who requested the refund. It is the buyer if the money went back by a chargeback or at the
     /// provider's console.
     pub requested_by: UserId,
-    /// The time of the refund request, at which the access to the subjects ended.
+    /// The time of the refund request, or the time when the server learned that the money had gone back without a
+    /// request. If the access to the subjects had not ended earlier, the access ended at this time.
     pub requested_at: DateTimeUtc,
     /// The time when the money was given back. Null until then.
     pub settled_at: Option<DateTimeUtc>,

@@ -10,8 +10,8 @@ use words::{FILLERS, LABEL_FILLERS, NUMBER_WORDS, PHRASES, POINTERS, QUANTIFIERS
 pub(crate) struct Pointer {
     /// The index of the option.
     pub(crate) option: usize,
-    /// The indexes of the options that the option names by their letters or numbers. Empty if the option points at all
-    /// other options.
+    /// The indexes of the options that the option names by their letters or numbers. Empty if the option points at
+    /// other options without naming them.
     pub(crate) named: Vec<usize>,
 }
 

@@ -32,8 +32,9 @@ pub enum Fault {
     /// A statement of the database failed. [`crate::database::Unavailable::of`] recognises temporary causes.
     #[error(transparent)]
     Database(#[from] DbErr),
-    /// Too many passwords are being hashed at this moment, so another password cannot be hashed or verified.
-    #[error("too many passwords are being hashed")]
+    /// Too many passwords are being hashed at this moment, so another password cannot be hashed or verified. Or the
+    /// queue of the requests of strangers about accounts is full.
+    #[error("too many passwords are being hashed, or too many requests about accounts wait")]
     Busy,
     /// Another transaction had locks on the rows for too long.
     #[error("another transaction had locks on the rows for too long")]

@@ -1,4 +1,4 @@
-//! Checks and stores the settings of a subject's tests: questions, time, marks, attempts and review.
+//! Checks and stores the settings of a subject's tests: questions, blueprint, time, marks, attempts, grades and review.
 
 mod blueprint;
 

@@ -109,7 +109,9 @@ impl From<&Fault> for ApiError {
     fn from(fault: &Fault) -> Self {
         match fault {
             Fault::Database(error) => error.into(),
-            Fault::Busy => Self::Overloaded("Many people are signing in. Try again in a few seconds."),
+            Fault::Busy => {
+                Self::Overloaded("Many people are signing in or registering. Try again in a few seconds.")
+            }
             Fault::Held => Self::TimedOut,
             Fault::Inconsistent(cause) => Self::internal(cause.as_str()),
         }

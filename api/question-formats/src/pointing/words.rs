@@ -1,8 +1,8 @@
 //! Words by which options point at other options. Each list is one string, because rustfmt would put each element of a
 //! list on a line of its own.
 
-/// Words at the beginning of an English option that points at all other options. Some of these words count only if
-/// other words follow.
+/// Words at the beginning of an English option that points at other options without naming them, such as "None of
+/// these". Some of these words count only if other words follow.
 pub(super) const QUANTIFIERS: &str = "\
     all none both neither any either some each everything nothing more no";
 

@@ -82,7 +82,7 @@ impl<'a> PurchaseBatch<'a> {
         let subjects = if of_cards.is_empty() { facts.declared.clone() } else { of_cards };
         if subjects.is_empty() {
             let reason =
-                "Neither the cards nor the list of subjects of this purchase tell which subjects it gave.";
+                "Neither the cards nor the list of subjects tells which subjects this purchase gave.";
             self.batch.refuse(self.state, (&PURCHASES, facts.id), reason);
             return false;
         }

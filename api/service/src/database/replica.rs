@@ -18,7 +18,7 @@ const POSTGRES_LAG: &str = "SELECT pg_is_in_recovery(), CASE \
     ELSE EXTRACT(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8";
 
 /// Asks MariaDB or MySQL for the status of the replication, with one row for each primary. Each server executes only
-/// the comment for its kind.
+/// the comment for its kind. A server that is too old for its comment executes `SHOW STATUS`.
 const MYSQL_REPLICA_STATUS: &str = "SHOW /*M!100501 ALL REPLICAS */ /*!80022 REPLICA */ STATUS";
 
 /// Asks MariaDB for the number of primaries that it copies now. MariaDB names this number `Slaves_running`. A database
@@ -109,7 +109,7 @@ async fn find_on_mysql(
 
 /// Reads the lag from the rows of the status, one row for each primary. Returns None if there is no row of the status.
 fn of_status(rows: &[MySqlRow]) -> Option<Replica> {
-    // An old MySQL executes `SHOW STATUS` instead, whose rows have other columns.
+    // An old MariaDB or MySQL executes `SHOW STATUS` instead, whose rows have other columns.
     let is_status = |row: &&MySqlRow| LAG_COLUMNS.iter().any(|name| row.try_column(*name).is_ok());
     let lags: Vec<_> =
         rows.iter().filter(is_status).map(|row| seconds_behind(row).map(Duration::from_secs)).collect();

@@ -34,7 +34,8 @@ type EmailHash = [u8; 32];
 /// A hash that identifies a refresh token without storing it.
 type TokenHash = [u8; 32];
 
-/// Limits on sign-in attempts, by network address and by account, and on invalid refresh tokens.
+/// Limits on sign-in attempts, by network address and by account. Also limits on registrations and on invalid refresh
+/// tokens, by network address.
 ///
 /// The budget of an account counts only failures, from all addresses together. So it also stops guesses from many
 /// addresses. An account has a separate budget at each known address: an address from which the account signed in

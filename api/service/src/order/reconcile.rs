@@ -153,7 +153,11 @@ async fn check_pending(services: &Services, order: &order::Model) -> Result<(), 
             try_fetch_and_record(services, order, PaymentEventSource::Reconciler).await.map(drop)
         }
         Err(error) => {
-            tracing::warn!(order = %order.id, %error, "the payment provider did not cancel an expired order");
+            tracing::warn!(
+                order = %order.id,
+                %error,
+                "an order whose time to pay is over could not be cancelled at the provider; the server will retry"
+            );
             Ok(())
         }
     }

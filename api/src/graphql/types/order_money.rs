@@ -85,7 +85,8 @@ impl OrderRefund {
         self.row.reason.into()
     }
 
-    /// The time at which the refund was requested.
+    /// The time at which the refund was requested. If somebody refunded the payment directly at the payment provider,
+    /// the time at which the server learned of the refund.
     async fn requested_at(&self) -> DateTime {
         DateTime(self.row.requested_at)
     }

@@ -69,8 +69,9 @@ impl Refund {
         &self.row.reason
     }
 
-    /// The time at which the refund was requested. If the access to the subjects had not ended earlier, it ended at
-    /// this time.
+    /// The time at which the refund was requested. If the money went back without a request of support, the time at
+    /// which the server learned of that. If the access to the subjects had not ended earlier, the access ended at this
+    /// time.
     async fn requested_at(&self) -> DateTime {
         DateTime(self.row.requested_at)
     }
