@@ -8,7 +8,7 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The indexes: name, table and columns.
+/// The new indexes: name, table and columns.
 const INDEXES: [(&str, &str, &[&str]); 5] = [
     // An index for the search for messages that must be delivered now.
     ("idx_outbox_due", "outbox", &["state", "due_at"]),

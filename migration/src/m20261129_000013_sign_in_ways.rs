@@ -12,7 +12,7 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The indexes: name, table and columns.
+/// The new indexes: name, table and columns.
 const INDEXES: [(&str, &str, &[&str]); 7] = [
     // An index for the search for refresh tokens that were revoked lately. Each node does that search.
     ("idx_refresh_tokens_revoked", "refresh_tokens", &["revoked_at"]),

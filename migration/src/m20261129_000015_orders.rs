@@ -10,7 +10,7 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The indexes: name, table, columns, and whether they are unique.
+/// The new indexes: name, table, columns, and whether they are unique.
 const INDEXES: [(&str, &str, &[&str], bool); 9] = [
     ("unique_order_key_per_user", "orders", &["user_id", "idempotency_key"], true),
     ("unique_order_at_provider", "orders", &["provider", "provider_reference"], true),

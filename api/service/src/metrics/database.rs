@@ -65,11 +65,13 @@ impl DatabaseMetrics {
             transactions: histograms(
                 registry,
                 "transaction_seconds",
-                "Time of transactions with their retries, by name",
+                "Time of transactions with their retries, by name and outcome",
                 database_seconds,
             ),
-            retries: registry
-                .add("transaction_retries", "Retries of transactions and of single statements, by cause"),
+            retries: registry.add(
+                "transaction_retries",
+                "Retries of transactions and of single statements, by name and cause",
+            ),
             connection_wait: histograms(
                 registry,
                 "connection_wait_seconds",

@@ -23,7 +23,7 @@ pub enum CancelRefusal {
     #[error("This order can no longer be cancelled. Read its status.")]
     NotPending,
     /// The payment provider did not respond, or did not cancel the order. The order is unchanged.
-    #[error("The payment provider did not respond. Send the same request again in a few seconds.")]
+    #[error("The payment provider did not cancel this order. Send the same request again in a few seconds.")]
     ProviderUnavailable,
 }
 

@@ -109,7 +109,7 @@ impl Channel for RefundChannel {
 }
 
 /// Asks the provider for all refunds of a payment, and records them for the reconciler. If the provider does not
-/// respond, logs a warning and changes nothing.
+/// list them, logs a warning and changes nothing.
 pub(super) async fn read_refunds(
     services: &Services,
     gateway: &Arc<dyn PaymentProvider>,

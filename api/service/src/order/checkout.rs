@@ -69,8 +69,10 @@ pub enum CheckoutRefusal {
     /// The buyer has too many orders that wait for their payment.
     #[error("{MAX_PENDING_ORDERS} orders wait for their payment. Pay or cancel some of them first.")]
     TooManyOrders,
-    /// The payment provider did not respond. The order is stored.
-    #[error("The payment provider did not respond. Send the same request again in a few seconds.")]
+    /// The buyer cannot pay the order at the payment provider now. The order is stored.
+    #[error(
+        "The payment provider is not ready for this order. Send the same request again in a few seconds."
+    )]
     ProviderUnavailable,
     /// The payment provider refused the order, so the order was cancelled.
     #[error("The payment provider refused this order, so it was cancelled. Contact support.")]
@@ -83,8 +85,8 @@ impl Refusal for CheckoutRefusal {}
 /// is granted at once.
 ///
 /// # Errors
-/// See [`CheckoutRefusal`]. If the provider did not respond, the order is stored. A request with the same idempotency
-/// key then finds it and asks the provider again.
+/// See [`CheckoutRefusal`]. If the buyer cannot pay the order at the provider now, the order is stored. A request with
+/// the same idempotency key then finds the order and asks the provider again.
 #[service_call("order.checkout")]
 pub async fn checkout(
     services: &Services,

@@ -41,8 +41,8 @@ pub enum ConfirmRefusal {
 impl Refusal for ConfirmRefusal {}
 
 /// Verifies the values that a buyer brings back, then asks the provider for the payments of the order and records them.
-/// The returned values alone never make an order paid. If the provider does not respond, the order stays as it is, and
-/// the reconciler asks again. Returns the order without a check if it is in a state other than pending, expired,
+/// The returned values alone never make an order paid. If the provider does not report them, the order stays as it is,
+/// and the reconciler asks again. Returns the order without a check if it is in a state other than pending, expired,
 /// cancelled or paid, or if this node is not configured for its provider.
 ///
 /// # Errors

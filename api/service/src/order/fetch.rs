@@ -10,8 +10,8 @@ use super::work::Origin;
 use crate::Services;
 use crate::error::Fault;
 
-/// Asks the payment provider which payments an order has, and records them. Returns the order as stored afterwards. If
-/// the provider could not be asked, returns the given order unchanged.
+/// Asks the payment provider which payments an order has, and records them. Returns the order as stored afterwards, or
+/// the given order in the cases in which [`try_fetch_and_record`] returns None.
 pub(super) async fn fetch_and_record(
     services: &Services,
     order: &order::Model,
@@ -21,7 +21,8 @@ pub(super) async fn fetch_and_record(
 }
 
 /// Asks the payment provider which payments an order has, and records them. Returns the order as stored afterwards.
-/// Returns None if the provider did not respond, has not made the order yet, or is not configured on this node.
+/// Returns None if the provider did not report the payments, whatever its error was, or is not configured on this node.
+/// Also returns None if the provider's id of the order is not recorded yet.
 pub(super) async fn try_fetch_and_record(
     services: &Services,
     order: &order::Model,

@@ -24,9 +24,9 @@ use crate::failpoint;
 pub(super) enum Opened {
     /// The buyer can pay with these parameters.
     Payable(Box<order::Model>, ClientParameters),
-    /// The buyer cannot pay now. The provider did not respond or is not configured on this node, another request is
-    /// still making the order there, or the order has ended. A new checkout with the same idempotency key finds this
-    /// order again. Without a key, a new checkout makes a second order.
+    /// The buyer cannot pay now. The call to the provider failed, or the provider is not configured on this node. Or
+    /// another request is still making the order there, or the order has ended. A new checkout with the same
+    /// idempotency key finds this order again. Without a key, a new checkout makes a second order.
     Later,
     /// The provider refused this order, so it was cancelled.
     Refused,
@@ -65,9 +65,11 @@ pub(super) async fn open_again(
 }
 
 /// Makes the order at the provider, or finds the order that an earlier call made there. If `is_first` is true, no
-/// earlier call can have reached the provider, so this function does not search. If the provider does not respond and
-/// the reconciler has not checked the order yet, the order is due for the reconciler at once. If the reconciler has
-/// checked the order already, its next check stays as planned.
+/// earlier call can have reached the provider, so this function does not search.
+///
+/// If the provider refuses the order, this function cancels it. If the call to the provider fails in another way, the
+/// order is due for the reconciler at once. But if the reconciler has checked the order already, its next check stays
+/// as planned.
 pub(super) async fn open(
     services: &Services,
     payments: &Payments,

@@ -1,4 +1,4 @@
-//! Compares a batch with the stored answers.
+//! Compares a batch of answers with the stored answers of its sitting.
 
 use jishu_entity::{TestSessionId, test_answer};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
@@ -18,7 +18,7 @@ pub(super) struct BatchComparison {
     pub(super) was_applied: bool,
 }
 
-/// Compares a batch with the stored answers.
+/// Finds out which answers of a batch are stored in its sitting, and whether the batch was applied.
 pub(super) async fn compare_with_stored(
     connection: &impl ConnectionTrait,
     id: TestSessionId,

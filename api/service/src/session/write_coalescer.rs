@@ -145,7 +145,8 @@ impl WriteCoalescer {
 /// Writes a group of batches, and sends the result of each to its caller. If the statement fails, writes each batch
 /// with its own statement, so that one bad batch does not fail the other batches.
 async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
-    // Sort by sitting, so that two statements lock the rows of sittings in the same order.
+    // Sort by sitting, so that two statements lock the rows of sittings in the same order. Otherwise, two statements
+    // could deadlock on a server without SKIP LOCKED.
     group.sort_unstable_by_key(|batch| batch.write.id);
     match write_all(database, &group).await {
         Ok(confirmations) => {

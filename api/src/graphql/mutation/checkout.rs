@@ -186,8 +186,8 @@ impl From<CheckoutRefusal> for UserError {
                 Self::field(ErrorCode::TooManyOrders, message, &[])
             }
             CheckoutRefusal::ProviderUnavailable => {
-                let message = "The payment provider did not respond. Send the same request with the same \
-                               `idempotencyKey` again in a few seconds.";
+                let message = "The payment provider is not ready for this order. Send the same request with the \
+                               same `idempotencyKey` again in a few seconds.";
                 Self::field(ErrorCode::PaymentProviderUnavailable, message, &[])
             }
             CheckoutRefusal::ProviderRefused => Self::field(ErrorCode::PaymentProviderRefused, message, &[]),

@@ -43,7 +43,8 @@ pub(in crate::graphql) enum ErrorCode {
     OidcNotSetUp,
     /// The operator has not allowed the address in `redirectUri`.
     RedirectNotAllowed,
-    /// The issuer of OpenID Connect does not respond. Try again later, or sign in with the password.
+    /// The issuer of OpenID Connect does not respond, or its response cannot be used. Try again later, or sign in with
+    /// the password.
     OidcUnavailable,
     /// The sign-in at the issuer is unknown, used or expired, it began in another browser, or the issuer or the
     /// server refused it. Begin again.
@@ -196,8 +197,8 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentsNotConfigured,
     /// Too many orders of the user wait for their payment. Pay or cancel some of these orders.
     TooManyOrders,
-    /// The payment provider did not respond. Send the same request again. Repeat `checkout` with the same
-    /// `idempotencyKey`.
+    /// The payment provider is not ready for the order, or did not cancel it. Send the same request again. Repeat
+    /// `checkout` with the same `idempotencyKey`.
     PaymentProviderUnavailable,
     /// The payment provider refused the order, so the server cancelled it. Contact support.
     PaymentProviderRefused,
