@@ -31,9 +31,9 @@ pub struct Model {
     pub revoked_at: Option<DateTimeUtc>,
     /// The successor of the token, encrypted with a key that is derived from this token. It is erased when the
     /// successor is used, when the family is revoked, or soon after `successor_until`. Null before the first use and
-    /// after the erasure.
+    /// after the erasure, and if `JISHU_REFRESH_REUSE_SECONDS` was 0 at the first use.
     pub successor: Option<String>,
-    /// The time until which a second use of this token returns its successor again. Null before the first use.
+    /// The time until which a further use of this token returns `successor`. Null while `successor` is null.
     pub successor_until: Option<DateTimeUtc>,
     /// The time when the session of the family began. Null for a family that is older than this column.
     pub session_began_at: Option<DateTimeUtc>,

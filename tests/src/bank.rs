@@ -1,4 +1,5 @@
-//! Questions for tests. The stem contains the number of the question, and the key follows from the number.
+//! Makes questions for the tests of this repository. The stem contains the number of the question, and the key follows
+//! from the number.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};

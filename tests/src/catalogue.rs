@@ -1,4 +1,4 @@
-//! Courses for tests.
+//! Makes courses for the tests of this repository.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

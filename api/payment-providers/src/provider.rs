@@ -51,9 +51,9 @@ pub(crate) fn unreadable(reason: String) -> ProviderError {
 pub(crate) fn unknown_without_look(error: ProviderError) -> ProviderError {
     match error {
         ProviderError::TryAgain { reason, .. } => ProviderError::UnknownOutcome { reason },
-        ProviderError::CircuitOpen { .. } => {
-            ProviderError::UnknownOutcome { reason: "requests to the provider failed repeatedly".to_owned() }
-        }
+        ProviderError::CircuitOpen { .. } => ProviderError::UnknownOutcome {
+            reason: "requests to the provider failed repeatedly, so no more are sent for a while".to_owned(),
+        },
         other => other,
     }
 }

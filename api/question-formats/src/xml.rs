@@ -34,7 +34,8 @@ impl<'a> Xml<'a> {
             let line = error.pos().row;
             let reason = match error {
                 roxmltree::Error::DtdDetected => {
-                    "The file has a document type (<!DOCTYPE>) in a wrong place. Remove it.".to_owned()
+                    "The file has a second document type (<!DOCTYPE>), or one that does not end. Remove it."
+                        .to_owned()
                 }
                 roxmltree::Error::NodesLimitReached => {
                     "The file has too many elements. Split it into several files.".to_owned()

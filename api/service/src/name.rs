@@ -175,7 +175,7 @@ mod tests {
                 assert!(!is_readable(&name), "{name:?}");
             }
         }
-        assert!(!is_readable("Asha \u{200c}Rao"), "a joiner after a space was accepted");
+        assert!(!is_readable("Asha \u{200c}Rao"), "a zero-width non-joiner after a space was accepted");
         assert!(!is_readable("\u{200d}Asha"));
     }
 }

@@ -39,7 +39,7 @@ impl FakeRazorpay {
     pub const KEY_SECRET: &str = "fake-razorpay-key-secret";
     /// The secret that signs webhooks, until [`Self::rotate_webhook_secret`] changes it.
     pub const WEBHOOK_SECRET: &str = "fake-razorpay-webhook-secret";
-    /// The id of the account.
+    /// The id of the merchant's account at Razorpay.
     pub const ACCOUNT: &str = "acc_FakeAccount001";
 
     /// Starts a fake with an empty account.

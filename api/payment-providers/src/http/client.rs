@@ -151,7 +151,8 @@ impl HttpClient {
             let pass = self.circuit.enter(Instant::now()).map_err(|retry_after| {
                 if maybe_done && call.repeat != Repeat::Read {
                     ProviderError::UnknownOutcome {
-                        reason: "requests to the provider failed repeatedly".into(),
+                        reason: "requests to the provider failed repeatedly, so no more are sent for a while"
+                            .into(),
                     }
                 } else {
                     ProviderError::CircuitOpen { retry_after }

@@ -84,7 +84,7 @@ pub(super) async fn batch_of_subjects(
         }
         let course = row.integer("exam_category_id").map(CourseId);
         let Some(course) = course.filter(|id| courses.iter().any(|course| course.id == *id)) else {
-            batch.refuse(state, (&SUBJECTS, id), "The course of this subject was not carried.");
+            batch.refuse(state, (&SUBJECTS, id), "The course of this subject is missing or was not carried.");
             continue;
         };
         if row.flag("is_bundle") {

@@ -108,7 +108,9 @@ impl<'a> PurchaseBatch<'a> {
                 _ if card.user != Some(facts.user) => {
                     self.refuse_card(&card, "This card belongs to another account than its purchase.");
                 }
-                (None, _) => self.refuse_card(&card, "The subject of this card was not carried."),
+                (None, _) => {
+                    self.refuse_card(&card, "The subject of this card is missing or was not carried.");
+                }
                 (_, None) => self.refuse_card(&card, "The test number is missing or not 1 to 1000."),
                 (Some(subject), Some(number)) => groups.entry((subject, number)).or_default().push(card),
             }

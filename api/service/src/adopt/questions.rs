@@ -57,7 +57,11 @@ pub(super) async fn batch(
         }
         let subject = row.integer("subject_id").map(SubjectId).filter(|id| subjects.contains(id));
         let Some(subject) = subject else {
-            batch.refuse(state, (&QUESTIONS, id), "The subject of this question was not carried.");
+            batch.refuse(
+                state,
+                (&QUESTIONS, id),
+                "The subject of this question is missing or was not carried.",
+            );
             continue;
         };
         match draft(row) {

@@ -34,9 +34,9 @@ impl PurchaseFacts {
             return Err("The id is not a positive number.".to_owned());
         }
         let user = row.integer("user_id").filter(|id| carried.users.contains(id));
-        let user = user.ok_or("The account of this purchase was not carried.")?;
+        let user = user.ok_or("The account of this purchase is missing or was not carried.")?;
         let course = row.integer("exam_category_id").filter(|id| carried.courses.contains(id));
-        let course = course.ok_or("The course of this purchase was not carried.")?;
+        let course = course.ok_or("The course of this purchase is missing or was not carried.")?;
         let cost = row.decimal("cost").ok_or("The cost is not a number.")?;
         let minor = money::minor_units(cost, currency).filter(|cost| *cost >= 0);
         let cost = minor.ok_or_else(|| {

@@ -233,7 +233,7 @@ fn seal(
     expires_at: DateTime<Utc>,
 ) -> Result<NewMessage, Fault> {
     let payload = serde_json::to_string(content)
-        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
+        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be written as JSON: {error}")))?;
     NewMessage::seal(secrets, (OutboxChannel::Mail, kind.name()), &payload, now, expires_at)
 }
 

@@ -143,7 +143,7 @@ impl OrderWork<'_> {
     async fn send(&mut self, row: payment_refund::Model) -> Result<payment_refund::Model, Fault> {
         let content = RefundMessage { reference: row.reference.clone() };
         let payload = serde_json::to_string(&content)
-            .map_err(|error| Fault::Inconsistent(format!("a refund cannot be stored: {error}")))?;
+            .map_err(|error| Fault::Inconsistent(format!("a refund cannot be written as JSON: {error}")))?;
         let pause = match row.tries {
             1 => TimeDelta::zero(),
             2 => FIRST_TRY_PAUSE,

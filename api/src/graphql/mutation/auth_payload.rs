@@ -1,4 +1,4 @@
-//! The response to a mutation that signs a user in.
+//! The response to a mutation that signs a user in or continues a session.
 
 use async_graphql::{Context, Object, SimpleObject};
 
@@ -32,8 +32,8 @@ pub(super) struct SecondFactorRequest {
     expires_at: DateTime,
 }
 
-/// The response to a mutation that signs a user in: a session, a challenge with an error, or the reasons to refuse. All
-/// of them are empty if the e-mail address must be verified first.
+/// The response to a mutation that signs a user in or continues a session: a session, a challenge with an error, or the
+/// reasons to refuse. All of them are empty if the e-mail address must be verified first.
 #[derive(Default)]
 pub(super) struct AuthPayload {
     signed_in: Option<Box<SignedIn>>,
@@ -41,7 +41,7 @@ pub(super) struct AuthPayload {
     errors: Vec<UserError>,
 }
 
-/// The response to a mutation that signs a user in.
+/// The response to a mutation that signs a user in or continues a session.
 #[Object]
 impl AuthPayload {
     /// The user who is signed in now. Null if the request was refused, if the e-mail address must be verified first, or

@@ -150,7 +150,7 @@ struct Bought {
     subjects: Vec<Named>,
 }
 
-/// Marks each card with a test number up to `upto` as completed at this time, with a percentage of 0 to 37.5.
+/// Marks each card with a test number up to `upto` as completed at the time `at`, with a percentage of 0 to 37.5.
 async fn sat(app: &TestApp, upto: i32, at: DateTime<Utc>) {
     let percentage = Expr::cust("(test_number % 4) * 1250");
     mock_test_attempt::Entity::update_many()
