@@ -93,8 +93,8 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
 }
 
 /// Checks that each public async function of the service outside `WITHOUT_REQUESTS` has the attribute `service_call`. A
-/// function whose first parameter is `services` serves requests, so its attribute must name a span. The check skips methods
-/// and functions with type parameters, because the attribute does not support them.
+/// function whose first parameter is `services` serves requests, so its attribute must name a span. The check skips
+/// methods and functions with type parameters, because the attribute does not support them.
 #[test]
 fn each_function_of_a_service_is_a_call() {
     let mut files = Vec::new();
