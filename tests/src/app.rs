@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use jishu_api::config::ServeConfig;
-use jishu_api::server;
+use jishu_api::server::{self, ServiceParts};
 use jishu_service::Services;
 use jishu_service::auth::KeyRing;
 use jishu_service::database::{Database, DatabaseOptions};
@@ -162,7 +162,8 @@ impl TestApp {
         database.migrate_up().await.expect("the migrations apply");
 
         let clock = Arc::new(ManualClock::default());
-        let services = server::services(&config, database, Arc::clone(&clock) as Arc<_>)
+        let parts = ServiceParts::read(&config).expect("the options are right");
+        let services = server::services(&config, parts, database, Arc::clone(&clock) as Arc<_>)
             .await
             .expect("the services start");
         let node = Node::start(services.clone(), config.clone()).await;
@@ -184,7 +185,9 @@ impl TestApp {
     pub async fn second_node(&self) -> Node {
         let database = Database::connect(&self.config.database_options()).await.expect("the database opens");
         let clock = Arc::clone(&self.clock) as Arc<_>;
-        let services = server::services(&self.config, database, clock).await.expect("the services start");
+        let parts = ServiceParts::read(&self.config).expect("the options are right");
+        let services =
+            server::services(&self.config, parts, database, clock).await.expect("the services start");
         Node::start(services, self.config.clone()).await
     }
 

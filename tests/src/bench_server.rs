@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use jishu_api::config::ServeConfig;
-use jishu_api::server;
+use jishu_api::server::{self, ServiceParts};
 use jishu_service::Services;
 use jishu_service::auth::KeyRing;
 use jishu_service::clock::SystemClock;
@@ -57,7 +57,8 @@ pub fn serve_config(url: &str, folder: &Path, port: u16, more: &[&str]) -> Serve
 /// Panics if the database or a service does not start.
 pub async fn open_services(config: &ServeConfig) -> Services {
     let database = Database::connect(&config.database_options()).await.expect("the database opens");
-    server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
+    let parts = ServiceParts::read(config).expect("the options are right");
+    server::services(config, parts, database, Arc::new(SystemClock)).await.expect("the services start")
 }
 
 /// Runs a server until the process is killed.
@@ -141,5 +142,6 @@ pub async fn bench_services(url: &str, folder: &Path, observer: StatementObserve
     let options = DatabaseOptions { observer: Some(observer), ..config.database_options() };
     let database = Database::connect(&options).await.expect("the database opens");
     database.migrate_up().await.expect("the migrations apply");
-    server::services(&config, database, Arc::new(SystemClock)).await.expect("the services")
+    let parts = ServiceParts::read(&config).expect("the options are right");
+    server::services(&config, parts, database, Arc::new(SystemClock)).await.expect("the services")
 }

@@ -54,12 +54,13 @@ pub fn keep_pictures(text: &str, format: DraftTextFormat, known: &KnownPictures<
 pub(crate) struct Pictures<'k> {
     known: &'k KnownPictures<'k>,
     seen: HashMap<String, Arc<[u8]>>,
-    bytes_left: usize,
+    /// The number of bytes that further pictures of the file may have. None if the pictures so far have too many.
+    bytes_left: Option<usize>,
 }
 
 impl<'k> Pictures<'k> {
     pub(crate) fn new(known: &'k KnownPictures<'k>) -> Self {
-        Self { known, seen: HashMap::new(), bytes_left: MAX_PICTURE_BYTES_PER_FILE }
+        Self { known, seen: HashMap::new(), bytes_left: Some(MAX_PICTURE_BYTES_PER_FILE) }
     }
 
     /// Keeps the pictures of all questions of a file, and adds derived ids. Refuses a question if its stem or an option
@@ -258,7 +259,8 @@ impl<'q, 'k> Keeping<'q, 'k> {
             picture.bytes = Arc::clone(bytes);
         } else {
             self.pictures.seen.insert(hash.clone(), Arc::clone(&picture.bytes));
-            self.pictures.bytes_left = self.pictures.bytes_left.saturating_sub(picture.bytes.len());
+            let left = self.pictures.bytes_left;
+            self.pictures.bytes_left = left.and_then(|left| left.checked_sub(picture.bytes.len()));
         }
         self.kept.push(picture);
         Ok(hash)
@@ -267,11 +269,11 @@ impl<'q, 'k> Keeping<'q, 'k> {
     /// Refuses the question if the pictures of the file up to this question have too many bytes.
     fn check_bytes_left(&self) -> Result<(), String> {
         match self.pictures.bytes_left {
-            0 => Err(format!(
+            None => Err(format!(
                 "The pictures up to this question have more than {} MiB. Split the file, and import its parts.",
                 MAX_PICTURE_BYTES_PER_FILE / 1024 / 1024
             )),
-            _ => Ok(()),
+            Some(_) => Ok(()),
         }
     }
 

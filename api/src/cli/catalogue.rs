@@ -8,6 +8,7 @@ use super::serve::refuse_pending;
 use super::{CommandResult, with_current_database, with_database};
 use crate::config::DatabaseConfig;
 use jishu_service::Error;
+use jishu_service::adopt::refuse_unfinished;
 use jishu_service::catalogue_file::{
     self, ApplyMode, CatalogueChange, CatalogueChangeKind, CatalogueFileRefusal, CatalogueReport,
 };
@@ -84,6 +85,7 @@ async fn apply(args: ApplyArgs) -> CommandResult {
             } else {
                 refuse_pending(database).await?;
             }
+            refuse_unfinished(database).await?;
             apply(database).await
         })
         .await?

@@ -37,13 +37,13 @@ const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while the server starts.
     let stop = logged_stop_signal()?.boxed().shared();
-    // Bind the ports, and check the options of the GraphQL engine and of mails, before opening the database. If one of
-    // these steps fails, the database is unchanged. The signing keys, and the options of the issuer and of payments,
-    // are read only after the migrations.
+    // Bind the ports, and check the options, before opening the database. If one of these steps fails, the database is
+    // unchanged.
     let listener = bind(&config.listen, "--listen", LISTEN_BACKLOG).await?;
     let metrics_listener = metrics_listener(&config).await?;
     let engine = config.graphql.engine()?;
     let channels = server::channels(&config)?;
+    let parts = server::ServiceParts::read(&config)?;
     let options = config.database_options();
     // From now on, Prometheus can read metrics of the start, too. The task that serves metrics ends with this function.
     let mut metrics = JoinSet::new();
@@ -58,7 +58,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
         () = stop.clone() => return Ok(()),
     };
     let started = tokio::select! {
-        started = start(&config, database.clone(), listener, starting) => started.map(Some),
+        started = start(&config, parts, database.clone(), listener, starting) => started.map(Some),
         () = stop.clone() => Ok(None),
     };
     let served = match started {
@@ -110,6 +110,7 @@ async fn metrics_listener(config: &ServeConfig) -> Result<Option<TcpListener>, S
 /// server that responded during the start. With `--demo`, also adds the demo, and prints its links and accounts.
 async fn start(
     config: &ServeConfig,
+    parts: server::ServiceParts,
     database: Database,
     listener: TcpListener,
     starting: server::StartingServer,
@@ -130,7 +131,7 @@ async fn start(
     if config.demo && !has_catalogue {
         demo::refuse_other_content(&database).await?;
     }
-    let services = server::services(config, database, Arc::new(SystemClock)).await?;
+    let services = server::services(config, parts, database, Arc::new(SystemClock)).await?;
     let address = listener.local_addr()?;
     starting.end().await;
     if !http::is_self_hosted() {
@@ -140,7 +141,9 @@ async fn start(
         );
     }
     if config.mail.smtp_url.is_none() && config.mail.mail_folder.is_none() {
-        tracing::info!("mails are not sent; give --smtp-url to send them, or --mail-folder to write them into files");
+        tracing::info!(
+            "mails are not sent; give --smtp-url to send them, or --mail-folder to write them into files"
+        );
     }
     tracing::info!(%address, "the server is listening");
     if config.demo {

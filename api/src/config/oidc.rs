@@ -53,12 +53,12 @@ pub struct OidcConfig {
 /// The reason why the issuer of OpenID Connect cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcConfigError {
-    /// The file with the client secret cannot be read.
+    /// The file with the client secret cannot be read, or is blank.
     #[error("the file {} of --oidc-client-secret-file cannot be read: {error}", .path.display())]
     Secret {
         /// The path of the file.
         path: PathBuf,
-        /// The error of the operating system.
+        /// The error of the operating system, or that the file is blank.
         error: std::io::Error,
     },
     /// The URL of the issuer is wrong, or the HTTP client for the issuer cannot be built.
@@ -82,10 +82,13 @@ impl OidcConfig {
             return Ok(None);
         };
         let client_secret = match &self.oidc_client_secret_file {
-            Some(path) => Some(
-                std::fs::read_to_string(path)
-                    .map_err(|error| OidcConfigError::Secret { path: path.clone(), error })?,
-            ),
+            Some(path) => {
+                let read = std::fs::read_to_string(path).and_then(|secret| {
+                    let is_blank = secret.trim().is_empty();
+                    if is_blank { Err(std::io::Error::other("the file is blank")) } else { Ok(secret) }
+                });
+                Some(read.map_err(|error| OidcConfigError::Secret { path: path.clone(), error })?)
+            }
             None => self.oidc_client_secret.clone(),
         };
         let client_secret = client_secret.map(|secret| secret.trim().to_owned());

@@ -35,7 +35,8 @@ use jishu_service::events::Events;
 use jishu_service::limit::ClientLimits;
 use jishu_service::mail::{Mailer, SmtpError, TemplateError};
 use jishu_service::metrics::Metrics;
-use jishu_service::order::{self, RefundChannel};
+use jishu_service::oidc::OidcProvider;
+use jishu_service::order::{self, Payments, RefundChannel};
 use jishu_service::outbox::{self, Channel, Outbox};
 use jishu_service::paper::Papers;
 use jishu_service::picture::PictureAddresses;
@@ -84,25 +85,52 @@ pub enum ServerStartError {
 /// The channels over which messages of the outbox leave the server, by the kind of the channel.
 pub type Channels = Arc<HashMap<OutboxChannel, Arc<dyn Channel>>>;
 
-/// Builds the services of a server. The future is boxed, so that its code is compiled once, in this crate.
+/// The parts of the services that need no database. A server reads them before it opens the database, so that a wrong
+/// option changes nothing.
+pub struct ServiceParts {
+    /// The keys of `--signing-keys`. None without this flag.
+    keys: Option<KeyRing>,
+    oidc: Option<Arc<OidcProvider>>,
+    payments: Option<Payments>,
+}
+
+impl ServiceParts {
+    /// Reads the signing keys of `--signing-keys`, and sets up the issuer of OpenID Connect and the payments.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be read, or an option is wrong: see [`ServerStartError`].
+    pub fn read(config: &ServeConfig) -> Result<Self, ServerStartError> {
+        Ok(Self {
+            keys: config.signing_keys.as_deref().map(KeyRing::from_pem_file).transpose()?,
+            oidc: config.oidc.provider()?,
+            payments: config.payments.payments()?,
+        })
+    }
+}
+
+/// Builds the services of a server from its options, its parts and its database. The future is boxed, so that its code
+/// is compiled once, in this crate.
 ///
 /// # Errors
 /// Fails if a service cannot be built: see [`ServerStartError`].
 pub fn services(
     config: &ServeConfig,
+    parts: ServiceParts,
     database: Database,
     clock: Arc<dyn Clock>,
 ) -> BoxFuture<'_, Result<Services, ServerStartError>> {
-    Box::pin(build_services(config, database, clock))
+    Box::pin(build_services(config, parts, database, clock))
 }
 
 async fn build_services(
     config: &ServeConfig,
+    parts: ServiceParts,
     database: Database,
     clock: Arc<dyn Clock>,
 ) -> Result<Services, ServerStartError> {
-    let keys = match (&config.signing_keys, key_file_beside(&config.database.database_url)) {
-        (Some(file), _) => KeyRing::from_pem_file(file)?,
+    let ServiceParts { keys, oidc, payments } = parts;
+    let keys = match (keys, key_file_beside(&config.database.database_url)) {
+        (Some(keys), _) => keys,
         (None, Some(file)) => KeyRing::load_or_create(&file)?,
         (None, None) if config.database.is_embedded() => KeyRing::generate()?,
         (None, None) => {
@@ -148,9 +176,9 @@ async fn build_services(
         consent: config.people.consent(config.time_zone.time_zone),
         requires_staff_second_factor: config.sign_in.require_staff_second_factor,
         second_factor_name: config.sign_in.second_factor_name.as_str().into(),
-        oidc: config.oidc.provider()?,
+        oidc,
         tax: Arc::new(config.tax.policy()),
-        payments: config.payments.payments()?.map(Arc::new),
+        payments: payments.map(Arc::new),
         pictures: Arc::new(pictures),
     })
 }

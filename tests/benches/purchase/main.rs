@@ -28,6 +28,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Number of connections that purchase at once, to the server and of pgbench.
 const CONNECTIONS: usize = 16;
+/// The flag that lets the server run 16 transactions at once, as many as pgbench. Half of the connections are for
+/// reading, and two are reserved for saving answers. With the default of 16 connections, 6 transactions run at once.
+const DATABASE_CONNECTIONS: &str = "--database-connections=36";
 const TURNS: usize = 5;
 /// A part of the response to a successful new purchase.
 const CREATED: &[u8] = br#""outcome":"CREATED""#;
@@ -59,7 +62,7 @@ async fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = DatabaseProcess::start(Backend::Postgres, folder.path());
     let shop = Shop::open(&database.url(), folder.path()).await;
-    let server = start_server(&database.url(), folder.path(), &[]);
+    let server = start_server(&database.url(), folder.path(), &[DATABASE_CONNECTIONS]);
     for workload in [Workload::Single, Workload::HotBuyer, Workload::Bundle] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         // The first turn only warms up, and is not counted.

@@ -55,31 +55,37 @@ pub(super) fn read(
     };
     let options =
         key::choices(interaction).map(|choice| content_text(choice, &mut content, declared)).collect();
-    let mut feedback = children(item, "qti-modal-feedback");
-    let explanation = match (feedback.next(), feedback.next()) {
-        (Some(only), None) => {
-            if !processing::is_for_all(item, only) {
-                losses.push(
-                    "Its feedback was for some answers only. It is stored as the explanation, which all learners see."
-                        .to_owned(),
-                );
-            }
-            Some(content_text(child(only, "qti-content-body").unwrap_or(only), &mut content, declared))
-        }
-        (Some(_), Some(_)) => {
-            losses.push(
-                "Its several feedback texts are left out: a question has only one explanation.".to_owned(),
-            );
-            None
-        }
-        _ => None,
-    };
+    let explanation = explanation_of(item, losses).map(|feedback| {
+        content_text(child(feedback, "qti-content-body").unwrap_or(feedback), &mut content, declared)
+    });
     if let Some(unknown) = content.unknown {
         return Err(format!("It has {}, which is not understood. Remove it.", excerpt(&unknown)));
     }
     losses.extend(content.losses.into_iter().map(str::to_owned));
     let texts = QuestionTexts { stem, options, explanation }.unify(losses);
     Ok(ItemTexts { texts, data })
+}
+
+/// Returns the feedback that becomes the explanation: the only feedback of an item, or the only feedback for all
+/// answers. Adds a loss if learners see the explanation in other cases than before, or if a feedback is left out.
+fn explanation_of<'a, 'i>(item: Node<'a, 'i>, losses: &mut Vec<String>) -> Option<Node<'a, 'i>> {
+    let feedback: Vec<_> = children(item, "qti-modal-feedback").collect();
+    let for_all: Vec<_> =
+        feedback.iter().copied().filter(|feedback| processing::is_for_all(item, *feedback)).collect();
+    let (explanation, loss) = match (&feedback[..], &for_all[..]) {
+        ([], _) => return None,
+        ([only], [_]) => return Some(*only),
+        ([only], _) => (
+            Some(*only),
+            "Its feedback was for some answers only. It is stored as the explanation, which all learners see.",
+        ),
+        (_, [general]) => {
+            (Some(*general), "The feedback for each answer is left out: a question has only one explanation.")
+        }
+        _ => (None, "Its several feedback texts are left out: a question has only one explanation."),
+    };
+    losses.push(loss.to_owned());
+    explanation
 }
 
 /// Refuses an item that declares the element `div` as its text, but shows more than this element and the interaction.

@@ -123,11 +123,21 @@ impl Database {
             Some(row) => row.try_get_by_index(0)?,
             None => None,
         };
-        if taken != Some(1) {
-            return Err(DbErr::Migration(format!(
-                "another process is migrating the database, and did not finish within {LOCK_WAIT_SECONDS} s. Run the \
-                 command again later"
-            )));
+        match taken {
+            Some(1) => {}
+            Some(_) => {
+                return Err(DbErr::Migration(format!(
+                    "another process is migrating the database, and did not finish within {LOCK_WAIT_SECONDS} s. Run \
+                     the command again later"
+                )));
+            }
+            // `GET_LOCK` returns NULL if the server could not take the lock, for instance because it has no memory left.
+            None => {
+                return Err(DbErr::Migration(
+                    "the database server could not take the lock of migrations. Run the command again later"
+                        .to_owned(),
+                ));
+            }
         }
         let result = match direction {
             Direction::Up => self.migrate_up_on_cluster().await,

@@ -235,8 +235,8 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         let double = count(self.connection, text).await?;
         if double > 0 {
             found.push(format!(
-                "the old key (purchase_id, test_number) cannot be added again: {double} tests have cards of several \
-                 subjects"
+                "the old key (purchase_id, test_number) cannot be added again: cards of several subjects \
+                 have the same purchase and test number, {double} times"
             ));
         }
         Ok(())

@@ -82,7 +82,7 @@ async fn a_start_that_is_refused_writes_nothing() {
     )
     .await;
     let message = fail(jishu(folder.path(), &["serve", "--demo", "--listen", "127.0.0.1:0"]));
-    assert!(message.contains("the course Own"), "{message}");
+    assert!(message.contains("the course \"Own\""), "{message}");
     assert!(succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending"));
     assert_eq!(files(folder.path()), ["jishu.db"]);
     execute(&file, "UPDATE courses SET name = CAST(x'ff' AS TEXT)").await;

@@ -223,6 +223,14 @@ fn other_scoring_and_feedback_are_reported() {
         let found = only(&item(&declaration, &asked, &format!("{}{feedback}", processing(&rules))));
         assert_eq!((found.explanation.as_deref(), found.losses.len()), (Some("Well done!"), told), "{rules}");
     }
+    // One feedback is for all answers, and the other feedback only for the right answer.
+    let both = matched
+        .replace("</qti-response-if>", &format!("{}</qti-response-if>", set.replace(">F<", ">G<")))
+        + &set;
+    let special = feedback.replace("identifier=\"F\"", "identifier=\"G\"").replace("Well done!", "Right.");
+    let found = only(&item(&declaration, &asked, &format!("{}{special}{feedback}", processing(&both))));
+    assert_eq!(found.explanation.as_deref(), Some("Well done!"));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("for each answer"), "{:?}", found.losses);
 }
 
 #[test]
