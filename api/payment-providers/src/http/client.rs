@@ -238,9 +238,13 @@ impl HttpClient {
         let should_retry =
             response.headers().get("stripe-should-retry").map(|value| value.as_bytes() == b"true");
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| {
-            let outcome = maybe_done("the connection to the provider broke in the middle of its response");
-            (outcome, Health::Fails)
+        while let Some(chunk) = response.chunk().await.map_err(|error| {
+            let reason = if error.is_timeout() {
+                "the provider did not finish its response in time"
+            } else {
+                "the connection to the provider broke in the middle of its response"
+            };
+            (maybe_done(reason), Health::Fails)
         })? {
             if body.len() + chunk.len() > self.options.max_response_bytes {
                 return Err((maybe_done("the provider's response is too large"), Health::of(status)));
