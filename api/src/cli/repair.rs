@@ -176,7 +176,10 @@ impl ProgressPrinter {
             }
             RepairProgress::Statement(statement) => tracing::debug!(statement, "repair"),
             RepairProgress::NextRound { round } => {
-                eprintln!("The application inserted duplicates. Starting round {round}");
+                eprintln!(
+                    "Something is left to do, for instance because the application inserted duplicates. Starting \
+                     round {round}"
+                );
             }
             RepairProgress::Committing => eprintln!("Committing"),
             _ if self.last_line.is_some_and(|last| last.elapsed() < PROGRESS_INTERVAL) => {}

@@ -121,7 +121,8 @@ pub(in crate::graphql) enum PaymentEventKind {
     RefundSettled,
     /// The payment provider reported that a refund failed. The server may send the refund again.
     RefundRefused,
-    /// The server no longer tries a refund that has failed. Support must decide about the order.
+    /// The server no longer tries to give the money of a refund back. For an order with the provider MANUAL, the server
+    /// never tries. Support must decide about the order.
     RefundFailed,
     /// The buyer's bank opened a dispute about a payment. The bank may already have taken the money back.
     DisputeOpened,

@@ -53,7 +53,8 @@ pub(in crate::graphql) enum OrderStatusReason {
     ChargedBack,
     /// A dispute ended, and the payment provider does not report the decision.
     DisputeClosed,
-    /// A refund failed several times, and the server no longer tries the refund.
+    /// A refund failed several times or could not be sent to the payment provider. The server no longer tries the
+    /// refund.
     RefundFailed,
     /// Support must give the money back by hand, because the order has the provider MANUAL.
     RefundByHand,
