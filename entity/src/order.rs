@@ -96,7 +96,7 @@ pub enum OrderReason {
     /// A member of support must give the money back by hand.
     #[sea_orm(string_value = "refund_by_hand")]
     RefundByHand,
-    /// The provider cancelled the payment.
+    /// The provider reported that the payment was cancelled, or the provider refused the order.
     #[sea_orm(string_value = "provider_cancelled")]
     ProviderCancelled,
 }

@@ -42,7 +42,8 @@ pub(super) struct RepairArgs {
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 
-    /// Maximum time to wait for another repair of the same database to end, in seconds.
+    /// Maximum time to wait for another repair of the same database to end, in seconds. On SQLite, the wait is always
+    /// at most 30 seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: u64,

@@ -113,7 +113,8 @@ pub(in crate::graphql) enum PaymentEventKind {
     Captured,
     /// An attempt to pay failed. A later attempt can succeed.
     Failed,
-    /// The payment provider cancelled the payment, so it can no longer be made.
+    /// The payment provider reported that the payment was cancelled, perhaps by this server. The payment can bring no
+    /// money any more.
     Cancelled,
     /// The refund of a payment was requested.
     RefundRequested,

@@ -58,7 +58,7 @@ pub(in crate::graphql) enum OrderStatusReason {
     RefundFailed,
     /// Support must give the money back by hand, because the order has the provider MANUAL.
     RefundByHand,
-    /// The payment provider cancelled the payment, or refused the order.
+    /// The payment provider reported that the payment was cancelled, or the provider refused the order.
     ProviderCancelled,
 }
 
