@@ -262,8 +262,8 @@ impl<'t> Block<'t> {
         }
         if self.above == Above::Question && first > 1 {
             return Err(format!(
-                "This question begins directly below ANSWER:, so \"{}\" may belong to the question above. Leave a \
-                 blank line between the two.",
+                "This question begins directly below another question, so \"{}\" may belong to that question. Leave \
+                 a blank line between the two.",
                 excerpt(self.text(0))
             ));
         }

@@ -19,7 +19,7 @@ pub(in crate::graphql) enum OrderStatus {
     Expired,
     /// The buyer or the payment provider cancelled the order. If the money comes nevertheless, the status becomes PAID.
     Cancelled,
-    /// The order is over, and its money is on its way back to the buyer.
+    /// The order is over, and its money goes back to the buyer, but is not all back yet.
     Refunding,
     /// The order is over, and its money went back to the buyer.
     Refunded,
