@@ -195,7 +195,7 @@ impl ProgressPrinter {
     fn line(progress: &RepairProgress<'_>) -> String {
         match progress {
             RepairProgress::WaitingForOther => "waiting for another repair to end".to_owned(),
-            RepairProgress::Locked { attempt } => format!("the table is locked; attempt {attempt}"),
+            RepairProgress::Locked { attempt } => format!("attempt {attempt} failed because of a lock"),
             RepairProgress::Merged { groups, of } => format!("{groups} of {of} groups merged"),
             RepairProgress::Working { elapsed, phase, percent } => {
                 let phase = phase.as_deref().unwrap_or("working");
