@@ -21,7 +21,7 @@ pub enum LinkPurpose {
     /// Deletes the account of the user.
     #[sea_orm(string_value = "delete_account")]
     DeleteAccount,
-    /// Lets a guardian consent. It is sent to the address of the guardian.
+    /// Lets a guardian consent. The link is sent to the address of the guardian.
     #[sea_orm(string_value = "guardian_consent")]
     GuardianConsent,
 }

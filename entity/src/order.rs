@@ -90,13 +90,13 @@ pub enum OrderReason {
     /// A dispute was closed, and the provider does not report who won.
     #[sea_orm(string_value = "dispute_closed")]
     DisputeClosed,
-    /// A refund failed, and the server does not try again.
+    /// A refund failed several times or could not be sent to the provider. The server does not try again.
     #[sea_orm(string_value = "refund_failed")]
     RefundFailed,
     /// A member of support must give the money back by hand.
     #[sea_orm(string_value = "refund_by_hand")]
     RefundByHand,
-    /// The provider cancelled the payment.
+    /// The provider reported that the payment was cancelled, or the provider refused the order.
     #[sea_orm(string_value = "provider_cancelled")]
     ProviderCancelled,
 }

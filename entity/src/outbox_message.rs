@@ -56,7 +56,7 @@ pub struct Model {
     pub payload: Option<String>,
     /// The state of the message.
     pub state: OutboxState,
-    /// The number of deliveries that were started.
+    /// The number of deliveries that were started. `jishu outbox retry` sets the number to 0.
     pub attempts: i32,
     /// The time from which a node may claim the message: the time of the next delivery, or the end of the lease.
     pub due_at: DateTimeUtc,

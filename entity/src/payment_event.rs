@@ -31,7 +31,8 @@ pub enum PaymentEventKind {
     /// The provider reported that a refund failed. The server may try again.
     #[sea_orm(string_value = "refund_refused")]
     RefundRefused,
-    /// A refund failed for good: the money does not go back, and the server makes no further try.
+    /// The server no longer tries to give the money of a refund back. For an order with the provider `manual`, the
+    /// server never tries, because support gives the money back by hand.
     #[sea_orm(string_value = "refund_failed")]
     RefundFailed,
     /// The buyer's bank opened a dispute about a payment. The bank may have taken the money back for now.

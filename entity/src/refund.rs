@@ -4,18 +4,18 @@ use sea_orm::entity::prelude::*;
 
 use crate::{PurchaseId, RefundId, UserId};
 
-/// The status of a refund.
+/// The status of a refund of a purchase, or of a refund of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum RefundStatus {
-    /// The access to the subjects ended, and the money is not given back yet.
+    /// The money is not back yet: the server must still send the refund, or the provider must still settle it.
     #[sea_orm(string_value = "requested")]
     Requested,
     /// The money was given back.
     #[sea_orm(string_value = "settled")]
     Settled,
-    /// The money could not be given back. The access does not come back, and support must give the money back in
-    /// another way.
+    /// The money has not been given back, and the server does not try again by itself. Support must decide about the
+    /// order. Access that the refund ended does not come back.
     #[sea_orm(string_value = "failed")]
     Failed,
 }

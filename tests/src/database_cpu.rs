@@ -28,7 +28,7 @@ impl DatabaseCpu {
         Self { connection }
     }
 
-    /// Returns the processor time that the processes of the database's open connections have used so far.
+    /// Returns the processor time that the processes of the database's other open connections have used so far.
     ///
     /// # Panics
     /// Panics if the database fails.

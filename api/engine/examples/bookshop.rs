@@ -56,7 +56,7 @@ struct Book {
 #[ComplexObject]
 impl Book {
     async fn authors(&self) -> Vec<Author> {
-        let unknown = || Some(Err("The year is not known.".to_owned()));
+        let unknown = || Some(Err("The year of birth is not known.".to_owned()));
         vec![
             Author { name: "Ada".to_owned(), birth_year: Some(Ok(1815)) },
             Author { name: "Homer".to_owned(), birth_year: unknown() },

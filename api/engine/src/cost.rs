@@ -184,7 +184,8 @@ impl<'s> CostCounter<'s> {
         self.cost.add_below(Repetition::ONCE, beside.cost);
     }
 
-    /// Adds the cost of a field of the type `parent`. `below` is the counter of the selection set of the field.
+    /// Adds the cost of a field that belongs to the type `parent`. `below` is the counter of the selection set of the
+    /// field.
     pub(crate) fn field(&mut self, parent: &str, field: &Field, below: Self) {
         let leaf = field.inner_type_def(&self.schema_index.schema).is_none_or(ExtendedType::is_leaf);
         if leaf {

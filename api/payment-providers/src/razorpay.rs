@@ -70,12 +70,12 @@ impl Razorpay {
     pub fn new(config: RazorpayConfig) -> Result<Self, ConfigError> {
         if !config.key_id.starts_with("rzp_live_") && !config.key_id.starts_with("rzp_test_") {
             return Err(ConfigError::WrongKey {
-                name: "the key of Razorpay",
+                name: "the public key of Razorpay",
                 expected: "rzp_live_ or rzp_test_",
             });
         }
         if config.key_secret.expose_secret().trim().is_empty() {
-            return Err(ConfigError::Blank("the secret of the key of Razorpay"));
+            return Err(ConfigError::Blank("the key secret of Razorpay"));
         }
         check_webhook_secrets(&config.webhook_secrets)?;
         let auth = Auth::Basic { user: config.key_id.clone(), password: config.key_secret.clone() };

@@ -191,7 +191,8 @@ async fn run(
 ) -> Result<Enrolled, Error<EnrolmentRefusal>> {
     let found = account::by_email(transaction, &command.email).await?;
     // If the response to COMMIT was lost, a retry finds the account of the first run. The random salt makes its
-    // password hash unique, so an equal hash shows that it is the same account.
+    // password hash unique, so an equal hash shows that it is the same account. The empty hash of a dry run is not
+    // unique, and shows nothing.
     let is_own = |user: &user::Model| matches!(&command.new, Some(new) if new.password_hash.try_as_ref() == Some(&user.password_hash));
     let is_new = found.as_ref().is_none_or(|user| !user.password_hash.is_empty() && is_own(user));
     let user = match (found, &command.new) {

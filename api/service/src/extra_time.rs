@@ -65,8 +65,8 @@ pub enum ExtraTimeRefusal {
 
 impl Refusal for ExtraTimeRefusal {}
 
-/// A card with the extra time and attempts that were granted to it. It contains no data of the learner, because support
-/// needs none.
+/// A card with the extra time and attempts that were granted to it. The row of the card also has the owner and the
+/// scores. Support does not need them, so the response to support leaves them out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtendedCard {
     /// The card.

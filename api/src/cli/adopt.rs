@@ -46,7 +46,8 @@ pub(super) struct AdoptArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// A CSV file to write: each id of the old database, and the id of the same row in the new database.
+    /// A CSV file to write: the old and the new id of each carried or merged row. A merged row has the id of the row
+    /// that replaces it. Answers are left out.
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     id_map: Option<PathBuf>,
 

@@ -91,7 +91,8 @@ impl DatabaseFiles {
         };
         Err(format!(
             "this command is only for SQLite; a database server has its own tools. {instead}. Copy the file of \
-             --signing-keys as well: without it every user must sign in again"
+             --signing-keys as well: without it, messages in the outbox cannot be sent, and users with a second factor \
+             need a recovery code"
         ))
     }
 }
@@ -131,7 +132,8 @@ pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
     let report = backup::verify_dump(&file, args.scratch_url.as_deref(), interruption()).await?;
     if !backup::keys_of(&file).exists() {
         println!(
-            "note: no signing keys are beside the backup. After a restore without them every user must sign in again"
+            "note: no signing keys are beside the backup. After a restore without the keys, messages in the outbox \
+             cannot be sent, and users with a second factor need a recovery code"
         );
     }
     judge(&file.display().to_string(), &report)
@@ -168,11 +170,15 @@ pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
         }
         (None, _) => match keys_in_place {
             Some(kept) => println!(
-                "the backup has no signing keys: {} stays as it is. Users who signed in with these keys stay signed in",
+                "the backup has no signing keys: {} stays as it is. Messages in the outbox and second factors work only \
+                 with the keys that encrypted them",
                 kept.display()
             ),
             None => {
-                println!("the backup has no signing keys: everyone must sign in again");
+                println!(
+                    "the backup has no signing keys. Without the keys, messages in the outbox cannot be sent, and users \
+                     with a second factor need a recovery code"
+                );
             }
         },
     }

@@ -1,4 +1,4 @@
-//! The command `jishu check`: reports problems in the keys, the cards and the values of a database.
+//! The command `jishu check`: reports problems with the unique keys and the cards of a database, and with its values.
 
 use std::error::Error;
 

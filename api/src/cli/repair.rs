@@ -42,7 +42,8 @@ pub(super) struct RepairArgs {
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 
-    /// Maximum time to wait for another repair of the same database to end, in seconds.
+    /// Maximum time to wait for another repair of the same database to end, in seconds. On SQLite, the wait is always
+    /// at most 30 seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: u64,
@@ -176,7 +177,10 @@ impl ProgressPrinter {
             }
             RepairProgress::Statement(statement) => tracing::debug!(statement, "repair"),
             RepairProgress::NextRound { round } => {
-                eprintln!("The application inserted duplicates. Starting round {round}");
+                eprintln!(
+                    "Something is left to do, for instance because the application inserted duplicates. Starting \
+                     round {round}"
+                );
             }
             RepairProgress::Committing => eprintln!("Committing"),
             _ if self.last_line.is_some_and(|last| last.elapsed() < PROGRESS_INTERVAL) => {}
@@ -191,7 +195,7 @@ impl ProgressPrinter {
     fn line(progress: &RepairProgress<'_>) -> String {
         match progress {
             RepairProgress::WaitingForOther => "waiting for another repair to end".to_owned(),
-            RepairProgress::Locked { attempt } => format!("the table is locked; attempt {attempt}"),
+            RepairProgress::Locked { attempt } => format!("attempt {attempt} failed because of a lock"),
             RepairProgress::Merged { groups, of } => format!("{groups} of {of} groups merged"),
             RepairProgress::Working { elapsed, phase, percent } => {
                 let phase = phase.as_deref().unwrap_or("working");

@@ -44,10 +44,10 @@ pub enum RepairError {
     #[error("nothing was changed, because the repair cannot be undone: {}. Bring the database back to its state right \
              after the repair and undo again, or restore a backup", .0.join("; "))]
     CannotUndo(Vec<String>),
-    /// Another repair of this database is running.
+    /// Another repair of this database is running. On SQLite, also any other program that keeps the lock for writing.
     #[error(
-        "another repair of this database is running, or the server has not yet ended a repair that was killed. Try again \
-         later"
+        "another repair of this database is running, another program keeps an SQLite file locked, or the database \
+         server has not yet ended a killed repair. Try again later"
     )]
     Busy,
     /// A statement did not get its lock on a table in any of its attempts.

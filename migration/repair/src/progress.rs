@@ -26,7 +26,7 @@ pub enum RepairProgress<'p> {
     /// A statement did not get its lock within a short wait, or a deadlock ended its transaction. The statement or the
     /// transaction is retried after a pause.
     Locked {
-        /// The number of attempts so far.
+        /// The number of attempts so far, which all failed.
         attempt: u32,
     },
     /// A long statement is running.

@@ -104,7 +104,7 @@ impl CountedServer {
         Self { process: ServerProcess::start_with(valgrind, ROLE, url, folder), output }
     }
 
-    /// Sets the counts to zero.
+    /// Sets the counts of instructions to zero.
     fn forget_counts(&self) {
         self.control("--zero");
     }

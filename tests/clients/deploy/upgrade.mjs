@@ -31,7 +31,7 @@ async function upgrade(lab, database) {
   console.log(`migrated in ${((Date.now() - began) / 1000).toFixed(1)} s, under load`);
   await pause(step);
 
-  // A node of this version must be able to start again after the migration.
+  // A node of this version must be able to start on a database that the next version has migrated.
   origins = [two.origin];
   await pause(1_000);
   assert.equal(await lab.stop(one.child), 0, one.child.log);

@@ -27,9 +27,9 @@ pub struct AuthoredCourse {
     pub description: Option<String>,
     /// Whether the course is archived.
     pub archived: bool,
-    /// The number of days for which a purchase is valid.
+    /// The number of days for which a purchase gives access. None if access never ends.
     pub validity_days: Option<i64>,
-    /// The bundle price of the course.
+    /// The price of the whole course. None if the course is not sold as a bundle.
     pub bundle_price: Option<Amount>,
 }
 

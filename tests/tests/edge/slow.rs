@@ -1,4 +1,4 @@
-//! Clients that send slowly, read slowly, or keep their connections open.
+//! Tests with clients that send slowly, read slowly, or keep their connections open.
 
 use std::time::{Duration, Instant};
 

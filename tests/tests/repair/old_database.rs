@@ -1,4 +1,4 @@
-//! A database of the old system.
+//! Makes databases of the old system, on which the tests run checks and repairs.
 
 use std::ops::ControlFlow;
 

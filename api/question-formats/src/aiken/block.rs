@@ -262,8 +262,8 @@ impl<'t> Block<'t> {
         }
         if self.above == Above::Question && first > 1 {
             return Err(format!(
-                "This question begins directly below ANSWER:, so \"{}\" may belong to the question above. Leave a \
-                 blank line between the two.",
+                "This question begins directly below another question, so \"{}\" may belong to that question. Leave \
+                 a blank line between the two.",
                 excerpt(self.text(0))
             ));
         }
@@ -388,9 +388,9 @@ fn several_in(line: usize, text: &str, next: char) -> String {
 
 fn something_else(line: usize, text: &str) -> String {
     format!(
-        "Line {line}, \"{}\", stands after the options and is not ANSWER:. Write each option on one line. Below the \
-         last option, write ANSWER: and the letter of the correct option. In a list in the question, begin the lines \
-         with I, II or P, Q.",
+        "Line {line}, \"{}\", can stand neither in the text of the question nor after the options. Write each option \
+         on one line. Below the last option, write ANSWER: and the letter of the correct option. Write an explanation \
+         below ANSWER:. In a list in the question, begin the lines with I, II or P, Q.",
         excerpt(text)
     )
 }

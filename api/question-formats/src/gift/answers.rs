@@ -243,7 +243,7 @@ fn range(text: &str) -> Result<ParsedKey, String> {
     let read = |text: &str| {
         number::exact(text).ok_or_else(|| {
             format!(
-                "\"{}\" is not a number of at most 28 digits. Write it as 5, 5:0.1 or 4.9..5.1.",
+                "\"{}\" is not a number of at most 28 digits. Write the answer as 5, 5:0.1 or 4.9..5.1.",
                 crate::labels::excerpt(text)
             )
         })

@@ -325,7 +325,7 @@ pub(super) async fn by_email(
     connection: &impl ConnectionTrait,
     email: &str,
 ) -> Result<Option<user::Model>, DbErr> {
-    // PostgreSQL refuses text with a NUL character, so no account has such an address.
+    // No account has an address with a NUL character, and PostgreSQL refuses a query that contains such text.
     if email.contains('\0') {
         return Ok(None);
     }

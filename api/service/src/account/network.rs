@@ -113,7 +113,7 @@ impl NetworkVisit {
 /// Returns whether the account with this e-mail address was used from the network of the client within the last 90
 /// days. The e-mail address is in its stored form. Runs the same statement whether or not the account exists.
 pub(super) async fn is_known(services: &Services, client: ClientAddress, email: &str) -> Result<bool, DbErr> {
-    // PostgreSQL refuses text with a NUL character, so no account has such an address.
+    // No account has an address with a NUL character, and PostgreSQL refuses a query that contains such text.
     if email.contains('\0') {
         return Ok(false);
     }

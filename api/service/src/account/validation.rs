@@ -103,7 +103,7 @@ pub(crate) fn fold_email(email: &str) -> String {
 }
 
 /// Returns whether this is a plain address at a domain of at least two labels. An address with a display name, with
-/// quotes, or with an IP address in place of the domain is not plain.
+/// quotes, with a NUL character, or with an IP address in place of the domain is not plain.
 fn is_address(email: &str) -> bool {
     let options =
         email_address::Options::default().with_required_tld().without_domain_literal().without_display_text();

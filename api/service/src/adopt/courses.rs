@@ -182,8 +182,8 @@ fn title(
 }
 
 /// Returns the price of a whole course in minor units: the offer if it is lower than the amount, or else the amount.
-/// None if the course has no price, or jishu cannot store it. An amount of 0 counts as no price, because otherwise the
-/// whole course would be free.
+/// An amount or an offer of 0 does not count, because otherwise the whole course would be free. None if the course has
+/// no amount, or if jishu cannot store the price.
 fn bundle_price(
     row: &OldRow,
     table: &'static OldTable,

@@ -199,7 +199,8 @@ impl<'a> PurchaseBatch<'a> {
         latest_use
     }
 
-    /// Adds a purchase with its entitlements. Makes new cards for subjects without cards.
+    /// Adds a purchase with its entitlements. If the purchase has no carried cards of a subject, makes new cards of the
+    /// subject, even if the user has cards of the subject from another purchase.
     fn add_purchase(
         &mut self,
         facts: &PurchaseFacts,

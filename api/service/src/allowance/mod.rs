@@ -125,7 +125,7 @@ pub struct Granted {
     pub changes: AppliedChanges,
 }
 
-/// The numbers of cards and sittings that one call changed.
+/// The numbers of cards and sittings that one call changed, and of sittings and learners that it left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppliedChanges {
     /// Number of open sittings that got a later deadline.

@@ -34,7 +34,9 @@ const TOKEN_TYPE: &str = "at+jwt";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The time in `exp` has passed.
-    #[error("The access token has expired. Exchange the refresh token for a new one and repeat the request.")]
+    #[error(
+        "The access token has expired. Exchange the refresh token for a new access token and repeat the request."
+    )]
     Expired,
     /// The account of the token was deactivated or deleted.
     #[error(
@@ -62,7 +64,7 @@ pub enum TokenError {
     /// The text is a refresh token, or a JWT that is not an access token.
     #[error(
         "This is another kind of token. Send an access token (its `typ` is `at+jwt`); a refresh token can \
-         only be exchanged for one."
+         only be exchanged for an access token."
     )]
     WrongType,
     /// The header `alg` is not `EdDSA`.

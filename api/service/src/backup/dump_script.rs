@@ -91,7 +91,7 @@ fn leaves_database(format: BackupFormat, line: &str) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let is_mariadb = format == BackupFormat::MariaDb;
     if text.starts_with('\\') {
-        // A line with several backslashes may have several commands, so it is not examined further.
+        // A line with several backslashes may have several commands, so the line counts as harmful.
         if text.matches('\\').count() > 1 {
             return true;
         }

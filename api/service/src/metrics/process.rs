@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Number of clock ticks in a second. Linux reports CPU times to programs in these ticks on all machines.
+/// Number of clock ticks in a second. Linux reports CPU times in these ticks on the machines for which jishu is built.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Size of a page of memory, in bytes, on the machines for which jishu is built.

@@ -126,7 +126,8 @@ impl RequestMetrics {
             connections: registry.add("connections_open", "Open connections of clients"),
             refused_connections: registry.add(
                 "connections_refused",
-                "Connections that were closed at once, because their client had its maximum",
+                "Connections that were closed at once, because their client address had its maximum number of \
+                 connections",
             ),
             websockets: registry.add("websockets_open", "Open WebSockets"),
             subscriptions: registry.add("subscriptions_open", "Open subscriptions, by field"),

@@ -57,17 +57,19 @@ pub enum InvalidIdToken {
     Subject,
 }
 
-/// A person at an issuer, as a verified ID token names them.
+/// A person at an issuer, as a verified ID token names them. The user information of the issuer can add the e-mail
+/// address and the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OidcIdentity {
     /// The URL of the issuer.
     pub issuer: String,
     /// The id of the person at the issuer. It never changes, unlike an e-mail address.
     pub subject: String,
-    /// The e-mail address that the issuer names, and whether the issuer has verified it. None if the issuer names no
-    /// address.
+    /// The e-mail address from the ID token or else from the user information, and whether the issuer has verified the
+    /// address. None if neither names an address.
     pub email: Option<(String, bool)>,
-    /// The display name of the person. None if the issuer names none.
+    /// The display name of the person, from the ID token or else from the user information. The user information is
+    /// read only if the ID token has no e-mail address. None if the name is unknown.
     pub name: Option<String>,
 }
 

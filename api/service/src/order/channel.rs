@@ -103,7 +103,7 @@ impl Channel for RefundChannel {
         let payments = self.services.payments.as_deref();
         let gateway = payments.and_then(|payments| payments.gateway_of(row.provider));
         let gateway = gateway
-            .ok_or_else(|| DeliveryFailure::passing("this node has no connection to the payment provider"))?;
+            .ok_or_else(|| DeliveryFailure::passing("this node does not use the provider of the refund"))?;
         self.send(gateway, row).await
     }
 }

@@ -53,8 +53,8 @@ pub enum MarkPaidRefusal {
     ReferenceUsed,
     /// The order was paid before, with another reference.
     #[error(
-        "This order was paid before, with another reference. If the buyer paid twice, give the second payment back; \
-         the server does not record it."
+        "This order was paid before, with another reference. If the buyer paid twice, give the second payment back \
+         by hand: the server does not record a second payment."
     )]
     AlreadyPaid,
     /// The order is paid at a payment provider, or it is free.

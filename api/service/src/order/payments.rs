@@ -45,7 +45,8 @@ impl Payments {
         Self { support_address, ..self }
     }
 
-    /// Returns the connection to the provider of an order. None if this server uses another provider, or no provider.
+    /// Returns the connection to the provider of an order. None if this server uses another provider, or if support
+    /// confirms payments by hand.
     pub(super) fn gateway_of(&self, provider: OrderProvider) -> Option<&Arc<dyn PaymentProvider>> {
         self.gateway.as_ref().filter(|_| self.provider == provider)
     }

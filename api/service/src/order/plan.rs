@@ -145,7 +145,7 @@ impl OrderWork<'_> {
             total,
         };
         let reference = Uuid::parse_str(&order.reference)
-            .map_err(|_| Fault::Inconsistent(format!("order {} has no readable reference", order.id)))?;
+            .map_err(|_| Fault::Inconsistent(format!("the reference of order {} is not a UUID", order.id)))?;
         let purchase_type = order.purchase_type;
         Ok(PaidSubjects { buyer: order.user_id, course, purchase_type, quote, subjects, lapsed, reference })
     }

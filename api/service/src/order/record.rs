@@ -107,7 +107,11 @@ async fn capture(
             Ok(recorded.unwrap_or(order))
         }
         Err(error) => {
-            tracing::warn!(order = %order.id, %error, "an authorized payment could not be captured yet");
+            tracing::warn!(
+                order = %order.id,
+                %error,
+                "an authorized payment could not be captured yet; the server will retry while the order is pending"
+            );
             Ok(order)
         }
     }

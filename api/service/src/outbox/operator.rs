@@ -27,7 +27,7 @@ pub struct OutboxEntry {
     pub user_id: Option<i64>,
     /// The state: `pending`, `leased`, `sent` or `dead`.
     pub state: String,
-    /// The number of deliveries that began.
+    /// The number of deliveries that began, since the latest [`retry`] if there was one.
     pub attempts: i32,
     /// Whether the content is still stored. Without it, the message cannot be delivered.
     pub has_content: bool,

@@ -58,7 +58,11 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
             Some(ended) = running.join_next() => {
                 if let Err(error) = ended && error.is_panic() {
                     services.metrics.panicked(PanicPlace::Delivery);
-                    tracing::error!(%error, "a delivery panicked; it is repeated when its lease ends");
+                    tracing::error!(
+                        %error,
+                        "a delivery panicked; it is repeated when its lease ends, unless the message has no attempts \
+                         left or has expired"
+                    );
                 }
             }
             () = services.outbox.appended.notified() => {}
@@ -90,7 +94,8 @@ async fn deliver(services: Services, channels: Arc<Channels>, lease: Lease) {
     if let Err(error) = lease::record(&services, lease, outcome).await {
         tracing::warn!(
             id, kind, %error,
-            "the outcome of a delivery could not be recorded; the message is delivered again after its lease"
+            "the outcome of a delivery could not be recorded; the message is delivered again after its lease, unless \
+             it has no attempts left or has expired"
         );
     }
 }

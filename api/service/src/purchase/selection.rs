@@ -43,7 +43,7 @@ pub enum SelectionRefusal {
     #[error("A purchase takes at most {MAX_SUBJECTS_PER_REQUEST} subjects, but {0} were given.")]
     TooMany(usize),
     /// These subjects were given more than once.
-    #[error("A subject can be bought only once. Remove the repeated ids.")]
+    #[error("The selection has a subject more than once. Remove the repeated ids.")]
     Repeated(Vec<SubjectId>),
     /// There is no such course.
     #[error("There is no such course.")]

@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(
             found(&connection, Some(6)).await,
             [1, 2, 3, 4],
-            "an unreadable deadline ended the search"
+            "the search did not go on after sitting 6, whose deadline cannot be read"
         );
     }
 

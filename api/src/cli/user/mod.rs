@@ -183,7 +183,10 @@ pub(super) async fn run(args: UserArgs) -> CommandResult {
                 let user = account.find(database).await?;
                 let passwords = Passwords::new(NonZeroUsize::MIN)?;
                 account::set_password(database, &passwords, SystemClock.now(), &user, password).await?;
-                println!("set the password of user {} <{}>, and ended all sessions", user.id, user.email);
+                println!(
+                    "set the password of user {} <{}>, and ended all sessions of the user",
+                    user.id, user.email
+                );
                 Ok(())
             })
             .await

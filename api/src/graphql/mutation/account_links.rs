@@ -35,9 +35,9 @@ impl AccountLinksMutation {
     /// account, or a new address that was given to `updateProfile`. A new address then becomes the address of the
     /// account. A link works once, and it does not sign anybody in.
     ///
-    /// The link alone is not enough, because a stranger may have registered with the address of another person. So send
-    /// the access token or the password of the account too. A person who has neither can choose a new password with
-    /// `requestPasswordReset`, which verifies the address too.
+    /// The link alone is not enough: a stranger may have registered with the address of another person, or a user may
+    /// have mistyped a new address. So send the access token or the password of the account too. A person who has
+    /// neither can choose a new password with `requestPasswordReset`, which verifies the address of the account too.
     async fn verify_email(
         &self,
         ctx: &Context<'_>,

@@ -34,8 +34,8 @@ struct CardAllowance {
     mock_test_attempt_id: ID,
     /// The status of the test card.
     status: MockTestAttemptStatus,
-    /// The extra time that was granted for each sitting of this card, in seconds. Allowances can give the sittings
-    /// more.
+    /// The extra time for each sitting that was granted to this card alone, in seconds. If an allowance gives more,
+    /// the extra time of the allowance counts instead.
     extra_seconds: i32,
     /// The total number of attempts that the card allows.
     max_attempts: i32,

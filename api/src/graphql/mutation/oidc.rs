@@ -109,7 +109,8 @@ impl OidcMutation {
     async fn complete_oidc_login(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The values that the browser brings back.")] input: CompleteOidcLoginInput,
+        #[graphql(desc = "The values that the browser brings back from the issuer.")]
+        input: CompleteOidcLoginInput,
     ) -> ApiResult<AuthPayload> {
         let (services, client) = (ctx.services()?, ctx.sign_in_client()?);
         let completed = account::complete_oidc_login(services, client, &input.into()).await;
@@ -147,7 +148,8 @@ impl OidcMutation {
     async fn link_oidc_identity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The values that the browser brings back.")] input: CompleteOidcLoginInput,
+        #[graphql(desc = "The values that the browser brings back from the issuer.")]
+        input: CompleteOidcLoginInput,
     ) -> ApiResult<IdentitiesPayload> {
         let (services, viewer, client) = (ctx.services()?, ctx.require_viewer()?, ctx.sign_in_client()?);
         let linked = account::link_oidc_identity(services, client, viewer, &input.into()).await;

@@ -83,7 +83,8 @@ pub(in crate::graphql) enum ErrorCode {
     SubjectCountMismatch,
     /// A subject is listed more than once.
     SubjectRepeated,
-    /// The user already owns the subject.
+    /// The user already owns the subject, so `addToCart` added nothing. Purchases and grants leave out such subjects
+    /// without this error.
     SubjectOwned,
     /// The cart has no room for the subjects. Buy or remove some subjects first.
     CartFull,

@@ -87,7 +87,8 @@ impl LearnerCard {
     }
 
     /// Whether the learner can start or continue a sitting of the card now. This requires an open sitting, or an
-    /// attempt left and a valid entitlement.
+    /// attempt left and a valid entitlement. `startTestSession` can still fail, because it also checks the account, the
+    /// consent of a guardian and the number of questions.
     #[at_hand(known_can_start)]
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         self.card.can_start(ctx).await

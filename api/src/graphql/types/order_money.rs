@@ -113,7 +113,8 @@ pub(in crate::graphql) enum PaymentEventKind {
     Captured,
     /// An attempt to pay failed. A later attempt can succeed.
     Failed,
-    /// The payment provider cancelled the payment, so it can no longer be made.
+    /// The payment provider reported that the payment was cancelled, perhaps by this server. The payment can bring no
+    /// money any more.
     Cancelled,
     /// The refund of a payment was requested.
     RefundRequested,
@@ -121,7 +122,8 @@ pub(in crate::graphql) enum PaymentEventKind {
     RefundSettled,
     /// The payment provider reported that a refund failed. The server may send the refund again.
     RefundRefused,
-    /// The server no longer tries a refund that has failed. Support must decide about the order.
+    /// The server no longer tries to give the money of a refund back. For an order with the provider MANUAL, the server
+    /// never tries. Support must decide about the order.
     RefundFailed,
     /// The buyer's bank opened a dispute about a payment. The bank may already have taken the money back.
     DisputeOpened,

@@ -19,7 +19,7 @@ pub(in crate::graphql) enum OrderStatus {
     Expired,
     /// The buyer or the payment provider cancelled the order. If the money comes nevertheless, the status becomes PAID.
     Cancelled,
-    /// The order is over, and its money is on its way back to the buyer.
+    /// The order is over, and its money goes back to the buyer, but is not all back yet.
     Refunding,
     /// The order is over, and its money went back to the buyer.
     Refunded,
@@ -53,11 +53,12 @@ pub(in crate::graphql) enum OrderStatusReason {
     ChargedBack,
     /// A dispute ended, and the payment provider does not report the decision.
     DisputeClosed,
-    /// A refund failed several times, and the server no longer tries the refund.
+    /// A refund failed several times or could not be sent to the payment provider. The server no longer tries the
+    /// refund.
     RefundFailed,
     /// Support must give the money back by hand, because the order has the provider MANUAL.
     RefundByHand,
-    /// The payment provider cancelled the payment, or refused the order.
+    /// The payment provider reported that the payment was cancelled, or the provider refused the order.
     ProviderCancelled,
 }
 

@@ -38,8 +38,8 @@ impl PurchaseLine {
         Subject::load(ctx, self.row.subject_id).await
     }
 
-    /// The list price of the subject at the time of the purchase, which no offer reduces. Null if the purchase did not
-    /// record the list price.
+    /// The list price of the subject at the time of the purchase, which no offer reduces. It is without tax if
+    /// `pricesIncludeTax` of the purchase is false. Null if the purchase did not record the list price.
     async fn list_price(&self) -> Option<Money> {
         self.row.list_price.map(|price| money(price, &self.currency))
     }

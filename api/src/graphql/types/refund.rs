@@ -18,7 +18,7 @@ use jishu_service::refund as refunds;
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "refund::RefundStatus")]
 pub(in crate::graphql) enum RefundStatus {
-    /// The money is on its way back to the buyer.
+    /// The money is not back yet: the server must still send the refund, or the payment provider must still settle it.
     Requested,
     /// The money was given back to the buyer.
     Settled,

@@ -79,8 +79,8 @@ pub(super) fn read_body(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<GraphqlRequest, RequestRefusal> {
     if !is_json(headers) {
-        let message =
-            "The body of the request is not JSON in UTF-8. Send JSON with `Content-Type: application/json`.";
+        let message = "The header `Content-Type` does not name JSON in UTF-8. Send JSON with \
+                       `Content-Type: application/json`.";
         return Err(RequestRefusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
     }
     let body = body.map_err(|rejection| match rejection.status() {

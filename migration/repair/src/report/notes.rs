@@ -33,7 +33,7 @@ fn key_notes(state: &TableState) -> Vec<String> {
         && !(state.dialect().is_sqlite() && key.constraint.is_some())
     {
         notes.push(format!(
-            "the new key has the name `{}` instead of `{NEW_KEY_NAME}`. It works just as well",
+            "the new unique key has the name `{}` instead of `{NEW_KEY_NAME}`. It works just as well",
             key.name
         ));
     }

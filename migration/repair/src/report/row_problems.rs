@@ -18,13 +18,13 @@ pub(super) fn row_problems(list: &mut ProblemList, figures: &Figures) {
         "cards_of_several_owners",
         &figures.several_owners,
         "cards with the same purchase, subject and number belong to several users or courses. Decide by hand which \
-         card stays",
+         card stays, and delete the other cards",
         false,
     );
     for (key, finding) in &figures.collisions {
         let message = format!(
             "rows of {key} cannot move to the surviving card, because the unique key allows only one such row per \
-             card. Decide by hand which row stays"
+             card. Decide by hand which row stays, and delete the other rows"
         );
         list.add_rows("child_collision", finding, message, false);
     }

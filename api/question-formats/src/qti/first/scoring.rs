@@ -34,7 +34,8 @@ pub(super) fn is_of_numbers(item: Node<'_, '_>, response: Node<'_, '_>, kind: Op
     is_named || is_type || item.descendants().any(compares)
 }
 
-/// Returns the scoring of an item as an item of QTI 3.0, with a declaration, the choices without texts, and the rules.
+/// Returns the scoring of an item of QTI 1.2 as an item of QTI 3.0. The new item has a declaration, the choices
+/// without texts, and the rules.
 pub(super) fn as_qti3(
     item: Node<'_, '_>,
     response: Node<'_, '_>,

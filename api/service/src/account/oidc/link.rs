@@ -32,7 +32,10 @@ pub enum OidcLinkRefusal {
     /// The account has not verified its e-mail address. A stranger may have made the account with the address of
     /// another person. If that person took the account over later, an identity of the stranger would still open the
     /// account.
-    #[error("Verify your e-mail address first. Open the link in the mail that we sent you.")]
+    #[error(
+        "Verify your e-mail address first. Open the link in our mail. If you have no such mail or the link has \
+         expired, ask for another mail."
+    )]
     EmailNotVerified,
     /// The identity belongs to another account.
     #[error(

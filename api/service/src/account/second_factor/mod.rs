@@ -37,7 +37,10 @@ pub enum SecondFactorRefusal {
     #[error(transparent)]
     Owner(#[from] OwnerRefusal),
     /// The account has not verified its e-mail address.
-    #[error("Verify your e-mail address first. Open the link in the mail that we sent you.")]
+    #[error(
+        "Verify your e-mail address first. Open the link in our mail. If you have no such mail or the link has \
+         expired, ask for another mail."
+    )]
     EmailNotVerified,
     /// The account has a second factor already.
     #[error("This account has a second factor already. Switch it off before you set up another one.")]
