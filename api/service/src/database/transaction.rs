@@ -103,7 +103,7 @@ impl Database {
     /// statement would be committed separately.
     ///
     /// # Errors
-    /// Returns the error of `body` or of the database, if `policy` allows no further retry after the error, or if the
+    /// Returns the error of `body` or the database, if `policy` allows no further retry after the error, or if the
     /// time for retries is over.
     pub async fn write<C, T, R>(
         &self,
