@@ -57,10 +57,11 @@ pub enum OrderState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum OrderReason {
-    /// The money came after the order had expired or was cancelled.
+    /// The money came after the order had expired or had been cancelled. Only an order in the state `Paid` has this
+    /// reason: the server still tries to grant its subjects.
     #[sea_orm(string_value = "late")]
     Late,
-    /// The account of the buyer is deactivated.
+    /// The account of the buyer is deactivated or deleted.
     #[sea_orm(string_value = "buyer_inactive")]
     BuyerInactive,
     /// The buyer already owned all or some of the subjects when the order was to be granted.
@@ -69,7 +70,7 @@ pub enum OrderReason {
     /// All or some of the subjects are no longer sold.
     #[sea_orm(string_value = "archived")]
     Archived,
-    /// The money came late, and the subjects cost more by then.
+    /// The money came late. By then the subjects cost more, or the course was no longer sold as a bundle.
     #[sea_orm(string_value = "price_changed")]
     PriceChanged,
     /// The payment has another amount or currency than the order.

@@ -60,7 +60,7 @@ pub enum PaymentEventSource {
     /// The provider sent a webhook about the event.
     #[sea_orm(string_value = "webhook")]
     Webhook,
-    /// The buyer came back from the provider, and the server asked the provider then.
+    /// The buyer asked to confirm the payment or to cancel the order, and the server asked the provider then.
     #[sea_orm(string_value = "return")]
     Return,
     /// The reconciler of the server asked the provider.

@@ -17,7 +17,8 @@ pub enum Role {
     /// The user may refund purchases and grant extra time.
     #[sea_orm(string_value = "support")]
     Support,
-    /// The user may do everything that the other roles may do, and manage accounts.
+    /// The user may do everything that the other roles may do, manage accounts, and read the audit trail and the sales
+    /// report.
     #[sea_orm(string_value = "admin")]
     Admin,
 }

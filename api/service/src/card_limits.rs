@@ -1,4 +1,4 @@
-//! The greatest values that support can grant to a card.
+//! The greatest values that support can grant to a card. Authors cannot give a subject more attempts per card either.
 
 /// Maximum extra time of each sitting of a card, in seconds: a day.
 pub const MAX_EXTRA_SECONDS: i32 = 86_400;

@@ -146,7 +146,7 @@ impl jishu_service::Refusal for WithAdvice {}
 fn advice(refusal: &SalesRefusal) -> &'static str {
     match refusal {
         SalesRefusal::EmptyInterval => "Give a --to that is later than --from",
-        SalesRefusal::TooManyIntervals => "Give a shorter interval, or group by month",
+        SalesRefusal::TooManyIntervals => "Give a shorter interval, or group by month instead of day",
         SalesRefusal::TooManyRows(_) => "Give a shorter interval, or fewer dimensions",
     }
 }

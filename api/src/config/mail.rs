@@ -41,7 +41,8 @@ pub struct MailConfig {
           value_parser = frontend)]
     pub frontend_url: String,
 
-    /// A folder with templates that replace the built-in ones, such as reset_password.txt and reset_password.html.
+    /// A folder with templates, such as reset_password.txt and reset_password.html. Each replaces the built-in template
+    /// of the same name.
     #[arg(long, env = "JISHU_MAIL_TEMPLATES", value_name = "FOLDER")]
     pub mail_templates: Option<PathBuf>,
 

@@ -24,8 +24,8 @@ pub(super) struct BodyMemory {
     /// One permit for each free byte.
     free: Arc<Semaphore>,
     used_by_client: Arc<BytesByNetwork>,
-    /// The networks of trusted proxies. A proxy sends for many clients, so the maximum for one client does not apply to
-    /// a proxy.
+    /// The networks of trusted proxies. A proxy sends for many clients, so [`MAX_CLIENT_BYTES`] does not apply to a
+    /// proxy.
     proxies: Arc<[IpNet]>,
 }
 

@@ -46,11 +46,11 @@ pub struct SentWebhook {
 /// The way in which webhooks are sent.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryPlan {
-    /// The share of the events that are never sent, between 0 and 1.
+    /// The share of the events that are lost, between 0 and 1. Only [`Outbox::replay_lost`] sends these events.
     pub lost: f64,
     /// Maximum number of times that an event is sent, even if the receiver responded with success: 1 to 5.
     pub repeated: u32,
-    /// Maximum delay before an event is sent. An event can overtake an earlier event that has a longer delay.
+    /// Maximum delay before an event is sent. Each delay is random, so an event can overtake an earlier event.
     pub delay: Duration,
     /// Maximum number of further attempts after an attempt without a successful response.
     pub retries: u32,

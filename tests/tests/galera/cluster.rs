@@ -72,7 +72,7 @@ impl Node {
             .arg(format!("--tmpdir={}", temporary.display()))
             .arg(format!("--socket={}", temporary.join("socket").display()))
             .arg(format!("--port={}", ports.client))
-            // Galera requires these settings.
+            // Galera requires row-based binary logs, lock mode 2 for generated ids, and InnoDB.
             .args(["--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--default-storage-engine=InnoDB"])
             .args(["--wsrep-on=ON", "--wsrep-cluster-name=jishu", "--wsrep-slave-threads=4"])
             .args(["--wsrep-node-address=127.0.0.1", "--wsrep-sst-method=rsync"])

@@ -47,8 +47,8 @@ impl Browser {
         Self::start_for_any_page()
     }
 
-    /// Starts chromedriver for pages that the server does not bundle. Returns `None` if there is no chromedriver and
-    /// `JISHU_BROWSER_TESTS` is not `required`, or if the variable is `off`.
+    /// Starts chromedriver, even if the server was built without GraphiQL. Returns `None` if there is no chromedriver
+    /// and `JISHU_BROWSER_TESTS` is not `required`, or if the variable is `off`.
     pub(super) fn start_for_any_page() -> Option<Self> {
         let required = env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "required");
         if env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "off") {

@@ -137,7 +137,7 @@ impl OldDatabase {
         .await;
     }
 
-    /// Inserts two users, three subjects, two purchases, eight cards, three sittings and ten questions.
+    /// Inserts two users, a course, three subjects, two purchases, eight cards, three sittings and ten questions.
     pub(crate) async fn fill(&self) {
         for name in ["Asha", "Ravi"] {
             self.run(&format!("INSERT INTO users (name) VALUES ('{name}')")).await;

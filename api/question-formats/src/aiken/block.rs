@@ -111,7 +111,7 @@ impl<'t> Block<'t> {
     pub(super) fn lacks(&self) -> String {
         let first = self.text(0);
         if labels::is_note(first) {
-            return "This line belongs to no question. Write it directly below the ANSWER: of its question."
+            return "This note belongs to no question. Write the note directly below the ANSWER: line of its question."
                 .to_owned();
         }
         let has_options = self.filled[1..].iter().any(|at| line::option(self.lines[*at]).is_some());
@@ -122,7 +122,8 @@ impl<'t> Block<'t> {
             }
             option => {
                 let lacks =
-                    "It has no key. End it with ANSWER: and the letter of the correct option.".to_owned();
+                    "It has no key. Write ANSWER: and the letter of the correct option directly below its options."
+                        .to_owned();
                 let reasons: Vec<String> = option.into_iter().chain(Some(lacks)).collect();
                 reasons.join(" ")
             }
@@ -269,8 +270,8 @@ impl<'t> Block<'t> {
         }
         if first > 1 && (labels::is_note(self.text(0)) || line::key(self.text(0), false).is_some()) {
             return Err(format!(
-                "This question begins with \"{}\", which may belong to another question. Move that line below the \
-                 ANSWER: of the question it belongs to.",
+                "This question begins with \"{}\", which may belong to another question. Move a note directly below \
+                 the ANSWER: line of its question, and an ANSWER: line directly below the options of its question.",
                 excerpt(self.text(0))
             ));
         }

@@ -122,7 +122,7 @@ fn collapse_whitespace(text: &str) -> String {
 }
 
 /// Returns the content of an element in the format that the item declares for all of its texts. If the item declares no
-/// format, the content is HTML if it has elements, and plain text otherwise.
+/// format, [`text_or_html`] chooses the format.
 fn content_text(node: Node<'_, '_>, content: &mut Content<'_>, declared: Option<&str>) -> FormattedText {
     let html = content.html(node);
     match declared {

@@ -142,7 +142,7 @@ pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPla
 }
 
 /// Gives attempt numbers to sittings that are sorted by time. The sittings of a single card keep their old numbers if
-/// these rise from sitting to sitting. Otherwise the numbers count from 1.
+/// these are 1 to 1000 and rise from sitting to sitting. Otherwise the numbers count from 1.
 fn numbered(is_single: bool, sittings: Vec<SittingPlan>) -> Vec<(i32, SittingPlan)> {
     let own: Option<Vec<i32>> = sittings
         .iter()

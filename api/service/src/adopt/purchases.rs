@@ -167,7 +167,7 @@ impl<'a> PurchaseBatch<'a> {
             let survivor = cards[0].id;
             for merged in &cards[1..] {
                 self.state.counts(&CARDS).merged += 1;
-                let reason = format!("Card {survivor} is of the same test, and this card is part of it now.");
+                let reason = format!("This card was merged into card {survivor}, which is of the same test.");
                 self.batch.record(self.state, (&CARDS, merged.id), Fate::Merged, Some(survivor), reason);
             }
             let plan = cards::plan(&cards, sittings);

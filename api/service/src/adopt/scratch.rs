@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::database::{ConnectError, Database, DatabaseOptions, MigrateError, create_private};
 
-/// A temporary SQLite database in a folder of its own.
+/// The temporary SQLite database of a dry run, in a folder of its own.
 #[derive(Debug)]
 pub struct AdoptionScratch {
     /// The open database.
@@ -58,7 +58,7 @@ impl AdoptionScratch {
         Ok(database)
     }
 
-    /// Closes the database and deletes its folder. Logs an error if that fails.
+    /// Closes the database and deletes its folder. Failures are only logged.
     pub async fn delete(self) {
         if let Err(error) = self.database.close().await {
             tracing::debug!(%error, "the database of the dry run could not be closed");

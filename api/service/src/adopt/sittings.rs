@@ -149,8 +149,8 @@ pub(super) fn plan(
     let kept = matched.filter(|_| right.map(Decimal::from) == Some(score));
     if kept.is_none() && !answers.is_empty() {
         let why = match right {
-            Some(right) => format!("{right} of them are right, but the score is {score}"),
-            None => "they do not fit the questions that were made for its card".to_owned(),
+            Some(right) => format!("{right} of the answers are right, but the score is {score}"),
+            None => "the answers do not fit the questions that were carried for the card of the sitting".to_owned(),
         };
         let count = answers.len();
         lost_answers = Some(format!(

@@ -87,10 +87,10 @@ pub enum BackupError {
     /// The caller asked to stop.
     #[error("the check was interrupted, so nothing is known about the backup. Run the command again")]
     Interrupted,
-    /// The backup was not checked, and the scratch database still exists.
+    /// The check of the backup returned an error, and the scratch database still exists.
     #[error("{error}. Besides, {left}")]
     Left {
-        /// The reason why the backup was not checked.
+        /// The error of the check.
         error: Box<BackupError>,
         /// The reason why the scratch database still exists.
         left: ScratchError,

@@ -23,7 +23,8 @@ pub struct ClientTarget {
 pub enum ClientUrlError {
     /// The URL is not well-formed.
     #[error(
-        "the URL of the database server cannot be read. Check it: it must look like postgres://USER@HOST/DATABASE"
+        "the URL of the database server cannot be read. Give a URL such as postgres://USER@HOST/DATABASE or \
+         mysql://USER@HOST/DATABASE"
     )]
     Unreadable,
     /// The URL has a TLS parameter that jishu cannot pass on to the client programs. Without the parameter they would

@@ -16,7 +16,7 @@ impl Database {
     /// Returns the number of changed rows, as the database counts them.
     ///
     /// # Errors
-    /// Returns the database's error when the time for retries is over.
+    /// Returns the database's error at once if a retry cannot help, otherwise when the time for retries is over.
     pub(crate) async fn execute_until_done(
         &self,
         name: &'static str,
@@ -33,7 +33,7 @@ impl Database {
     /// Runs one statement that returns rows, with retries as [`Database::execute_until_done`] does.
     ///
     /// # Errors
-    /// Returns the database's error when the time for retries is over.
+    /// Returns the database's error at once if a retry cannot help, otherwise when the time for retries is over.
     pub(crate) async fn query_until_done(
         &self,
         name: &'static str,

@@ -103,7 +103,8 @@ impl Database {
     /// statement would be committed separately.
     ///
     /// # Errors
-    /// Returns the error of `body`, or the database's error when the time for retries is over.
+    /// Returns the error of `body` or the database, if `policy` allows no further retry after the error, or if the
+    /// time for retries is over.
     pub async fn write<C, T, R>(
         &self,
         policy: WritePolicy,

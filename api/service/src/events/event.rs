@@ -1,4 +1,4 @@
-//! The audit events that nodes deliver to watchers.
+//! The audit events that each server of the platform (a node) delivers to its watchers.
 
 use std::collections::HashMap;
 

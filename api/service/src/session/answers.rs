@@ -148,8 +148,8 @@ impl StoredAnswer {
     }
 }
 
-/// Checks the answers of a batch, converts them for storage, and sorts them by slot. If a slot is given twice, the
-/// later answer counts.
+/// Checks the sequence number and the answers of a batch. Converts the answers for storage, and sorts them by slot. If
+/// a slot is given twice, the later answer counts.
 pub(super) fn check_batch(
     sitting: &Sitting,
     sequence: i32,

@@ -115,7 +115,9 @@ impl From<RefundRefusal> for UserError {
             RefundRefusal::SubjectsNotInPurchase(_) => {
                 format!("{refusal} Take the ids from `purchase.lines`.")
             }
-            RefundRefusal::AlreadyRefunded(_) => format!("{refusal} `purchase.refunds` shows its refund."),
+            RefundRefusal::AlreadyRefunded(_) => {
+                format!("{refusal} `purchase.lines` shows which subjects were refunded.")
+            }
             refusal => refusal.to_string(),
         };
         match refusal {

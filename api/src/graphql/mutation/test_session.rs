@@ -186,7 +186,8 @@ impl TestSessionMutation {
     }
 
     /// Saves the last answers, ends a sitting and scores its saved answers. If the sitting is already over, returns its
-    /// result again. If some answers of the request are then not stored, the response has the error
+    /// result again. If the deadline passed more than a few seconds ago, ends the sitting without saving the last
+    /// answers. If some answers of the request are not stored in these two cases, the response has the error
     /// TEST_SESSION_CLOSED. If another tab or device has set a slot of the last batch in the meantime, saves nothing,
     /// leaves the sitting open and returns ANSWERS_SUPERSEDED.
     async fn submit_test_session(

@@ -49,7 +49,7 @@ impl ReportQuery {
 fn bad_input(refusal: &SalesRefusal) -> ApiError {
     let advice = match refusal {
         SalesRefusal::EmptyInterval => "Give a `to` that is later than `from`.",
-        SalesRefusal::TooManyIntervals => "Give a shorter interval, or group by MONTH.",
+        SalesRefusal::TooManyIntervals => "Give a shorter interval, or group by MONTH instead of DAY.",
         SalesRefusal::TooManyRows(_) => {
             "Give a shorter interval or fewer dimensions, or use `jishu report sales` on the command line."
         }

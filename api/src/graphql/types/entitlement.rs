@@ -31,7 +31,7 @@ impl Entitlement {
         DateTime(self.row.granted_at)
     }
 
-    /// The time at which the entitlement ends. Null if it never ends.
+    /// The time at which the entitlement expires. Null if it never expires. A refund can end the entitlement earlier.
     async fn expires_at(&self) -> Option<DateTime> {
         self.row.expires_at.map(DateTime)
     }

@@ -152,8 +152,8 @@ pub(in crate::graphql) enum ErrorCode {
     TestSettingsInvalid,
     /// The format of the file was not recognised. Set `format`.
     QuestionFormatUnknown,
-    /// The whole file cannot be read in its format, the file has no questions, or `text` and `package` are both given
-    /// or both missing.
+    /// The whole file cannot be read in its format, the file has no questions, or more than 1000 questions were refused
+    /// and none was accepted. Or `text` and `package` are both given or both missing.
     QuestionsUnreadable,
     /// There is no such question.
     QuestionNotFound,

@@ -26,7 +26,8 @@ pub(in crate::graphql) enum GradingMethod {
     Average,
 }
 
-/// The time from which a learner can see the key, the explanations and the marks of each question.
+/// The time from which a learner can see the key, the explanations and the marks of each question. The review of a
+/// question stays closed while another open sitting of the learner asks the same question.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredPolicy")]
 pub(in crate::graphql) enum ReviewPolicy {

@@ -160,7 +160,7 @@ pub(in crate::graphql) struct PaymentEvent {
 
 /// An event that concerns the money of an order, such as a payment, a refund or a dispute. The server appends events
 /// and computes the balance of the order from them. An event never changes, except that the deletion of the buyer's
-/// account erases references that support typed.
+/// account replaces a reference that support typed with a random reference.
 #[Object]
 impl PaymentEvent {
     /// The kind of the event.

@@ -31,7 +31,8 @@ pub(in crate::graphql) enum OrderStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "order::OrderReason")]
 pub(in crate::graphql) enum OrderStatusReason {
-    /// The money came after the order had expired or had been cancelled.
+    /// The money came after the order had expired or had been cancelled. Only an order with the status PAID has this
+    /// reason: the server still tries to grant its subjects.
     Late,
     /// The account of the buyer is deactivated or deleted.
     BuyerInactive,

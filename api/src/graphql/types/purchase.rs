@@ -193,7 +193,8 @@ impl Purchase {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
-    /// The time at which the access of the purchase ends. Null if it never ends.
+    /// The time at which the access of the purchase expires. Null if it never expires. A refund can end the access
+    /// earlier.
     async fn expires_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
         self.row(ctx).await.map(|row| row.expires_at.map(DateTime)).transpose()
     }

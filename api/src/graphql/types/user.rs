@@ -34,7 +34,8 @@ pub(in crate::graphql) enum Role {
     /// A user who reads the accounts, purchases and orders of others, grants extra time and subjects, and refunds
     /// purchases.
     Support,
-    /// A user who may do everything.
+    /// A user who may do everything that the other roles may do. An admin also sets roles, deletes accounts of others,
+    /// resets second factors, and reads the audit trail and the sales report.
     Admin,
 }
 

@@ -22,15 +22,15 @@ fn key_blockers(inspection: &Inspection) -> Vec<String> {
     if state.old_keys().next().is_some() {
         for reference in state.references_to_old_key() {
             blockers.push(format!(
-                "the foreign key `{}` of `{}` refers to (purchase_id, test_number) and needs the old key. Change it \
-                 by hand",
+                "the foreign key `{}` of `{}` refers to (purchase_id, test_number) and needs the old key. Change \
+                 the foreign key by hand",
                 reference.constraint, reference.table.name
             ));
         }
     }
     if state.old_keys().any(|key| key.primary) {
         blockers.push(format!(
-            "(purchase_id, test_number) is the primary key of `{CARD_TABLE}`. Change it by hand"
+            "(purchase_id, test_number) is the primary key of `{CARD_TABLE}`. Change the primary key by hand"
         ));
     }
     blockers

@@ -38,7 +38,7 @@ pub(super) fn key_problems(list: &mut ProblemList, state: &TableState) {
     );
     list.add_structure(
         "old_key_is_primary",
-        "the primary key is (purchase_id, test_number). Change it by hand",
+        "the primary key is (purchase_id, test_number). Change the primary key by hand",
         state.old_keys().filter(|key| key.primary).map(as_json).collect(),
         false,
     );

@@ -106,7 +106,8 @@ fn topic_result((id, name): &(TopicId, String), sittings: &[&Sitting]) -> Option
     })
 }
 
-/// Returns the average of hundredths as a text, rounded half away from zero. `None` if there are no values.
+/// Returns the average of values in hundredths as a text with two decimal places, rounded half away from zero. Returns
+/// None if there are no values.
 fn average(values: &[i64]) -> Option<String> {
     let count = i64::try_from(values.len()).unwrap();
     let sum: i64 = values.iter().sum();

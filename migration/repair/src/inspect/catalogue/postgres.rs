@@ -13,7 +13,8 @@ use crate::sql::{TableName, rows};
 pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
     let Some(schema) = current_schema(connection).await? else {
         return Err(RepairError::Unsupported(
-            "the search path names no existing schema. Set `search_path` to the schema of the tables"
+            "the search path names no existing schema on which the user has the privilege USAGE. Set `search_path` to \
+             the schema of the tables"
                 .to_owned(),
         ));
     };
