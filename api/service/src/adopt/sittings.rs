@@ -150,7 +150,8 @@ pub(super) fn plan(
     if kept.is_none() && !answers.is_empty() {
         let why = match right {
             Some(right) => format!("{right} of the answers are right, but the score is {score}"),
-            None => "the answers do not fit the questions that were carried for the card of the sitting".to_owned(),
+            None => "the answers do not fit the questions that were carried for the card of the sitting"
+                .to_owned(),
         };
         let count = answers.len();
         lost_answers = Some(format!(

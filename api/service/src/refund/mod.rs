@@ -81,7 +81,9 @@ pub enum RefundRefusal {
     #[error("A subject is not part of this purchase. Remove it from the request.")]
     SubjectsNotInPurchase(Vec<SubjectId>),
     /// These subjects were refunded before, and the request is not a repetition of their refund.
-    #[error("A subject of this purchase was refunded before. Name only the subjects that are left, if there are any.")]
+    #[error(
+        "A subject of this purchase was refunded before. Name only the subjects that are left, if there are any."
+    )]
     AlreadyRefunded(Vec<SubjectId>),
     /// The buyer's bank disputes the payment.
     #[error("The bank of the buyer disputes this payment. Wait until the dispute is over.")]

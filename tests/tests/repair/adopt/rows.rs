@@ -141,7 +141,11 @@ fn assert_lines(text: &str) {
         ("test_attempt_sessions", 9, "not_carried: The card of this sitting does not exist"),
         ("test_attempt_sessions", 10, "not_carried: This sitting was completed, but its score is not known"),
         ("test_attempt_sessions", 12, "not_carried: The status `paused` is unknown"),
-        ("test_answers", 4, "not_carried: The 1 answers of this sitting were not carried: the answers do not fit"),
+        (
+            "test_answers",
+            4,
+            "not_carried: The 1 answers of this sitting were not carried: the answers do not fit",
+        ),
         ("test_answers", 9, "not_carried: The 1 answers of this sitting were not carried: there is no"),
         ("test_answers", 777, "not_carried: The 1 answers of this sitting were not carried: there is no"),
     ] {
