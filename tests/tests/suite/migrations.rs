@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jishu_service::database::{Database, DatabaseOptions, MigrateError};
-use jishu_tests::{Backend, TestApp, on_each_database, structure};
+use jishu_tests::{TestApp, on_each_database, structure};
 use rand::RngExt;
 use sea_orm::{ConnectionTrait, SqlErr};
 
