@@ -150,12 +150,11 @@ impl OrderWork<'_> {
         } else {
             let plan = self.plan(false).await?;
             let reason = plan.reason;
-            let is_open = self.has_open_refunds().await?;
             let price = self.order.amount - plan.rest;
-            let Some(paid) = plan.paid.filter(|_| !is_open) else {
+            let Some(paid) = plan.paid else {
                 return Err(ResolveRefusal::NotGrantable(reason).into());
             };
-            if self.sums().await?.balance() < price {
+            if self.has_open_refunds().await? || self.sums().await?.balance() < price {
                 return Err(ResolveRefusal::NotGrantable(None).into());
             }
             let papers = &self.tools.papers;
