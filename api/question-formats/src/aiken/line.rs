@@ -5,8 +5,8 @@ use std::str::Chars;
 
 const KEY: &str = "ANSWER:";
 
-/// Reads the letter and the text of an option: `A. text`, `A) text` or, like Moodle, `A)text`. Returns `None` for any
-/// other line.
+/// Reads the letter and the text of an option: `A. text` or `A) text`. The space may be missing, as in Moodle. Returns
+/// `None` for any other line.
 pub(super) fn option(line: &str) -> Option<(char, &str)> {
     let mut chars = line.chars();
     let letter = chars.next().filter(char::is_ascii_uppercase)?;

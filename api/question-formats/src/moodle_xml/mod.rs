@@ -29,7 +29,8 @@ use crate::xml_source::prepare;
 const FEEDBACK_LOSS: &str =
     "The feedback for each answer is left out: a question has only one explanation, its general feedback.";
 
-/// Reads all questions of a document. Refuses each element that is not a question, and still reads the other elements.
+/// Reads the questions and the categories of a document. Refuses each element that can be read as neither, and still
+/// reads the other elements.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
     let xml = Xml::parse(&source)?;
