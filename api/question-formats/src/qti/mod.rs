@@ -128,7 +128,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     };
     let has_mapping = child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. });
     if has_mapping {
-        losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
+        losses.push("The marks of its mapping are left out: an answer is either right or wrong.".to_owned());
     } else if declarations.has_own_marks() {
         losses.push(OWN_MARKS_LOSS.to_owned());
     }
