@@ -168,8 +168,9 @@ pub struct Model {
     /// The time from which a node may claim the order for its next check: the planned time of the check, or the end of
     /// a lease. Null if no check is needed.
     pub due_at: Option<DateTimeUtc>,
-    /// The number of checks of the order in its present state. A node claims the order by adding 1, so each number
-    /// belongs to one lease.
+    /// The number of checks since the pauses between checks last began anew. The pauses begin anew when the state
+    /// changes, when the provider has made its order, and when a refund begins while no check is planned. A node claims
+    /// the order by adding 1.
     pub checks: i32,
 }
 

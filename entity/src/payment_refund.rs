@@ -18,7 +18,8 @@ pub struct Model {
     pub id: PaymentRefundId,
     /// The order whose money goes back.
     pub order_id: OrderId,
-    /// The refund of the purchase to which the payment refund belongs. Null if the money did not buy anything.
+    /// The refund of the purchase for which the money goes back. Null if the money goes back for another reason: it
+    /// bought nothing, support settled the balance, or a part was refunded at the provider's console.
     #[sea_orm(unique)]
     pub refund_id: Option<RefundId>,
     /// The provider of the order's payment.

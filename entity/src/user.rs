@@ -57,7 +57,8 @@ pub struct Model {
     pub status: UserStatus,
     /// The time of the registration.
     pub created_at: DateTimeUtc,
-    /// The time when the user proved that they receive mail at `email`. Null if they have not.
+    /// The time when `email` was verified: by a link in a mail, by an external sign-in, or because an operator gave the
+    /// address. Null if the address is not verified.
     pub email_verified_at: Option<DateTimeUtc>,
     /// The year of birth. Null if it is unknown, because the user was not asked or the account was deleted.
     pub birth_year: Option<i32>,

@@ -148,7 +148,7 @@ fn by_hand(edges: &[Edge]) -> Vec<u8> {
         cursor: &'e str,
         node: Node<'e>,
     }
-    // Copies the page, because the resolver of the two ways with GraphQL also copies it.
+    // Copies the edges, because `Query::cards` also copies them in the two ways with GraphQL.
     let edges = edges.to_vec();
     let page: Vec<_> = edges
         .iter()

@@ -5,7 +5,8 @@ use crate::keep::{self, KnownPictures};
 use crate::parsed::{ParsedFile, UnreadableFile};
 use crate::{aiken, category, fence, gift, moodle_xml, qti};
 
-/// Reads a text with all its questions. Refuses each entry that is not a question, and reads the other entries.
+/// Reads a text with all its questions. Refuses each entry that cannot be read as a question, and reads the other
+/// entries.
 ///
 /// # Errors
 /// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.

@@ -6,7 +6,7 @@ use crate::key::ParsedKey;
 use crate::labels::excerpt;
 use crate::typed_text::{TextPattern, single_spaced};
 
-const PARTIAL_LOSS: &str = "Answers with partial marks are left out: a sitting gives full marks or none.";
+const PARTIAL_LOSS: &str = "Answers with partial marks are left out: an answer is either right or wrong.";
 
 /// One of the answers that a file lists for a short answer.
 pub(crate) struct ListedText {

@@ -9,7 +9,7 @@ pub(crate) struct WeightedKey {
     pub(crate) loss: Option<String>,
 }
 
-const PARTIAL_LOSS: &str = "The marks for each option are left out: a sitting gives full marks or none.";
+const PARTIAL_LOSS: &str = "The marks for each option are left out: an answer is either right or wrong.";
 
 /// Reads the weights of a single choice: options with full marks are correct.
 pub(crate) fn single(weights: &[f64]) -> WeightedKey {

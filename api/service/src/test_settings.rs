@@ -94,7 +94,7 @@ pub enum SettingsRefusal {
     /// The sum of the questions in the blueprint is not the number of questions in a test.
     #[error(
         "The parts of the blueprint have {parts} questions together, but the number of questions of a test is {given}. \
-         Give equal numbers, or only one of the two settings."
+         Make the two numbers equal, or remove the blueprint."
     )]
     Disagreement {
         /// The sum of the questions of all parts of the blueprint.

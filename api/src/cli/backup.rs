@@ -109,7 +109,8 @@ pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
     match made.keys {
         Some(keys) => println!("made {}: keep it as secret as a password", keys.display()),
         None => println!(
-            "found no signing keys to copy. If a server has run on this database, give their file with --signing-keys"
+            "found no file of signing keys to copy. If a server has run on this database, give the server's file with \
+             --signing-keys"
         ),
     }
     Ok(())

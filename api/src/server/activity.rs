@@ -211,7 +211,8 @@ impl Activity {
         }
     }
 
-    /// Records that the server closes the connection. It counts as aborted if a response was not sent completely.
+    /// Records that the server closes the connection. The connection counts as aborted if a response was not sent
+    /// completely.
     pub(super) fn abort(&self) {
         let mut state = self.lock();
         state.is_aborted = state.stalled_since.is_some() || !state.responses.is_empty();

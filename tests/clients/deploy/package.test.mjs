@@ -51,8 +51,8 @@ test("the command of jishu.service runs with the rights that jishu.service gives
   const variables = [...(await unit("Environment")), `JISHU_LISTEN=127.0.0.1:${port}`];
   const folder = await mkdtemp(join(tmpdir(), "jishu-state-"));
   t.after(() => rm(folder, { recursive: true }));
-  // The state folder is the only place where the server can write. It is also mounted at `folder`, where the test sees
-  // its files.
+  // The state folder is the only place where the server can write. The script mounts `folder` there, so that the test
+  // sees the server's files in `folder`.
   const script = `set -e
     chown ${UNIT_USER}:${UNIT_USER} "$1"; chmod 700 "$1"
     mount -t tmpfs tmpfs /var/lib; mkdir "/var/lib/${state}"; mount --bind "$1" "/var/lib/${state}"

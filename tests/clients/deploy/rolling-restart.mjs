@@ -112,7 +112,8 @@ await inLab(async (lab) => {
   console.log(`${codes.length} WebSockets were closed and connected again; codes: ${[...new Set(codes)].join(", ")}`);
   assert.deepEqual(storm.failures, []);
   assert.ok(storm.requests > 50, "the storm sent too few requests");
-  // Every WebSocket was on one of the nodes, so each was closed at least once in a round.
+  // A round restarts every node, and each WebSocket was on one of the nodes. So a round closed each WebSocket at least
+  // once.
   assert.ok(subscribers.every((subscriber) => subscriber.codes.length >= ROUNDS), JSON.stringify(codes));
   assert.deepEqual([...new Set(codes)], [1001]);
   console.log(await assertSound(database.url));

@@ -193,8 +193,9 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
     let mut world = World::start(backend, &sittings::VARIABLES).await;
     sittings::banks(&mut world).await;
     for fault in Fault::OF_SITTINGS {
-        // The fault `NotHeld` cannot show on the other databases. SQLite has only one writer at a time. MariaDB locks
-        // the rows that an INSERT … SELECT reads, at the isolation level of statements outside of transactions.
+        // The fault `NotHeld` saves answers without explicitly locking the sitting. The fault shows only on PostgreSQL.
+        // SQLite has only one writer at a time. MariaDB locks the rows that an INSERT … SELECT reads, at the isolation
+        // level of statements outside of transactions.
         if fault == Fault::NotHeld && backend != Backend::Postgres {
             continue;
         }

@@ -257,8 +257,9 @@ impl<'t> Block<'t> {
     /// question only if a second list follows them, or a line that announces the options.
     fn check_text(&self, first: usize) -> Result<(), String> {
         if self.above == Above::Unsplit {
-            return Err("It begins directly below a key that has no options above it, so it may be the end of the text above. \
-                        Remove the line with that key, or leave a blank line below it."
+            return Err("This question begins directly below an ANSWER: line without options, so it may be the \
+                        end of the text above that line. Remove that ANSWER: line, or leave a blank line below that \
+                        line."
                 .to_owned());
         }
         if self.above == Above::Question && first > 1 {

@@ -5,8 +5,8 @@ use std::str::Chars;
 
 const KEY: &str = "ANSWER:";
 
-/// Reads the letter and the text of an option: `A. text`, `A) text` or, like Moodle, `A)text`. Returns `None` for any
-/// other line.
+/// Reads the letter and the text of an option: `A. text` or `A) text`. The space may be missing, as in Moodle. Returns
+/// `None` for any other line.
 pub(super) fn option(line: &str) -> Option<(char, &str)> {
     let mut chars = line.chars();
     let letter = chars.next().filter(char::is_ascii_uppercase)?;
@@ -39,12 +39,13 @@ pub(crate) fn looks_like(text: &str) -> bool {
     })
 }
 
-/// Returns whether a text has a line that looks like a key without being in the form of Aiken: `答案：B`.
+/// Returns whether a text has a line that looks like a key, in the form of Aiken or in a similar form: `答案：B`.
 pub(crate) fn looks_nearly_like(text: &str) -> bool {
     text.split(['\n', '\r']).any(|line| like_key(line.trim()))
 }
 
-/// Returns whether a line was meant as a key, but is not in the form of Aiken: `Ans. (b)`, `ANSWER B`, `**ANSWER: B**`.
+/// Returns whether a line looks like a key: `Ans. (b)`, `ANSWER B`, `**ANSWER: B**`. A key in the form of Aiken
+/// (`ANSWER: B`) also counts, so callers that need the difference also use [`key`].
 pub(super) fn like_key(line: &str) -> bool {
     const WORDS: [&str; 14] = [
         "correct answer",

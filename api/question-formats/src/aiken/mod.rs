@@ -25,7 +25,8 @@ use crate::parsed::ParsedFile;
 use block::{Above, Block};
 use notes::Notes;
 
-/// Reads all questions of a file. Refuses each block that is not a question, and still reads the other blocks.
+/// Reads all questions of a file. Refuses each block that cannot be read as a question, and still reads
+/// the other blocks.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_glued = notes::is_glued(&lines);

@@ -53,7 +53,8 @@ pub(crate) fn looks_like(text: &str) -> bool {
     false
 }
 
-/// Reads all questions of a file. Refuses each block that is not a question, and still reads the other blocks.
+/// Reads the questions and the categories of a file. Refuses each block that can be read as neither, and still reads
+/// the other blocks.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let mut parsed = ParsedFile::default();
     let mut category = Category::default();

@@ -29,7 +29,8 @@ use crate::xml_source::prepare;
 const FEEDBACK_LOSS: &str =
     "The feedback for each answer is left out: a question has only one explanation, its general feedback.";
 
-/// Reads all questions of a document. Refuses each element that is not a question, and still reads the other elements.
+/// Reads the questions and the categories of a document. Refuses each element that can be read as neither, and still
+/// reads the other elements.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
     let xml = Xml::parse(&source)?;
@@ -185,7 +186,7 @@ fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, St
 fn several_choices(node: Node<'_, '_>, kind: &str, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
     if kind == "oumultiresponse" {
-        losses.push("Its partial marks are left out: a sitting gives full marks or none.".to_owned());
+        losses.push("Its partial marks are left out: an answer is either right or wrong.".to_owned());
     }
     let correct = weights.iter().map(|weight| *weight > 0.0).collect();
     Ok(ParsedKey::Choice { is_multiple: true, correct })
@@ -272,7 +273,7 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, St
     }
     if has_partial {
         losses
-            .push("Answers with partial marks are left out: a sitting gives full marks or none.".to_owned());
+            .push("Answers with partial marks are left out: an answer is either right or wrong.".to_owned());
     }
     if child(node, "units").is_some_and(|units| children(units, "unit").next().is_some()) {
         losses.push("Its units are left out: name the unit in the question.".to_owned());

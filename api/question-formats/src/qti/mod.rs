@@ -58,7 +58,8 @@ const INCLUDES: &str = "http://www.w3.org/2001/XInclude";
 pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package (<manifest>), which names the files of the questions. Import the whole package \
      as a ZIP file, or the files of the items.";
 
-/// Reads all items of a document. Refuses each item that is not a question, and still reads the other items.
+/// Reads all items of a document. Refuses each item that cannot be read as a question, and still reads the other
+/// items.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
     if xml::root_name(&source) == Some(first::ROOT) {
@@ -127,7 +128,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     };
     let has_mapping = child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. });
     if has_mapping {
-        losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
+        losses.push("The marks of its mapping are left out: an answer is either right or wrong.".to_owned());
     } else if declarations.has_own_marks() {
         losses.push(OWN_MARKS_LOSS.to_owned());
     }

@@ -20,7 +20,8 @@ pub(super) struct Run<'r, 'a, 'i> {
     /// The outcomes that were set so far.
     outcomes: HashMap<&'a str, Value>,
     has_exited: bool,
-    /// The reason why no outcome is known, if a rule was not understood.
+    /// The reason why no outcome is known, if there is a reason. For example, a rule was not understood, or the rules
+    /// are too long.
     lost: Option<Rc<str>>,
 }
 

@@ -116,8 +116,8 @@ pub async fn update_profile(
         .write_for(owner, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
     services.outbox.wake();
-    // If accounts must verify their addresses, the response does not show that another account has the address. Only
-    // the owner of that account learns of the request, by a mail.
+    // If accounts must verify their addresses, the response does not show that another account has the new address. A
+    // mail tells the owner of that account that somebody tried to use the address.
     if let Some(email) = email.filter(|_| is_taken) {
         tell_owner(services, &email).await?;
     }

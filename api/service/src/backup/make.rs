@@ -18,7 +18,7 @@ pub struct MadeBackup {
     pub report: BackupReport,
     /// The size of the copy in bytes.
     pub bytes: u64,
-    /// The file with the copied signing keys. None if there is no file with signing keys to copy.
+    /// The path of the file to which the signing keys were copied. None if there were no signing keys to copy.
     pub keys: Option<PathBuf>,
 }
 

@@ -28,7 +28,7 @@ impl CourseDocument {
         NewCourse { currency: self.currency.value.clone(), values: self.values() }
     }
 
-    /// Returns the code without the space around it, which is how it is stored.
+    /// Returns the code without white space at its ends, as the database stores codes.
     pub(crate) fn trimmed_code(&self) -> &str {
         self.code.value.trim()
     }
@@ -90,7 +90,7 @@ impl SubjectDocument {
         }
     }
 
-    /// Returns the code without the space around it, which is how it is stored.
+    /// Returns the code without white space at its ends, as the database stores codes.
     pub(crate) fn trimmed_code(&self) -> &str {
         self.code.value.trim()
     }

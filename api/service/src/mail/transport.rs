@@ -168,7 +168,7 @@ fn failure_of(error: &lettre::transport::smtp::Error) -> DeliveryFailure {
         let kind = if error.is_timeout() {
             "the mail server did not respond in time".to_owned()
         } else if error.is_client() {
-            "the mail cannot be sent to this mail server".to_owned()
+            "the mail server lacks an extension that this mail needs, such as STARTTLS or AUTH".to_owned()
         } else if error.is_response() {
             "the mail server sent a response that is not SMTP".to_owned()
         } else {

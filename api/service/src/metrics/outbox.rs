@@ -51,7 +51,7 @@ impl OutboxMetrics {
             ),
             oldest: registry.add(
                 "outbox_oldest_seconds",
-                "How long the oldest message that is still needed has waited, in the whole database",
+                "How long the oldest message that is neither dead nor expired has waited, in the whole database",
             ),
             deliveries: registry.add("outbox_deliveries", "Deliveries by this node, by channel and result"),
             counted_at: registry

@@ -105,7 +105,7 @@ impl RequestMetrics {
             operations: histograms(
                 registry,
                 "operation_seconds",
-                "Time of queries and mutations, by the name of their operation in a trusted document",
+                "Time of queries and mutations, by operation name in a trusted document, or as `other`",
                 request_seconds,
             ),
             fields: histograms(

@@ -44,7 +44,7 @@ impl RefundChannel {
         let recorded = record(&self.services, row.provider, Report::Refund(report), Origin::server()).await;
         recorded.map(drop).map_err(|error: Fault| {
             tracing::warn!(%error, "a report of the payment provider about a refund could not be recorded");
-            DeliveryFailure::passing("the report of the payment provider could not be recorded")
+            DeliveryFailure::passing("the provider's report about the refund could not be recorded")
         })
     }
 

@@ -191,7 +191,7 @@ pub struct OrderEntry {
     pub reason: Option<String>,
     /// The way in which the order is paid, such as `razorpay` or `manual`.
     pub provider: String,
-    /// The provider's id of the order. None if the provider has not made it.
+    /// The provider's id of the order. None if the provider has not made the order.
     pub provider_reference: Option<String>,
     /// The amount, such as `499.00 INR`.
     pub amount: String,

@@ -46,8 +46,8 @@ pub(super) fn waits_for_payment(state: OrderState) -> bool {
     matches!(state, OrderState::Pending | OrderState::Expired | OrderState::Cancelled)
 }
 
-/// Returns the time at which the reconciler checks an order next. `checks` is the number of checks since the order
-/// entered its state. Returns None if the reconciler has nothing to check.
+/// Returns the time at which the reconciler checks an order next. `checks` is the number of checks since the
+/// pauses between checks last began anew. Returns None if the reconciler has nothing to check.
 pub(super) fn next_check(
     order: &order::Model,
     checks: i32,

@@ -88,7 +88,7 @@ pub enum CorrectionRefusal {
     #[error("The question is answered with a number. Give the number that is correct.")]
     WantsNumber,
     /// A number or texts were given for a question with options.
-    #[error("The question has options. Name the correct ones.")]
+    #[error("The question has options. Name the correct options.")]
     WantsOptions,
     /// Options or a number were given for a question that is answered with a text.
     #[error("The question is answered with a text. Give the texts that are correct.")]

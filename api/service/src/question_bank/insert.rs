@@ -18,8 +18,8 @@ use super::columns;
 use crate::error::Fault;
 use crate::picture;
 
-/// Adds 1 to the number of the current version of each of these questions. The caller has inserted the version with
-/// this number.
+/// Adds 1 to the number of the current version of each of these questions. The caller has already
+/// inserted the version with the new number.
 pub(super) async fn advance(
     transaction: &DatabaseTransaction,
     questions: Vec<QuestionId>,

@@ -1,4 +1,4 @@
-//! The report of an import: counts, rejected questions, losses and notices.
+//! The report of an import: counts, rejected questions, losses and notices. Also the reasons to refuse an import.
 
 use question_formats::{MAX_TOPIC_CHARS, RefusedQuestion};
 

@@ -37,7 +37,8 @@ impl AccountLinksMutation {
     ///
     /// The link alone is not enough: a stranger may have registered with the address of another person, or a user may
     /// have mistyped a new address. So send the access token or the password of the account too. A person who has
-    /// neither can choose a new password with `requestPasswordReset`, which verifies the address of the account too.
+    /// neither can choose a new password with `requestPasswordReset` and `resetPassword`. The link of the reset
+    /// verifies the address of the account too.
     async fn verify_email(
         &self,
         ctx: &Context<'_>,

@@ -46,7 +46,7 @@ pub(super) struct AnswerInput {
     /// The ids of the chosen options, from `options.id` of the question in this slot. An empty list or null removes the
     /// answer.
     option_ids: MaybeUndefined<Vec<ID>>,
-    /// The number as the learner typed it, such as "9.81", "-0.5" or "6.022e23". Null or an empty text removes the
+    /// The number as the learner typed it, such as "9.81", "-0.5" or "6.022e23". Null or a blank text removes the
     /// answer.
     numeric_value: MaybeUndefined<String>,
     /// The text as the learner typed it, for a short answer: at most 500 characters. The server stores the text

@@ -153,8 +153,8 @@ impl From<SettingsRefusal> for UserError {
                 format!("`{name}` must be {least} to {most}; {given} was given.")
             }
             SettingsRefusal::Disagreement { parts, given } => format!(
-                "The parts of `blueprint` have {parts} questions together, but `questionsPerTest` is {given}. Give \
-                 only one of them, or make them equal."
+                "The parts of the blueprint have {parts} questions together, but `questionsPerTest` is {given}. Make \
+                 the two numbers equal, or give an empty list in `blueprint` to remove the blueprint."
             ),
             SettingsRefusal::NothingChanged | SettingsRefusal::NoSuchTopic(_) => refusal.to_string(),
         };

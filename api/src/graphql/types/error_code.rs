@@ -13,8 +13,9 @@ pub(in crate::graphql) enum ErrorCode {
     EmailTaken,
     /// The password is too short or too long, or it is the e-mail address of the account.
     PasswordInvalid,
-    /// The e-mail address or the password is wrong. For safety, the error does not say which. If the server requires
-    /// verified addresses, `login` also uses this code for an account that has not verified its address.
+    /// The e-mail address or the password is wrong. For safety, the error does not say which. `login` also uses this
+    /// code for a deactivated account, and, if the server requires verified addresses, for an account that has not
+    /// verified its address.
     InvalidCredentials,
     /// The link is unknown, used or expired. Ask for a new link.
     LinkInvalid,

@@ -1,4 +1,4 @@
-//! Accounts at an issuer with which a user can sign in.
+//! The linked identities of a user: accounts at issuers of OpenID Connect, with which the user can sign in.
 
 use async_graphql::{Context, ID, SimpleObject};
 use base64::Engine;

@@ -21,9 +21,9 @@ pub(in crate::graphql) enum QuestionFormat {
     Aiken,
     /// Moodle XML. It keeps everything except slashes at the start or the end of the name of a topic.
     MoodleXml,
-    /// QTI: choices, short answers and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file has one
-    /// item, or several items inside a `question-bank` element. The format keeps everything except HTML that is not
-    /// well-formed XML, and short answers with wildcards.
+    /// QTI: choices, short answers and numeric items of the versions 1.2 and 2.0 to 3.0. Exports are QTI 3.0. A file
+    /// has one item, or a `question-bank` element with several items, or, in QTI 1.2, a `questestinterop` element. The
+    /// format keeps everything except HTML that is not well-formed XML, and short answers with wildcards.
     Qti,
 }
 

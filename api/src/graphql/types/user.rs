@@ -91,7 +91,8 @@ impl User {
         Ok(&self.row(ctx).await?.email)
     }
 
-    /// Whether the user has proved that they receive mail at `email`.
+    /// Whether `email` is verified: by a link in a mail, by an external sign-in, or because an operator gave the
+    /// address.
     async fn email_verified(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         Ok(self.row(ctx).await?.email_verified_at.is_some())
     }

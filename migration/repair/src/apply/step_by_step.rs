@@ -18,7 +18,8 @@ use crate::session::RepairSession;
 const MAX_ROUNDS: u32 = 20;
 
 impl RepairSession {
-    /// Repairs in rounds, until an inspection finds nothing left to do.
+    /// Repairs in rounds, until an inspection finds nothing left to do. Fails if something is left to do after
+    /// [`MAX_ROUNDS`] rounds.
     pub(super) async fn apply_step_by_step(
         &self,
         watch: ProgressWatcher<'_>,

@@ -20,7 +20,7 @@ struct UsedQueryParts {
 }
 
 impl SittingQueries<'_> {
-    /// Quotes a column, with the alias of its table.
+    /// Returns the quoted name of a column, after the alias of its table.
     pub(super) fn name(&self, alias: &str, column: &str) -> String {
         format!("{alias}.{}", self.dialect.quote(column))
     }

@@ -6,7 +6,7 @@ use super::table::{CardReference, TableColumn, TableKey};
 use crate::names::{QUESTION_TABLE, SITTING_TABLE, SITTING_TIME_COLUMNS};
 use crate::sql::{Dialect, same};
 
-/// The table of sittings, and its optional columns.
+/// The table of sittings. Its columns are not the same in every old system.
 #[derive(Clone, Debug)]
 pub(crate) struct SittingTable {
     /// The table, its column that refers to the card, and its key.

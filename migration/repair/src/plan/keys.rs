@@ -71,7 +71,7 @@ fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &
     let purpose = match (needs_new, old.is_empty()) {
         (true, true) => "Add the new key",
         (true, false) => "Replace the old key with the new one, in one statement",
-        (false, _) => "Drop the old key",
+        (false, _) => "Drop the old key (purchase_id, test_number)",
     };
     plan.step(StepKind::Keys, purpose, vec![text]);
 }
@@ -99,6 +99,6 @@ fn postgres_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old
         plan.step(StepKind::Keys, "Add the new key while the application keeps running", vec![text]);
     }
     for key in old {
-        plan.step(StepKind::Keys, "Drop the old key", vec![drop_key(state, key)]);
+        plan.step(StepKind::Keys, "Drop the old key (purchase_id, test_number)", vec![drop_key(state, key)]);
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn sqlite_keys(plan: &mut RepairPlan, state: &TableState, needs_new: 
     } else {
         for key in old {
             let text = format!("DROP INDEX {}", dialect.quote(&key.name));
-            plan.step(StepKind::Keys, "Drop the old key", vec![text]);
+            plan.step(StepKind::Keys, "Drop the old key (purchase_id, test_number)", vec![text]);
         }
     }
     if needs_new {

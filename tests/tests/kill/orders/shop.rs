@@ -187,7 +187,7 @@ impl Shop {
     }
 }
 
-/// Limits the time for which a request is repeated.
+/// Pauses between the attempts of a step, and limits the time of all attempts together.
 struct RetryTimer(Instant);
 
 impl RetryTimer {

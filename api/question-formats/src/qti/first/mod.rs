@@ -33,7 +33,8 @@ const GENERAL_FEEDBACK: [&str; 2] = ["general_fb", "solution"];
 
 const HOW_TO_SCORE_HERE: &str = "Give marks if varequal finds the correct answer, and none otherwise.";
 
-/// Reads the items of a document. Refuses each item that is not a question, and still reads the other items.
+/// Reads the items of a document. Refuses each item that cannot be read as a question, and still reads the other
+/// items.
 pub(super) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let xml = Xml::parse(source)?;
     let mut parsed = ParsedFile::default();

@@ -94,7 +94,8 @@ pub(super) struct WebSocketConnection {
     /// The identity in the headers of the request that became this connection. `connection_init` may replace it.
     identity: Option<AuthenticatedViewer>,
     is_acknowledged: bool,
-    /// Completes when the access token is no longer valid. Never completes before `connection_init`.
+    /// Completes when the access token is no longer valid. Never completes without a token, or before
+    /// `connection_init`.
     end_of_token: Pin<Box<dyn Future<Output = TokenError> + Send>>,
     /// The running operations, by the ids that the client gave them.
     operations: StreamMap<String, Execution>,
