@@ -111,7 +111,7 @@ pub struct ParsedFile {
 
 impl ParsedFile {
     /// Adds a question, or the reason why an entry was refused. After [`MAX_REFUSED_LISTED`] refused entries, only
-    /// counts further refused entries.
+    /// counts further refused entries. `external_id` is the id or the name of the entry, for the list of refused entries.
     pub(crate) fn add(
         &mut self,
         line: u32,

@@ -99,6 +99,11 @@ impl DatabaseFiles {
 
 pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
     let database = args.database.file()?;
+    if let Some(named) = &args.database.signing_keys
+        && !named.exists()
+    {
+        return Err(format!("the file {} of --signing-keys does not exist", named.display()).into());
+    }
     let keys = args.database.signing_keys.or_else(|| key_file_beside(&args.database.config.database_url));
     let made = backup::make(&database, keys.as_deref(), &args.file).await?;
     println!("made {}, {} bytes, verified", args.file.display(), made.bytes);

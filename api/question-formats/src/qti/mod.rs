@@ -103,7 +103,8 @@ fn read_items(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let mut parsed = ParsedFile::default();
     for item in items {
         let line = xml.line(item);
-        parsed.add(line, item.attribute("identifier"), question(item, line, source));
+        let name = item.attribute("identifier").or_else(|| item.attribute("title"));
+        parsed.add(line, name, question(item, line, source));
     }
     Ok(parsed)
 }

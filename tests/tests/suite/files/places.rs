@@ -46,6 +46,9 @@ async fn a_path_that_is_not_a_backup_or_not_a_file_is_named() {
         assert!(message.contains(told) && !message.contains("final name"), "{message}");
     }
     succeed(jishu(folder.path(), &["migrate", "up"]));
+    let message = fail(jishu(folder.path(), &["backup", "b.db", "--signing-keys", "nowhere.pem"]));
+    assert!(message.contains("the file nowhere.pem of --signing-keys does not exist"), "{message}");
+    assert_eq!(files(folder.path()), ["jishu.db", "place"]);
     succeed(jishu(folder.path(), &["backup", "b.db"]));
     let onto = ["restore", "b.db", "--replace", "--database-url", "sqlite://place"];
     let message = fail(jishu(folder.path(), &onto));

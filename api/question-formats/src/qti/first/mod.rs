@@ -40,7 +40,8 @@ pub(super) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let mut parsed = ParsedFile::default();
     for item in xml.document.descendants().filter(|node| node.tag_name().name() == "item") {
         let line = xml.line(item);
-        parsed.add(line, item.attribute("ident"), question(item, line).map_err(|reason| own_words(&reason)));
+        let name = item.attribute("ident").or_else(|| item.attribute("title"));
+        parsed.add(line, name, question(item, line).map_err(|reason| own_words(&reason)));
     }
     if parsed.questions.is_empty() && parsed.refused_count == 0 {
         let reason =
