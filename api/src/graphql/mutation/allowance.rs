@@ -134,7 +134,9 @@ fn scope(input: &GrantAllowanceInput) -> Result<AllowanceScope, AllowanceRefusal
 impl From<AllowanceRefusal> for UserError {
     fn from(refusal: AllowanceRefusal) -> Self {
         let message = match refusal {
-            AllowanceRefusal::NoScope => "Give at least one of `userId`, `subjectId` and `courseId`.".to_owned(),
+            AllowanceRefusal::NoScope => {
+                "Give at least one of `userId`, `subjectId` and `courseId`.".to_owned()
+            }
             AllowanceRefusal::TwoPlaces => "Give `subjectId` or `courseId`, not both.".to_owned(),
             AllowanceRefusal::NothingGranted => "Give `extraSeconds`, `maxAttempts` or both.".to_owned(),
             AllowanceRefusal::UserNotFound => format!("{refusal} Take its id from `users`."),
