@@ -17,7 +17,7 @@ pub struct TextPattern {
 }
 
 impl TextPattern {
-    /// Prepares an accepted text for comparisons. In it, `*` is a wildcard, and `\*` an asterisk.
+    /// Prepares an accepted text for comparisons. In the accepted text, `*` is a wildcard, and `\*` an asterisk.
     #[must_use]
     pub fn new(accepted: &str, is_case_sensitive: bool) -> Self {
         let canonical = canonical(accepted, is_case_sensitive);

@@ -247,8 +247,9 @@ pub async fn by_ids(
 }
 
 /// Streams the cards of a user whenever they are created or change: all cards, or only those of `subject` if it is
-/// given. The stream reports all changes that are committed after this function returns. The stream ends with an error
-/// if the database fails for about a minute.
+/// given. The stream misses no change that is committed after this function returns. Changes of a card that follow each
+/// other closely make one item of the stream, with the latest state. The stream ends with an error if the database
+/// fails for about a minute.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -56,8 +56,8 @@ pub(crate) async fn keyed(world: &World) {
                 input
             })
             .collect();
-        // Each request is sent eight times. Every node gets every request, because `REQUESTS` and the number of nodes
-        // have no common divisor.
+        // Both calls of `all_at_once` send each request eight times. Every node gets every request, because `REQUESTS`
+        // and the number of nodes have no common divisor.
         let inputs: Vec<Value> = (0..CALLERS).map(|caller| requests[caller % REQUESTS].clone()).collect();
         let calls = all_at_once(&learner, inputs.clone()).await;
         let again = all_at_once(&learner, inputs).await;

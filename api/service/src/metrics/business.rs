@@ -50,7 +50,7 @@ impl BusinessMetrics {
                 registry,
                 "orders",
                 "step",
-                "New orders that waited for their payment, and paid orders that were granted",
+                "New orders that must be paid (opened), and paid orders that became purchases (granted)",
             ),
             sign_ins: CounterFamily::register(
                 registry,

@@ -10,9 +10,9 @@ use sea_orm::DbErr;
 use crate::Services;
 use crate::events::{Watch, WatchedChange, read_with_retries};
 
-/// Streams orders of a user whenever they change: all orders, or only `order` if it is given. The stream reports all
-/// changes that are committed after this function returns. It ends with an error if the database fails for about a
-/// minute.
+/// Streams orders of a user whenever they change: all orders, or only `order` if it is given. The stream misses no
+/// change that is committed after this function returns. Changes of an order that follow each other closely make one
+/// item of the stream, with the latest state. The stream ends with an error if the database fails for about a minute.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -14,8 +14,8 @@ use jishu_service::auth::{AuthenticatedViewer, TokenError};
 use jishu_service::limit::ClientAddress;
 use jishu_service::security;
 
-/// Verifies the `Authorization` header of a request. Returns None if the request does not have the header, and a
-/// refusal if the token does not verify.
+/// Verifies the `Authorization` header of a request. Returns None if the request does not have the header. Returns a
+/// refusal if the header is not `Bearer` and a token, or if the token does not verify.
 pub(in crate::http) fn authenticate(
     state: &AppState,
     client: ClientAddress,
