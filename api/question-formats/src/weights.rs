@@ -30,8 +30,9 @@ pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
     // Authors round weights: six options with 16 per cent each are meant to add up to 100.
     if sum > 0.0 && (sum - 100.0).abs() > 4.5 {
         return Err(format!(
-            "The marks of its correct options add up to {sum:.0} per cent instead of 100. Give each an \
-             equal part of 100, or make it a single choice if one option is enough."
+            "The marks of its correct options add up to {sum:.0} per cent instead of 100. Give each \
+             correct option an equal part of 100, or make the question a single choice if one of these options is \
+             enough."
         ));
     }
     let correct: Vec<bool> = weights.iter().map(|weight| *weight > 0.0).collect();

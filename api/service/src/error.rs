@@ -10,8 +10,9 @@ use crate::auth::{OneTimePasswordError, PasswordError, RefreshTokenError, TokenE
 /// The error of an operation: it was refused, or it failed.
 #[derive(Debug)]
 pub enum Error<R> {
-    /// The rules do not allow the operation, and nothing was written. The refusal says why, so that the caller can
-    /// change the request.
+    /// The rules do not allow the operation, so the operation was not carried out. The refusal says why, so that the
+    /// caller can change the request. Most refusals write nothing. But a refusal to begin or continue a session can
+    /// write: a reused refresh token revokes its family, and a challenge counts a wrong code.
     Refused(R),
     /// The operation could not be carried out, although the request may be correct. If the connection was lost
     /// during COMMIT, the operation may still have been committed.

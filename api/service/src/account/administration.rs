@@ -251,8 +251,8 @@ pub(super) fn is_active_admin(row: &user::Model) -> bool {
 /// Locks the rows of at most [`MAX_LOCKED_ADMINS`] admins, those with the lowest ids. Fails at once if another
 /// transaction has locked one of the rows. SQLite needs no locks, because it has one writer at a time.
 ///
-/// If two admins demote each other at once, both transactions lock the same rows. So the second transaction reads the
-/// rows after the first one has committed.
+/// If two admins demote each other at once on a database server, both transactions lock the same rows. So the second
+/// transaction fails with a conflict, and its retry reads the rows after the first transaction has ended.
 pub(super) async fn lock_accounts(
     transaction: &DatabaseTransaction,
     user: UserId,

@@ -44,7 +44,7 @@ pub enum ProfileRefusal {
     #[error(transparent)]
     Invalid(InvalidField),
     /// Another account has the new e-mail address.
-    #[error("This e-mail address has another account. Choose another address.")]
+    #[error("Another account has this e-mail address. Choose another address.")]
     EmailTaken,
     /// A new e-mail address requires the current password, and it is missing or wrong.
     #[error("The current password is missing or not right.")]

@@ -24,7 +24,7 @@ pub enum VerifyRefusal {
     #[error(transparent)]
     Link(#[from] LinkInvalid),
     /// Another account got the new address after the link was sent.
-    #[error("This e-mail address has another account now. Choose another address.")]
+    #[error("Another account has this e-mail address now. Choose another address.")]
     EmailTaken,
     /// The link works, but the client is not signed in to the account of the link and gave no password.
     #[error("Sign in to the account of this link first, or give its password.")]

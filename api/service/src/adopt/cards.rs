@@ -123,7 +123,7 @@ pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPla
         cards.iter().filter_map(|card| card.status.as_deref()).filter(|status| !known.contains(status))
     {
         notes
-            .push(format!("The status `{other}` is unknown. The status follows from the attempts used now."));
+            .push(format!("The status `{other}` is unknown. The new status follows from the used attempts."));
     }
     let scores = scores(cards, &sittings, were_deleted, &mut notes);
     let sat_at = sittings.iter().map(|(_, sitting)| sitting.started_at).max();
