@@ -81,7 +81,7 @@ pub(super) fn like_key(line: &str) -> bool {
 pub(super) fn like_option(line: &str) -> Option<&'static str> {
     const CAPITAL: &str = "Write its letter as a capital, such as A)";
     const BARE: &str = "Write A) and not (A)";
-    const MARK: &str = "Write A. or A), with an ASCII full stop or an ASCII parenthesis";
+    const MARK: &str = "Write A. or A) in ASCII, without a space before the mark";
     if option(line).is_some() {
         return None;
     }

@@ -244,7 +244,7 @@ fn truth(
             let options = answers.iter().map(|(.., answer)| formatted(*answer, stem_format));
             Ok((ParsedKey::Choice { is_multiple: false, correct }, options.collect()))
         }
-        _ => Err("Neither true nor false has full marks. Give one of the two the fraction 100.".to_owned()),
+        _ => Err("It needs one right and one wrong answer. Give only one the fraction 100.".to_owned()),
     }
 }
 

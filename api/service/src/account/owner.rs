@@ -26,7 +26,7 @@ pub enum OwnerRefusal {
     WrongPassword,
     /// The request has no password, and the session began too long ago or has ended.
     #[error(
-        "This needs your password, or a sign-in within the last {RECENT_SIGN_IN_MINUTES} minutes. Sign in again."
+        "Give your password. Or sign in again, and repeat the request within {RECENT_SIGN_IN_MINUTES} minutes."
     )]
     SignInTooOld,
     /// Too many attempts came from this network address, or too many on this account failed.

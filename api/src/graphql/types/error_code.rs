@@ -143,7 +143,8 @@ pub(in crate::graphql) enum ErrorCode {
     TestSessionClosed,
     /// The deadline of the sitting has passed.
     TestSessionOverdue,
-    /// The answer does not fit the question in its slot, or the number of the batch is invalid.
+    /// An answer does not fit the question in its slot, or its slot or time is out of range. Or the batch is empty, too
+    /// large or has an invalid number.
     AnswerInvalid,
     /// Another tab or device has changed some of these answers. Read `session.answerSequence`, add 1, and submit
     /// again.

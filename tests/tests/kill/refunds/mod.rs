@@ -24,8 +24,8 @@ pub(crate) use storm::run as storm;
 /// Maximum time that the server may take to end a purchase whose term is over.
 const MAX_EXPIRY_TIME: Duration = Duration::from_secs(20);
 
-/// Returns the boundaries at which a refund is aborted. They include boundaries of closing, because these refunds end
-/// an open sitting.
+/// Returns the boundaries at which the server is aborted during a refund. They include boundaries of closing, because
+/// these refunds end an open sitting.
 fn refund_boundaries() -> impl Iterator<Item = &'static str> {
     REFUND_BOUNDARIES.into_iter().chain(["close.scored", "close.counted"])
 }

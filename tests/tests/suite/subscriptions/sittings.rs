@@ -91,8 +91,8 @@ async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     buy(&asha, &course, &[1]).await;
     assert_eq!(from_socket(&mut cards).await["subject"]["name"], "Chemistry");
 
-    // Deletes two audit events that the server has read. The audit event of a new sitting gets the id of the older
-    // deleted event.
+    // Deletes two audit events that the server has read. An UPDATE then gives the id of the older deleted event to the
+    // audit event of a new sitting.
     let newest = app.number("SELECT MAX(id) FROM audit_events").await;
     app.execute(&format!("DELETE FROM audit_events WHERE id >= {}", newest - 1)).await;
     let sitting = app.begin_sitting().await;
