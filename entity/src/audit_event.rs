@@ -14,7 +14,7 @@ pub struct Model {
     pub id: AuditEventId,
     /// The time of the action.
     pub at: DateTimeUtc,
-    /// The user who acted. Null if the server or an operator on the command line acted.
+    /// The user who acted. Null if the server, a guardian or an operator on the command line acted.
     pub actor_id: Option<UserId>,
     /// The action, such as `purchase.created`.
     pub action: String,

@@ -60,8 +60,8 @@ fn text(fields: &Map<String, Value>) -> Option<String> {
     (!fields.is_empty()).then(|| Value::Object(fields.clone()).to_string())
 }
 
-/// Appends an audit event. The actor is None if the server itself acted. The target is the name of a table and the id
-/// of a row in it.
+/// Appends an audit event. The actor is None if the server, a guardian or an operator on the command line acted. The
+/// target is the name of a table and the id of a row in it.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -174,7 +174,7 @@ impl Marks {
 pub struct Tally {
     /// The sum of the marks, in hundredths of a mark.
     pub score: i64,
-    /// The maximum of the sum of the marks, in hundredths of a mark.
+    /// The highest possible sum of the marks, in hundredths of a mark.
     pub max_score: i64,
     /// The number of correct answers.
     pub correct: i32,

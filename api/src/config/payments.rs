@@ -94,17 +94,17 @@ pub enum PaymentConfigError {
         /// The missing flag, or two flags of which one is needed.
         flag: &'static str,
     },
-    /// A key, a secret or an address of the configuration is wrong.
+    /// A key, a secret or an address of the configuration is wrong, or the file of a secret cannot be read.
     #[error("the payment provider cannot be set up: {0}")]
     Wrong(#[from] ConfigError),
 }
 
 impl PaymentConfig {
-    /// Sets up the payment provider. Returns None if the server does not handle payments. Logs a warning if there is a
-    /// provider without a secret of webhooks.
+    /// Sets up the payment provider. Returns None if the server does not handle payments. Logs a warning if Razorpay
+    /// or Stripe is the provider and no secret of webhooks is given.
     ///
     /// # Errors
-    /// Fails if a key is missing or has a wrong form.
+    /// See [`PaymentConfigError`].
     pub fn payments(&self) -> Result<Option<Payments>, PaymentConfigError> {
         let lifetime = TimeDelta::minutes(self.order_minutes);
         let payments = match self.payments {

@@ -60,7 +60,10 @@ fn score_outcome<'a>(
     match decided.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some(only)),
-        _ => Err(format!("Its response processing does not set SCORE. {HOW_TO_SCORE}")),
+        _ => Err(format!(
+            "Its response processing does not set SCORE, and several other outcomes depend on the answer. Name the \
+             score SCORE. {HOW_TO_SCORE}"
+        )),
     }
 }
 

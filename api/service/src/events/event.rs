@@ -178,7 +178,7 @@ impl Event {
 /// [`MAX_COMMIT_DELAY`](super::position::MAX_COMMIT_DELAY).
 ///
 /// After the commit, call [`Events::appended`](super::Events::appended), so that this node delivers the event to its
-/// watchers at once. The actor is None if the server itself acted.
+/// watchers at once. The actor is None if no user acted.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -13,7 +13,8 @@ use super::{LimitOptions, take_one_of_both};
 use crate::bounded_map::BoundedMap;
 use crate::security;
 
-/// Number of units that a failed attempt takes from the budget of its network address. A successful attempt takes 1.
+/// Number of units that a failed attempt takes from the budget of its network address. A successful sign-in or
+/// registration takes 1. A successful exchange of a refresh token takes none.
 const UNITS_PER_FAILURE: u32 = 5;
 /// An address has a separate budget for accounts that signed in from it before: the usual budget of the address times
 /// this factor.
@@ -52,8 +53,8 @@ pub struct SignInLimits {
     exchanges: Buckets<IpAddr>,
     /// The addresses from which accounts signed in on this node, each with the time of the last recorded sign-in.
     known: Mutex<BoundedMap<(EmailHash, IpAddr), DateTime<Utc>>>,
-    /// The hashes of refresh tokens that were refused and can never become valid again. Each later attempt with one of
-    /// these tokens takes 1 from the budget of its address.
+    /// The hashes of refresh tokens that were refused and can never become valid again. A later attempt with one of
+    /// these tokens is not admitted if the budget of its address is spent.
     dead: Mutex<BoundedMap<TokenHash, ()>>,
 }
 

@@ -37,7 +37,10 @@ pub enum SmtpError {
     )]
     Url,
     /// The value of `tls` in the URL is unknown, or does not fit the scheme.
-    #[error("`tls` in the URL of the mail server must be `required`, `opportunistic` or `none`")]
+    #[error(
+        "`tls` in the URL of the mail server must be `required`, `opportunistic` or `none`. With smtps://, only \
+         `required` is allowed"
+    )]
     TlsMode,
     /// The password would be sent without encryption.
     #[error(

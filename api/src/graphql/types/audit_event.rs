@@ -83,7 +83,7 @@ impl AuditEvent {
         DateTime(self.row.at)
     }
 
-    /// The user who acted. Null if the server itself or an operator on the command line acted.
+    /// The user who acted. Null if the server, a guardian or an operator on the command line acted.
     async fn actor(&self) -> Option<User> {
         self.row.actor_id.map(|id| self.user(id))
     }
