@@ -22,7 +22,7 @@ mutation ($input: PurchaseInput!) {
   }
 }";
 
-/// A call and its response.
+/// The payload of a successful purchase, with the time that the request took.
 #[derive(Debug)]
 pub struct Call {
     /// The payload of the mutation.

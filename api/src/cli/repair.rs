@@ -42,8 +42,8 @@ pub(super) struct RepairArgs {
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 
-    /// Maximum time to wait for another repair of the same database to end, in seconds. On SQLite, the wait is always
-    /// at most 30 seconds.
+    /// Maximum time to wait for another repair or undo of the same database to end, in seconds. On SQLite, the wait is
+    /// always at most 30 seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: u64,
@@ -194,7 +194,7 @@ impl ProgressPrinter {
 
     fn line(progress: &RepairProgress<'_>) -> String {
         match progress {
-            RepairProgress::WaitingForOther => "waiting for another repair to end".to_owned(),
+            RepairProgress::WaitingForOther => "waiting for another repair or undo to end".to_owned(),
             RepairProgress::Locked { attempt } => format!("attempt {attempt} failed because of a lock"),
             RepairProgress::Merged { groups, of } => format!("{groups} of {of} groups merged"),
             RepairProgress::Working { elapsed, phase, percent } => {

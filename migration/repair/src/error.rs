@@ -44,10 +44,11 @@ pub enum RepairError {
     #[error("nothing was changed, because the repair cannot be undone: {}. Bring the database back to its state right \
              after the repair and undo again, or restore a backup", .0.join("; "))]
     CannotUndo(Vec<String>),
-    /// Another repair of this database is running. On SQLite, also any other program that keeps the lock for writing.
+    /// Another repair or undo of this database is running. On SQLite, also any other program that keeps the lock for
+    /// writing.
     #[error(
-        "another repair of this database is running, another program keeps an SQLite file locked, or the database \
-         server has not yet ended a killed repair. Try again later"
+        "another repair or undo of this database is running, another program keeps an SQLite file locked, or the \
+         database server still runs a killed repair. Try again later"
     )]
     Busy,
     /// A statement did not get its lock on a table in any of its attempts.

@@ -10,7 +10,7 @@ use crate::plan::RepairStep;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RepairProgress<'p> {
-    /// This repair or undo waits, because another repair of the database is running.
+    /// This repair or undo waits, because another repair or undo of the database is running.
     WaitingForOther,
     /// The next step begins.
     Step {

@@ -13,7 +13,7 @@ use sea_orm::{
 use crate::error::{ErrorCause, RepairError};
 use crate::sql;
 
-/// Default time to wait for another repair to end.
+/// Default time to wait for another repair or undo to end.
 const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(60);
 /// The pause between two attempts to take the lock of the repair.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -33,7 +33,7 @@ pub struct RepairSession {
     pub(crate) process: i64,
     /// The number of times that the working connection was opened. Not counted on SQLite.
     connections_made: Arc<AtomicU32>,
-    /// Maximum time to wait for another repair to end.
+    /// Maximum time to wait for another repair or undo to end.
     lock_wait: Duration,
 }
 
@@ -85,7 +85,7 @@ impl RepairSession {
         Ok(())
     }
 
-    /// Sets the maximum time to wait for another repair of this database to end. The default is 60 seconds.
+    /// Sets the maximum time to wait for another repair or undo of this database to end. The default is 60 seconds.
     #[must_use]
     pub fn with_lock_wait(mut self, lock_wait: Duration) -> Self {
         self.lock_wait = lock_wait;
@@ -145,8 +145,8 @@ impl RepairSession {
         Ok(())
     }
 
-    /// Takes the lock that allows one repair of a database at a time. `on_wait` is called before each pause, and can
-    /// stop the waiting. Does nothing on SQLite.
+    /// Takes the lock that allows one repair or undo of a database at a time. `on_wait` is called before each pause, and
+    /// can stop the waiting. Does nothing on SQLite.
     ///
     /// The lock belongs to the working connection, so that the server releases the lock when that connection is lost.
     /// The lock belongs to no transaction, because a concurrent index build waits for all open transactions.

@@ -161,7 +161,8 @@ impl NewPassword {
                     changed.email_verified_at = Some(*now);
                 }
             }
-            // The password may have changed after it was compared. Then the comparison no longer counts.
+            // The password of the account may have changed after the given current password was compared with it. Then
+            // the comparison no longer counts.
             None => update = update.filter(user::Column::PasswordHash.eq(user.password_hash.as_str())),
         }
         if update.exec(transaction).await?.rows_affected != 1 {

@@ -57,14 +57,15 @@ pub enum KeyError {
     },
     /// The file has no complete PEM block.
     #[error(
-        "The signing key file {path} has no complete PEM block. Replace it with the output of \
+        "The signing key file {path} has no complete PEM block. Replace the file with the output of \
          `openssl genpkey -algorithm ed25519`.", path = .0.display()
     )]
     NoKey(PathBuf),
     /// A block is something other than an unencrypted Ed25519 key.
     #[error(
         "PEM block {position} of the signing key file {path} is not an unencrypted Ed25519 `PRIVATE KEY` \
-         (PKCS#8). Replace it with the output of `openssl genpkey -algorithm ed25519`.", path = path.display()
+         (PKCS#8). Replace block {position} with the output of `openssl genpkey -algorithm ed25519`.",
+        path = path.display()
     )]
     NotEd25519 {
         /// The key file.

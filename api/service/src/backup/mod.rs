@@ -106,7 +106,7 @@ pub enum BackupError {
         /// The end of the program's messages, or the reason why the program did not start.
         message: String,
     },
-    /// The file of the database cannot be opened in its present state.
+    /// The file of an SQLite database cannot be read, or must not be opened because of the write-ahead log beside it.
     #[error(transparent)]
     File(#[from] FileError),
     /// The file system returned an error.

@@ -25,8 +25,8 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
     BookRule {
         table: "orders",
         column: "amount",
-        fault: "not matched by payments: the shop must hold this amount in the state `paid`, otherwise the cost of the \
-                purchase, if any, minus its refunds",
+        fault: "not matched by payments: in the state `paid`, the shop must hold this amount; in other states, the \
+                shop must hold the cost of the order's purchase minus its refunds, or nothing if there is no purchase",
         broken: concat!(
             "SELECT o.id FROM orders o WHERE o.state <> 'needs_attention' AND ",
             held!(),

@@ -130,8 +130,8 @@ pub(crate) struct ResolvedSelection {
     pub(crate) may_have_allowances: bool,
 }
 
-/// Reads the course, the subjects and the buyer's entitlements, and prices the subjects that the buyer does not own.
-/// Without a buyer, prices all subjects.
+/// Reads the course, the selected subjects and the buyer's entitlements. Prices the selected subjects that the buyer
+/// does not own. Without a buyer, prices all selected subjects.
 ///
 /// An archived subject is refused only if the buyer does not own it: a buyer who owns it may request it again.
 pub(crate) async fn resolve(

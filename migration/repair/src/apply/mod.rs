@@ -18,8 +18,8 @@ impl RepairSession {
     /// repair.
     ///
     /// # Errors
-    /// Fails if a person must decide something first, another repair is running, `watch` stops the repair, the table
-    /// stays locked, or the database reports an error. On SQLite nothing has changed then. On other databases the
+    /// Fails if a person must decide something first, another repair or undo is running, `watch` stops the repair, the
+    /// table stays locked, or the database reports an error. On SQLite nothing has changed then. On other databases the
     /// finished steps remain, and the next repair continues after them.
     pub async fn apply(&self, watch: ProgressWatcher<'_>) -> Result<RepairOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {

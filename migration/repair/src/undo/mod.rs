@@ -34,8 +34,8 @@ impl RepairSession {
     /// Undoes the latest run of a repair. `watch` is called with each event and can stop the undo.
     ///
     /// # Errors
-    /// Fails if no run is logged, the repaired rows have changed since the run, another repair is running, the
-    /// table stays locked, or the database reports an error.
+    /// Fails if no run is logged, the repaired rows have changed since the run, another repair or undo is running,
+    /// the table stays locked, or the database reports an error.
     pub async fn undo(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.undo_in_one_transaction(watch).await;

@@ -66,7 +66,8 @@ fn question(item: Node<'_, '_>, line: u32) -> Result<ParsedQuestion, String> {
     let kind = field(item, "question_type");
     if kind.as_deref() == Some("calculated_question") {
         return Err(
-            "It is a formula, which shows each learner other numbers. Export the questions that it makes."
+            "It is a formula with different numbers for each learner, which cannot be stored. Export the questions \
+             that the formula makes."
                 .to_owned(),
         );
     }
