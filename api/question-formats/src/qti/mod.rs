@@ -198,7 +198,8 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
             | "qti-modal-feedback" => {}
             "qti-template-declaration" | "qti-template-processing" => {
                 return Err(
-                    "It is a template, which shows each learner another question. Export the questions that it makes."
+                    "It is a template, which shows each learner another question and cannot be stored. Export the \
+                     questions that the template makes."
                         .to_owned(),
                 );
             }
