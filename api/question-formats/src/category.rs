@@ -108,7 +108,7 @@ pub(crate) fn topic(path: &str) -> Option<String> {
 /// Returns a loss if the name of a topic is not the same after it is written as a path and read again.
 pub(crate) fn loss(name: &str) -> Option<String> {
     (topic(&path(name)).as_deref() != Some(name)).then(|| {
-        "The topic's name is changed: a category cannot have a slash at the start or end of its name, or next to a space."
+        "The topic's name is changed: in the file, the name of a category cannot begin with a slash."
             .to_owned()
     })
 }

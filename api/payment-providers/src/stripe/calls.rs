@@ -17,7 +17,7 @@ use crate::{
     signature,
 };
 
-/// Maximum number of pages of refunds that are read, with 100 refunds each.
+/// Maximum number of pages of a payment's refunds, with 100 refunds each. If a payment has more, the read fails.
 const MAX_PAGES: usize = 10;
 /// Stripe's code for a request that is refused because the payment is not in the state that the request needs.
 const UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";

@@ -53,7 +53,7 @@ pub struct TableCounts {
     pub made: i64,
 }
 
-/// The sums of what purchases cost.
+/// What the purchases of the old system cost together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MoneyCounts {
     /// The sum of the costs of all old purchases, in major units.

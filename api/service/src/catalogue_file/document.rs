@@ -23,7 +23,7 @@ pub(crate) struct CatalogueDocument {
     pub(crate) courses: Vec<CourseDocument>,
 }
 
-/// A course in a catalogue file. A value that the file leaves out has its default.
+/// A course in a catalogue file. An optional value that the file leaves out gets its default.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CourseDocument {
@@ -42,7 +42,7 @@ pub(crate) struct CourseDocument {
     pub(crate) subjects: Vec<SubjectDocument>,
 }
 
-/// A subject in a catalogue file. A value that the file leaves out has its default.
+/// A subject in a catalogue file. An optional value that the file leaves out gets its default.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SubjectDocument {

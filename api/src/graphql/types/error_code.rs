@@ -163,7 +163,7 @@ pub(in crate::graphql) enum ErrorCode {
     QuestionKeyUnchanged,
     /// The key does not fit the question.
     QuestionKeyInvalid,
-    /// The options belong to an older version of the question. Read the question again.
+    /// The options of the new key belong to an older version of the question. Read the question again.
     QuestionOutdated,
     /// The explanation is too long, has control characters other than line breaks and tabs, or shows a file that the
     /// server cannot keep.

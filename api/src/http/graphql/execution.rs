@@ -197,8 +197,8 @@ impl ResponseForwarder {
     }
 }
 
-/// Returns whether a subscription failed at its source: the response has no data, and an error is about the root field.
-/// An error below the root field concerns only one event.
+/// Returns whether a subscription failed at its source: the response has no data, and an error has no path or the path
+/// of the root field. An error below the root field concerns only one event.
 fn is_source_error(response: &ExecutedResponse) -> bool {
     let is_of_root_field =
         |error: &ServerError| matches!(error.path.as_slice(), [] | [PathSegment::Field(_)]);
