@@ -343,9 +343,7 @@ impl<'a> Package<'a> {
     /// the package.
     fn text(&mut self, index: usize) -> Result<Result<String, String>, UnreadableFile> {
         let Ok(file) = self.archive.by_index(index) else {
-            return Ok(Err("It is damaged or encrypted, or its compression is not Deflate. Pack it again as an \
-                           ordinary ZIP archive without a password."
-                .to_owned()));
+            return Ok(Err("It is encrypted or damaged. Pack it again without a password.".to_owned()));
         };
         let most = MAX_FILE_BYTES.min(self.bytes_left);
         let mut bytes = Vec::new();
@@ -363,7 +361,7 @@ impl<'a> Package<'a> {
         }
         self.bytes_left -= length;
         if read.is_err() {
-            return Ok(Err("It is damaged. Pack it again.".to_owned()));
+            return Ok(Err("It is damaged, or its compression is not Deflate. Pack it again with Deflate.".to_owned()));
         }
         Ok(String::from_utf8(bytes)
             .map(|text| text.trim_start_matches('\u{feff}').replace("\r\n", "\n"))
