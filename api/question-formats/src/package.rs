@@ -361,7 +361,9 @@ impl<'a> Package<'a> {
         }
         self.bytes_left -= length;
         if read.is_err() {
-            return Ok(Err("It is damaged, or its compression is not Deflate. Pack it again with Deflate.".to_owned()));
+            return Ok(Err(
+                "It is damaged, or its compression is not Deflate. Pack it again with Deflate.".to_owned()
+            ));
         }
         Ok(String::from_utf8(bytes)
             .map(|text| text.trim_start_matches('\u{feff}').replace("\r\n", "\n"))

@@ -228,7 +228,8 @@ fn truth(
         answers.push((word, weight(answer)? > 99.9, answer));
     }
     let is_english = |word: &str| matches!(word, "true" | "false");
-    if let Some((word, ..)) = answers.iter().find(|(word, is_full, _)| *is_full && is_english(word)) {
+    let mut right = answers.iter().filter(|(word, is_full, _)| *is_full && is_english(word));
+    if let (Some((word, ..)), None) = (right.next(), right.next()) {
         let is_true = word == "true";
         let format = stem_format.unwrap_or(DraftTextFormat::Plain);
         let options = ["True", "False"].map(|text| FormattedText::new(text, format));

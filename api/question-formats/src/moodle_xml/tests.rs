@@ -78,7 +78,7 @@ fn an_export_of_moodle_is_read() {
 #[test]
 fn wrong_questions_are_refused_with_the_reason() {
     for (inside, named) in [
-        ("<question type=\"truefalse\"/>", "Neither"),
+        ("<question type=\"truefalse\"/>", "one right and one wrong"),
         (
             "<question type=\"numerical\"><answer fraction=\"100\"><text>x</text></answer></question>",
             "not a number",
@@ -196,11 +196,14 @@ fn true_and_false_can_be_words_of_another_language() {
         let found = only(&choice("truefalse", "", &answers));
         assert_eq!((options(&found), found.losses.len()), (read.to_vec(), 0), "{answers:?}");
     }
-    for answers in
-        [&[("100", "Wahr")][..], &[("100", "Wahr"), ("100", "Falsch")], &[("0", "Wahr"), ("0", "Falsch")]]
-    {
+    for answers in [
+        &[("100", "Wahr")][..],
+        &[("100", "Wahr"), ("100", "Falsch")],
+        &[("0", "Wahr"), ("0", "Falsch")],
+        &[("100", "true"), ("100", "false")],
+    ] {
         let parsed = read(&format!("<quiz>{}</quiz>", choice("truefalse", "", answers))).expect("a document");
-        assert!(parsed.refused[0].reason.contains("Neither"), "{answers:?}");
+        assert!(parsed.refused[0].reason.contains("one right and one wrong"), "{answers:?}");
     }
 }
 

@@ -221,7 +221,7 @@ fn proof(code: Option<String>, recovery_code: Option<String>) -> ApiResult<Secon
     match (code, recovery_code) {
         (Some(code), None) => Ok(SecondFactorProof::Code(code)),
         (None, Some(code)) => Ok(SecondFactorProof::RecoveryCode(code)),
-        _ => Err(ApiError::bad_input("Send either `code` or `recoveryCode`, not both.")),
+        _ => Err(ApiError::bad_input("Send `code` or `recoveryCode`, and not both.")),
     }
 }
 
