@@ -29,7 +29,8 @@ pub enum ReviewPolicy {
     /// The learner sees the key, the explanations and the marks after the sitting.
     #[sea_orm(string_value = "after_sitting")]
     AfterSitting,
-    /// The learner sees the key, the explanations and the marks after the last attempt of all cards for the same test.
+    /// The learner sees the key, the explanations and the marks when no card of the learner for this test has an open
+    /// sitting, or can be sat again.
     #[sea_orm(string_value = "after_last_attempt")]
     AfterLastAttempt,
     /// The learner never sees the key, the explanations or the marks of each question.

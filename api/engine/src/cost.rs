@@ -139,8 +139,9 @@ enum Region {
     Connection(Repetition),
     /// An object of introspection.
     Introspection {
-        /// Whether the response has all objects of this kind. If true, each list counts with the average length. If
-        /// false, each list counts with the greatest length, because the response may have only that object.
+        /// Whether the response has all objects of this kind. If true, each list counts with its average length. If
+        /// false, each list counts with the length of the longest one, because the response may contain only the object
+        /// that has the longest list.
         of_all: bool,
     },
 }

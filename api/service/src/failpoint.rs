@@ -4,7 +4,7 @@
 //! does the same for the name that the file contains, which a test can write while the server runs. Without the feature
 //! `failpoints`, the boundaries do nothing.
 
-/// The boundaries between the statements of a purchase, in order. At each boundary, a test can end the process.
+/// The boundaries between the statements of a purchase, in order.
 pub const PURCHASE_BOUNDARIES: [&str; 8] = [
     "purchase.locked",
     "purchase.resolved",
@@ -16,8 +16,7 @@ pub const PURCHASE_BOUNDARIES: [&str; 8] = [
     "purchase.committed",
 ];
 
-/// The boundaries between the statements that start and end a sitting, in order. At each boundary, a test can end the
-/// process.
+/// The boundaries between the statements that start and end a sitting, in order.
 pub const SITTING_BOUNDARIES: [&str; 7] = [
     "start.locked",
     "start.inserted",
@@ -28,7 +27,7 @@ pub const SITTING_BOUNDARIES: [&str; 7] = [
     "close.counted",
 ];
 
-/// The boundaries between the statements of a refund, in order. At each boundary, a test can end the process.
+/// The boundaries between the statements of a refund, in order.
 pub const REFUND_BOUNDARIES: [&str; 7] = [
     "refund.locked",
     "refund.key-checked",
@@ -44,8 +43,7 @@ pub const REFUND_BOUNDARIES: [&str; 7] = [
 pub const EXPIRY_BOUNDARIES: [&str; 4] =
     ["expiry.locked", "expiry.ended", "expiry.sittings-closed", "expiry.audited"];
 
-/// The boundaries between the statements that delete an account, in order. At each boundary, a test can end the
-/// process.
+/// The boundaries between the statements that delete an account, in order.
 pub const DELETION_BOUNDARIES: [&str; 6] = [
     "deletion.locked",
     "deletion.sittings-closed",
@@ -55,18 +53,15 @@ pub const DELETION_BOUNDARIES: [&str; 6] = [
     "deletion.committed",
 ];
 
-/// The boundaries between the statements that switch a second factor on, in order. At each boundary, a test can end the
-/// process.
+/// The boundaries between the statements that switch a second factor on, in order.
 pub const SECOND_FACTOR_ON_BOUNDARIES: [&str; 3] =
     ["second-factor.confirmed", "second-factor.codes-made", "second-factor.told"];
 
-/// The boundaries between the statements that complete a sign-in with a second factor, in order. At each boundary, a
-/// test can end the process.
+/// The boundaries between the statements that complete a sign-in with a second factor, in order.
 pub const SECOND_FACTOR_LOGIN_BOUNDARIES: [&str; 3] =
     ["second-factor.counted", "second-factor.proved", "second-factor.signed-in"];
 
-/// The boundaries between the steps that make, pay and grant an order. Some are passed several times. At each boundary,
-/// a test can end the process.
+/// The boundaries between the steps that make, pay and grant an order. Some are passed several times.
 pub const ORDER_BOUNDARIES: [&str; 13] = [
     "checkout.locked",
     "checkout.inserted",
@@ -83,8 +78,7 @@ pub const ORDER_BOUNDARIES: [&str; 13] = [
     "order.granted",
 ];
 
-/// The boundaries between the steps of a refund at the payment provider, in order. At each boundary, a test can end the
-/// process.
+/// The boundaries between the steps of a refund at the payment provider, in order.
 pub const ORDER_REFUND_BOUNDARIES: [&str; 5] = [
     "order.refund-requested",
     "refund.committed",

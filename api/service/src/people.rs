@@ -54,8 +54,8 @@ impl AccountSearch {
     /// addresses. Returns None for a blank text.
     #[must_use]
     pub fn of_text(text: &str) -> Option<Self> {
-        // PostgreSQL refuses text with a NUL character, so U+FFFD replaces NUL. No account contains NUL, and hardly any
-        // account contains U+FFFD, so the search finds nothing.
+        // PostgreSQL refuses text with a NUL character, so U+FFFD replaces NUL. A search for NUL should find
+        // nothing. It does no harm that the search finds an account whose name contains U+FFFD.
         let text = text.trim().replace('\0', "\u{fffd}");
         match text.as_str() {
             "" => None,

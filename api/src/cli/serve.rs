@@ -37,8 +37,8 @@ const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while the server starts.
     let stop = logged_stop_signal()?.boxed().shared();
-    // Bind the ports, and check the options, before opening the database. If one of these steps fails, the database is
-    // unchanged.
+    // Bind the ports, and check the options and the files that they name, before opening the database. If one of these
+    // steps fails, the database is unchanged. Only a file of signing keys that no option names is read later.
     let listener = bind(&config.listen, "--listen", LISTEN_BACKLOG).await?;
     let metrics_listener = metrics_listener(&config).await?;
     let engine = config.graphql.engine()?;

@@ -53,14 +53,17 @@ pub struct OidcConfig {
 /// The reason why the issuer of OpenID Connect cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcConfigError {
-    /// The file with the client secret cannot be read, or is blank.
+    /// The file with the client secret cannot be read.
     #[error("the file {} of --oidc-client-secret-file cannot be read: {error}", .path.display())]
     Secret {
         /// The path of the file.
         path: PathBuf,
-        /// The error of the operating system, or that the file is blank.
+        /// The error of the operating system.
         error: std::io::Error,
     },
+    /// The file with the client secret is blank.
+    #[error("the file {} of --oidc-client-secret-file gives no secret: it is blank", .0.display())]
+    BlankSecret(PathBuf),
     /// The URL of the issuer is wrong, or the HTTP client for the issuer cannot be built.
     #[error(transparent)]
     SetUp(#[from] OidcSetUpError),
@@ -83,11 +86,12 @@ impl OidcConfig {
         };
         let client_secret = match &self.oidc_client_secret_file {
             Some(path) => {
-                let read = std::fs::read_to_string(path).and_then(|secret| {
-                    let is_blank = secret.trim().is_empty();
-                    if is_blank { Err(std::io::Error::other("the file is blank")) } else { Ok(secret) }
-                });
-                Some(read.map_err(|error| OidcConfigError::Secret { path: path.clone(), error })?)
+                let secret = std::fs::read_to_string(path)
+                    .map_err(|error| OidcConfigError::Secret { path: path.clone(), error })?;
+                if secret.trim().is_empty() {
+                    return Err(OidcConfigError::BlankSecret(path.clone()));
+                }
+                Some(secret)
             }
             None => self.oidc_client_secret.clone(),
         };

@@ -28,7 +28,8 @@ use jishu_service::limit::RetryAfter;
 const EXPORT_COST: u32 = 1_000;
 /// The time after which a client should retry while another export of the same account runs.
 const RUNNING_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(10) };
-/// The time after which a client should retry if the database is too busy for an export to begin.
+/// The time after which a client should retry if the database is too busy for an export to begin. It is longer than
+/// for a request to GraphQL, because an export reads much more.
 const OVERLOADED_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(5) };
 /// Maximum number of exports of one account that run at once on a node.
 const MAX_EXPORTS_PER_USER: u32 = 1;

@@ -85,8 +85,8 @@ pub enum ServerStartError {
 /// The channels over which messages of the outbox leave the server, by the kind of the channel.
 pub type Channels = Arc<HashMap<OutboxChannel, Arc<dyn Channel>>>;
 
-/// The parts of the services that need no database. A server reads them before it opens the database, so that a wrong
-/// option changes nothing.
+/// The parts of the services that need no database. A server reads them before it opens the database, so that an error
+/// in them changes nothing.
 pub struct ServiceParts {
     /// The keys of `--signing-keys`. None without this flag.
     keys: Option<KeyRing>,

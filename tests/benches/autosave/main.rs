@@ -25,7 +25,8 @@ use sittings::Sitting;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Number of connections that save answers at once, to the server and of the tool. SQLite's tool has one connection.
+/// Number of connections that save answers at once. The server and the database's tool get this number each, except
+/// SQLite's tool, which has one connection.
 const CONNECTIONS: usize = 16;
 /// Number of sittings for which each connection saves answers. No two connections save for the same sitting.
 const SITTINGS_PER_CONNECTION: usize = 13;

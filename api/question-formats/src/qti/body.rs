@@ -82,7 +82,10 @@ fn explanation_of<'a, 'i>(item: Node<'a, 'i>, losses: &mut Vec<String>) -> Optio
         (_, [general]) => {
             (Some(*general), "The feedback for each answer is left out: a question has only one explanation.")
         }
-        _ => (None, "Its several feedback texts are left out: a question has only one explanation."),
+        _ => (
+            None,
+            "It has several feedback texts. They are left out, because a question has only one explanation.",
+        ),
     };
     losses.push(loss.to_owned());
     explanation

@@ -22,8 +22,8 @@ use crate::database::Database;
 /// Time between two reads of the deactivated accounts.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Maximum age of a deactivation, a deletion or an end of a session that nodes still read. The sum of the longest
-/// lifetime of an access token, which is one hour, and of ten minutes for differences between the clocks of nodes.
+/// Maximum age of a deactivation, a deletion or an end of a session that nodes still read. It is the
+/// longest lifetime of an access token (one hour), and ten minutes more for differences between the clocks of nodes.
 pub(super) const MAX_AGE: TimeDelta = TimeDelta::minutes(70);
 
 /// The deactivated and deleted accounts whose access tokens this node refuses.

@@ -89,9 +89,7 @@ fn check(request: AllowanceRequest) -> Result<AllowanceRequest, AllowanceRefusal
         return Err(AllowanceRefusal::AttemptsOutOfRange);
     }
     let reason = request.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = reason
-        .map(|text| reason::trimmed(&text).map(str::to_owned).ok_or(AllowanceRefusal::Reason))
-        .transpose()?;
+    let reason = reason.map(|text| reason::checked(&text).ok_or(AllowanceRefusal::Reason)).transpose()?;
     Ok(AllowanceRequest { reason, ..request })
 }
 

@@ -12,7 +12,7 @@ mod read;
 use jishu_entity::{CourseId, SubjectId, UserId, allowance};
 
 use super::card_limits::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
-use super::reason::MAX_REASON_CHARS;
+use super::reason;
 use crate::error::Refusal;
 
 pub use grant::grant;
@@ -96,12 +96,8 @@ pub enum AllowanceRefusal {
     /// The number of attempts is less than 1 or too great.
     #[error("The number of attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
     AttemptsOutOfRange,
-    /// The reason is too long, has only invisible characters, or has control characters other than line breaks and
-    /// tabs. A blank reason counts as none.
-    #[error(
-        "Give a reason of at most {MAX_REASON_CHARS} characters, without control characters except line breaks \
-         and tabs."
-    )]
+    /// The reason is too long, or has characters that a reason cannot have. A blank reason counts as none.
+    #[error("Leave out the reason, or give {}.", reason::rule())]
     Reason,
     /// No account has the id of the learner.
     #[error("There is no such account.")]

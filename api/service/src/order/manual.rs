@@ -45,7 +45,7 @@ pub enum MarkPaidRefusal {
     /// The reference is blank or too long, or has characters other than printable ASCII.
     #[error(
         "Give the reference of the payment: 1 to {MAX_PAYMENT_REFERENCE_CHARS} printable ASCII characters, such as \
-        letters, digits and spaces."
+         letters, digits and spaces."
     )]
     Reference,
     /// Support has recorded this reference for another order.

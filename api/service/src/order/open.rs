@@ -121,7 +121,7 @@ pub(super) async fn open(
             }
         }
         Err(error @ (ProviderError::Refused { .. } | ProviderError::Amount(_))) => {
-            tracing::warn!(order = %order.id, %error, "the payment provider does not take an order");
+            tracing::warn!(order = %order.id, %error, "the payment provider refused an order or its amount; the server cancels the order");
             cancel_refused(services, &order, OrderReason::ProviderCancelled).await?;
             Ok(Opened::Refused)
         }

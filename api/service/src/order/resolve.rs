@@ -18,7 +18,7 @@ use crate::audit::StateChange;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault, Refusal};
 use crate::events::OrderEvent;
-use crate::reason::{self, MAX_REASON_CHARS};
+use crate::reason;
 use crate::refund;
 
 /// A decision of support about an order that needs attention.
@@ -50,11 +50,8 @@ pub enum ResolveRefusal {
     /// The order does not exist.
     #[error("There is no such order.")]
     OrderNotFound,
-    /// The reason is blank or too long, or has control characters other than line breaks and tabs.
-    #[error(
-        "Give a reason: 1 to {MAX_REASON_CHARS} characters, without control characters except line breaks \
-         and tabs."
-    )]
+    /// The reason is blank, too long, or has characters that a reason cannot have.
+    #[error("Give a reason: {}.", reason::rule())]
     Reason,
     /// The order is not in the state `NeedsAttention`.
     #[error("This order does not need attention, so there is nothing to decide. Read its status.")]
@@ -85,7 +82,7 @@ pub async fn resolve(
     by: Support,
     request: ResolveRequest,
 ) -> Result<order::Model, Error<ResolveRefusal>> {
-    let reason = reason::trimmed(&request.reason).ok_or(ResolveRefusal::Reason)?.to_owned();
+    let reason = reason::checked(&request.reason).ok_or(ResolveRefusal::Reason)?;
     let order = order::Entity::find_by_id(request.order).one(services.database.reader()).await?;
     let buyer = order.ok_or(ResolveRefusal::OrderNotFound)?.user_id;
     let request = ResolveRequest { reason, ..request };

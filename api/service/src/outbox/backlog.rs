@@ -68,9 +68,9 @@ async fn count(
         .await
 }
 
-/// Finds the time since which the oldest message of each channel has waited. A message that was tried has waited since
-/// its creation, and a message that was not tried since the time at which it was due. The health check uses the same
-/// rule.
+/// Finds the time since which the oldest message of each channel has waited. The wait of a message begins
+/// at its creation if a delivery was tried. Otherwise the wait begins when the message becomes due. The health check
+/// uses the same rule.
 async fn waiting_since(
     database: &Database,
     now: DateTime<Utc>,

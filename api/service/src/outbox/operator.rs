@@ -100,8 +100,8 @@ pub(super) fn can_be_retried(now: DateTime<Utc>) -> Condition {
         .add(Column::ExpiresAt.gt(now))
 }
 
-/// Returns whether a message that is not given up or expired has waited for 15 minutes. A message that was tried has
-/// waited since its creation, and a message that was not tried since the time at which it was due.
+/// Returns whether a message that is not given up or expired has waited for 15 minutes. The wait begins at the
+/// creation of the message if a delivery was tried. Otherwise the wait begins when the message becomes due.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -71,8 +71,8 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
     }
 }
 
-/// Makes the span of a delivery. The span begins a new trace, if chance selects the delivery for a trace. Otherwise the
-/// span is disabled.
+/// Makes the span of a delivery. The span begins a new trace if the delivery is sampled. Otherwise the span is
+/// disabled.
 fn delivery_span() -> Span {
     trace::first_span(|| tracing::debug_span!(target: TRACE_TARGET, "outbox.deliver", otel.kind = "consumer"))
 }

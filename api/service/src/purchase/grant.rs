@@ -18,7 +18,7 @@ use crate::account::Support;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::paper::Papers;
-use crate::reason::{self, MAX_REASON_CHARS};
+use crate::reason;
 use crate::tax::TaxPolicy;
 
 /// A request to grant subjects to a user.
@@ -41,11 +41,8 @@ pub enum GrantRefusal {
     /// There is no such account.
     #[error("There is no such account.")]
     UserNotFound,
-    /// The reason is blank or too long, or has control characters other than line breaks and tabs.
-    #[error(
-        "Give a reason: 1 to {MAX_REASON_CHARS} characters, without control characters except line breaks \
-         and tabs."
-    )]
+    /// The reason is blank, too long, or has characters that a reason cannot have.
+    #[error("Give a reason: {}.", reason::rule())]
     Reason,
     /// The purchase rules refuse the request.
     #[error(transparent)]
@@ -108,7 +105,7 @@ fn command(
     now: DateTime<Utc>,
 ) -> Result<PurchaseCommand, GrantRefusal> {
     let GrantRequest { user, selection, reason, idempotency_key } = request;
-    let reason = reason::trimmed(&reason).ok_or(GrantRefusal::Reason)?.to_owned();
+    let reason = reason::checked(&reason).ok_or(GrantRefusal::Reason)?;
     let request = PurchaseRequest { selection, cost: None, idempotency_key };
     Ok(PurchaseCommand {
         buyer: user,

@@ -210,8 +210,8 @@ fn owned_subjects(cards: BTreeMap<SubjectId, i32>) -> Vec<OwnedSubject> {
     cards.into_iter().map(|(subject_id, test_cards)| OwnedSubject { subject_id, test_cards }).collect()
 }
 
-/// Ends the entitlements whose term is over, of each purchase with an entitlement that the new purchase replaces.
-/// Returns these purchases if entitlements were ended. The caller must append their audit events.
+/// Ends the expired entitlements of older purchases of which the new purchase replaces an entitlement. Returns the
+/// purchases of which an entitlement was ended. The caller must append their audit events.
 async fn end_lapsed(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,

@@ -24,7 +24,7 @@ use crate::account::Author;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy, lock_subject};
 use crate::error::{Error, Fault, Refusal};
-use crate::reason::{self, MAX_REASON_CHARS};
+use crate::reason;
 
 /// The right key of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,11 +105,8 @@ pub enum CorrectionRefusal {
     /// The explanation cannot be stored.
     #[error("The explanation cannot be stored. {0}")]
     Explanation(InvalidQuestion),
-    /// The reason is blank, too long, or has control characters other than line breaks and tabs.
-    #[error(
-        "Give a reason for the correction: 1 to {MAX_REASON_CHARS} characters, without control \
-         characters except line breaks and tabs."
-    )]
+    /// The reason is blank, too long, or has characters that a reason cannot have.
+    #[error("Give a reason for the correction: {}.", reason::rule())]
     Reason,
 }
 
@@ -132,9 +129,8 @@ pub async fn correct(
     clock: &dyn Clock,
     correction: Correction,
 ) -> Result<Corrected, Error<CorrectionRefusal>> {
-    if reason::trimmed(&correction.reason).is_none() {
-        return Err(CorrectionRefusal::Reason.into());
-    }
+    let reason = reason::checked(&correction.reason).ok_or(CorrectionRefusal::Reason)?;
+    let correction = Correction { reason, ..correction };
     let command = CorrectCommand { correction, now: clock.now() };
     let policy = WritePolicy::idempotent("question.correct").retry_taken_keys();
     database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await

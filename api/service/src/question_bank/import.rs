@@ -72,9 +72,8 @@ pub async fn import(
 ) -> Result<ImportReport, Error<ImportRefusal>> {
     let ImportRequest { subject_id, format, file, defaults, names_are_ids, correct_keys, dry_run, actor } =
         request;
-    if correct_keys.as_deref().is_some_and(|text| reason::trimmed(text).is_none()) {
-        return Err(ImportRefusal::Reason.into());
-    }
+    let correct_keys =
+        correct_keys.map(|text| reason::checked(&text).ok_or(ImportRefusal::Reason)).transpose()?;
     if !read::subject_exists(database.reader(), subject_id).await? {
         return Err(ImportRefusal::SubjectNotFound.into());
     }

@@ -3,7 +3,7 @@
 use question_formats::{MAX_TOPIC_CHARS, RefusedQuestion};
 
 use crate::error::Refusal;
-use crate::reason::MAX_REASON_CHARS;
+use crate::reason;
 
 /// Maximum number of rejected questions that a report lists. Further rejected questions are only counted. A file that
 /// is read in the wrong format can have a rejected question in every line.
@@ -135,10 +135,8 @@ pub enum ImportRefusal {
          control characters, invisible characters and characters that change the writing direction."
     )]
     DefaultTopic,
-    /// The reason for correcting keys is blank, too long, or has control characters other than line breaks and tabs.
-    #[error(
-        "Give a reason for correcting the keys: 1 to {MAX_REASON_CHARS} characters, without control characters except line breaks and tabs."
-    )]
+    /// The reason for correcting keys is blank, too long, or has characters that a reason cannot have.
+    #[error("Give a reason for correcting the keys: {}.", reason::rule())]
     Reason,
 }
 

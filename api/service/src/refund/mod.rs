@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::Services;
 use super::account::Support;
 use super::paper::Papers;
-use super::reason::{self, MAX_REASON_CHARS};
+use super::reason;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
@@ -68,11 +68,8 @@ pub enum RefundRefusal {
     /// There is no such purchase.
     #[error("There is no such purchase.")]
     PurchaseNotFound,
-    /// The reason is blank or too long, or has control characters other than line breaks and tabs.
-    #[error(
-        "Give a reason for the refund: 1 to {MAX_REASON_CHARS} characters, without control characters except line \
-         breaks and tabs."
-    )]
+    /// The reason is blank, too long, or has characters that a reason cannot have.
+    #[error("Give a reason for the refund: {}.", reason::rule())]
     Reason,
     /// The list of subjects is empty.
     #[error("Name at least one subject.")]
@@ -140,7 +137,7 @@ pub async fn refund(
     by: Support,
     request: RefundRequest,
 ) -> Result<Refunded, Error<RefundRefusal>> {
-    let reason = reason::trimmed(&request.reason).ok_or(RefundRefusal::Reason)?.to_owned();
+    let reason = reason::checked(&request.reason).ok_or(RefundRefusal::Reason)?;
     let request = RefundRequest { reason, ..request };
     if request.subjects.as_ref().is_some_and(Vec::is_empty) {
         return Err(RefundRefusal::NoSubjects.into());

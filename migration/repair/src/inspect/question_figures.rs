@@ -56,9 +56,9 @@ pub(super) async fn question_sets<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Returns the query for cards that got several sets of questions in a merge and still have these sets. `None` if no
-/// merge did that, because a question's column of the card may be null. Also `None` if the log of changes does not
-/// exist, or cannot name a question because questions have no integer key.
+/// Returns the query for cards that got several sets of questions in a merge and still have these sets. `None` if the
+/// column that refers to the card can be null: a merge then detaches the second set. Also `None` if the log of changes
+/// does not exist, or cannot name a question because questions have no integer key.
 fn sets_together(state: &TableState, questions: &ChildTable) -> Option<String> {
     let dialect = state.dialect();
     let key = questions.key.as_ref().filter(|key| key.is_integer)?;

@@ -50,8 +50,8 @@ fn row_blockers(inspection: &Inspection) -> Vec<String> {
         figures.groups.iter().filter_map(|group| group.several_owners().map(|owners| (group, owners)));
     for (group, owners) in several {
         blockers.push(format!(
-            "the cards of purchase {}, subject {}, test {} belong to several {owners}. Decide by hand which card \
-             stays, and delete the other cards",
+            "the cards of purchase {}, subject {}, test {} belong to several {owners}. Correct the purchase, the \
+             user or the course of the wrong cards",
             group.key.purchase_id, group.key.subject_id, group.key.test_number
         ));
         if blockers.len() >= MAX_SAMPLES {

@@ -17,8 +17,8 @@ pub(super) fn row_problems(list: &mut ProblemList, figures: &Figures) {
     list.add_rows(
         "cards_of_several_owners",
         &figures.several_owners,
-        "cards with the same purchase, subject and number belong to several users or courses. Decide by hand which \
-         card stays, and delete the other cards",
+        "cards with the same purchase, subject and number belong to several users or courses. Correct the purchase, \
+         the user or the course of the wrong cards",
         false,
     );
     for (key, finding) in &figures.collisions {

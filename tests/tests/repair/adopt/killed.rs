@@ -52,6 +52,11 @@ async fn a_killed_adoption_goes_on_and_ends_the_same(backend: Backend) {
             serve
         });
         assert!(code == Some(1) && stderr.contains("has not ended"), "{killed_at:?}: {stderr}");
+        let catalogue = cut.folder.path().join("catalogue.yaml");
+        std::fs::write(&catalogue, "courses: []").unwrap();
+        let apply = ["catalogue", "apply", catalogue.to_str().unwrap(), "--database-url", &cut.url];
+        let (code, _, stderr) = outcome(jishu(&apply));
+        assert!(code == Some(1) && stderr.contains("has not ended"), "{killed_at:?}: {stderr}");
 
         assert_eq!(
             succeed(command(old, &cut, &options)),

@@ -93,6 +93,29 @@ async fn a_start_that_is_refused_writes_nothing() {
     assert!(message.contains("Run `jishu check`, or start without --demo"), "{message}");
 }
 
+/// The server reads the files of its options before it opens the database.
+#[test]
+fn a_wrong_file_of_an_option_makes_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("blank"), " \n").unwrap();
+    let oidc = [
+        "--oidc-issuer=https://accounts.example.com",
+        "--oidc-client-id=jishu",
+        "--oidc-redirect-uris=https://app.example.com/in",
+        "--oidc-client-secret-file=blank",
+    ];
+    for (flags, told) in [
+        (&["--payments=razorpay"][..], "--payment-key"),
+        (&["--payments=stripe", "--payment-key=pk_test_1", "--payment-secret-file=blank"], "blank"),
+        (&oidc, "the file blank of --oidc-client-secret-file gives no secret: it is blank"),
+        (&["--signing-keys=nowhere.pem"], "nowhere.pem"),
+    ] {
+        let message = fail(jishu(folder.path(), &[&["serve", "--listen", "127.0.0.1:0"], flags].concat()));
+        assert!(message.contains(told), "{message}");
+        assert_eq!(files(folder.path()), ["blank"], "{message}");
+    }
+}
+
 /// Closes the reading end of a command's output, as in `jishu check | head -1`. The command still does its work.
 #[test]
 fn a_reader_that_leaves_does_not_stop_a_command() {

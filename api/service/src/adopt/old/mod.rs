@@ -185,10 +185,13 @@ impl OldDatabase {
         self.columns.get(table.name).is_some_and(|columns| !columns.is_empty())
     }
 
-    /// Returns whether a table has a column. The names of columns do not depend on case in SQL.
+    /// Returns whether a table has a column. MariaDB and SQLite ignore the case of the names of columns. PostgreSQL
+    /// stores names in lower case, except names that were made in quotes, which are other columns.
     fn has_column(&self, table: &str, column: &str) -> bool {
-        let columns = self.columns.get(table);
-        columns.is_some_and(|columns| columns.iter().any(|name| name.eq_ignore_ascii_case(column)))
+        let is_postgres = self.backend() == DbBackend::Postgres;
+        let is_same =
+            |name: &String| if is_postgres { name == column } else { name.eq_ignore_ascii_case(column) };
+        self.columns.get(table).is_some_and(|columns| columns.iter().any(is_same))
     }
 
     /// Reads rows of a table. `rest` is the SQL after `FROM table t`, with `?` for each parameter. Returns no rows if
