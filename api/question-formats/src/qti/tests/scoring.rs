@@ -195,7 +195,7 @@ fn a_key_that_is_not_certain_is_refused() {
         (
             &both,
             when(&format!("<qti-contains>{RESPONSE}{}</qti-contains>", base("B")), &set("SCORE", &one)),
-            "something else",
+            "something other than its correct response",
         ),
         (&b, "https://x.example/match_nothing".to_owned(), "not recognised"),
     ] {
@@ -326,7 +326,7 @@ fn ranges_of_numbers_are_read() {
         (&six, give(&within("gt", "5", "lt", "7")), "excludes the ends"),
         (&six, give(&within("gte", "5", "lt", "7")), "excludes the ends"),
         (&six, give(&compare("gte", "6")), "above or below"),
-        (&six, give(&within("gte", "7", "lte", "8")), "something else"),
+        (&six, give(&within("gte", "7", "lte", "8")), "something other than its correct response"),
         (
             &open,
             give(&format!("<qti-or>{}{}</qti-or>", compare("equal", "1"), compare("equal", "2"))),
