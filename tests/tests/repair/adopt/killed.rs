@@ -48,7 +48,7 @@ async fn a_killed_adoption_goes_on_and_ends_the_same(backend: Backend) {
         let (code, _, stderr) = outcome({
             let mut serve =
                 jishu(&["serve", "--listen", "127.0.0.1:0", "--database-url", &cut.url, "--signing-keys"]);
-            serve.arg(cut.folder.path().join("keys.pem"));
+            serve.arg(cut.signing_keys());
             serve
         });
         assert!(code == Some(1) && stderr.contains("has not ended"), "{killed_at:?}: {stderr}");

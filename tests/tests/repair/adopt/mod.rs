@@ -6,8 +6,10 @@ mod killed;
 mod old_system;
 mod rows;
 
+use std::path::PathBuf;
 use std::process::Command;
 
+use jishu_service::auth::KeyRing;
 use jishu_tests::Backend;
 use jishu_tests::process::binary;
 use serde_json::Value;
@@ -26,6 +28,13 @@ impl NewDatabase {
     pub(super) async fn create(backend: Backend) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { backend, url: backend.create(folder.path()).await, folder }
+    }
+
+    /// Makes a file with a signing key, and returns its path. `jishu serve` needs it before it opens the database.
+    pub(super) fn signing_keys(&self) -> PathBuf {
+        let file = self.folder.path().join("keys.pem");
+        KeyRing::load_or_create(&file).unwrap();
+        file
     }
 
     /// Returns the rows of a query, with each value as text.

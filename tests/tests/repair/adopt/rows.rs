@@ -132,7 +132,7 @@ fn assert_lines(text: &str) {
         ("exam_category_purchase", 10, "not_carried: Neither the cards nor the list of subjects"),
         ("mock_test_attempts", 9, "noted: This card was disabled"),
         ("mock_test_attempts", 14, "not_carried: The purchase, card or sitting of this row"),
-        ("mock_test_attempts", 16, "merged: Card 10 is of the same test"),
+        ("mock_test_attempts", 16, "merged: This card was merged into card 10, which is of the same test"),
         ("mock_test_attempts", 17, "not_carried: The purchase of this card does not exist"),
         ("mock_test_attempts", 18, "not_carried: This card belongs to another account"),
         ("mock_test_attempts", 19, "not_carried: The test number is missing or not 1 to 1000"),
@@ -345,9 +345,7 @@ async fn an_old_database_is_recognised_and_not_changed(backend: Backend) {
             let mut command = jishu(arguments);
             command.args(["--database-url", &old.url]);
             if arguments[0] == "serve" {
-                command
-                    .args(["--listen", "127.0.0.1:0", "--signing-keys"])
-                    .arg(new.folder.path().join("keys.pem"));
+                command.args(["--listen", "127.0.0.1:0", "--signing-keys"]).arg(new.signing_keys());
             }
             let (code, _, stderr) = outcome(command);
             assert!(code == Some(1) && stderr.contains("jishu adopt --from"), "{arguments:?}: {stderr}");
