@@ -24,7 +24,8 @@ use crate::xml_source::prepare;
 const MAX_FILES: usize = 10_000;
 /// The maximum number of bytes of an XML file that is read from a package.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
-/// The maximum number of bytes of all files that are read from a package.
+/// The number of bytes of XML files and pictures after which no further XML file is read from a package. The pictures
+/// of the last XML file can exceed this number.
 const MAX_TOTAL_BYTES: u64 = 64 * 1024 * 1024;
 /// The maximum ratio of the size of a file to its compressed size. Items of QTI reach about 30.
 const MAX_RATIO: u64 = 200;

@@ -77,7 +77,10 @@ pub enum EnrolmentRefusal {
     #[error(transparent)]
     Account(#[from] RegisterRefusal),
     /// The account exists and has another role.
-    #[error("The account has the role {0}. Change it with `jishu user set-role`, or leave the role out.")]
+    #[error(
+        "The account has the role {0}. Change the account's role with `jishu user set-role`, or leave the role of this \
+         row empty."
+    )]
     OtherRole(&'static str),
     /// The account is deactivated, and the enrolment would grant subjects to it.
     #[error("The account is deactivated, so it gets no subjects. Activate it first.")]

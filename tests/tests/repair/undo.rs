@@ -169,8 +169,8 @@ async fn undo_is_refused_if_rows_have_changed(backend: Backend) {
                 "UPDATE exam_category_questions SET mock_test_id = NULL WHERE id = 3",
                 "1 rows of `exam_category_questions` were deleted, or their `mock_test_id` was changed",
             ),
-            (question, "DELETE FROM exam_category_questions WHERE id = 99", "1 rows of `exam_category_questions` were \
-              added to the surviving cards (99)"),
+            (question, "DELETE FROM exam_category_questions WHERE id = 99", "1 rows of `exam_category_questions` (99) \
+              were added to the surviving cards"),
         ] {
             old.run(change).await;
             let dump = old.dump().await;

@@ -228,7 +228,7 @@ fn a_question_with_a_blank_line_in_its_text_is_refused_as_a_whole() {
         "Match the following\n\nP. volt\nQ. ohm",
     ] {
         expect_refusal(&format!("{text}\n{options}"), 1, "blank line", &["After? x [y]"]);
-        // The same text is refused if it is directly below another question.
+        // The same text is also refused directly below another question, which is still read with its explanation.
         let below = format!("Q?\nA. x\nB. y\nANSWER: A\nExplanation: so.\n{text}\n{options}");
         expect_refusal(&below, 6, "line", &["Q? [x] y", "After? x [y]"]);
         assert_eq!(read(&below).questions[0].explanation.as_deref(), Some("so."), "{below}");

@@ -87,7 +87,8 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
         rest = &after[end + 2..];
     }
     let line = |at: usize| block.line_of(block.text.trim_end().len() - rest.len() + at);
-    // Like Moodle, take the first brace that is not escaped.
+    // Take the first brace that is not escaped, "{" or "}". As in Moodle, the answers begin at the first "{". A "}"
+    // before the answers is refused.
     let open = find_brace(rest).ok_or(
         "It has no answers in braces, so it is a description. Add the answers in { }, or remove it.",
     )?;

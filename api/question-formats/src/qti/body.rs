@@ -91,7 +91,8 @@ fn explanation_of<'a, 'i>(item: Node<'a, 'i>, losses: &mut Vec<String>) -> Optio
     explanation
 }
 
-/// Refuses an item that declares the element `div` as its text, but shows more than this element and the interaction.
+/// Refuses an item that declares the element `div` as its text, but has a prompt in the interaction, or shows something
+/// outside of both.
 fn check_outside(body: Node<'_, '_>, div: Node<'_, '_>, interaction: Node<'_, '_>) -> Result<(), String> {
     let is_in = |node: &Node<'_, '_>, other: Node<'_, '_>| {
         other.range().start <= node.range().start && node.range().start < other.range().end

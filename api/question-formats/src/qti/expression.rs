@@ -194,7 +194,7 @@ fn tolerance(node: Node<'_, '_>, key: Decimal) -> Result<(Decimal, Decimal), Str
     };
     let excludes = |bound| matches!(node.attribute(bound).map(str::trim), Some("false" | "0"));
     if excludes("include-lower-bound") || excludes("include-upper-bound") {
-        return Err("Its tolerance excludes its bounds, but a stored tolerance includes them. Make the tolerance smaller.".to_owned());
+        return Err("Its tolerance excludes its bounds, but a stored tolerance includes them. Include the bounds, and make the tolerance smaller.".to_owned());
     }
     let values = node.attribute("tolerance").unwrap_or("0").split_whitespace();
     let values = values.map(read_number).collect::<Result<Vec<_>, _>>()?;

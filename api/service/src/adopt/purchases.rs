@@ -118,8 +118,8 @@ impl<'a> PurchaseBatch<'a> {
         groups
     }
 
-    /// Adds a remark for each subject that only the cards or only the list of subjects of the purchase name. Also adds
-    /// a remark if the purchase has no cards.
+    /// Adds a remark for each subject that only the cards or only the list of subjects of the purchase name. If the
+    /// list has no carried subject, adds no such remark. Also adds a remark if the purchase has no cards.
     fn compare(&mut self, facts: &PurchaseFacts, subjects: &BTreeSet<i64>, had_cards: bool) {
         let row = (&PURCHASES, facts.id);
         if !had_cards {

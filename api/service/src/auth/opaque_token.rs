@@ -54,7 +54,7 @@ macro_rules! opaque_tokens {
                 Sha256::digest(self.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
             }
 
-            /// Returns the text for the client.
+            /// Returns the token as text, for a mail, an address or a response.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.text

@@ -121,7 +121,7 @@ pub(super) async fn open(
             }
         }
         Err(error @ (ProviderError::Refused { .. } | ProviderError::Amount(_))) => {
-            tracing::warn!(order = %order.id, %error, "the payment provider refused an order or its amount; the server cancels the order");
+            tracing::warn!(order = %order.id, %error, "the payment provider refused an order, or cannot process its amount; the server cancels the order");
             cancel_refused(services, &order, OrderReason::ProviderCancelled).await?;
             Ok(Opened::Refused)
         }
@@ -162,7 +162,8 @@ async fn parameters(gateway: &dyn PaymentProvider, reference: String, order: ord
     }
 }
 
-/// The command that records the provider's id of an order, if none is recorded yet.
+/// The id that the provider gave to an order. [`Self::record`] stores the id in a transaction, if the order has none
+/// yet.
 struct ReferenceCommand {
     tools: OrderTools,
     order: (OrderId, UserId),

@@ -127,7 +127,8 @@ impl SeenQuestions {
         Err(match has_own_id {
             true => {
                 format!(
-                    "It has the same id as the question in line {first}. Give each question its own id, or remove one."
+                    "It has the same id as the question in line {first}, or, in a package, as question {first}. Give each \
+                     question its own id, or remove one."
                 )
             }
             false if first_key.agrees_with(&key) => {

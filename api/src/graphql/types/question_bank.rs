@@ -31,7 +31,7 @@ pub(in crate::graphql) enum QuestionFormat {
 /// question of the bank.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionRefusal {
-    /// The line of the file at which the refused part begins, counted from 1.
+    /// The line of the file at which the refused part begins, counted from 1. In a package, the number of the question.
     line: u32,
     /// The id or the name of the question in the file. Null if the file gives neither an id nor a name.
     external_id: Option<String>,

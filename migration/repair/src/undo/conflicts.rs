@@ -206,7 +206,7 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         );
         if let Some((number, names)) = self.rows(&key, &from).await? {
             found.push(format!(
-                "after the repair, {number} rows of `{label}` were added to the surviving cards ({names})"
+                "after the repair, {number} rows of `{label}` ({names}) were added to the surviving cards"
             ));
         }
         Ok(())

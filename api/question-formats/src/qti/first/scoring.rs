@@ -111,7 +111,8 @@ struct Rewriter<'r> {
     kind: ResponseKind,
     /// The identifier of the response in the item.
     response: &'r str,
-    /// Whether a condition of the item has an `other`.
+    /// Whether a test of the item is the element `other`, which is true if no test of an earlier condition was true. If
+    /// so, each condition records that its test was true.
     has_other: bool,
 }
 
