@@ -40,7 +40,7 @@ pub struct Grant {
 /// A reason to refuse a grant. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtraTimeRefusal {
-    /// The grant has neither extra time nor attempts.
+    /// The grant to the card gives neither extra time nor a maximum number of attempts.
     #[error("Give extra time, a number of attempts, or both.")]
     NothingGranted,
     /// The extra time is negative or too long.

@@ -68,7 +68,8 @@ async fn a_panic_gets_a_response_and_the_connection_goes_on() {
     let server = serve(routes, &[]).await;
     let mut stream = connect(&server.address).await;
     stream.write_all(b"GET /panic HTTP/1.1\r\nhost: test\r\nx-request-id: abc-1\r\n\r\n").await.unwrap();
-    // After the panic, the server responds to another request on the same connection.
+    // Sends a health check on the same connection. `said` has both responses: to the request that panicked, and to the
+    // health check.
     let said = crate::raw::ask(&mut stream).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 500 ") && said.contains("x-request-id: abc-1"), "{said}");
     assert!(said.contains(r#""code":"INTERNAL""#) && said.contains("nosniff"), "{said}");

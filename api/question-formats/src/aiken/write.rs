@@ -35,7 +35,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     }
     if texts.iter().collect::<HashSet<_>>().len() < options.len() {
         return vec![
-            "This question is left out: its options differ only in line breaks, which Aiken cannot store."
+            "This question is left out: two of its options differ only in line breaks, which Aiken cannot store."
                 .to_owned(),
         ];
     }
