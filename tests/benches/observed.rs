@@ -39,7 +39,7 @@ fn main() {
 /// Runs the server that the role of `task` names, in the child process. The server writes log lines as the binary
 /// `jishu` does.
 async fn serve(task: &ServerTask) {
-    let collector = std::env::var(COLLECTOR_VARIABLE).expect("set by the parent");
+    let collector = std::env::var(COLLECTOR_VARIABLE).expect("the benchmark sets this variable");
     let endpoint = format!("--otlp-endpoint={collector}");
     let flags: &[&str] = match task.role.as_str() {
         "metrics" => &["--metrics-listen=127.0.0.1:1"],
