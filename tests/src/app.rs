@@ -8,6 +8,7 @@ use jishu_api::config::ServeConfig;
 use jishu_api::server::{self, ServiceParts};
 use jishu_service::Services;
 use jishu_service::auth::KeyRing;
+use jishu_service::clock::Clock;
 use jishu_service::database::{Database, DatabaseOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tempfile::TempDir;
@@ -93,6 +94,19 @@ impl Node {
     }
 }
 
+/// Builds the services of a server with this configuration.
+///
+/// # Panics
+/// Panics if an option is wrong or a service does not start.
+pub(crate) async fn start_services(
+    config: &ServeConfig,
+    database: Database,
+    clock: Arc<dyn Clock>,
+) -> Services {
+    let parts = ServiceParts::read(config).expect("the options are right");
+    server::services(config, parts, database, clock).await.expect("the services start")
+}
+
 /// The configuration of the server. If a flag is given twice, its later value counts.
 #[derive(Parser)]
 #[command(args_override_self = true)]
@@ -162,10 +176,7 @@ impl TestApp {
         database.migrate_up().await.expect("the migrations apply");
 
         let clock = Arc::new(ManualClock::default());
-        let parts = ServiceParts::read(&config).expect("the options are right");
-        let services = server::services(&config, parts, database, Arc::clone(&clock) as Arc<_>)
-            .await
-            .expect("the services start");
+        let services = start_services(&config, database, Arc::clone(&clock) as Arc<_>).await;
         let node = Node::start(services.clone(), config.clone()).await;
         Self {
             backend,
@@ -185,9 +196,7 @@ impl TestApp {
     pub async fn second_node(&self) -> Node {
         let database = Database::connect(&self.config.database_options()).await.expect("the database opens");
         let clock = Arc::clone(&self.clock) as Arc<_>;
-        let parts = ServiceParts::read(&self.config).expect("the options are right");
-        let services =
-            server::services(&self.config, parts, database, clock).await.expect("the services start");
+        let services = start_services(&self.config, database, clock).await;
         Node::start(services, self.config.clone()).await
     }
 

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use clap::Parser;
 use jishu_api::config::ServeConfig;
-use jishu_api::server::{self, ServiceParts};
+use jishu_api::server;
 use jishu_service::Services;
 use jishu_service::auth::KeyRing;
 use jishu_service::clock::SystemClock;
 use jishu_service::database::{Database, DatabaseOptions, StatementObserver};
 use tokio::net::TcpListener;
 
+use crate::app::start_services;
 use crate::load::{ServerProcess, ServerTask};
 use crate::process::free_port;
 use crate::{Backend, UNLIMITED};
@@ -57,8 +58,7 @@ pub fn serve_config(url: &str, folder: &Path, port: u16, more: &[&str]) -> Serve
 /// Panics if the database or a service does not start.
 pub async fn open_services(config: &ServeConfig) -> Services {
     let database = Database::connect(&config.database_options()).await.expect("the database opens");
-    let parts = ServiceParts::read(config).expect("the options are right");
-    server::services(config, parts, database, Arc::new(SystemClock)).await.expect("the services start")
+    start_services(config, database, Arc::new(SystemClock)).await
 }
 
 /// Runs a server until the process is killed.
@@ -142,6 +142,5 @@ pub async fn bench_services(url: &str, folder: &Path, observer: StatementObserve
     let options = DatabaseOptions { observer: Some(observer), ..config.database_options() };
     let database = Database::connect(&options).await.expect("the database opens");
     database.migrate_up().await.expect("the migrations apply");
-    let parts = ServiceParts::read(&config).expect("the options are right");
-    server::services(&config, parts, database, Arc::new(SystemClock)).await.expect("the services")
+    start_services(&config, database, Arc::new(SystemClock)).await
 }

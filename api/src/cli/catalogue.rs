@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::serve::refuse_pending;
-use super::{CommandResult, with_current_database, with_database};
+use super::{CommandResult, with_database, with_migrated_database};
 use crate::config::DatabaseConfig;
 use jishu_service::Error;
-use jishu_service::adopt::refuse_unfinished;
 use jishu_service::catalogue_file::{
     self, ApplyMode, CatalogueChange, CatalogueChangeKind, CatalogueFileRefusal, CatalogueReport,
 };
@@ -71,25 +70,13 @@ async fn apply(args: ApplyArgs) -> CommandResult {
     let text =
         tokio::fs::read_to_string(&file).await.map_err(|error| format!("cannot read {name}: {error}"))?;
     let mode = ApplyMode { dry_run, archive_missing, keep_existing: false };
-    let apply = async |database: &_| {
+    // An operator may apply the first catalogue before any server has run, so a missing embedded database is made.
+    let options = if dry_run { config.options_of_existing() } else { config.options() };
+    let report = with_migrated_database(&config, &options, async |database| {
         let applied = catalogue_file::apply(database, SystemClock.now(), &text, mode).await;
         applied.map_err(|error| failure(&name, error).into())
-    };
-    let report = if dry_run {
-        with_current_database(&config, apply).await?
-    } else {
-        // An operator may apply the first catalogue before any server has run, so a missing embedded database is made.
-        with_database(&config.options(), async |database| {
-            if config.is_embedded() {
-                database.migrate_up().await?;
-            } else {
-                refuse_pending(database).await?;
-            }
-            refuse_unfinished(database).await?;
-            apply(database).await
-        })
-        .await?
-    };
+    })
+    .await?;
     print_report(&report, mode);
     Ok(())
 }

@@ -184,8 +184,18 @@ async fn with_current_database<T>(
     config: &DatabaseConfig,
     work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,
 ) -> Result<T, Box<dyn Error + Send + Sync>> {
+    with_migrated_database(config, &config.options_of_existing(), work).await
+}
+
+/// Runs the work as [`with_current_database`] does, in the database of these options. The options decide whether a
+/// missing embedded database is made.
+async fn with_migrated_database<T>(
+    config: &DatabaseConfig,
+    options: &DatabaseOptions,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,
+) -> Result<T, Box<dyn Error + Send + Sync>> {
     let is_embedded = config.is_embedded();
-    with_database(&config.options_of_existing(), async |database| {
+    with_database(options, async |database| {
         if is_embedded {
             database.migrate_up().await?;
         } else {

@@ -24,7 +24,7 @@ const ROWS_PER_PAGE: usize = 1_000;
 pub struct AdoptReport {
     /// The name of each old table, with the outcome for its rows.
     pub tables: Vec<(&'static str, TableCounts)>,
-    /// What the purchases of the old system cost together.
+    /// The sums of the costs of the purchases of the old system.
     pub money: MoneyCounts,
     /// The currency of all amounts.
     pub currency: String,

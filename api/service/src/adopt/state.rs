@@ -53,7 +53,7 @@ pub struct TableCounts {
     pub made: i64,
 }
 
-/// What the purchases of the old system cost together.
+/// The sums of the costs of old purchases: of all purchases, of the carried purchases, and of the other purchases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MoneyCounts {
     /// The sum of the costs of all old purchases, in major units.

@@ -107,7 +107,8 @@ async fn find_on_mysql(
     Ok(is_replica.then_some(Replica { lag: None }))
 }
 
-/// Reads the lag from the rows of the status, one row for each primary. Returns None if there is no row of the status.
+/// Reads the lag of a replica from its status, which has one row for each primary. Returns None if the status has no
+/// row.
 fn of_status(rows: &[MySqlRow]) -> Option<Replica> {
     // An old MariaDB or MySQL executes `SHOW STATUS` instead, whose rows have other columns.
     let is_status = |row: &&MySqlRow| LAG_COLUMNS.iter().any(|name| row.try_column(*name).is_ok());
