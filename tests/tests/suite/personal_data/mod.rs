@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 
 use crate::mail::GUARDIAN_CONSENT;
 
-/// A word in the name and the addresses of the person, and in texts about the person. No other text contains this word.
-pub(crate) const MARK: &str = "qxzv";
+/// A mark in the name and the addresses of the person, and in texts about the person. No other text contains the mark,
+/// not even a random value in base64, because base64 has no dot.
+pub(crate) const MARK: &str = "qx.zv";
 const PASSWORD: &str = "correct horse battery";
 
 /// Returns all tables of the database, each with the names of its columns.

@@ -101,7 +101,7 @@ async fn texts_about_orders_go(app: Arc<TestApp>) {
     let export: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(missing(&export, ORDERS), Vec::<&str>::new(), "{export:#}");
     assert_eq!(export["orders"][0]["paymentReference"], format!("From {MARK}"));
-    // The word `MARK` is now in rows of several tables, because the references and support's reason contain this word.
+    // `MARK` is now in rows of several tables, because the references and the reason of support contain it.
     assert!(mentions(&app, MARK).await.len() >= 8);
 
     let deleted = delete(&learner, PASSWORD).await;
