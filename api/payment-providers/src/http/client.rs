@@ -98,11 +98,12 @@ impl HttpClient {
         explain: fn(&[u8]) -> (String, String),
     ) -> Result<Self, ConfigError> {
         let loopback = is_loopback(&base);
-        if base.scheme() != "https" && !(base.scheme() == "http" && loopback) {
-            return Err(ConfigError::NotHttps(base.to_string()));
-        }
+        // Refused first, because the other error shows the address.
         if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
             return Err(ConfigError::BaseHasMore);
+        }
+        if base.scheme() != "https" && !(base.scheme() == "http" && loopback) {
+            return Err(ConfigError::NotHttps(base.to_string()));
         }
         let mut client = reqwest::Client::builder()
             .http1_only()

@@ -41,7 +41,7 @@ impl PendingFile {
     }
 
     /// Gives the file its final name. Afterwards the content and the name survive a power failure. Fails if a file with
-    /// the final name exists.
+    /// the final name exists. After an error, this call leaves no file under the final name.
     pub(super) fn place(self) -> Result<(), BackupError> {
         let synced = File::options().write(true).open(&self.path).and_then(|file| file.sync_all());
         synced.map_err(BackupError::io(&self.path))?;
@@ -54,7 +54,10 @@ impl PendingFile {
             }
             Err(_) => fs::rename(&self.path, &self.target).map_err(BackupError::io(&self.target))?,
         }
-        sync_folder(&self.target)
+        sync_folder(&self.target).inspect_err(|_| {
+            // The caller gets the first error. If the name cannot be removed either, nothing else can be done.
+            let _ = fs::remove_file(&self.target);
+        })
     }
 }
 

@@ -67,7 +67,7 @@ impl RefundChannel {
             }
             Err(ProviderError::Refused { code, .. }) => self.record(&row, refused(&row, code)).await,
             Err(ProviderError::Amount(error)) => {
-                tracing::warn!(%error, "the payment provider cannot refund an amount");
+                tracing::warn!(refund = %row.reference, payment = %row.payment, %error, "the payment provider cannot refund an amount");
                 self.record(&row, refused(&row, "amount".to_owned())).await
             }
             Err(error) => Err(passing(&error)),

@@ -1,8 +1,13 @@
 //! Disputes: the buyer's bank objects to a payment, and may take the money back.
 
 use jishu_entity::order::{self, OrderReason, OrderState};
+use jishu_entity::payment_event::{
+    self,
+    PaymentEventKind::{self, ChargedBack, DisputeClosed, DisputeOpened, DisputeWon},
+};
 use payment_providers::{DisputeReport, DisputeState};
 use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
 use super::report::Report;
@@ -42,20 +47,44 @@ impl OrderWork<'_> {
                 self.tell_support("a bank opened a dispute about an order").await
             }
             DisputeState::Won => {
-                self.set_disputed(false).await?;
+                self.unmark_without_disputes().await?;
                 self.note(OrderEvent::DisputeEnded, StateChange::created(told));
                 Ok(())
             }
             DisputeState::Closed => {
-                self.set_disputed(false).await?;
+                self.unmark_without_disputes().await?;
                 self.note(OrderEvent::DisputeEnded, StateChange::created(told));
                 self.need_attention(OrderReason::DisputeClosed).await
             }
             DisputeState::Lost => {
-                self.set_disputed(false).await?;
+                self.unmark_without_disputes().await?;
                 self.note(OrderEvent::ChargedBack, StateChange::created(told));
                 self.end_charged_back(dispute).await
             }
+        }
+    }
+
+    /// Ends the mark of the order as disputed, unless another dispute about it is still open.
+    async fn unmark_without_disputes(&mut self) -> Result<(), Fault> {
+        let reports: Vec<(PaymentEventKind, Option<String>)> = payment_event::Entity::find()
+            .select_only()
+            .columns([payment_event::Column::Kind, payment_event::Column::Object])
+            .filter(payment_event::Column::OrderId.eq(self.order.id))
+            .filter(payment_event::Column::Kind.is_in([
+                DisputeOpened,
+                DisputeWon,
+                DisputeClosed,
+                ChargedBack,
+            ]))
+            .into_tuple()
+            .all(self.transaction)
+            .await?;
+        let (opened, ended): (Vec<_>, Vec<_>) =
+            reports.into_iter().partition(|(kind, _)| *kind == DisputeOpened);
+        let is_over = |dispute: &Option<String>| ended.iter().any(|(_, other)| other == dispute);
+        match opened.iter().all(|(_, dispute)| is_over(dispute)) {
+            true => self.set_disputed(false).await,
+            false => Ok(()),
         }
     }
 

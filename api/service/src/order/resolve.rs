@@ -3,10 +3,11 @@
 use jishu_entity::OrderId;
 use jishu_entity::UserId;
 use jishu_entity::order::{self, OrderReason, OrderState};
-use jishu_entity::payment_event::PaymentEventKind;
+use jishu_entity::payment_event::{self, PaymentEventKind};
 use jishu_entity::refund::RefundStatus;
 use jishu_service_macros::service_call;
-use sea_orm::{ActiveEnum, DatabaseTransaction, EntityTrait};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveEnum, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -154,14 +155,34 @@ impl OrderWork<'_> {
             if self.has_open_refunds().await? || self.sums().await?.balance() < price {
                 return Err(ResolveRefusal::NotGrantable(None).into());
             }
+            let Some(payment) = self.payment_for_grant().await? else {
+                return Err(ResolveRefusal::NotGrantable(None).into());
+            };
             let papers = &self.tools.papers;
             let made = crate::purchase::create_paid(self.transaction, paid, papers, self.now).await?;
-            let purchase_id = sea_orm::ActiveValue::Set(Some(made.id));
-            self.update(order::ActiveModel { purchase_id, ..Default::default() }).await?;
+            let (purchase_id, payment_reference) = (Set(Some(made.id)), Set(Some(payment)));
+            self.update(order::ActiveModel { purchase_id, payment_reference, ..Default::default() }).await?;
             self.move_to(OrderState::Granted, reason).await?;
         }
         self.settle_balance(false).await?;
         Ok(())
+    }
+
+    /// Returns the payment that pays for the order if the order is granted now: the payment that the order has already,
+    /// or else its first captured payment in its currency. Later refunds of the purchase go to this payment. Returns
+    /// None if no payment was captured in the currency of the order.
+    async fn payment_for_grant(&self) -> Result<Option<String>, DbErr> {
+        if let Some(payment) = &self.order.payment_reference {
+            return Ok(Some(payment.clone()));
+        }
+        let captured = payment_event::Entity::find()
+            .filter(payment_event::Column::OrderId.eq(self.order.id))
+            .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
+            .filter(payment_event::Column::Currency.eq(self.order.currency.as_str()))
+            .order_by_asc(payment_event::Column::Id)
+            .one(self.transaction)
+            .await?;
+        Ok(captured.and_then(|event| event.payment))
     }
 
     /// Ends the access of the buyer, and gives back all money that is left. `by_hand` means that support has given the

@@ -20,6 +20,7 @@ in_a_world!(
     authorised_after_it_failed,
     a_dispute_that_is_lost,
     a_dispute_that_is_won,
+    two_disputes_about_one_order,
     a_refund_at_the_console,
     a_part_refunded_at_the_console,
     reports_before_the_payment_itself,
@@ -248,6 +249,23 @@ async fn a_dispute_that_is_lost(world: World) {
 async fn a_dispute_that_is_won(world: World) {
     let (order, dispute) = disputed(&world).await;
     world.fake.decide_dispute(&dispute, true);
+    world.deliver().await;
+    let over = world.read(&order).await;
+    assert_eq!((&over["status"], &over["disputedAt"]), (&json!("GRANTED"), &Value::Null));
+    world.assert_books().await;
+}
+
+async fn two_disputes_about_one_order(world: World) {
+    let order = world.order(world.course.subject(0)).await;
+    let paid = world.fake.customer_pays(&order.provider);
+    world.deliver().await;
+    let disputes = [4_000, 6_000].map(|amount| world.fake.customer_disputes(&paid.payment_id, amount));
+    world.deliver().await;
+    world.fake.decide_dispute(&disputes[1], true);
+    world.deliver().await;
+    let disputed_at = world.read(&order).await["disputedAt"].clone();
+    assert_ne!(disputed_at, Value::Null, "one dispute is still open");
+    world.fake.decide_dispute(&disputes[0], true);
     world.deliver().await;
     let over = world.read(&order).await;
     assert_eq!((&over["status"], &over["disputedAt"]), (&json!("GRANTED"), &Value::Null));

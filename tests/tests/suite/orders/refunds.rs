@@ -11,6 +11,8 @@ in_a_world!(
     a_refund_is_requested_until_the_provider_settles_it,
     a_refund_whose_response_was_lost_is_sent_once,
     a_refund_that_fails_is_tried_again_and_then_decided_by_support,
+    money_of_a_failed_refund_can_pay_for_the_order,
+    money_in_another_currency_cannot_pay_for_the_order,
 );
 
 /// Makes a paid order of two subjects. Returns the order and the id of its purchase.
@@ -76,20 +78,30 @@ async fn a_refund_whose_response_was_lost_is_sent_once(world: World) {
     world.assert_books().await;
 }
 
+/// Waits until the server has sent this many refunds. Meanwhile advances the clock, because a next try has a pause.
+async fn wait_for_try(world: &World, sent: usize) {
+    wait_for(&format!("try {sent}"), async || {
+        world.app.clock.advance(TimeDelta::seconds(10));
+        (world.fake.books().refunds.len() == sent).then_some(())
+    })
+    .await;
+}
+
+/// Lets the provider report that the refund failed that was sent as number `sent`.
+async fn fail_try(world: &World, sent: usize) {
+    let failed = world.fake.books().refunds[sent - 1].id.clone();
+    world.fake.fail_refund(&failed);
+    world.deliver().await;
+}
+
 async fn a_refund_that_fails_is_tried_again_and_then_decided_by_support(world: World) {
     world.fake.settle_refunds_later();
     let (order, purchase) = paid(&world).await;
     let refund = world.support.refund(RefundInput::whole(&purchase)).await;
     for sent in 1..=3 {
-        wait_for(&format!("try {sent}"), async || {
-            world.app.clock.advance(TimeDelta::seconds(10));
-            (world.fake.books().refunds.len() == sent).then_some(())
-        })
-        .await;
+        wait_for_try(&world, sent).await;
         assert_eq!(status_of(&world, refund.id()).await["status"], "REQUESTED");
-        let failed = world.fake.books().refunds[sent - 1].id.clone();
-        world.fake.fail_refund(&failed);
-        world.deliver().await;
+        fail_try(&world, sent).await;
     }
     let asked = world.read(&order).await;
     assert_eq!(
@@ -110,4 +122,39 @@ async fn a_refund_that_fails_is_tried_again_and_then_decided_by_support(world: W
     assert_eq!(world.read(&order).await["status"], "REFUNDED");
     assert_eq!(status_of(&world, refund.id()).await["status"], "SETTLED");
     world.assert_books().await;
+}
+
+async fn money_of_a_failed_refund_can_pay_for_the_order(world: World) {
+    world.fake.settle_refunds_later();
+    let order = world.order(world.course.subject(0)).await;
+    world.fake.customer_pays_other_money(&order.provider, 15_000, "INR");
+    world.deliver().await;
+    for sent in 1..=3 {
+        wait_for_try(&world, sent).await;
+        fail_try(&world, sent).await;
+    }
+    world.wait_for(&order, "NEEDS_ATTENTION").await;
+    assert_eq!(world.resolve(&order, "GRANT").await["order"]["status"], "GRANTED");
+    wait_for_try(&world, 4).await;
+    let excess = world.fake.books().refunds[3].clone();
+    assert_eq!(excess.amount, 5_000);
+    world.fake.settle_refund(&excess.id);
+    world.deliver().await;
+    assert_eq!(world.read(&order).await["status"], "GRANTED");
+    assert_eq!(world.cards().await, 2);
+    world.assert_books().await;
+}
+
+async fn money_in_another_currency_cannot_pay_for_the_order(world: World) {
+    world.fake.settle_refunds_later();
+    let order = world.order(world.course.subject(0)).await;
+    world.fake.customer_pays_other_money(&order.provider, 15_000, "USD");
+    world.deliver().await;
+    for sent in 1..=3 {
+        wait_for_try(&world, sent).await;
+        fail_try(&world, sent).await;
+    }
+    world.wait_for(&order, "NEEDS_ATTENTION").await;
+    assert_eq!(world.resolve(&order, "GRANT").await["userErrors"][0]["code"], "ORDER_NOT_GRANTABLE");
+    assert_eq!(world.cards().await, 0);
 }
