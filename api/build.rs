@@ -61,7 +61,7 @@ fn fail(message: &str) -> ! {
     exit(1)
 }
 
-/// Copies the inputs below the target folder, because npm writes into the folder in which it runs.
+/// Copies the inputs to `work`, a folder below the target folder, because npm writes into the folder in which it runs.
 fn copy_inputs(work: &Path) {
     if work.exists() {
         fs::remove_dir_all(work).expect("the folder of the last build can be removed");

@@ -48,7 +48,7 @@ pub struct Model {
     /// The time from which the link no longer works.
     pub expires_at: DateTimeUtc,
     /// The time when the link was used, or when another event ended the link, such as a deactivation of the account.
-    /// Null while the link works.
+    /// Null until then.
     pub used_at: Option<DateTimeUtc>,
 }
 

@@ -24,7 +24,7 @@ pub struct Model {
     pub subject_id: Option<SubjectId>,
     /// The number of extra seconds for each sitting. Null if the allowance gives no extra time.
     pub extra_seconds: Option<i32>,
-    /// The maximum number of attempts of each card. Null if the allowance does not change this number.
+    /// The number of attempts that each card of the scope gets at least. Null if the allowance gives no attempts.
     pub max_attempts: Option<i32>,
     /// The reason for the allowance, as support wrote it. Null if support gave none.
     pub reason: Option<String>,

@@ -6,7 +6,7 @@ use crate::question_version::Difficulty;
 use crate::{SubjectId, TopicId};
 
 /// A row of `blueprint_parts`: a part of the tests of a subject. If a subject has no parts, its tests have
-/// `questions_per_test` questions, of all topics and difficulties.
+/// `questions_per_test` questions of any topic and difficulty.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "blueprint_parts")]

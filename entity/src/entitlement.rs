@@ -10,14 +10,14 @@ use sea_orm::sea_query::Condition;
 
 use crate::{PurchaseId, SubjectId, UserId};
 
-/// The reason why an entitlement ended, or why a sitting was closed before its deadline.
+/// The reason why an entitlement ended. A sitting that this end cut short has the reason, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum EntitlementEnd {
     /// The subject of the entitlement was refunded.
     #[sea_orm(string_value = "refunded")]
     Refunded,
-    /// The term of the purchase is over.
+    /// The term of the purchase is over. An entitlement that had ended in the old system has this reason, too.
     #[sea_orm(string_value = "expired")]
     Expired,
 }
@@ -48,8 +48,8 @@ pub struct Model {
     pub granted_at: DateTimeUtc,
     /// The time when the entitlement expires. Null if it never expires.
     pub expires_at: Option<DateTimeUtc>,
-    /// The time when the server recorded the end of the entitlement: at a refund, or when it found that the term was
-    /// over. Null until then.
+    /// The time when the entitlement ended: the time of the refund, or the end of its term. Null until the server has
+    /// recorded the end.
     pub ended_at: Option<DateTimeUtc>,
     /// The reason why the entitlement ended. Null while `ended_at` is null, and if the entitlement ended before reasons
     /// were recorded.

@@ -12,7 +12,8 @@ pub struct Model {
     /// The card to which the extra time belongs.
     #[sea_orm(primary_key, auto_increment = false)]
     pub mock_test_attempt_id: MockTestAttemptId,
-    /// The number of seconds by which each sitting of the card is extended.
+    /// The number of extra seconds for each sitting of the card. If an allowance gives more seconds, the allowance
+    /// counts instead.
     pub seconds: i32,
     /// The member of support who granted the extra time.
     pub granted_by: UserId,

@@ -1,4 +1,4 @@
-//! The types of ids. Each table has a type of its own.
+//! The types of ids. Each table whose primary key is a number `id` has a type of its own.
 
 use sea_orm::DeriveValueType;
 

@@ -17,7 +17,7 @@ pub enum CardStatus {
     /// At least one sitting has ended, and attempts are left.
     #[sea_orm(string_value = "completed")]
     Completed,
-    /// All attempts of the card are used.
+    /// All attempts of the card are used, and no sitting is open.
     #[sea_orm(string_value = "exhausted")]
     Exhausted,
 }
@@ -39,7 +39,7 @@ pub struct Model {
     pub user_id: UserId,
     /// The subject of the test.
     pub subject_id: SubjectId,
-    /// The number of the test, from 1 to the subject's `total_mock_tests`.
+    /// The number of the test in its subject, from 1 to 1000.
     pub test_number: i32,
     /// The status of the card.
     pub status: CardStatus,

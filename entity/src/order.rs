@@ -18,7 +18,7 @@ pub enum OrderProvider {
     /// The buyer pays in cash or by a transfer, and support confirms the payment.
     #[sea_orm(string_value = "manual")]
     Manual,
-    /// Nothing is to pay, because the price of the order is 0.
+    /// The buyer pays nothing, because the price of the order is 0.
     #[sea_orm(string_value = "free")]
     Free,
 }
@@ -33,7 +33,7 @@ pub enum OrderState {
     /// The order is paid, and the subjects are not granted yet.
     #[sea_orm(string_value = "paid")]
     Paid,
-    /// The subjects of the order are granted.
+    /// The order made a purchase. Some subjects of the order may have been left out, or refunded later.
     #[sea_orm(string_value = "granted")]
     Granted,
     /// Nobody paid the order in time.
@@ -70,19 +70,19 @@ pub enum OrderReason {
     /// All or some of the subjects are no longer sold.
     #[sea_orm(string_value = "archived")]
     Archived,
-    /// The money came late. By then the subjects cost more, or the course was no longer sold as a bundle.
+    /// The money came late. By then the subjects could no longer be bought in the same way at the price of the order.
     #[sea_orm(string_value = "price_changed")]
     PriceChanged,
     /// The payment has another amount or currency than the order.
     #[sea_orm(string_value = "amount_mismatch")]
     AmountMismatch,
-    /// Another payment had already paid the order when this payment came.
+    /// The order no longer waited for a payment when this payment came, usually because another payment had paid it.
     #[sea_orm(string_value = "paid_twice")]
     PaidTwice,
     /// Support refunded the purchase that the order made, or a part of it. Or support decided that money goes back.
     #[sea_orm(string_value = "refund_requested")]
     RefundRequested,
-    /// Somebody refunded the payment at the provider's console.
+    /// Somebody refunded the payment, or a part of it, at the provider's console.
     #[sea_orm(string_value = "console_refund")]
     ConsoleRefund,
     /// The buyer's bank decided a dispute for the buyer, and took the money back.
@@ -91,7 +91,7 @@ pub enum OrderReason {
     /// A dispute was closed, and the provider does not report who won.
     #[sea_orm(string_value = "dispute_closed")]
     DisputeClosed,
-    /// A refund failed several times or could not be sent to the provider. The server does not try again.
+    /// A refund failed or could not be sent to the provider, and the server does not try again.
     #[sea_orm(string_value = "refund_failed")]
     RefundFailed,
     /// A member of support must give the money back by hand.
@@ -130,9 +130,11 @@ pub struct Model {
     pub request_hash: String,
     /// The way in which the order is paid.
     pub provider: OrderProvider,
-    /// The provider's id of the order. Null until the provider has created the order.
+    /// The provider's id of the order. Null until the server knows it. If support confirmed the payment, the receipt
+    /// number.
     pub provider_reference: Option<String>,
-    /// The provider's id of the payment that pays the order. Null until the order is paid.
+    /// The payment that paid the order: the provider's id of the payment, or the reference that support gave. Null if
+    /// no payment paid the order.
     pub payment_reference: Option<String>,
     /// The amount to pay, in minor units. It includes the tax.
     pub amount: i64,
@@ -159,7 +161,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time until which the order can be paid at its price.
     pub expires_at: DateTimeUtc,
-    /// The time when the server learned that the order is paid. Null until then.
+    /// The time when the order first reached the state `Paid`. Null until then.
     pub paid_at: Option<DateTimeUtc>,
     /// The time when the state changed last.
     pub changed_at: DateTimeUtc,

@@ -46,7 +46,7 @@ pub struct Model {
     /// The id of the message for its receiver: a canonical UUID. The id stays the same when a delivery is repeated.
     #[sea_orm(unique)]
     pub message_id: String,
-    /// The way in which the message leaves the server.
+    /// The way in which the message leaves the server: as a mail, or as a call to a payment provider.
     pub channel: OutboxChannel,
     /// The kind of the message in its channel, such as `verify_email`.
     pub kind: String,
@@ -59,10 +59,12 @@ pub struct Model {
     /// The number of deliveries that were started. `jishu outbox retry` sets the number to 0.
     pub attempts: i32,
     /// The time from which a node may claim the message: the time of the next delivery, or the end of the lease.
+    /// Without meaning after the message was sent or is dead.
     pub due_at: DateTimeUtc,
     /// The node that has the lease: a canonical UUID, which a node makes when it starts. Null without a lease.
     pub lease_owner: Option<String>,
-    /// The reason why the latest delivery failed, without personal data. Null if no delivery failed.
+    /// The reason why the latest delivery failed, or why the message was given up, without personal data. Null if
+    /// nothing failed, and after the message was delivered.
     pub last_error: Option<String>,
     /// The time when the message was written.
     pub created_at: DateTimeUtc,

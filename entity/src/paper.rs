@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use crate::{PaperId, SubjectId};
 
 /// A row of `papers`. UNIQUE (subject_id, test_number). A paper is created when the first learner starts the test.
-/// Afterwards only `revision` changes.
+/// Afterwards only `revision` changes. `jishu adopt` creates other papers, for sittings of the old system.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "papers")]
@@ -15,7 +15,8 @@ pub struct Model {
     pub id: PaperId,
     /// The subject of the test.
     pub subject_id: SubjectId,
-    /// The number of the test. All cards of the test have this number.
+    /// The number of the test. All cards of the test have this number. A paper for sittings of the old system has a
+    /// number from 1,000,000 on, which no card has.
     pub test_number: i32,
     /// The seed of the random choice between equally suitable questions.
     pub seed: i64,

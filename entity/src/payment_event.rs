@@ -6,7 +6,8 @@ use sea_orm::entity::prelude::*;
 use crate::order::OrderProvider;
 use crate::{OrderId, PaymentEventId};
 
-/// The kind of a payment event. The sums of an order count only the kinds of events in which money moves.
+/// The kind of a payment event. The sums of an order count only `Captured`, `RefundRequested`, `RefundFailed`,
+/// `ChargedBack` and `WrittenOff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum PaymentEventKind {
@@ -22,7 +23,7 @@ pub enum PaymentEventKind {
     /// The payment was cancelled, so the buyer can no longer make it.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
-    /// A refund of the money was requested.
+    /// A refund of the money was requested, or begun again after the server had given it up.
     #[sea_orm(string_value = "refund_requested")]
     RefundRequested,
     /// The money of a refund went back to the buyer.
@@ -53,11 +54,11 @@ pub enum PaymentEventKind {
     WrittenOff,
 }
 
-/// The way in which the server learned of a payment event.
+/// The way in which the server learned of a payment event, or of what caused the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum PaymentEventSource {
-    /// The provider sent a webhook about the event.
+    /// The provider sent a webhook.
     #[sea_orm(string_value = "webhook")]
     Webhook,
     /// The buyer asked to confirm the payment or to cancel the order, and the server asked the provider then.
@@ -69,7 +70,7 @@ pub enum PaymentEventSource {
     /// A member of support reported or caused the event.
     #[sea_orm(string_value = "staff")]
     Staff,
-    /// The server itself caused the event.
+    /// The server caused the event, or the provider reported it when the server captured or refunded a payment.
     #[sea_orm(string_value = "server")]
     Server,
 }
@@ -84,23 +85,26 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PaymentEventId,
-    /// The order to which the event belongs. Null if the server does not know the order.
+    /// The order to which the event belongs. Null if the server did not know the order when it recorded the event.
     pub order_id: Option<OrderId>,
     /// The provider that reported the event, or the way in which the order is paid.
     pub provider: OrderProvider,
     /// The name of the fact, such as `captured:pay_1`. It is unique for each provider, so a fact that is reported again
     /// changes nothing.
     pub fact: String,
-    /// The provider's id of the webhook event that reported the fact first. Null if no webhook reported it first.
+    /// The provider's id of the webhook that reported the fact first, or that caused it. Null if the fact came in
+    /// another way, and if the provider sent no usable id.
     pub event_id: Option<String>,
     /// The kind of the event.
     pub kind: PaymentEventKind,
-    /// The provider's id of the payment. Null if the id is unknown.
+    /// The provider's id of the payment, or the reference that support gave. If the payment has no id, the provider's
+    /// id of the order. Null if the event concerns no payment.
     pub payment: Option<String>,
-    /// The provider's id of the refund or of the dispute. Null for other events, and if the id is unknown.
+    /// The provider's id of the refund or of the dispute. If the provider refused a refund at once, `refused:` and the
+    /// reference. Null for other events, and if the id is unknown.
     pub object: Option<String>,
-    /// The reference of a refund, which the server sent to the provider. Null for other events, and for refunds that
-    /// the server did not make.
+    /// The receipt number of the order for an event of a payment, and the reference of the payment refund for an event
+    /// of a refund. Null for disputes and amounts that were written off, and if the provider reported no reference.
     pub reference: Option<String>,
     /// The amount, in minor units. Null if the event has none.
     pub amount: Option<i64>,

@@ -24,12 +24,14 @@ pub struct Model {
     pub refund_id: Option<RefundId>,
     /// The provider of the order's payment.
     pub provider: OrderProvider,
-    /// The provider's id of the payment whose money goes back.
+    /// The payment whose money goes back, by the same id as in `payment_events`.
     pub payment: String,
-    /// The reference of the refund at the provider: a canonical UUID, which is new for each try.
+    /// The reference of the refund: a canonical UUID, which is new for each try. The server sends this UUID to the
+    /// provider with the try. The provider does not know the reference of a refund by hand or from its console.
     #[sea_orm(unique)]
     pub reference: String,
-    /// The provider's id of the refund. Null until the server knows it.
+    /// The provider's id of the refund, or `refused:` and the reference if the provider refused the last try at once.
+    /// Null until the server knows the id.
     pub provider_refund: Option<String>,
     /// The amount that goes back, in minor units.
     pub amount: i64,
@@ -44,7 +46,8 @@ pub struct Model {
     pub tries: i32,
     /// The `message_id` of the outbox message that makes the current try. Null if no message makes a try.
     pub message_id: Option<String>,
-    /// The provider's code of the latest failure. Null if no try failed.
+    /// The code of the latest failure, from the provider or from the server, such as `by_hand` or `undelivered`. Null
+    /// if no try failed since the refund began, or since support began it again.
     pub failure: Option<String>,
     /// The time when the payment refund was requested. For a refund at the provider's console, the time when the server
     /// learned of the refund.

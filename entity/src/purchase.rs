@@ -39,7 +39,7 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PurchaseId,
-    /// The buyer who made the purchase.
+    /// The buyer, or the user who got a complimentary purchase.
     pub user_id: UserId,
     /// The course of all subjects of the purchase.
     pub course_id: CourseId,

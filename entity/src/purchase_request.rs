@@ -1,5 +1,5 @@
-//! Purchase requests that got a response, by the client's idempotency key. If a client repeats a key, it
-//! gets the recorded response again.
+//! Purchase requests that succeeded, by their idempotency keys. If a client repeats a key, it gets the recorded
+//! response again. Refused requests are not recorded.
 
 use sea_orm::entity::prelude::*;
 
@@ -25,10 +25,10 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PurchaseRequestId,
-    /// The user who sent the request.
+    /// The buyer, or the user who got a complimentary purchase.
     pub user_id: UserId,
-    /// The client's idempotency key, or a new key if the client sent none. It is a canonical UUID, unique for each
-    /// user.
+    /// The client's idempotency key, or a new key if the client sent none. For the purchase of an order, the
+    /// `reference` of the order. It is a canonical UUID, unique for each user.
     pub idempotency_key: String,
     /// The SHA-256 hash of the content of the request, in hexadecimal.
     pub request_hash: String,

@@ -14,7 +14,8 @@ pub struct Model {
     pub id: QuestionId,
     /// The subject of the question.
     pub subject_id: SubjectId,
-    /// The authors' id of the question. An import of changed content with the same id creates a new version.
+    /// The id of the question in files: an id that the authors chose, or an id that jishu derived from the content. An
+    /// import of changed content with the same id creates a new version.
     pub external_id: String,
     /// The number of the version that new papers use, from 1.
     pub current_version: i32,

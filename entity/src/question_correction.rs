@@ -1,10 +1,12 @@
-//! Corrections of keys: each row is a change of the key of a question, with its author, time and reason.
+//! Corrections of keys: each row is a change of the key of a question, or of the explanation of the key, with its
+//! author, time and reason.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{QuestionCorrectionId, QuestionId, QuestionVersionId, UserId};
 
-/// A row of `question_corrections`. Rows never change.
+/// A row of `question_corrections`. Only the deletion of an account changes rows: it replaces reasons that contain the
+/// e-mail address of the account.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "question_corrections")]
@@ -14,9 +16,9 @@ pub struct Model {
     pub id: QuestionCorrectionId,
     /// The question whose key was corrected.
     pub question_id: QuestionId,
-    /// The version of the question with the wrong key.
+    /// The version that the correction replaced, with the wrong key or the wrong explanation.
     pub previous_version_id: QuestionVersionId,
-    /// The version of the question with the right key.
+    /// The version with the right key and explanation.
     pub version_id: QuestionVersionId,
     /// The author who corrected the key. Null if an operator corrected it on the command line.
     pub corrected_by: Option<UserId>,

@@ -12,8 +12,8 @@ pub struct Model {
     /// The version of the question.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version_id: QuestionVersionId,
-    /// The position of the option in the author's order, from 0 to 25. Learners never see this position, because it can
-    /// reveal the key.
+    /// The position of the option in the author's order, from 0 to 25. Most sittings show the options in another order,
+    /// because this order can reveal the key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i32,
     /// The text of the option.

@@ -1,4 +1,4 @@
-//! Recovery codes. A code replaces the second factor once. Only its hash is stored.
+//! Recovery codes. A code works once, in place of a code of the authenticator app. Only its hash is stored.
 
 use sea_orm::entity::prelude::*;
 

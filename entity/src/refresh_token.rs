@@ -27,7 +27,7 @@ pub struct Model {
     /// The time when the token was exchanged for its successor. Null until then. A later use returns the successor
     /// again while `successor` is set and `successor_until` has not passed, and otherwise revokes the family.
     pub used_at: Option<DateTimeUtc>,
-    /// The time when the family was revoked. Null while the session lasts.
+    /// The time when the family was revoked. Null if it was not revoked.
     pub revoked_at: Option<DateTimeUtc>,
     /// The successor of the token, encrypted with a key that is derived from this token. It is erased when the
     /// successor is used, when the family is revoked, or soon after `successor_until`. Null before the first use and
@@ -37,11 +37,11 @@ pub struct Model {
     pub successor_until: Option<DateTimeUtc>,
     /// The time when the session of the family began. Null for a family that is older than this column.
     pub session_began_at: Option<DateTimeUtc>,
-    /// The program to which the token was issued, such as `Firefox on Linux`. Null if the program is unknown, and for
-    /// every token except the latest token of a live family.
+    /// The program to which the token was issued, such as `Firefox on Linux`. Null if the program is unknown, after the
+    /// token was used, and after the family was revoked.
     pub program: Option<String>,
-    /// The network to which the token was issued, without the last part of its address. Null for every token except the
-    /// latest token of a live family.
+    /// The network to which the token was issued: a /24 network of IPv4, or a /48 network of IPv6. Null after the token
+    /// was used, after the family was revoked, and for a token that is older than this column.
     pub network: Option<String>,
 }
 

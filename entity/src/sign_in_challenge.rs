@@ -23,7 +23,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time from which the challenge no longer works.
     pub expires_at: DateTimeUtc,
-    /// The time when a right code met the challenge, or when another event ended the challenge. Null until then.
+    /// The time when a right code completed the sign-in, or when another event ended the challenge. Null until then.
     pub used_at: Option<DateTimeUtc>,
 }
 

@@ -1,4 +1,5 @@
-//! The networks from which a user signed in. Failed attempts of strangers cannot lock the user out on these networks.
+//! The networks in which sessions of a user began or continued. Failed attempts of strangers cannot lock the user out
+//! on these networks.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,12 +13,13 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: SignInNetworkId,
-    /// The account to which the user signed in.
+    /// The account of the user.
     pub user_id: UserId,
-    /// A keyed hash of the network, in hexadecimal. The address cannot be recovered from the hash.
+    /// A keyed hash of the network, in hexadecimal. Without a signing key of the server, the address cannot be
+    /// recovered from the hash.
     pub network: String,
-    /// The time of the latest sign-in from the network. It may be about a day too early, because it is not updated at
-    /// each sign-in.
+    /// The time when a session of the user last began or continued in the network. It may be up to two days too early,
+    /// because it is not updated each time.
     pub seen_at: DateTimeUtc,
 }
 

@@ -30,7 +30,7 @@ pub enum ReviewPolicy {
     #[sea_orm(string_value = "after_sitting")]
     AfterSitting,
     /// The learner sees the key, the explanations and the marks when no card of the learner for this test has an open
-    /// sitting, or can be sat again.
+    /// sitting or can still be sat.
     #[sea_orm(string_value = "after_last_attempt")]
     AfterLastAttempt,
     /// The learner never sees the key, the explanations or the marks of each question.
@@ -70,7 +70,8 @@ pub struct Model {
     pub marks_wrong: i32,
     /// Marks for no answer, in hundredths.
     pub marks_unanswered: i32,
-    /// The number of questions of a test, if the subject has no blueprint.
+    /// The number of questions of a test. If the subject has a blueprint, its parts have this number of questions
+    /// together.
     pub questions_per_test: i32,
     /// The duration of a sitting, in seconds.
     pub time_limit_seconds: i32,

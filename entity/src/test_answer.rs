@@ -1,4 +1,5 @@
-//! The answers of learners, one row for each slot of a sitting that was answered or marked.
+//! The answers of learners, one row for each slot of a sitting that a saved batch contained. The row stays if the
+//! learner takes the answer back.
 
 use sea_orm::entity::prelude::*;
 

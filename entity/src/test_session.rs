@@ -15,10 +15,12 @@ pub enum SessionStatus {
     /// The learner submitted the sitting.
     #[sea_orm(string_value = "submitted")]
     Submitted,
-    /// The deadline passed, or the entitlement ended, and the saved answers were scored.
+    /// The server closed the sitting, because the deadline passed, the entitlement ended or the account was deleted.
+    /// The learner had saved answers, which are scored.
     #[sea_orm(string_value = "auto_submitted")]
     AutoSubmitted,
-    /// The deadline passed, or the entitlement ended, and the learner had saved no answer. The sitting is scored, too.
+    /// The server closed the sitting for one of the same reasons, and the learner had saved no answer. The sitting is
+    /// scored, too.
     #[sea_orm(string_value = "abandoned")]
     Abandoned,
 }
@@ -42,7 +44,7 @@ pub struct Model {
     pub user_id: UserId,
     /// The subject of the card.
     pub subject_id: SubjectId,
-    /// The paper of the test.
+    /// The paper whose questions the sitting asks.
     pub paper_id: PaperId,
     /// The revision of the paper when the sitting started. It decides which key scores the sitting.
     pub paper_revision: i32,
@@ -63,8 +65,8 @@ pub struct Model {
     pub expires_at: DateTimeUtc,
     /// The time when the sitting ended, never after the deadline. Null while the sitting is open.
     pub submitted_at: Option<DateTimeUtc>,
-    /// The reason why an entitlement ended and closed the sitting early. Null if the learner or the deadline ended the
-    /// sitting, and while it is open.
+    /// The reason why the entitlement ended, if this end closed the sitting or set the deadline at which the sitting
+    /// was closed. Null in all other cases, and while the sitting is open.
     pub end_reason: Option<EntitlementEnd>,
     /// The marks of the sitting.
     pub score: Option<i32>,

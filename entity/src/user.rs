@@ -4,17 +4,18 @@ use sea_orm::entity::prelude::*;
 
 use crate::UserId;
 
-/// The role of a user. It decides what the user may do.
+/// The role of a user. Every user may buy subjects and sit tests. The role decides what else the user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum Role {
     /// The user may buy subjects and sit tests.
     #[sea_orm(string_value = "learner")]
     Learner,
-    /// The user may edit the catalogue and the question bank.
+    /// The user may edit the catalogue, the question bank and the settings of tests.
     #[sea_orm(string_value = "author")]
     Author,
-    /// The user may refund purchases and grant extra time.
+    /// The user may help learners: read accounts, grant and refund purchases, decide about orders, and grant extra time
+    /// and attempts.
     #[sea_orm(string_value = "support")]
     Support,
     /// The user may do everything that the other roles may do, manage accounts, and read the audit trail and the sales
@@ -30,7 +31,8 @@ pub enum UserStatus {
     /// The user may sign in.
     #[sea_orm(string_value = "active")]
     Active,
-    /// The user may not sign in. The data of the account stays.
+    /// The user may not sign in. The data of the account stays, unless the account was deleted. A deleted account has
+    /// this status, too.
     #[sea_orm(string_value = "deactivated")]
     Deactivated,
 }
@@ -45,7 +47,8 @@ pub struct Model {
     pub id: UserId,
     /// The name that is shown for the user.
     pub name: String,
-    /// The e-mail address in lower case. Unique.
+    /// The e-mail address in lower case. Unique. After the account was deleted, the text `deleted:` and the id of the
+    /// user.
     #[sea_orm(unique)]
     pub email: String,
     /// The hash of the password. It is an Argon2id hash as a PHC string, or the hash of the older system until the user
@@ -55,7 +58,7 @@ pub struct Model {
     pub role: Role,
     /// The status of the account, which decides whether the user may sign in.
     pub status: UserStatus,
-    /// The time of the registration.
+    /// The time when the account was made, by a registration or in another way.
     pub created_at: DateTimeUtc,
     /// The time when `email` was verified: by a link in a mail, by an external sign-in, or because an operator gave the
     /// address. Null if the address is not verified.

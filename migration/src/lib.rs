@@ -1,6 +1,6 @@
 //! The history of the schema.
 //!
-//! Every migration runs on SQLite, PostgreSQL, MariaDB and MySQL. The module [`portable`] has the column types that
+//! Every migration runs on SQLite, PostgreSQL, MariaDB and MySQL. The module [`portable`] has the types of columns that
 //! differ between the databases. A released migration never changes: each change of the schema is a new file.
 //! Statements that change the schema go through [`steps`], so that the next run can complete an interrupted run.
 

@@ -123,7 +123,7 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 /// Creates the table of purchase requests, and the table of the subjects that the buyer already owned at each request.
-/// With these tables, a repeated idempotency key gets exactly the first response, even if entitlements have ended since
+/// With these tables, a repeated idempotency key gets the first response again, even if entitlements have ended since
 /// the first request, or the clocks of several nodes differ.
 async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let requests = "purchase_requests";
@@ -230,8 +230,8 @@ async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), Db
                 .take(),
         )
         .await?;
-    // An index for the list of a user's cards in its default order. `id` separates the cards of a subject that was
-    // bought again after it expired.
+    // An index for the list of a user's cards in its default order. `id` separates the cards of a subject that the user
+    // got again after the first entitlement had ended.
     step(manager)
         .create_index(
             Index::create()

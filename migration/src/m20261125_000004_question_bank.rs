@@ -301,7 +301,7 @@ async fn create_papers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
 
     // For each paper and score, the number of learners who got that score in their ranked sitting. A percentile adds up
-    // at most a few hundred of these rows, however many learners there are.
+    // these rows. Their number depends on the possible scores, and not on the number of learners.
     step(manager)
         .create_table(
             Table::create()

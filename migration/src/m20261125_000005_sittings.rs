@@ -153,7 +153,7 @@ async fn create_totals(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Creates the table of extra time, in seconds, that support grants for all sittings of a card.
+/// Creates the table of extra time, in seconds, that support grants for each sitting of a card.
 async fn create_extra_times(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let extra = "extra_times";
     step(manager)

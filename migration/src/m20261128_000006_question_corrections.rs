@@ -18,8 +18,8 @@ impl MigrationTrait for Migration {
         create_revisions(manager).await
     }
 
-    /// Drops the corrections and the revisions. Sittings that were scored with a corrected key are then shown with the
-    /// wrong key again.
+    /// Drops the corrections and the revisions. All papers then have the keys of their revision 1 again, and sittings
+    /// that were scored with a corrected key are shown with the wrong key. The stored scores stay.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["paper_revisions", "question_corrections"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;

@@ -15,7 +15,7 @@
 //! copied only once. On MariaDB, dropping the constraints is INSTANT.
 //!
 //! The migration first searches for rows that break a constraint. If there are any, the migration fails with a list of
-//! these rows, and changes nothing.
+//! the first of these rows, and changes nothing.
 
 use std::fmt::Write;
 
@@ -312,7 +312,7 @@ impl ColumnCheck {
     }
 }
 
-/// Fails if any row breaks a constraint. The error lists these rows, so that a person can correct them.
+/// Fails if any row breaks a constraint. The error lists the first of these rows, so that a person can correct them.
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());

@@ -2,7 +2,7 @@
 //! purchases, allowances, and the values before and after the change that an audit event records.
 //!
 //! The new columns of existing tables have no CHECK constraints, because MariaDB would copy a table to add one. The new
-//! tables have CHECK constraints.
+//! tables have CHECK constraints where a column allows only some values.
 
 use sea_orm_migration::prelude::*;
 
@@ -16,7 +16,7 @@ pub(crate) struct Migration;
 const INDEXES: [(&str, &str, &[&str]); 5] = [
     // The sales report reads this index.
     ("idx_purchases_created", "purchases", &["created_at"]),
-    // An index for the search for live entitlements whose term has ended.
+    // An index for the search for entitlements whose term is over and whose end is not recorded yet.
     ("idx_entitlements_expiry", "entitlements", &["live", "expires_at"]),
     // The filters of the audit trail read these indexes.
     ("idx_audit_events_actor", "audit_events", &["actor_id", "id"]),

@@ -12,12 +12,12 @@ pub(crate) struct Migration;
 const INDEXES: [(&str, &str, &[&str]); 5] = [
     // An index for the search for messages that must be delivered now.
     ("idx_outbox_due", "outbox", &["state", "due_at"]),
-    // An index for the search for messages that have expired and must be erased.
+    // An index for the search for messages that have expired: their content must be erased, and later their rows.
     ("idx_outbox_expiry", "outbox", &["expires_at"]),
     // An index for the search for the messages of a user.
     ("idx_outbox_user", "outbox", &["user_id"]),
     ("idx_account_links_user", "account_links", &["user_id", "purpose"]),
-    // An index for the search for links that have expired and must be erased.
+    // An index for the search for links that expired at least a day ago and must be erased.
     ("idx_account_links_expiry", "account_links", &["expires_at"]),
 ];
 

@@ -1,5 +1,5 @@
-//! The time, the program and the network with which a session began, second factors, and identities at an issuer of
-//! OpenID Connect.
+//! The time when a session began, the program and the network of its latest token, second factors, and identities at an
+//! issuer of OpenID Connect.
 //!
 //! The new columns of `refresh_tokens` have no constraints and can be null, because MariaDB then adds them without
 //! copying the table. The new tables have CHECK constraints where a column allows only some values.
@@ -51,8 +51,9 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    /// Drops the second factors, the identities at issuers, and the time, program and network of sessions. Afterwards a
-    /// user who had a second factor signs in with the password alone.
+    /// Drops the second factors with their recovery codes, the identities at issuers, the sign-ins that have begun, and
+    /// the time, program and network of sessions. Afterwards a user who had a second factor signs in with the password
+    /// alone.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in TABLES {
             step(manager).drop_table(Table::drop().table(table).take()).await?;

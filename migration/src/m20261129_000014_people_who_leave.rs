@@ -119,7 +119,7 @@ async fn drop_old_check(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 /// Makes the table of links again with this condition on SQLite, which cannot change a CHECK. Copies the rows and
 /// creates the indexes again. No foreign key refers to the table, and the table has no triggers. The copy is small,
-/// because a link works for two days at most.
+/// because the rows of links are deleted a day after the links expire.
 async fn rebuild_links(manager: &SchemaManager<'_>, purposes: &str) -> Result<(), DbErr> {
     let copy = format!("CREATE TABLE {COPY} AS SELECT {LINK_COLUMNS} FROM account_links");
     step(manager).execute(&copy).await?;

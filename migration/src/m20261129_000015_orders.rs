@@ -234,8 +234,9 @@ async fn replace_channels(manager: &SchemaManager<'_>, before: &str, after: &str
     step(manager).execute(&text).await
 }
 
-/// Finds the name of the constraint on channels that must be replaced. If `is_narrow` is true, that constraint lacks
-/// the channel `payment`, or else it allows `payment`. `None` if an earlier run has already replaced the constraint.
+/// Finds the name of the constraint on channels that must be replaced. If `is_narrow` is true, finds the constraint
+/// that lacks the channel `payment`. Otherwise finds the constraint that allows this channel. `None` if an earlier run
+/// has already replaced the constraint.
 async fn channel_constraint(manager: &SchemaManager<'_>, is_narrow: bool) -> Result<Option<String>, DbErr> {
     let text = match manager.get_database_backend() {
         DbBackend::MySql => {
@@ -274,7 +275,9 @@ async fn rebuild_outbox(manager: &SchemaManager<'_>, before: &str, after: &str) 
     let copied = table.replacen("\"outbox\"", "\"outbox_copy\"", 1).replace(before, after);
     if !copied.contains(after) || !copied.contains("\"outbox_copy\"") {
         return Err(DbErr::Migration(
-            "the table `outbox` does not have the definition that jishu gave it. Restore a backup".to_owned(),
+            "the table `outbox` does not have the definition that jishu gave it, so this migration was rolled back. Restore a \
+             backup"
+                .to_owned(),
         ));
     }
     step(manager).execute(&copied).await?;

@@ -1,4 +1,5 @@
-//! The idempotency keys of refund requests that made no refund, because an earlier refund already covers them.
+//! The idempotency keys of refund requests that made no refund, because they found an earlier refund of the same
+//! subjects.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Column types and constraints that differ between the databases.
+//! Definitions of columns and foreign keys. Some types of columns differ between the databases.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

@@ -4,8 +4,9 @@
 //! changes the schema on its own, so an interrupted run leaves some of its changes. Nodes on several servers of a
 //! Galera cluster may also migrate at the same time, because the migration lock covers only one server.
 //!
-//! So on MariaDB and MySQL a step that changes the schema succeeds if its result already exists. A different result is
-//! still an error: for example a table of the old system with the same name and other columns.
+//! So on MariaDB and MySQL a step that changes the schema succeeds if its result already exists. For a table, the
+//! columns are compared: a table of the old system with the same name and other columns is an error. For a column, an
+//! index or a constraint, the name alone decides.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

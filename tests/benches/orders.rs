@@ -63,7 +63,7 @@ struct Shop {
     subjects: Vec<String>,
     /// The access tokens of the buyers.
     tokens: Vec<String>,
-    /// The number of purchases and checkouts so far.
+    /// The number of purchases and checkouts that have begun so far.
     bought: AtomicUsize,
 }
 

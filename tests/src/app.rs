@@ -18,8 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::{Backend, Client, ManualClock, loopback_client};
 
-/// Flags that switch the limits off. Tests send more requests from one address in a second than a frontend does in an
-/// hour. A test of a limit adds its own flags.
+/// Flags that switch off the budgets of users and addresses, and the limits of registrations, sign-ins and mails. Tests
+/// send more requests from one address in a second than a frontend does in an hour. A test of a limit adds its own
+/// flags.
 pub const UNLIMITED: &[&str] = &[
     "--user-cost-per-minute=0",
     "--address-cost-per-minute=0",
@@ -312,8 +313,8 @@ impl TestApp {
         statements.iter().filter(|sql| is_one(&sql.replace(['"', '`'], ""))).count()
     }
 
-    /// Counts the rows of the tables that requests about accounts, carts, purchases, orders and sittings write to. A
-    /// test compares the counts before and after a request to assert that nothing was written.
+    /// Counts the rows of most tables that requests about accounts, carts, purchases, orders and sittings write to. A
+    /// test compares the counts before and after a request to assert that the request added and deleted no rows there.
     pub async fn row_counts(&self) -> Vec<(&'static str, i64)> {
         let mut counts = Vec::new();
         for table in [

@@ -158,8 +158,8 @@ pub fn learner_token(services: &Services, learner: UserId) -> String {
     services.tokens.issue(viewer, services.clock.now()).expect("a token").token
 }
 
-/// Makes the database gather statistics for its query planner, as it would do later by itself. MariaDB gathers
-/// statistics only of the table of cards. PostgreSQL also vacuums its tables.
+/// Makes the database gather statistics for its query planner. MariaDB gathers statistics only of the table of cards.
+/// PostgreSQL also vacuums its tables.
 ///
 /// # Panics
 /// Panics if the database fails.

@@ -14,8 +14,8 @@ pub struct Burst {
     pub server_cpu: Duration,
     /// The time from sending each request to the end of its response.
     pub times: Vec<Duration>,
-    /// The body of each response, in the order of the requests. None for a refusal: a status other than 200, or a user
-    /// error.
+    /// The body of each response, in the order of the requests. None for a refusal: a status other than 200, a user
+    /// error, or another error.
     pub bodies: Vec<Option<Vec<u8>>>,
 }
 

@@ -70,7 +70,7 @@ impl CourseBuilder {
         self
     }
 
-    /// Sets the number of days for which a purchase is valid.
+    /// Sets the number of days for which a purchase gives access.
     #[must_use]
     pub fn valid_for_days(mut self, days: i32) -> Self {
         self.validity_days = Some(days);

@@ -1,5 +1,5 @@
-//! Helpers of the tests. They start a real server with a database for each test, and send requests to the server over
-//! HTTP.
+//! Helpers of the tests and the benchmarks: real servers with databases of their own, clients that send requests over
+//! HTTP, and fakes of mail servers and payment providers.
 
 // The async blocks of tests that start an app are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]

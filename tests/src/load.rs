@@ -32,7 +32,7 @@ impl ServerTask {
     /// Returns the task of this process, or None if the process is the benchmark itself.
     ///
     /// # Panics
-    /// Panics if the parent has set only some of the variables.
+    /// Panics if the role is set and another variable of the task is not.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
         let variable = |name: &str| std::env::var(name).expect("the benchmark sets all variables of a task");

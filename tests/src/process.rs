@@ -236,7 +236,7 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `jishu-faults serve` on a database, with these environment variables. Waits until the server is ready.
+    /// Starts `jishu-faults serve` on a database, with these environment variables. Waits until the server has started.
     #[must_use]
     pub fn start(database_url: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let (port, log) = (free_port(), folder.join("server.log"));
@@ -279,7 +279,7 @@ impl ServerProcess {
 
     fn wait(&mut self) {
         wait_for_port(self.port, &mut self.child, &self.log);
-        // Until the server is ready, it refuses all requests except health checks.
+        // While the server starts, it refuses all requests except health checks.
         let started = Instant::now();
         while health(self.port).is_none_or(|response| response.contains("\r\n\r\nstarting")) {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -296,7 +296,7 @@ impl ServerProcess {
         self.child.wait().expect("a process of ours");
     }
 
-    /// Starts the server again with the same port, database and variables, and waits until it is ready.
+    /// Starts the server again with the same port, database and variables, and waits until it has started.
     pub fn restart(&mut self) {
         self.child = spawn(&mut self.command, &self.log);
         self.wait();

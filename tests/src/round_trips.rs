@@ -8,8 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A listener in front of a database server. It passes on all bytes in both directions, and counts round trips.
 ///
-/// A round trip begins when a connection sends bytes to the database after it has received some. When a connection
-/// returns to the pool, the pool tests it with a ping. Such pings do not count, because no request waits for them.
+/// A round trip begins when a connection sends its first bytes to the database, or sends bytes after it has received
+/// some. When a connection returns to the pool, the pool tests it with a ping. Such pings do not count, because no
+/// request waits for them.
 pub struct RoundTripCounter {
     url: String,
     round_trips: Arc<AtomicUsize>,

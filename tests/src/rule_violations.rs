@@ -1,8 +1,8 @@
 //! The violations of the rules of purchases, refunds and expiry. After any requests, the tables must contain no
 //! violation.
 
-/// Violations of the rules, each with a query for the ids of the rows that violate the rule. The queries run on all
-/// three databases.
+/// Violations of the rules, each with a query that finds a row for each violation. The queries run on all three
+/// databases.
 pub const RULE_VIOLATIONS: [(&str, &str); 9] = [
     (
         "a subject owned twice",

@@ -1,4 +1,4 @@
-//! Sittings and staff that tests write to the database directly, without the server's rules.
+//! Sittings and users that tests write to the database directly, without the server's rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::mock_test_attempt::CardStatus;

@@ -64,7 +64,7 @@ pub(crate) enum Limit {
     Nesting,
     /// The limit in [`DocumentLimits::depth`].
     Depth,
-    /// The limit in [`DocumentLimits::selections`].
+    /// The limit in [`DocumentLimits::selections`], or the maximum size of a plan, which follows from it.
     Selections,
     /// The limit in [`DocumentLimits::aliases`].
     Aliases,
@@ -114,7 +114,11 @@ impl fmt::Display for LimitExceeded {
             Limit::Depth => {
                 write!(f, "The document nests more than {maximum} fields and fragments. Nest fewer levels.")
             }
-            Limit::Selections => in_document(f, maximum, "fields and fragments"),
+            Limit::Selections => write!(
+                f,
+                "The document expands to too many fields and fragments: the limit is {maximum}, counting a fragment \
+                 each time it is spread. Split the document."
+            ),
             Limit::Aliases => in_document(f, maximum, "fields with an alias"),
             Limit::Directives => in_document(f, maximum, "directives"),
             Limit::RootFields => {

@@ -47,9 +47,11 @@ impl From<LimitExceeded> for Rejection {
 impl From<ResolveError> for Rejection {
     fn from(error: ResolveError) -> Self {
         let (code, message) = match error {
-            ResolveError::Missing => {
-                ("BAD_REQUEST", "`query` is missing. Send the text of the document in `query`.")
-            }
+            ResolveError::Missing => (
+                "BAD_REQUEST",
+                "The request has no document. Send its text in `query`, or the id of a trusted document in \
+                 `documentId`.",
+            ),
             ResolveError::Mismatch => (
                 "BAD_REQUEST",
                 "The id or hash does not match the document. Send the SHA-256 of the document's text, in \

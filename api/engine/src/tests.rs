@@ -1,4 +1,5 @@
-//! Tests of the whole engine on a small schema. `tests/clients` compares many more documents with graphql-js.
+//! Tests of the whole engine on a small schema. `tests/clients` compares the responses to many more documents with
+//! those of graphql-js.
 
 mod guarded;
 mod plain;

@@ -7,9 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 /// The reason why a provider cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The address of the API of the provider does not begin with `https://` and is not a loopback address, so secrets
-    /// would be sent to it in clear text.
-    #[error("the address {0} of the API of the provider must begin with https://, or be a loopback address")]
+    /// The address of the API of the provider does not begin with `https://`, and is not a loopback address that begins
+    /// with `http://`. Secrets could be sent to it in clear text.
+    #[error(
+        "the address {0} of the API of the provider must begin with https://, or with http:// for a loopback address"
+    )]
     NotHttps(String),
     /// The address of the API of the provider has a user, a password or a query.
     #[error("the address of the API of the provider must not have a user, a password or a query")]

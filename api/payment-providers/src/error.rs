@@ -9,7 +9,7 @@ use crate::ProviderName;
 pub enum ProviderError {
     /// The provider refused the request for good, or this crate refused to send it because an id or a reference in it
     /// is malformed. Repeating the same request does not help.
-    #[error("the provider refused the request with status {status} and code {code}: {message}")]
+    #[error("the request to the provider was refused with status {status} and code {code}: {message}")]
     Refused {
         /// The status of the HTTP response. It is 400 if this crate refused to send the request.
         status: u16,
@@ -25,7 +25,8 @@ pub enum ProviderError {
     TryAgain {
         /// The reason why the request failed, for logs.
         reason: String,
-        /// The time for which the provider asked the caller to wait. `None` if the provider named no time.
+        /// The time for which the provider asked the caller to wait, in a response with the status 429. `None` in all
+        /// other cases.
         retry_after: Option<Duration>,
     },
     /// The request was sent, and the provider may have carried it out. Before the caller repeats the request, it must
@@ -46,7 +47,8 @@ pub enum ProviderError {
     /// The provider cannot process this amount, so nothing was sent.
     #[error(transparent)]
     Amount(#[from] AmountError),
-    /// The provider responded to a request that only reads, but this crate does not understand the response.
+    /// The provider responded to a request that only reads, but this crate does not understand the response, or the
+    /// list in it is too long.
     #[error("the provider's response cannot be understood: {0}")]
     Unreadable(String),
 }
@@ -94,7 +96,7 @@ pub enum WebhookError {
     /// No secret of webhooks is configured, so nothing can be verified.
     #[error("no secret of webhooks is configured")]
     NotConfigured,
-    /// The header with the signature is missing or malformed.
+    /// The header with the signature is missing. For Stripe, also a header that is malformed.
     #[error("the webhook has no readable signature")]
     NoSignature,
     /// The signature in the webhook is not that of its body under any of the configured secrets.

@@ -25,8 +25,8 @@ pub struct HttpOptions {
     /// nothing, or if carrying it out twice is harmless. Default: 3.
     pub max_attempts: u32,
     /// The pause before the first repetition. Each further pause is twice as long. A random part of up to a half is
-    /// taken off. If the provider asks for a longer pause, that pause is made instead. The request is not repeated if
-    /// the pause would exceed 10 seconds or the rest of `total_timeout`. Default: 300 milliseconds.
+    /// taken off. If a response with the status 429 asks for a longer pause, that pause is made instead. The request is
+    /// not repeated if the pause would exceed 10 seconds or the rest of `total_timeout`. Default: 300 milliseconds.
     pub backoff: Duration,
     /// Maximum size of a response in bytes. Default: 1 MiB.
     pub max_response_bytes: usize,

@@ -79,13 +79,13 @@ pub enum Capture {
 /// A payment to create.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPayment<'a> {
-    /// The application's own id of the order, at most 40 characters (a limit of Razorpay). The reports of the payment
-    /// repeat it. It must be unique, because `create_again` finds the order at Razorpay by it.
+    /// The application's own id of the order, at most 40 characters (a limit of Razorpay). A report has it if the
+    /// provider repeats it. It must be unique, because `create_again` finds the order at Razorpay by it.
     pub order_reference: &'a str,
     /// The amount that the buyer shall pay.
     pub money: &'a Amount,
-    /// The application's idempotency key of the order, of any length. Stripe carries out requests with the same key
-    /// once. Use the same key for all tries of an order. Razorpay does not use the key.
+    /// The application's idempotency key of the order, of any length. Within a day, Stripe carries out requests with
+    /// the same key once. Use the same key for all tries of an order. Razorpay does not use the key.
     pub idempotency_key: &'a str,
     /// A short text for the provider's console. Do not put personal data into it.
     pub description: &'a str,
@@ -93,7 +93,7 @@ pub struct NewPayment<'a> {
     pub capture: Capture,
 }
 
-/// A payment that exists at the provider, and that the buyer can pay now.
+/// A payment that exists at the provider, with the parameters to pay it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedPayment {
     /// The provider's id of the order: `order_…` at Razorpay, `pi_…` at Stripe.
@@ -142,15 +142,15 @@ impl fmt::Debug for ClientParameters {
 pub enum CancelOutcome {
     /// The payment is cancelled: the buyer can no longer pay it.
     Cancelled,
-    /// The provider cannot cancel the payment, so it can still succeed. The application must refund a payment that
-    /// arrives late. At Razorpay, every cancellation has this outcome, and this crate sends no request.
+    /// The provider cannot cancel the payment, so it can still succeed. The application must decide what happens with
+    /// money that arrives late. At Razorpay, every cancellation has this outcome, and this crate sends no request.
     StaysPayable,
     /// The money was captured before the cancellation. Read the payment with `fetch`.
     TooLate,
 }
 
-/// The values that a buyer brings back from Razorpay's form, through the frontend. They come from the buyer, so they
-/// prove nothing until `verify_return` has verified their signature.
+/// The values of a buyer's return from Razorpay's form. `payment` and `signature` come from the buyer through the
+/// frontend, so they prove nothing until `verify_return` has verified the signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientReturn {
     /// The provider's id of the order, as the application stored it and not as the buyer sent it.
@@ -177,6 +177,7 @@ pub trait PaymentProvider: Send + Sync {
 
     /// Returns the payment that an earlier call of `create` made. If that call made no payment, creates a payment. Use
     /// `create_again` if the outcome of the earlier call is unknown. `new` must have the same fields as in that call.
+    /// At Stripe, use this function within a day of that call: later it creates another payment.
     async fn create_again(&self, new: &NewPayment<'_>) -> Result<CreatedPayment, ProviderError>;
 
     /// Returns the parameters with which the frontend lets the buyer pay an order that was created earlier. Sends no
@@ -207,12 +208,13 @@ pub trait PaymentProvider: Send + Sync {
         reference: &str,
     ) -> Result<RefundReport, ProviderError>;
 
-    /// Reads all refunds of a payment, oldest first, also the refunds that were made at the provider's console.
+    /// Reads all refunds of a payment, oldest first, also the refunds that were made at the provider's console. Fails
+    /// if there are more than 1,000.
     async fn refunds(&self, payment: &str) -> Result<Vec<RefundReport>, ProviderError>;
 
-    /// Verifies the signature of a webhook, and reads its body. `headers` returns the value of a header by its name in
-    /// lower case. `body` is the body exactly as it arrived. Stripe refuses a signature that was made more than five
-    /// minutes before or after `now`.
+    /// Verifies the signature and the account of a webhook, and reads its body. `headers` returns the value of a header
+    /// by its name in lower case. `body` is the body exactly as it arrived. A signature of Stripe that was made more
+    /// than five minutes before or after `now` is refused.
     fn verify_webhook(
         &self,
         headers: &(dyn Fn(&str) -> Option<String> + Sync),

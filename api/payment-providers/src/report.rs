@@ -18,7 +18,8 @@ pub enum PaymentState {
     Captured,
     /// The buyer's last try to pay failed. A later try can succeed.
     Failed,
-    /// The payment was cancelled and can no longer be paid.
+    /// The payment can no longer be paid: it was cancelled, or Razorpay gave the money back because nobody captured the
+    /// payment in time.
     Cancelled,
 }
 
@@ -29,7 +30,7 @@ pub struct PaymentReport {
     /// without an order.
     pub provider_order: String,
     /// The id of the payment, which `capture` and `refund` take: `pay_…` at Razorpay. At Stripe it is the same as
-    /// `provider_order`, because a PaymentIntent is captured at most once.
+    /// `provider_order`, because a PaymentIntent is captured at most once. Both providers always report it.
     pub payment: Option<String>,
     /// The `order_reference` that was given to `create`. `None` if the provider's payment has no such reference.
     pub order_reference: Option<String>,
@@ -74,7 +75,8 @@ pub struct RefundReport {
     pub state: RefundState,
     /// The amount of this refund.
     pub money: Amount,
-    /// The reference that was given to `refund`. `None` if the refund was made at the provider's console.
+    /// The reference that was given to `refund`. `None` if the provider's refund has no reference, as after a refund at
+    /// its console.
     pub reference: Option<String>,
     /// The provider's code for the failure of the refund. `None` if the provider reported no code. Razorpay never
     /// reports a code.

@@ -30,7 +30,8 @@ pub enum WebhookEvent {
     Refund(RefundReport),
     /// A dispute changed. The report has its new state.
     Dispute(DisputeReport),
-    /// An event that this crate does not read. The text is the provider's name of the event. Respond with success, so
-    /// that the provider does not send the webhook again.
+    /// An event that gives no report: this crate does not read events of this name, or the object in the event belongs
+    /// to no order. The text is the provider's name of the event. Respond with success, so that the provider does not
+    /// send the webhook again.
     Ignored(String),
 }

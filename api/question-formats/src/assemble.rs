@@ -74,7 +74,8 @@ fn blank_loss(blank: &[usize]) -> Option<String> {
     }
 }
 
-/// Removes the option `index` from an order and from the files of the question, and renumbers the options after it.
+/// Removes the option `index` from an order, and removes the files of this option. Renumbers the options after it in
+/// the order and in the remaining files.
 fn remove_position(order: Option<&mut OptionOrder>, files: &mut Vec<EmbeddedFile>, index: usize) {
     if let Some(order) = order {
         order.fixed.retain(|fixed| *fixed != index);

@@ -9,7 +9,7 @@ pub(crate) fn path(topic: &str) -> String {
     format!("$course$/top/{}", topic.replace('/', "//"))
 }
 
-/// The maximum number of characters of a topic that is read from a path.
+/// The maximum number of characters of a topic that is read from a file.
 pub const MAX_TOPIC_CHARS: usize = 200;
 
 /// The topic of the questions below a category.

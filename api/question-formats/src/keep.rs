@@ -64,7 +64,7 @@ impl<'k> Pictures<'k> {
     }
 
     /// Keeps the pictures of all questions of a file, and adds derived ids. Refuses a question if its stem or an option
-    /// shows nothing without a picture that is not kept.
+    /// shows nothing without a file that is not kept.
     pub(crate) fn finish(&mut self, parsed: ParsedFile) -> ParsedFile {
         let ParsedFile { questions, refused, refused_count } = parsed;
         let mut finished =
@@ -100,7 +100,7 @@ impl<'k> Pictures<'k> {
                     format!("Option {}", char::from(b'A' + u8::try_from(option - 1).unwrap_or(25).min(25)))
                 }
             };
-            return Err(format!("{of} is only a picture, which is not kept. {loss}"));
+            return Err(format!("{of} shows only a file that is not kept. {loss}"));
         }
         question.pictures = kept;
         for loss in losses {

@@ -43,7 +43,11 @@ pub(crate) fn read_tags<'a>(tags: impl IntoIterator<Item = &'a str>, losses: &mu
         let is_of_case = tag.trim().eq_ignore_ascii_case(CASE_TAG);
         read.is_case_sensitive |= is_of_case;
         if difficulty.is_none() && order.is_none() && !is_of_case {
-            losses.push(format!("The tag \"{}\" is left out: questions have no tags.", excerpt(tag)));
+            losses.push(format!(
+                "The tag \"{}\" is left out. A question can store only tags such as difficulty:hard, options:kept \
+                 and case:sensitive.",
+                excerpt(tag)
+            ));
         }
         read.difficulty = difficulty.or(read.difficulty);
         read.order = order.or(read.order);

@@ -12,7 +12,7 @@ pub(crate) const OWN_MARKS_LOSS: &str = "Its own marks are left out: the subject
 /// counted: in a file that is read in the wrong format, every line can be refused.
 pub const MAX_REFUSED_LISTED: usize = 1_000;
 
-/// The maximum number of characters of an id in a message about a refused question.
+/// The maximum number of characters of an id in [`ParsedFile::refused`]. A longer id is cut.
 const MAX_REFUSED_ID_CHARS: usize = 128;
 
 /// A question as its file states it, before anything checks it.
@@ -111,7 +111,8 @@ pub struct ParsedFile {
 
 impl ParsedFile {
     /// Adds a question, or the reason why an entry was refused. After [`MAX_REFUSED_LISTED`] refused entries, only
-    /// counts further refused entries. `external_id` is the id or the name of the entry, for the list of refused entries.
+    /// counts further refused entries. `external_id` is the id or the name of the entry, for the list of refused
+    /// entries.
     pub(crate) fn add(
         &mut self,
         line: u32,

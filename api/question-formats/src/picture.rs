@@ -108,8 +108,8 @@ impl Picture {
         Ok(Self { hash: hash_of_picture(&bytes), kind, bytes })
     }
 
-    /// Returns a name for the picture in a file of questions. The name is made from the hash, so it reveals nothing
-    /// about the key.
+    /// Returns a name for the picture in a file of questions. The name is made from the hash of the bytes, so it does
+    /// not reveal the right answer, as the name of an uploaded file could.
     pub(crate) fn file_name(&self) -> String {
         format!("picture-{}.{}", self.hash.get(..16).unwrap_or(&self.hash), self.kind.extension())
     }
@@ -177,7 +177,7 @@ pub(crate) fn without_picture_addresses(text: &mut String) {
 /// The reason why a file of a question is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotKept {
-    /// The file of questions does not contain the file.
+    /// The content of the file, or the place of its address in the text, was not found.
     Missing,
     /// The address of the file leads into a Moodle that asks learners to sign in.
     NeedsSignIn,
@@ -205,10 +205,11 @@ impl fmt::Display for NotKept {
         let mebibytes = |bytes: usize| bytes / 1024 / 1024;
         match self {
             Self::Missing => f.write_str(
-                "the file of questions does not have it. Embed it, or put it on a web server and link to it with https://.",
+                "its content or its place in the text was not found. Embed it, or put it on a web server and link to it \
+                 with https://.",
             ),
             Self::NeedsSignIn => f.write_str(
-                "its address leads into a Moodle that asks learners to sign in. Export the question again with its files.",
+                "its address leads into a Moodle that asks learners to sign in. Embed the file, as exports of Moodle do.",
             ),
             Self::NotShown => f.write_str("no text of the question shows it."),
             Self::InPlainText => f.write_str(
@@ -227,7 +228,7 @@ impl fmt::Display for NotKept {
                     "by its content, it is not a PNG, JPEG, GIF, WebP or AVIF picture{kind}. Save it as PNG."
                 )
             }
-            Self::Damaged => f.write_str("it is empty or damaged. Export the question again."),
+            Self::Damaged => f.write_str("it is empty or damaged. Embed it again."),
             Self::TooLarge => write!(
                 f,
                 "it has more than {} MiB. Make the picture smaller.",

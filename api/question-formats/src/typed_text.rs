@@ -38,7 +38,7 @@ impl TextPattern {
         Self { parts, is_case_sensitive }
     }
 
-    /// Returns whether a text that a learner typed is accepted.
+    /// Returns whether a text that a learner typed matches this accepted text.
     #[must_use]
     pub fn accepts(&self, typed: &str) -> bool {
         let typed = canonical(typed, self.is_case_sensitive);

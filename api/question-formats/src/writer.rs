@@ -9,16 +9,16 @@ use crate::{aiken, gift, moodle_xml, qti};
 pub struct WrittenFile {
     /// The whole file.
     pub text: String,
-    /// The parts of questions that the format cannot hold, in the order of the questions.
+    /// The parts of questions that the file does not have, or has in another form, in the order of the questions.
     pub losses: Vec<WriteLoss>,
 }
 
-/// A part of a question that a format cannot hold.
+/// A part of a question that a file does not have, or has in another form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteLoss {
     /// The external id of the question.
     pub external_id: String,
-    /// A sentence for the author that says what is lost.
+    /// A sentence for the author that says what was left out or changed.
     pub text: String,
 }
 

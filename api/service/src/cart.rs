@@ -25,7 +25,7 @@ pub const MAX_CART_SUBJECTS: u64 = 500;
 #[derive(Debug, thiserror::Error)]
 pub enum CartRefusal {
     /// The account of the owner does not exist, was deleted or is not active.
-    #[error("This account is not active, so it has no cart. Contact support.")]
+    #[error("This account is not active, so its cart cannot be changed. Contact support.")]
     OwnerNotActive,
     /// These subjects do not exist.
     #[error("There is no such subject.")]

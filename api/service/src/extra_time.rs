@@ -44,13 +44,13 @@ pub enum ExtraTimeRefusal {
     #[error("Give extra time, a number of attempts, or both.")]
     NothingGranted,
     /// The extra time is negative or too long.
-    #[error("The total extra time of a card must be 0 to {MAX_EXTRA_SECONDS} seconds.")]
+    #[error("The extra time for each sitting of a card must be 0 to {MAX_EXTRA_SECONDS} seconds.")]
     SecondsOutOfRange,
     /// The number of attempts is less than 1 or too great.
     #[error("The total number of attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
     AttemptsOutOfRange,
-    /// The card was already sat this number of times, and the grant allows fewer attempts.
-    #[error("The card was sat {0} times already. Allow at least {0} attempts.")]
+    /// This number of attempts of the card is used already, and the grant allows fewer attempts.
+    #[error("The number of used attempts of the card is {0}. Allow at least this number.")]
     FewerThanUsed(i32),
     /// The card does not exist.
     #[error("There is no such test card.")]

@@ -102,7 +102,7 @@ impl TextKey {
         self.is_case_sensitive
     }
 
-    /// Tells whether a text that a learner typed is accepted.
+    /// Tells whether a text that a learner typed matches one of the accepted texts.
     #[must_use]
     pub fn accepts(&self, typed: &str) -> bool {
         self.patterns.iter().any(|pattern| pattern.accepts(typed))

@@ -39,7 +39,7 @@ pub fn access_token_expired(client: ClientAddress) {
     event!(info, "access token expired", client, reason = "expired");
 }
 
-/// Logs that a genuine access token was refused because its account was deactivated.
+/// Logs that a genuine access token was refused because its account was deactivated or deleted.
 pub fn account_deactivated(client: ClientAddress) {
     event!(info, "access token of a deactivated account refused", client, reason = "deactivated");
 }

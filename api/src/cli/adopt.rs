@@ -78,7 +78,11 @@ pub(super) async fn run(args: AdoptArgs) -> CommandResult {
     }
     match report.problems.as_slice() {
         [] => Ok(()),
-        problems => Err(format!("some counts of rows or sums do not agree: {}", problems.join("; ")).into()),
+        problems => Err(format!(
+            "the adoption has ended, but some counts of rows or sums do not agree: {}",
+            problems.join("; ")
+        )
+        .into()),
     }
 }
 

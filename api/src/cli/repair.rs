@@ -107,7 +107,9 @@ fn print_plan(inspection: &Inspection, format: ReportFormat) -> CommandResult {
             print_if_ok(&inspection.report());
             print!("\n{}", plan(inspection));
             if !steps.is_empty() {
-                println!("-- Nothing was changed. `jishu repair --apply` carries out this plan.");
+                println!(
+                    "-- Nothing was changed. `jishu repair --apply` carries out this plan, if nothing blocks it."
+                );
             }
         }
         ReportFormat::Json => {

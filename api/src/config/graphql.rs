@@ -82,7 +82,7 @@ impl GraphqlConfig {
     /// Returns the options for the GraphQL engine. Reads the manifest of trusted documents, if there is one.
     ///
     /// # Errors
-    /// Fails if the manifest of trusted documents cannot be read.
+    /// Fails if the manifest of trusted documents cannot be read, or is malformed.
     pub fn engine(&self) -> Result<EngineOptions, ManifestError> {
         let trusted = match &self.trusted_documents {
             Some(file) => TrustedDocuments::from_manifest(&std::fs::read_to_string(file)?)?,

@@ -196,13 +196,13 @@ pub struct ServeConfig {
     /// The rules for GraphQL documents.
     #[command(flatten)]
     pub graphql: GraphqlConfig,
-    /// The limits, the proxies and the origins.
+    /// Timeouts, limits on concurrency, budgets, trusted proxies and allowed origins.
     #[command(flatten)]
     pub edge: EdgeConfig,
     /// The metrics and the traces.
     #[command(flatten)]
     pub observe: ObserveConfig,
-    /// The limits of subscriptions.
+    /// The limits and timeouts of WebSockets and event streams.
     #[command(flatten)]
     pub live: LiveConfig,
     /// The mail server and the content of mails.

@@ -115,5 +115,5 @@ fn redirect_uri(text: &str) -> Result<String, String> {
     let is_valid = Url::parse(text).is_ok_and(|url| url.fragment().is_none());
     is_valid
         .then(|| text.to_owned())
-        .ok_or_else(|| "give a URL such as https://app.example.com/signed-in".to_owned())
+        .ok_or_else(|| "give a URL such as https://app.example.com/signed-in, without `#`".to_owned())
 }

@@ -118,7 +118,7 @@ impl PaymentConfig {
             && self.payment_webhook_secret_file.is_empty()
         {
             tracing::warn!(
-                "without --payment-webhook-secret, webhooks are refused, so payments are noticed late"
+                "without a secret of webhooks, webhooks are refused, and the server learns of payments only by asking the provider"
             );
         }
         Ok(Some(payments.telling(self.order_alerts.clone())))

@@ -46,7 +46,9 @@ fn rate(text: &str) -> Result<TaxRate, String> {
 fn label(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > MAX_TAX_LABEL_CHARS || text.contains(char::is_control) {
-        return Err(format!("give a name of 1 to {MAX_TAX_LABEL_CHARS} characters, such as GST"));
+        return Err(format!(
+            "give a name of 1 to {MAX_TAX_LABEL_CHARS} characters without control characters, such as GST"
+        ));
     }
     Ok(text.to_owned())
 }

@@ -42,7 +42,7 @@ const INTERNAL: &str =
 pub(super) enum ApiError {
     /// The field needs a signed-in user, but nobody is signed in.
     Unauthenticated,
-    /// The viewer does not have a role that the field requires. The message says which role is required.
+    /// The viewer does not have a role that the field requires, or is deactivated. The message says what to do.
     Forbidden(&'static str),
     /// The operator requires that staff have a second factor, and the viewer has no second factor.
     SecondFactorRequired,
@@ -87,14 +87,14 @@ impl From<&DbErr> for ApiError {
             Unavailable::TooSlow => Self::TimedOut,
             Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
             Unavailable::Locked => Self::Overloaded(
-                "Another request is changing the same data. Nothing was changed. Try again in a few seconds.",
+                "Another change of the same data is running, so this request was not completed. Try again in a few seconds.",
             ),
             Unavailable::Down => Self::Overloaded(
                 "The database is not available. Check whether your change was made, then try again in a few seconds.",
             ),
-            Unavailable::ReadOnly | Unavailable::DiskFull => {
-                Self::Overloaded("The database is read-only or full. Nothing was changed. Try again later.")
-            }
+            Unavailable::ReadOnly | Unavailable::DiskFull => Self::Overloaded(
+                "The database is read-only or full, so this request was not completed. Try again later.",
+            ),
         }
     }
 }
@@ -109,9 +109,9 @@ impl From<&Fault> for ApiError {
     fn from(fault: &Fault) -> Self {
         match fault {
             Fault::Database(error) => error.into(),
-            Fault::Busy => {
-                Self::Overloaded("Many people are signing in or registering. Try again in a few seconds.")
-            }
+            Fault::Busy => Self::Overloaded(
+                "Too many requests about accounts arrive at once, so this one was not carried out. Try again in a few seconds.",
+            ),
             Fault::Held => Self::TimedOut,
             Fault::Inconsistent(cause) => Self::internal(cause.as_str()),
         }
@@ -157,7 +157,7 @@ impl From<ApiError> for async_graphql::Error {
         let mut retry_after = None;
         let (message, code, source) = match error {
             ApiError::Unauthenticated => (
-                "Sign in first: send `Authorization: Bearer` with the access token that `login` returns."
+                "Sign in first, for example with `login`. Then send the access token as `Authorization: Bearer`."
                     .to_owned(),
                 "UNAUTHENTICATED",
                 None,

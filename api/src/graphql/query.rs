@@ -120,7 +120,10 @@ impl CoreQuery {
     }
 
     /// The questions in the question bank of a subject, with their keys, oldest first. Only for AUTHOR and ADMIN.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a search and a filter")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a subject, the arguments of a connection, a search and a filter"
+    )]
     async fn questions(
         &self,
         ctx: &Context<'_>,

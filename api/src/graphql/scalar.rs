@@ -34,7 +34,9 @@ impl ScalarType for Decimal {
         let plain = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
         let parsed = if plain { Exact::from_str_exact(text).ok() } else { None };
         parsed.map(Self).ok_or_else(|| {
-            InputValueError::custom("give a decimal number of at most 28 digits, such as \"199.00\"")
+            InputValueError::custom(
+                "give a decimal number of at most 28 digits and without an exponent, such as \"199.00\"",
+            )
         })
     }
 

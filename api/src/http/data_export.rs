@@ -28,7 +28,7 @@ use jishu_service::limit::RetryAfter;
 const EXPORT_COST: u32 = 1_000;
 /// The time after which a client should retry while another export of the same account runs.
 const RUNNING_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(10) };
-/// The time after which a client should retry if the database is too busy for an export to begin. It is longer than
+/// The time after which a client should retry if an export could not begin. It is longer than
 /// for a request to GraphQL, because an export reads much more.
 const OVERLOADED_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(5) };
 /// Maximum number of exports of one account that run at once on a node.
@@ -79,7 +79,7 @@ async fn export(
     };
     let pieces = data_export::begin(source, user).await.map_err(|error| {
         tracing::warn!(%error, "an export could not begin; the response asks the client to retry");
-        let message = "The server is busy, so the export did not begin. Try again in a few seconds.";
+        let message = "The export could not begin. Try again in a few seconds.";
         RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message)
             .retry_after(OVERLOADED_RETRY_AFTER)
     })?;

@@ -31,7 +31,8 @@ enum NodeState {
     Impaired(Vec<String>),
     /// The node cannot change anything, because the database accepts no writes. The text is the reason.
     Degraded(String),
-    /// The node cannot serve requests, because the database does not respond. The text is the reason.
+    /// The node cannot serve requests, because the check of the database got no response or failed. The text is the
+    /// reason.
     Unavailable(&'static str),
     /// The node is about to stop.
     Draining,
@@ -95,8 +96,8 @@ async fn check(services: &Services) -> NodeState {
             return NodeState::Unavailable("the database does not respond");
         }
         Readiness::Unreachable(error) => {
-            tracing::warn!(%error, "the node is not ready: the database cannot be reached");
-            return NodeState::Unavailable("the database does not respond");
+            tracing::warn!(%error, "the node is not ready: the check of the database failed");
+            return NodeState::Unavailable("the database cannot be reached or is not ready");
         }
     }
     // If the check of the outbox fails or takes too long, the node stays in use: a busy pool or a slow query is no

@@ -194,8 +194,8 @@ impl Activity {
             return ActivityStatus::Idle;
         }
         // A wait that starts after this check cannot reach its deadline before the shorter timeout has passed, so the
-        // next check comes in time. Only a response that waits for its client again may reach its deadline before the next check. The
-        // next check then closes the connection late, by at most the shorter timeout.
+        // next check comes in time. Only a response that waits for its client again may reach its deadline before the
+        // next check. The next check then closes the connection late, by at most the shorter timeout.
         let deadlines = [Some(now + timeouts.head.min(timeouts.idle)), head, stalled, response, idle];
         ActivityStatus::Healthy { check_again: deadlines.into_iter().flatten().min().unwrap_or(now) }
     }

@@ -136,7 +136,7 @@ async fn build_services(
         (None, None) => {
             tracing::warn!(
                 file = DEFAULT_KEY_FILE,
-                "without --signing-keys, the keys in the working folder are used; every node needs the same keys"
+                "without --signing-keys, the keys in the working folder are used or made; every node needs the same keys"
             );
             KeyRing::load_or_create(Path::new(DEFAULT_KEY_FILE))?
         }

@@ -32,7 +32,7 @@ impl Drop for Socket {
         if self.activity.is_aborted()
             && let Err(error) = self.stream.set_zero_linger()
         {
-            tracing::debug!(%error, "cannot reset a connection, because it is already closed");
+            tracing::debug!(%error, "an aborted connection could not be reset; it may be closed already");
         }
     }
 }

@@ -94,7 +94,7 @@ impl Traces {
         let Self { provider, timeout } = self;
         let stopped = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout)).await;
         if !matches!(stopped, Ok(Ok(()))) {
-            tracing::warn!("the collector did not take the last traces in time, so they are lost");
+            tracing::warn!("the collector did not confirm the last traces, so they may be lost");
         }
     }
 }

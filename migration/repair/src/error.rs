@@ -51,7 +51,7 @@ pub enum RepairError {
          database server still runs a killed repair. Try again later"
     )]
     Busy,
-    /// A statement did not get its lock on a table in any of its attempts.
+    /// A statement or a batch of the merge did not get its locks in any of its attempts.
     #[error(
         "the table stayed locked during {attempts} short waits. Find the open transaction that locks the table, end \
          that transaction, and run the same command again. The command continues where it stopped"
@@ -74,8 +74,8 @@ pub enum RepairError {
         /// The error that ended the last round. `None` if the round ran all its steps.
         last_error: Option<DbErr>,
     },
-    /// A check inside a transaction failed, and the transaction was rolled back.
-    #[error("{0}. Nothing of this step was written")]
+    /// A check failed, or the log of a repair cannot be read or written. An open transaction was rolled back.
+    #[error("{0}. Unfinished changes were rolled back")]
     Inconsistent(String),
     /// The caller's watcher stopped the repair.
     #[error("the repair was interrupted. Run it again to continue")]
@@ -107,7 +107,8 @@ pub(crate) enum ErrorCause {
 }
 
 impl ErrorCause {
-    /// Classifies an error by its code, never by its text.
+    /// Classifies an error by the code of the database, or by the kind of the driver's error. Never reads the text of
+    /// the error.
     pub(crate) fn of(error: &DbErr) -> Self {
         match error {
             DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Self::ConnectionLost,

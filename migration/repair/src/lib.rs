@@ -1,4 +1,4 @@
-//! Checks and repairs a database of the old system.
+//! Checks and repairs the table of cards in a database of the old system. The check also works on a database of jishu.
 //!
 //! The old system's table of cards, `mock_test_attempts`, has the unique key (purchase_id, test_number). This is
 //! the old key. It is a bug: it refuses the cards of a purchase's second subject. The new key is (purchase_id,
@@ -14,14 +14,15 @@
 //! If the table has neither the old key nor the new key, a test may have several cards. The repair merges them into one
 //! card, the survivor:
 //! - The survivor is the card with the most attempts used. Among equals it is the card with the lowest id.
-//! - Sittings move to the survivor and are numbered from 1 in order of time. A sitting without a time gets the time of
-//!   the next sitting of its card that has a time, or else the time of the previous sitting.
+//! - Sittings move to the survivor and are numbered from 1 in order of time. For this order, a sitting without a time
+//!   counts with the time of the next sitting of its card that has a time, or else of the previous sitting.
 //! - Only the latest open sitting stays open. The other open sittings are closed as abandoned.
 //! - The attempts used of all cards are added up. Each card counts at least its completed sittings. If the sum is more
-//!   than `max_attempts`, then `max_attempts` rises to the sum. So no sitting is lost and no attempt is given back.
-//! - Status, latest score and first score come from the sittings. The latest sitting is the sitting that ended last. If
-//!   sittings were deleted, and a card has a later latest date or an earlier first date than the remaining sittings,
-//!   the score comes from that card.
+//!   than `max_attempts`, then `max_attempts` rises to the sum. An open sitting that is not counted yet needs one
+//!   attempt more. So no sitting is lost and no attempt is given back.
+//! - Latest score and first score come from the sittings, and the status comes from the sittings and the cards. The
+//!   latest sitting is the sitting that ended last. If sittings were deleted, and a card has a later latest date or an
+//!   earlier first date than the remaining sittings, the score comes from that card.
 //! - A disabled card that nobody used does not disable the survivor. The card may have been disabled because it was
 //!   a duplicate, and the learner must keep the test.
 //! - The survivor keeps one set of questions: the set of the open sitting, or else the set that was used most. The

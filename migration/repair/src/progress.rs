@@ -38,14 +38,16 @@ pub enum RepairProgress<'p> {
         /// The part of the phase that is done, in percent. `None` if the server reports no percentage.
         percent: Option<f64>,
     },
-    /// A batch of groups of cards was merged. Except on SQLite, the transaction of the batch was committed.
+    /// A batch of groups of cards was merged, or corrected if a group is one card. Except on SQLite, the transaction of
+    /// the batch was committed.
     Merged {
-        /// The number of groups that were merged in this round so far.
+        /// The number of groups in the batches of this round so far.
         groups: usize,
         /// The number of groups at the start of the round.
         of: usize,
     },
-    /// All changes are made, and the single transaction of the repair is about to be committed. Only on SQLite.
+    /// All changes are made, and the single transaction of the repair or the undo is about to be committed. Only on
+    /// SQLite.
     Committing,
     /// The repair begins another round, because an inspection found something left to do. For example, the application
     /// inserted duplicates, or a deadlock ended a statement.
@@ -62,7 +64,7 @@ pub type ProgressWatcher<'w> = &'w mut (dyn FnMut(RepairProgress<'_>) -> Control
 /// Reports an event to the watcher.
 ///
 /// # Errors
-/// Fails if the watcher stops the repair.
+/// Fails if the watcher stops the repair or the undo.
 pub(crate) fn report_progress(
     watch: ProgressWatcher<'_>,
     progress: RepairProgress<'_>,

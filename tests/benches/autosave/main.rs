@@ -50,8 +50,8 @@ async fn measure(backend: Backend) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut server_cpu, mut load_cpu) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        // A batch is written only if its sequence is greater than the stored one. So the sequences rise from turn to
-        // turn, and begin above the sequences of the saves in `sittings::prepare`.
+        // An answer is saved only if its batch has a greater sequence than the stored answer of the slot. So the
+        // sequences rise from turn to turn, and begin above the sequences of the saves in `sittings::prepare`.
         let base = i64::from(turn + 1) * 100_000;
         let load = load(&server, &sittings, base + 1).await;
         let rate = rival.run(load.batches, base + 50_000).await;

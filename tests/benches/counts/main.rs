@@ -4,8 +4,8 @@
 //! `tests/benches/instructions` compares the counts with the recorded ones, and fails if a count differs by more than 5
 //! %. `UPDATE_INSTRUCTIONS=1` in front of the command records the counts, for a change that is intended.
 //!
-//! The server has one thread besides the threads of SQLite. Its database is an SQLite file, so the counts include the
-//! work of the database.
+//! All tasks of the server run on one thread. Its database is SQLite, which has threads of its own in the same process.
+//! So the counts include the work of the database.
 
 // The async blocks of a whole server are nested deeply, so the compiler needs a higher limit.
 #![recursion_limit = "256"]

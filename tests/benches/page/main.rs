@@ -1,6 +1,6 @@
-//! Measures a page of 50 cards with subject and course, which jishu returns over HTTP. Compares jishu with a
-//! hand-written REST handler and with Mercurius, which both run one join on PostgreSQL. Mercurius and a second REST
-//! handler do not verify tokens.
+//! Measures a page of 50 cards with subject and course, which jishu returns over HTTP: the first page, page 10,000, and
+//! the first page compressed. On PostgreSQL, compares jishu with a hand-written REST handler and with Mercurius, which
+//! both run one join. Mercurius and a second REST handler do not verify tokens.
 //!
 //! `tests/run -- cargo bench -p jishu-tests --bench page` prints a table for each database at the end. Each server has
 //! a process of its own. All servers on all databases take turns, so that other work of the machine affects all of

@@ -1,4 +1,5 @@
-//! Simulates a buyer of an order at a fake provider. Seeded random numbers decide what the buyer does.
+//! Simulates buyers and staff at a fake provider, and lists the orders in its books. Seeded random numbers decide what
+//! buyers and staff do.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -18,7 +19,7 @@ pub struct StormRates {
     /// The buyer pays, but Razorpay does not capture the payment by itself, because the bank was late. At Stripe, the
     /// payment has the status `processing` first.
     pub late: f64,
-    /// Staff refund a part of the captured payment at the provider's console.
+    /// Staff refund a random part, or all, of the captured payment at the provider's console.
     pub refunded_at_console: f64,
     /// The buyer disputes the captured payment.
     pub disputes: f64,
@@ -74,7 +75,8 @@ pub trait FakeProvider: Send + Sync {
     fn faults(&self) -> &Faults;
     /// Returns the outbox with the webhooks of the fake.
     fn webhooks(&self) -> &Outbox;
-    /// Simulates one buyer of an order that is not paid yet.
+    /// Simulates one buyer of an order that is not paid yet. If the payment is captured, staff may refund it, and the
+    /// buyer may dispute it.
     fn play_buyer(&self, order: &str, rates: &StormRates, random: &mut StdRng) -> BuyerOutcome;
     /// Returns a line for each order in the books, oldest first.
     fn lines(&self) -> Vec<BooksLine>;

@@ -1,4 +1,4 @@
-//! Requests that many tests send. Each has a builder for its input and a typed response.
+//! Requests that many tests send, with typed responses and some builders of inputs.
 //!
 //! A test that needs another selection sends its own document with [`Client::run_with`].
 

@@ -75,7 +75,7 @@ impl<T> Page<T> {
     /// Returns the cursor of the first item.
     ///
     /// # Panics
-    /// Panics if the page is empty.
+    /// Panics if the page is empty, or if the request did not select `startCursor`.
     #[must_use]
     pub fn start(&self) -> &str {
         self.page_info.start_cursor.as_deref().expect("a page with items")
@@ -84,7 +84,7 @@ impl<T> Page<T> {
     /// Returns the cursor of the last item.
     ///
     /// # Panics
-    /// Panics if the page is empty.
+    /// Panics if the page is empty, or if the request did not select `endCursor`.
     #[must_use]
     pub fn end(&self) -> &str {
         self.page_info.end_cursor.as_deref().expect("a page with items")

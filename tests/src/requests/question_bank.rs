@@ -24,7 +24,7 @@ pub const EXPORT: &str = "query ($subject: ID!, $format: QuestionFormat!, $first
 pub struct Remark {
     /// The line of the file where the question begins. `None` if the remark has no line.
     pub line: Option<i64>,
-    /// The external id of the question: the name that its author gave it.
+    /// The external id of the question. In a refusal, the id or the name in the file, if the file gives one.
     pub external_id: Option<String>,
     /// The sentence that says what was refused, lost or noticed.
     #[serde(alias = "reason", alias = "what")]
@@ -39,9 +39,9 @@ pub struct Imported {
     updated_count: usize,
     unchanged_count: usize,
     refused_count: usize,
-    /// The refusals: remarks about the first questions that were refused.
+    /// The first refusals: remarks about questions that were refused.
     pub refused: Vec<Remark>,
-    /// The losses: remarks about the first parts of questions that could not be kept.
+    /// The first losses: remarks about parts of questions that could not be kept.
     pub losses: Vec<Remark>,
     /// The number of all losses.
     pub loss_count: i64,

@@ -24,7 +24,8 @@ pub struct SittingPayload {
     pub session: Option<Session>,
     /// Whether `startTestSession` found an open sitting and resumed it.
     pub resumed: bool,
-    /// The slots of the batch that keep the answer of a batch with a greater sequence.
+    /// The slots of the batch that keep the answer of a batch with a greater sequence, or of another batch with the
+    /// same sequence.
     pub superseded: Vec<i64>,
     /// The user errors. If there are any, the request was refused.
     pub user_errors: Vec<UserError>,
@@ -70,15 +71,17 @@ pub struct Question {
     pub answer: Option<GivenAnswer>,
     /// Whether the learner flagged the question.
     pub flagged: bool,
-    /// The global ids of the correct options. `None` if the learner may not see the key.
+    /// The global ids of the correct options. `None` for a question without options, or if the learner may not see the
+    /// key.
     pub correct_option_ids: Option<Vec<String>>,
-    /// The correct number. `None` if the learner may not see the key.
+    /// The correct number. `None` unless the question is numeric and the learner may see the key.
     pub correct_value: Option<String>,
-    /// The tolerance of the correct number. `None` if the learner may not see the key.
+    /// The tolerance of the correct number. `None` unless the question is numeric and the learner may see the key.
     pub tolerance: Option<String>,
-    /// The accepted texts. `None` if the learner may not see the key.
+    /// The accepted texts. `None` unless the question is a short answer and the learner may see the key.
     pub correct_texts: Option<Vec<String>>,
-    /// Whether case counts in the accepted texts. `None` if the learner may not see the key.
+    /// Whether case counts in the accepted texts. `None` unless the question is a short answer and the learner may see
+    /// the key.
     pub case_sensitive: Option<bool>,
     /// The explanation of the key. `None` if the learner may not see the explanation.
     pub explanation: Option<String>,

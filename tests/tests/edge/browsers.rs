@@ -1,5 +1,5 @@
 //! Checks the rules for pages of other origins: the headers for browsers, and the requests that a hostile page can
-//! send.
+//! send. Also checks the response to a body that is too large.
 
 use jishu_tests::{Backend, TestApp};
 use reqwest::{Method, Response};

@@ -1,4 +1,5 @@
-//! Checks that a request over HTTP/1.1 must name exactly one valid host.
+//! Checks the header `host` of a request. HTTP/1.1 requires exactly one, HTTP/1.0 allows at most one, and HTTP/2 needs
+//! none. Its value must be a valid host or empty.
 
 use jishu_tests::{Backend, TestApp};
 use tokio::io::AsyncWriteExt;

@@ -1,4 +1,5 @@
-//! Checks the budgets for operations and for attempts to sign in.
+//! Checks the budgets of users and addresses: for operations and other requests, for attempts to sign in, and for
+//! registrations.
 
 use jishu_tests::{Backend, Client, TestApp};
 use reqwest::Response;
@@ -64,8 +65,8 @@ async fn a_user_has_a_budget_of_their_own() {
             }
             answered += 1;
         };
-        // The cost of a request is the number of objects that it returns, and at least 1. This query returns one
-        // object, the viewer. So a budget of 10 allows up to ten requests.
+        // The cost of a request is about the number of objects that its response can contain, and at least 1. This
+        // query returns one object, the viewer. So a budget of 10 allows up to ten requests.
         assert!((2..=10).contains(&answered), "{answered}");
         assert!((1..=60).contains(&refused(last).await));
         assert_eq!(ask(&ravi).await.status(), 200);
@@ -127,7 +128,7 @@ async fn the_defaults_stop_a_guesser_and_nobody_else() {
     };
     refused(last).await;
     assert!((60..=90).contains(&guesses), "{guesses}");
-    // Guessers try many passwords on Asha's account, each from another address.
+    // Many guessers try a password on Asha's account, each from another address.
     for last in 0..20 {
         let answer = login(&app, "asha", "password", &format!("198.51.100.{last}")).await;
         assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{last}");

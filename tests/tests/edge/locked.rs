@@ -1,5 +1,5 @@
 //! Checks that requests do not wait for locks of rows that they do not need. Somebody holds the locks and does not
-//! commit.
+//! commit. Purchases, starts and registrations that need a lock get the error `OVERLOADED` or `TIMEOUT`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const PURCHASES_AT_ONCE: usize = 40;
 const BUY: &str =
     "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated } }";
 
-/// A connection to the database with an uncommitted change, as an operator may have at a console.
+/// A connection to the database with an open transaction that holds locks, as an operator may have at a console.
 struct Console(DatabaseConnection);
 
 impl Console {
@@ -184,8 +184,8 @@ async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
     buys(&buyers[0], input(&other.course, 0)).await;
 }
 
-/// Locks other rows than those of users. First a subject that others buy, then a subject whose test others start for
-/// the first time, then an e-mail address that others register.
+/// Holds three other locks, one after the other: of a subject that others buy, of a subject whose test others start
+/// for the first time, and of an e-mail address that others register.
 async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     let mut other = Undisturbed::new(&app).await;
     app.bank(other.course.subject_rows[11], 4).await;

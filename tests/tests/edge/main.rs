@@ -1,4 +1,5 @@
-//! Attacks and faults over real sockets. The tests check that other clients of the server are not affected.
+//! Attacks, faults, limits and unusual requests over real sockets. Many of the tests check that other clients of the
+//! server are not affected.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic at the first failure")]
 

@@ -1,4 +1,5 @@
-//! Databases that hang, restart or accept no writes, and clients that disconnect while the database works for them.
+//! Databases that hang, restart or accept no writes, an outbox that is stuck, and clients that disconnect while the
+//! database works for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -231,8 +232,9 @@ async fn sqlite_a_stuck_outbox_is_reported() {
     TestApp::run(Backend::Sqlite, a_stuck_outbox_is_reported).await;
 }
 
-/// Checks clients that disconnect while MariaDB prepares their statement, because the driver cannot reuse the
-/// connection then. The table lock delays the preparation until the clients have disconnected.
+/// Checks that the server keeps its connections if clients disconnect while MariaDB prepares their statements. If the
+/// server gave up such a statement, the driver could not reuse the connection. The table lock delays the preparation
+/// until the clients have disconnected.
 async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let lock = connect(&app.database_url).await;

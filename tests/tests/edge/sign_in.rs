@@ -1,4 +1,5 @@
-//! Checks that a client that guesses passwords does not affect other clients.
+//! Checks the budgets of sign-ins and refreshes. A client that guesses passwords or refresh tokens is refused, and does
+//! not lock out other clients. Also checks the announced wait, and how many networks an account keeps.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

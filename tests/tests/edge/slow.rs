@@ -1,4 +1,4 @@
-//! Tests with clients that send slowly, read slowly, or keep their connections open.
+//! Tests with clients that send slowly or not at all, keep many connections open, or do not finish their bodies.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Checks that requests that take too long free their database connections.
+//! Checks that requests that wait too long for a lock or for a database connection end in time, and free their
+//! connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Clients that send a request and do not read the response.
+//! Clients that send a request, and then do not read the response or read it a little at a time.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Purchases of the same learners through all nodes at once.
+//! Purchases of the same learners through all nodes, at once or on one node after the other.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

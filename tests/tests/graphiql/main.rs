@@ -1,4 +1,4 @@
-//! Tests of the GraphiQL page in a browser.
+//! Tests of the GraphiQL page in a browser, and of a page of another origin that shows pictures of the server.
 //!
 //! The tests need Chromium and its chromedriver. If one of them is missing, or the server was built without the page, a
 //! test says so and passes. With `JISHU_BROWSER_TESTS=required`, the test fails instead.

@@ -1,4 +1,5 @@
-//! Runs the code for frontends from `api/docs/payments.md` in a browser, unchanged.
+//! Runs the code for frontends from `api/docs/payments.md` in a browser, unchanged. Also makes an order in the tab
+//! Checkout of GraphiQL.
 //!
 //! A test loads no scripts from the providers. A stand-in takes the place of the provider's script: the stand-in takes
 //! the same arguments, pays at the fake provider, and returns the same values.

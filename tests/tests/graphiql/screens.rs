@@ -1,4 +1,4 @@
-//! Checks the GraphiQL page on small screens, and without a mouse.
+//! Checks the GraphiQL page on small screens and without a mouse, and its tabs in a desktop window.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The field for the access token at the top of the page.
+//! The field for the access token at the top of the page, and the errors of tabs that run without a token or with an
+//! empty id.
 
 use jishu_tests::TestApp;
 

@@ -19,7 +19,7 @@ fn delete(app: &TestApp, email: &str, boundary: &str) -> Output {
         .expect("it runs")
 }
 
-/// Returns the values that a deletion changes: the account, the number of its personal rows, of its open sittings, and
+/// Returns the row of an account, and the numbers of its rows in each of [`PERSONAL_TABLES`], of its open sittings, and
 /// of its audit events `user.deleted`.
 async fn state(app: &TestApp, user: i64) -> Vec<Vec<String>> {
     let account = format!("SELECT name, email, password_hash, role, status FROM users WHERE id = {user}");

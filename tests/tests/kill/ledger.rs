@@ -24,7 +24,7 @@ pub(crate) struct PurchaseResponse {
     pub(crate) total: i64,
 }
 
-/// All requests of a run.
+/// The requests of one client or of a whole run.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) entries: Vec<Entry>,

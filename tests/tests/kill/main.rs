@@ -1,6 +1,7 @@
 //! The kill harness. It kills the real server and the real database server again and again during *storms*: many
 //! clients who buy, sit, refund or order at once. Afterwards everything that the server acknowledged must exist exactly
-//! once and must be complete.
+//! once and must be complete. Other tests abort the server at each boundary between two statements or calls, or plant
+//! faults that the checks must find.
 //!
 //! - `KILL_SEED` repeats the choices of a run.
 //! - `KILL_SECONDS` sets the seconds of each storm. Default 20 for purchases, 6 for sittings, 4 for refunds.
@@ -34,7 +35,8 @@ use ledger::Ledger;
 use storm::Kills;
 use world::World;
 
-/// Maximum time for which clients retry a request after the last kill.
+/// Maximum time for which a client retries a request. Clients of orders retry for twice this time. In a storm of
+/// purchases or sittings, the time begins after the last kill.
 const MAX_RETRY_TIME: Duration = Duration::from_secs(60);
 
 /// Maximum times between a restart and the next kill, in milliseconds. A sitting takes many requests and needs more

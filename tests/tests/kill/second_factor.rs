@@ -1,5 +1,5 @@
-//! Aborts the server at each boundary of the changes of second factors. A change must be made completely, or not at
-//! all.
+//! Aborts the server at each boundary of switching a second factor on, and of a sign-in with a recovery code. After the
+//! abort, nothing may have changed. The same request must then make the whole change.
 
 use chrono::Utc;
 use jishu_service::failpoint::{SECOND_FACTOR_LOGIN_BOUNDARIES, SECOND_FACTOR_ON_BOUNDARIES};
@@ -39,7 +39,7 @@ async fn send_and_abort(
 }
 
 /// Returns the numbers of rows that a change of a second factor writes: confirmed factors, recovery codes, used
-/// recovery codes, used challenges, sessions, audit events and mails.
+/// recovery codes, challenges that were tried or used, refresh tokens that are not revoked, audit events, and mails.
 async fn state(world: &World) -> Vec<i64> {
     let connection = world.connect().await;
     let mut numbers = Vec::new();
@@ -82,7 +82,7 @@ pub(crate) async fn abort_at_each_boundary(world: &mut World) -> usize {
         assert_eq!(confirmed.list("/confirmTwoFactor/recoveryCodes").len(), 10, "{boundary}");
         let after = state(world).await;
         assert_eq!(after[..2], [before[0] + 1, before[1] + 10], "{boundary}");
-        assert_eq!(after[4] - before[4], -1, "{boundary}: the other session did not end");
+        assert_eq!(after[4] - before[4], -1, "{boundary}: not exactly one session ended");
         assert_eq!((after[5] - before[5], after[6] - before[6]), (1, 1), "{boundary}");
     }
     for (boundary, number) in SECOND_FACTOR_LOGIN_BOUNDARIES.into_iter().zip(10..) {

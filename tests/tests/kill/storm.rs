@@ -78,7 +78,7 @@ pub(crate) async fn forget(world: &mut World) {
             return;
         }
     }
-    panic!("purchases are left after {MAX_DELETIONS} deletions: {left:?}");
+    panic!("violations are left after {MAX_DELETIONS} deletions: {left:?}");
 }
 
 async fn delete_purchases(world: &World) {
@@ -96,7 +96,7 @@ async fn delete_purchases(world: &World) {
         // A deletion fails if a purchase that was committed in between refers to one of the rows. The next round
         // deletes both.
         if let Err(error) = connection.execute_unprepared(delete).await {
-            eprintln!("deleting again, because a row is still in use: {error}");
+            eprintln!("a deletion failed, so the next round repeats it: {error}");
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! Repairs large tables with the binary `jishu`. The repair is killed several times while the application keeps
+//! Repairs large tables with the binary `jishu`. The repair is killed up to three times while the application keeps
 //! running.
 //!
 //! `REPAIR_CARDS` sets the number of cards of each database, by default 5,000. `REPAIR_SEED` repeats the moments of
@@ -21,9 +21,9 @@ on_each!(repair_at_scale);
 const CARDS_PER_PURCHASE: i64 = 50;
 /// One card in this many has a duplicate, with [`InitialKeys::Duplicates`].
 const CARDS_PER_DUPLICATE: i64 = 33;
-/// One card in this many has a sitting.
+/// One card in this many has a sitting, and each duplicate has one.
 const CARDS_PER_SITTING: i64 = 10;
-/// One card in this many has a question.
+/// One card in this many has a question, and each card with a sitting has one.
 const CARDS_PER_QUESTION: i64 = 20;
 /// Maximum number of times that the repair is killed before it may end.
 const MAX_KILLS: usize = 3;
@@ -130,7 +130,7 @@ impl OldDatabase {
     }
 }
 
-/// Kills the repair several times, lets it finish, and checks the result. Returns a line with the figures.
+/// Kills the repair up to [`MAX_KILLS`] times, lets it finish, and checks the result. Returns a line with the figures.
 async fn kill_and_repair(
     old: &OldDatabase,
     start: InitialKeys,

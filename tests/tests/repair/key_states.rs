@@ -1,4 +1,5 @@
-//! Repairs databases in each of the five states of the keys.
+//! Repairs databases in each of the five states of the keys. Also tests keys with other names, and a foreign key that
+//! refers to the old key.
 
 use std::cell::Cell;
 

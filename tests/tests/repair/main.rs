@@ -1,4 +1,5 @@
-//! Tests of `jishu check`, `jishu repair` and `jishu adopt` on databases of the old system.
+//! Tests of `jishu check`, `jishu repair` and `jishu adopt` on databases of the old system. `check` and `repair` are
+//! also tested on others.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic at the first failure")]
 

@@ -1,4 +1,5 @@
-//! The rules of a merge, on cards with the full columns of the old system.
+//! The rules of a merge, and what the check reports about cards and their sittings. Most tests use the full columns of
+//! the old system, and some use its oldest columns.
 
 use jishu_repair::plan;
 use jishu_tests::Backend;

@@ -164,7 +164,8 @@ impl OldDatabase {
         }
     }
 
-    /// Inserts cards 9 to 12: two duplicates of card 2, one of card 6 and one of card 7.
+    /// Inserts cards 9 to 12: two duplicates of card 2, one of card 6 and one of card 7. Adds six sittings and a
+    /// question of these cards.
     async fn duplicate(&self) {
         self.add_card(1, 1, 1, 2, 2, "in_progress").await.unwrap();
         self.add_card(1, 1, 1, 2, 1, "completed").await.unwrap();

@@ -1,4 +1,5 @@
-//! Checks and repairs databases with other schemas, with locks, or with problems that no repair corrects.
+//! Checks and repairs databases with other schemas, with locks, with an invalid index, or with problems that no repair
+//! corrects. Also tests databases without the table, and a file that does not exist.
 
 use jishu_migration::{Migrator, MigratorTrait};
 use jishu_repair::{RepairError, RepairProgress, RepairSession};

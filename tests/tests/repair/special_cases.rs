@@ -1,4 +1,4 @@
-//! Special cases of a merge, and cases that only a person can decide.
+//! Special cases of merges, of scores and statuses, of `check` and of undo, and cases that only a person can decide.
 
 use jishu_repair::{RepairError, plan};
 use jishu_tests::Backend;

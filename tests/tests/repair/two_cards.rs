@@ -1,4 +1,5 @@
-//! A database with several cards of a test, the full columns of the old system, and difficult rows.
+//! Makes databases of the old system in which a test can have several cards, and fills them with rows that are
+//! difficult to merge. The tables have either the full columns of the old system or only its oldest columns.
 
 use jishu_tests::Backend;
 
@@ -7,9 +8,9 @@ use crate::old_database::OldDatabase;
 /// A version of the old system's schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SchemaAge {
-    /// With all tables, columns and keys.
+    /// With all columns, the table of answers, and the foreign keys.
     Newer,
-    /// Without the later columns, and without foreign keys between sittings, questions and cards.
+    /// Without the later columns, the table of answers, and the foreign keys.
     Oldest,
 }
 
@@ -131,8 +132,8 @@ impl OldDatabase {
         }
     }
 
-    /// Inserts the cards of tests 1 to 6 of one purchase. Test 1 has the cards 11, 12 and 13, test 2 has 21 and 22, and
-    /// so on.
+    /// Inserts the cards of tests 1 to 6 of one purchase, with their sittings and questions. Test 1 has the cards 11,
+    /// 12 and 13, test 2 has 21 and 22, and so on.
     pub(crate) async fn fill_two_cards(&self) {
         let all = "max_attempts, attempts_used, status, total_questions, questions_generated, latest_score, \
                    latest_percentage, latest_time_taken, latest_attempt_date, first_attempt_score, first_attempt_date";
@@ -223,7 +224,8 @@ impl OldDatabase {
         self.two_cards_sitting(603, 61, 2, "3", "completed", [Some(5), Some(6)]).await;
     }
 
-    /// Returns the structure, and all rows of the old system's tables in order.
+    /// Returns the structure of the database, and the rows of cards, sittings, questions and `exam_category_purchase`,
+    /// in the order of their ids. Leaves out a table that does not exist.
     pub(crate) async fn dump(&self) -> Vec<Vec<Vec<String>>> {
         let mut dump = vec![self.structure().await];
         for table in [

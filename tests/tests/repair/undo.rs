@@ -120,7 +120,7 @@ async fn an_interrupted_undo_is_finished_by_the_next_undo(backend: Backend) {
                 .await;
             match result {
                 Err(RepairError::Interrupted) => match old.undo().await {
-                    // All rows were already restored, and only the empty log was left.
+                    // `NothingToUndo`: all rows were already restored, and only the empty log was left.
                     Ok(_) | Err(RepairError::NothingToUndo { .. }) => {}
                     Err(error) => panic!("{error}"),
                 },

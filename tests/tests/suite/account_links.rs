@@ -1,4 +1,5 @@
-//! Links in mails, which verify an address, set a new password, or move an account to another address.
+//! Links in mails, which verify an address, set a new password, or move an account to another address. Also checks
+//! password changes without a link, limits of mails, and that no response tells whether an address has an account.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

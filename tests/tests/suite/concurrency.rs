@@ -1,4 +1,5 @@
-//! Purchases under load. However many requests arrive at once, each subject is bought once.
+//! Purchases under load. However many requests arrive at once, each subject is bought once. Clients that hang up leave
+//! whole purchases.
 
 use std::sync::Arc;
 use std::time::Duration;

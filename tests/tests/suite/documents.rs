@@ -1,4 +1,5 @@
-//! GraphQL documents: which fields run, how often they run, and which documents are refused before any field runs.
+//! GraphQL documents: which fields run, how often they run, and which documents are refused before any field runs. Also
+//! checks documents that a client sends by a hash or an id, and the status and media type of responses.
 
 use std::fmt::Write;
 use std::sync::Arc;

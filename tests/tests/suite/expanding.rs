@@ -1,4 +1,5 @@
-//! Migrations that only add to the schema. Nodes of the previous version keep working after such a migration.
+//! Migrations that only add to the schema. Nodes of the previous version keep working after such a migration. Also
+//! checks that `jishu migrate plan` can show each statement of a migration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

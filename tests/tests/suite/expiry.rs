@@ -27,7 +27,7 @@ const ENDED: &str =
 const EVENTS: &str =
     "SELECT COUNT(*) FROM audit_events WHERE action = 'purchase.expired' AND actor_id IS NULL";
 
-/// A course of two subjects whose purchases are valid for three days, and a learner who has bought both subjects.
+/// A course of two subjects whose purchases give access for three days, and a learner who has bought both subjects.
 struct Term {
     course: TestCourse,
     learner: Client,

@@ -171,8 +171,8 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
         "the refused request changed the extra time"
     );
     assert_eq!(app.number("SELECT MAX(max_attempts) FROM mock_test_attempts").await, 3);
-    // After the deadline, support may still repeat the same extra time or give more attempts, because neither moves the
-    // deadline.
+    // After the grace time, support may still repeat the same extra time or give more attempts, because neither moves
+    // the deadline.
     grant(&support, &sitting.card, json!({ "extraSeconds": 60, "maxAttempts": 4 })).await;
     app.end_sitting(&sitting, SessionStatus::AutoSubmitted, CardStatus::Completed).await;
     grant(&support, &sitting.card, json!({ "extraSeconds": 120 })).await;

@@ -63,7 +63,7 @@ async fn a_grant_is_a_purchase_for_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number(granted).await, 1);
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'purchase.created'").await, 0);
 
-    // The learner sees that the purchase was free, but cannot read the reason of the grant.
+    // The learner sees that the purchase was free, but may not select the field `grant`.
     let own =
         asha.run("{ viewer { purchases { edges { node { complimentary subjects { name } } } } } }").await;
     assert_eq!(*own.at("/viewer/purchases/edges/0/node/complimentary"), true);

@@ -1,4 +1,5 @@
-//! The HTTP layer: methods, bodies, tokens and health.
+//! The HTTP layer: methods, bodies, documents that do not validate, access tokens, health checks, public keys and
+//! request ids.
 
 use chrono::TimeDelta;
 use jishu_entity::UserId;

@@ -231,8 +231,8 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     );
 }
 
-/// Stores values that the driver cannot read: `infinity` in PostgreSQL, a date without a day in MariaDB, and text that
-/// is not UTF-8 in SQLite.
+/// Stores values that the driver cannot read: `infinity` in PostgreSQL, dates with zeros in MariaDB, and in SQLite a
+/// text that is not UTF-8 and a word instead of a time.
 async fn a_value_that_cannot_be_read_fails_its_field_alone(app: Arc<TestApp>) {
     let (course, asha) = with_rows(&app).await;
     app.course(&["Biology"]).named("Other").create(&app).await;

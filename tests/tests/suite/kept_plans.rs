@@ -1,5 +1,5 @@
-//! Query plans that PostgreSQL made for empty tables, and keeps after the tables have grown. See
-//! `api/docs/decisions/kept-plans.md`.
+//! Query plans that PostgreSQL made for empty tables, and keeps after the tables have grown. Also the plan for a bundle
+//! beside a course with thousands of subjects. See `api/docs/decisions/kept-plans.md`.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Folders inside a crate depend on each other in one direction. The crates enforce the other rules: `jishu-service`
-//! does not depend on async-graphql or axum, and `jishu-entity` depends on no crate of jishu.
+//! does not depend on async-graphql or axum, and `jishu-entity` depends on no crate of jishu. Also checks that no two
+//! public types have the same name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,5 @@
-//! The log lines of the real server about attacks, and how programs such as fail2ban read them.
+//! The log lines of the real server about attacks, and how programs such as fail2ban read them. Also the access log,
+//! and the log lines about allowances.
 
 use std::collections::BTreeMap;
 use std::fs::File;

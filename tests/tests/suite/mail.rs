@@ -1,5 +1,5 @@
-//! Mails: what jishu sends to a mail server or writes into a folder, and what happens to a mail if neither is
-//! configured.
+//! Mails: what jishu sends to a mail server or writes into a folder, what happens to a mail if neither is configured,
+//! and which settings stop the start.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Tests of jishu through its public interfaces: GraphQL over HTTP, and the command line.
+//! Tests of jishu, mostly through its public interfaces: GraphQL over HTTP, and the command line.
 
 // Some tests call services directly. Their futures have deeply nested types, so the compiler needs a higher limit.
 #![recursion_limit = "256"]

@@ -1,4 +1,4 @@
-//! Password hashes: those of the old system, and unreadable ones.
+//! Password hashes: those of the old system, unreadable ones, and many first sign-ins at once.
 
 use std::sync::Arc;
 
@@ -84,7 +84,8 @@ async fn sixteen_first_sign_ins_at_once_all_succeed(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
     app.execute("DELETE FROM sign_in_networks").await;
     set_hash(&app, WERKZEUG_HASHES[3]).await;
-    // All sixteen sign-ins go to the second node. No row says that the learner signed in from this network before.
+    // The first node remembers this network since the registration, so all sixteen sign-ins go to the second node. The
+    // database has no row of the network either, so the sign-ins race to insert this row.
     let node = app.second_node().await;
     let client = Client::new(app.http().clone(), node.url("/graphql"), None);
     let sign_ins = (0..16).map(|_| client.login("asha@example.com", PASSWORD));

@@ -1,4 +1,5 @@
-//! Objects of other users are not found, neither by their ids nor by filters and cursors.
+//! Objects of other users are not found, neither by their ids nor by filters and cursors. Also tests the order and the
+//! limit of `nodes`.
 
 use std::sync::Arc;
 

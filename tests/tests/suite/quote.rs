@@ -1,4 +1,5 @@
-//! `purchaseQuote`: the quoted price is the price that a purchase charges.
+//! `purchaseQuote`: the quoted price is the price that a purchase charges. Strangers get quotes, too. Selections that
+//! cannot be bought get none.
 
 use std::sync::Arc;
 

@@ -146,7 +146,7 @@ async fn stored_successors_reveal_no_token_and_are_erased(app: Arc<TestApp>) {
     let known = "SELECT COUNT(*) FROM sign_in_networks";
     assert_eq!(app.number(known).await, 1);
     app.clock.advance(TimeDelta::days(90));
-    // `erase_old` erases two rows: the network of the sign-in, and the link that verifies the mail address.
+    // `erase_old` erases two rows: the network of the sign-in, and the link to verify the mail address.
     assert_eq!((erase_old(&app.services).await.unwrap(), app.number(known).await), (2, 0));
 }
 

@@ -1,4 +1,4 @@
-//! Refunds: what ends, what stays, and what is refused.
+//! Refunds: what ends, what stays, what is refused, and who is shown a refund.
 
 use std::sync::Arc;
 
@@ -184,7 +184,7 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     ] {
         assert_eq!(shop.support.refund(input).await.refused_as(), refusal);
     }
-    assert_eq!(app.row_counts().await, before, "a refused refund wrote something");
+    assert_eq!(app.row_counts().await, before, "a repeated or refused refund wrote something");
 
     // The same idempotency key can be used for a refund of another purchase.
     let ben = app.learner("Ben").await;
@@ -211,7 +211,7 @@ async fn a_key_that_found_a_refund_never_asks_for_another(app: Arc<TestApp>) {
         let refused = shop.support.refund(other.key(OTHER_KEY)).await;
         assert_eq!(refused.refused_as(), ("IDEMPOTENCY_KEY_REUSED", "idempotencyKey"));
     }
-    assert_eq!(app.row_counts().await, before, "a refused refund wrote something");
+    assert_eq!(app.row_counts().await, before, "a repeated or refused refund wrote something");
     let live = "SELECT COUNT(*) FROM entitlements WHERE ended_at IS NULL";
     assert_eq!(app.number(live).await, 1, "the entitlement to the other subject has ended");
 }

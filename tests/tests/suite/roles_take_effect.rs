@@ -1,4 +1,5 @@
-//! Roles and statuses that staff change. The change takes effect on every node and on open subscriptions.
+//! Roles and statuses that staff change: who may change them, and that a change takes effect on every node. A
+//! deactivation also ends open subscriptions.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The GraphQL schema and its descriptions.
+//! The GraphQL schema, its descriptions, and the example queries of GraphiQL.
 
 use jishu_entity::user::Role;
 use jishu_tests::{Backend, TestApp};

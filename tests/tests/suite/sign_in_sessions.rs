@@ -1,4 +1,4 @@
-//! The sessions of a user: listed, and ended on every node.
+//! The sessions of a user: listed, and ended on every node. Also the stored networks after a rotation of the keys.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Tests of fields with `#[guard]`: the check of the permission runs before the field, and the directive names the
-//! people who pass the check.
+//! Tests of fields with `#[guard]`. The check of the permission runs before the field, and a refusal sets a nullable
+//! field to null. A guarded field can also be a page. The directive names the people who pass the check.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -40,7 +40,7 @@ impl PageArgs {
     }
 }
 
-/// The query root, which counts how often the body of one of its fields ran.
+/// The query root, which counts how often the bodies of its fields ran.
 struct Query(AtomicI32);
 
 impl Query {

@@ -1,5 +1,5 @@
-//! Tests of plain fields: a response has the same bytes, whether its plain fields are written at once or resolved by
-//! async-graphql.
+//! Tests of plain fields. A response or event has the same bytes, whether its plain fields are written at once or
+//! resolved by async-graphql. Also checks which selections are written at once.
 
 mod documents;
 
@@ -177,7 +177,7 @@ impl Book {
 }
 
 impl Book {
-    /// Returns the first author of the book. A book with the number 2 does not have the author at hand.
+    /// Returns the first author of the book, or `None` for the book with the number 2, whose author is not at hand.
     fn known_first(&self) -> Option<&Author> {
         self.authors.first().filter(|_| self.number != 2)
     }
@@ -244,7 +244,8 @@ fn book(number: i32) -> Book {
         let address = Address { city: None, postal_code_2: "1".to_owned() };
         Arc::new(Author { name: "Shared".to_owned(), birth: None, _hidden: 0, address })
     });
-    // A book with a number above 1 gets a new editor, whose address may be that of an editor that was dropped.
+    // A book with a number above 1 gets a new editor, which may have the same place in memory as an editor that was
+    // dropped.
     let editor = Author { name: format!("Editor {number}"), ..author(None) };
     let editor = if number < 2 { Arc::clone(&EDITOR) } else { Arc::new(editor) };
     Book { number, authors: vec![author(Some(1815)), author(None)], editor, stock: Stock { count: number } }

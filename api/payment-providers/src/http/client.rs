@@ -85,8 +85,7 @@ pub(crate) struct HttpClient {
 
 /// Maximum length of a provider's error message, in characters. The rest of a longer message is cut off.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
-/// Maximum pause between two requests of a call. If the pause would be longer, the call ends with the outcome of its
-/// last request.
+/// Maximum pause between two requests of a call. If the pause would be longer, the call ends without another request.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 impl HttpClient {
@@ -180,8 +179,8 @@ impl HttpClient {
         }
     }
 
-    /// Returns the pause after an attempt: the backoff, or the time that the provider `asked` for if it is longer.
-    /// The random part of the backoff spreads callers that failed at the same time.
+    /// Returns the pause after an attempt: the backoff, or the time that the provider `asked` for if that time is
+    /// longer. The random part of the backoff spreads callers that failed at the same time.
     fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let full = self.options.backoff.saturating_mul(1 << (attempt - 1).min(10));
         let own = full.mul_f64(rand::random_range(0.5..=1.0));

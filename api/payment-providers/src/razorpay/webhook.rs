@@ -32,8 +32,8 @@ struct Holder<T> {
 }
 
 impl Razorpay {
-    /// Verifies the signature of a webhook, and reads its body. Returns the event `Ignored` if this crate does not read
-    /// this kind of event, or if the event is about a payment without an order.
+    /// Verifies the signature and the account of a webhook, and reads its body. Returns the event `Ignored` if this
+    /// crate does not read this kind of event, or if it reports a payment that was made without an order.
     pub(super) fn read_webhook(
         &self,
         headers: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -65,7 +65,7 @@ impl Razorpay {
 
 fn unreadable(error: &serde_json::Error) -> WebhookError {
     WebhookError::Unreadable(format!(
-        "its JSON is not as expected at line {}, column {}",
+        "its JSON is not as expected at line {}, column {} (0 if the place is unknown)",
         error.line(),
         error.column()
     ))

@@ -187,7 +187,7 @@ impl Dispute {
             "won" => DisputeState::Won,
             "lost" => DisputeState::Lost,
             "closed" => DisputeState::Closed,
-            // The status is `open`, `under_review`, or a status that Razorpay adds for a dispute that has not ended.
+            // Any other status, such as `open` or `under_review`, is read as a dispute that has not ended.
             _ => DisputeState::Open,
         };
         Ok(DisputeReport {

@@ -110,7 +110,7 @@ impl Stripe {
 
 fn unreadable(error: &serde_json::Error) -> WebhookError {
     WebhookError::Unreadable(format!(
-        "its JSON is not as expected at line {}, column {}",
+        "its JSON is not as expected at line {}, column {} (0 if the place is unknown)",
         error.line(),
         error.column()
     ))

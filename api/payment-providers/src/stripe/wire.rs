@@ -224,8 +224,8 @@ impl Dispute {
             "won" => DisputeState::Won,
             "lost" => DisputeState::Lost,
             "warning_closed" | "prevented" => DisputeState::Closed,
-            // The dispute is not decided: the bank waits for a response, reviews the dispute or an appeal, or warns
-            // that a dispute may come.
+            // Any other status is read as a dispute that is not decided: the bank waits for a response, reviews the
+            // dispute or an appeal, or warns that a dispute may come.
             _ => DisputeState::Open,
         };
         Ok(Some(DisputeReport {

@@ -117,12 +117,12 @@ impl<'t> Block<'t> {
         let has_options = self.filled[1..].iter().any(|at| line::option(self.lines[*at]).is_some());
         match self.looks_like_option() {
             None if !has_options => {
-                "It has no options and no key, so it is not a question. Remove it, or give it both."
+                "It has no options with a key below them, so it is not a question. Remove it, or give it both."
                     .to_owned()
             }
             option => {
                 let lacks =
-                    "It has no key. Write ANSWER: and the letter of the correct option directly below its options."
+                    "It has no key below its options. Write ANSWER: and the letter of the correct option there."
                         .to_owned();
                 let reasons: Vec<String> = option.into_iter().chain(Some(lacks)).collect();
                 reasons.join(" ")

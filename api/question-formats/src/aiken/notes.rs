@@ -16,7 +16,7 @@ pub(super) struct Notes {
     pub(super) difficulty: Option<DraftDifficulty>,
     /// Sentences that say which lines are left out.
     pub(super) losses: Vec<String>,
-    /// The index of the line with a second `ANSWER:`; `None` if the block has only one key.
+    /// The index of the line with a second `ANSWER:` for the same question; `None` if the question has only one key.
     pub(super) second_key: Option<usize>,
     /// The index of the first line that does not belong to the question.
     pub(super) end: usize,
@@ -72,7 +72,8 @@ impl Notes {
                 excerpt(text)
             )),
             Some(_) => self.losses.push(format!(
-                "\"{}\" below ANSWER: is left out: a question cannot store it.",
+                "\"{}\" below ANSWER: is left out. A question can store an explanation, one topic in one line, and \
+                 the difficulty easy, medium or hard.",
                 excerpt(text)
             )),
         }

@@ -186,7 +186,8 @@ pub(super) fn is_unfinished(text: &[&str], below: &[&str]) -> bool {
         })
 }
 
-/// Returns whether lines begin with the first two entries of a list.
+/// Returns whether the first two lines have the first two labels of a list inside a question, such as `I.` and `II.`,
+/// or `P.` and `Q.`. The labels of options, `A.` and `B.`, do not count.
 fn begins_list(lines: &[&str]) -> bool {
     let labels = [0, 1].map(|at| lines.get(at).and_then(|line| Label::of(line)));
     matches!(labels, [Some(one), Some(two)] if one.begins() && one.goes_on_with(two))

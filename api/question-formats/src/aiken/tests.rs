@@ -24,8 +24,8 @@ fn questions(text: &str) -> Vec<String> {
     parsed.questions.iter().map(shown).collect()
 }
 
-/// Asserts that exactly one block is refused: in the line `line`, and for a reason that contains `named`. Also asserts
-/// that the questions in `others` are read.
+/// Asserts that exactly one block is refused: in the line `line`, and for a reason that contains `named`. Asserts that
+/// the questions in `others` are read, and no others. Repeats this with the line ends of Windows.
 fn expect_refusal(text: &str, line: u32, named: &str, others: &[&str]) {
     for text in [text.to_owned(), text.trim_end().to_owned(), text.replace('\n', "\r\n")] {
         let found = reasons(&text);

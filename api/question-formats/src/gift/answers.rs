@@ -227,7 +227,7 @@ fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<ParsedKey, Strin
         answers.iter().partition(|answer| answer.weight.unwrap_or(100.0) > 99.9);
     if !partial.is_empty() {
         losses
-            .push("Answers with partial marks are left out: an answer is either right or wrong.".to_owned());
+            .push("Answers without full marks are left out: an answer is either right or wrong.".to_owned());
     }
     let value = match full.as_slice() {
         [answer] => range(answer.text),

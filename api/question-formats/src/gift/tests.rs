@@ -159,7 +159,7 @@ fn questions_without_a_blank_line_between_them_are_refused() {
     ] {
         assert!(reason(text).contains(named), "{text}: {}", reason(text));
     }
-    // A comment between the lines of a question counts as a line.
+    // The lines of comments count in the number of a line.
     assert!(reason("One? {=a ~b}\n// c\n// d\nTwo? {=c ~d}").contains("Line 4 "));
     assert_eq!(options(&only("Which? {=\\{1\\} ~\\{2\\}}"))[0].0, "{1}");
 }
@@ -346,14 +346,11 @@ fn dead_pictures_and_marks_of_languages_are_told() {
     for (text, told) in [
         (
             "::C::[html]<p>Which?</p><p><img src\\=\"images/circuit.png\" alt\\=\"circuit\"></p>{\n=L1\n~L2\n}",
-            "is left out: the file of questions does not have it",
+            "is left out: its content or its place in the text",
         ),
-        (
-            "[markdown]Which? ![](circuit.png) {=L1 ~L2}",
-            "is left out: the file of questions does not have it",
-        ),
-        ("Which? {=L1 <img src\\=\"a.png\"> ~L2}", "is left out: the file of questions does not have it"),
-        ("Which? {=L1 ~L2 ####<img src\\=\"a.png\">}", "is left out: the file of questions does not have it"),
+        ("[markdown]Which? ![](circuit.png) {=L1 ~L2}", "is left out: its content or its place in the text"),
+        ("Which? {=L1 <img src\\=\"a.png\"> ~L2}", "is left out: its content or its place in the text"),
+        ("Which? {=L1 ~L2 ####<img src\\=\"a.png\">}", "is left out: its content or its place in the text"),
         ("\\{mlang en\\}Which?\\{mlang\\}\\{mlang hi\\}कौन?\\{mlang\\} {=a ~b}", "several languages"),
         ("Which? {=<span class\\=\"multilang\" lang\\=\"en\">a</span> ~b}", "several languages"),
     ] {
@@ -386,7 +383,7 @@ fn short_answers_are_read() {
     let found = only("[html]<b>Write</b> it. {=a\\=b\\{c\\} =2\\*3 =col*r =[plain]%5% ####So <i>it</i> is.}");
     assert_eq!(texts(&found), (vec!["a=b{c}", "2\\*3", "col*r", "%5%"], false));
     assert_eq!(found.explanation.as_deref(), Some("So <i>it</i> is."));
-    // A single accepted text needs no sign.
+    // A single accepted text needs no `=` before it.
     assert_eq!(texts(&only("Who is buried in Grant's tomb? {Grant}")), (vec!["Grant"], false));
     assert_eq!(texts(&only("Two plus {2} equals four.")), (vec!["2"], false));
 }

@@ -59,7 +59,7 @@ fn the_files_of_moodle_are_kept() {
         format!("<file name=\"{name}\" path=\"/\" encoding=\"base64\">\n{}</file>", base64(bytes))
     };
     let img = |name: &str| format!("<![CDATA[<img src=\"@@PLUGINFILE@@/{name}\" alt=\"\">]]>");
-    // Two parts have different files of the same name, and one name has escapes.
+    // Three parts have different files of the same name, and one name has escapes.
     let text = moodle(
         &format!("<text>Which? {}</text>{}", img("right%20key.png?time=1"), file("right key.png", &a)),
         &[
@@ -96,9 +96,7 @@ fn the_picture_of_an_old_moodle_stands_below_the_text() {
     assert!(found.stem.starts_with("Which lamp &lt; 3?<p><img"), "{}", found.stem);
     assert_eq!(found.text_format, DraftTextFormat::Html);
     let found = only(Format::MoodleXml, &old("circuit.png", ""));
-    assert!(
-        found.losses[0].starts_with("The file \"circuit.png\" is left out: the file of questions does not")
-    );
+    assert!(found.losses[0].starts_with("The file \"circuit.png\" is left out: its content or its place"));
     // If the stem shows nothing but a file that is not kept, the picture below the stem is enough.
     let found =
         only(Format::MoodleXml, &old("a.png", &base64(&a)).replace("Which lamp?", "&lt;img src=\"x.png\">"));
@@ -203,11 +201,11 @@ fn a_question_with_nothing_but_a_dead_picture_is_refused() {
     let live = "<text>a</text>";
     let reason = refused(Format::MoodleXml, &moodle("<text>Which?</text>", &[(100, live), (0, dead)], ""));
     assert!(
-        reason.starts_with("Option B is only a picture, which is not kept. The file \"g.png\" is left out"),
+        reason.starts_with("Option B shows only a file that is not kept. The file \"g.png\" is left out"),
         "{reason}"
     );
     let reason = refused(Format::MoodleXml, &moodle(dead, &[(100, live), (0, "<text>b</text>")], ""));
-    assert!(reason.starts_with("Its text is only a picture"), "{reason}");
+    assert!(reason.starts_with("Its text shows only a file"), "{reason}");
     for text in [
         "[html]<img src\\=\"a.png\"> {=a ~b}",
         "[markdown]![what](a.png) {=a ~b}",

@@ -136,7 +136,7 @@ fn unsupported(kind: &str) -> String {
         "" => return "It has no type. Export it from Moodle again.".to_owned(),
         other => {
             return format!(
-                "Questions of type \"{}\" cannot be stored. Make it a choice, a short answer or a number.",
+                "It is of the type \"{}\", which cannot be stored. Make it a choice, a short answer or a number.",
                 crate::labels::excerpt(other)
             );
         }
@@ -245,7 +245,10 @@ fn truth(
             let options = answers.iter().map(|(.., answer)| formatted(*answer, stem_format));
             Ok((ParsedKey::Choice { is_multiple: false, correct }, options.collect()))
         }
-        _ => Err("It needs one right and one wrong answer. Give only one the fraction 100.".to_owned()),
+        _ => {
+            Err("It needs one right and one wrong answer with texts. Give only one the fraction 100."
+                .to_owned())
+        }
     }
 }
 

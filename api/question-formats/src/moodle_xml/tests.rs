@@ -350,7 +350,8 @@ fn short_answers_are_read() {
     }
 }
 
-/// Reads a document with this question only, and keeps its pictures.
+/// Reads a document with this question only through [`crate::read`], which also keeps pictures, and reports pictures
+/// that it cannot keep.
 fn whole(question: &str) -> ParsedQuestion {
     let text = format!("<quiz>{question}</quiz>");
     crate::read(crate::Format::MoodleXml, &text).expect("a document").questions.remove(0)

@@ -119,13 +119,14 @@ fn multiple<'a>(
     let common = best().fold(OptionSet::MAX, |common, set| common & set);
     if common == 0 || !best().any(|set| set == common) {
         return Err(format!(
-            "Its {} gives the most marks to several combinations of options. Let only one have the most marks.",
+            "Its {} gives the most marks to several combinations of options, or to no option. Let only one combination \
+             have the most marks.",
             declarations.scorer()
         ));
     }
     if ids.len() > MAX_COMBINED_OPTIONS && common != centre {
         return Err(format!(
-            "It has too many options to find its key by its {}. State its correct response.",
+            "It has too many options to find its key by its {} alone. State a correct response that agrees with it.",
             declarations.scorer()
         ));
     }

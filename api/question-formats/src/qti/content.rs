@@ -75,17 +75,17 @@ fn treatment(node: Node<'_, '_>) -> Treatment {
     }
 }
 
-/// Returns the child elements of a node that learners see.
+/// Returns the child elements of a node, without those that learners do not see.
 pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     node.children().filter(|child| child.is_element() && !matches!(treatment(*child), Treatment::Dropped(_)))
 }
 
-/// Returns all text in a node that learners see.
+/// Returns all text in a node, without the text that learners do not see.
 pub(super) fn text(node: Node<'_, '_>) -> String {
     shown(node).filter(Node::is_text).filter_map(|node| node.text()).collect()
 }
 
-/// Returns the nodes below a node that learners see.
+/// Returns the descendants of a node, without the parts of the question that learners do not see.
 pub(super) fn shown<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     let mut dropped = 0;
     node.descendants().skip(1).filter(move |node| {

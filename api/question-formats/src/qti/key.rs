@@ -49,8 +49,7 @@ pub(super) fn is_text(declaration: Node<'_, '_>) -> bool {
 }
 
 /// The reason to refuse an item in which case counts for some accepted texts, but not for other accepted texts.
-pub(super) const MIXED_CASE_REASON: &str =
-    "Capital letters matter in some of its texts and not in others. Let them matter in all texts or in none.";
+pub(super) const MIXED_CASE_REASON: &str = "Capital letters matter in some of its correct texts, but not in others. Let them matter in all or in none.";
 
 /// Returns for each answer whether it scores the most marks. Refuses an item in which no answer has more than 0 marks,
 /// or all answers have the same marks.

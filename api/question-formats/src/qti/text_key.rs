@@ -83,8 +83,9 @@ pub(super) fn read(
     short_answer::key(&listed.collect::<Vec<_>>(), is_case_sensitive, losses)
 }
 
-/// Returns the texts that the scoring and the correct response name, in the order of the file, without duplicates.
-/// Returns at most one text more than [`MAX_TEXTS`].
+/// Returns the texts that the scoring and the correct response name, without duplicates. The texts of the mapping come
+/// first, then the texts of the rules, and then the texts of the correct response. Returns at most one text more than
+/// [`MAX_TEXTS`].
 fn named_texts(declarations: &Declarations<'_, '_>, correct: &[String]) -> Vec<String> {
     let mapping = tables::mapping(declarations.declaration).filter(|_| declarations.is_by_mapping());
     let keys = mapping.into_iter().flat_map(|mapping| children(mapping, "qti-map-entry"));

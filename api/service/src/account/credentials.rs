@@ -104,7 +104,7 @@ pub(super) async fn authenticate(
 /// The reason in the log for the right password of an account that must verify its address first.
 const UNVERIFIED: &str = "not verified";
 
-/// Queues another mail with a link that verifies the address of this account. Does nothing if a budget for mails is
+/// Queues another mail with a link to verify the address of this account. Does nothing if a budget for mails is
 /// spent. The mail is sent later, so that the time of the response does not show that the password was right.
 fn remind(services: &Services, client: ClientAddress, user: user::Model) {
     if services.limits.mail.take_for_optional_mail(client, &user.email) {

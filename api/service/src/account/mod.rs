@@ -154,11 +154,11 @@ pub enum Registered {
     /// The account was made, and its user is signed in.
     SignedIn(Box<SignedIn>),
     /// Nobody is signed in, because the address must be verified first. A mail to the address follows. The mail has a
-    /// link that verifies the address, or says that the address has an account already.
+    /// link to verify the address, or says that the address has an account already.
     Requested,
 }
 
-/// Makes an account and signs in to it, or does neither. Also sends a link that verifies the address of the account.
+/// Makes an account and signs in to it, or does neither. Also sends a link to verify the address of the account.
 ///
 /// If accounts must verify their addresses, only queues the registration, and nobody is signed in. Then the outcome
 /// is the same whether or not the address has an account.
@@ -234,7 +234,7 @@ fn row(fields: ValidFields, role: Role, password_hash: String, now: DateTime<Utc
     }
 }
 
-/// Stores an account and its audit event. Stores its first refresh token and the link that verifies its address in the
+/// Stores an account and its audit event. Stores its first refresh token and the link to verify its address in the
 /// same transaction, if `token` and `link` are given.
 async fn store(
     database: &Database,

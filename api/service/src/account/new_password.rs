@@ -132,8 +132,9 @@ struct NewPassword {
 }
 
 impl NewPassword {
-    /// Stores the password, ends all sessions of the account, and begins a new session. Appends a mail to the owner
-    /// and an audit event. Returns the account, and whether the new session waits for the second factor.
+    /// Stores the password, ends all sessions of the account, and begins a new session. If a link sets the password of
+    /// an account with a second factor, stores a challenge instead of a new session. Appends a mail to the owner and an
+    /// audit event. Returns the account, and whether it stored a challenge.
     async fn run(
         &self,
         transaction: &DatabaseTransaction,

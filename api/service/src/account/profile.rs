@@ -46,7 +46,8 @@ pub enum ProfileRefusal {
     /// Another account has the new e-mail address.
     #[error("Another account has this e-mail address. Choose another address.")]
     EmailTaken,
-    /// A new e-mail address requires the current password, and it is missing or wrong.
+    /// A new e-mail address requires the current password, and it is missing or wrong. Or the password or the address
+    /// of the account changed during the request.
     #[error("The current password is missing or not right.")]
     WrongPassword,
     /// The account already has another year of birth.

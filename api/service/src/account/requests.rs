@@ -38,7 +38,7 @@ pub(super) enum AccountRequest {
     ResetPassword { email: String },
     /// Makes an account, or tells the owner of the address that it has an account already.
     Register { row: Box<user::ActiveModel>, email: String },
-    /// Sends another link that verifies the address of this account.
+    /// Sends another link to verify the address of this account.
     Verify { user: Box<user::Model> },
 }
 

@@ -40,7 +40,7 @@ pub enum InvalidField {
     #[error("Give a year of birth between 1900 and now.")]
     BirthYear,
     /// The password is the e-mail address.
-    #[error("Choose a password that is not your e-mail address.")]
+    #[error("Choose a password that is not the e-mail address.")]
     PasswordIsEmail,
 }
 

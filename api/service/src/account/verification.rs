@@ -162,7 +162,7 @@ pub enum ResendRefusal {
 
 impl Refusal for ResendRefusal {}
 
-/// Sends the viewer another mail with a link that verifies their address. Earlier links keep working.
+/// Sends the viewer another mail with a link to verify their address. Earlier links keep working.
 ///
 /// # Errors
 /// See [`ResendRefusal`].

@@ -21,7 +21,8 @@ impl PurchaseBatch<'_> {
             let questions = card.question_count(paper.map_or(0, |paper| paper.slots.len()));
             let plan = match sitting.user {
                 Some(user) if Some(user) != card.user => {
-                    Err("This sitting belongs to another account than its card.".to_owned())
+                    Err("This sitting was not carried: it belongs to another account than its card."
+                        .to_owned())
                 }
                 _ => sittings::plan(&sitting, questions, paper, &answers, fallback),
             };
@@ -62,7 +63,9 @@ impl PurchaseBatch<'_> {
     fn refuse_answers(&mut self, sitting: i64, count: i64) {
         if count > 0 {
             self.state.counts(&ANSWERS).not_carried += count;
-            let reason = format!("The {count} answers of this sitting were not carried. {PARENT_LEFT}");
+            let reason = format!(
+                "The answers of this sitting were not carried ({count}), because the sitting itself was not carried."
+            );
             self.batch.record(self.state, (&ANSWERS, sitting), Fate::NotCarried, None, reason);
         }
     }

@@ -110,7 +110,10 @@ pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPla
         |card: &OldCard| card.status.as_deref() == Some("disabled") && (cards.len() == 1 || card.used() > 0);
     let is_disabled = cards.iter().any(is_disabled);
     if is_disabled {
-        notes.push("This card was disabled, so it has no attempts left.".to_owned());
+        notes.push(
+            "This card, or a used card that was merged into it, was disabled. So this card has no attempts left."
+                .to_owned(),
+        );
     }
     let max_attempts = if is_disabled { used } else { allowed.max(used) };
     let status = match used {
@@ -122,8 +125,10 @@ pub(super) fn plan(cards: &[OldCard], mut sittings: Vec<SittingPlan>) -> CardPla
     for other in
         cards.iter().filter_map(|card| card.status.as_deref()).filter(|status| !known.contains(status))
     {
-        notes
-            .push(format!("The status `{other}` is unknown. The new status follows from the used attempts."));
+        notes.push(format!(
+            "The status `{other}` of this card, or of a card that was merged into it, is unknown. The new status \
+             follows from the used attempts."
+        ));
     }
     let scores = scores(cards, &sittings, were_deleted, &mut notes);
     let sat_at = sittings.iter().map(|(_, sitting)| sitting.started_at).max();
@@ -205,8 +210,8 @@ fn scores(
             (Decimal::new(stated.into(), 2).normalize(), Decimal::new(last.score.into(), 2).normalize());
         notes
             .push(format!(
-                "The latest score of this card was {stated}, but that of its latest sitting is {said}. The card has \
-                 the score of the sitting now."
+                "The latest score of this card, or of a card that was merged into it, was {stated}, but that of the \
+                 latest sitting is {said}. The card has the score of the sitting now."
             ));
     }
     let deleted_first = stated_first.filter(|_| were_deleted);

@@ -36,7 +36,7 @@ pub(super) fn batch_of_courses(state: &mut AdoptState, rows: &[OldRow]) -> Batch
         let id = row.id();
         state.counts(&COURSES).read += 1;
         if id < 1 {
-            batch.refuse(state, (&COURSES, id), "The id is not a positive number.");
+            batch.refuse(state, (&COURSES, id), "This row was not carried: its id is not a positive number.");
             continue;
         }
         let name = title(row, "course_name", "Course", &COURSES, state, &mut batch);
@@ -79,12 +79,17 @@ pub(super) async fn batch_of_subjects(
         let id = row.id();
         state.counts(&SUBJECTS).read += 1;
         if id < 1 {
-            batch.refuse(state, (&SUBJECTS, id), "The id is not a positive number.");
+            batch.refuse(
+                state,
+                (&SUBJECTS, id),
+                "This row was not carried: its id is not a positive number.",
+            );
             continue;
         }
         let course = row.integer("exam_category_id").map(CourseId);
         let Some(course) = course.filter(|id| courses.iter().any(|course| course.id == *id)) else {
-            batch.refuse(state, (&SUBJECTS, id), "The course of this subject is missing or was not carried.");
+            let reason = "This subject was not carried: its course is missing or was not carried.";
+            batch.refuse(state, (&SUBJECTS, id), reason);
             continue;
         };
         if row.flag("is_bundle") {
@@ -93,8 +98,8 @@ pub(super) async fn batch_of_subjects(
                 batch.bundle_prices.push((course, price));
             }
             state.counts(&SUBJECTS).merged += 1;
-            let reason =
-                "This row stands for the whole course. If it is on sale, the course has its price now.";
+            let reason = "This row stands for the whole course. If it is on sale and has a price, the course has \
+                          this price now.";
             batch.record(state, (&SUBJECTS, id), Fate::Merged, Some(course.0), reason);
             continue;
         }
@@ -196,7 +201,8 @@ fn bundle_price(
     let price = price(amount, &state.options.currency);
     if price.is_none() {
         let reason = format!(
-            "jishu cannot store the price {amount} of the whole course, so the course is not sold as a whole."
+            "jishu cannot store the price {amount} of the whole course. Without another price, the course is not sold \
+             as a whole."
         );
         batch.note(state, (table, row.id()), reason);
     }

@@ -16,7 +16,13 @@ pub(super) async fn batch(
     match state.phase {
         Phase::OrphanCards => {
             let rest = format!("LEFT JOIN {} p ON p.id = t.purchase_id", PURCHASES.name);
-            rows(old, state, limit, (&CARDS, &rest, "The purchase of this card does not exist.")).await
+            rows(
+                old,
+                state,
+                limit,
+                (&CARDS, &rest, "This card was not carried: its purchase does not exist."),
+            )
+            .await
         }
         Phase::OrphanSittings => {
             let rest = format!("LEFT JOIN {} c ON c.id = t.mock_test_id {}", CARDS.name, purchase_of_card());
@@ -24,7 +30,11 @@ pub(super) async fn batch(
                 old,
                 state,
                 limit,
-                (&SITTINGS, &rest, "The card of this sitting does not exist, or has no purchase."),
+                (
+                    &SITTINGS,
+                    &rest,
+                    "This sitting was not carried: its card does not exist, or has no purchase.",
+                ),
             )
             .await
         }
@@ -82,7 +92,7 @@ async fn answers(old: &OldDatabase, state: &mut AdoptState, limit: u64) -> Resul
         let counts = state.counts(&ANSWERS);
         (counts.read, counts.not_carried) = (counts.read + count, counts.not_carried + count);
         let reason = format!(
-            "The {count} answers of this sitting were not carried: there is no such sitting, or it has no purchase."
+            "The answers of this sitting were not carried ({count}): there is no such sitting, or it has no purchase."
         );
         batch.record(state, (&ANSWERS, sitting), Fate::NotCarried, None, reason);
     }

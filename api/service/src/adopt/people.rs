@@ -27,13 +27,13 @@ pub(super) async fn batch(
         let id = row.id();
         state.counts(&USERS).read += 1;
         let Some(email) = row.text("email_id").and_then(|email| check_email(email).ok()) else {
-            let reason =
-                "The e-mail address is missing or not valid. An account needs a valid address to sign in.";
+            let reason = "This account was not carried: its e-mail address is missing or not valid. An account \
+                          needs a valid address to sign in.";
             batch.refuse(state, (&USERS, id), reason);
             continue;
         };
         if id < 1 {
-            batch.refuse(state, (&USERS, id), "The id is not a positive number.");
+            batch.refuse(state, (&USERS, id), "This row was not carried: its id is not a positive number.");
             continue;
         }
         let status = status(row, state, &mut batch);

@@ -21,7 +21,8 @@ use super::witness::PurchaseFacts;
 use crate::apportion::apportion;
 
 /// The reason of a row that is not carried because the purchase, card or sitting to which it belongs is not carried.
-pub(super) const PARENT_LEFT: &str = "The purchase, card or sitting of this row was not carried.";
+pub(super) const PARENT_LEFT: &str =
+    "This row was not carried, because its purchase, card or sitting was not carried.";
 
 /// The cards of a purchase, by subject and test number.
 type CardGroups = BTreeMap<(i64, i32), Vec<OldCard>>;
@@ -81,8 +82,8 @@ impl<'a> PurchaseBatch<'a> {
         let of_cards: BTreeSet<i64> = groups.keys().map(|(subject, _)| *subject).collect();
         let subjects = if of_cards.is_empty() { facts.declared.clone() } else { of_cards };
         if subjects.is_empty() {
-            let reason =
-                "Neither the cards nor the list of subjects tells which subjects this purchase gave.";
+            let reason = "This purchase was not carried: neither its cards nor its list of subjects tells which \
+                          subjects it gave.";
             self.batch.refuse(self.state, (&PURCHASES, facts.id), reason);
             return false;
         }
@@ -106,12 +107,18 @@ impl<'a> PurchaseBatch<'a> {
             let number = number.filter(|number| (1..=1_000).contains(number));
             match (subject, number) {
                 _ if card.user != Some(facts.user) => {
-                    self.refuse_card(&card, "This card belongs to another account than its purchase.");
+                    let reason =
+                        "This card was not carried: it belongs to another account than its purchase.";
+                    self.refuse_card(&card, reason);
                 }
                 (None, _) => {
-                    self.refuse_card(&card, "The subject of this card is missing or was not carried.");
+                    let reason = "This card was not carried: its subject is missing or was not carried.";
+                    self.refuse_card(&card, reason);
                 }
-                (_, None) => self.refuse_card(&card, "The test number is missing or not 1 to 1000."),
+                (_, None) => {
+                    let reason = "This card was not carried: its test number is missing or not 1 to 1000.";
+                    self.refuse_card(&card, reason);
+                }
                 (Some(subject), Some(number)) => groups.entry((subject, number)).or_default().push(card),
             }
         }

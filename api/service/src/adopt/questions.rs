@@ -52,7 +52,11 @@ pub(super) async fn batch(
         state.after = id;
         state.counts(&QUESTIONS).read += 1;
         if id < 1 {
-            batch.refuse(state, (&QUESTIONS, id), "The id is not a positive number.");
+            batch.refuse(
+                state,
+                (&QUESTIONS, id),
+                "This row was not carried: its id is not a positive number.",
+            );
             continue;
         }
         let subject = row.integer("subject_id").map(SubjectId).filter(|id| subjects.contains(id));
@@ -60,13 +64,16 @@ pub(super) async fn batch(
             batch.refuse(
                 state,
                 (&QUESTIONS, id),
-                "The subject of this question is missing or was not carried.",
+                "This question was not carried: its subject is missing or was not carried.",
             );
             continue;
         };
         match draft(row) {
             Ok(draft) => drafts.push((id, subject, draft)),
-            Err(reason) => batch.refuse(state, (&QUESTIONS, id), reason),
+            Err(reason) => {
+                let reason = format!("This question was not carried. {reason}");
+                batch.refuse(state, (&QUESTIONS, id), reason);
+            }
         }
     }
     let mut known = known(database, &drafts).await?;

@@ -129,7 +129,9 @@ pub(super) fn plan(
         Some("in_progress") => OldEnd::Open,
         None if old.score.is_some() || old.completed.is_some() => OldEnd::Completed,
         None => OldEnd::Abandoned,
-        Some(other) => return Err(format!("The status `{other}` is unknown.")),
+        Some(other) => {
+            return Err(format!("This sitting was not carried: its status `{other}` is unknown."));
+        }
     };
     let (mut notes, mut lost_answers) = (Vec::new(), None);
     let matched =
@@ -139,12 +141,16 @@ pub(super) fn plan(
     let score = match (score, end) {
         (Some(score), _) => score,
         (None, OldEnd::Completed) => {
-            return Err("This sitting was completed, but its score is not known.".to_owned());
+            return Err(
+                "This sitting was not carried: it was completed, but its score is not known.".to_owned()
+            );
         }
         (None, _) => Decimal::ZERO,
     };
     if score < Decimal::ZERO || score > Decimal::from(questions) {
-        return Err(format!("The score is {score}, but the test of this sitting has {questions} questions."));
+        return Err(format!(
+            "This sitting was not carried: its score is {score}, but its test has {questions} questions."
+        ));
     }
     let kept = matched.filter(|_| right.map(Decimal::from) == Some(score));
     if kept.is_none() && !answers.is_empty() {
@@ -155,7 +161,7 @@ pub(super) fn plan(
         };
         let count = answers.len();
         lost_answers = Some(format!(
-            "The {count} answers of this sitting were not carried: {why}. The score, counts and times of the sitting \
+            "The answers of this sitting were not carried ({count}): {why}. The score, counts and times of the sitting \
              are kept."
         ));
     }

@@ -31,23 +31,27 @@ impl PurchaseFacts {
     pub(super) fn read(row: &OldRow, carried: &CarriedRows, currency: &str) -> Result<Self, String> {
         let id = row.id();
         if id < 1 {
-            return Err("The id is not a positive number.".to_owned());
+            return Err("This row was not carried: its id is not a positive number.".to_owned());
         }
         let user = row.integer("user_id").filter(|id| carried.users.contains(id));
-        let user = user.ok_or("The account of this purchase is missing or was not carried.")?;
+        let user = user.ok_or("This purchase was not carried: its account is missing or was not carried.")?;
         let course = row.integer("exam_category_id").filter(|id| carried.courses.contains(id));
-        let course = course.ok_or("The course of this purchase is missing or was not carried.")?;
-        let cost = row.decimal("cost").ok_or("The cost is not a number.")?;
+        let course =
+            course.ok_or("This purchase was not carried: its course is missing or was not carried.")?;
+        let cost = row.decimal("cost").ok_or("This purchase was not carried: its cost is not a number.")?;
         let minor = money::minor_units(cost, currency).filter(|cost| *cost >= 0);
         let cost = minor.ok_or_else(|| {
-            format!("The cost {cost} is negative or too high, or has too many decimal places.")
+            format!(
+                "This purchase was not carried: its cost {cost} is negative or too high, or has too many decimal \
+                 places."
+            )
         })?;
         let has_ended = match row.word("status").as_deref() {
             None | Some("active") => false,
             Some("completed" | "expired") => true,
             Some(other) => {
                 return Err(format!(
-                    "The status `{other}` is unknown, so perhaps this purchase gives no access."
+                    "This purchase was not carried: its status `{other}` is unknown, so perhaps it gives no access."
                 ));
             }
         };

@@ -40,7 +40,8 @@ pub enum TokenError {
     Expired,
     /// The account of the token was deactivated or deleted.
     #[error(
-        "This account was deactivated, so its access tokens no longer work. Ask the people who run this platform."
+        "This account was deactivated or deleted, so its access tokens no longer work. Ask the people who run this \
+         platform."
     )]
     AccountDeactivated,
     /// The session of the token was ended.

@@ -50,10 +50,14 @@ pub enum BackupError {
     /// The backup would be restored onto itself.
     #[error("{path} is the backup itself. Give the URL of another file with --database-url", path = .0.display())]
     Itself(PathBuf),
-    /// The file is damaged or incomplete, or its rows have faults.
-    #[error("{path} is not a usable backup:\n  {problems}", path = .path.display(), problems = .problems.join("\n  "))]
+    /// The backup is damaged or incomplete. Or the database of which a backup should be made is damaged, or its copy is
+    /// damaged or incomplete.
+    #[error(
+        "{path} cannot be used as a backup or copied to one:\n  {problems}", path = .path.display(),
+        problems = .problems.join("\n  ")
+    )]
     Problems {
-        /// The file.
+        /// The file of the backup, or of the database of which a backup should be made.
         path: PathBuf,
         /// The faults of the file, as texts.
         problems: Vec<String>,
@@ -110,7 +114,10 @@ pub enum BackupError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file system returned an error.
-    #[error("{path}: {source}. No file was left under the final name", path = .path.display())]
+    #[error(
+        "{path}: {source}. No file was created or replaced. Remove the cause, and run the command again",
+        path = .path.display()
+    )]
     Io {
         /// The file that was read or written.
         path: PathBuf,
@@ -118,7 +125,10 @@ pub enum BackupError {
         source: io::Error,
     },
     /// The database returned an error.
-    #[error("the database cannot be read or copied: {0}. No file was left under the final name")]
+    #[error(
+        "the database cannot be read or copied: {0}. No file was created or replaced. Remove the cause, and run the \
+         command again"
+    )]
     Database(#[from] DbErr),
 }
 

@@ -1,5 +1,5 @@
-//! Exports the account itself: the profile, the guardian's consent, the cart, allowances, sessions, mails, and audit
-//! events.
+//! Exports the account itself: the profile, the guardian's consent, the cart, allowances, sign-in sessions, mails, and
+//! audit events.
 
 use jishu_entity::{
     account_link, allowance, audit_event, cart_item, guardian_consent, outbox_message, refresh_token,

@@ -18,7 +18,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Classifies an error by its code, never by its text.
+    /// Classifies an error by the code of the database, or by the kind of the driver's error. Never reads the text of
+    /// the error.
     #[must_use]
     pub fn of(error: &DbErr) -> Self {
         match error {

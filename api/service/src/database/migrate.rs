@@ -131,8 +131,8 @@ impl Database {
                      the command again later"
                 )));
             }
-            // `GET_LOCK` returns NULL if the server could not take the lock, for instance because the server has no memory
-            // left.
+            // `GET_LOCK` returns NULL if the server could not take the lock, for instance because the server has no
+            // memory left.
             None => {
                 return Err(DbErr::Migration(
                     "the database server could not take the lock of migrations. Run the command again later"

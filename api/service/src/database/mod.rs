@@ -81,7 +81,7 @@ pub struct Database {
     is_cluster: bool,
     /// The metrics of this node. They count statements, transactions and connections.
     metrics: Metrics,
-    /// The time after the first attempt within which failed transactions are retried.
+    /// A failed transaction is retried until this much time has passed since its first attempt began.
     retry_for: Duration,
 }
 
@@ -125,7 +125,7 @@ impl Database {
         &self.metrics
     }
 
-    /// Returns the maximum time for which a failed transaction is retried.
+    /// Returns the time since the first attempt of a transaction after which a failure is no longer retried.
     #[must_use]
     pub(crate) fn retry_for(&self) -> Duration {
         self.retry_for

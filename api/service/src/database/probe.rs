@@ -36,7 +36,7 @@ pub enum Readiness {
     LateReplica(Replica),
     /// The database did not respond in time.
     NoResponse,
-    /// The database could not be reached.
+    /// The database could not be reached, or could not carry out the check.
     Unreachable(DbErr),
 }
 

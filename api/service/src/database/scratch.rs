@@ -23,8 +23,10 @@ pub struct ScratchDatabase {
 /// An error of creating or dropping a scratch database.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
-    /// The URL names no database server.
-    #[error("`{0}` is not the URL of a database server: it must begin with postgres:// or mysql://")]
+    /// The URL names no database server, or is malformed.
+    #[error(
+        "`{0}` is not a well-formed URL of a database server, such as postgres://USER@HOST or mysql://USER@HOST"
+    )]
     NoServer(String),
     /// The server refused to create the database.
     #[error(

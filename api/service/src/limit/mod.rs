@@ -209,7 +209,7 @@ mod tests {
             assert_eq!(lines.0.load(Ordering::Relaxed), 4);
             assert!(!limits.mail.take_for_optional_mail(client, receiver));
         });
-        assert_eq!(lines.0.load(Ordering::Relaxed), 4, "a mail that was left out counts as a refusal");
+        assert_eq!(lines.0.load(Ordering::Relaxed), 4, "a mail that was left out was logged as a refusal");
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl BusinessMetrics {
         self.starts.count(result);
     }
 
-    /// Counts a saved batch. `answers` is the number of its answers that no batch with a greater number has superseded.
+    /// Counts a saved batch. `answers` is the number of its answers that were stored. An answer is not stored if its
+    /// slot has the answer of a batch with a greater number, or of another batch with the same number.
     pub(crate) fn save(&self, answers: usize) {
         self.saves.inc();
         self.answers.inc_by(answers as u64);

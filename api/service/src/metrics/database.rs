@@ -81,12 +81,12 @@ impl DatabaseMetrics {
             turn_wait: histogram(
                 registry,
                 "turn_wait_seconds",
-                "Time that transactions waited for others of the same user, course or subject",
+                "Time that transactions waited for others of the same user, course, subject or new e-mail address",
                 database_seconds,
             ),
             waiting_for_turn: registry.add(
                 "turns_waiting",
-                "Transactions that wait for others of the same user, course or subject",
+                "Transactions that wait for others of the same user, course, subject or new e-mail address",
             ),
             borrowers: Family::default(),
         }

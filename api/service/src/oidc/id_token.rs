@@ -41,7 +41,9 @@ pub enum InvalidIdToken {
     #[error("the key of the token is unknown")]
     UnknownKey,
     /// The signature, the issuer or the audience does not match. Or the token claims cannot be read.
-    #[error("the signature, the issuer or the audience of the token does not match")]
+    #[error(
+        "the signature, the issuer or the audience of the token does not match, or its claims cannot be read"
+    )]
     Mismatch,
     /// The token is also meant for other clients, or was issued to another client.
     #[error("the token is meant for another client")]

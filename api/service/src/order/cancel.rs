@@ -22,8 +22,11 @@ pub enum CancelRefusal {
     /// The order no longer waits for its payment, for example because it was paid or has expired.
     #[error("This order can no longer be cancelled. Read its status.")]
     NotPending,
-    /// The payment provider did not respond, or did not cancel the order. The order is unchanged.
-    #[error("The payment provider did not cancel this order. Send the same request again in a few seconds.")]
+    /// The payment provider did not respond, or did not confirm the cancellation. The stored order is unchanged.
+    #[error(
+        "The payment provider did not confirm the cancellation, so the order still waits for its payment. Send the \
+         same request again in a few seconds."
+    )]
     ProviderUnavailable,
 }
 
@@ -57,7 +60,11 @@ pub async fn cancel(
                 return Err(CancelRefusal::NotPending.into());
             }
             Err(error) => {
-                tracing::warn!(order = %order.id, %error, "the payment provider did not cancel an order");
+                tracing::warn!(
+                    order = %order.id,
+                    %error,
+                    "the payment provider did not confirm a cancellation; the order stays pending"
+                );
                 return Err(CancelRefusal::ProviderUnavailable.into());
             }
         }

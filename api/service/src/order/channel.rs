@@ -67,7 +67,12 @@ impl RefundChannel {
             }
             Err(ProviderError::Refused { code, .. }) => self.record(&row, refused(&row, code)).await,
             Err(ProviderError::Amount(error)) => {
-                tracing::warn!(refund = %row.reference, payment = %row.payment, %error, "the payment provider cannot refund an amount");
+                tracing::warn!(
+                    refund = %row.reference,
+                    payment = %row.payment,
+                    %error,
+                    "the payment provider cannot process the amount of a refund; the refund is recorded as failed"
+                );
                 self.record(&row, refused(&row, "amount".to_owned())).await
             }
             Err(error) => Err(passing(&error)),
@@ -118,7 +123,7 @@ pub(super) async fn read_refunds(
     let listed = match gateway.refunds(&row.payment).await {
         Ok(listed) => listed,
         Err(error) => {
-            tracing::warn!(%error, "the payment provider did not list the refunds of a payment");
+            tracing::warn!(%error, "the payment provider did not list the refunds of a payment; the server will retry");
             return Ok(());
         }
     };

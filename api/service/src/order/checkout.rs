@@ -71,11 +71,12 @@ pub enum CheckoutRefusal {
     TooManyOrders,
     /// The buyer cannot pay the order at the payment provider now. The order is stored.
     #[error(
-        "The payment provider is not ready for this order. Send the same request again in a few seconds."
+        "The order is stored, but it cannot be paid at the payment provider now. Send the same request again in a few \
+         seconds."
     )]
     ProviderUnavailable,
-    /// The payment provider refused the order, so the order was cancelled.
-    #[error("The payment provider refused this order, so it was cancelled. Contact support.")]
+    /// The payment provider refused the order or cannot process its amount, so the order was cancelled.
+    #[error("The payment provider does not accept this order, so it was cancelled. Contact support.")]
     ProviderRefused,
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Opened {
     /// another request is still making the order there, or the order has ended. A new checkout with the same
     /// idempotency key finds this order again. Without a key, a new checkout makes a second order.
     Later,
-    /// The provider refused this order, so it was cancelled.
+    /// The provider refused this order or cannot process its amount, so it was cancelled.
     Refused,
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn open(
             Ok(Opened::Refused)
         }
         Err(error) => {
-            tracing::warn!(order = %order.id, %error, "the payment provider did not make an order yet");
+            tracing::warn!(order = %order.id, %error, "the payment provider did not confirm a new order; the server will retry");
             let now = services.clock.now();
             // The update releases the lease of the checkout. It must not change the lease or the next check of the
             // reconciler, which would then check the order again without a pause.

@@ -57,7 +57,8 @@ pub enum ResolveRefusal {
     /// The order is not in the state `NeedsAttention`.
     #[error("This order does not need attention, so there is nothing to decide. Read its status.")]
     NotNeeded,
-    /// The order cannot be granted, for this reason. None if its money went back, or is on its way back.
+    /// The order cannot be granted, for this reason. None if its money went back, is on its way back, or was too
+    /// little.
     #[error("This order cannot be granted: {}.", cause(.0))]
     NotGrantable(Option<OrderReason>),
 }
@@ -69,7 +70,7 @@ fn cause(reason: &Option<OrderReason>) -> &'static str {
         Some(OrderReason::BuyerInactive) => "the account of the buyer is deactivated",
         Some(OrderReason::AlreadyOwned) => "the buyer owns the subjects of the order",
         Some(OrderReason::Archived) => "the subjects of the order are no longer sold",
-        _ => "the money of the order went back, or is on its way back",
+        _ => "its money went back, is on its way back, or was too little",
     }
 }
 
@@ -135,9 +136,9 @@ impl ResolveCommand {
 }
 
 impl OrderWork<'_> {
-    /// Grants an order without a purchase, if the money of the order suffices. If the order has a purchase that is not
-    /// wholly refunded, the buyer keeps the access, and refunds that were given up are sent again. Then makes the
-    /// balance 0.
+    /// Makes the purchase of the order, if there is none yet and the money of the order covers its price. If there is a
+    /// purchase, the buyer keeps it, and refunds that were given up are sent again. Refuses if that purchase was wholly
+    /// refunded. Then makes the balance 0.
     async fn resolve_by_grant(&mut self) -> Result<(), Error<ResolveRefusal>> {
         if self.order.purchase_id.is_some() {
             if self.value().await? == 0 {

@@ -47,7 +47,10 @@ pub(super) async fn store_unmatched(
         .write(policy, unmatched, |transaction, unmatched| Box::pin(unmatched.run(transaction)))
         .await?;
     if is_new {
-        tracing::warn!(?provider, "a payment provider reported money that belongs to no known order");
+        tracing::warn!(
+            ?provider,
+            "a payment provider reported money of no known order; the report is stored"
+        );
     }
     Ok(())
 }

@@ -20,9 +20,10 @@ pub enum WebhookResponse {
     Accepted,
     /// The server is not configured for this provider.
     NotConfigured,
-    /// The webhook could not be verified, because its signature is wrong or missing. Nothing was stored.
+    /// The webhook was refused: its signature is wrong, missing or too old, or it belongs to another account or mode.
+    /// Nothing was stored.
     NotVerified,
-    /// The signature is right, but the content is malformed. Nothing was stored.
+    /// The signature is right, but the content cannot be read. Nothing was stored.
     Unreadable,
 }
 
@@ -47,11 +48,11 @@ pub async fn receive(
         Ok(webhook) => webhook,
         Err(WebhookError::NotConfigured) => return Ok(WebhookResponse::NotConfigured),
         Err(error @ WebhookError::Unreadable(_)) => {
-            tracing::warn!(provider, %error, "a webhook has the right signature but malformed content");
+            tracing::warn!(provider, %error, "a webhook has the right signature, but its content cannot be read; nothing was stored");
             return Ok(WebhookResponse::Unreadable);
         }
         Err(error) => {
-            tracing::warn!(provider, %error, "a webhook was refused, because it could not be verified");
+            tracing::warn!(provider, %error, "a webhook was refused; nothing was stored");
             return Ok(WebhookResponse::NotVerified);
         }
     };

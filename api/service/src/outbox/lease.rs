@@ -92,7 +92,7 @@ impl Claim {
             if message.attempts >= MAX_ATTEMPTS {
                 // The last lease ended without a recorded outcome. The message may be the cause that stops the nodes,
                 // so it is not tried again.
-                let reason = "the node that made the last attempt stopped before it recorded the outcome";
+                let reason = "the outcome of the last attempt is unknown: its node did not record it in time";
                 end(unclaimed, OutboxState::Dead, self.now, Some(reason)).exec(transaction).await?;
                 continue;
             }

@@ -162,7 +162,7 @@ async fn replay(
     })
 }
 
-/// Reads a purchase of the buyer. Fails if it does not exist.
+/// Reads the purchase with this id. The id comes from a stored row of the buyer, so a missing purchase is a fault.
 async fn purchase_of(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,

@@ -101,7 +101,7 @@ fn escaped(text: &str) -> String {
 /// Reads a page of the questions that meet the conditions of `listing`, in ascending order of their ids.
 ///
 /// # Errors
-/// Returns the database's error, or a fault if a row of a question is missing or its key cannot be read.
+/// Returns the database's error, or a fault if a question has no current version or a numeric key cannot be read.
 pub async fn page(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -131,7 +131,7 @@ pub async fn count(
 /// exist.
 ///
 /// # Errors
-/// Returns the database's error, or a fault if a row of a question is missing or its key cannot be read.
+/// Returns the database's error, or a fault if a question has no current version or a numeric key cannot be read.
 pub async fn by_ids(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -220,7 +220,7 @@ async fn load_versions(
 /// Reads the newest versions of each of these questions, at most [`MAX_HISTORY`] for each question, the newest first.
 ///
 /// # Errors
-/// Returns the database's error, or a fault if a row of a question is missing or its key cannot be read.
+/// Returns the database's error, or a fault if the number of a numeric key is missing or cannot be read.
 pub async fn versions(
     connection: &impl ConnectionTrait,
     _author: Author,

@@ -23,7 +23,7 @@ pub struct Export {
     pub text: String,
     /// The number of questions that were read from the bank, including questions that the format cannot hold.
     pub questions: usize,
-    /// The parts of questions that the format cannot hold.
+    /// The parts of questions that the document does not have, or has in another form.
     pub losses: Vec<Loss>,
     /// The last question that was read from the bank; None if no question was read.
     pub last: Option<QuestionId>,

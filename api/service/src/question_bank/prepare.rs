@@ -188,7 +188,8 @@ impl LeftOutNames {
             }
         };
         let are = if self.count == 1 { "is" } else { "are" };
-        loss.text =
-            format!("The name \"{name}\"{others} {are} left out, because the bank stores no names.{advice}");
+        loss.text = format!(
+            "The name \"{name}\"{others} {are} left out, because the bank stores no names of questions.{advice}"
+        );
     }
 }

@@ -45,7 +45,8 @@ pub enum Advice {
     Restore,
 }
 
-/// A part of a question that an import or an export left out. In an export, the part can be the whole question.
+/// A part of a question that an import or an export left out or changed, or a warning about the question. In an export,
+/// the part can be the whole question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// The line of the imported file in which the question begins, from 1; 0 in an export.
@@ -82,7 +83,7 @@ pub struct ImportReport {
     pub refused: Vec<RejectedQuestion>,
     /// The number of all rejected questions, listed or not.
     pub refused_count: usize,
-    /// The parts of questions that were left out, in the order of the file.
+    /// The parts of questions that were left out or changed, and warnings, in the order of the file.
     pub losses: Vec<Loss>,
     /// Other messages about imported questions, in the order of the file.
     pub notices: Vec<Notice>,
@@ -118,8 +119,10 @@ pub enum ImportRefusal {
         /// The reason and what to do about it, as sentences.
         reason: String,
     },
-    /// The file has no questions in its format.
-    #[error("The file has no questions in this format. Check its format.")]
+    /// The file has no questions in the format in which it was read.
+    #[error(
+        "The file has no questions in the format in which it was read. Check the file, and the format if you gave one."
+    )]
     Empty,
     /// More than [`MAX_REJECTIONS_REPORTED`] questions were rejected and none was accepted, so the format is probably
     /// wrong. The variant has the first rejected question.

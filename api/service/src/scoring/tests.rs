@@ -1,4 +1,5 @@
-//! Tests of scoring. Their tables have expected results that were computed by hand, except for percentiles.
+//! Tests of the verdict on an answer, the scores of sittings, grading methods and percentiles. The expected results
+//! were computed by hand, except those of percentiles.
 
 use super::*;
 

@@ -43,8 +43,8 @@ pub enum StartRefusal {
     /// The account is deleted or deactivated.
     #[error("This account is deactivated or deleted, so it cannot sit tests. Ask support for help.")]
     LearnerNotActive,
-    /// The purchase was refunded, or its term is over.
-    #[error("The purchase that gave this test card has ended. Purchase the subject again to sit its tests.")]
+    /// The subject was refunded, or the term of its purchase is over.
+    #[error("The access to this test card has ended. Purchase the subject again to sit its tests.")]
     EntitlementEnded,
     /// Every attempt of the card is used.
     #[error("All {max_attempts} attempts of this test card are used.")]

@@ -156,7 +156,7 @@ async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
             }
         }
         Err(error) if group.len() > 1 => {
-            tracing::debug!(%error, batches = group.len(), "a statement with several batches failed; they are saved one by one");
+            tracing::debug!(%error, batches = group.len(), "a statement with several batches failed; each batch is now saved with its own statement");
             for batch in group {
                 let alone = [batch];
                 let written = write_all(database, &alone).await;

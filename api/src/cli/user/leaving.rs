@@ -71,7 +71,7 @@ pub(super) async fn delete(args: DeleteArgs) -> CommandResult {
             }
         }
         println!(
-            "deleted: {deleted}; left, because they were deleted before, or no account has this id and time of registration: {left}"
+            "deleted: {deleted}; not deleted: {left} (deleted before, or no account has the id and the time of registration)"
         );
         Ok(())
     })

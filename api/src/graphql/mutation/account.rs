@@ -48,10 +48,12 @@ pub(super) struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Creates an account and signs in to it. The server sends a mail with a link that verifies the address.
+    /// Creates an account and signs in to it. The server sends a mail with a link to verify the address by
+    /// `verifyEmail`.
     ///
     /// If the server requires verified addresses, nobody is signed in, and the response to valid input is the same for
-    /// every address. It has neither a user nor tokens nor errors. A mail to the address then says what to do next.
+    /// every address. That response has no user, no tokens and no errors. A mail to the address then says what to do
+    /// next.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -78,9 +80,9 @@ impl AccountMutation {
         })
     }
 
-    /// Signs in with an e-mail address and a password. An unknown address and a wrong password get the same error. If
-    /// the server requires verified addresses, an account whose address is not verified gets this error too, and its
-    /// owner gets another mail.
+    /// Signs in with an e-mail address and a password. An unknown address, a wrong password and a deactivated account
+    /// get the same error. If the server requires verified addresses, an account whose address is not verified gets
+    /// this error too. With the right password, its owner also gets another mail, unless too many mails were sent.
     ///
     /// For an account with a second factor, the response has no tokens. Instead, `secondFactor` has a challenge for
     /// `completeLogin`.

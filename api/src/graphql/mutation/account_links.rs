@@ -69,7 +69,7 @@ impl AccountLinksMutation {
         Ok(UserPayload { outcome })
     }
 
-    /// Sends the signed-in user another mail with a link that verifies their e-mail address.
+    /// Sends the signed-in user another mail with a link to verify their e-mail address by `verifyEmail`.
     async fn resend_verification(&self, ctx: &Context<'_>) -> ApiResult<RequestedPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
         let resent = account::resend_verification(services, ctx.client()?, viewer).await;

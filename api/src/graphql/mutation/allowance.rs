@@ -19,10 +19,10 @@ use jishu_service::allowance::{
 /// changes nothing. Give at least one of `extraSeconds` and `maxAttempts`.
 #[derive(InputObject)]
 struct GrantAllowanceInput {
-    /// The id of the user. If not given, the allowance is for all users.
+    /// The id of the user. If not given, the allowance is for all users, and `subjectId` or `courseId` is required.
     user_id: Option<ID>,
-    /// The id of the subject. Give `subjectId` or `courseId`, not both. If both are missing, the allowance is for all
-    /// subjects.
+    /// The id of the subject. Give `subjectId` or `courseId`, not both. If both are missing, the allowance is for the
+    /// cards of the user in all subjects.
     subject_id: Option<ID>,
     /// The id of the course, for all subjects of the course. Give `subjectId` or `courseId`, not both.
     course_id: Option<ID>,
@@ -33,7 +33,8 @@ struct GrantAllowanceInput {
     /// The number of attempts that each card has at least: 1 to 1000. Cards with fewer attempts get this number, also
     /// cards that are bought later. No card loses attempts. If not given, the attempts of the cards do not change.
     max_attempts: Option<i32>,
-    /// The reason for the allowance, for staff: at most 1000 characters.
+    /// The reason for the allowance: at most 1000 characters. Only SUPPORT and ADMIN can query it. If `userId` is
+    /// given, the data that this user can download from `/me/export` contains the reason too.
     reason: Option<String>,
 }
 

@@ -72,7 +72,7 @@ impl AuthPayload {
         })
     }
 
-    /// The reasons why nobody is signed in. Empty on success, and if the e-mail address must be verified first.
+    /// The reasons why the response has no tokens. Empty on success, and if the e-mail address must be verified first.
     async fn user_errors(&self) -> &[UserError] {
         &self.errors
     }

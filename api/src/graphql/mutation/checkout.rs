@@ -56,8 +56,8 @@ impl CheckoutPayload {
     }
 
     /// The values with which the frontend opens the payment form of the provider. Null if the buyer cannot pay at a
-    /// provider now: the order is not PENDING, or support confirms its payment. Null too if the outcome is OWNED or the
-    /// checkout was refused.
+    /// provider now: the order is not PENDING, its `expiresAt` has passed, or support confirms its payment. Null too if
+    /// the outcome is OWNED or the checkout was refused.
     async fn payment(&self) -> Option<OrderPayment> {
         let checkout = self.outcome.as_ref().ok()?;
         let (order, parameters) = (checkout.order.as_ref()?, checkout.payment.clone()?);
@@ -70,7 +70,8 @@ impl CheckoutPayload {
         self.outcome.as_ref().ok()?.owned.clone().map(Purchase::from)
     }
 
-    /// The reasons why the checkout was refused. Empty on success.
+    /// The reasons why the checkout was refused. Empty on success. With PAYMENT_PROVIDER_UNAVAILABLE, the server has
+    /// stored the order: repeat the request with the same `idempotencyKey`.
     async fn user_errors(&self) -> Vec<&UserError> {
         user_errors(&self.outcome)
     }
@@ -95,7 +96,7 @@ impl OrderPayload {
     }
 }
 
-/// The values that the payment provider's form gave to the frontend.
+/// The order, and the values that the payment provider's form gave to the frontend.
 #[derive(InputObject)]
 struct ConfirmPaymentInput {
     /// The id of the order.
@@ -154,7 +155,7 @@ impl CheckoutMutation {
     async fn confirm_payment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The values that the payment provider's form gave to the frontend.")]
+        #[graphql(desc = "The order, and the values that the payment provider's form gave to the frontend.")]
         input: ConfirmPaymentInput,
     ) -> ApiResult<OrderPayload> {
         let viewer = ctx.require_viewer()?;
@@ -186,8 +187,8 @@ impl From<CheckoutRefusal> for UserError {
                 Self::field(ErrorCode::TooManyOrders, message, &[])
             }
             CheckoutRefusal::ProviderUnavailable => {
-                let message = "The payment provider is not ready for this order. Send the same request with the \
-                               same `idempotencyKey` again in a few seconds.";
+                let message = "The order is stored, but it cannot be paid at the payment provider now. Send the same \
+                               request with the same `idempotencyKey` again in a few seconds.";
                 Self::field(ErrorCode::PaymentProviderUnavailable, message, &[])
             }
             CheckoutRefusal::ProviderRefused => Self::field(ErrorCode::PaymentProviderRefused, message, &[]),

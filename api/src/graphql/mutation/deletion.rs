@@ -36,9 +36,10 @@ pub(super) struct DeletionMutation;
 #[Object]
 impl DeletionMutation {
     /// Deletes the account of the signed-in user for good. Open sittings end first. The server erases all data that
-    /// names the person, and the answers, the cart and the sessions. Purchases, orders and refunds stay in the books
-    /// without a name. Access tokens and subscriptions of the account stop working within seconds. Anybody can register
-    /// with the e-mail address again. The account of the last active admin cannot be deleted.
+    /// names the person, and the answers, the cart and the sign-in sessions. Purchases, orders, refunds and the results
+    /// of sittings stay, but without a name. Access tokens and subscriptions of the account stop working within
+    /// seconds. Anybody can register with the e-mail address again. The account of the last active admin cannot be
+    /// deleted.
     async fn delete_account(
         &self,
         ctx: &Context<'_>,
@@ -106,7 +107,7 @@ fn payload(outcome: Result<(), DeletionRefusal>) -> ApiResult<DeleteAccountPaylo
 }
 
 /// Makes the user error for a deletion that was refused. Fails with a top-level error if too many requests came, or if
-/// the viewer has lost the role.
+/// the viewer has lost the role or was deactivated.
 pub(super) fn deletion_error(refusal: DeletionRefusal) -> ApiResult<UserError> {
     let message = refusal.to_string();
     Ok(match refusal {

@@ -111,7 +111,9 @@ impl From<ExtraTimeRefusal> for UserError {
             }
             ExtraTimeRefusal::AttemptsOutOfRange => format!("{refusal} Give `maxAttempts` in this range."),
             ExtraTimeRefusal::FewerThanUsed(used) => {
-                format!("The card was sat {used} times already. Give `maxAttempts` of at least {used}.")
+                format!(
+                    "The number of used attempts of the card is {used}. Give `maxAttempts` of at least {used}."
+                )
             }
             ExtraTimeRefusal::CardNotFound | ExtraTimeRefusal::SittingOverdue => refusal.to_string(),
         };

@@ -23,8 +23,8 @@ struct GrantPurchaseInput {
     user_id: ID,
     /// The subjects that the user gets.
     selection: PurchaseSelection,
-    /// The reason for the grant: 1 to 1000 characters. The reason is stored with the purchase, and only SUPPORT and
-    /// ADMIN can read it.
+    /// The reason for the grant: 1 to 1000 characters. The reason is stored with the purchase. Only SUPPORT and ADMIN
+    /// can query it. The data that the user can download from `/me/export` contains the reason too.
     reason: String,
     /// A key that the client makes for each grant. Repeating the request with the same key returns the result of the
     /// first request. Using the key for a different request is an error.
@@ -79,7 +79,7 @@ impl From<GrantRefusal> for UserError {
             }
             GrantRefusal::Purchase(PurchaseRefusal::BuyerNotActive) => Self::field(
                 ErrorCode::AccountInactive,
-                "This account is deactivated. Activate it first with `setUserStatus`.",
+                "This account is deactivated or deleted. If it is deactivated, activate it first with `setUserStatus`.",
                 &["input", "userId"],
             ),
             GrantRefusal::Purchase(PurchaseRefusal::Selection(refusal)) => {

@@ -41,8 +41,8 @@ pub(super) struct GuardianMutation;
 #[Object]
 impl GuardianMutation {
     /// Sends a link to a parent or guardian of the signed-in user. With the link, the guardian can consent that the
-    /// user purchases and sits tests. Earlier links to guardians stop working. The mail names the e-mail address of the
-    /// account.
+    /// user purchases and sits tests. Earlier links of this mutation stop working. The mail names the e-mail address of
+    /// the account.
     async fn request_guardian_consent(
         &self,
         ctx: &Context<'_>,
@@ -71,8 +71,9 @@ impl GuardianMutation {
     }
 
     /// Revokes the consent with the link in the second mail to the guardian, and deletes the account if `deleteAccount`
-    /// is true. Needs no sign-in. Afterwards the account can neither purchase nor start a test, but an open sitting
-    /// goes on. Revoking again changes nothing. The link stops working when the user no longer needs a consent.
+    /// is true. Needs no sign-in. If the account stays, it can neither purchase nor start a test afterwards, but an
+    /// open sitting goes on. The link works more than once: until the guardian consents anew, the account is deleted or
+    /// the user no longer needs a consent.
     async fn revoke_guardian_consent(
         &self,
         ctx: &Context<'_>,

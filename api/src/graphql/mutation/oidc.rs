@@ -104,8 +104,8 @@ impl OidcMutation {
 
     /// Completes a sign-in at the issuer of OpenID Connect. The first sign-in of an identity links the identity to the
     /// account that has verified the same e-mail address. If no account has the address, the sign-in makes an account.
-    /// The issuer must have verified the address. If the account has a second factor, the response has a challenge, as
-    /// in `login`.
+    /// For this first sign-in, the issuer must have verified the address. If the account has a second factor, the
+    /// response has a challenge, as in `login`.
     async fn complete_oidc_login(
         &self,
         ctx: &Context<'_>,
@@ -160,8 +160,9 @@ impl OidcMutation {
         Ok(IdentitiesPayload { identities: Identity::of_user(ctx, viewer.user_id).await?, user_errors })
     }
 
-    /// Removes the link between an account at the issuer and the account of the signed-in user. The account at the
-    /// issuer can no longer be used to sign in to the account of the user.
+    /// Removes the link between an account at the issuer and the account of the signed-in user. If both accounts have
+    /// verified the same e-mail address, the next `completeOidcLogin` with the account at the issuer links them again.
+    /// Otherwise, the account at the issuer no longer signs in to the account of the user.
     async fn unlink_oidc_identity(
         &self,
         ctx: &Context<'_>,

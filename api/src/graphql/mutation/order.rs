@@ -20,9 +20,9 @@ use jishu_service::order::{
 struct MarkOrderPaidInput {
     /// The id of the order. It can belong to any user.
     order_id: ID,
-    /// The reference of the payment, such as the number of a transfer: 1 to 60 characters of ASCII. A reference names
-    /// one payment, so repeating the request with the same reference changes nothing. If the order was paid before,
-    /// another reference is refused. If the buyer paid twice, give the second payment back by hand.
+    /// The reference of the payment, such as the number of a transfer: 1 to 60 printable characters of ASCII. A
+    /// reference names one payment, so repeating the request with the same reference changes nothing. If the order was
+    /// paid before, another reference is refused. If the buyer paid twice, give the second payment back by hand.
     reference: String,
 }
 
@@ -66,8 +66,9 @@ impl MarkOrderPaidPayload {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "order::Resolution")]
 enum OrderResolution {
-    /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again, and excess money goes back. If
-    /// too much money went back before, the platform writes off the missing money.
+    /// The buyer gets the subjects, or keeps them. If the order has a purchase already, refunds that failed are sent
+    /// again. Excess money goes back. If too much money went back before, the platform writes off the missing money.
+    /// For an order with the provider MANUAL, money that goes back counts as given back by support.
     Grant,
     /// The access ends, and all remaining money of the order goes back the way it came. For an order with the provider
     /// MANUAL, this means that support has given the money back.
@@ -83,7 +84,8 @@ struct ResolveOrderInput {
     order_id: ID,
     /// The decision about the order.
     resolution: OrderResolution,
-    /// The reason for the decision: 1 to 1000 characters. The audit trail stores the reason.
+    /// The reason for the decision: 1 to 1000 characters. The audit trail stores the reason. If the decision refunds a
+    /// purchase, the buyer can read the reason.
     reason: String,
 }
 

@@ -68,12 +68,12 @@ pub(super) fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> Ap
     Ok(UserPayload { outcome })
 }
 
-/// Makes the user error for a change of an account that was refused. If the viewer has lost the role meanwhile, returns
-/// the top-level error `FORBIDDEN` instead.
+/// Makes the user error for a change of an account that was refused. If the viewer has lost the role or was deactivated
+/// meanwhile, returns the top-level error `FORBIDDEN` instead.
 pub(super) fn refused(refusal: &AdministrationRefusal) -> ApiResult<UserError> {
     if matches!(refusal, AdministrationRefusal::NotStaff(_)) {
         return Err(ApiError::Forbidden(
-            "Your role has changed, and it no longer allows this. Read `viewer.role`.",
+            "Your account was deactivated, or its role no longer allows this. Ask an admin.",
         ));
     }
     let code = match refusal {

@@ -13,13 +13,13 @@ use jishu_service::account::{self, ProfileChange, ProfileRefusal};
 pub(super) struct UpdateProfileInput {
     /// The new name: 1 to 200 characters.
     name: Option<String>,
-    /// The new e-mail address. The account keeps its old address until the user opens the link that is sent to the new
-    /// address.
+    /// The new e-mail address. The account keeps its old address until `verifyEmail` is called with the link that is
+    /// sent to the new address.
     email: Option<String>,
     /// The current password. Required with a new `email`, so that a stolen access token cannot take over the account.
     #[graphql(secret)]
     current_password: Option<String>,
-    /// The year of birth. It can be given once. Afterwards only support can correct it.
+    /// The year of birth. It can be given once. Afterwards only the operator can correct it.
     birth_year: Option<i32>,
 }
 
@@ -28,9 +28,9 @@ pub(super) struct ProfileMutation;
 
 #[Object]
 impl ProfileMutation {
-    /// Changes the account of the signed-in user. A new name is stored at once. For a new e-mail address, the server
-    /// sends a link to the new address and a notice to the old address. `verifyEmail` with the token of the link then
-    /// stores the new address.
+    /// Changes the account of the signed-in user. A new name or year of birth is stored at once. For a new e-mail
+    /// address, the server sends a link to the new address and a notice to the old address. `verifyEmail` with the
+    /// token of the link then stores the new address.
     async fn update_profile(
         &self,
         ctx: &Context<'_>,

@@ -30,9 +30,9 @@ pub(super) struct ImportQuestionsInput {
     text: Option<String>,
     /// The bytes of a ZIP package with items of QTI and their pictures, in base64. Give either `text` or `package`.
     package: Option<String>,
-    /// The format of the file. If not given, the server detects the format.
+    /// The format of `text`. If not given, the server detects the format. For a package, the format is ignored.
     format: Option<QuestionFormat>,
-    /// The topic of questions for which the file names no topic: at most 200 characters.
+    /// The topic of questions for which the file names no topic: 1 to 200 characters.
     #[graphql(default = "General")]
     topic: String,
     /// The difficulty of questions for which the file gives no difficulty.
@@ -40,7 +40,7 @@ pub(super) struct ImportQuestionsInput {
     difficulty: Difficulty,
     /// Whether a question without an id gets its name as the id, if the name has at most 128 characters. The name is
     /// the title of the question in GIFT or QTI, and its name in Moodle XML. Choose true only if no two questions of
-    /// the subject have the same name. In one file, the later question would be rejected. In a later import, the
+    /// the subject have the same name. In one file, the later question would be refused. In a later import, the
     /// question would replace the earlier question. If false, the id is derived from the content of the question.
     #[graphql(default)]
     names_are_ids: bool,
@@ -57,7 +57,7 @@ pub(super) struct ImportQuestionsPayload {
     outcome: Result<ImportReport, UserError>,
 }
 
-/// The response to `importQuestions`.
+/// The response to `importQuestions`. With `dryRun`, it shows the result that the import would have.
 #[Object]
 impl ImportQuestionsPayload {
     /// The number of new questions.
@@ -86,12 +86,13 @@ impl ImportQuestionsPayload {
         self.count(|report| report.refused_count)
     }
 
-    /// The parts of imported questions that were left out, in the order of the file: at most 1000.
+    /// The parts of imported questions that were left out or changed, and warnings, in the order of the file: at most
+    /// 1000.
     async fn losses(&self) -> Vec<QuestionLoss> {
         self.list(|report| &report.losses)
     }
 
-    /// The number of all parts of imported questions that were left out, also beyond the first 1000.
+    /// The number of all losses, also beyond the first 1000.
     async fn loss_count(&self) -> usize {
         self.count(|report| report.losses.len())
     }
@@ -107,7 +108,8 @@ impl ImportQuestionsPayload {
         self.count(|report| report.notices.len())
     }
 
-    /// The number of questions whose key was corrected because `correctKeys` was given.
+    /// The number of questions whose key, or whose explanation in fixed tests, was corrected because `correctKeys` was
+    /// given.
     async fn corrected_count(&self) -> u32 {
         self.count(|report| report.corrected)
     }

@@ -36,7 +36,8 @@ struct CorrectQuestionKeyInput {
     case_sensitive: Option<bool>,
     /// The explanation of the key. An empty text removes the explanation. If not given, the explanation stays the same.
     explanation: Option<String>,
-    /// The reason for the correction: 1 to 1000 characters. The server stores the reason with the name of the viewer.
+    /// The reason for the correction: 1 to 1000 characters. AUTHOR and ADMIN can read it in `corrections` of the
+    /// question, with the name of the viewer.
     reason: String,
 }
 

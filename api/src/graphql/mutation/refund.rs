@@ -33,7 +33,7 @@ struct RefundPurchaseInput {
 enum RefundOutcome {
     /// The request made the refund.
     Created,
-    /// An earlier request had made the refund. Nothing was refunded again.
+    /// The subjects were refunded before, and `refund` is the earlier refund. Nothing was refunded again.
     Existing,
 }
 
@@ -75,8 +75,8 @@ impl RefundMutation {
     /// Refunds a purchase of any user, or some of its subjects. Only for SUPPORT and ADMIN. The access ends at once,
     /// and open sittings are closed and scored. The test cards stay readable. The user can buy the subjects again, and
     /// then gets new test cards. Repeated and concurrent requests refund a subject only once. If the buyer paid at a
-    /// payment provider, the money goes back through the provider, and the refund is REQUESTED until the provider has
-    /// settled it. Otherwise the refund is SETTLED at once, and support gives the money back by hand.
+    /// payment provider, the money goes back through the provider, and the refund is REQUESTED until it is SETTLED or
+    /// FAILED. Otherwise the refund is SETTLED at once, and support gives the money back by hand.
     async fn refund_purchase(
         &self,
         ctx: &Context<'_>,

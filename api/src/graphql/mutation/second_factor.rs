@@ -199,8 +199,8 @@ impl SecondFactorMutation {
     }
 
     /// Removes the second factor of another account, whose owner has lost it, and ends the sessions of the account.
-    /// Only for ADMIN. The owner gets a mail. Changes nothing if the account has no second factor. Admins cannot reset
-    /// their own second factor.
+    /// Only for ADMIN. The owner gets a mail. If the second factor is off, the mutation only deletes an unfinished
+    /// set-up by `beginTwoFactor`, without a mail. Admins cannot reset their own second factor.
     async fn reset_second_factor(
         &self,
         ctx: &Context<'_>,

@@ -55,7 +55,8 @@ pub(super) struct AnswerInput {
     text: MaybeUndefined<String>,
     /// Whether the learner has marked the question to return to it later. If not given, the mark is removed.
     flagged: Option<bool>,
-    /// The time for which the question was shown so far, in seconds: 0 to 604800. If not given, no time is stored.
+    /// The time for which the question was shown so far, in seconds: 0 to 604800. If not given, the stored time is
+    /// removed.
     time_spent_seconds: Option<i32>,
 }
 
@@ -67,7 +68,7 @@ pub(super) struct SubmitTestSessionInput {
     /// The number of the batch in `answers`: `session.answerSequence` plus 1. Required if `answers` is given and not
     /// empty.
     sequence: Option<i32>,
-    /// The answers that are not saved yet. They are saved before the sitting is scored.
+    /// The answers that are not saved yet. If the sitting still accepts answers, they are saved before it is scored.
     answers: Option<Vec<AnswerInput>>,
 }
 
@@ -102,9 +103,9 @@ impl TestSessionPayload {
         matches!(self, Self::Started { resumed: true, .. })
     }
 
-    /// The slots in which the answer of this batch was not saved. These slots keep the answer of a batch with a greater
-    /// number, or of another batch with the same number. If that batch came from another tab or device, read
-    /// `session.answerSequence`, add 1, and send the answers again.
+    /// The slots of this batch that keep the answer of another batch, because that batch has a greater number or the
+    /// same number. If it came from another tab or device, read `session.answerSequence`, add 1, and send the answers
+    /// again. Answers that were not saved for another reason are only in `userErrors`.
     async fn superseded(&self) -> &[i32] {
         match self {
             Self::Saved { superseded, .. } | Self::Refused { superseded, .. } => superseded,
@@ -294,7 +295,9 @@ fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
             answers(ErrorCode::AnswerInvalid, answer_message(answer), answer.slot().as_slice())
         }
         SaveRefusal::Closed => {
-            let message = "This sitting is over. Read its result in `session.result`.".to_owned();
+            let message =
+                "This sitting is over, so these answers were not saved. Read its result in `session.result`."
+                    .to_owned();
             answers(ErrorCode::TestSessionClosed, message, slots)
         }
         SaveRefusal::Overdue => answers(ErrorCode::TestSessionOverdue, refusal.to_string(), slots),

@@ -64,7 +64,7 @@ pub(super) struct UpdateTestSettingsPayload {
 /// The response to `updateTestSettings`.
 #[Object]
 impl UpdateTestSettingsPayload {
-    /// The subject with the new settings. Null if nothing was changed.
+    /// The subject with the new settings. Null if the request was refused.
     async fn subject(&self) -> Option<&Subject> {
         self.outcome.as_ref().ok()
     }

@@ -18,7 +18,8 @@ pub(in crate::graphql) struct GrantedAllowance {
 }
 
 /// Extra time or attempts for all test cards of a user, of a subject or of a course. An allowance can also be for the
-/// cards of one user in one subject or course. Only SUPPORT and ADMIN can read allowances.
+/// cards of one user in one subject or course. Only SUPPORT and ADMIN can query allowances. The data that a user can
+/// download from `/me/export` contains each allowance whose `user` is this user.
 #[plain_fields]
 #[Object(name = "Allowance")]
 impl GrantedAllowance {

@@ -93,7 +93,8 @@ impl AuditEvent {
         &self.row.action
     }
 
-    /// The object of the action. Null if the viewer may not see it, or if it has no type in this API.
+    /// The object of the action. Null for the purchases, test cards and sittings of other users, and for an object
+    /// without a global id.
     async fn target(&self, ctx: &Context<'_>) -> Nullable<&Node> {
         let found = self.target.get_or_try_init(|| async {
             let id = target_id(&self.row);
@@ -105,20 +106,19 @@ impl AuditEvent {
         found.await.map(|node| node.as_deref()).transpose()
     }
 
-    /// The id of the object of the action, for the filter of `auditEvents`. It is the global id if the object has a
-    /// type in this API.
+    /// The id of the object of the action, for the filter of `auditEvents`. It is the global id if the object has one.
     async fn target_id(&self) -> ID {
         target_id(&self.row)
     }
 
-    /// The old values of everything that the action changed, as a JSON object in a string. Null if the event recorded
-    /// no old values.
+    /// The old values of what the action changed, as far as the event recorded them, as a JSON object in a string. Null
+    /// if the event recorded no old values.
     async fn before(&self) -> Option<&str> {
         self.row.state_before.as_deref()
     }
 
-    /// The new values of everything that the action changed or set, as a JSON object in a string. Null if the event
-    /// recorded no new values.
+    /// The new values of what the action changed or set, as far as the event recorded them, as a JSON object in a
+    /// string. Null if the event recorded no new values.
     async fn after(&self) -> Option<&str> {
         self.row.state_after.as_deref()
     }

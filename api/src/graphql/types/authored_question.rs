@@ -145,9 +145,9 @@ struct AuthoredOption {
 /// A correction of the key of a question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionCorrection {
-    /// The number of the version with the wrong key.
+    /// The number of the version whose key or explanation was corrected.
     from_version: i32,
-    /// The number of the version with the right key.
+    /// The number of the version with the right key and explanation.
     to_version: i32,
     /// The time of the correction. Sittings that start later are marked with the right key.
     corrected_at: DateTime,
@@ -254,7 +254,7 @@ pub(in crate::graphql) async fn question_page(
     archived: bool,
 ) -> ApiResult<AuthoredQuestionConnection> {
     let no_subject =
-        || ApiError::bad_input("There is no such subject. Take `subjectId` from `course.subjects`.");
+        || ApiError::bad_input("There is no such subject. Take `subjectId` from `catalogueSubjects`.");
     let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
     let services = ctx.services()?;
     if services.catalog.snapshot().subject(subject_id).is_none() {

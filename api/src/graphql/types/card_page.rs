@@ -37,7 +37,7 @@ pub(in crate::graphql) struct MockTestAttemptFilter {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "CardSort")]
 pub(in crate::graphql) enum MockTestAttemptSort {
-    /// By subject, then by test number.
+    /// By subject, in the order in which the subjects were created, then by test number.
     SubjectTestNumber,
     /// By the start of the latest sitting. Cards without a sitting come last in both directions.
     LatestAttemptAt,

@@ -66,7 +66,8 @@ impl Course {
         self.course.row.archived_at.is_some()
     }
 
-    /// The subjects of the course that are sold, in the order in which they were added.
+    /// The subjects of the course that are sold, in the order in which they were added. Archiving the course does not
+    /// change this list.
     async fn subjects(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<SubjectConnection> {
         subjects_of(ctx, page, self.course.subjects_on_sale())
     }

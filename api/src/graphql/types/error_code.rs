@@ -7,7 +7,8 @@ use async_graphql::Enum;
 pub(in crate::graphql) enum ErrorCode {
     /// The name is blank or too long, or it contains control characters or invisible characters.
     NameInvalid,
-    /// The e-mail address is not well-formed.
+    /// The e-mail address is not well-formed. `requestGuardianConsent` also uses this code for the address of the
+    /// account itself.
     EmailInvalid,
     /// Another account has this e-mail address. Sign in to that account, or give another address.
     EmailTaken,
@@ -17,7 +18,7 @@ pub(in crate::graphql) enum ErrorCode {
     /// code for a deactivated account, and, if the server requires verified addresses, for an account that has not
     /// verified its address.
     InvalidCredentials,
-    /// The link is unknown, used or expired. Ask for a new link.
+    /// The link is unknown, used or expired, or its account has changed since. Ask for a new link.
     LinkInvalid,
     /// The account must verify its e-mail address before it can set up a second factor or link an identity. `login` no
     /// longer uses this code, because the code told strangers which addresses have accounts.
@@ -93,7 +94,7 @@ pub(in crate::graphql) enum ErrorCode {
     PriceChanged,
     /// The idempotency key was used for a different request. Make a new key for each purchase, order, grant and refund.
     IdempotencyKeyReused,
-    /// There is no such purchase, or it belongs to another user.
+    /// There is no such purchase.
     PurchaseNotFound,
     /// The subject is not part of the purchase.
     SubjectNotInPurchase,
@@ -103,7 +104,7 @@ pub(in crate::graphql) enum ErrorCode {
     BirthYearRequired,
     /// The year of birth is in the future, or too long ago.
     BirthYearInvalid,
-    /// The account already has another year of birth, which only support can correct.
+    /// The account already has another year of birth, which only the operator can correct.
     BirthYearFixed,
     /// A parent or guardian must consent first. Ask for the consent with `requestGuardianConsent`.
     GuardianConsentRequired,
@@ -113,7 +114,7 @@ pub(in crate::graphql) enum ErrorCode {
     GuardianConsentRevoked,
     /// The account was deleted or deactivated.
     AccountInactive,
-    /// There is no such account.
+    /// There is no such account, or it was deleted.
     UserNotFound,
     /// The account belongs to the viewer, and nobody can change their own account in this way.
     OwnAccount,
@@ -121,7 +122,7 @@ pub(in crate::graphql) enum ErrorCode {
     UserIsStaff,
     /// The account is the last active admin. Make another account an admin first.
     LastAdmin,
-    /// There is no such test card, or it belongs to another user.
+    /// There is no such test card. `startTestSession` also uses this code for a test card of another user.
     MockTestAttemptNotFound,
     /// The grant is empty. Give `extraSeconds`, `maxAttempts` or both.
     NothingToGrant,
@@ -133,7 +134,8 @@ pub(in crate::graphql) enum ErrorCode {
     MaxAttemptsInvalid,
     /// All attempts of the test card are used.
     AttemptsExhausted,
-    /// The purchase that gave the test card was refunded or has expired. Buy the subject again.
+    /// The subject of the test card was refunded, or the purchase that gave the card has expired. Buy the subject
+    /// again.
     EntitlementEnded,
     /// The question bank has too few questions to make the test. An author must add questions.
     TooFewQuestions,
@@ -141,27 +143,30 @@ pub(in crate::graphql) enum ErrorCode {
     TestSessionNotFound,
     /// The sitting is over. Read `session.result`.
     TestSessionClosed,
-    /// The deadline of the sitting has passed.
+    /// The deadline of the sitting passed more than a few seconds ago, so answers and extra time are refused. The
+    /// server scores the answers that were saved before.
     TestSessionOverdue,
     /// An answer does not fit the question in its slot, or its slot or time is out of range. Or the batch is empty, too
-    /// large or has an invalid number.
+    /// large or has an invalid number. No answer of the batch was saved.
     AnswerInvalid,
-    /// Another tab or device has changed some of these answers. Read `session.answerSequence`, add 1, and submit
-    /// again.
+    /// Another tab or device has changed some of these answers, so `submitTestSession` saved nothing. Read
+    /// `session.answerSequence`, add 1, and submit again.
     AnswersSuperseded,
     /// A test setting is out of range, has too many decimal places, contradicts another setting or names an unknown
     /// topic. Or no setting was given.
     TestSettingsInvalid,
     /// The format of the file was not recognised. Set `format`.
     QuestionFormatUnknown,
-    /// The whole file cannot be read in its format, the file has no questions, or more than 1000 questions were refused
-    /// and none was accepted. Or `text` and `package` are both given or both missing.
+    /// The file as a whole cannot be read in its format, the file has no questions, or more than 1000 questions were
+    /// refused and none was accepted. Or `package` is not a ZIP file in base64. Or `text` and `package` are both given
+    /// or both missing.
     QuestionsUnreadable,
     /// There is no such question.
     QuestionNotFound,
-    /// The question already has this key, and so has every fixed test that asks the question.
+    /// The question already has this key and, if one was given, this explanation. So has every fixed test that asks the
+    /// question.
     QuestionKeyUnchanged,
-    /// The key does not fit the question.
+    /// The key does not fit the question, or the request has no key or more than one.
     QuestionKeyInvalid,
     /// The options of the new key belong to an older version of the question. Read the question again.
     QuestionOutdated,
@@ -170,7 +175,7 @@ pub(in crate::graphql) enum ErrorCode {
     ExplanationInvalid,
     /// The reason is blank or too long, or it contains control characters other than line breaks and tabs.
     ReasonInvalid,
-    /// The topic is blank or too long, or it contains control characters.
+    /// The topic is blank or too long, or it contains control characters or invisible characters.
     TopicInvalid,
     /// Somebody has changed the course or the subject since the viewer read it. Compare the edit with the current
     /// state, and send the edit again with the current version.
@@ -179,9 +184,9 @@ pub(in crate::graphql) enum ErrorCode {
     CodeTaken,
     /// The code is malformed.
     CodeInvalid,
-    /// The course or the subject has a code, and a code never changes.
+    /// The course or the subject has another code already, and a code never changes.
     CodeFixed,
-    /// The description is too long or contains control characters.
+    /// The description is too long, or it contains control characters other than line breaks and tabs.
     DescriptionInvalid,
     /// ISO 4217 has no currency with this code.
     CurrencyInvalid,
@@ -205,11 +210,12 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentProviderUnavailable,
     /// The payment provider refused the order, so the server cancelled it. Contact support.
     PaymentProviderRefused,
-    /// The signature from the provider's form does not prove a payment of this order.
+    /// The signature from the provider's form does not prove a payment of this order, or the provider has not made the
+    /// order yet.
     PaymentNotVerified,
     /// The order has the provider MANUAL: support confirms its payment, so `confirmPayment` cannot.
     PaymentManual,
-    /// There is no such order, or it belongs to another user.
+    /// There is no such order. `cancelOrder` and `confirmPayment` also use this code for an order of another user.
     OrderNotFound,
     /// The order no longer waits for its payment, so it cannot be cancelled. Or the order was paid before, so it
     /// cannot be marked as paid with another reference.

@@ -12,7 +12,8 @@ use jishu_service::guardian::ConsentState;
 pub(in crate::graphql) enum GuardianConsentStatus {
     /// The account needs no consent: the operator requires none, or the user is old enough.
     NotNeeded,
-    /// The account has no year of birth. Set `birthYear` with `updateProfile`.
+    /// The account has no year of birth, so the user can neither purchase nor start a test. Set `birthYear` with
+    /// `updateProfile`.
     BirthYearMissing,
     /// No guardian was asked yet. Ask a guardian with `requestGuardianConsent`.
     Missing,

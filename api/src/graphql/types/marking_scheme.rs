@@ -40,15 +40,15 @@ pub(in crate::graphql) enum ReviewPolicy {
     Never,
 }
 
-/// The difficulty of a question.
+/// The difficulty of a question, as its authors judge it.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredDifficulty")]
 pub(in crate::graphql) enum Difficulty {
-    /// Most learners answer the question correctly.
+    /// The authors expect most learners to answer the question correctly.
     Easy,
     /// The question is about as hard as most questions of the examination.
     Medium,
-    /// Few learners answer the question correctly.
+    /// The authors expect few learners to answer the question correctly.
     Hard,
 }
 

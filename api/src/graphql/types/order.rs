@@ -127,7 +127,7 @@ impl Order {
         DateTime(self.row.expires_at)
     }
 
-    /// The time at which the status first became PAID. Null if the server has not learned of a payment.
+    /// The time at which the status first became PAID. Null until then. An order with the price 0 becomes PAID at once.
     async fn paid_at(&self) -> Option<DateTime> {
         self.row.paid_at.map(DateTime)
     }

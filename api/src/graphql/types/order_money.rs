@@ -91,7 +91,7 @@ impl OrderRefund {
         DateTime(self.row.requested_at)
     }
 
-    /// The time at which the money went back. Null unless the status is SETTLED.
+    /// The time at which the status became SETTLED. Null unless the status is SETTLED.
     async fn settled_at(&self) -> Option<DateTime> {
         self.row.settled_at.map(DateTime)
     }
@@ -146,11 +146,11 @@ pub(in crate::graphql) enum PaymentEventSource {
     Webhook,
     /// The buyer called `confirmPayment` or `cancelOrder`, and the server asked the payment provider.
     Return,
-    /// The server asked the payment provider by itself.
+    /// The server asked the payment provider in one of its own checks of the order.
     Reconciler,
     /// A member of support reported or caused the event.
     Staff,
-    /// The server itself caused the event.
+    /// The server itself caused the event, or learned of it while it sent a refund or captured a payment.
     Server,
 }
 

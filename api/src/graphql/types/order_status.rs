@@ -10,14 +10,16 @@ use jishu_entity::order;
 pub(in crate::graphql) enum OrderStatus {
     /// The order waits for its payment until `expiresAt`.
     Pending,
-    /// The money of the order arrived. Within moments, the server grants the subjects or gives the money back.
+    /// The money of the order arrived. Within moments, the order leaves this status: its subjects are granted, its
+    /// money goes back, or support must decide.
     Paid,
     /// The subjects of the order are granted, and `purchase` has their test cards. If some subjects could not be
     /// granted, `statusReason` says why, and their price goes back.
     Granted,
     /// Nobody paid until `expiresAt`. If the money comes later, the status becomes PAID.
     Expired,
-    /// The buyer or the payment provider cancelled the order. If the money comes nevertheless, the status becomes PAID.
+    /// The buyer or the payment provider cancelled the order, or the provider refused it. If the money comes
+    /// nevertheless, the status becomes PAID.
     Cancelled,
     /// The order is over, and its money goes back to the buyer, but is not all back yet.
     Refunding,
@@ -54,8 +56,7 @@ pub(in crate::graphql) enum OrderStatusReason {
     ChargedBack,
     /// A dispute ended, and the payment provider does not report the decision.
     DisputeClosed,
-    /// A refund failed several times or could not be sent to the payment provider. The server no longer tries the
-    /// refund.
+    /// A refund failed or could not be sent to the payment provider, and the server no longer tries it.
     RefundFailed,
     /// Support must give the money back by hand, because the order has the provider MANUAL.
     RefundByHand,

@@ -17,7 +17,8 @@ impl PurchaseGrant {
         self.row.granted_by.map(User::lazy)
     }
 
-    /// The reason for the grant, as the member of staff or the operator wrote it.
+    /// The reason for the grant, which the member of staff or the operator wrote. The deletion of the user's account
+    /// erases it.
     async fn reason(&self) -> &str {
         &self.row.reason
     }

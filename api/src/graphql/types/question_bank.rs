@@ -14,47 +14,49 @@ use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, MAX_QUES
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Format")]
 pub(in crate::graphql) enum QuestionFormat {
-    /// GIFT, the text format of Moodle. It keeps everything except slashes at the start or the end of the name of a
-    /// topic.
+    /// GIFT, the text format of Moodle. An export keeps everything except slashes at the start of the name of a topic,
+    /// and short answers with `->` in a correct text.
     Gift,
-    /// Aiken, a text format for single-choice questions. It has no ids, topics, difficulties, explanations or pictures.
+    /// Aiken, a text format for single-choice questions. An export has no ids, topics, difficulties or explanations,
+    /// and leaves out questions with pictures.
     Aiken,
-    /// Moodle XML. It keeps everything except slashes at the start or the end of the name of a topic.
+    /// Moodle XML. An export keeps everything except slashes at the start of the name of a topic.
     MoodleXml,
-    /// QTI: choices, short answers and numeric items of the versions 1.2 and 2.0 to 3.0. Exports are QTI 3.0. A file
-    /// has one item, or a `question-bank` element with several items, or, in QTI 1.2, a `questestinterop` element. The
-    /// format keeps everything except HTML that is not well-formed XML, and short answers with wildcards.
+    /// QTI: choices, short answers and numeric items of the versions 1.2 and 2.0 to 3.0. A file has one item, or a
+    /// `question-bank` element with several items, or, in QTI 1.2, a `questestinterop` element. An export is QTI 3.0.
+    /// It keeps everything except HTML that QTI does not allow, and short answers with wildcards.
     Qti,
 }
 
-/// A part of a file that was not imported: it is not a question that the bank can store, or it conflicts with a
-/// question of the bank.
+/// A part of a file that was not imported. It is not a question that the bank can store, or it conflicts with a
+/// question of the bank or of the file.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionRefusal {
     /// The line of the file at which the refused part begins, counted from 1. In a package, the number of the question.
     line: u32,
-    /// The id or the name of the question in the file. Null if the file gives neither an id nor a name.
+    /// The id of the question in the file. If the file gives no id, the name of the question, or null.
     external_id: Option<String>,
     /// An explanation for people: why the part was refused, and what to do.
     reason: String,
 }
 
-/// A part of a question that the bank or the file format cannot store. All other parts of the question were kept,
-/// unless `what` says otherwise.
+/// A part of a question that an import or an export left out or changed, or a warning about the question. In an export,
+/// the part can be the whole question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionLoss {
-    /// The line at which the question begins in the imported file, counted from 1. Null in an export.
+    /// The line at which the question begins in the imported file, counted from 1. In a package, the number of the
+    /// question. Null in an export.
     line: Option<u32>,
     /// The external id of the question.
     external_id: String,
-    /// An explanation for people: which part of the question was left out.
+    /// An explanation for people: which part was left out or changed, or what may be wrong with the question.
     what: String,
 }
 
 /// A notice about an imported question, for the author of the question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionNotice {
-    /// The line at which the question begins in the file, counted from 1.
+    /// The line at which the question begins in the file, counted from 1. In a package, the number of the question.
     line: u32,
     /// The external id of the question.
     external_id: String,
@@ -108,7 +110,7 @@ pub(in crate::graphql) struct QuestionExport {
     text: String,
     /// The number of questions on the page, including those that `losses` reports as left out of the document.
     question_count: usize,
-    /// The parts of the questions on the page that the format cannot store.
+    /// The parts of the questions on the page that the document does not have, or has in another form.
     losses: Vec<QuestionLoss>,
     /// The position of the last question, for `after`. Null if the page is empty.
     end_cursor: Option<Cursor>,
@@ -141,7 +143,7 @@ impl QuestionExport {
         };
         let after = after.map(|after| Cursor::parse::<i64>(&after, "after", LIST_NAME)).transpose()?;
         let no_subject =
-            || ApiError::bad_input("There is no such subject. Take `subjectId` from `course.subjects`.");
+            || ApiError::bad_input("There is no such subject. Take `subjectId` from `catalogueSubjects`.");
         let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
         let reader = ctx.services()?.database.reader();
         let export =

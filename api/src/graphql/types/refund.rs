@@ -20,7 +20,8 @@ use jishu_service::refund as refunds;
 pub(in crate::graphql) enum RefundStatus {
     /// The money is not back yet: the server must still send the refund, or the payment provider must still settle it.
     Requested,
-    /// The money was given back to the buyer.
+    /// The money was given back to the buyer. If support refunds a purchase that was not paid at a payment provider,
+    /// the refund has this status at once, and support gives the money back.
     Settled,
     /// The money has not been given back, and the server does not try again. For an order with the provider MANUAL, the
     /// server never tries, because support gives the money back by hand. Support must decide about the order with
@@ -76,7 +77,7 @@ impl Refund {
         DateTime(self.row.requested_at)
     }
 
-    /// The time at which the money was given back. Null unless the status is SETTLED.
+    /// The time at which the status became SETTLED. Null unless the status is SETTLED.
     async fn settled_at(&self) -> Option<DateTime> {
         self.row.settled_at.map(DateTime)
     }

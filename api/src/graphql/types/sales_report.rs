@@ -106,7 +106,8 @@ impl SalesRow {
         self.sums.subjects_sold
     }
 
-    /// The sum of the list prices of the sold subjects at the time of the purchases.
+    /// The sum of the list prices of the sold subjects at the time of the purchases. If a purchase recorded no list
+    /// prices, the prices that were paid count instead.
     async fn gross(&self) -> Money {
         self.money(self.sums.gross)
     }

@@ -36,7 +36,7 @@ pub(in crate::graphql) enum QuestionKind {
     ShortAnswer,
 }
 
-/// The result of marking an answer.
+/// The result of marking an answer: it is correct or wrong, or there is no answer. There are no partial marks.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "scoring::Verdict")]
 pub(in crate::graphql) enum Verdict {

@@ -59,8 +59,8 @@ impl SessionResult {
         self.totals.unanswered
     }
 
-    /// The time from the start to the end of the sitting, in seconds. For a sitting of an older system, the time
-    /// that this system stored, if it stored one.
+    /// The time from the start to the end of the sitting, in seconds. For a sitting that was taken over from an older
+    /// system, the time that the older system stored, if it stored one.
     async fn time_taken_seconds(&self) -> i32 {
         self.totals.time_taken_seconds
     }

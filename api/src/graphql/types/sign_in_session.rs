@@ -30,8 +30,7 @@ pub(in crate::graphql) struct SignInSession {
     /// if they are not known.
     client: Option<String>,
     /// The network from which the session was last used: a network address without its last part, such as
-    /// `203.0.113.0/24`. It shows the internet provider or the region, but not the household. Null if the network is
-    /// not known.
+    /// `203.0.113.0/24`. It shows the internet provider or the region. Null if the network is not known.
     network: Option<String>,
     /// Whether this is the session whose access token the request sent.
     is_current: bool,

@@ -110,7 +110,8 @@ impl TestSession {
         self.row(ctx).await.map(|row| row.submitted_at.map(DateTime)).transpose()
     }
 
-    /// The reason why the sitting ended early. Null while the sitting is open, and if it ended in any other way.
+    /// The reason why the sitting ended early: a refund, or the end of the term of the purchase. Null while the sitting
+    /// is open, and if it ended in any other way.
     async fn end_reason(&self, ctx: &Context<'_>) -> Nullable<TestSessionEndReason> {
         self.row(ctx).await.map(|row| row.end_reason.map(TestSessionEndReason::from)).transpose()
     }

@@ -43,7 +43,7 @@ pub(in crate::graphql) enum Role {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "user::UserStatus")]
 pub(in crate::graphql) enum UserStatus {
-    /// The user can sign in.
+    /// The account is neither deactivated nor deleted.
     Active,
     /// The user cannot sign in. The data of the account stays, unless the account was deleted.
     Deactivated,
@@ -70,8 +70,9 @@ pub(in crate::graphql) struct User {
     row: tokio::sync::OnceCell<user::Model>,
 }
 
-/// An account. Users can read only their own account. SUPPORT and ADMIN can read every account, and the audit trail
-/// records when they do. SUPPORT and ADMIN see the answers of a sitting only after its end.
+/// An account. Users can read only their own account. SUPPORT and ADMIN can read every account. The audit trail records
+/// when they read accounts by `users`, `learner`, `node` or `nodes`, and when they read purchases, tests or other data
+/// of an account. SUPPORT and ADMIN see the answers of a sitting only after its end.
 #[page_arguments]
 #[plain_fields]
 #[Object]
@@ -102,7 +103,7 @@ impl User {
         Ok(self.row(ctx).await?.role.into())
     }
 
-    /// The status of the account, which says whether the user can sign in.
+    /// The status of the account. The user of a deactivated account cannot sign in.
     async fn status(&self, ctx: &Context<'_>) -> ApiResult<UserStatus> {
         Ok(self.row(ctx).await?.status.into())
     }
@@ -131,7 +132,7 @@ impl User {
     }
 
     /// The sessions in which the user is signed in, the latest used first, at most 100. Only the user can read them:
-    /// null for the account of another user.
+    /// null for the account of another user, and if the request sent no access token.
     async fn sessions(&self, ctx: &Context<'_>) -> Nullable<Vec<SignInSession>> {
         let viewer = ctx.viewer().filter(|viewer| viewer.user_id == self.id)?;
         Some(SignInSession::of_viewer(ctx, viewer).await)

@@ -10,7 +10,7 @@ use jishu_service::purchase::SelectionRefusal;
 
 /// The message of the error for ids that do not belong to a subject.
 pub(in crate::graphql) const NO_SUCH_SUBJECT: &str =
-    "There is no such subject. Take its id from `course.subjects`.";
+    "There is no such subject. Take its id from a response, such as `course.subjects`.";
 
 /// An expected error, which a screen is designed to show. Invalid documents, missing sign-in and server faults are
 /// top-level errors instead.
@@ -58,7 +58,7 @@ pub(in crate::graphql) struct SubjectsError {
     pub(in crate::graphql) message: String,
     /// The path of the argument that caused the error, such as `["input", "subjectIds"]`.
     pub(in crate::graphql) path: Vec<String>,
-    /// The ids of the refused subjects, as the client sent them.
+    /// The ids of the refused subjects.
     pub(in crate::graphql) subject_ids: Vec<ID>,
 }
 
@@ -115,7 +115,8 @@ pub(in crate::graphql) struct AnswersError {
     pub(in crate::graphql) message: String,
     /// The path of the argument that caused the error.
     path: Vec<String>,
-    /// The slots of the answers that were not saved. Empty if the error concerns the batch as a whole.
+    /// The slots of the answers that the error concerns. With ANSWER_INVALID and ANSWERS_SUPERSEDED, no answer of the
+    /// request was saved. Empty if the error concerns the batch as a whole.
     slots: Vec<i32>,
 }
 

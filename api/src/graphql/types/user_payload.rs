@@ -14,7 +14,7 @@ pub(in crate::graphql) struct UserPayload {
 /// The response to a mutation that changes an account.
 #[Object]
 impl UserPayload {
-    /// The account after the change. Null if nothing was changed.
+    /// The account after the change. Null if the request was refused.
     async fn user(&self) -> Option<User> {
         self.outcome.as_ref().ok().map(|row| row.clone().into())
     }

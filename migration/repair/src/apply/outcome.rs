@@ -12,7 +12,7 @@ const MAX_LISTED_GROUPS: usize = 1_000;
 /// The outcome of a repair.
 #[derive(Clone, Debug, Serialize)]
 pub struct RepairOutcome {
-    /// Sentences that say how many rows change, from the first plan of the run.
+    /// Sentences that say how many rows change, from the plan with which this repair began.
     pub summary: Vec<String>,
     /// The statements that changed tables or indexes, in order.
     pub statements: Vec<String>,

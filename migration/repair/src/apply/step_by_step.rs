@@ -45,7 +45,7 @@ impl RepairSession {
                 Err(RepairError::Database(error))
                     if matches!(ErrorCause::of(&error), ErrorCause::Duplicate | ErrorCause::Deadlock) =>
                 {
-                    tracing::debug!(%error, round, "the repair begins another round after an error");
+                    tracing::debug!(%error, round, "a round of the repair ended with an error");
                     Some(error)
                 }
                 Err(error) => return Err(error),
@@ -147,7 +147,7 @@ impl RepairSession {
                 RepairError::Database(cause)
                     if matches!(ErrorCause::of(&cause), ErrorCause::Locked | ErrorCause::Deadlock) =>
                 {
-                    tracing::debug!(error = %cause, attempt, "a batch of the merge is rolled back and retried");
+                    tracing::debug!(error = %cause, attempt, "a batch of the merge was rolled back");
                 }
                 error => return Err(error),
             }

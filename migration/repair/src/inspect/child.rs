@@ -88,7 +88,7 @@ impl TableState {
         found
     }
 
-    /// Returns all tables that refer to a card's id.
+    /// Returns all tables that refer to a card's id. A table that refers to it with two columns appears twice.
     pub(crate) fn child_tables(&self) -> Vec<ChildTable> {
         self.id_references()
             .into_iter()

@@ -36,7 +36,7 @@ pub struct Figures {
     /// Purchased subjects whose card numbers do not run from 1 without a gap.
     pub number_gaps: Finding,
     /// Users who have the same subject through more than one purchase. `None` in the new schema, which allows several
-    /// purchases of a subject.
+    /// purchases of a subject, and if cards have no user.
     pub overlapping_purchases: Option<Finding>,
     /// Entitlements with more or fewer cards than they grant. `None` if there is no table of entitlements.
     pub wrong_card_counts: Option<Finding>,

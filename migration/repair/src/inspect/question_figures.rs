@@ -80,7 +80,7 @@ fn sets_together(state: &TableState, questions: &ChildTable) -> Option<String> {
 }
 
 /// Finds rows that refer to a card that does not exist. Only references without a foreign key are checked, because a
-/// foreign key prevents such rows. Also counts the cards that an earlier version of the repair merged.
+/// foreign key should prevent such rows. Also counts the cards that an earlier version of the repair merged.
 pub(super) async fn lost_references<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,

@@ -77,8 +77,8 @@ pub(crate) struct SittingRow {
     /// The attempt number.
     pub(crate) number: Option<i64>,
     pub(crate) status: Option<String>,
-    /// The time of the sitting, from the first column of
-    /// [`SITTING_TIME_COLUMNS`](crate::names::SITTING_TIME_COLUMNS) that exists.
+    /// The time of the sitting, from the first column of [`SITTING_TIME_COLUMNS`](crate::names::SITTING_TIME_COLUMNS)
+    /// that exists and holds times.
     pub(crate) time: Option<String>,
     pub(crate) started: Option<String>,
     pub(crate) completed: Option<String>,

@@ -50,7 +50,8 @@ impl TableState {
         self.card_spelling.of(word)
     }
 
-    /// Returns the status `abandoned` as the table of sittings spells it.
+    /// Returns the status `abandoned` as the table of sittings spells it. `None` if the type of the column does not
+    /// have the word.
     pub(crate) fn abandoned_status(&self) -> Option<String> {
         self.sitting_spelling.of(ABANDONED_STATUS)
     }

@@ -25,7 +25,7 @@ pub struct TableColumn {
 /// An index of a table, or the index behind a constraint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableKey {
-    /// The name of the index.
+    /// The name of the index. Empty for a primary key on SQLite.
     pub name: String,
     /// The name of the constraint that the index belongs to. `None` if there is no constraint. On SQLite this is the
     /// name of the index, because the catalogue has no name of the constraint.
@@ -74,7 +74,8 @@ pub struct CardForeignKey {
     pub columns: Vec<String>,
 }
 
-/// A foreign key of another table that refers to the table of cards.
+/// A foreign key of another table that refers to the table of cards, or a reference that only the name of a column
+/// shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardReference {
     /// The table that refers to the cards.

@@ -29,7 +29,7 @@ pub(super) struct ChangeCounts {
     shared_sets: usize,
     /// Cards whose number of allowed attempts rises.
     raised_limits: usize,
-    /// Cards whose first or latest score changes.
+    /// Cards whose values about the first or the latest sitting change.
     changed_scores: usize,
 }
 

@@ -94,7 +94,7 @@ pub(crate) struct GroupPlan {
     pub(crate) used: Option<i64>,
     /// The survivor's new number of attempts allowed. `None` if it is unknown.
     pub(crate) allowed: Option<i64>,
-    /// The survivor's new status. `None` if cards have no status.
+    /// The survivor's new status. `None` if cards have no column for it, or if it is null.
     pub(crate) status: Option<String>,
     /// Whether `used`, `allowed` or `status` differ from the survivor's present values.
     pub(crate) counts_change: bool,

@@ -104,7 +104,7 @@ pub(super) fn drop_helper_steps(plan: &mut RepairPlan, state: &TableState, merge
     for (table, name) in drops {
         plan.step(
             StepKind::DropHelper,
-            format!("Drop the index on {} that the merge needed", table.name),
+            format!("Drop the helper index on {}", table.name),
             vec![drop_index(state.dialect(), &table, &name)],
         );
     }

@@ -76,8 +76,8 @@ fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &
     plan.step(StepKind::Keys, purpose, vec![text]);
 }
 
-/// Adds the steps for PostgreSQL. The running application does not notice these steps. Each statement commits on its
-/// own.
+/// Adds the steps for PostgreSQL. The application keeps running: an index is built and dropped without blocking it, and
+/// dropping a constraint locks the table only briefly. Each statement commits on its own.
 fn postgres_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let invalid: Vec<&TableKey> = state.keys.iter().filter(|key| key.is_new() && !key.valid).collect();

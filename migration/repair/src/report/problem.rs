@@ -16,7 +16,7 @@ pub struct ReportedProblem {
     pub message: String,
     /// Whether `jishu repair --apply` corrects the problem.
     pub repairable: bool,
-    /// The first few cases.
+    /// The first few cases. All cases if the problem concerns keys.
     pub samples: Vec<Value>,
 }
 

@@ -83,7 +83,7 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         Ok(Some((number, format!("{}{more}", names.join(", ")))))
     }
 
-    /// Finds merged cards that were created again, and survivors that were deleted or changed since the repair.
+    /// Finds cards that got the ids of merged cards, and survivors that were deleted or changed since the repair.
     async fn cards(&self, found: &mut Vec<String>) -> Result<(), RepairError> {
         let (state, run) = (self.state, self.run);
         let dialect = state.dialect();
@@ -94,7 +94,8 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
         let key = format!("m.{id}");
         let taken = format!("{log} AS m JOIN {cards} AS t ON t.{id} = m.{id} WHERE m.repair_run = {run}");
         if let Some((_, names)) = self.rows(&key, &taken).await? {
-            found.push(format!("after the repair, cards with the ids {names} were created again"));
+            found
+                .push(format!("after the repair, cards with the ids of merged cards were created ({names})"));
         }
         let key = format!("b.{id}");
         let merged_later = format!("b.{id} IN (SELECT m.{id} FROM {log} AS m WHERE m.repair_run = {run})");

@@ -1,5 +1,5 @@
-//! The money harness: orders and their refunds at a fake provider, while the server is killed. Afterwards the books of
-//! the server and of the provider must agree for each order.
+//! The money harness: orders and their refunds at a fake provider, while the server and its database are killed.
+//! Afterwards the books of the server and of the provider must agree for each order.
 
 mod check;
 mod planted;

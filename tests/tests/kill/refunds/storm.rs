@@ -34,14 +34,15 @@ pub(crate) async fn run(
     (refunds, server_kills, database_kills)
 }
 
-/// Buys, refunds and buys again for one learner after the other until the storm stops. Returns the number of refunds.
+/// For one learner after the other, buys, starts a sitting, refunds and buys again, until the storm stops. Returns the
+/// number of refunds.
 async fn client(shop: Arc<Shop>, stop: Arc<AtomicBool>, next: Arc<AtomicUsize>) -> usize {
     let mut refunds = 0;
     while !stop.load(Ordering::SeqCst) {
         let learner = next.fetch_add(1, Ordering::SeqCst);
         let (purchase, card) = shop.buy(learner, &[0, 1]).await;
         let key = Uuid::new_v4().to_string();
-        // Two members of support send the same refund, while the learner starts a sitting and buys again.
+        // Support sends the same refund twice at once, while the learner starts a sitting and buys again.
         let refunds_of_both =
             join(shop.until_refunded(&purchase, &key), shop.until_refunded(&purchase, &key));
         let learner_acts = join(shop.start(learner, &card), shop.buy(learner, &[0]));

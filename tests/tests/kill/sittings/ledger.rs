@@ -45,7 +45,7 @@ pub(crate) struct Given {
     pub(crate) text: Option<String>,
 }
 
-/// All sittings of a run.
+/// The sittings of one learner or of a whole run, and the requests that went wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) sittings: Vec<Sitting>,

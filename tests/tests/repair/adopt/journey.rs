@@ -1,4 +1,4 @@
-//! Learners of the old system sign in to jishu after an adoption, over HTTP.
+//! After an adoption, learners of the old system sign in to jishu over HTTP, see their cards and sittings, buy and sit.
 
 use jishu_tests::{Backend, PurchaseInput, TestApp, global_id};
 use serde_json::{Value, json};

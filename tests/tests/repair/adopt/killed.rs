@@ -1,4 +1,5 @@
-//! Checks that an adoption that is killed several times has the same result as an adoption that is never killed.
+//! Checks that an adoption that is killed several times has the same result as an adoption that is never killed. Until
+//! it has ended, `jishu serve` and `jishu catalogue apply` refuse its database.
 
 use std::process::Stdio;
 

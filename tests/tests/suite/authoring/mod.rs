@@ -1,4 +1,4 @@
-//! Authors create, change, archive and restore courses and subjects.
+//! Authors create, change, archive, restore and list courses and subjects.
 
 mod prices;
 mod values;

@@ -117,12 +117,12 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_where_it_fails() {
         .args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" backup b.db"])
         .arg(binary("jishu"));
     let message = fail(command);
-    assert!(message.contains("No file was left under the final name"), "{message}");
+    assert!(message.contains("No file was created or replaced"), "{message}");
     assert_eq!(files(folder), before);
     let message = fail(jishu(folder, &["backup", "absent/b.db"]));
     assert!(message.contains("absent"), "{message}");
     let message = fail(jishu(folder, &["backup", "b.db", "--database-url", "sqlite://absent.db?mode=rwc"]));
-    assert!(message.contains("No file was left"), "{message}");
+    assert!(message.contains("No file was created or replaced"), "{message}");
     for (url, tool) in
         [("postgres://u:secret@h/d", "pg_dump"), ("mysql://h/d", "mariadb-dump --single-transaction")]
     {
@@ -208,7 +208,7 @@ async fn a_defect_of_a_backup_is_named() {
         assert!(!output.status.success() && told.contains(named), "{sql}: {told}");
         let before = files(folder.path());
         let message = fail(jishu(folder.path(), &["restore", &file, "--database-url", "sqlite://new.db?mode=rwc"]));
-        assert!(message.contains("is not a usable backup"), "{message}");
+        assert!(message.contains("cannot be used as a backup"), "{message}");
         assert_eq!(files(folder.path()), before);
         // A database with wrong rows can still be backed up and restored.
         let copy = jishu(folder.path(), &["backup", "copy.db", "--database-url", &format!("sqlite://{file}")]);

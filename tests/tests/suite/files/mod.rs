@@ -1,4 +1,4 @@
-//! The files of an SQLite database that the real binary leaves behind.
+//! The files of an SQLite database: which files the real binary leaves behind, and which files stop its start.
 
 mod backup;
 mod dumps;

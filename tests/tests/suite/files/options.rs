@@ -1,4 +1,4 @@
-//! Options of commands, and the files that commands leave.
+//! Options of commands, the files that commands leave, and databases that commands refuse or can read only in part.
 
 use std::process::Stdio;
 

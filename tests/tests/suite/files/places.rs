@@ -1,4 +1,5 @@
-//! Files that are links, folders, or something other than a command expects.
+//! Files that are links, folders, or something other than a command expects. Also checks starts that are refused, a
+//! reader that leaves, and environment variables that are empty.
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
@@ -43,7 +44,7 @@ async fn a_path_that_is_not_a_backup_or_not_a_file_is_named() {
     std::fs::create_dir(folder.path().join("place")).unwrap();
     for (file, told) in [("nowhere", "there is no file nowhere"), ("place", "place is a folder")] {
         let message = fail(jishu(folder.path(), &["verify-backup", file]));
-        assert!(message.contains(told) && !message.contains("final name"), "{message}");
+        assert!(message.contains(told) && !message.contains("created or replaced"), "{message}");
     }
     succeed(jishu(folder.path(), &["migrate", "up"]));
     let message = fail(jishu(folder.path(), &["backup", "b.db", "--signing-keys", "nowhere.pem"]));

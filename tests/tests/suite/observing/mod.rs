@@ -29,7 +29,7 @@ struct DemoServer {
 }
 
 impl DemoServer {
-    /// Starts a server on a fresh SQLite database, with these flags.
+    /// Starts a server with these flags. Its database is a fresh SQLite database, unless a flag names another.
     async fn start(flags: &[&str]) -> Self {
         Self::start_with(flags, &[]).await
     }

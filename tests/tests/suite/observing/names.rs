@@ -1,5 +1,5 @@
 //! Checks names: the dashboard, the alerts and `observing.md` name only metrics that exist, `observing.md` explains
-//! each metric and each alert, and functions of the service name their spans.
+//! each metric and each alert, and functions of the service name their spans. Also checks the alerts with promtool.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

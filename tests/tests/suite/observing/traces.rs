@@ -219,7 +219,7 @@ async fn operations_on_a_websocket_are_traces_of_their_own() {
     assert_eq!(attribute(handshake, "http.response.status_code").as_deref(), Some("101"));
     assert!(operations.iter().all(|span| span.start_time_unix_nano >= handshake.end_time_unix_nano));
     assert!(!spans.below(handshake).names().contains(&"plan"), "{:?}", spans.names());
-    assert!(!spans.below(operations[0]).0.is_empty(), "the operation has no statements below it");
+    assert!(!spans.below(operations[0]).0.is_empty(), "the operation has no spans below it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,6 +298,6 @@ async fn a_collector_that_hangs_delays_nobody() {
     assert!(*read.lock().await > 0, "the server sent nothing to the collector");
     let stopped = server.stop();
     assert!(stopped < Duration::from_secs(6), "the stop took {stopped:?} after {requests} requests");
-    assert!(server.log().contains("the collector did not take the last traces in time"), "{}", server.log());
+    assert!(server.log().contains("the collector did not confirm the last traces"), "{}", server.log());
     hanging.abort();
 }

@@ -1,4 +1,5 @@
-//! Orders from the checkout to the cards of the purchase.
+//! Orders from the checkout to the cards of the purchase. Also checks repeated, free, unpaid and cancelled orders,
+//! failures of the provider, webhooks that are refused, and who sees an order.
 
 use chrono::TimeDelta;
 use jishu_entity::order;

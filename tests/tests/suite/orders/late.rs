@@ -1,4 +1,5 @@
-//! The rules of `api/docs/orders.md` for payments, refunds and disputes that come late.
+//! The rules of `api/docs/orders.md` for payments that come late or do not fit their order, for refunds at the
+//! provider's console, and for disputes.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};

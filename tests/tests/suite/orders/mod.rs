@@ -1,4 +1,5 @@
-//! Orders: payments at a fake provider, late payments and events, refunds, and decisions of support.
+//! Orders: payments at fakes of Razorpay and Stripe or by hand, late payments and events, requests at the same time,
+//! refunds, and decisions of support.
 
 mod basics;
 mod late;

@@ -112,7 +112,7 @@ async fn a_refund_that_fails_is_tried_again_and_then_decided_by_support(world: W
     assert_eq!(asked["purchase"]["status"], "REFUNDED");
     let told = "SELECT COUNT(*) FROM outbox WHERE kind = 'order_needs_attention'";
     assert_eq!(world.app.number(told).await, 1);
-    // The purchase is refunded, so the order can no longer be granted. Support can only send the refund again.
+    // The purchase is refunded, so the order can no longer be granted. Support can send the refund again.
     assert_eq!(world.resolve(&order, "GRANT").await["userErrors"][0]["code"], "ORDER_NOT_GRANTABLE");
     assert_eq!(world.resolve(&order, "REFUND").await["order"]["status"], "REFUNDING");
     wait_until("another try", async || world.fake.books().refunds.len() == 4).await;

@@ -1,4 +1,5 @@
-//! Cursors that older versions of the server made, and the statements that a page of cards needs.
+//! Cursors of pages, also those of older versions of the server; the statements that a page of cards needs; and the
+//! values of its fields.
 
 use std::sync::Arc;
 

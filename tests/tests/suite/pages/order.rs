@@ -1,4 +1,4 @@
-//! The order of the cards in pages. All pages together make one list, without missing or repeated cards.
+//! The order of cards and of purchases in pages. All pages together make one list, without missing or repeated items.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The outcome of a call when the network or the provider fails, and the work that the provider has done by then.
+//! The outcome of a call when the network or the provider fails, and the work that the provider has done by then. Also
+//! checks the configuration of the clients, and files with secrets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Payments at a fake of Razorpay, in the order of the steps of a payment.
+//! Payments at a fake of Razorpay: their steps, the values that a buyer brings back, webhooks, and refusals.
 
 use jishu_tests::payments::connect::{razorpay, razorpay_config};
 use jishu_tests::payments::{FakeRazorpay, hmac_hex};

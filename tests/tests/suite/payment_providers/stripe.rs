@@ -1,4 +1,4 @@
-//! Payments at a fake of Stripe, in the order of the steps of a payment.
+//! Payments at a fake of Stripe: their steps, webhooks and their secrets, amounts, and long lists of refunds.
 
 use jishu_tests::payments::connect::{stripe, stripe_config};
 use jishu_tests::payments::{FakeStripe, hmac_hex};

@@ -110,7 +110,7 @@ pub(super) const PERSONAL: &[PersonalTable] = &[
         &[
             ("id", KEY, Rows),
             ("user_id", OWNER, Rows),
-            ("network", Not("a keyed hash, from which nobody can find the address"), Rows),
+            ("network", Not("a keyed hash, from which nobody without the key can find the address"), Rows),
             ("seen_at", At("signInNetworks.lastSeenAt"), Rows),
         ],
     ),
@@ -156,6 +156,7 @@ pub(super) const PERSONAL: &[PersonalTable] = &[
             ("target_type", At("activity.targetType"), Stays),
             ("target_id", At("activity.targetId"), Stays),
             ("state_before", At("accountEvents.before"), Stays),
+            // The deletion erases the text that staff wrote in an event `order.resolved`. All other values stay.
             ("state_after", At("accountEvents.after"), Stays),
         ],
     ),

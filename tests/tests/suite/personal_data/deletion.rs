@@ -1,4 +1,4 @@
-//! The deletion of an account: which rows are deleted, and which rows stay.
+//! The deletion of an account: which rows are deleted, which rows stay, and the end of tokens and subscriptions.
 
 use std::sync::Arc;
 

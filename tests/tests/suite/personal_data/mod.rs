@@ -112,8 +112,8 @@ impl World {
         }
     }
 
-    /// Makes rows of a learner: a purchase, a grant that is refunded, allowances, a sitting that ends, a sitting that
-    /// stays open, and a cart. Returns the id of the purchase that is not refunded.
+    /// Makes rows of a learner: a purchase, a grant that is refunded, an allowance, a sitting that ends, a sitting that
+    /// stays open, extra time, and a cart. Returns the id of the purchase that is not refunded.
     pub(crate) async fn fill(&self, learner: &Client) -> String {
         let Self { course, support, .. } = self;
         let user = learner.run("{ viewer { id } }").await.text("/viewer/id").to_owned();

@@ -1,4 +1,5 @@
-//! Deletions of accounts at the same time as other requests that write rows of the same user.
+//! Deletions of accounts at the same time as other requests that write rows of the same user, and of two admins at
+//! once.
 
 use std::sync::Arc;
 

@@ -98,14 +98,14 @@ async fn the_operator_deletes_and_repeats_deletions(app: Arc<TestApp>) {
     assert_eq!(
         repeated,
         format!(
-            "deleted user {user}\ndeleted: 1; left, because they were deleted before, or no account has this id and time of registration: 2\n"
+            "deleted user {user}\ndeleted: 1; not deleted: 2 (deleted before, or no account has the id and the time of registration)\n"
         )
     );
     assert_eq!(mentions(&app, MARK).await, Vec::<String>::new());
     let repeated = succeed(command(&["delete", "--from", file]));
     assert_eq!(
         repeated,
-        "deleted: 0; left, because they were deleted before, or no account has this id and time of registration: 3\n"
+        "deleted: 0; not deleted: 3 (deleted before, or no account has the id and the time of registration)\n"
     );
     std::fs::write(file, "Asha\n").expect("a file");
     assert!(fail(command(&["delete", "--from", file])).contains("line 1"));

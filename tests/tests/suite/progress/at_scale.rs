@@ -1,7 +1,8 @@
 //! Progress and percentiles among many sittings.
 //!
-//! Each run begins with 10,000 sittings. If `PROGRESS_SITTINGS` is a greater number, the run continues with that number
-//! of sittings, and prints the times for both numbers. For a million sittings:
+//! Each run begins with 10,000 sittings of many papers, and a fifth as many of one popular paper. If
+//! `PROGRESS_SITTINGS` is a greater number, the run continues with that number instead of 10,000, and prints the times
+//! for both. For a million sittings:
 //! `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture --test-threads 1`
 
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ use crate::plan::plan;
 
 on_each_database!(progress_at_scale);
 
-/// Number of sittings with which each run begins.
+/// Number of sittings with which each run begins, without those of the popular paper.
 const INITIAL_SITTINGS: i64 = 10_000;
 /// Number of sittings of a learner, who sat each of 40 cards once and every fourth card a second time.
 const SITTINGS_PER_LEARNER: i64 = 50;

@@ -1,4 +1,5 @@
-//! `progress`, compared with values that the test computes from the same sittings in another way.
+//! The field `progress`: its values, compared with values that the test computes from the same sittings in another way,
+//! its arguments, and the number of its statements.
 
 mod at_scale;
 mod expected;

@@ -1,4 +1,5 @@
-//! The percentile of a sitting among all learners who sat its paper, compared with a count that the test makes.
+//! The percentile of a sitting among all learners who sat its paper, compared with a count that the test makes. Also
+//! the totals of topics.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;

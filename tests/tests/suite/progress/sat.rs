@@ -1,4 +1,4 @@
-//! Creates random sittings of random cards, and keeps them in memory as well.
+//! Creates random sittings of the cards of a learner, and keeps the ended sittings in memory as well.
 
 use std::collections::BTreeMap;
 

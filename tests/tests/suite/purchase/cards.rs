@@ -1,4 +1,4 @@
-//! The rows that a purchase creates.
+//! The rows that a purchase creates, and the rows that it removes from the cart.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Archived questions: fixed tests still ask them, and an author can restore them.
+//! Archived questions: fixed tests still ask them, and an author can restore them. Also the search for questions.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Files of questions: ids and names, ends of lines, and texts that are not questions.
+//! Files of questions: files that are refused as a whole, ids and names, many refusals, and ends of lines.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
 async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let aiken = "Is it?\nA. yes\nB. no\nANSWER: A\n\nWhich\none?\nA. this\nB. that\nANSWER: B\n";
-    // The question of this GIFT file contains a line that looks like the key of an Aiken question.
+    // The first question of this GIFT file contains a line that looks like the key of an Aiken question.
     let gift = "$CATEGORY: Blanks\n\n// [id:b1]\nFill in:\nANSWER: ___ {=a ~b}\n\nWrite. {}\n";
     for (text, counted) in [(aiken, [2, 0, 0, 0]), (gift, [1, 0, 0, 1])] {
         assert_eq!(author.import(&course.subjects[0], text).await.counts(), counted);

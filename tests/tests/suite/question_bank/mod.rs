@@ -1,4 +1,4 @@
-//! The question bank: import and export.
+//! The question bank. The tests of this file import and export questions.
 
 mod archive;
 mod corrections;
@@ -81,8 +81,8 @@ async fn importing_again_changes_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'questions.imported'").await, 1);
     assert_eq!(author.import(physics, BANK).await.counts(), [0, 0, 4, 0]);
     assert_eq!(rows(&app).await, after);
-    // A question without an id gets an id that is derived from its text. A file with another key for the same text is
-    // refused.
+    // A question without an id gets an id that is derived from its text. A question with the same text and another key
+    // is refused.
     let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: A\n";
     assert_eq!(author.import(physics, nameless).await.counts(), [1, 0, 0, 0]);
     assert_eq!(author.import(physics, nameless).await.counts(), [0, 0, 1, 0]);

@@ -19,7 +19,7 @@ const BANK: &str = "// [id:free]\nWhich is red? {=r0 ~r1 ~r2 ~r3}\n\n\
                     // [id:kept] [tag:options:kept]\nWhich is green? {~g0 =g1 ~g2 ~g3}\n\n\
                     // [id:fixed] [tag:options:fixed:BE]\nWhich are blue? {~%50%b0 ~%50%b1 ~b2 ~b3 ~b4}\n";
 
-/// Number of tests that a learner sits, each with its own seed.
+/// Number of tests of each subject. A learner sits each of them, with an order of options of its own.
 const SITTINGS: usize = 12;
 
 /// Buys a subject, and starts a sitting of each of its cards. Returns the sittings.

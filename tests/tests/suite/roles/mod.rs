@@ -1,5 +1,5 @@
-//! The roles that may use each field: the directives of the schema, the committed table, and the server over HTTP
-//! agree.
+//! The roles that may use each root field: the directives of the schema, its descriptions, the committed table, and the
+//! server over HTTP agree.
 
 mod fields;
 mod table;

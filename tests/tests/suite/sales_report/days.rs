@@ -1,4 +1,4 @@
-//! Days and months in time zones with and without daylight saving.
+//! The days and months of the sales report, in time zones with and without daylight saving.
 
 use jishu_tests::{Backend, TestApp};
 

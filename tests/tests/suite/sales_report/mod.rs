@@ -1,4 +1,5 @@
-//! The sales report: sums by course, subject, day and month, in the time zone of the platform.
+//! The sales report, over the API and on the command line: sums by course, subject, day and month, in the time zone of
+//! the platform.
 
 mod at_scale;
 mod days;

@@ -1,4 +1,4 @@
-//! Second factors: setting up, signing in, recovering and switching off.
+//! Second factors: setting up, signing in, recovering and switching off, and the encryption of their secrets.
 
 mod staff;
 

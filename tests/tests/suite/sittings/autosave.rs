@@ -1,4 +1,5 @@
-//! Batches of answers. Repeated, late or reordered batches leave the same state as batches in order.
+//! Batches of answers. Repeated or reordered batches leave the same state as batches in order. Also checks superseded
+//! answers, the grace time, flags, numbers as they are typed, and submissions with a batch.
 
 use std::sync::Arc;
 
@@ -74,8 +75,8 @@ async fn state(learner: &Client, session: &str) -> Vec<Value> {
     answer.list("/node/questions").to_vec()
 }
 
-/// Sends many random sequences of batches twice, late, in any order and several at once. The final state must be the
-/// same as if each batch had come once and in order.
+/// Sends random batches, each one to three times, in any order and several at once. The final state must be the same as
+/// if each batch had come once and in order.
 async fn batches_leave_the_same_whatever_happens_to_them(app: Arc<TestApp>) {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     eprintln!("SEED={seed}");

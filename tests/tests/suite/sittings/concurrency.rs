@@ -1,4 +1,4 @@
-//! Many requests about sittings at once.
+//! Many requests about sittings at once, and the rows of sittings that the database refuses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Cards of a purchase whose term is over, together with cards of a second purchase.
+//! Which cards can be started: before and after the term of their purchase is over, and after a second purchase.
 
 use std::sync::Arc;
 

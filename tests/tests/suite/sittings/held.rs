@@ -1,5 +1,5 @@
-//! Saves answers while another transaction has locked sittings or answers. SQLite has one writer, so it has no such
-//! locks.
+//! Saves answers while another transaction has locked sittings or answers. SQLite has one writer and no such locks, so
+//! the tests do nothing there.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

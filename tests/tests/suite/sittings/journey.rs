@@ -1,4 +1,4 @@
-//! A sitting from its start to its result.
+//! Sittings from their start to their result, the grade of a card, and lists of sittings.
 
 use std::sync::Arc;
 

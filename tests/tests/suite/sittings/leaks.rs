@@ -1,4 +1,5 @@
-//! Before a sitting is over, no response of the API reveals a key of its questions.
+//! Before a sitting is over, no response of the API reveals a key of its questions. Also checks when the review of a
+//! sitting shows the keys.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

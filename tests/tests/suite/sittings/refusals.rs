@@ -1,4 +1,4 @@
-//! Bad input gets an error that says what to do, and changes nothing.
+//! Requests about sittings that are refused: each gets an error and changes nothing.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `updateTestSettings`, and the settings that a subject shows.
+//! `updateTestSettings`: who may use it, which values it refuses, and the settings that a subject then shows.
 
 use std::sync::Arc;
 

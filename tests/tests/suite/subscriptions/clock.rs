@@ -1,4 +1,4 @@
-//! The subscription `testSessionClock`.
+//! The subscription `testSessionClock`: when it sends the clock, when it ends, and what it refuses.
 
 use chrono::TimeDelta;
 use jishu_entity::mock_test_attempt::CardStatus;

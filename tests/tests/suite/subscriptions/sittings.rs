@@ -1,4 +1,5 @@
-//! Subscriptions to changes of a card: its sittings, and the extra time that support grants.
+//! Subscriptions to changes of cards: cards are bought, their sittings begin and end, and support grants more attempts.
+//! Also tests a failover, and changes that follow a subscription at once.
 
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::test_session::SessionStatus;

@@ -1,4 +1,4 @@
-//! graphql-transport-ws: each message and each close code.
+//! The protocol graphql-transport-ws: the handshake, the sign-in, each kind of message, and close codes.
 
 use jishu_tests::{Backend, Socket, TestApp};
 use serde_json::{Value, json};

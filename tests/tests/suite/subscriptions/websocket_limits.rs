@@ -1,4 +1,5 @@
-//! WebSockets with slow, silent or many clients, and WebSockets while the server stops.
+//! WebSockets of silent clients and of clients that do not read, limits of operations, and WebSockets while the server
+//! stops.
 
 use jishu_tests::{Backend, Socket, TestApp};
 use serde_json::json;

@@ -66,7 +66,7 @@ impl Documents {
 
     /// Makes a document with the variables `$yes` and `$no`.
     pub(super) fn document(&mut self) -> String {
-        // Most documents select only plain fields of books.
+        // Most documents select no other fields of books than plain fields.
         let only_plain = self.random.random_bool(0.7);
         let shelf = self.selection("Shelf", 3, only_plain);
         format!(

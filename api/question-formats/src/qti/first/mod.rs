@@ -54,7 +54,7 @@ pub(super) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
 /// Replaces names of QTI 3.0 in the reason of a refusal with names of QTI 1.2.
 fn own_words(reason: &str) -> String {
     if reason == NO_KEY_REASON {
-        return format!("It has no key: no condition sets a score. {HOW_TO_SCORE_HERE}");
+        return format!("It has no key: no condition gives marks to an answer. {HOW_TO_SCORE_HERE}");
     }
     reason
         .replace(HOW_TO_SCORE, HOW_TO_SCORE_HERE)

@@ -1,4 +1,4 @@
-//! Tests of the content that learners see.
+//! Tests of the content of an item: what learners see and in which markup, what is left out, and what is refused.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

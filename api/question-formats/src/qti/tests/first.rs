@@ -216,7 +216,7 @@ fn what_a_bank_cannot_hold_is_refused_in_the_words_of_qti_1() {
             "",
             "response_xy with render_hotspot",
         ),
-        (format!("{stem}{single}"), &String::new(), "", "It has no key: no condition sets a score"),
+        (format!("{stem}{single}"), &String::new(), "", "It has no key: no condition gives marks"),
         (format!("{stem}{single}"), &condition("", &is("Z"), "Set", "1"), "", "It has no key"),
         (
             format!("{stem}{single}"),
@@ -224,7 +224,7 @@ fn what_a_bank_cannot_hold_is_refused_in_the_words_of_qti_1() {
             "",
             "the element varsubset, which",
         ),
-        // Nobody can tell whether the first condition holds, so nobody can tell whether the `other` is true.
+        // The reader cannot evaluate the first condition, so it cannot tell whether the `other` is true.
         (
             format!("{stem}{single}"),
             &(condition("continue=\"Yes\"", "<varsubset respident=\"R\">A</varsubset>", "Set", "0")

@@ -1,4 +1,5 @@
-//! Tests of response processing.
+//! Tests of response processing: how it must agree with the key, tolerances, mappings, feedback, and marks that are
+//! added to the score.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Tests of keys that follow only from the scores. Most tests write the same key in many ways.
+//! Tests of keys that are found by scoring the possible answers. The item can also declare a correct response, which
+//! must then agree with the scores. Some tests write the same key in many ways.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -57,7 +58,7 @@ fn outcome(name: &str, more: &str) -> String {
     )
 }
 
-/// Reads a choice among the options A, B, C, and so on. Returns the letters of the key.
+/// Reads a choice among the options A, B, C, and so on. Returns the letters of the key, or the reason of the refusal.
 fn choice_of(count: usize, declaration: &str, rules: &str) -> Result<String, String> {
     let option =
         |letter: char| format!("<qti-simple-choice identifier=\"{letter}\">{letter}</qti-simple-choice>");

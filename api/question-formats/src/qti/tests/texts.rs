@@ -1,4 +1,4 @@
-//! Tests of accepted texts.
+//! Tests of short answers: which texts are accepted, and whether capital letters matter.
 
 use super::*;
 

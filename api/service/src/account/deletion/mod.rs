@@ -41,7 +41,7 @@ pub enum DeletionRefusal {
     /// The account does not exist, or it is not active.
     #[error("This account is not active.")]
     Inactive,
-    /// The current password is wrong.
+    /// The current password is wrong, or the account was deactivated or changed meanwhile.
     #[error("The current password is not right.")]
     WrongPassword,
     /// The link does not work.

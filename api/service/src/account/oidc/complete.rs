@@ -48,14 +48,18 @@ pub enum OidcLoginRefusal {
     /// The issuer does not respond, or its response cannot be used.
     #[error("The sign-in with another account does not work at the moment. Try again later.")]
     Unavailable,
-    /// The issuer has not verified an e-mail address of the person. So the sign-in cannot make an account, and cannot
-    /// link an existing account.
+    /// The issuer has not verified an e-mail address of the person, or the verified address cannot be stored. So the
+    /// sign-in cannot make an account, and cannot link an existing account.
     #[error(
-        "The other account has no verified e-mail address. Verify it there, or sign in with your password."
+        "The other account has no verified e-mail address that can be used here. Verify one there, or sign in with \
+         your password."
     )]
     EmailNotVerified,
     /// An account with the e-mail address exists, and the account has not verified the address.
-    #[error("An account with this e-mail address exists, but that account has not verified the address.")]
+    #[error(
+        "An account with this e-mail address exists, but that account has not verified the address. Sign in to it \
+         with its password, and verify the address first."
+    )]
     AccountExists,
     /// The account was deactivated or deleted.
     #[error("This account is not active.")]

@@ -117,7 +117,8 @@ pub async fn link_oidc_identity(
     Ok(())
 }
 
-/// Removes an identity from the account of the viewer. After that, the identity no longer signs in to the account.
+/// Removes an identity from the account of the viewer. After that, the identity signs in to the account only if
+/// [`super::complete_oidc_login`] links it again, because both have verified the same address.
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].

@@ -81,7 +81,7 @@ impl NewChallenge {
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeRefusal {
     /// The challenge is unknown, expired or used, or too many codes were tried. Or the account is not active.
-    #[error("This sign-in has expired. Sign in again.")]
+    #[error("This sign-in can no longer be completed. Sign in again.")]
     Invalid,
     /// The code is wrong, or it was used before.
     #[error("The code is wrong, or it was used before. Enter another code.")]

@@ -39,7 +39,7 @@ const ARGON2_PARAMS: Params = match Params::new(19_456, 2, 1, None) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Too many callers are waiting for a permit.
-    #[error("Too many sign-ins are waiting. Try again in a few seconds.")]
+    #[error("Too many passwords wait to be hashed or compared. Try again in a few seconds.")]
     Busy,
     /// The password is longer than [`MAX_PASSWORD_BYTES`].
     #[error("The password is longer than {MAX_PASSWORD_BYTES} bytes. Choose a shorter password.")]

@@ -40,7 +40,7 @@ async fn a_right_password_matches_and_a_wrong_one_does_not() {
     assert_ne!(
         passwords.hash("correct horse".into()).await.unwrap(),
         hash,
-        "the same salt gave another hash"
+        "two hashes of a password are equal, so they have the same salt"
     );
 }
 

@@ -63,7 +63,7 @@ pub(super) struct CoursePayload {
 /// The response to a mutation that creates or changes a course.
 #[Object]
 impl CoursePayload {
-    /// The course after the change. Null if nothing was changed.
+    /// The course after the change. Null if the request was refused.
     async fn course(&self) -> Option<&Course> {
         self.outcome.as_ref().ok()
     }

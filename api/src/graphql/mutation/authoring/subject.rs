@@ -86,17 +86,19 @@ pub(super) struct MarkingSchemeInput {
     wrong: Option<Decimal>,
     /// The marks for an unanswered question: -1000.00 to 1000.00. A new subject gets 0.00 if no marks are given.
     unanswered: Option<Decimal>,
-    /// The number of questions in a test: 1 to 200. A new subject gets 45 if no number is given.
+    /// The number of questions in a test: 1 to 200. With a blueprint, it must equal the number of questions in all
+    /// parts together. A new subject gets 45 if no number is given.
     questions_per_test: Option<i32>,
     /// The time limit of a sitting, in seconds: 10 to 86400. A new subject gets 3600 if no limit is given.
     time_limit_seconds: Option<i32>,
     /// The number of attempts of a test card: 1 to 1000. Cards that were bought before keep their number of attempts. A
     /// new subject gets 3 if no number is given.
     max_attempts: Option<i32>,
-    /// The rule that makes one grade from the sittings of a test card. A new subject gets HIGHEST if no rule is given.
+    /// The rule that makes one grade from the sittings of a test card. A new rule applies to all cards of the subject
+    /// at once. A new subject gets HIGHEST if no rule is given.
     grading_method: Option<GradingMethod>,
-    /// The time from which a learner can see the key, the explanations and the marks of each question. A new subject
-    /// gets AFTER_SITTING if no time is given.
+    /// The time from which a learner can see the key, the explanations and the marks of each question. A new setting
+    /// applies to all sittings of the subject at once. A new subject gets AFTER_SITTING if no setting is given.
     review: Option<ReviewPolicy>,
 }
 
@@ -108,7 +110,7 @@ pub(super) struct SubjectPayload {
 /// The response to a mutation that creates or changes a subject.
 #[Object]
 impl SubjectPayload {
-    /// The subject after the change. Null if nothing was changed.
+    /// The subject after the change. Null if the request was refused.
     async fn subject(&self) -> Option<&Subject> {
         self.outcome.as_ref().ok()
     }
@@ -125,8 +127,8 @@ pub(in crate::graphql) struct SubjectMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl SubjectMutation {
-    /// Creates a subject of a course. The subject is on sale at once, even without questions, unless `archived` is
-    /// true. Only for AUTHOR and ADMIN.
+    /// Creates a subject of a course. The subject is on sale at once, even without questions, unless `archived` is true
+    /// or the course is archived. Only for AUTHOR and ADMIN.
     async fn create_subject(
         &self,
         ctx: &Context<'_>,

@@ -61,7 +61,11 @@ fn call(operation: Map<String, Value>) -> Result<GraphqlRequest, String> {
     let body = RequestBody::deserialize(Value::Object(operation))
         .map_err(|error| format!("Invalid `payload`: {error}"))?;
     let call = GraphqlRequest::from(body);
-    if call.names_a_document() { Ok(call) } else { Err("`payload.query` is missing".to_owned()) }
+    if call.names_a_document() {
+        Ok(call)
+    } else {
+        Err("`payload` names no document: send `query` or `documentId`".to_owned())
+    }
 }
 
 /// A message from the server.

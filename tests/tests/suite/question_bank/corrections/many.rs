@@ -1,4 +1,5 @@
-//! Several revisions of a paper: made at once, made one after the other, and read again.
+//! Corrections while sittings start, several corrections of a paper, overdue sittings of a corrected test, and
+//! corrections in a schema that is migrated down and up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Pictures in files: exported and imported again in each format, in packages, and missing from a file.
+//! Pictures in files: exported and imported again in each format that can hold them, in packages, and missing from a
+//! file.
 
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM pictures").await, pictures);
     let unknown = import(base64(&shown(&format!("/media/{}", "0".repeat(64))))).await;
     assert_eq!(unknown.counts(), [0, 1, 0, 0]);
-    assert!(unknown.losses[0].text.contains("does not have it"), "{:?}", unknown.losses);
+    assert!(unknown.losses[0].text.contains("was not found"), "{:?}", unknown.losses);
     let before = rows(&app).await;
     let out = package(&[("a.xml", text.as_bytes()), ("../a.png", &picture)]);
     let bomb = package(&[("a.xml", text.as_bytes()), ("images/a b.png", &vec![0; 20_000_000])]);
@@ -180,7 +181,7 @@ async fn dead_pictures_are_reported_or_refused(app: Arc<TestApp>) {
     assert_eq!(imported.counts(), [0, 0, 0, 1]);
     let reason = &imported.refused[0].text;
     assert!(
-        reason.starts_with("Option A is only a picture, which is not kept. The file \"g0.png\""),
+        reason.starts_with("Option A shows only a file that is not kept. The file \"g0.png\""),
         "{reason}"
     );
     assert_eq!(rows(&app).await, before);

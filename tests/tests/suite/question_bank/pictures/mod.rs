@@ -1,4 +1,5 @@
-//! Pictures in questions: imported, shown in a sitting and its review, served, exported and imported again.
+//! Pictures in questions: imported, shown in a sitting and its review, served, kept by corrections, checked for damage,
+//! exported and imported again.
 
 mod copies;
 mod formats;
@@ -175,7 +176,7 @@ async fn corrections_keep_pictures(app: Arc<TestApp>) {
     for (dead, named) in [
         ("See <img src=\"a.png\">", "\"a.png\" is left out"),
         ("See <img src=\"data:image/svg+xml,<svg></svg>\">", "SVG"),
-        (&format!("See <img src=\"/media/{}\">", "0".repeat(64)), "does not have it"),
+        (&format!("See <img src=\"/media/{}\">", "0".repeat(64)), "was not found"),
     ] {
         let answer = correct(dead).await;
         let error = answer.at("/correctQuestionKey/userErrors/0");
