@@ -1,4 +1,5 @@
-//! The audit trail. Each audit event is written in the transaction of the action that it records.
+//! The audit trail. The audit event of a change is written in the transaction of the change. A look of staff at data of
+//! users changes nothing; its audit event is stored before the server sends the data.
 
 use sea_orm::entity::prelude::*;
 

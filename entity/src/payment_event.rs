@@ -29,7 +29,7 @@ pub enum PaymentEventKind {
     /// The money of a refund went back to the buyer.
     #[sea_orm(string_value = "refund_settled")]
     RefundSettled,
-    /// The provider reported that a refund failed. The server may try again.
+    /// A refund failed: the provider reported this, or cannot process the amount. The server may try again.
     #[sea_orm(string_value = "refund_refused")]
     RefundRefused,
     /// The server no longer tries to give the money of a refund back. For an order with the provider `manual`, the
@@ -100,8 +100,8 @@ pub struct Model {
     /// The provider's id of the payment, or the reference that support gave. If the payment has no id, the provider's
     /// id of the order. Null if the event concerns no payment.
     pub payment: Option<String>,
-    /// The provider's id of the refund or of the dispute. If the provider refused a refund at once, `refused:` and the
-    /// reference. Null for other events, and if the id is unknown.
+    /// The provider's id of the refund or of the dispute. If a refund was refused at once, or the provider cannot
+    /// process its amount, it is `refused:` and the reference. Null for other events, and if the id is unknown.
     pub object: Option<String>,
     /// The receipt number of the order for an event of a payment, and the reference of the payment refund for an event
     /// of a refund. Null for disputes and amounts that were written off, and if the provider reported no reference.

@@ -30,8 +30,8 @@ pub struct Model {
     /// provider with the try. The provider does not know the reference of a refund by hand or from its console.
     #[sea_orm(unique)]
     pub reference: String,
-    /// The provider's id of the refund, or `refused:` and the reference if the provider refused the last try at once.
-    /// Null until the server knows the id.
+    /// The provider's id of the refund. If the last try was refused at once, or the provider cannot process the amount,
+    /// it is `refused:` and the reference. Null until the server knows the id.
     pub provider_refund: Option<String>,
     /// The amount that goes back, in minor units.
     pub amount: i64,

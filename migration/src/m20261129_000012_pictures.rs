@@ -9,7 +9,7 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The name of the secret of pictures in the table `server_secrets`.
+/// The name of the secret for the addresses of pictures in the table `server_secrets`.
 const SECRET: &str = "pictures";
 
 #[async_trait::async_trait]

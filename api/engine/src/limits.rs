@@ -62,7 +62,8 @@ pub(crate) enum Limit {
     Tokens,
     /// The maximum number of nested brackets, which protects the stack of the parser.
     Nesting,
-    /// The limit in [`DocumentLimits::depth`].
+    /// The limit in [`DocumentLimits::depth`], or the maximum number of nested fields and fragments together, which
+    /// protects the stack.
     Depth,
     /// The limit in [`DocumentLimits::selections`], or the maximum size of a plan, which follows from it.
     Selections,
@@ -112,7 +113,10 @@ impl fmt::Display for LimitExceeded {
                 write!(f, "The document nests more than {maximum} brackets. Nest fewer levels.")
             }
             Limit::Depth => {
-                write!(f, "The document nests more than {maximum} fields and fragments. Nest fewer levels.")
+                write!(
+                    f,
+                    "The document nests more than {maximum} fields, or too many fragments. Nest fewer levels."
+                )
             }
             Limit::Selections => write!(
                 f,

@@ -21,7 +21,7 @@ pub enum ConfigError {
     WrongKey {
         /// The name of the key, such as `the secret key of Stripe`.
         name: &'static str,
-        /// The allowed beginnings, such as `sk_live_ or rk_live_`.
+        /// The allowed beginnings as the message lists them, such as `rzp_live_ or rzp_test_`.
         expected: &'static str,
     },
     /// The public key and the secret key belong to different modes: one to live mode, the other to test mode.

@@ -117,7 +117,8 @@ impl OptionOrder {
 /// A complete question, ready to be stored or written to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DraftQuestion {
-    /// The line of the file on which the question begins, counted from 1. It is 0 if the question is not from a file.
+    /// The line of the file on which the question begins, counted from 1. In a package, the number of the question. It
+    /// is 0 if the question is not from a file.
     pub line: u32,
     /// The id that identifies the question across files.
     pub external_id: String,

@@ -18,7 +18,7 @@ const MAX_REFUSED_ID_CHARS: usize = 128;
 /// A question as its file states it, before anything checks it.
 #[derive(Clone, Debug)]
 pub struct ParsedQuestion {
-    /// The line of the file on which the question begins, counted from 1.
+    /// The line of the file on which the question begins, counted from 1. In a package, the number of the question.
     pub line: u32,
     /// The id of the question, if the file gives one.
     pub external_id: Option<String>,
@@ -80,7 +80,7 @@ pub(crate) struct EmbeddedFile {
 /// An entry of a file that was refused, because it is not a question that a draft can hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedQuestion {
-    /// The line of the file on which the entry begins, counted from 1.
+    /// The line of the file on which the entry begins, counted from 1. In a package, the number of the entry.
     pub line: u32,
     /// The id of the entry in the file, or else its name, cut to 128 characters. `None` if the entry has neither id nor
     /// name.
@@ -92,7 +92,7 @@ pub struct RefusedQuestion {
 /// The reason why a file as a whole cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableFile {
-    /// The line of the file on which the problem is, counted from 1.
+    /// The line of the file on which the problem is, counted from 1. It is 1 if the problem has no line.
     pub line: u32,
     /// Sentences for the author: the reason, then what to do.
     pub reason: String,

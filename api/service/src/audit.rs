@@ -1,4 +1,5 @@
-//! Appends audit events. An audit event records who did what, in the transaction that did it.
+//! Appends audit events. An audit event records who did what. The audit event of a change is appended in the
+//! transaction of the change.
 //!
 //! The audit trail is append-only. So an event must not contain a secret or personal data, such as an e-mail address,
 //! because nothing could erase it together with the account. The only exception is the reason of a decision about an

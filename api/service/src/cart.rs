@@ -213,7 +213,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 /// no longer sold.
 ///
 /// # Errors
-/// Fails if the database fails, or has no readable row for a subject in the cart.
+/// Fails if the database fails, or has no row for a subject in the cart.
 #[service_call("cart.quotes")]
 pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fault> {
     let snapshot = services.catalog.snapshot();

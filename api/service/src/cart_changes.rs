@@ -39,7 +39,7 @@ pub struct CartChange {
 /// Lists the subjects of a cart that have changed since they were added, in the order in which they were added.
 ///
 /// # Errors
-/// Fails if the database fails, or has no readable row for a subject in the cart or for its course.
+/// Fails if the database fails, or has no row for a subject in the cart or for its course.
 #[service_call("cart_changes.changes")]
 pub async fn changes(services: &Services, owner: UserId) -> Result<Vec<CartChange>, Fault> {
     let items = cart_item::Entity::of(owner)

@@ -21,7 +21,7 @@ use crate::error::{Error, Fault};
 
 /// The action of the audit event which records that a member of staff looked at one account.
 const LOOKED_UP: &str = "user.looked_up";
-/// The action of the audit event which records that a member of staff listed accounts or purchases.
+/// The action of the audit event which records that a member of staff read a list of accounts, purchases or orders.
 const LISTED: &str = "user.listed";
 
 /// A filter of accounts. An account must match each field that is set.
@@ -229,9 +229,10 @@ pub async fn count_purchases(services: &Services, _: Support, filter: PurchaseFi
 /// The data of users that a member of staff looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// One account: its cart, purchases, cards, sittings or progress.
+    /// The data of one account, such as its cart, purchases, orders, refunds, cards, sittings or progress.
     Account(UserId),
-    /// A list of accounts or purchases. The target of its audit event is the account of the member of staff.
+    /// A list of accounts, purchases or orders of any users. The target of its audit event is the account of the member
+    /// of staff.
     List,
 }
 

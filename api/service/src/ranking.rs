@@ -55,7 +55,7 @@ pub async fn rank(
     Ok(true)
 }
 
-/// Computes the percentiles of these sittings from one statement, as [`scoring::percentile`] defines them. Leaves out
+/// Computes the percentiles of these sittings with one statement, as [`scoring::percentile`] defines them. Leaves out
 /// sittings without a score and sittings of other users. Ranks a later sitting as if it had been the first sitting of
 /// the learner.
 ///

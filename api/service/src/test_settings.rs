@@ -141,7 +141,7 @@ impl std::fmt::Display for Setting {
             Self::QuestionsPerTest => "questions of a test",
             Self::TimeLimit => "time limit in seconds",
             Self::MaxAttempts => "attempts of a card",
-            Self::Blueprint => "blueprint",
+            Self::Blueprint => "parts or questions of the blueprint",
             Self::BlueprintQuestions => "questions of a part of the blueprint",
         })
     }

@@ -1,4 +1,4 @@
-//! Configures the payment provider and the times of orders.
+//! Configures the payment provider, and the time in which an order can be paid.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

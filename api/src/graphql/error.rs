@@ -48,8 +48,8 @@ pub(super) enum ApiError {
     SecondFactorRequired,
     /// The client sent an argument that no correct client sends. The message says what to change.
     BadUserInput(String),
-    /// The server is at its limit, the rows are locked, or the database is not available. The message says what
-    /// happened.
+    /// The server is at its limit, another change holds a lock, or the database is not available or accepts no
+    /// changes. The message says what happened.
     Overloaded(&'static str),
     /// The database took too long, or another transaction held the rows for too long.
     TimedOut,
@@ -87,10 +87,10 @@ impl From<&DbErr> for ApiError {
             Unavailable::TooSlow => Self::TimedOut,
             Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
             Unavailable::Locked => Self::Overloaded(
-                "Another change of the same data is running, so this request was not completed. Try again in a few seconds.",
+                "Another change holds a lock that is needed, so this request was not completed. Try again in a few seconds.",
             ),
             Unavailable::Down => Self::Overloaded(
-                "The database is not available. Check whether your change was made, then try again in a few seconds.",
+                "The database is not available. If you sent a change, check whether it was made. Try again in a few seconds.",
             ),
             Unavailable::ReadOnly | Unavailable::DiskFull => Self::Overloaded(
                 "The database is read-only or full, so this request was not completed. Try again later.",

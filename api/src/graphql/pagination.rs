@@ -96,7 +96,7 @@ impl PageArgs {
     pub(super) fn request<K: CursorKey>(self, ctx: &Context<'_>, list: &str) -> ApiResult<PageRequest<K>> {
         let (limit, direction) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
-                return Err(ApiError::bad_input("Give either `first` or `last`, not both."));
+                return Err(ApiError::bad_input("`first` and `last` are both given. Leave out one of them."));
             }
             (None, Some(last)) => (page_size("last", last)?, PageDirection::Backward),
             (Some(first), None) => (page_size("first", first)?, PageDirection::Forward),

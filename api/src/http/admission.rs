@@ -229,7 +229,7 @@ pub(super) fn unavailable() -> RequestRefusal {
 }
 
 fn stopping() -> RequestRefusal {
-    let message = "The server is stopping, so it did not read this request. Send the request again.";
+    let message = "The server is stopping, so it did not carry out this request. Send the request again.";
     let refusal = RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message);
     refusal.retry_after(BUSY_RETRY_AFTER).and_close()
 }

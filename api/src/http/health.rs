@@ -72,7 +72,7 @@ async fn check(services: &Services) -> NodeState {
         Readiness::TakesNoWrites(WriteRefusal::DiskFull) => {
             tracing::warn!("the node is not ready: the disk of the database is full");
             return NodeState::Degraded(
-                "the disk of the database is full, so it accepts no writes".to_owned(),
+                "the database accepts no writes, because its disk is full".to_owned(),
             );
         }
         Readiness::ReadOnlyReplica(replica) => {

@@ -28,8 +28,8 @@ pub(super) struct ConnectionTimeouts {
     /// Maximum time to receive the head of a request. The time starts with the first byte of the head. For the first
     /// request of a connection, the time starts when the connection opens.
     pub(super) head: Duration,
-    /// Maximum time without a request. A client may also receive nothing for this time. And a response may take this
-    /// time in addition to the time that its bytes take at the minimum rate.
+    /// Maximum time without a request. Bytes may also wait for this time until the client receives some of them. And a
+    /// response may take this time in addition to the time that its bytes take at the minimum rate.
     pub(super) idle: Duration,
 }
 
@@ -200,8 +200,9 @@ impl Activity {
         ActivityStatus::Healthy { check_again: deadlines.into_iter().flatten().min().unwrap_or(now) }
     }
 
-    /// Returns whether a request is running, or the client still receives a response. A client that has received
-    /// nothing for `stall_timeout` does not count.
+    /// Returns whether a request is running, or the client still receives a response. A response does not count if its
+    /// bytes have waited for the client for `stall_timeout`. Nothing counts if the socket has accepted no bytes for
+    /// `stall_timeout`.
     pub(super) fn is_busy(&self, stall_timeout: Duration, now: Instant) -> bool {
         let state = self.lock();
         let is_recent = |since: Option<Instant>| since.is_none_or(|since| now < since + stall_timeout);

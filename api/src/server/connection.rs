@@ -31,7 +31,8 @@ const MAX_HEAD_BYTES: u32 = 64 * 1024;
 /// The interval of HTTP/2 pings, which find connections whose client is gone.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// During a shutdown, the server waits for a client only if the client received something within this time.
+/// During a shutdown, the server stops waiting for a client to receive a response if the client has received none of
+/// the waiting bytes for this time. The server waits longer for a request that has no bytes to send yet.
 const SHUTDOWN_STALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Serves the connections of one server.

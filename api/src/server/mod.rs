@@ -72,9 +72,10 @@ pub enum ServerStartError {
     /// The payment provider cannot be used.
     #[error(transparent)]
     Payments(#[from] PaymentConfigError),
-    /// The secret of the addresses of pictures could not be read.
+    /// The secret for the addresses of pictures could not be read.
     #[error(
-        "the secret of pictures cannot be read: {0}. Run `jishu check`, or restore the table server_secrets"
+        "the secret for the addresses of pictures cannot be read: {0}. Run `jishu check`, or restore the table \
+         server_secrets"
     )]
     Pictures(#[from] Fault),
     /// A database operation failed while the server started.

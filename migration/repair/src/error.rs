@@ -44,8 +44,8 @@ pub enum RepairError {
     #[error("nothing was changed, because the repair cannot be undone: {}. Bring the database back to its state right \
              after the repair and undo again, or restore a backup", .0.join("; "))]
     CannotUndo(Vec<String>),
-    /// Another repair or undo of this database is running. On SQLite, also any other program that keeps the lock for
-    /// writing.
+    /// Another repair or undo of this database did not end in time. On SQLite, also any other program that keeps the
+    /// lock for writing.
     #[error(
         "another repair or undo of this database is running, another program keeps an SQLite file locked, or the \
          database server still runs a killed repair. Try again later"
@@ -77,12 +77,13 @@ pub enum RepairError {
     /// A check failed, or the log of a repair cannot be read or written. An open transaction was rolled back.
     #[error("{0}. Unfinished changes were rolled back")]
     Inconsistent(String),
-    /// The caller's watcher stopped the repair.
-    #[error("the repair was interrupted. Run it again to continue")]
+    /// The caller's watcher stopped the repair or undo.
+    #[error("the command was interrupted. Run the same command again to continue")]
     Interrupted,
     /// The connection that held the lock of the repair was lost.
     #[error(
-        "the connection to the database was lost. Run the repair again. The repair continues where it stopped"
+        "the connection to the database was lost. Run the same command again. The command continues where it \
+         stopped"
     )]
     ConnectionLost,
     /// The database reported an error.

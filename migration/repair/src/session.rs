@@ -145,8 +145,8 @@ impl RepairSession {
         Ok(())
     }
 
-    /// Takes the lock that allows one repair or undo of a database at a time. `on_wait` is called before each pause,
-    /// and can stop the waiting. Does nothing on SQLite.
+    /// Takes the lock that allows one repair or undo of a database at a time. On PostgreSQL, each schema of a database
+    /// has its own lock. `on_wait` is called before each pause, and can stop the waiting. Does nothing on SQLite.
     ///
     /// The lock belongs to the working connection, so that the server releases the lock when that connection is lost.
     /// The lock belongs to no transaction, because a concurrent index build waits for all open transactions.

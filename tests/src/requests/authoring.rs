@@ -55,7 +55,7 @@ pub struct AuthoredSubject {
     pub total_mock_tests: i64,
     /// The offer of the subject, or null.
     pub offer: Value,
-    /// The settings of the subject's tests.
+    /// The settings of the subject's tests: the object `markingScheme` of the response.
     pub marking_scheme: Value,
 }
 

@@ -185,7 +185,7 @@ async fn a_full_disk_is_reported(app: Arc<TestApp>) {
     let refused = buy().await;
     assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
     assert_eq!(app.row_counts().await, before);
-    let told = "degraded: the disk of the database is full, so it accepts no writes\n".to_owned();
+    let told = "degraded: the database accepts no writes, because its disk is full\n".to_owned();
     assert_eq!(ready().await, (503, told));
     assert_eq!(learner.run("{ viewer { name } }").await.text("/viewer/name"), "Asha");
     app.execute("PRAGMA max_page_count = 1000000").await;

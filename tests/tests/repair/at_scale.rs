@@ -217,7 +217,8 @@ impl Drop for RepairProcess {
 }
 
 impl OldDatabase {
-    /// Checks that there are no problems, no row is lost, and only the new key remains.
+    /// Checks the repaired database: `jishu check` finds no problem, no row is lost, and the new unique key has
+    /// replaced the old one.
     async fn assert_repaired(&self, made: &RowCounts, purchases: i64, cards_of_a_purchase: i64) {
         let mut check = Command::new(binary("jishu"));
         let output = check.args(["check", "--database-url", &self.url]).output().unwrap();

@@ -72,7 +72,7 @@ fn a_command_that_changes_nothing_logs_no_change() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    let is_set = |log: &str| log.contains("the role or the status of an account was set");
+    let is_set = |log: &str| log.contains("the role or the status of an account was changed");
     let (first, second) = (log("deactivate"), log("deactivate"));
     assert!(is_set(&first) && !is_set(&second), "{first}{second}");
     let reset = log("reset-second-factor");

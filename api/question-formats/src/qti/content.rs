@@ -47,8 +47,7 @@ enum Treatment {
 const FEEDBACK_LOSS: &str = "The feedback for each answer is left out: a question has only one explanation.";
 const RUBRIC_LOSS: &str = "Its rubric blocks that are not for candidates are left out.";
 const TEMPLATE_LOSS: &str = "Its template blocks are left out.";
-pub(super) const SUPPORTS_LOSS: &str =
-    "Its style sheets, catalogs of supports and companion materials are left out: a question is text.";
+pub(super) const SUPPORTS_LOSS: &str = "Its style sheets, catalogs of supports and companion materials are left out: a question is text and pictures.";
 
 /// Decides how to treat a node.
 fn treatment(node: Node<'_, '_>) -> Treatment {

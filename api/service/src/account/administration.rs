@@ -160,7 +160,7 @@ async fn change(
         .write_for(user, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if is_changed {
-        tracing::info!(actor = actor.map(|id| id.0), user = %user, ?change, "the role or the status of an account was set");
+        tracing::info!(actor = actor.map(|id| id.0), user = %user, ?change, "the role or the status of an account was changed");
     }
     Ok(row)
 }

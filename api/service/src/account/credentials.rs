@@ -117,8 +117,8 @@ fn remind(services: &Services, client: ClientAddress, user: user::Model) {
     }
 }
 
-/// Admits an attempt to sign in, or refuses it if a budget is spent. If the account signed in from this network before,
-/// a separate budget may admit the attempt. `email` must have the stored form.
+/// Admits an attempt to sign in, or refuses it if a budget is spent. If a session of the account began or
+/// continued in this network before, a separate budget may admit the attempt. `email` must have the stored form.
 pub(super) async fn admit<'s>(
     services: &'s Services,
     client: ClientAddress,
@@ -134,8 +134,8 @@ pub(super) async fn admit<'s>(
     if is_known && let Ok(attempt) = limits.sign_in_where_known(client, email, spent) {
         return Ok(attempt);
     }
-    // Waits as long as a password check takes. Otherwise the time of the refusal would show which accounts signed in
-    // from this network before.
+    // Waits as long as a password check takes. Otherwise the time of the refusal would show which accounts are known
+    // in this network.
     services.passwords.pad_refused(Duration::ZERO).await;
     if spent.of_account {
         security::account_locked(client, spent.wait);

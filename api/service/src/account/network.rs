@@ -1,4 +1,4 @@
-//! The networks from which users signed in to their accounts. If strangers spend the budget of failed sign-ins of an
+//! The networks in which sessions of users began or continued. If strangers spend the budget of failed sign-ins of an
 //! account, its owner can still sign in from these networks.
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -152,8 +152,8 @@ pub async fn end_other_sessions(services: &Services, viewer: Viewer) -> Result<(
     Ok(())
 }
 
-/// Revokes all refresh tokens of a user except those of the viewer's session. The transaction must have locked the
-/// user's row.
+/// Revokes the refresh tokens of all sessions of the viewer except the session of the request. The transaction must
+/// have locked the viewer's row.
 pub(super) async fn revoke_others(
     transaction: &DatabaseTransaction,
     viewer: Viewer,

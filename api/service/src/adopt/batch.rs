@@ -21,7 +21,8 @@ use crate::error::{Error, Fault};
 /// Maximum number of rows that one statement inserts, because the databases limit the number of parameters.
 const ROWS_PER_STATEMENT: usize = 400;
 
-/// The outcome of the adoption of an old row that has an entry in the ledger.
+/// The outcome of the adoption of an old row, for its entry in the ledger. A row that was carried without a remark has
+/// no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// The old row is part of another row of jishu now.

@@ -85,7 +85,7 @@ pub enum AllowanceRefusal {
     #[error("Give at least one of a learner, a subject and a course.")]
     NoScope,
     /// The scope has both a subject and a course.
-    #[error("Name a subject or a course, not both.")]
+    #[error("A subject and a course are both given. Leave out one of them.")]
     TwoPlaces,
     /// Neither extra time nor attempts are given.
     #[error("Give extra time, a number of attempts, or both.")]
@@ -96,7 +96,8 @@ pub enum AllowanceRefusal {
     /// The number of attempts is less than 1 or too great.
     #[error("The number of attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
     AttemptsOutOfRange,
-    /// The reason is too long, or has characters that a reason cannot have. A blank reason counts as none.
+    /// The reason is too long, has characters that a reason cannot have, or has only invisible characters. A reason of
+    /// only spaces counts as none.
     #[error("Leave out the reason, or give {}.", reason::rule())]
     Reason,
     /// No account has the id of the learner.

@@ -27,13 +27,13 @@ pub enum OneTimePasswordError {
     #[error("the secret of one-time passwords cannot be used: {0}")]
     Unusable(#[from] TotpError),
     /// The stored text is not base32.
-    #[error("the secret of one-time passwords cannot be read")]
+    #[error("the stored secret of one-time passwords is not base32")]
     Unreadable,
 }
 
 /// The secret that an authenticator app shares with the server. The secret must not be logged, and is stored encrypted.
 ///
-/// The codes use SHA-1, because many apps ignore another algorithm and show wrong codes.
+/// The codes use SHA-1. Many apps compute codes only with SHA-1, and would show wrong codes for another algorithm.
 pub struct OneTimePasswordSecret {
     codes: Totp,
 }

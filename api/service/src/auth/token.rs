@@ -1,4 +1,5 @@
-//! Access tokens: short-lived JWTs in the profile of RFC 9068, signed with Ed25519.
+//! Access tokens: short-lived JWTs in the profile of RFC 9068, but without its claim `client_id`. They are signed with
+//! Ed25519.
 
 use std::fmt;
 use std::time::Duration;

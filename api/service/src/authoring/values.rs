@@ -62,8 +62,8 @@ pub struct InvalidValue {
 pub enum ValueProblem {
     /// The code is not well-formed.
     #[error(
-        "Give a code of 1 to {MAX_CODE_CHARS} characters: the letters A to Z and a to z, digits, and the signs - _ . \
-         between them."
+        "Give a code of 1 to {MAX_CODE_CHARS} characters: the letters A to Z and a to z, digits, hyphens, underscores \
+         and dots. Begin and end it with a letter or a digit."
     )]
     Code,
     /// The course or the subject has another code.

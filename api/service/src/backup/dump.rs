@@ -24,13 +24,14 @@ const MAX_MESSAGE_BYTES: usize = 1_000;
 /// Time between two checks whether a program has ended or must be killed.
 const PROGRAM_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Checks a backup of any kind. A dump is restored into a scratch database on the server with the URL `server`. The
-/// scratch database is dropped afterwards, even if `stop` completes first. If it cannot be dropped, a note of the
-/// report says so.
+/// Checks a backup of any kind. The file of an SQLite database is checked without `server` and `stop`.
+///
+/// A dump is restored into a scratch database on the server with the URL `server`. The scratch database is dropped
+/// afterwards, even if `stop` completes first. If it cannot be dropped, a note of the report or the error says so.
 ///
 /// # Errors
-/// Fails if the backup cannot be read or restored, if a dump names a database, if no suitable server is given
-/// for a dump, or if `stop` completes.
+/// Fails if the backup cannot be read. For a dump, also fails if no suitable server is given, if the script names a
+/// database or runs a command of the client program, if the dump cannot be restored, or if `stop` completes.
 pub async fn verify_dump(
     file: &Path,
     server: Option<&str>,

@@ -18,7 +18,8 @@ const JOURNAL_MODE_BYTES: std::ops::RangeInclusive<usize> = 18..=19;
 /// The value of the bytes at [`JOURNAL_MODE_BYTES`] for a rollback journal.
 const ROLLBACK_MODE: u8 = 1;
 
-/// Maximum number of symbolic links that are followed one after the other.
+/// Maximum number of symbolic links that [`real_file`] follows one after the other. If there are more, it returns the
+/// link that it reached.
 const MAX_LINKS: usize = 40;
 
 /// A reason not to open the file of an SQLite database in its present state.

@@ -249,7 +249,10 @@ impl Database {
             (_, Err(error)) => FailedAttempt::before_commit(error),
         };
         if let Err(rollback) = transaction.rollback().await {
-            tracing::debug!(error = %rollback, "rollback failed; the connection is dropped");
+            tracing::debug!(
+                error = %rollback,
+                "rollback failed; the pool closes the connection if it is broken"
+            );
         }
         Err(error)
     }

@@ -16,17 +16,19 @@ use crate::security;
 /// Number of units that a failed attempt takes from the budget of its network address. A successful sign-in or
 /// registration takes 1. A successful exchange of a refresh token takes none.
 const UNITS_PER_FAILURE: u32 = 5;
-/// An address has a separate budget for accounts that signed in from it before: the usual budget of the address times
-/// this factor.
+/// An address has a separate budget for the accounts that are known at it: the usual budget of the address times this
+/// factor.
 const KNOWN_ADDRESS_FACTOR: u32 = 10;
 /// Maximum number of database look-ups a minute for one account at one address whose budget is spent. A look-up finds
-/// out whether the account signed in from this address before.
+/// out whether the account is known at this address.
 const MAX_LOOK_UPS_PER_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// Maximum number of remembered sign-ins, and of remembered refresh tokens. Each of them takes about 60 bytes.
+/// Maximum number of remembered pairs of an account and an address, and of remembered refresh tokens. Each of them
+/// takes about 60 bytes.
 const MAX_REMEMBERED: usize = 100_000;
-/// Minimum time between two records in the database of sign-ins to the same account from the same address.
+/// Minimum time between two records in the database that a session of the same account began or continued at the same
+/// address.
 const RECORD_INTERVAL: TimeDelta = TimeDelta::days(1);
 
 /// A hash that identifies an e-mail address without storing it.
@@ -39,9 +41,10 @@ type TokenHash = [u8; 32];
 /// tokens, by network address.
 ///
 /// The budget of an account counts only failures, from all addresses together. So it also stops guesses from many
-/// addresses. An account has a separate budget at each known address: an address from which the account signed in
-/// before. So the owner can still sign in from there after strangers have spent the other budgets. If the other budgets
-/// are spent, a wrong password at a known address gets the same response as an attempt at an unknown address.
+/// addresses. An account has a separate budget at each known address: an address at which a session of the account
+/// began or continued before. So the owner can still sign in from there after strangers have spent the other budgets.
+/// If the other budgets are spent, a wrong password at a known address gets the same response as an attempt at an
+/// unknown address.
 pub struct SignInLimits {
     addresses: Buckets<IpAddr>,
     accounts: Buckets<EmailHash>,
@@ -51,7 +54,8 @@ pub struct SignInLimits {
     registrations: Buckets<IpAddr>,
     /// The budgets of the addresses for refused refresh tokens.
     exchanges: Buckets<IpAddr>,
-    /// The addresses from which accounts signed in on this node, each with the time of the last recorded sign-in.
+    /// The addresses at which sessions of accounts began or continued on this node, each with the time of the last
+    /// record.
     known: Mutex<BoundedMap<(EmailHash, IpAddr), DateTime<Utc>>>,
     /// The hashes of refresh tokens that were refused and can never become valid again. A later attempt with one of
     /// these tokens is not admitted if the budget of its address is spent.
@@ -81,11 +85,10 @@ pub struct SignInAttempt<'a> {
 /// The kind of an attempt, which says from which budgets the attempt took 1 unit.
 #[derive(Clone, Copy)]
 enum Charge {
-    /// An attempt to sign in to an account. The server has not looked up whether the account signed in from this
-    /// address before.
+    /// An attempt to sign in to an account. The server has not looked up whether the account is known at this address.
     Stranger(EmailHash),
-    /// An attempt to sign in to an account that signed in from this address before. The other budgets are spent, and
-    /// `refusal` says so.
+    /// An attempt to sign in to an account that is known at this address. The other budgets are spent, and `refusal`
+    /// says so.
     Known { account: EmailHash, refusal: SpentBudget },
     /// An attempt to make an account.
     Registration,
@@ -118,8 +121,8 @@ impl SignInLimits {
     ///
     /// # Errors
     /// Fails if the network address has too many attempts, or the account has too many failures. If the account
-    /// signed in from this address before, [`SignInLimits::sign_in_where_known`] may still admit the attempt. So the
-    /// caller logs the refusal.
+    /// is known at this address, [`SignInLimits::sign_in_where_known`] may still admit the attempt. So the caller logs
+    /// the refusal.
     pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, SpentBudget> {
         let key = hash_of(email);
         let (addresses, accounts) = ((&self.addresses, &client.network()), (&self.accounts, &key));
@@ -131,7 +134,7 @@ impl SignInLimits {
     }
 
     /// Admits an attempt that [`SignInLimits::sign_in`] refused. The caller must have found out that the account
-    /// signed in from this address before.
+    /// is known at this address.
     ///
     /// # Errors
     /// Returns `refused` again if the separate budget of the account at this address is spent, or the separate budget
@@ -198,25 +201,26 @@ impl SignInLimits {
         SignInAttempt { limits: self, client, charge, has_ended: false, has_failed: false }
     }
 
-    /// Returns whether this node remembers that the account signed in from this address.
+    /// Returns whether this node remembers that a session of the account began or continued at this address.
     pub fn knows(&self, client: ClientAddress, email: &str) -> bool {
         lock(&self.known).get_mut(&(hash_of(email), client.network())).is_some()
     }
 
-    /// Returns whether this node remembers that a sign-in to the account from this address was recorded less than a
-    /// day ago.
+    /// Returns whether this node remembers that it recorded, less than a day ago, a session of the account that began
+    /// or continued at this address.
     pub fn has_recorded(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) -> bool {
         let recorded = lock(&self.known).get_mut(&(hash_of(email), client.network())).copied();
         recorded.is_some_and(|at| now - at < RECORD_INTERVAL)
     }
 
-    /// Remembers on this node that a sign-in to the account from this address was recorded at the time `now`.
+    /// Remembers on this node that it recorded, at the time `now`, a session of the account that began or continued at
+    /// this address.
     pub fn remember(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) {
         lock(&self.known).insert((hash_of(email), client.network()), now);
     }
 
-    /// Returns whether the caller may ask the database if the account signed in from this address before. Takes 1
-    /// from the budget for such look-ups.
+    /// Returns whether the caller may ask the database if the account is known at this address. Takes 1 from the budget
+    /// for such look-ups.
     pub fn may_look_up(&self, client: ClientAddress, email: &str) -> bool {
         self.look_ups.take(&(hash_of(email), client.network()), 1).is_ok()
     }

@@ -11,8 +11,8 @@ use super::registrar::Registrar;
 /// The upper bounds of the buckets for requests and operations, in seconds. By default a request may take 30 seconds.
 const REQUEST_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
-/// The upper bounds of the buckets for statements, transactions and waits for the database, in seconds. A statement may
-/// take 15 seconds.
+/// The upper bounds of the buckets for the database, in seconds. They are for the times of statements and transactions,
+/// and for their waits for a connection or for another transaction. A statement may take 15 seconds.
 const DATABASE_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0];
 
 /// The upper bounds of the buckets for the delay of events, in seconds. Nodes read events twice a second.
@@ -23,7 +23,8 @@ pub(super) fn request_seconds() -> Histogram {
     Histogram::new(REQUEST_SECONDS)
 }
 
-/// Makes a histogram with the buckets for statements, transactions and waits for the database.
+/// Makes a histogram with the buckets for the database: for the times of statements and transactions, and for their
+/// waits for a connection or for another transaction.
 pub(super) fn database_seconds() -> Histogram {
     Histogram::new(DATABASE_SECONDS)
 }

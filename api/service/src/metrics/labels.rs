@@ -159,7 +159,7 @@ label! {
 }
 
 label! {
-    /// The result of a purchase request.
+    /// The result of a request to purchase without payment.
     PurchaseResult {
         /// The request made a purchase.
         Created = "created",

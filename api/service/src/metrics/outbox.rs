@@ -53,7 +53,10 @@ impl OutboxMetrics {
                 "outbox_oldest_seconds",
                 "How long the oldest message that is neither dead nor expired has waited, in the whole database",
             ),
-            deliveries: registry.add("outbox_deliveries", "Deliveries by this node, by channel and result"),
+            deliveries: registry.add(
+                "outbox_deliveries",
+                "Attempts of this node to deliver a message, by channel and result",
+            ),
             counted_at: registry
                 .add("outbox_counted_timestamp_seconds", "Time when this node counted the messages last"),
         }

@@ -80,8 +80,8 @@ impl RefundChannel {
     }
 }
 
-/// Makes the report of a refund that the provider refused at once. The provider gave this refund no id, so the report
-/// gets an id that is made from the reference.
+/// Makes the report of a refund that failed at once, because the request was refused or the provider cannot process the
+/// amount. The provider gave this refund no id, so the report gets an id that is made from the reference.
 fn refused(row: &payment_refund::Model, code: String) -> RefundReport {
     RefundReport {
         refund: format!("refused:{}", row.reference),

@@ -64,9 +64,10 @@ pub enum MarkPaidRefusal {
 
 impl Refusal for MarkPaidRefusal {}
 
-/// Records a payment that support received for an order, and grants the order. The same reference again is a success
-/// and changes nothing. If the order was paid before, another reference is refused. The server cannot know whether the
-/// other reference is a mistake or names a second payment, nor whether support has given a second payment back.
+/// Records a payment that support received for an order, and grants the order. The same reference again is a success:
+/// the payment is not recorded again, and the order is granted if it is paid and not yet granted. If the order was paid
+/// before, another reference is refused. The server cannot know whether the other reference is a mistake or names a
+/// second payment, nor whether support has given a second payment back.
 ///
 /// # Errors
 /// See [`MarkPaidRefusal`].

@@ -219,7 +219,8 @@ pub struct OrderEventEntry {
     pub amount: Option<String>,
     /// The provider's id of the payment. None if the event has no payment.
     pub payment: Option<String>,
-    /// The provider's id of the refund or of the dispute. None for other events.
+    /// The provider's id of the refund or of the dispute, or `refused:` and the reference of a refund that failed at
+    /// once. None for other events, and if the id is unknown.
     pub object: Option<String>,
     /// The source that reported the event, such as `webhook`.
     pub source: String,

@@ -79,7 +79,7 @@ impl PictureAddresses {
     /// Fails if the database fails or has no secret for pictures.
     pub async fn load(connection: &impl ConnectionTrait, public_url: Option<&str>) -> Result<Self, Fault> {
         let row = server_secret::Entity::find_by_id(SECRET).one(connection).await?;
-        let row = row.ok_or_else(|| Fault::missing("the secret of pictures in server_secrets"))?;
+        let row = row.ok_or_else(|| Fault::missing("`pictures` in server_secrets"))?;
         Ok(Self {
             secret: Key::new(HMAC_SHA256, row.secret.as_bytes()),
             base: public_url.unwrap_or_default().to_owned(),

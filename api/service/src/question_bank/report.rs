@@ -12,7 +12,7 @@ pub const MAX_REJECTIONS_REPORTED: usize = question_formats::MAX_REFUSED_LISTED;
 /// A question of a file that was not imported, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedQuestion {
-    /// The line of the file in which the question begins, from 1.
+    /// The line of the file on which the question begins, counted from 1. In a package, the number of the question.
     pub line: u32,
     /// The id that the file gives the question, or else the name of the question. None if the file gives no id and no
     /// name. Also None if the file gives no id, and the question is rejected because the bank has another key.
@@ -49,7 +49,8 @@ pub enum Advice {
 /// the part can be the whole question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// The line of the imported file in which the question begins, from 1; 0 in an export.
+    /// The line of the imported file on which the question begins, counted from 1. In a package, the number of the
+    /// question. It is 0 in an export.
     pub line: u32,
     /// The external id of the question.
     pub external_id: String,
@@ -60,7 +61,7 @@ pub struct Loss {
 /// A message to the author about an imported question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The line of the file in which the question begins, from 1.
+    /// The line of the file on which the question begins, counted from 1. In a package, the number of the question.
     pub line: u32,
     /// The external id of the question.
     pub external_id: String,

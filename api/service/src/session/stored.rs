@@ -24,7 +24,8 @@ pub(super) struct StoredCard {
     pub(super) right: Option<entitlement::Model>,
     /// The latest revision of the paper of the card's test; None if the test has no paper yet.
     pub(super) paper: Option<PaperRevision>,
-    /// The extra time that support granted to this card alone, in seconds; 0 if support granted no extra time.
+    /// The extra time that support granted to this card alone, in seconds; 0 if support granted no extra time. A new
+    /// sitting gets this time or [`Terms::extra_seconds`], whichever is longer.
     pub(super) extra_seconds: i32,
 }
 

@@ -21,10 +21,10 @@ use jishu_service::allowance::{
 struct GrantAllowanceInput {
     /// The id of the user. If not given, the allowance is for all users, and `subjectId` or `courseId` is required.
     user_id: Option<ID>,
-    /// The id of the subject. Give `subjectId` or `courseId`, not both. If both are missing, the allowance is for the
-    /// cards of the user in all subjects.
+    /// The id of the subject. Do not give both `subjectId` and `courseId`. If neither is given, the allowance is for
+    /// the cards of the user in all subjects.
     subject_id: Option<ID>,
-    /// The id of the course, for all subjects of the course. Give `subjectId` or `courseId`, not both.
+    /// The id of the course, for all subjects of the course. Do not give both `subjectId` and `courseId`.
     course_id: Option<ID>,
     /// The extra time for each sitting, in seconds: 0 to 86400. A sitting gets the greatest extra time of its card and
     /// of all allowances that apply to it. If not given or 0, this allowance gives no time to later sittings, and open
@@ -138,7 +138,9 @@ impl From<AllowanceRefusal> for UserError {
             AllowanceRefusal::NoScope => {
                 "Give at least one of `userId`, `subjectId` and `courseId`.".to_owned()
             }
-            AllowanceRefusal::TwoPlaces => "Give `subjectId` or `courseId`, not both.".to_owned(),
+            AllowanceRefusal::TwoPlaces => {
+                "`subjectId` and `courseId` are both given. Leave out one of them.".to_owned()
+            }
             AllowanceRefusal::NothingGranted => "Give `extraSeconds`, `maxAttempts` or both.".to_owned(),
             AllowanceRefusal::UserNotFound => format!("{refusal} Take its id from `users`."),
             AllowanceRefusal::SubjectNotFound => NO_SUCH_SUBJECT.to_owned(),

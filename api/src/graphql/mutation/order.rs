@@ -21,8 +21,9 @@ struct MarkOrderPaidInput {
     /// The id of the order. It can belong to any user.
     order_id: ID,
     /// The reference of the payment, such as the number of a transfer: 1 to 60 printable characters of ASCII. A
-    /// reference names one payment, so repeating the request with the same reference changes nothing. If the order was
-    /// paid before, another reference is refused. If the buyer paid twice, give the second payment back by hand.
+    /// reference names one payment, so a repeated request with the same reference does not record the payment again.
+    /// If the order was paid before, another reference is refused. If the buyer paid twice, give the second payment
+    /// back by hand.
     reference: String,
 }
 
@@ -31,7 +32,7 @@ struct MarkOrderPaidInput {
 enum MarkOrderPaidOutcome {
     /// The request recorded the payment.
     Created,
-    /// An earlier request had recorded the payment. This request changed nothing.
+    /// An earlier request had recorded the payment. This request did not record it again.
     Existing,
 }
 

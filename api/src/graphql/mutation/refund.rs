@@ -110,7 +110,7 @@ impl From<RefundRefusal> for UserError {
         const SUBJECTS: &[&str] = &["input", "subjectIds"];
         let message = match &refusal {
             RefundRefusal::NoSubjects => {
-                format!("{refusal} Leave out `subjectIds` to refund the whole purchase.")
+                format!("{refusal} Or leave out `subjectIds` to refund the whole purchase.")
             }
             RefundRefusal::SubjectsNotInPurchase(_) => {
                 format!("{refusal} Take the ids from `purchase.lines`.")

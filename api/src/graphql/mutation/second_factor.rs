@@ -30,7 +30,8 @@ pub(super) struct CompleteLoginInput {
     recovery_code: Option<String>,
 }
 
-/// The proof for a change of the second factor: the password, and either a code or a recovery code.
+/// The proof for a change of the second factor: a code or a recovery code, and the password unless the sign-in was
+/// within the last 10 minutes.
 #[derive(InputObject)]
 pub(super) struct ChangeTwoFactorInput {
     /// The password of the account. Not required within 10 minutes after the sign-in.
@@ -160,7 +161,9 @@ impl SecondFactorMutation {
     async fn disable_two_factor(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The password of the account, and a code or a recovery code.")]
+        #[graphql(
+            desc = "A code or a recovery code, and the password unless the sign-in was within the last 10 minutes."
+        )]
         input: ChangeTwoFactorInput,
     ) -> ApiResult<DisableTwoFactorPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
@@ -180,7 +183,9 @@ impl SecondFactorMutation {
     async fn regenerate_recovery_codes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The password of the account, and a code or a recovery code.")]
+        #[graphql(
+            desc = "A code or a recovery code, and the password unless the sign-in was within the last 10 minutes."
+        )]
         input: ChangeTwoFactorInput,
     ) -> ApiResult<RecoveryCodesPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);

@@ -150,7 +150,7 @@ impl From<SettingsRefusal> for UserError {
             }
             SettingsRefusal::Range { setting, least, most, given } => {
                 let name = argument(*setting);
-                format!("`{name}` must be {least} to {most}; {given} was given.")
+                format!("`{name}` ({setting}) must be {least} to {most}; {given} was given.")
             }
             SettingsRefusal::Disagreement { parts, given } => format!(
                 "The parts of the blueprint have {parts} questions together, but `questionsPerTest` is {given}. Make \

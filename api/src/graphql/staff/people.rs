@@ -67,7 +67,9 @@ impl PeopleQuery {
             (Some(id), None) => Some(AllowancePlace::Subject(parse_id("subjectId", &id)?)),
             (None, Some(id)) => Some(AllowancePlace::Course(parse_id("courseId", &id)?)),
             (Some(_), Some(_)) => {
-                return Err(ApiError::bad_input("Give `subjectId` or `courseId`, not both."));
+                return Err(ApiError::bad_input(
+                    "`subjectId` and `courseId` are both given. Leave out one of them.",
+                ));
             }
         };
         let user = user_id.map(|id| parse_id("userId", &id)).transpose()?;

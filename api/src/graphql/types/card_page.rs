@@ -16,8 +16,8 @@ use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_
 use jishu_service::card::{self, CardFilter, CardOrder, CardPosition, CardSort, Entitled};
 use jishu_service::page::Page;
 
-/// A filter for a list of test cards. A card must match every field that is given. Ids of other users' objects
-/// match no card.
+/// A filter for a list of test cards. A card must match every field that is given. The id of another
+/// user's purchase matches no card.
 #[derive(Default, InputObject)]
 pub(in crate::graphql) struct MockTestAttemptFilter {
     /// Only cards for subjects of this course.

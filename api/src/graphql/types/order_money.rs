@@ -120,7 +120,8 @@ pub(in crate::graphql) enum PaymentEventKind {
     RefundRequested,
     /// The refund of a payment succeeded: the money went back to the buyer.
     RefundSettled,
-    /// The payment provider reported that a refund failed. The server may send the refund again.
+    /// A refund failed: the payment provider reported this, or cannot process the amount. The server may send the
+    /// refund again.
     RefundRefused,
     /// The server no longer tries to give the money of a refund back. For an order with the provider MANUAL, the server
     /// never tries. Support must decide about the order.
@@ -179,8 +180,9 @@ impl PaymentEvent {
         self.row.payment.as_deref()
     }
 
-    /// The payment provider's id of the refund or of the dispute. Null if the event concerns neither, or if the id is
-    /// not known.
+    /// The payment provider's id of the refund or of the dispute. If a refund was refused at once, or the provider
+    /// cannot process its amount, the field has `refused:` and the reference of the refund. Null if the event concerns
+    /// neither, or if the id is not known.
     async fn provider_object(&self) -> Option<&str> {
         self.row.object.as_deref()
     }

@@ -19,8 +19,8 @@ pub(in crate::graphql) struct Progress {
     data: Arc<ProgressData>,
 }
 
-/// The progress of a learner, over all scored sittings. Open sittings do not count. Sittings still count after the
-/// entitlement to their subject has ended.
+/// The progress of a learner, over all scored sittings or those in one subject. Open sittings do not count. Sittings
+/// still count after the entitlement to their subject has ended.
 #[Object]
 impl Progress {
     /// The number of scored sittings.

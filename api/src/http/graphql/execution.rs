@@ -55,9 +55,9 @@ pub(super) struct Execution {
 }
 
 impl Execution {
-    /// Starts an operation. If `stall_timeout` is given and the client receives nothing for this time, the operation
-    /// ends without a last event. Pass None if several operations share a connection: then the connection has the
-    /// timeout.
+    /// Starts an operation. If `stall_timeout` is given and the next event waits for the client for this time, the
+    /// operation ends without a last event. Pass None if several operations share a connection: then the connection has
+    /// the timeout.
     pub(super) fn start(
         state: &AppState,
         request_id: &RequestId,
@@ -137,7 +137,8 @@ impl Stream for Execution {
         }
         let event = match ready!(self.events.poll_recv(cx)) {
             Some(event) => Some(event),
-            // The task ended without a last event: it panicked, or its client received nothing for the stall timeout.
+            // The task ended without a last event: it panicked, or an event waited for its client for the stall
+            // timeout.
             None => match ready!(Pin::new(&mut self.task).poll(cx)) {
                 Err(error) if error.is_panic() => {
                     tracing::error!(request_id = &*self.request_id.0, "an operation panicked");
@@ -181,8 +182,8 @@ impl ResponseForwarder {
         self.send(ExecutionEvent::Complete).await;
     }
 
-    /// Sends an event to the [`Execution`]. Returns false if the client has left, or has received nothing for the stall
-    /// timeout. Then no more events can be sent.
+    /// Sends an event to the [`Execution`]. Returns false if the client has left, or if the event waited for the client
+    /// for the stall timeout. Then no more events can be sent.
     async fn send(&self, event: ExecutionEvent) -> bool {
         let sent = self.sender.send(event);
         let Some(stall_timeout) = self.stall_timeout else { return sent.await.is_ok() };

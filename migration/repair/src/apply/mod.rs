@@ -18,9 +18,9 @@ impl RepairSession {
     /// repair.
     ///
     /// # Errors
-    /// Fails if a person must decide something first, another repair or undo is running, `watch` stops the repair, the
-    /// table stays locked, or the database reports an error. On SQLite nothing has changed then. On other databases the
-    /// finished steps remain, and the next repair continues after them.
+    /// Fails if a person must decide something first, `watch` stops the repair, the table stays locked, or the database
+    /// reports an error. Waits for another repair or undo, and fails if it does not end in time. On SQLite nothing has
+    /// changed after a failure. On other databases the finished steps remain, and the next repair continues after them.
     pub async fn apply(&self, watch: ProgressWatcher<'_>) -> Result<RepairOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.apply_in_one_transaction(watch).await;

@@ -34,8 +34,9 @@ impl RepairSession {
     /// Undoes the latest run of a repair. `watch` is called with each event and can stop the undo.
     ///
     /// # Errors
-    /// Fails if no run is logged, the repaired rows have changed since the run, another repair or undo is running,
-    /// the table stays locked, or the database reports an error.
+    /// Fails if no run is logged, the repaired rows have changed since the run, `watch` stops the undo, the table stays
+    /// locked, or the database reports an error. Waits for another repair or undo, and fails if it does not end in
+    /// time.
     pub async fn undo(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.undo_in_one_transaction(watch).await;

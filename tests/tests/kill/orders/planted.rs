@@ -98,7 +98,8 @@ impl Scene<'_> {
                     let _ = shop.refund(&purchase, Some(0), &Uuid::new_v4().to_string()).await;
                     assert!(revive(world).await, "the server did not abort");
                     self.until_over(world).await;
-                    // The webhooks about the refund get lost, too.
+                    // The provider's webhooks about the refund never arrive, so the server does not learn about the
+                    // refund from them.
                     let _ = fake.webhooks().take();
                 }
             }

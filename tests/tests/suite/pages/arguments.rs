@@ -64,7 +64,7 @@ async fn filters_narrow_and_combine(app: Arc<TestApp>) {
 async fn invalid_page_arguments_are_refused(app: Arc<TestApp>) {
     let asha = app.learner("Asha").await;
     for (arguments, named) in [
-        (json!({ "first": 1, "last": 1 }), "not both"),
+        (json!({ "first": 1, "last": 1 }), "both given"),
         (json!({ "first": 0 }), "`first` must be 1 to 100; 0 was given"),
         (json!({ "first": -1 }), "`first` must be 1 to 100; -1 was given"),
         (json!({ "first": 101 }), "`first` must be 1 to 100; 101 was given"),

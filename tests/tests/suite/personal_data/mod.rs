@@ -1,4 +1,4 @@
-//! Personal data: what an export contains, and which rows the deletion of an account leaves.
+//! Personal data: the export of a person's data, and the deletion of an account.
 
 mod columns;
 mod deletion;

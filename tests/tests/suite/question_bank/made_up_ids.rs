@@ -106,8 +106,8 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
     let before = rows(&app).await;
     assert_eq!(author.import(subject, &quiz(&[&two])).await.counts(), [0, 0, 1, 0]);
     assert_eq!(rows(&app).await, before);
-    // The older version of the server took a question with another picture for the same question. Now the question with
-    // the other picture is imported as new.
+    // The older version of the server ignored pictures, so it treated a question with another picture as the same
+    // question. Now the question with the other picture is imported as new.
     assert_eq!(author.import(subject, &quiz(&[&one, &two])).await.counts(), [1, 0, 1, 0]);
     // Of two questions with this text and this key, only one matches the stored question. The other one is new.
     let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];

@@ -127,8 +127,9 @@ impl Rewriter<'_> {
             // An empty `qti-and` is true.
             sets.push_str(&set_outcome(HAS_HELD, "<qti-and/>"));
         }
-        // By the standard, the scoring ends after the first condition that holds. Systems that add marks option by
-        // option do not follow this rule, so their conditions do not end the scoring.
+        // By the standard, the scoring ends after the first condition that holds, unless it says `continue="Yes"`.
+        // Systems that add marks option by option do not follow this rule. So a condition that adds marks and has no
+        // attribute `continue` does not end the scoring.
         let adds = |set: Node<'_, '_>| {
             set.attribute("action").is_some_and(|action| action.eq_ignore_ascii_case("add"))
         };

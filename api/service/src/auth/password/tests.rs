@@ -133,12 +133,13 @@ async fn damaged_and_excessive_hashes_are_unreadable() {
         scrypt.replace("32768:8:1", "2:4294967295:4294967295"),
         scrypt.replace("32768:8:1", "32768:8"),
         scrypt.replace("32768:8:1", "32768:8:1:1"),
-        // The product of N, R and P is allowed here, but N, R or P alone is too large.
+        // The product of N, R and P is allowed in the next five hashes, but N, R or P alone is too large.
         scrypt.replace("32768:8:1", "2:524288:1"),
         scrypt.replace("32768:8:1", "2:1:524288"),
         scrypt.replace("32768:8:1", "2:33:1"),
         scrypt.replace("32768:8:1", "2:1:17"),
         scrypt.replace("32768:8:1", "262144:1:1"),
+        // N alone is within its limit here, but N is too large for R: N must be less than 2^(16 R).
         scrypt.replace("32768:8:1", "65536:1:1"),
         // The library refuses these two hashes only when it compares a password.
         good.replace("v=19", "v=99"),

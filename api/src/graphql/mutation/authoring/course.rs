@@ -18,7 +18,8 @@ use jishu_service::authoring::{self, CourseEdit, EditRefusal, NewCourse};
 #[derive(InputObject)]
 pub(super) struct CreateCourseInput {
     /// The code of the course, a stable name for files. It has 1 to 64 characters: the letters A to Z and a to z,
-    /// digits, and the signs - _ . between them. No two courses have the same code. A code never changes.
+    /// digits, hyphens, underscores and dots. It begins and ends with a letter or a digit. No two courses have the same
+    /// code. A code never changes.
     code: String,
     /// The name of the course: 1 to 200 characters.
     name: String,

@@ -22,7 +22,8 @@ pub(super) struct CreateSubjectInput {
     /// The id of the course to which the new subject belongs.
     course_id: ID,
     /// The code of the subject, a stable name for files. It has 1 to 64 characters: the letters A to Z and a to z,
-    /// digits, and the signs - _ . between them. No two subjects of a course have the same code. A code never changes.
+    /// digits, hyphens, underscores and dots. It begins and ends with a letter or a digit. No two subjects of a course
+    /// have the same code. A code never changes.
     code: String,
     /// The name of the subject: 1 to 200 characters.
     name: String,

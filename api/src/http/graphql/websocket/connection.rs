@@ -39,7 +39,8 @@ enum ConnectionEnd {
     ByServer { code: u16, reason: String },
     /// The client closes the connection.
     ByClient,
-    /// The connection is lost, or the client has sent nothing or received nothing for too long. No close frame is sent.
+    /// The connection is lost, the client has sent nothing for too long, or a message has waited too long for the
+    /// client to receive it. No close frame is sent.
     Lost,
 }
 
@@ -316,7 +317,7 @@ impl WebSocketConnection {
     }
 
     /// Sends a frame. Until the frame is sent, nothing else is read, so a client that receives nothing cannot request
-    /// more. If the client receives nothing for the stall timeout, the connection is lost.
+    /// more. If the client does not receive the frame within the stall timeout, the connection is lost.
     async fn send(&mut self, message: Message) -> Result<(), ConnectionEnd> {
         let stall_timeout = self.state.live.stall();
         match timeout(stall_timeout, self.socket.send(message)).await {

@@ -1,5 +1,5 @@
-//! Pictures in questions: imported, shown in a sitting and its review, served, kept by corrections, checked for damage,
-//! exported and imported again.
+//! Pictures in questions: imports and exports, the sitting and its review, the addresses that serve pictures,
+//! corrections, the check for damage, and restored backups.
 
 mod copies;
 mod formats;
