@@ -10,6 +10,7 @@ mod bank;
 pub mod bench_data;
 pub mod bench_page;
 pub mod bench_server;
+pub mod bench_token;
 pub mod burst;
 mod catalogue;
 mod client;

@@ -233,9 +233,15 @@ pub struct OpenTurn {
 /// Returns the bytes of an HTTP POST with a GraphQL request as JSON and with an access token.
 #[must_use]
 pub fn graphql_post(token: &str, body: &str) -> Vec<u8> {
+    json_post("/graphql", token, body)
+}
+
+/// Returns the bytes of an HTTP POST to this path, with JSON and with an access token.
+#[must_use]
+pub fn json_post(path: &str, token: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json\r\n\
          authorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

@@ -218,14 +218,17 @@ pub(crate) fn shows_more_than(text: &str, format: DraftTextFormat, dead: &[Range
             let is_alive = |shown: &Shown| {
                 shown.is_picture && shown.range.as_ref().is_some_and(|place| !dead.contains(place))
             };
+            let shows_html = |part: Range<usize>| {
+                is_seen(&visible_text(&text[part.clone()], DraftTextFormat::Html)) || has_shown_tag(part)
+            };
             has_text(text)
                 || shown_in_markdown(text).iter().any(is_alive)
-                || html_parts(text).into_iter().any(has_shown_tag)
+                || html_parts(text).into_iter().any(shows_html)
         }
     }
 }
 
-/// Returns whether Markdown has visible text outside of its pictures and its tags, or a horizontal rule.
+/// Returns whether Markdown has visible text outside of its pictures and its HTML, or a horizontal rule.
 fn has_text(text: &str) -> bool {
     let mut pictures = 0;
     Parser::new(text).any(|event| {
@@ -313,6 +316,8 @@ mod tests {
             ("![a graph](DEAD)", Markdown, false),
             ("![a graph][1]\n\n[1]: DEAD", Markdown, false),
             ("<img src='DEAD'>", Markdown, false),
+            ("<p>\n<img\nsrc='DEAD'>\n</p>", Markdown, false),
+            ("<p>Which? <img src='DEAD'></p>", Markdown, true),
             ("![a graph](DEAD) Which?", Markdown, true),
             ("![a](DEAD) ![b](live)", Markdown, true),
         ] {

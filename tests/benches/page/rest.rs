@@ -1,15 +1,11 @@
 //! The server for comparison: a REST handler as somebody would write it by hand for this one page.
 
-use std::sync::Arc;
-
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
-use jishu_service::auth::KeyRing;
-use jishu_tests::bench_server::serve_config;
+use jishu_tests::bench_token::TokenCheck;
 use jishu_tests::load::ServerTask;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::{self, PgPool};
 use serde::{Deserialize, Serialize};
@@ -21,8 +17,8 @@ const CONNECTIONS: u32 = 8;
 #[derive(Clone)]
 struct Shared {
     pool: PgPool,
-    /// The key and the rules of access tokens. None if the handler does not verify tokens.
-    tokens: Option<Arc<(DecodingKey, Validation)>>,
+    /// None if the handler does not verify tokens.
+    tokens: Option<TokenCheck>,
 }
 
 #[derive(Deserialize)]
@@ -30,11 +26,6 @@ struct Parameters {
     user: i64,
     first: i64,
     after: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
 }
 
 #[derive(Serialize)]
@@ -74,15 +65,7 @@ struct Course {
 /// Runs a server with the REST handler [`cards`] until the process is killed.
 pub(crate) async fn serve(task: &ServerTask) {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(&task.database_url).await;
-    let config = serve_config(&task.database_url, &task.folder, task.port, &[]);
-    let tokens = (task.role == "rest verified").then(|| {
-        let keys = KeyRing::from_pem_file(&task.folder.join("keys.pem")).expect("the keys of jishu");
-        let key = DecodingKey::from_jwk(&keys.jwks().keys[0]).expect("a public key");
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[&config.token_issuer]);
-        validation.set_audience(&[&config.token_audience]);
-        Arc::new((key, validation))
-    });
+    let tokens = (task.role == "rest verified").then(|| TokenCheck::of(task));
     let shared = Shared { pool: pool.expect("the database answers"), tokens };
     let router = Router::new().route("/cards", get(cards)).with_state(shared);
     let listener = TcpListener::bind(("127.0.0.1", task.port)).await.expect("the port is free");
@@ -96,7 +79,7 @@ async fn cards(
 ) -> Result<Json<Page>, StatusCode> {
     let owner = match &shared.tokens {
         None => parameters.user,
-        Some(tokens) => verified(tokens, &headers).ok_or(StatusCode::UNAUTHORIZED)?,
+        Some(tokens) => tokens.user(&headers).ok_or(StatusCode::UNAUTHORIZED)?,
     };
     let (subject, number, id) = match &parameters.after {
         None => (0, 0, 0),
@@ -132,12 +115,6 @@ async fn cards(
             subject: Subject { id: subject, name, course: Course { id: course, name: of } },
         };
     Ok(Json(Page { cards: rows.into_iter().take(most).map(card).collect(), has_next_page, end_cursor }))
-}
-
-fn verified(tokens: &(DecodingKey, Validation), headers: &HeaderMap) -> Option<i64> {
-    let (key, validation) = tokens;
-    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-    decode::<Claims>(token, key, validation).ok()?.claims.sub.parse().ok()
 }
 
 fn position(after: &str) -> Option<(i64, i32, i64)> {

@@ -1,7 +1,8 @@
-//! Measures purchases through jishu, and compares them with the same SQL statements in pgbench, on PostgreSQL.
+//! Measures purchases through jishu, and compares them with the same SQL statements in pgbench, on PostgreSQL. Purchases
+//! of one subject are also compared with a handler that is written by hand with axum and sqlx.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench purchase` prints the purchases per second. jishu and pgbench take
-//! turns, so that other work of the machine affects both. The bench starts a PostgreSQL server of its own, which waits
+//! `tests/run -- cargo bench -p jishu-tests --bench purchase` prints the purchases per second. jishu and its rivals take
+//! turns, so that other work of the machine affects all of them. The bench starts a PostgreSQL server of its own, which waits
 //! for its disk at each commit. jishu gets its requests over 16 connections, and pgbench has 16 connections to the
 //! database. The load and pgbench share the processor with the database. `JISHU_BENCH_SERVER=PATH` measures another
 //! build of the binary, whose statements may differ from those of pgbench.
@@ -9,6 +10,7 @@
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 
 mod pgbench;
+mod rest;
 mod shop;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use jishu_tests::Backend;
 use jishu_tests::bench_server::{ran_as_server, start_server};
-use jishu_tests::load::{KeptConnection, ServerProcess, cpu_time, median};
+use jishu_tests::load::{KeptConnection, ServerProcess, ServerTask, cpu_time, median};
 use jishu_tests::process::DatabaseProcess;
 use mimalloc::MiMalloc;
 use shop::{Shop, Workload};
@@ -32,11 +34,16 @@ const CONNECTIONS: usize = 16;
 /// reading, and two are reserved for saving answers. With the default of 16 connections, 6 transactions run at once.
 const DATABASE_CONNECTIONS: &str = "--database-connections=36";
 const TURNS: usize = 5;
+/// Number of programs that take turns: jishu, pgbench, and the handler that is written by hand.
+const RIVALS: usize = 3;
 /// A part of the response to a successful new purchase.
 const CREATED: &[u8] = br#""outcome":"CREATED""#;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if let Some(task) = ServerTask::of_this_process().filter(|task| task.role == rest::ROLE) {
+        return runtime.block_on(rest::serve(&task));
+    }
     if runtime.block_on(ran_as_server()) {
         return;
     }
@@ -58,55 +65,70 @@ struct Turn {
     load_ms: f64,
 }
 
+impl Turn {
+    /// Prints the medians of the turns of one program, and returns its purchases per second.
+    fn print(name: &str, turns: &[Self]) -> f64 {
+        let of = |value: fn(&Self) -> f64| median(&turns.iter().map(value).collect::<Vec<_>>());
+        let rate = of(|turn| turn.purchases_per_second);
+        println!(
+            "{name}: {rate:.0} purchases/s (CPU for each: {:.2} ms in the server, {:.2} in the database, {:.2} in the load)",
+            of(|turn| turn.server_ms),
+            of(|turn| turn.database_ms),
+            of(|turn| turn.load_ms),
+        );
+        rate
+    }
+}
+
 async fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = DatabaseProcess::start(Backend::Postgres, folder.path());
     let shop = Shop::open(&database.url(), folder.path()).await;
     let server = start_server(&database.url(), folder.path(), &[DATABASE_CONNECTIONS]);
-    for workload in [Workload::Single, Workload::HotBuyer, Workload::Bundle] {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    rest::write_statements(folder.path(), &shop.statements[0]);
+    let by_hand = ServerProcess::start(rest::ROLE, &database.url(), folder.path());
+    // The hot buyer is last: his subjects make the catalogue far larger than that of a real shop.
+    for workload in [Workload::Single, Workload::Bundle, Workload::HotBuyer] {
+        if workload == Workload::HotBuyer {
+            shop.add_subjects_of_hot_buyer().await;
+        }
+        let (mut ours, mut theirs, mut hand_written) = (Vec::new(), Vec::new(), Vec::new());
         // The first turn only warms up, and is not counted.
         for turn in 0..=TURNS {
-            let jishu = buy(&server, &database, &shop, workload, 2 * turn).await;
-            let pgbench = pgbench::buy(&database, &shop, workload, 2 * turn + 1, folder.path());
+            let [first, second, third] = [0, 1, 2].map(|rival| RIVALS * turn + rival);
+            let requests = workload.numbers(first).map(|number| shop.requests(workload, number));
+            let jishu = buy(&server, &database, requests.unzip()).await;
+            let pgbench = pgbench::buy(&database, &shop, workload, second, folder.path());
+            if workload == Workload::Single {
+                let requests = workload.numbers(third).map(|number| shop.rest_request(number));
+                let turn_by_hand = buy(&by_hand, &database, (Vec::new(), requests.collect())).await;
+                hand_written.extend((turn > 0).then_some(turn_by_hand));
+            }
             if turn > 0 {
                 ours.push(jishu);
                 theirs.push(pgbench);
             }
         }
-        let of =
-            |turns: &[Turn], value: fn(&Turn) -> f64| median(&turns.iter().map(value).collect::<Vec<_>>());
-        let (rate, rival) =
-            (of(&ours, |turn| turn.purchases_per_second), of(&theirs, |turn| turn.purchases_per_second));
-        println!(
-            "{workload:?}: jishu {rate:.0} purchases/s ({:.2} ms of CPU in the server, {:.2} in the database, {:.2} in the \
-             load), pgbench -M prepared {rival:.0} ({:.2} in the database, {:.2} in pgbench): {:.2}",
-            of(&ours, |turn| turn.server_ms),
-            of(&ours, |turn| turn.database_ms),
-            of(&ours, |turn| turn.load_ms),
-            of(&theirs, |turn| turn.database_ms),
-            of(&theirs, |turn| turn.load_ms),
-            rate / rival,
-        );
+        let rate = Turn::print(&format!("{workload:?}: jishu"), &ours);
+        for (name, turns) in [("pgbench -M prepared", theirs), ("axum and sqlx by hand", hand_written)] {
+            if !turns.is_empty() {
+                let rival = Turn::print(&format!("  {name}"), &turns);
+                println!("    jishu makes {:.2} of these purchases", rate / rival);
+            }
+        }
     }
 }
 
-/// Makes all purchases of a turn through the server.
+/// Makes all purchases of a turn through a server. Sends the requests in `before` first, one after the other, and does
+/// not count their time.
 async fn buy(
     server: &ServerProcess,
     database: &DatabaseProcess,
-    shop: &Shop,
-    workload: Workload,
-    turn: usize,
+    (before, requests): (Vec<Vec<u8>>, Vec<Vec<u8>>),
 ) -> Turn {
-    let mut requests = Vec::new();
-    let mut first = KeptConnection::open(server.port).await;
-    for number in workload.numbers(turn) {
-        let [look, purchase] = shop.requests(workload, number);
-        // The buyer sends another request first, because usually the server has verified a buyer's token before the
-        // purchase.
-        first.send(&look).await;
-        requests.push(purchase);
+    let mut connection = KeptConnection::open(server.port).await;
+    for request in &before {
+        connection.send(request).await;
     }
     let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
     let (server_cpu, database_cpu, load_cpu) = (server.cpu_time(), database.cpu_time(), cpu_time("self"));

@@ -12,11 +12,11 @@ use jishu_service::auth::Viewer;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_tests::bench_server::bench_services;
 use jishu_tests::global_id;
-use jishu_tests::load::graphql_post;
+use jishu_tests::load::{graphql_post, json_post};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use crate::{CONNECTIONS, TURNS};
+use crate::{CONNECTIONS, RIVALS, TURNS};
 
 /// A kind of purchase that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,9 @@ impl Workload {
         first..first + purchases
     }
 
-    /// Returns the number of purchases in all turns of jishu and pgbench.
+    /// Returns the number of purchases in all turns of jishu, pgbench and the handler for comparison.
     fn all(self) -> i64 {
-        self.numbers(2 * (TURNS + 1)).start
+        self.numbers(RIVALS * (TURNS + 1)).start
     }
 
     /// Returns the id of the buyer of purchase number 0.
@@ -95,7 +95,6 @@ impl Shop {
         let observer = Arc::new(move |sql: &str| log.lock().expect("never poisoned").push(sql.to_owned()));
         let services = bench_services(url, folder, observer).await;
         let buyers = Workload::Bundle.first_buyer() + Workload::Bundle.all();
-        let subjects = SUBJECT + 1 + Workload::HotBuyer.all();
         let rows = format!(
             "INSERT INTO users (name, email, password_hash, role, status, created_at) \
              SELECT 'Buyer', n || '@example.com', 'none', 'learner', 'active', now() FROM generate_series(1, {buyers}) n; \
@@ -103,7 +102,7 @@ impl Shop {
              VALUES ('Subjects', 'INR', NULL, now()), ('Bundle', 'INR', 20000, now()); \
              INSERT INTO subjects (course_id, name, list_price, total_mock_tests, max_attempts, created_at) \
              SELECT CASE WHEN n <= 3 THEN {BUNDLE} ELSE {COURSE} END, 'Subject ' || n, 10000, 50, 3, now() \
-             FROM generate_series(1, {subjects}) n"
+             FROM generate_series(1, {SUBJECT}) n"
         );
         let writer = services.database.writer();
         writer.execute_unprepared(&rows).await.expect("the rows");
@@ -122,8 +121,32 @@ impl Shop {
         Self { services, hot_token, statements: [single, bundle] }
     }
 
-    /// Returns the bytes of two requests of the same buyer: a query for `__typename`, and the purchase.
-    pub(crate) fn requests(&self, workload: Workload, number: i64) -> [Vec<u8>; 2] {
+    /// Inserts the subjects that the buyer of [`Workload::HotBuyer`] purchases.
+    pub(crate) async fn add_subjects_of_hot_buyer(&self) {
+        let (first, last) = (Workload::first_subject(), Workload::first_subject() + Workload::HotBuyer.all());
+        let rows = format!(
+            "INSERT INTO subjects (course_id, name, list_price, total_mock_tests, max_attempts, created_at) \
+             SELECT {COURSE}, 'Subject ' || n, 10000, 50, 3, now() FROM generate_series({first}, {last}) n"
+        );
+        let writer = self.services.database.writer();
+        writer.execute_unprepared(&rows).await.expect("the rows");
+        writer.execute_unprepared("VACUUM ANALYZE").await.expect("the statistics");
+    }
+
+    /// Returns the bytes of a request to the handler for comparison: the purchase number `number` of one subject.
+    pub(crate) fn rest_request(&self, number: i64) -> Vec<u8> {
+        let token = token(&self.services, Workload::Single.first_buyer() + number);
+        let body = serde_json::json!({
+            "courseId": COURSE,
+            "subjectId": SUBJECT,
+            "idempotencyKey": Uuid::new_v4().to_string(),
+        });
+        json_post("/purchases", &token, &body.to_string())
+    }
+
+    /// Returns the bytes of two requests of the same buyer: a query for `__typename`, and the purchase. The query comes
+    /// first, because usually the server has verified a buyer's token before the purchase.
+    pub(crate) fn requests(&self, workload: Workload, number: i64) -> (Vec<u8>, Vec<u8>) {
         let token = match workload {
             Workload::HotBuyer => self.hot_token.clone(),
             _ => token(&self.services, workload.first_buyer() + number),
@@ -142,7 +165,7 @@ impl Shop {
             } }
         });
         let look = r#"{"query":"{ __typename }"}"#;
-        [graphql_post(&token, look), graphql_post(&token, &body.to_string())]
+        (graphql_post(&token, look), graphql_post(&token, &body.to_string()))
     }
 }
 

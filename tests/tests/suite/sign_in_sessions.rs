@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use jishu_service::account;
 use jishu_service::auth::KeyRing;
 use jishu_service::limit::ClientAddress;
-use jishu_tests::{Client, LOGIN, Registration, Socket, TestApp, wait_until};
+use jishu_tests::{Client, LOGIN, REFRESH, Registration, Socket, TestApp, wait_until};
 use serde_json::{Value, json};
 
 use crate::second_factor::rotate_keys;
@@ -41,6 +41,7 @@ on_each_database_behind_a_proxy!(
     a_session_ends_on_every_node,
     other_sessions_end_and_those_of_others_stay,
     a_network_is_stored_once_after_a_rotation_of_the_keys,
+    a_repeated_exchange_from_another_network_records_it,
 );
 
 /// Signs in from this network address with this client program, and returns the tokens.
@@ -170,6 +171,23 @@ async fn other_sessions_end_and_those_of_others_stay(app: Arc<TestApp>) {
     assert_eq!(client(&app, &laptop).send("{ viewer { name } }", Value::Null).await.status, 401);
     assert!(!app.anonymous().refresh(phone["refreshToken"].as_str().unwrap()).await.is_refused());
     binod.run("{ viewer { name } }").await;
+}
+
+async fn a_repeated_exchange_from_another_network_records_it(app: Arc<TestApp>) {
+    register(&app).await;
+    let tokens = sign_in_from(&app, "203.0.113.77", FIREFOX).await;
+    let refresh = async |address: &str| -> Value {
+        let request = app.http().post(app.url("/graphql")).header("x-forwarded-for", address);
+        let body = json!({ "query": REFRESH, "variables": { "token": tokens["refreshToken"] } });
+        let response: Value = request.json(&body).send().await.unwrap().json().await.unwrap();
+        response["data"]["refreshTokens"]["tokens"]["refreshToken"].clone()
+    };
+    let networks = "SELECT COUNT(*) FROM sign_in_networks";
+    let first = refresh("203.0.113.77").await;
+    assert_eq!(app.number(networks).await, 2, "the networks of the registration and of the sign-in");
+    // The response was lost, and the client sends the request again after it has changed its network.
+    assert_eq!(refresh("198.51.100.7").await, first);
+    assert_eq!(app.number(networks).await, 3);
 }
 
 async fn a_network_is_stored_once_after_a_rotation_of_the_keys(app: Arc<TestApp>) {

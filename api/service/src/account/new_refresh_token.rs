@@ -93,6 +93,15 @@ impl NewRefreshToken {
             network: Set(Some(self.client.address.coarse_network())),
         };
         row.insert(transaction).await?;
+        self.record_visit(transaction, user_id).await
+    }
+
+    /// Records the network of the client for later sign-ins.
+    pub(super) async fn record_visit(
+        &self,
+        transaction: &DatabaseTransaction,
+        user_id: UserId,
+    ) -> Result<(), DbErr> {
         self.visit.record(transaction, user_id).await
     }
 

@@ -168,6 +168,7 @@ impl Exchange {
             }
             self.replace(transaction, token, family).await?
         } else if let Some(again) = self.successor(transaction, &token, family).await?.filter(|_| is_active) {
+            again.record_visit(transaction, self.owner).await?;
             again
         } else {
             let of_family = refresh_token::Column::FamilyId.eq(token.family_id);
