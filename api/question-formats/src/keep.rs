@@ -154,7 +154,7 @@ impl<'q, 'k> Keeping<'q, 'k> {
             let found = match (self.resolve(part, &address), &range) {
                 (None, _) => continue,
                 (Some(_), _) if format == DraftTextFormat::Plain => Err(NotKept::InPlainText),
-                (Some(Ok(_)), None) => Err(NotKept::Missing),
+                (Some(Ok(_)), None) => Err(NotKept::Unplaced),
                 (Some(found), _) => found,
             };
             match found.and_then(|found| self.add(found)) {

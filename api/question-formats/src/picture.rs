@@ -177,8 +177,10 @@ pub(crate) fn without_picture_addresses(text: &mut String) {
 /// The reason why a file of a question is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotKept {
-    /// The content of the file, or the place of its address in the text, was not found.
+    /// The file of questions does not contain the file.
     Missing,
+    /// The text shows the file, but the place of the file's address in the text was not found.
+    Unplaced,
     /// The address of the file leads into a Moodle that asks learners to sign in.
     NeedsSignIn,
     /// No text of the question shows the file.
@@ -205,9 +207,9 @@ impl fmt::Display for NotKept {
         let mebibytes = |bytes: usize| bytes / 1024 / 1024;
         match self {
             Self::Missing => f.write_str(
-                "its content or its place in the text was not found. Embed it, or put it on a web server and link to it \
-                 with https://.",
+                "the file of questions does not have it. Embed it, or put it on a web server and link to it with https://.",
             ),
+            Self::Unplaced => f.write_str("its address was not found in the text. Write it as in ![](a.png)."),
             Self::NeedsSignIn => f.write_str(
                 "its address leads into a Moodle that asks learners to sign in. Embed the file, as exports of Moodle do.",
             ),

@@ -75,7 +75,7 @@ fn numbers_are_read() {
     }
     assert_eq!(only("How many? {#5 ~#}").losses, [""; 0]);
     let partial = only("When? {#=1822:0 =%50%1822:2}");
-    assert!(partial.losses[0].contains("partial marks"));
+    assert!(partial.losses[0].contains("without full marks"));
 }
 
 #[test]
@@ -346,11 +346,14 @@ fn dead_pictures_and_marks_of_languages_are_told() {
     for (text, told) in [
         (
             "::C::[html]<p>Which?</p><p><img src\\=\"images/circuit.png\" alt\\=\"circuit\"></p>{\n=L1\n~L2\n}",
-            "is left out: its content or its place in the text",
+            "is left out: the file of questions does not have it",
         ),
-        ("[markdown]Which? ![](circuit.png) {=L1 ~L2}", "is left out: its content or its place in the text"),
-        ("Which? {=L1 <img src\\=\"a.png\"> ~L2}", "is left out: its content or its place in the text"),
-        ("Which? {=L1 ~L2 ####<img src\\=\"a.png\">}", "is left out: its content or its place in the text"),
+        (
+            "[markdown]Which? ![](circuit.png) {=L1 ~L2}",
+            "is left out: the file of questions does not have it",
+        ),
+        ("Which? {=L1 <img src\\=\"a.png\"> ~L2}", "is left out: the file of questions does not have it"),
+        ("Which? {=L1 ~L2 ####<img src\\=\"a.png\">}", "is left out: the file of questions does not have it"),
         ("\\{mlang en\\}Which?\\{mlang\\}\\{mlang hi\\}कौन?\\{mlang\\} {=a ~b}", "several languages"),
         ("Which? {=<span class\\=\"multilang\" lang\\=\"en\">a</span> ~b}", "several languages"),
     ] {

@@ -96,7 +96,9 @@ fn the_picture_of_an_old_moodle_stands_below_the_text() {
     assert!(found.stem.starts_with("Which lamp &lt; 3?<p><img"), "{}", found.stem);
     assert_eq!(found.text_format, DraftTextFormat::Html);
     let found = only(Format::MoodleXml, &old("circuit.png", ""));
-    assert!(found.losses[0].starts_with("The file \"circuit.png\" is left out: its content or its place"));
+    assert!(
+        found.losses[0].starts_with("The file \"circuit.png\" is left out: the file of questions does not")
+    );
     // If the stem shows nothing but a file that is not kept, the picture below the stem is enough.
     let found =
         only(Format::MoodleXml, &old("a.png", &base64(&a)).replace("Which lamp?", "&lt;img src=\"x.png\">"));
@@ -212,7 +214,7 @@ fn a_question_with_nothing_but_a_dead_picture_is_refused() {
         "[html]Which? {=a ~<img src\\=\"a.png\">}",
         "[html]<img src\\=\"http\\://m.example/pluginfile.php/1/a.png\"> {=a ~b}",
     ] {
-        assert!(refused(Format::Gift, text).contains("only a picture"), "{text}");
+        assert!(refused(Format::Gift, text).contains("shows only a file"), "{text}");
     }
     // Learners do not need the explanation to answer, so the question is kept.
     let found = only(Format::Gift, "[html]Which? {=a ~b ####<img src\\=\"a.png\">}");
