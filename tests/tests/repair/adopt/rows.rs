@@ -131,7 +131,7 @@ fn assert_lines(text: &str) {
         ("exam_category_purchase", 8, "noted: The list of subjects of this purchase has subject 1, but"),
         ("exam_category_purchase", 9, "not_carried: This purchase was not carried: its cost -5"),
         ("exam_category_purchase", 10, "not_carried: This purchase was not carried: neither its cards"),
-        ("mock_test_attempts", 9, "noted: This card was disabled"),
+        ("mock_test_attempts", 9, "noted: This card, or a used card that was merged into it, was disabled"),
         ("mock_test_attempts", 14, "not_carried: This row was not carried, because"),
         ("mock_test_attempts", 16, "merged: This card was merged into card 10, which is of the same test"),
         ("mock_test_attempts", 17, "not_carried: This card was not carried: its purchase"),
