@@ -121,6 +121,19 @@ pub enum WebhookError {
     Unreadable(String),
 }
 
+impl WebhookError {
+    /// Makes the error for a body whose JSON has another form than expected. The message has the place, if it is known,
+    /// but no part of the body.
+    pub(crate) fn unexpected_json(error: &serde_json::Error) -> Self {
+        // The line is 0 if the JSON was parsed before, so that its text is no longer at hand.
+        let place = match error.line() {
+            0 => String::new(),
+            line => format!(" at line {line}, column {}", error.column()),
+        };
+        Self::Unreadable(format!("its JSON is not as expected{place}"))
+    }
+}
+
 /// The reason why the parameters that a buyer brought back from the provider are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReturnError {

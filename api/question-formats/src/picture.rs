@@ -209,7 +209,7 @@ impl fmt::Display for NotKept {
             Self::Missing => f.write_str(
                 "the file of questions does not have it. Embed it, or put it on a web server and link to it with https://.",
             ),
-            Self::Unplaced => f.write_str("its address was not found in the text. Write it as in ![](a.png)."),
+            Self::Unplaced => f.write_str("its address in the text has an unusual form. Write it as in ![](a.png)."),
             Self::NeedsSignIn => f.write_str(
                 "its address leads into a Moodle that asks learners to sign in. Embed the file, as exports of Moodle do.",
             ),

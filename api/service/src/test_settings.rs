@@ -125,9 +125,10 @@ pub enum Setting {
     TimeLimit,
     /// The maximum number of attempts of a card.
     MaxAttempts,
-    /// The blueprint. [`SettingsRefusal::Range`] names it if its number of parts or the sum of the questions of its
-    /// parts is out of range.
+    /// The blueprint. [`SettingsRefusal::Range`] names it if its number of parts is out of range.
     Blueprint,
+    /// The sum of the questions in all parts of the blueprint.
+    BlueprintSum,
     /// The number of questions in one part of the blueprint.
     BlueprintQuestions,
 }
@@ -141,7 +142,8 @@ impl std::fmt::Display for Setting {
             Self::QuestionsPerTest => "questions of a test",
             Self::TimeLimit => "time limit in seconds",
             Self::MaxAttempts => "attempts of a card",
-            Self::Blueprint => "parts or questions of the blueprint",
+            Self::Blueprint => "number of parts of the blueprint",
+            Self::BlueprintSum => "questions of all parts of the blueprint",
             Self::BlueprintQuestions => "questions of a part of the blueprint",
         })
     }
@@ -218,7 +220,7 @@ pub(crate) fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> 
     }
     let questions = questions_of(parts);
     if questions > i64::from(MAX_QUESTIONS_PER_TEST) {
-        let (setting, least) = (Setting::Blueprint, 1);
+        let (setting, least) = (Setting::BlueprintSum, 1);
         return Err(SettingsRefusal::Range {
             setting,
             least,

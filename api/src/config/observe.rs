@@ -77,8 +77,7 @@ impl fmt::Debug for CollectorHeader {
 }
 
 fn collector(text: &str) -> Result<Url, String> {
-    let advice =
-        "give the URL of a collector without a user, a password and `?`, such as http://127.0.0.1:4318";
+    let advice = "give the URL of a collector without user, password or query, such as http://127.0.0.1:4318";
     let url = Url::parse(text.trim()).map_err(|_| advice.to_owned())?;
     let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     if matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain {
@@ -90,7 +89,7 @@ fn collector(text: &str) -> Result<Url, String> {
 
 fn header(text: &str) -> Result<CollectorHeader, String> {
     let (name, value) = text.split_once('=').ok_or(
-        "give a name and a value with = between them, such as authorization=Bearer abc, and commas only between headers",
+        "give a name and a value with = between them, such as authorization=Bearer abc. Write a comma between two headers",
     )?;
     let (name, value) = (name.trim(), value.trim());
     if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {

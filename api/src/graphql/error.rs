@@ -87,7 +87,7 @@ impl From<&DbErr> for ApiError {
             Unavailable::TooSlow => Self::TimedOut,
             Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
             Unavailable::Locked => Self::Overloaded(
-                "Another change holds a lock that is needed, so this request was not completed. Try again in a few seconds.",
+                "Another change has locked the same data, so this request was not completed. Try again in a few seconds.",
             ),
             Unavailable::Down => Self::Overloaded(
                 "The database is not available. If you sent a change, check whether it was made. Try again in a few seconds.",
@@ -110,7 +110,7 @@ impl From<&Fault> for ApiError {
         match fault {
             Fault::Database(error) => error.into(),
             Fault::Busy => Self::Overloaded(
-                "Too many requests about accounts arrive at once, so this one was not carried out. Try again in a few seconds.",
+                "Too many people are signing in, registering or changing passwords. Try again in a few seconds.",
             ),
             Fault::Held => Self::TimedOut,
             Fault::Inconsistent(cause) => Self::internal(cause.as_str()),

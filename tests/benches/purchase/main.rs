@@ -1,11 +1,11 @@
-//! Measures purchases through jishu, and compares them with the same SQL statements in pgbench, on PostgreSQL. Purchases
-//! of one subject are also compared with a handler that is written by hand with axum and sqlx.
+//! Measures purchases through jishu, and compares them with the same SQL statements in pgbench, on PostgreSQL.
+//! Purchases of one subject are also compared with a handler that is written by hand with axum and sqlx.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench purchase` prints the purchases per second. jishu and its rivals take
-//! turns, so that other work of the machine affects all of them. The bench starts a PostgreSQL server of its own, which waits
-//! for its disk at each commit. jishu gets its requests over 16 connections, and pgbench has 16 connections to the
-//! database. The load and pgbench share the processor with the database. `JISHU_BENCH_SERVER=PATH` measures another
-//! build of the binary, whose statements may differ from those of pgbench.
+//! `tests/run -- cargo bench -p jishu-tests --bench purchase` prints the purchases per second. jishu and its rivals
+//! take turns, so that other work of the machine affects all of them. The bench starts a PostgreSQL server of its own,
+//! which waits for its disk at each commit. jishu gets its requests over 16 connections, and pgbench has 16 connections
+//! to the database. The load and pgbench share the processor with the database. `JISHU_BENCH_SERVER=PATH` measures
+//! another build of the binary, whose statements may differ from those of pgbench.
 
 #![expect(clippy::expect_used, reason = "a measurement may panic if a step fails")]
 

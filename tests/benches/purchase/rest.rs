@@ -91,8 +91,8 @@ async fn purchase(
     }
 }
 
-/// Makes a purchase, and returns the number of its cards. Returns None if the buyer cannot purchase the subject, or owns
-/// it already.
+/// Makes a purchase, and returns the number of its cards. Returns None if the buyer cannot purchase the subject, or
+/// owns it already.
 async fn insert(shared: &Shared, buyer: i64, input: &Input) -> Result<Option<i64>, sqlx::Error> {
     let [lock, read, insert] = shared.statements;
     let mut transaction = shared.pool.begin().await?;

@@ -47,7 +47,8 @@ impl Razorpay {
             return Err(WebhookError::BadSignature);
         }
 
-        let event: Event = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+        let event: Event =
+            serde_json::from_slice(body).map_err(|error| WebhookError::unexpected_json(&error))?;
         if let (Some(ours), Some(theirs)) = (&self.account_id, &event.account_id)
             && ours != theirs
         {
@@ -63,14 +64,6 @@ impl Razorpay {
     }
 }
 
-fn unreadable(error: &serde_json::Error) -> WebhookError {
-    WebhookError::Unreadable(format!(
-        "its JSON is not as expected at line {}, column {} (0 if the place is unknown)",
-        error.line(),
-        error.column()
-    ))
-}
-
 fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
     let kind = event.event;
     let account = event.account_id;
@@ -84,7 +77,8 @@ fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
         return Ok(WebhookEvent::Ignored(kind));
     }
 
-    let payload: Payload = serde_json::from_value(event.payload).map_err(|error| unreadable(&error))?;
+    let payload: Payload =
+        serde_json::from_value(event.payload).map_err(|error| WebhookError::unexpected_json(&error))?;
     let missing = || {
         WebhookError::Unreadable(format!("the event {kind} does not contain the object that it reports on"))
     };

@@ -82,7 +82,8 @@ impl Stripe {
             return Err(WebhookError::Stale { seconds });
         }
 
-        let event: Event = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+        let event: Event =
+            serde_json::from_slice(body).map_err(|error| WebhookError::unexpected_json(&error))?;
         self.check_account(&event)?;
         Ok(Webhook {
             event_id: Some(event.id.clone()),
@@ -106,14 +107,6 @@ impl Stripe {
             _ => Ok(()),
         }
     }
-}
-
-fn unreadable(error: &serde_json::Error) -> WebhookError {
-    WebhookError::Unreadable(format!(
-        "its JSON is not as expected at line {}, column {} (0 if the place is unknown)",
-        error.line(),
-        error.column()
-    ))
 }
 
 fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
@@ -144,5 +137,5 @@ fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
 }
 
 fn object<T: serde::de::DeserializeOwned>(data: Data) -> Result<T, WebhookError> {
-    serde_json::from_value(data.object).map_err(|error| unreadable(&error))
+    serde_json::from_value(data.object).map_err(|error| WebhookError::unexpected_json(&error))
 }

@@ -201,7 +201,7 @@ fn tolerance(node: Node<'_, '_>, key: Decimal) -> Result<(Decimal, Decimal), Str
     let both = match values.as_slice() {
         [both] => *both,
         [below, above] if below == above => *below,
-        _ => return Err("Its tolerance is not the same distance below and above, as a stored tolerance is. Write one number, such as 0.25.".to_owned()),
+        _ => return Err("Its tolerance is not one distance for both sides, as a question stores it. Write one number, such as 0.25.".to_owned()),
     };
     let distance = match is_relative {
         false => Some(both),

@@ -38,7 +38,7 @@ pub enum AdministrationRefusal {
     #[error("There is no such account. It may have been deleted.")]
     UserNotFound,
     /// The actor asked to change their own account.
-    #[error("You cannot change your own account in this way. Ask somebody else who is an admin.")]
+    #[error("You cannot change your own account in this way. Ask another person who is an admin.")]
     OwnAccount,
     /// The actor has the role support, and the account is not the account of a learner.
     #[error("Support can change the status of learners only. Ask an admin.")]

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, refresh_token, user};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, IntoActiveModel,
+};
 use uuid::Uuid;
 
 use super::client::SignInClient;
@@ -93,16 +95,22 @@ impl NewRefreshToken {
             network: Set(Some(self.client.address.coarse_network())),
         };
         row.insert(transaction).await?;
-        self.record_visit(transaction, user_id).await
+        self.visit.record(transaction, user_id).await
     }
 
-    /// Records the network of the client for later sign-ins.
-    pub(super) async fn record_visit(
+    /// Stores the program and the coarse network of the client in the row of this token, which was inserted before for
+    /// another request of the same user. Also records the network for later sign-ins.
+    pub(super) async fn move_here(
         &self,
         transaction: &DatabaseTransaction,
-        user_id: UserId,
+        row: refresh_token::Model,
     ) -> Result<(), DbErr> {
-        self.visit.record(transaction, user_id).await
+        let user = row.user_id;
+        let mut row = row.into_active_model();
+        row.program = Set(self.client.program.map(|program| program.to_string()));
+        row.network = Set(Some(self.client.address.coarse_network()));
+        row.update(transaction).await?;
+        self.visit.record(transaction, user).await
     }
 
     /// Issues the access token. The caller must have committed the transaction that stores the session.

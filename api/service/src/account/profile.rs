@@ -51,7 +51,7 @@ pub enum ProfileRefusal {
     #[error("The current password is missing or not right.")]
     WrongPassword,
     /// The account already has another year of birth.
-    #[error("This account has another year of birth. Ask support to correct it.")]
+    #[error("This account has another year of birth. Ask the people who run this platform to correct it.")]
     BirthYearFixed,
     /// Too many attempts came from this network address, or too many on this account failed. Or too many mails were
     /// sent.

@@ -167,8 +167,7 @@ impl Exchange {
                 return Ok(Exchanged::Refused(reason));
             }
             self.replace(transaction, token, family).await?
-        } else if let Some(again) = self.successor(transaction, &token, family).await?.filter(|_| is_active) {
-            again.record_visit(transaction, self.owner).await?;
+        } else if is_active && let Some(again) = self.successor(transaction, &token, family).await? {
             again
         } else {
             let of_family = refresh_token::Column::FamilyId.eq(token.family_id);
@@ -245,13 +244,11 @@ impl Exchange {
         let row = by_token(transaction, &successor).await?;
         let usable =
             row.filter(|row| row.used_at.is_none() && row.revoked_at.is_none() && row.expires_at > now);
-        let again = |row: refresh_token::Model| NewRefreshToken {
-            refresh: successor,
-            family,
-            expires_at: row.expires_at,
-            ..self.next.clone()
-        };
-        Ok(usable.map(again))
+        let Some(row) = usable else { return Ok(None) };
+        let expires_at = row.expires_at;
+        let again = NewRefreshToken { refresh: successor, family, expires_at, ..self.next.clone() };
+        again.move_here(transaction, row).await?;
+        Ok(Some(again))
     }
 }
 

@@ -70,10 +70,13 @@ impl Drop for PendingFile {
     }
 }
 
-/// Renames a file within its folder. The new name survives a power failure.
+/// Renames a file within its folder. The new name survives a power failure. After an error, the file has its old name.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
     fs::rename(from, to).map_err(BackupError::io(from))?;
-    sync_folder(to)
+    sync_folder(to).inspect_err(|_| {
+        // The caller gets the first error. If the file cannot get its old name back, nothing else can be done.
+        let _ = fs::rename(to, from);
+    })
 }
 
 /// Syncs the folder of a file, so that the name of the file survives a power failure. Does nothing except on Unix.

@@ -53,7 +53,7 @@ pub enum BackupError {
     /// The backup is damaged or incomplete. Or the database of which a backup should be made is damaged, or its copy is
     /// damaged or incomplete.
     #[error(
-        "{path} cannot be used as a backup or copied to one:\n  {problems}", path = .path.display(),
+        "{path} cannot be used as a backup, and no backup can be made of it:\n  {problems}", path = .path.display(),
         problems = .problems.join("\n  ")
     )]
     Problems {

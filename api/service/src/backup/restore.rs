@@ -79,6 +79,7 @@ pub async fn restore(
 
     let mut moved =
         MovedFiles { suffix: format!(".before-{}", now.format("%Y%m%dT%H%M%SZ")), files: Vec::new() };
+    let mut placed_keys = None;
     let placed = (|| {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             moved.move_aside(target, suffix)?;
@@ -86,10 +87,15 @@ pub async fn restore(
         if let Some((pending, keys)) = new_keys {
             moved.move_aside(keys, "")?;
             pending.place()?;
+            placed_keys = Some(keys);
         }
         database.place()
     })();
     if let Err(error) = placed {
+        if let Some(keys) = placed_keys {
+            // Without the restored database, the restored keys are of no use, and their old file may get its name back.
+            let _ = fs::remove_file(keys);
+        }
         moved.move_back();
         return Err(error);
     }

@@ -133,7 +133,7 @@ impl MarkingDocument {
             Setting::QuestionsPerTest => line_of(self.questions_per_test.as_ref()),
             Setting::TimeLimit => line_of(self.time_limit_seconds.as_ref()),
             Setting::MaxAttempts => line_of(self.max_attempts.as_ref()),
-            Setting::Blueprint | Setting::BlueprintQuestions => None,
+            Setting::Blueprint | Setting::BlueprintSum | Setting::BlueprintQuestions => None,
         }
     }
 }
@@ -175,7 +175,7 @@ fn key_of(field: CatalogueField) -> &'static str {
             Setting::QuestionsPerTest => "markingScheme.questionsPerTest",
             Setting::TimeLimit => "markingScheme.timeLimitSeconds",
             Setting::MaxAttempts => "markingScheme.maxAttempts",
-            Setting::Blueprint | Setting::BlueprintQuestions => "markingScheme",
+            Setting::Blueprint | Setting::BlueprintSum | Setting::BlueprintQuestions => "markingScheme",
         },
         CatalogueField::Settings(None) => "markingScheme",
     }

@@ -44,10 +44,13 @@ impl InsertStatement {
         cells: impl IntoIterator<Item = (E::Column, Cell)>,
     ) -> Self {
         let cells: Vec<_> = cells.into_iter().collect();
-        let columns: Vec<&str> = cells.iter().map(|(column, _)| column.as_str()).collect();
-        let table = E::default();
-        let _infallible =
-            write!(self.text, "INSERT INTO {} ({}) SELECT ", table.table_name(), columns.join(", "));
+        self.text.push_str("INSERT INTO ");
+        self.text.push_str(E::default().table_name());
+        for (number, (column, _)) in cells.iter().enumerate() {
+            self.text.push_str(if number > 0 { ", " } else { " (" });
+            self.text.push_str(column.as_str());
+        }
+        self.text.push_str(") SELECT ");
         for (number, (_, cell)) in cells.into_iter().enumerate() {
             if number > 0 {
                 self.text.push_str(", ");

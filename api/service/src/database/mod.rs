@@ -47,7 +47,7 @@ pub(crate) use dialect::{
     updated_one, utc, whole_number_type,
 };
 pub(crate) use insert::{Cell, InsertStatement, array, cells};
-pub(crate) use joined::{add_columns, joined};
+pub(crate) use joined::{JoinedColumns, add_columns};
 pub(crate) use lock::{HeldSubjects, lock_user_and_subjects, subjects_of_course};
 pub(crate) use readable::{Unreadable, read_rows, split_readable};
 pub(crate) use scratch::connect_alone;

@@ -123,7 +123,12 @@ pub(super) async fn read_refunds(
     let listed = match gateway.refunds(&row.payment).await {
         Ok(listed) => listed,
         Err(error) => {
-            tracing::warn!(%error, "the payment provider did not list the refunds of a payment; the server will retry");
+            tracing::warn!(
+                refund = %row.reference,
+                payment = %row.payment,
+                %error,
+                "the payment provider did not list the refunds of a payment; the server will retry"
+            );
             return Ok(());
         }
     };

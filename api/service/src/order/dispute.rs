@@ -1,5 +1,6 @@
 //! Disputes: the buyer's bank objects to a payment, and may take the money back.
 
+use chrono::{DateTime, Utc};
 use jishu_entity::order::{self, OrderReason, OrderState};
 use jishu_entity::payment_event::{
     self,
@@ -42,7 +43,8 @@ impl OrderWork<'_> {
         match dispute.state {
             DisputeState::Open if is_over => Ok(()),
             DisputeState::Open => {
-                self.set_disputed(true).await?;
+                // A second dispute does not change the time of the first one.
+                self.set_disputed_at(self.order.disputed_at.or(Some(self.now))).await?;
                 self.note(OrderEvent::Disputed, StateChange::created(told));
                 self.tell_support("a bank opened a dispute about an order").await
             }
@@ -82,14 +84,13 @@ impl OrderWork<'_> {
         let (opened, ended): (Vec<_>, Vec<_>) =
             reports.into_iter().partition(|(kind, _)| *kind == DisputeOpened);
         let is_over = |dispute: &Option<String>| ended.iter().any(|(_, other)| other == dispute);
-        match opened.iter().all(|(_, dispute)| is_over(dispute)) {
-            true => self.set_disputed(false).await,
-            false => Ok(()),
+        if opened.iter().all(|(_, dispute)| is_over(dispute)) {
+            self.set_disputed_at(None).await?;
         }
+        Ok(())
     }
 
-    async fn set_disputed(&mut self, is_disputed: bool) -> Result<(), Fault> {
-        let disputed_at = is_disputed.then_some(self.now);
+    async fn set_disputed_at(&mut self, disputed_at: Option<DateTime<Utc>>) -> Result<(), Fault> {
         self.update(order::ActiveModel { disputed_at: Set(disputed_at), ..Default::default() }).await?;
         Ok(())
     }

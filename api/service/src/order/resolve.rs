@@ -3,11 +3,12 @@
 use jishu_entity::OrderId;
 use jishu_entity::UserId;
 use jishu_entity::order::{self, OrderReason, OrderState};
-use jishu_entity::payment_event::{self, PaymentEventKind};
+use jishu_entity::payment_event::PaymentEventKind;
+use jishu_entity::payment_refund;
 use jishu_entity::refund::RefundStatus;
 use jishu_service_macros::service_call;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveEnum, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveEnum, DatabaseTransaction, DbErr, EntityTrait};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -57,8 +58,11 @@ pub enum ResolveRefusal {
     /// The order is not in the state `NeedsAttention`.
     #[error("This order does not need attention, so there is nothing to decide. Read its status.")]
     NotNeeded,
-    /// The order cannot be granted, for this reason. None if its money went back, is on its way back, or was too
-    /// little.
+    /// A bank disputes a payment of the order.
+    #[error("A bank disputes a payment of this order. Wait until the dispute is over.")]
+    Disputed,
+    /// The order cannot be granted, for this reason. None if no payment in the currency of the order has enough money
+    /// left, or if a refund is under way.
     #[error("This order cannot be granted: {}.", cause(.0))]
     NotGrantable(Option<OrderReason>),
 }
@@ -70,7 +74,7 @@ fn cause(reason: &Option<OrderReason>) -> &'static str {
         Some(OrderReason::BuyerInactive) => "the account of the buyer is deactivated",
         Some(OrderReason::AlreadyOwned) => "the buyer owns the subjects of the order",
         Some(OrderReason::Archived) => "the subjects of the order are no longer sold",
-        _ => "its money went back, is on its way back, or was too little",
+        _ => "no payment in its currency has enough money left, or a refund is under way",
     }
 }
 
@@ -120,6 +124,10 @@ impl ResolveCommand {
         if work.order.state != OrderState::NeedsAttention {
             return Err(ResolveRefusal::NotNeeded.into());
         }
+        // The bank may take the money that the other decisions would send back.
+        if work.is_disputed() && resolution != Resolution::RefundByHand {
+            return Err(ResolveRefusal::Disputed.into());
+        }
         let told = json!({
             "resolution": format!("{resolution:?}"),
             (DECISION_TEXT): self.request.reason,
@@ -145,7 +153,7 @@ impl OrderWork<'_> {
                 return Err(ResolveRefusal::NotGrantable(None).into());
             }
             self.move_to(OrderState::Granted, None).await?;
-            self.retry_failed(false).await?;
+            self.retry_failed(false, |_| true).await?;
         } else {
             let plan = self.plan(false).await?;
             let reason = plan.reason;
@@ -153,10 +161,8 @@ impl OrderWork<'_> {
             let Some(paid) = plan.paid else {
                 return Err(ResolveRefusal::NotGrantable(reason).into());
             };
-            if self.has_open_refunds().await? || self.sums().await?.balance() < price {
-                return Err(ResolveRefusal::NotGrantable(None).into());
-            }
-            let Some(payment) = self.payment_for_grant().await? else {
+            let payment = self.payment_for_grant(price).await?;
+            let (Some(payment), false) = (payment, self.has_open_refunds().await?) else {
                 return Err(ResolveRefusal::NotGrantable(None).into());
             };
             let papers = &self.tools.papers;
@@ -164,33 +170,29 @@ impl OrderWork<'_> {
             let (purchase_id, payment_reference) = (Set(Some(made.id)), Set(Some(payment)));
             self.update(order::ActiveModel { purchase_id, payment_reference, ..Default::default() }).await?;
             self.move_to(OrderState::Granted, reason).await?;
+            let currency = self.order.currency.clone();
+            self.retry_failed(false, |refund| refund.currency != currency).await?;
         }
         self.settle_balance(false).await?;
         Ok(())
     }
 
     /// Returns the payment that pays for the order if the order is granted now: the payment that the order has already,
-    /// or else its first captured payment in its currency. Later refunds of the purchase go to this payment. Returns
-    /// None if no payment was captured in the currency of the order.
-    async fn payment_for_grant(&self) -> Result<Option<String>, DbErr> {
-        if let Some(payment) = &self.order.payment_reference {
-            return Ok(Some(payment.clone()));
-        }
-        let captured = payment_event::Entity::find()
-            .filter(payment_event::Column::OrderId.eq(self.order.id))
-            .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
-            .filter(payment_event::Column::Currency.eq(self.order.currency.as_str()))
-            .order_by_asc(payment_event::Column::Id)
-            .one(self.transaction)
-            .await?;
-        Ok(captured.and_then(|event| event.payment))
+    /// or else its first one, but only a payment with enough money left for `price`. Later refunds of the purchase go to
+    /// this payment. Returns None if no payment in the currency of the order has enough.
+    async fn payment_for_grant(&self, price: i64) -> Result<Option<String>, DbErr> {
+        let mut payments = self.money_of_payments().await?;
+        payments.retain(|(_, money)| *money >= price);
+        let has_paid = |payment: &str| self.order.payment_reference.as_deref() == Some(payment);
+        let index = payments.iter().position(|(payment, _)| has_paid(payment)).unwrap_or_default();
+        Ok((index < payments.len()).then(|| payments.swap_remove(index).0))
     }
 
     /// Ends the access of the buyer, and gives back all money that is left. `by_hand` means that support has given the
     /// money back in another way.
     async fn resolve_by_refund(&mut self, by_hand: bool, reason: &str) -> Result<(), Fault> {
         self.move_to(OrderState::Refunding, self.order.reason).await?;
-        self.retry_failed(by_hand).await?;
+        self.retry_failed(by_hand, |_| true).await?;
         if let Some(purchase) = self.order.purchase_id {
             let papers = &self.tools.papers;
             let rest = refund::Rest {
@@ -210,33 +212,47 @@ impl OrderWork<'_> {
         self.finish_refunds().await
     }
 
-    /// Sends all payment refunds of the order again that were given up. With `by_hand`, marks them as settled instead.
-    async fn retry_failed(&mut self, by_hand: bool) -> Result<(), Fault> {
+    /// Sends the chosen payment refunds of the order again that were given up. With `by_hand`, marks them as settled
+    /// instead.
+    async fn retry_failed(
+        &mut self,
+        by_hand: bool,
+        is_chosen: impl Fn(&payment_refund::Model) -> bool,
+    ) -> Result<(), Fault> {
         for row in self.refunds().await? {
-            if row.status == RefundStatus::Failed {
+            if row.status == RefundStatus::Failed && is_chosen(&row) {
                 self.retry_refund(row, by_hand).await?;
             }
         }
         Ok(())
     }
 
-    /// Makes the balance of the order 0. Gives back money that the order has in excess. Writes off money that is
-    /// missing because too much went back before.
+    /// Makes the balance of the order 0. Gives money that the order has in excess back to the payments from which it
+    /// came. Writes off money that is missing because too much went back before.
     async fn settle_balance(&mut self, by_hand: bool) -> Result<(), Fault> {
         let balance = self.sums().await?.balance();
         let currency = self.order.currency.clone();
         if balance > 0 {
-            let payment = self.order.payment_reference.clone().unwrap_or_default();
-            let give = GiveBack {
-                payment: &payment,
-                amount: balance,
-                currency: &currency,
-                reason: OrderReason::RefundRequested,
-                refund: None,
-            };
-            let row = self.give_back(give).await?;
-            if by_hand {
-                self.settle_refund(row).await?;
+            let value = self.value().await?;
+            let mut rest = balance;
+            for (payment, money) in self.money_of_payments().await? {
+                let is_used = self.order.payment_reference.as_ref() == Some(&payment);
+                let amount = rest.min(if is_used { money - value } else { money });
+                if amount <= 0 {
+                    continue;
+                }
+                rest -= amount;
+                let give = GiveBack {
+                    payment: &payment,
+                    amount,
+                    currency: &currency,
+                    reason: OrderReason::RefundRequested,
+                    refund: None,
+                };
+                let row = self.give_back(give).await?;
+                if by_hand {
+                    self.settle_refund(row).await?;
+                }
             }
         } else if balance < 0 {
             let fact = Fact {

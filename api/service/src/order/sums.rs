@@ -2,11 +2,12 @@
 
 use jishu_entity::payment_event::{self, PaymentEventKind};
 use jishu_entity::{purchase, refund};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
 use super::work::OrderWork;
 
-/// The amounts that are recorded for an order, in minor units.
+/// The amounts that are recorded for an order in its currency, in minor units. A payment in another currency is always
+/// given back whole, so it does not count here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) captured: i64,
@@ -28,12 +29,39 @@ impl Sums {
 }
 
 impl OrderWork<'_> {
+    /// Reads the payment events of the order in its currency, oldest first.
+    async fn payment_events(&self) -> Result<Vec<payment_event::Model>, DbErr> {
+        payment_event::Entity::find()
+            .filter(payment_event::Column::OrderId.eq(self.order.id))
+            .filter(payment_event::Column::Currency.eq(self.order.currency.as_str()))
+            .order_by_asc(payment_event::Column::Id)
+            .all(self.transaction)
+            .await
+    }
+
+    /// Returns the payments of the order in its currency, oldest first. Each has its money that did not go back and is
+    /// not on its way back, in minor units.
+    pub(super) async fn money_of_payments(&self) -> Result<Vec<(String, i64)>, DbErr> {
+        let mut payments: Vec<(String, i64)> = Vec::new();
+        for event in self.payment_events().await? {
+            let amount = event.amount.unwrap_or_default();
+            let change = match event.kind {
+                PaymentEventKind::Captured | PaymentEventKind::RefundFailed => amount,
+                PaymentEventKind::RefundRequested | PaymentEventKind::ChargedBack => -amount,
+                _ => continue,
+            };
+            let Some(payment) = event.payment else { continue };
+            match payments.iter_mut().find(|(known, _)| *known == payment) {
+                Some((_, money)) => *money += change,
+                None => payments.push((payment, change)),
+            }
+        }
+        Ok(payments)
+    }
+
     /// Sums the payment events of the order, and reads the value of its purchase.
     pub(super) async fn sums(&self) -> Result<Sums, DbErr> {
-        let events = payment_event::Entity::find()
-            .filter(payment_event::Column::OrderId.eq(self.order.id))
-            .all(self.transaction)
-            .await?;
+        let events = self.payment_events().await?;
         let mut sums = Sums { value: self.value().await?, ..Sums::default() };
         for event in events {
             let amount = event.amount.unwrap_or_default();

@@ -4,14 +4,12 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use jishu_entity::purchase::PurchaseType;
-use jishu_entity::{
-    CourseId, PurchaseRequestId, SubjectId, UserId, course, entitlement, purchase_request, subject,
-};
+use jishu_entity::{UserId, course, entitlement, purchase_request, subject};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
 
 use super::Selection;
 use crate::allowance::SCOPES_OF_CARD;
-use crate::database::{add_columns, joined, sql, subjects_of_course};
+use crate::database::{JoinedColumns, add_columns, sql, subjects_of_course};
 
 /// The stored rows that decide a purchase.
 #[derive(Clone, Debug, Default)]
@@ -33,10 +31,10 @@ pub(super) struct StoredSelection {
 /// The columns of the tables that the statement reads. The name of each column begins with a letter for its table.
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     let mut columns = String::new();
-    add_columns::<purchase_request::Column>(&mut columns, "r");
-    add_columns::<course::Column>(&mut columns, "c");
-    add_columns::<subject::Column>(&mut columns, "s");
-    add_columns::<entitlement::Column>(&mut columns, "e");
+    add_columns::<purchase_request::Model>(&mut columns, "r");
+    add_columns::<course::Model>(&mut columns, "c");
+    add_columns::<subject::Model>(&mut columns, "s");
+    add_columns::<entitlement::Model>(&mut columns, "e");
     columns
 });
 
@@ -89,20 +87,18 @@ impl StoredSelection {
         let mut stored = Self::default();
         let mut seen = HashSet::new();
         for row in rows {
-            if stored.request.is_none() {
-                stored.request = joined::<_, PurchaseRequestId>(row, "r_", "id")?;
-            }
-            if stored.course.is_none() {
-                stored.course = joined::<_, CourseId>(row, "c_", "id")?;
-            }
-            stored.may_be_in_cart |= row.try_get::<i32>("", "in_cart")? == 1;
-            stored.may_have_allowances |= row.try_get::<i32>("", "allowed")? == 1;
-            if let Some(subject) = joined::<subject::Model, SubjectId>(row, "s_", "id")?
+            // In the order of the columns in the statement.
+            let mut columns = JoinedColumns::of(row);
+            columns.row_once(&mut stored.request)?;
+            columns.row_once(&mut stored.course)?;
+            if let Some(subject) = columns.row::<subject::Model>()?
                 && seen.insert(subject.id)
             {
                 stored.subjects.push(subject);
             }
-            stored.entitlements.extend(joined::<_, SubjectId>(row, "e_", "subject_id")?);
+            stored.entitlements.extend(columns.row()?);
+            stored.may_be_in_cart |= columns.value::<i32>()? == 1;
+            stored.may_have_allowances |= columns.value::<i32>()? == 1;
         }
         Ok(stored)
     }

@@ -3,14 +3,11 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{
-    MockTestAttemptId, PaperId, PurchaseId, TestSessionId, UserId, entitlement, mock_test_attempt,
-    test_session,
-};
+use jishu_entity::{MockTestAttemptId, PaperId, UserId, entitlement, mock_test_attempt, test_session};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 
 use crate::allowance::{AllowanceScope, share_subject};
-use crate::database::{add_columns, joined, sql};
+use crate::database::{JoinedColumns, add_columns, sql};
 use crate::error::Fault;
 use crate::paper::PaperRevision;
 
@@ -31,9 +28,9 @@ pub(super) struct StoredCard {
 
 static READ_SQL: LazyLock<String> = LazyLock::new(|| {
     let mut columns = String::new();
-    add_columns::<mock_test_attempt::Column>(&mut columns, "c");
-    add_columns::<test_session::Column>(&mut columns, "o");
-    add_columns::<entitlement::Column>(&mut columns, "e");
+    add_columns::<mock_test_attempt::Model>(&mut columns, "c");
+    add_columns::<test_session::Model>(&mut columns, "o");
+    add_columns::<entitlement::Model>(&mut columns, "e");
     format!(
         "SELECT {columns}p.id AS p_id, p.revision AS p_revision, COALESCE(x.seconds, 0) AS extra_seconds \
          FROM mock_test_attempts c \
@@ -54,18 +51,13 @@ impl StoredCard {
     ) -> Result<Option<Self>, DbErr> {
         let statement = sql(connection.get_database_backend(), &READ_SQL, [card.into(), owner.into()]);
         let Some(row) = connection.query_one_raw(statement).await? else { return Ok(None) };
-        let Some(card) = joined::<_, MockTestAttemptId>(&row, "c_", "id")? else { return Ok(None) };
-        let paper = match row.try_get("p_", "id")? {
-            Some(paper) => Some(PaperRevision { paper, revision: row.try_get("p_", "revision")? }),
-            None => None,
-        };
-        Ok(Some(Self {
-            card,
-            open: joined::<_, TestSessionId>(&row, "o_", "id")?,
-            right: joined::<_, PurchaseId>(&row, "e_", "purchase_id")?,
-            paper,
-            extra_seconds: row.try_get("", "extra_seconds")?,
-        }))
+        // In the order of the columns in `READ_SQL`.
+        let mut columns = JoinedColumns::of(&row);
+        let Some(card) = columns.row()? else { return Ok(None) };
+        let (open, right) = (columns.row()?, columns.row()?);
+        let (paper, revision): (Option<PaperId>, Option<i32>) = (columns.value()?, columns.value()?);
+        let paper = paper.zip(revision).map(|(paper, revision)| PaperRevision { paper, revision });
+        Ok(Some(Self { card, open, right, paper, extra_seconds: columns.value()? }))
     }
 
     /// Tells whether the entitlement that gave the card is live.

@@ -48,8 +48,8 @@ pub(super) struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Creates an account and signs in to it. The server sends a mail with a link to verify the address by
-    /// `verifyEmail`.
+    /// Creates an account and signs in to it. The server sends a mail with a link. `verifyEmail` with the token of the
+    /// link verifies the address.
     ///
     /// If the server requires verified addresses, nobody is signed in, and the response to valid input is the same for
     /// every address. That response has no user, no tokens and no errors. A mail to the address then says what to do

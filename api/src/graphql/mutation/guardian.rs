@@ -41,7 +41,7 @@ pub(super) struct GuardianMutation;
 #[Object]
 impl GuardianMutation {
     /// Sends a link to a parent or guardian of the signed-in user. With the link, the guardian can consent that the
-    /// user purchases and sits tests. Earlier links of this mutation stop working. The mail names the e-mail address of
+    /// user purchases and sits tests. Earlier links that it sent stop working. The mail names the e-mail address of
     /// the account.
     async fn request_guardian_consent(
         &self,

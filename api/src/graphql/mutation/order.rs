@@ -168,6 +168,11 @@ impl From<ResolveRefusal> for UserError {
             ResolveRefusal::NotNeeded => {
                 Self::field(ErrorCode::OrderNeedsNoAttention, message, &["input", "orderId"])
             }
+            ResolveRefusal::Disputed => {
+                let message =
+                    format!("{message} If you gave the money back yourself, choose REFUND_BY_HAND.");
+                Self::field(ErrorCode::OrderDisputed, message, &["input", "resolution"])
+            }
             ResolveRefusal::NotGrantable(_) => {
                 let message = format!("{message} Choose REFUND or REFUND_BY_HAND.");
                 Self::field(ErrorCode::OrderNotGrantable, message, &["input", "resolution"])

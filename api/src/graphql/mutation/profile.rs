@@ -13,8 +13,8 @@ use jishu_service::account::{self, ProfileChange, ProfileRefusal};
 pub(super) struct UpdateProfileInput {
     /// The new name: 1 to 200 characters.
     name: Option<String>,
-    /// The new e-mail address. The account keeps its old address until `verifyEmail` is called with the link that is
-    /// sent to the new address.
+    /// The new e-mail address, to which the server sends a link. The account keeps its old address until `verifyEmail`
+    /// gets the token of the link.
     email: Option<String>,
     /// The current password. Required with a new `email`, so that a stolen access token cannot take over the account.
     #[graphql(secret)]

@@ -150,7 +150,12 @@ impl From<SettingsRefusal> for UserError {
             }
             SettingsRefusal::Range { setting, least, most, given } => {
                 let name = argument(*setting);
-                format!("`{name}` ({setting}) must be {least} to {most}; {given} was given.")
+                match setting {
+                    Setting::Blueprint | Setting::BlueprintSum => {
+                        format!("`{name}`: the {setting} must be {least} to {most}; {given} was given.")
+                    }
+                    _ => format!("`{name}` must be {least} to {most}; {given} was given."),
+                }
             }
             SettingsRefusal::Disagreement { parts, given } => format!(
                 "The parts of the blueprint have {parts} questions together, but `questionsPerTest` is {given}. Make \
@@ -171,7 +176,7 @@ fn argument(setting: Setting) -> &'static str {
         Setting::QuestionsPerTest => "questionsPerTest",
         Setting::TimeLimit => "timeLimitSeconds",
         Setting::MaxAttempts => "maxAttempts",
-        Setting::Blueprint => "blueprint",
+        Setting::Blueprint | Setting::BlueprintSum => "blueprint",
         Setting::BlueprintQuestions => "blueprint.questions",
     }
 }

@@ -30,7 +30,11 @@ impl MockTestAttemptChanged {
         let services = ctx.services()?;
         let subject = subject_id.map(|id| {
             SubjectId::parse(&id).filter(|id| services.catalog.snapshot().subject(*id).is_some()).ok_or_else(
-                || ApiError::bad_input("There is no such subject. Take `subjectId` from a response."),
+                || {
+                    ApiError::bad_input(
+                        "There is no such subject. Take `subjectId` from a field such as `course.subjects`.",
+                    )
+                },
             )
         });
         let changes = card::changes(services, viewer.user_id, subject.transpose()?).await?;

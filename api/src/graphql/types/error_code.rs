@@ -225,10 +225,10 @@ pub(in crate::graphql) enum ErrorCode {
     OrderNotManual,
     /// The order does not have the status NEEDS_ATTENTION, so support cannot decide about it.
     OrderNeedsNoAttention,
-    /// The order cannot be granted: its buyer is not active, no subject can be granted, or its money is missing, went
-    /// back or is on its way back. Choose REFUND or REFUND_BY_HAND.
+    /// The order cannot be granted: its buyer is not active, no subject can be granted, no payment in its currency has
+    /// enough money left, or a refund is under way. Choose REFUND or REFUND_BY_HAND.
     OrderNotGrantable,
-    /// The bank of the buyer disputes the payment. Wait until the dispute is over.
+    /// The bank of the buyer disputes a payment of the order. Wait until the dispute is over.
     OrderDisputed,
     /// The reference of the payment is blank, too long, or has characters that are not allowed.
     PaymentReferenceInvalid,

@@ -10,7 +10,7 @@ use jishu_service::purchase::SelectionRefusal;
 
 /// The message of the error for ids that do not belong to a subject.
 pub(in crate::graphql) const NO_SUCH_SUBJECT: &str =
-    "There is no such subject. Take its id from a response, such as `course.subjects`.";
+    "There is no such subject. Take its id from a field such as `course.subjects`.";
 
 /// An expected error, which a screen is designed to show. Invalid documents, missing sign-in and server faults are
 /// top-level errors instead.

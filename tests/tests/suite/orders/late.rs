@@ -22,6 +22,7 @@ in_a_world!(
     a_dispute_that_is_lost,
     a_dispute_that_is_won,
     two_disputes_about_one_order,
+    a_lost_dispute_beside_an_open_one,
     a_refund_at_the_console,
     a_part_refunded_at_the_console,
     reports_before_the_payment_itself,
@@ -264,13 +265,37 @@ async fn two_disputes_about_one_order(world: World) {
     world.deliver().await;
     world.fake.decide_dispute(&disputes[1], true);
     world.deliver().await;
-    let disputed_at = world.read(&order).await["disputedAt"].clone();
-    assert_ne!(disputed_at, Value::Null, "one dispute is still open");
+    assert_ne!(world.read(&order).await["disputedAt"], Value::Null, "one dispute is still open");
     world.fake.decide_dispute(&disputes[0], true);
     world.deliver().await;
     let over = world.read(&order).await;
     assert_eq!((&over["status"], &over["disputedAt"]), (&json!("GRANTED"), &Value::Null));
     world.assert_books().await;
+}
+
+async fn a_lost_dispute_beside_an_open_one(world: World) {
+    let order = world.order(world.course.subject(0)).await;
+    let paid = world.fake.customer_pays(&order.provider);
+    world.deliver().await;
+    let disputes = [4_000, 6_000].map(|amount| world.fake.customer_disputes(&paid.payment_id, amount));
+    world.deliver().await;
+    let opened_at = world.read(&order).await["disputedAt"].clone();
+    world.fake.decide_dispute(&disputes[0], false);
+    world.deliver().await;
+    let asked = world.wait_for(&order, "NEEDS_ATTENTION").await;
+    assert_eq!(asked["disputedAt"], opened_at);
+    // The rest of the money must not go back while the bank may take it.
+    for resolution in ["GRANT", "REFUND"] {
+        let refused = world.resolve(&order, resolution).await;
+        assert_eq!(refused["userErrors"][0]["code"], "ORDER_DISPUTED", "{resolution}");
+    }
+    world.fake.decide_dispute(&disputes[1], false);
+    world.deliver().await;
+    assert_eq!(world.read(&order).await["disputedAt"], Value::Null);
+    assert_eq!(world.resolve(&order, "REFUND").await["order"]["status"], "REFUNDED");
+    assert_eq!(world.read(&order).await["refunds"], json!([]), "the bank took all the money");
+    let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
+    assert!(found.is_empty(), "{found:?}");
 }
 
 async fn a_refund_at_the_console(world: World) {

@@ -13,6 +13,7 @@ in_a_world!(
     a_refund_that_fails_is_tried_again_and_then_decided_by_support,
     money_of_a_failed_refund_can_pay_for_the_order,
     money_in_another_currency_cannot_pay_for_the_order,
+    a_refund_goes_to_the_payment_that_still_has_money,
 );
 
 /// Makes a paid order of two subjects. Returns the order and the id of its purchase.
@@ -157,4 +158,32 @@ async fn money_in_another_currency_cannot_pay_for_the_order(world: World) {
     world.wait_for(&order, "NEEDS_ATTENTION").await;
     assert_eq!(world.resolve(&order, "GRANT").await["userErrors"][0]["code"], "ORDER_NOT_GRANTABLE");
     assert_eq!(world.cards().await, 0);
+}
+
+async fn a_refund_goes_to_the_payment_that_still_has_money(world: World) {
+    world.fake.settle_refunds_later();
+    let order = world.order(world.course.subject(0)).await;
+    let first = world.fake.customer_pays_other_money(&order.provider, 15_000, "INR").payment_id;
+    world.deliver().await;
+    wait_for_try(&world, 1).await;
+    let refund = world.fake.books().refunds[0].id.clone();
+    world.fake.settle_refund(&refund);
+    world.deliver().await;
+    world.wait_for(&order, "REFUNDED").await;
+    let second = world.fake.customer_pays_again(&order.provider);
+    world.deliver().await;
+    for sent in 2..=4 {
+        wait_for_try(&world, sent).await;
+        fail_try(&world, sent).await;
+    }
+    world.wait_for(&order, "NEEDS_ATTENTION").await;
+    assert_eq!(world.resolve(&order, "GRANT").await["order"]["status"], "GRANTED");
+    world.assert_books().await;
+    let purchase = "query ($id: ID!) { node(id: $id) { ... on Order { purchase { id } } } }";
+    let purchase = world.support.run_with(purchase, json!({ "id": order.id })).await;
+    world.support.refund(RefundInput::whole(purchase.text("/node/purchase/id"))).await;
+    wait_for_try(&world, 5).await;
+    let books = world.fake.books();
+    let payments: Vec<_> = books.refunds.iter().map(|refund| refund.payment_id.as_str()).collect();
+    assert_eq!(payments, [&first, &second, &second, &second, &second]);
 }

@@ -120,7 +120,7 @@ fn numbers_have_the_tolerance_of_their_comparison() {
         assert!(found.stem.contains("How much?"), "{}", found.stem);
     }
     for (processing, named) in [
-        (equal("tolerance-mode=\"absolute\" tolerance=\"1 2\""), "not the same distance"),
+        (equal("tolerance-mode=\"absolute\" tolerance=\"1 2\""), "not one distance"),
         (equal("tolerance-mode=\"absolute\" tolerance=\"x\""), "not a number"),
         (
             equal("tolerance-mode=\"absolute\" tolerance=\"1 1\" include-lower-bound=\"false\""),

@@ -72,6 +72,8 @@ fn marking_path(setting: Option<Setting>) -> &'static [&'static str] {
         Some(Setting::QuestionsPerTest) => &["input", "markingScheme", "questionsPerTest"],
         Some(Setting::TimeLimit) => &["input", "markingScheme", "timeLimitSeconds"],
         Some(Setting::MaxAttempts) => &["input", "markingScheme", "maxAttempts"],
-        Some(Setting::Blueprint | Setting::BlueprintQuestions) | None => &["input", "markingScheme"],
+        Some(Setting::Blueprint | Setting::BlueprintSum | Setting::BlueprintQuestions) | None => {
+            &["input", "markingScheme"]
+        }
     }
 }

@@ -112,7 +112,7 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM pictures").await, pictures);
     let unknown = import(base64(&shown(&format!("/media/{}", "0".repeat(64))))).await;
     assert_eq!(unknown.counts(), [0, 1, 0, 0]);
-    assert!(unknown.losses[0].text.contains("was not found"), "{:?}", unknown.losses);
+    assert!(unknown.losses[0].text.contains("does not have it"), "{:?}", unknown.losses);
     let before = rows(&app).await;
     let out = package(&[("a.xml", text.as_bytes()), ("../a.png", &picture)]);
     let bomb = package(&[("a.xml", text.as_bytes()), ("images/a b.png", &vec![0; 20_000_000])]);

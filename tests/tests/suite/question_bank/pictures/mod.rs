@@ -176,7 +176,7 @@ async fn corrections_keep_pictures(app: Arc<TestApp>) {
     for (dead, named) in [
         ("See <img src=\"a.png\">", "\"a.png\" is left out"),
         ("See <img src=\"data:image/svg+xml,<svg></svg>\">", "SVG"),
-        (&format!("See <img src=\"/media/{}\">", "0".repeat(64)), "was not found"),
+        (&format!("See <img src=\"/media/{}\">", "0".repeat(64)), "does not have it"),
     ] {
         let answer = correct(dead).await;
         let error = answer.at("/correctQuestionKey/userErrors/0");
