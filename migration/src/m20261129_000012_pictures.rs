@@ -41,7 +41,8 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        // An index for the search for the questions that show a picture.
+        // No query searches by the hash. The index is for the foreign key: when a picture is deleted, the database
+        // looks for versions of questions that show the picture.
         let index = Index::create()
             .name("idx_version_pictures_hash")
             .table("question_version_pictures")

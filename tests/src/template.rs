@@ -29,7 +29,7 @@ impl Backend {
     /// # Panics
     /// Panics if the database server cannot be reached.
     pub async fn create_migrated(self, folder: &Path) -> String {
-        // The lock lets one test at a time copy, because PostgreSQL cannot copy a database that is being copied.
+        // The lock makes sure that each template is made only once. Other tests wait until the template is complete.
         let mut templates = TEMPLATES.lock().await;
         let templates = templates.get_or_insert_default();
         if !templates.contains_key(self.name()) {

@@ -1,4 +1,5 @@
-//! Reads XML of unknown origin. Document types are refused, because their entities can grow without bounds or read
+//! Reads XML of unknown origin. [`crate::xml_source`] first leaves out a document type whose only entities, if any, are
+//! HTML's names of characters. Other document types are refused, because their entities can grow without bounds or read
 //! files. Limits on elements, attributes and namespaces keep the time to read a document in proportion to its size.
 
 use std::collections::HashSet;

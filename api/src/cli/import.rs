@@ -57,9 +57,9 @@ struct ImportQuestionsArgs {
     #[arg(long)]
     names_are_ids: bool,
 
-    /// Correct the keys of fixed tests, and record this reason. If a fixed test has another key than the file, its new
-    /// sittings use the key of the file. Without this flag, fixed tests keep their keys, and the command reports the
-    /// questions whose keys differ.
+    /// Correct keys, also in fixed tests, and record this reason. If a fixed test has another key than the file, its
+    /// new sittings use the key of the file. Without this flag, fixed tests keep their keys, and the command reports
+    /// the questions whose keys differ.
     #[arg(long, value_name = "REASON")]
     correct_keys: Option<String>,
 

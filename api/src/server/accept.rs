@@ -14,8 +14,8 @@ use super::socket::Socket;
 use crate::config::{DrainTimes, EdgeConfig};
 use crate::http::{ShutdownPhase, ShutdownSignal, ShutdownTrigger};
 
-/// The pause after an error of accepting a connection, if the error would probably occur again at once, such as too
-/// many open files.
+/// The pause after the server could not accept a connection, if the next attempt would probably fail too, for example
+/// because too many files are open.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Maximum time that the server waits for connections to close after the drain time is over.

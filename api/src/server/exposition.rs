@@ -23,7 +23,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 /// Maximum number of open connections. Further connections wait in the queue of the system.
 const MAX_CONNECTIONS: usize = 16;
-/// The pause after an error of accepting a connection. The error would probably occur again at once.
+/// The pause after the server could not accept a connection. Without the pause, the next attempt would probably fail
+/// too.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

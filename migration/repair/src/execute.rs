@@ -13,7 +13,8 @@ use crate::sql::rows;
 pub(crate) const MAX_LOCK_ATTEMPTS: u32 = 150;
 /// Maximum pause between two short waits for a lock.
 const MAX_LOCK_PAUSE: Duration = Duration::from_secs(2);
-/// The pause after the first short wait for a lock. Each later pause is longer than the previous pause by this time.
+/// The pause after the first short wait for a lock. Each later pause is longer than the previous pause by this time,
+/// until the pauses reach [`MAX_LOCK_PAUSE`].
 const LOCK_PAUSE_STEP: Duration = Duration::from_millis(100);
 /// The time between two reports of a long statement.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The client that begins or continues a session: where it is, and which program it is.
+//! The client that begins or continues a session: its network address and its program.
 
 use std::fmt;
 

@@ -139,7 +139,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 struct MovedFiles {
     /// The suffix that the new names get, such as `.before-20260102T030405Z`.
     suffix: String,
-    /// The old and the new name of each file.
+    /// The old and the new path of each renamed file.
     files: Vec<(PathBuf, PathBuf)>,
 }
 

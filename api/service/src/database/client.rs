@@ -18,7 +18,7 @@ pub struct ClientTarget {
     pub tls: Vec<String>,
 }
 
-/// An error of a URL with which a client program cannot connect.
+/// A reason why the client programs of a database server cannot use a URL.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientUrlError {
     /// The URL is not well-formed.

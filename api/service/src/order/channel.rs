@@ -71,7 +71,7 @@ impl RefundChannel {
                     refund = %row.reference,
                     payment = %row.payment,
                     %error,
-                    "the payment provider cannot process the amount of a refund; the refund is recorded as failed"
+                    "a refund was not sent, and is recorded as failed: the payment provider cannot process its amount"
                 );
                 self.record(&row, refused(&row, "amount".to_owned())).await
             }

@@ -38,7 +38,7 @@ pub struct ImportRequest {
     pub defaults: Defaults,
     /// Whether a question without an id gets its name as the id, if the name is short enough.
     pub names_are_ids: bool,
-    /// The reason for correcting keys in fixed tests; None keeps these keys.
+    /// The reason for correcting keys, also in fixed tests; None keeps the keys of fixed tests.
     pub correct_keys: Option<String>,
     /// Whether this is a dry run, which reports the result without storing anything.
     pub dry_run: bool,

@@ -22,7 +22,7 @@ pub(super) struct ImportBatch {
     pub(super) actor: Option<UserId>,
     pub(super) now: DateTime<Utc>,
     pub(super) questions: Vec<DraftQuestion>,
-    /// The reason for correcting keys in fixed tests; None keeps these keys.
+    /// The reason for correcting keys, also in fixed tests; None keeps the keys of fixed tests.
     pub(super) correct_keys: Option<String>,
     /// The questions of the bank that earlier batches of the same file have matched.
     pub(super) claimed: HashSet<QuestionId>,
@@ -34,7 +34,8 @@ pub(super) struct ImportOutcome {
     pub(super) created: u32,
     pub(super) updated: u32,
     pub(super) unchanged: u32,
-    /// The number of questions whose key was corrected in fixed tests.
+    /// The number of questions whose key was corrected in the bank or in fixed tests, or whose explanation was
+    /// corrected in fixed tests. 0 if the import does not correct keys.
     pub(super) corrected: u32,
     pub(super) refused: Vec<RejectedQuestion>,
     pub(super) notices: Vec<Notice>,

@@ -88,7 +88,8 @@ pub struct ImportReport {
     pub losses: Vec<Loss>,
     /// Other messages about imported questions, in the order of the file.
     pub notices: Vec<Notice>,
-    /// The number of questions whose key was corrected in fixed tests.
+    /// The number of questions whose key was corrected in the bank or in fixed tests, or whose explanation was
+    /// corrected in fixed tests. 0 if the import does not correct keys.
     pub corrected: u32,
 }
 

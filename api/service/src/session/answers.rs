@@ -60,7 +60,7 @@ pub enum AnswerRefusal {
     )]
     Sequence,
     /// The paper has no such slot.
-    #[error("This paper has no slot {slot}; it has 1 to {slots}.")]
+    #[error("This paper has no slot {slot}; its slots are 1 to {slots}.")]
     NoSuchSlot {
         /// The slot that was given.
         slot: i32,

@@ -7,8 +7,8 @@ use async_graphql::Enum;
 pub(in crate::graphql) enum ErrorCode {
     /// The name is blank or too long, or it contains control characters or invisible characters.
     NameInvalid,
-    /// The e-mail address is not well-formed. `requestGuardianConsent` also uses this code for the address of the
-    /// account itself.
+    /// The e-mail address is not well-formed. `requestGuardianConsent` also uses this code if `guardianEmail` is
+    /// the address of the account itself.
     EmailInvalid,
     /// Another account has this e-mail address. Sign in to that account, or give another address.
     EmailTaken,
@@ -31,7 +31,7 @@ pub(in crate::graphql) enum ErrorCode {
     /// The account has a second factor. Complete the sign-in with `completeLogin`.
     SecondFactorRequired,
     /// The code of the app or the recovery code is wrong, or it was used before. For safety, the error does not say
-    /// which.
+    /// whether the code was used before.
     SecondFactorCodeInvalid,
     /// The challenge of the sign-in is unknown, used or expired, or too many codes were tried. Sign in again.
     ChallengeInvalid,

@@ -108,7 +108,7 @@ impl User {
         Ok(self.row(ctx).await?.status.into())
     }
 
-    /// The year of birth of the user. Null if the user has not given it.
+    /// The year of birth of the user. Null if nobody has given it, or if the account was deleted.
     async fn birth_year(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
         Ok(self.row(ctx).await?.birth_year)
     }

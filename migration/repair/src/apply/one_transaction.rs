@@ -103,7 +103,9 @@ fn verify(before: &Inspection, after: &Inspection, totals: &RunningTotals) -> Re
         )));
     }
     if !plan(after).is_empty() || before.state.columns != after.state.columns {
-        return Err(RepairError::Inconsistent("the repaired table differs from the plan".to_owned()));
+        return Err(RepairError::Inconsistent(
+            "the repair left something to correct, or changed the columns of the table of cards".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Creates a table in which the repair logs its changes, creates its index, or adds missing columns to it.
+    /// Creates a table of the repair's log, creates the index of such a table, or adds missing columns to such a table.
     Log,
     /// Creates an index for the duration of the merge.
     Helper,

@@ -53,7 +53,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
     let before = app.row_counts().await;
     let good = answer(single, json!({ "optionIds": [option(single, 0)] }));
     for (bad, said) in [
-        (json!({ "slot": 0, "optionIds": [] }), "no slot 0; it has 1 to 8"),
+        (json!({ "slot": 0, "optionIds": [] }), "no slot 0; its slots are 1 to 8"),
         (json!({ "slot": 9, "optionIds": [] }), "no slot 9"),
         (json!({ "slot": -2_147_483_648, "optionIds": [] }), "no slot"),
         (answer(single, json!({ "flagged": true })), "Use `optionIds`, `numericValue` or `text`"),
