@@ -11,8 +11,8 @@ use jishu_service::Services;
 use jishu_service::auth::Viewer;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_tests::bench_server::bench_services;
-use jishu_tests::global_id;
 use jishu_tests::load::{graphql_post, json_post};
+use jishu_tests::{global_id, wait_until};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -130,7 +130,9 @@ impl Shop {
         );
         let writer = self.services.database.writer();
         writer.execute_unprepared(&rows).await.expect("the rows");
-        writer.execute_unprepared("VACUUM ANALYZE").await.expect("the statistics");
+        // Autovacuum may hold a lock of the table for some seconds.
+        wait_until("new statistics", async || writer.execute_unprepared("ANALYZE subjects").await.is_ok())
+            .await;
     }
 
     /// Returns the bytes of a request to the handler for comparison: the purchase number `number` of one subject.

@@ -178,8 +178,8 @@ impl OrderWork<'_> {
     }
 
     /// Returns the payment that pays for the order if the order is granted now: the payment that the order has already,
-    /// or else its first one, but only a payment with enough money left for `price`. Later refunds of the purchase go to
-    /// this payment. Returns None if no payment in the currency of the order has enough.
+    /// or else its first one, but only a payment with enough money left for `price`. Later refunds of the purchase go
+    /// to this payment. Returns None if no payment in the currency of the order has enough.
     async fn payment_for_grant(&self, price: i64) -> Result<Option<String>, DbErr> {
         let mut payments = self.money_of_payments().await?;
         payments.retain(|(_, money)| *money >= price);

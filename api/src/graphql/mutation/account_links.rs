@@ -69,8 +69,8 @@ impl AccountLinksMutation {
         Ok(UserPayload { outcome })
     }
 
-    /// Sends the signed-in user another mail with a link. `verifyEmail` with the token of the link verifies their e-mail
-    /// address.
+    /// Sends the signed-in user another mail with a link. `verifyEmail` with the token of the link verifies their
+    /// e-mail address.
     async fn resend_verification(&self, ctx: &Context<'_>) -> ApiResult<RequestedPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
         let resent = account::resend_verification(services, ctx.client()?, viewer).await;
