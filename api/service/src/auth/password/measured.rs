@@ -4,6 +4,22 @@ use std::time::Duration;
 
 use super::stored::{MAX_COMPARISON_TIME, Method};
 
+/// Returns the processor time that the current thread has used so far. A busy machine does not lengthen it. If the time
+/// of the clock were measured, users with hashes of a method could not sign in for as long as the machine was busy when
+/// the method was measured.
+#[cfg(unix)]
+pub(super) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// Returns the time of the clock since the first call, on systems for which no processor time is read.
+#[cfg(not(unix))]
+pub(super) fn thread_time() -> Duration {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
+}
+
 /// Factor by which the measured time of the slowest method is raised, for times when the machine is busier.
 const TIME_MARGIN_FACTOR: f64 = 1.5;
 
@@ -21,7 +37,7 @@ pub(super) struct MeasuredMethods {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MeasuredMethod {
     pub(super) method: Method,
-    /// The time of one comparison.
+    /// The processor time of one comparison.
     pub(super) takes: Duration,
     pub(super) permits: u32,
 }

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 pub(crate) use measured::MAX_OLD_METHODS;
-use measured::{MeasuredMethod, MeasuredMethods};
+use measured::{MeasuredMethod, MeasuredMethods, thread_time};
 use stored::{MAX_COMPARISON_TIME, Method, Stored};
 
 /// Maximum length of a password in bytes.
@@ -280,7 +280,7 @@ impl Passwords {
     }
 }
 
-/// A hash with the current method, and the time that it took.
+/// A hash with the current method, and the processor time that it took.
 struct DummyHash {
     hash: String,
     takes: Duration,
@@ -293,13 +293,9 @@ impl DummyHash {
         if let Some(known) = HASH.get() {
             return Ok(known);
         }
-        let started = Instant::now();
+        let started = thread_time();
         let hash = hash_now("nobody's password")?;
-        let mut takes = started.elapsed();
-        if takes > MAX_COMPARISON_TIME {
-            // The machine may have been busy for a moment, so the time is measured again.
-            takes = takes.min(Method::CURRENT.measure());
-        }
+        let takes = thread_time().saturating_sub(started);
         Ok(HASH.get_or_init(|| Self { hash, takes }))
     }
 }

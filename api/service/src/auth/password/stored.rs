@@ -4,7 +4,7 @@
 //! `scrypt:N:R:P`. A method that was written by hand may lack its numbers. Then it has the defaults of Werkzeug 3.1.
 
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argon2::password_hash::Error as HashError;
 use argon2::{ARGON2ID_IDENT, Params, PasswordHash, PasswordVerifier};
@@ -14,6 +14,7 @@ use aws_lc_rs::pbkdf2::{
     self, Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512,
 };
 
+use super::measured::thread_time;
 use super::{ARGON2_PARAMS, PasswordError, argon2id};
 
 /// Maximum memory of a stored Argon2id hash, in KiB. A comparison with a more expensive hash would stall the server.
@@ -34,7 +35,7 @@ const MAX_SCRYPT_LOG_N: u8 = 17;
 const MAX_SCRYPT_R: u32 = 32;
 /// Maximum of P of scrypt.
 const MAX_SCRYPT_P: u32 = 16;
-/// Maximum time of a comparison. A slower method is not used, because every failed sign-in would take as long as a
+/// Maximum processor time of a comparison. A slower method is not used, because every failed sign-in would take as long as a
 /// comparison with a hash of that method.
 pub(super) const MAX_COMPARISON_TIME: Duration = Duration::from_secs(2);
 
@@ -161,16 +162,9 @@ impl Method {
         }
     }
 
-    /// Measures how long a comparison with a hash of this method takes on this machine.
+    /// Measures how much processor time a comparison with a hash of this method takes on this machine. If PBKDF2 has
+    /// many iterations, measures fewer iterations and multiplies the time.
     pub(super) fn measure(self) -> Duration {
-        let first = self.measure_once();
-        // Measures again if the method seems somewhat too slow, because the machine may have been busy for a moment.
-        let is_doubtful = first > MAX_COMPARISON_TIME && first < MAX_COMPARISON_TIME * 4;
-        if is_doubtful { first.min(self.measure_once()) } else { first }
-    }
-
-    /// Measures one comparison. If PBKDF2 has many iterations, measures fewer iterations and multiplies the time.
-    fn measure_once(self) -> Duration {
         const SAMPLE_ITERATIONS: u32 = 50_000;
         let (method, factor) = match self {
             Self::Pbkdf2 { digest, iterations } if iterations > SAMPLE_ITERATIONS => (
@@ -179,9 +173,9 @@ impl Method {
             ),
             method => (method, 1),
         };
-        let started = Instant::now();
+        let started = thread_time();
         let _ = method.derive(b"password", b"some salt of it", &mut [0; SCRYPT_HASH_BYTES]);
-        started.elapsed() * factor
+        thread_time().saturating_sub(started) * factor
     }
 
     /// Derives the bytes of the hash of a password into `out`.
