@@ -144,9 +144,9 @@ impl ResolveCommand {
 }
 
 impl OrderWork<'_> {
-    /// Makes the purchase of the order, if there is none yet and the money of the order covers its price. If there is a
-    /// purchase, the buyer keeps it, and refunds that were given up are sent again. Refuses if that purchase was wholly
-    /// refunded. Then makes the balance 0.
+    /// Grants the order. If it has no purchase, makes one, and refuses if no payment has enough money left for it. If
+    /// it has a purchase, sends the refunds again that were given up, and refuses if the purchase was refunded whole.
+    /// Afterwards the balance is 0.
     async fn resolve_by_grant(&mut self) -> Result<(), Error<ResolveRefusal>> {
         if self.order.purchase_id.is_some() {
             if self.value().await? == 0 {

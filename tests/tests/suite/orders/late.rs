@@ -225,10 +225,8 @@ async fn disputed(world: &World) -> (MadeOrder, String) {
     let dispute = world.fake.customer_disputes(&paid.payment_id, 10_000);
     world.deliver().await;
     assert_ne!(world.read(&order).await["disputedAt"], Value::Null);
-    let purchase = "query ($id: ID!) { node(id: $id) { ... on Order { purchase { id } } } }";
-    let purchase = world.support.run_with(purchase, json!({ "id": order.id })).await;
-    let refused =
-        world.support.refund(jishu_tests::RefundInput::whole(purchase.text("/node/purchase/id"))).await;
+    let purchase = world.purchase_of(&order).await;
+    let refused = world.support.refund(jishu_tests::RefundInput::whole(&purchase)).await;
     assert_eq!(refused.refused_as().0, "ORDER_DISPUTED");
     let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'order_needs_attention'";
     assert_eq!(world.app.number(mails).await, 1, "support did not get exactly one mail about the dispute");
@@ -257,12 +255,18 @@ async fn a_dispute_that_is_won(world: World) {
     world.assert_books().await;
 }
 
-async fn two_disputes_about_one_order(world: World) {
+/// Makes a granted order with two open disputes, which are about its whole price together.
+async fn with_two_disputes(world: &World) -> (MadeOrder, [String; 2]) {
     let order = world.order(world.course.subject(0)).await;
     let paid = world.fake.customer_pays(&order.provider);
     world.deliver().await;
     let disputes = [4_000, 6_000].map(|amount| world.fake.customer_disputes(&paid.payment_id, amount));
     world.deliver().await;
+    (order, disputes)
+}
+
+async fn two_disputes_about_one_order(world: World) {
+    let (order, disputes) = with_two_disputes(&world).await;
     world.fake.decide_dispute(&disputes[1], true);
     world.deliver().await;
     assert_ne!(world.read(&order).await["disputedAt"], Value::Null, "one dispute is still open");
@@ -274,11 +278,7 @@ async fn two_disputes_about_one_order(world: World) {
 }
 
 async fn a_lost_dispute_beside_an_open_one(world: World) {
-    let order = world.order(world.course.subject(0)).await;
-    let paid = world.fake.customer_pays(&order.provider);
-    world.deliver().await;
-    let disputes = [4_000, 6_000].map(|amount| world.fake.customer_disputes(&paid.payment_id, amount));
-    world.deliver().await;
+    let (order, disputes) = with_two_disputes(&world).await;
     let opened_at = world.read(&order).await["disputedAt"].clone();
     world.fake.decide_dispute(&disputes[0], false);
     world.deliver().await;

@@ -135,6 +135,13 @@ impl World {
         self.support.run_with(ORDER, json!({ "id": order.id })).await.at("/node").clone()
     }
 
+    /// Returns the id of the purchase of an order.
+    pub(crate) async fn purchase_of(&self, order: &MadeOrder) -> String {
+        let document = "query ($id: ID!) { node(id: $id) { ... on Order { purchase { id } } } }";
+        let read = self.support.run_with(document, json!({ "id": order.id })).await;
+        read.text("/node/purchase/id").to_owned()
+    }
+
     /// Waits until an order has this status, and returns the order.
     pub(crate) async fn wait_for(&self, order: &MadeOrder, status: &str) -> Value {
         wait_for(&format!("{status} of {}", order.id), async || {

@@ -1,5 +1,7 @@
 //! Refunds of orders at the payment provider: settled, lost, repeated and failed.
 
+use std::ops::RangeInclusive;
+
 use chrono::TimeDelta;
 use jishu_tests::payments::Fault;
 use jishu_tests::{RefundInput, wait_for, wait_until};
@@ -21,9 +23,8 @@ async fn paid(world: &World) -> (MadeOrder, String) {
     let order = world.order(world.course.several(&[0, 1])).await;
     world.fake.customer_pays(&order.provider);
     world.deliver().await;
-    let purchase = "query ($id: ID!) { node(id: $id) { ... on Order { purchase { id } } } }";
-    let purchase = world.support.run_with(purchase, json!({ "id": order.id })).await;
-    (order, purchase.text("/node/purchase/id").to_owned())
+    let purchase = world.purchase_of(&order).await;
+    (order, purchase)
 }
 
 async fn status_of(world: &World, refund: &str) -> Value {
@@ -95,6 +96,25 @@ async fn fail_try(world: &World, sent: usize) {
     world.deliver().await;
 }
 
+/// Lets the tries with these numbers fail, one after the other, and waits until staff must decide about the order.
+async fn fail_tries(world: &World, order: &MadeOrder, tries: RangeInclusive<usize>) {
+    for sent in tries {
+        wait_for_try(world, sent).await;
+        fail_try(world, sent).await;
+    }
+    world.wait_for(order, "NEEDS_ATTENTION").await;
+}
+
+/// Makes an order that got 150.00 of this currency instead of its price, and whose refund was given up.
+async fn with_wrong_money(world: &World, currency: &str) -> MadeOrder {
+    world.fake.settle_refunds_later();
+    let order = world.order(world.course.subject(0)).await;
+    world.fake.customer_pays_other_money(&order.provider, 15_000, currency);
+    world.deliver().await;
+    fail_tries(world, &order, 1..=3).await;
+    order
+}
+
 async fn a_refund_that_fails_is_tried_again_and_then_decided_by_support(world: World) {
     world.fake.settle_refunds_later();
     let (order, purchase) = paid(&world).await;
@@ -126,15 +146,7 @@ async fn a_refund_that_fails_is_tried_again_and_then_decided_by_support(world: W
 }
 
 async fn money_of_a_failed_refund_can_pay_for_the_order(world: World) {
-    world.fake.settle_refunds_later();
-    let order = world.order(world.course.subject(0)).await;
-    world.fake.customer_pays_other_money(&order.provider, 15_000, "INR");
-    world.deliver().await;
-    for sent in 1..=3 {
-        wait_for_try(&world, sent).await;
-        fail_try(&world, sent).await;
-    }
-    world.wait_for(&order, "NEEDS_ATTENTION").await;
+    let order = with_wrong_money(&world, "INR").await;
     assert_eq!(world.resolve(&order, "GRANT").await["order"]["status"], "GRANTED");
     wait_for_try(&world, 4).await;
     let excess = world.fake.books().refunds[3].clone();
@@ -147,15 +159,7 @@ async fn money_of_a_failed_refund_can_pay_for_the_order(world: World) {
 }
 
 async fn money_in_another_currency_cannot_pay_for_the_order(world: World) {
-    world.fake.settle_refunds_later();
-    let order = world.order(world.course.subject(0)).await;
-    world.fake.customer_pays_other_money(&order.provider, 15_000, "USD");
-    world.deliver().await;
-    for sent in 1..=3 {
-        wait_for_try(&world, sent).await;
-        fail_try(&world, sent).await;
-    }
-    world.wait_for(&order, "NEEDS_ATTENTION").await;
+    let order = with_wrong_money(&world, "USD").await;
     assert_eq!(world.resolve(&order, "GRANT").await["userErrors"][0]["code"], "ORDER_NOT_GRANTABLE");
     assert_eq!(world.cards().await, 0);
 }
@@ -172,16 +176,10 @@ async fn a_refund_goes_to_the_payment_that_still_has_money(world: World) {
     world.wait_for(&order, "REFUNDED").await;
     let second = world.fake.customer_pays_again(&order.provider);
     world.deliver().await;
-    for sent in 2..=4 {
-        wait_for_try(&world, sent).await;
-        fail_try(&world, sent).await;
-    }
-    world.wait_for(&order, "NEEDS_ATTENTION").await;
+    fail_tries(&world, &order, 2..=4).await;
     assert_eq!(world.resolve(&order, "GRANT").await["order"]["status"], "GRANTED");
     world.assert_books().await;
-    let purchase = "query ($id: ID!) { node(id: $id) { ... on Order { purchase { id } } } }";
-    let purchase = world.support.run_with(purchase, json!({ "id": order.id })).await;
-    world.support.refund(RefundInput::whole(purchase.text("/node/purchase/id"))).await;
+    world.support.refund(RefundInput::whole(&world.purchase_of(&order).await)).await;
     wait_for_try(&world, 5).await;
     let books = world.fake.books();
     let payments: Vec<_> = books.refunds.iter().map(|refund| refund.payment_id.as_str()).collect();
