@@ -8,7 +8,7 @@ use jishu_entity::payment_event::{
 };
 use payment_providers::{DisputeReport, DisputeState};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
 use super::report::Report;
@@ -32,16 +32,15 @@ impl OrderWork<'_> {
     ) -> Result<(), Fault> {
         // Reports come in any order. If the end of this dispute was recorded before, a report that it is open changes
         // nothing.
-        let mut is_over = false;
-        for end in ["dispute_won", "dispute_closed", "charged_back"] {
-            is_over |= self.knows(&format!("{end}:{}", dispute.dispute)).await?;
-        }
+        let earlier = self.dispute_reports().await?;
+        let has_ended = |id: &str| earlier.iter().any(|(kind, of)| *kind != DisputeOpened && of == id);
+        let other_is_open = earlier.iter().any(|(_, id)| *id != dispute.dispute && !has_ended(id));
         if !self.append_fact(report.fact()).await? {
             return Ok(());
         }
         let told = json!({ "amount": dispute.money.amount_minor, "currency": dispute.money.currency });
         match dispute.state {
-            DisputeState::Open if is_over => Ok(()),
+            DisputeState::Open if has_ended(&dispute.dispute) => Ok(()),
             DisputeState::Open => {
                 // A second dispute does not change the time of the first one.
                 self.set_disputed_at(self.order.disputed_at.or(Some(self.now))).await?;
@@ -49,17 +48,17 @@ impl OrderWork<'_> {
                 self.tell_support("a bank opened a dispute about an order").await
             }
             DisputeState::Won => {
-                self.unmark_without_disputes().await?;
+                self.end_mark(other_is_open).await?;
                 self.note(OrderEvent::DisputeEnded, StateChange::created(told));
                 Ok(())
             }
             DisputeState::Closed => {
-                self.unmark_without_disputes().await?;
+                self.end_mark(other_is_open).await?;
                 self.note(OrderEvent::DisputeEnded, StateChange::created(told));
                 self.need_attention(OrderReason::DisputeClosed).await
             }
             DisputeState::Lost => {
-                self.unmark_without_disputes().await?;
+                self.end_mark(other_is_open).await?;
                 self.note(OrderEvent::ChargedBack, StateChange::created(told));
                 self.end_charged_back(dispute).await
             }
@@ -67,8 +66,13 @@ impl OrderWork<'_> {
     }
 
     /// Ends the mark of the order as disputed, unless another dispute about it is still open.
-    async fn unmark_without_disputes(&mut self) -> Result<(), Fault> {
-        let reports: Vec<(PaymentEventKind, Option<String>)> = payment_event::Entity::find()
+    async fn end_mark(&mut self, other_is_open: bool) -> Result<(), Fault> {
+        if other_is_open { Ok(()) } else { self.set_disputed_at(None).await }
+    }
+
+    /// Reads the reports about all disputes of the order: the kind of each report, and the id of its dispute.
+    async fn dispute_reports(&self) -> Result<Vec<(PaymentEventKind, String)>, DbErr> {
+        payment_event::Entity::find()
             .select_only()
             .columns([payment_event::Column::Kind, payment_event::Column::Object])
             .filter(payment_event::Column::OrderId.eq(self.order.id))
@@ -80,14 +84,7 @@ impl OrderWork<'_> {
             ]))
             .into_tuple()
             .all(self.transaction)
-            .await?;
-        let (opened, ended): (Vec<_>, Vec<_>) =
-            reports.into_iter().partition(|(kind, _)| *kind == DisputeOpened);
-        let is_over = |dispute: &Option<String>| ended.iter().any(|(_, other)| other == dispute);
-        if opened.iter().all(|(_, dispute)| is_over(dispute)) {
-            self.set_disputed_at(None).await?;
-        }
-        Ok(())
+            .await
     }
 
     async fn set_disputed_at(&mut self, disputed_at: Option<DateTime<Utc>>) -> Result<(), Fault> {

@@ -45,8 +45,8 @@ pub(super) async fn record(
             return Ok(None);
         }
         store_unmatched(services, provider, &report, &origin).await?;
-        // Another report may have recorded the payment between the first search and `store_unmatched`, so the order can
-        // be found now.
+        // If an order recorded the payment after the first search, nothing was stored, and the order can be found now.
+        // If an order records the payment later, it applies the stored report.
         found = find_order(services, provider, &report).await?;
     }
     let Some((order, buyer)) = found else { return Ok(None) };

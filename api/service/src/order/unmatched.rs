@@ -8,7 +8,7 @@ use jishu_entity::payment_event::{self, PaymentEventKind};
 use payment_providers::{Amount, DisputeReport, DisputeState, RefundReport, RefundState};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction,
-    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 };
 
 use super::report::Report;
@@ -32,7 +32,7 @@ struct Unmatched {
 const UNMATCHED_PREFIX: &str = "unmatched:";
 
 /// Stores a report whose order is unknown, appends an audit event, and logs a warning. Does nothing if the report is
-/// stored already.
+/// stored already, or if an order has recorded the payment meanwhile.
 pub(super) async fn store_unmatched(
     services: &Services,
     provider: OrderProvider,
@@ -59,9 +59,10 @@ impl Unmatched {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, Error<Infallible>> {
         let Fact { kind, name, payment, object, reference, money } = self.report.fact();
         let fact = format!("{UNMATCHED_PREFIX}{}:{name}", kind.to_value());
+        let capture = captured_fact(payment.unwrap_or_default());
         let known = payment_event::Entity::find()
             .filter(payment_event::Column::Provider.eq(self.provider))
-            .filter(payment_event::Column::Fact.eq(fact.as_str()))
+            .filter(payment_event::Column::Fact.is_in([fact.as_str(), capture.as_str()]))
             .count(transaction)
             .await?;
         if known > 0 {
@@ -82,10 +83,33 @@ impl Unmatched {
             source: Set(self.origin.source),
             recorded_at: Set(self.now),
         };
+        self.exclude_capture(&row, capture, transaction).await?;
         let row = row.insert(transaction).await?;
         audit::append(transaction, self.now, None, UNMATCHED, ("payment_events", row.id.0)).await?;
         Ok(true)
     }
+
+    /// Keeps other transactions from recording the capture of the payment until this transaction ends, so that they see
+    /// the stored report then. Otherwise neither transaction would see the other, and nobody would apply the report.
+    ///
+    /// Inserts a row with the unique fact of the capture, and deletes it again. If another transaction has inserted
+    /// that fact, this statement waits for its end, and then fails because the key is taken.
+    async fn exclude_capture(
+        &self,
+        row: &payment_event::ActiveModel,
+        capture: String,
+        transaction: &DatabaseTransaction,
+    ) -> Result<(), DbErr> {
+        let row =
+            payment_event::ActiveModel { fact: Set(capture), ..row.clone() }.insert(transaction).await?;
+        payment_event::Entity::delete_by_id(row.id).exec(transaction).await?;
+        Ok(())
+    }
+}
+
+/// Returns the fact under which an order records the capture of a payment.
+fn captured_fact(payment: &str) -> String {
+    format!("{}:{payment}", PaymentEventKind::Captured.to_value())
 }
 
 impl OrderWork<'_> {

@@ -2,11 +2,16 @@
 
 use chrono::TimeDelta;
 use jishu_service::order;
+use jishu_tests::wait_until;
 use serde_json::json;
 
 use super::{CONFIRM, World, in_a_world};
 
-in_a_world!(webhooks_return_and_reconciler_grant_once, sixty_four_checkouts_of_one_key_make_one_order);
+in_a_world!(
+    webhooks_return_and_reconciler_grant_once,
+    disputes_arrive_with_their_payments,
+    sixty_four_checkouts_of_one_key_make_one_order,
+);
 
 /// Returns how often the test repeats: 2 times, or the value of the variable `ORDER_ROUNDS`.
 fn rounds() -> usize {
@@ -47,6 +52,46 @@ async fn webhooks_return_and_reconciler_grant_once(world: World) {
         assert_eq!(world.cards().await, i64::try_from(round).expect("few") * 4);
     }
     world.assert_books().await;
+    node.stop().await;
+}
+
+/// A dispute is stored without an order if its payment is unknown, and the capture of the payment applies stored
+/// disputes. If both are recorded at the same time, the dispute must reach the order nevertheless.
+async fn disputes_arrive_with_their_payments(world: World) {
+    let node = world.app.second_node().await;
+    for round in 1..=rounds() {
+        let mut events = Vec::new();
+        let mut orders = Vec::new();
+        for buyer in 1..=8 {
+            let client = world.app.learner(&format!("Buyer{round}-{buyer}")).await;
+            let made = world.order_of(&client, world.course.subject(0)).await;
+            let paid = world.fake.customer_pays(&made.provider);
+            let dispute = world.fake.customer_disputes(&paid.payment_id, 10_000);
+            world.fake.decide_dispute(&dispute, false);
+            let of_order = world.fake.webhooks().take();
+            events.extend(of_order.into_iter().filter(|event| {
+                ["payment.captured", "payment.dispute.created", "payment.dispute.lost"]
+                    .contains(&&*event.kind)
+            }));
+            orders.push(made);
+        }
+        let sent = futures_util::future::join_all(events.iter().map(async |event| {
+            // A busy server may respond 503. Then the provider sends the webhook again, until it is accepted.
+            wait_until("the webhook is accepted", async || {
+                let status = world.fake.webhooks().send(event).await;
+                assert!(matches!(status, Some(200 | 503)), "{}: {status:?}", event.kind);
+                status == Some(200)
+            })
+            .await;
+        }));
+        sent.await;
+        for order in &orders {
+            let over = world.wait_for(order, "REFUNDED").await;
+            assert_eq!((&over["statusReason"], &over["disputedAt"]), (&json!("CHARGED_BACK"), &json!(null)));
+        }
+    }
+    let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
+    assert!(found.is_empty(), "{found:?}");
     node.stop().await;
 }
 
