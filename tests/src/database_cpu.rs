@@ -1,5 +1,7 @@
 //! Measures the processor time that PostgreSQL spends on one database.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
@@ -11,6 +13,9 @@ use crate::load::cpu_time;
 /// MariaDB has no process for each connection, and SQLite runs in jishu's own process.
 pub struct DatabaseCpu {
     connection: Option<DatabaseConnection>,
+    /// The time of each process that was ever seen, by its id. Without it, the time of a process that has ended would
+    /// be missing from the sum, and a difference of two sums could be negative.
+    times: Mutex<HashMap<String, Duration>>,
 }
 
 impl DatabaseCpu {
@@ -25,10 +30,11 @@ impl DatabaseCpu {
         } else {
             None
         };
-        Self { connection }
+        Self { connection, times: Mutex::default() }
     }
 
-    /// Returns the processor time that the processes of the database's other open connections have used so far.
+    /// Returns the processor time that the processes of the database's other connections have used so far. A process
+    /// that has ended counts with the time that it had when this function was called last.
     ///
     /// # Panics
     /// Panics if the database fails.
@@ -41,6 +47,13 @@ impl DatabaseCpu {
             .await
             .expect("the statement runs");
         let process = |row: &sea_orm::QueryResult| row.try_get_by_index::<i32>(0).expect("an id").to_string();
-        rows.iter().map(|row| cpu_time(&process(row))).sum()
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in rows.iter().map(process) {
+            // The time is zero if the process has ended since the query.
+            let now = cpu_time(&id);
+            let time = times.entry(id).or_default();
+            *time = now.max(*time);
+        }
+        times.values().sum()
     }
 }

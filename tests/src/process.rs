@@ -192,11 +192,16 @@ impl DatabaseProcess {
         child.wait().expect("a process of ours");
     }
 
-    /// Suspends all processes of the database server. The server keeps its connections but does not respond.
+    /// Suspends all processes of the database server, and waits until all their threads have stopped. The server keeps
+    /// its connections but does not respond.
+    ///
+    /// # Panics
+    /// Panics if a thread still runs after ten seconds.
     pub fn freeze(&self) {
         let child = self.child.as_ref().expect("a server that runs");
-        signal("-STOP", &[child.id().to_string()]);
-        signal("-STOP", &children_of(child));
+        // The parent is stopped first, so that it starts no more children.
+        stop(&[child.id().to_string()]);
+        stop(&children_of(child));
     }
 
     /// Resumes all processes of the database server.
@@ -211,6 +216,29 @@ fn children_of(child: &Child) -> Vec<String> {
     let pid = child.id();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     children.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Suspends processes, and waits until all their threads have stopped. On a busy machine, other threads can run until
+/// one thread of the process has taken the signal.
+fn stop(processes: &[String]) {
+    signal("-STOP", processes);
+    let started = Instant::now();
+    for process in processes {
+        while !all_threads_are_stopped(process) {
+            assert!(started.elapsed() < Duration::from_secs(10), "process {process} still runs");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Tells whether no thread of a process runs: each is stopped or has ended. The state of a thread follows its name,
+/// which is in parentheses: see proc(5).
+fn all_threads_are_stopped(process: &str) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let Ok(stat) = std::fs::read_to_string(thread.path().join("stat")) else { return true };
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']))
+    })
 }
 
 /// Sends a signal to processes. Ignores processes that have ended already.
