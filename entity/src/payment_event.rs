@@ -1,4 +1,4 @@
-//! Payment events: facts about the money of orders. Rows are appended and never deleted. Their amounts never change.
+//! Payment events: facts about the money of orders. Committed rows are never deleted, and their amounts never change.
 //! Only the deletion of an account changes rows: it replaces the references of payments that staff typed.
 
 use sea_orm::entity::prelude::*;
@@ -54,6 +54,10 @@ pub enum PaymentEventKind {
     WrittenOff,
 }
 
+/// The beginning of an object that the provider did not name, because it refused a refund at once. The rest is the
+/// reference of the refund.
+pub const REFUSED_OBJECT: &str = "refused:";
+
 /// The way in which the server learned of a payment event, or of what caused the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
@@ -101,7 +105,7 @@ pub struct Model {
     /// id of the order. Null if the event concerns no payment.
     pub payment: Option<String>,
     /// The provider's id of the refund or of the dispute. If a refund was refused at once, or the provider cannot
-    /// process its amount, it is `refused:` and the reference. Null for other events, and if the id is unknown.
+    /// process its amount, it is [`REFUSED_OBJECT`] and the reference. Null for other events, and if the id is unknown.
     pub object: Option<String>,
     /// The receipt number of the order for an event of a payment, and the reference of the payment refund for an event
     /// of a refund. Null for disputes and amounts that were written off, and if the provider reported no reference.
@@ -114,6 +118,15 @@ pub struct Model {
     pub source: PaymentEventSource,
     /// The time when the server recorded the event.
     pub recorded_at: DateTimeUtc,
+}
+
+impl Model {
+    /// Returns the provider's id of the refund or of the dispute. Returns None if there is none, and if the object is
+    /// not from the provider.
+    #[must_use]
+    pub fn provider_object(&self) -> Option<&str> {
+        self.object.as_deref().filter(|object| !object.starts_with(REFUSED_OBJECT))
+    }
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -104,7 +104,7 @@ fn event(row: &payment_event::Model) -> Value {
     json!({
         "kind": row.kind.to_value(),
         "payment": row.payment,
-        "object": row.object,
+        "object": row.provider_object(),
         "amount": row.amount,
         "currency": row.currency,
         "source": row.source.to_value(),

@@ -20,7 +20,7 @@ macro_rules! value {
     };
 }
 
-pub(super) const ORDER_RULES: [BookRule; 5] = [
+pub(super) const ORDER_RULES: [BookRule; 6] = [
     // An order that needs attention is left out, because its money may differ until staff has decided.
     BookRule {
         table: "orders",
@@ -64,5 +64,14 @@ pub(super) const ORDER_RULES: [BookRule; 5] = [
                  WHEN 'refund_failed' THEN -e.amount ELSE 0 END) FROM payment_events e WHERE e.order_id = o.id), 0) <> \
                  COALESCE((SELECT SUM(r.amount) FROM payment_refunds r WHERE r.order_id = o.id AND r.status IN \
                  ('requested', 'settled')), 0)",
+    },
+    BookRule {
+        table: "payment_events",
+        column: "order_id",
+        fault: "empty in a report about a dispute, although an order has the payment and not this report",
+        broken: "SELECT u.id FROM payment_events u JOIN payment_events c ON c.provider = u.provider AND c.payment = \
+                 u.payment AND c.kind = 'captured' AND c.order_id IS NOT NULL WHERE u.order_id IS NULL AND u.kind IN \
+                 ('dispute_opened', 'dispute_won', 'dispute_closed', 'charged_back') AND NOT EXISTS (SELECT 1 FROM \
+                 payment_events e WHERE e.order_id = c.order_id AND e.kind = u.kind AND e.object = u.object)",
     },
 ];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jishu_entity::payment_event::PaymentEventSource;
+use jishu_entity::payment_event::{PaymentEventSource, REFUSED_OBJECT};
 use jishu_entity::payment_refund;
 use jishu_entity::refund::RefundStatus;
 use payment_providers::{Amount, PaymentProvider, ProviderError, RefundReport, RefundState};
@@ -84,7 +84,7 @@ impl RefundChannel {
 /// amount. The provider gave this refund no id, so the report gets an id that is made from the reference.
 fn refused(row: &payment_refund::Model, code: String) -> RefundReport {
     RefundReport {
-        refund: format!("refused:{}", row.reference),
+        refund: format!("{REFUSED_OBJECT}{}", row.reference),
         payment: row.payment.clone(),
         state: RefundState::Failed,
         money: Amount::new(row.amount, &row.currency),

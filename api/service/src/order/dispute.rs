@@ -34,7 +34,7 @@ impl OrderWork<'_> {
         // nothing.
         let earlier = self.dispute_reports().await?;
         let has_ended = |id: &str| earlier.iter().any(|(kind, of)| *kind != DisputeOpened && of == id);
-        let other_is_open = earlier.iter().any(|(_, id)| *id != dispute.dispute && !has_ended(id));
+        let other_is_open = earlier.iter().any(|(_, of)| *of != dispute.dispute && !has_ended(of));
         if !self.append_fact(report.fact()).await? {
             return Ok(());
         }

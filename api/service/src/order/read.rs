@@ -219,8 +219,8 @@ pub struct OrderEventEntry {
     pub amount: Option<String>,
     /// The provider's id of the payment. None if the event has no payment.
     pub payment: Option<String>,
-    /// The provider's id of the refund or of the dispute, or `refused:` and the reference of a refund that failed at
-    /// once. None for other events, and if the id is unknown.
+    /// The provider's id of the refund or of the dispute. None for other events, and if the id is unknown. A refund
+    /// that the provider refused at once has no id.
     pub object: Option<String>,
     /// The source that reported the event, such as `webhook`.
     pub source: String,
@@ -255,11 +255,12 @@ impl From<Model> for OrderEntry {
 
 impl From<payment_event::Model> for OrderEventEntry {
     fn from(row: payment_event::Model) -> Self {
+        let object = row.provider_object().map(str::to_owned);
         Self {
             kind: row.kind.to_value(),
             amount: row.amount.zip(row.currency).map(|(amount, currency)| text_of(amount, &currency)),
             payment: row.payment,
-            object: row.object,
+            object,
             source: row.source.to_value(),
             recorded_at: row.recorded_at,
         }

@@ -83,28 +83,28 @@ impl Unmatched {
             source: Set(self.origin.source),
             recorded_at: Set(self.now),
         };
-        self.exclude_capture(&row, capture, transaction).await?;
+        exclude_capture(transaction, &row, capture).await?;
         let row = row.insert(transaction).await?;
         audit::append(transaction, self.now, None, UNMATCHED, ("payment_events", row.id.0)).await?;
         Ok(true)
     }
+}
 
-    /// Keeps other transactions from recording the capture of the payment until this transaction ends, so that they see
-    /// the stored report then. Otherwise neither transaction would see the other, and nobody would apply the report.
-    ///
-    /// Inserts a row with the unique fact of the capture, and deletes it again. If another transaction has inserted
-    /// that fact, this statement waits for its end, and then fails because the key is taken.
-    async fn exclude_capture(
-        &self,
-        row: &payment_event::ActiveModel,
-        capture: String,
-        transaction: &DatabaseTransaction,
-    ) -> Result<(), DbErr> {
-        let row =
-            payment_event::ActiveModel { fact: Set(capture), ..row.clone() }.insert(transaction).await?;
-        payment_event::Entity::delete_by_id(row.id).exec(transaction).await?;
-        Ok(())
-    }
+/// Keeps other transactions from recording the capture of a payment until this transaction ends, so that they see the
+/// stored report then. Otherwise neither transaction would see the other, and nobody would apply the report.
+///
+/// Inserts a row with the unique fact of the capture, and deletes it again: the database lets nobody else insert this
+/// fact before the end of this transaction. If another transaction has inserted the fact, the insert waits for its end,
+/// and fails if that transaction commits.
+async fn exclude_capture(
+    transaction: &DatabaseTransaction,
+    report: &payment_event::ActiveModel,
+    capture: String,
+) -> Result<(), DbErr> {
+    let row = payment_event::ActiveModel { fact: Set(capture), ..report.clone() };
+    let row = row.insert(transaction).await?;
+    payment_event::Entity::delete_by_id(row.id).exec(transaction).await?;
+    Ok(())
 }
 
 /// Returns the fact under which an order records the capture of a payment.

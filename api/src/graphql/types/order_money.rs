@@ -180,11 +180,10 @@ impl PaymentEvent {
         self.row.payment.as_deref()
     }
 
-    /// The payment provider's id of the refund or of the dispute. If a refund was refused at once, or the provider
-    /// cannot process its amount, the field has `refused:` and the reference of the refund. Null if the event concerns
-    /// neither, or if the id is not known.
+    /// The payment provider's id of the refund or of the dispute. Null if the event concerns neither, or if the id is
+    /// not known. A refund that the provider refused at once has no id.
     async fn provider_object(&self) -> Option<&str> {
-        self.row.object.as_deref()
+        self.row.provider_object()
     }
 
     /// The way in which the server learned of the event.

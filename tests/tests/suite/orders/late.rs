@@ -23,6 +23,7 @@ in_a_world!(
     a_dispute_that_is_won,
     two_disputes_about_one_order,
     a_lost_dispute_beside_an_open_one,
+    a_dispute_without_its_order,
     a_refund_at_the_console,
     a_part_refunded_at_the_console,
     reports_before_the_payment_itself,
@@ -296,6 +297,15 @@ async fn a_lost_dispute_beside_an_open_one(world: World) {
     assert_eq!(world.read(&order).await["refunds"], json!([]), "the bank took all the money");
     let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
     assert!(found.is_empty(), "{found:?}");
+}
+
+async fn a_dispute_without_its_order(world: World) {
+    disputed(&world).await;
+    let lost = "UPDATE payment_events SET order_id = NULL WHERE kind = 'dispute_opened'";
+    world.app.execute(lost).await;
+    let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert!(found.to_string().contains("payment_events"), "{found}");
 }
 
 async fn a_refund_at_the_console(world: World) {

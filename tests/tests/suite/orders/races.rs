@@ -62,7 +62,7 @@ async fn disputes_arrive_with_their_payments(world: World) {
     for round in 1..=rounds() {
         let mut events = Vec::new();
         let mut orders = Vec::new();
-        for buyer in 1..=8 {
+        for buyer in 1..=16 {
             let client = world.app.learner(&format!("Buyer{round}-{buyer}")).await;
             let made = world.order_of(&client, world.course.subject(0)).await;
             let paid = world.fake.customer_pays(&made.provider);
