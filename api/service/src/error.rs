@@ -6,6 +6,7 @@ use std::fmt;
 use sea_orm::DbErr;
 
 use crate::auth::{OneTimePasswordError, PasswordError, RefreshTokenError, TokenError};
+use crate::database::Unavailable;
 
 /// The error of an operation: it was refused, or it failed.
 #[derive(Debug)]
@@ -49,6 +50,15 @@ impl Fault {
     /// Makes the fault for a row that must exist but does not. `row` names the row, such as "purchase 7".
     pub(crate) fn missing(row: impl fmt::Display) -> Self {
         Self::Inconsistent(format!("a row is missing: {row}"))
+    }
+
+    /// Returns whether the same call may succeed later, because the fault has a temporary cause.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Database(error) => Unavailable::of(error).is_some(),
+            Self::Busy | Self::Held => true,
+            Self::Inconsistent(_) => false,
+        }
     }
 
     /// Returns the database's error, if a failed statement caused the fault.

@@ -118,9 +118,12 @@ pub async fn update_profile(
         .await?;
     services.outbox.wake();
     // If accounts must verify their addresses, the response does not show that another account has the new address. A
-    // mail tells the owner of that account that somebody tried to use the address.
-    if let Some(email) = email.filter(|_| is_taken) {
-        tell_owner(services, &email).await?;
+    // mail tells the owner of that account that somebody tried to use the address. The change is stored even if this
+    // mail is not.
+    if let Some(email) = email.filter(|_| is_taken)
+        && let Err(error) = tell_owner(services, &email).await
+    {
+        tracing::warn!(user = %owner, %error, "the owner of an address was not told that another account asked for it");
     }
     Ok(updated)
 }

@@ -222,7 +222,7 @@ async fn subjects_of(
 }
 
 /// Applies an allowance to the cards and open sittings of all learners of its scope. Counts the learners that remain
-/// after [`MAX_APPLY_TIME`].
+/// after [`MAX_APPLY_TIME`], and those for whom the database could not be used: the allowance itself is stored already.
 async fn bring_in_line(
     services: &Services,
     by: UserId,
@@ -232,12 +232,19 @@ async fn bring_in_line(
 ) -> Result<AppliedChanges, Fault> {
     let subjects = subjects_of(services.database.reader(), scope).await?;
     let learners = learners(services, allowance, scope, subjects.as_deref()).await?;
+    let remains = AppliedChanges { remaining_learners: 1, ..AppliedChanges::default() };
     let applied: Vec<Result<AppliedChanges, Fault>> = stream::iter(learners)
         .map(async |learner| {
             if started.elapsed() > MAX_APPLY_TIME {
-                return Ok(AppliedChanges { remaining_learners: 1, ..AppliedChanges::default() });
+                return Ok(remains);
             }
-            apply(services, by, learner, subjects.clone()).await
+            match apply(services, by, learner, subjects.clone()).await {
+                Err(fault) if fault.is_temporary() => {
+                    tracing::warn!(user = %learner, error = %fault, "an allowance was not applied to a learner yet");
+                    Ok(remains)
+                }
+                applied => applied,
+            }
         })
         .buffer_unordered(MAX_CONCURRENT_LEARNERS)
         .collect()

@@ -131,8 +131,8 @@ pub struct AppliedChanges {
     pub overdue_sittings: u64,
     /// Number of cards that got more attempts.
     pub raised_cards: u64,
-    /// Number of learners to whom this call did not apply the allowance, because the call had taken too long. A
-    /// repeated call continues with these learners.
+    /// Number of learners to whom this call did not apply the allowance, because the call had taken too long or the
+    /// database failed. A repeated call continues with these learners.
     pub remaining_learners: u64,
 }
 

@@ -68,8 +68,8 @@ impl AllowancePayload {
         self.changes().raised_cards
     }
 
-    /// The number of users whose cards and open sittings were not changed yet, because the request took too long.
-    /// Unless this number is 0, send the same request again to continue.
+    /// The number of users whose cards and open sittings were not changed yet, because the request took too long or
+    /// the database failed. Unless this number is 0, send the same request again to continue.
     async fn users_remaining(&self) -> u64 {
         self.changes().remaining_learners
     }
