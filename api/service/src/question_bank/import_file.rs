@@ -26,6 +26,14 @@ impl ImportFile {
             false => decode(&bytes).map(|text| Self::Text(text.to_owned())),
         }
     }
+
+    /// Returns words for the question at this line, for messages. In a package, the line is the number of the question.
+    pub(super) fn name_of_question(&self, line: u32) -> String {
+        match self {
+            Self::Text(_) => format!("the question in line {line}"),
+            Self::Package(_) => format!("question {line} of the package"),
+        }
+    }
 }
 
 /// Returns the text of a file, which must be in UTF-8. Removes the byte order marks at the start, which some editors

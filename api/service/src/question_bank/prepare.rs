@@ -58,7 +58,7 @@ pub(super) fn prepare(
         let (id, name) = (found.external_id.clone(), found.name.take());
         let losses = std::mem::take(&mut found.losses);
         let checked = check(found, defaults).map_err(|invalid| invalid.to_string());
-        match checked.and_then(|question| seen.add(question, id.is_some())) {
+        match checked.and_then(|question| seen.add(question, id.is_some(), file)) {
             Ok(question) => {
                 let external_id = &question.external_id;
                 names.leave_out(name, line, external_id, &mut report.losses);
@@ -79,7 +79,8 @@ pub(super) fn prepare(
     report.sort();
     if questions.is_empty() {
         if refused_count > MAX_REJECTIONS_REPORTED {
-            return Err(ImportRefusal::TooManyRefused(report.refused.swap_remove(0)).into());
+            let RejectedQuestion { line, reason, .. } = report.refused.swap_remove(0);
+            return Err(ImportRefusal::TooManyRefused { first: file.name_of_question(line), reason }.into());
         }
         if refused_count == 0 {
             return Err(ImportRefusal::Empty.into());
@@ -118,25 +119,27 @@ struct SeenQuestions {
 impl SeenQuestions {
     /// Remembers a question, and returns it. If an earlier question of the file has the same external id, returns the
     /// reason to reject this question instead. `has_own_id` says whether the file gives the question an id.
-    fn add(&mut self, question: DraftQuestion, has_own_id: bool) -> Result<DraftQuestion, String> {
+    fn add(
+        &mut self,
+        question: DraftQuestion,
+        has_own_id: bool,
+        file: &ImportFile,
+    ) -> Result<DraftQuestion, String> {
         let key = ComparableKey::from(&question.answer);
         let Some((first, first_key)) = self.by_external_id.get(&question.external_id) else {
             self.by_external_id.insert(question.external_id.clone(), (question.line, key));
             return Ok(question);
         };
+        let first = file.name_of_question(*first);
         Err(match has_own_id {
             true => {
-                format!(
-                    "It has the same id as the question in line {first}, or, in a package, as question {first}. Give each \
-                     question its own id, or remove one."
-                )
+                format!("It has the same id as {first}. Give each question its own id, or remove one.")
             }
             false if first_key.agrees_with(&key) => {
-                format!("It asks the same as the question in line {first}. Change or remove one of the two.")
+                format!("It asks the same as {first}. Change or remove one of the two.")
             }
             false => format!(
-                "It asks the same as the question in line {first}, with another key. Remove the wrong one, or give \
-                 each question an id."
+                "It asks the same as {first}, with another key. Remove the wrong one, or give each question an id."
             ),
         })
     }

@@ -127,13 +127,17 @@ pub enum ImportRefusal {
     )]
     Empty,
     /// More than [`MAX_REJECTIONS_REPORTED`] questions were rejected and none was accepted, so the format is probably
-    /// wrong. The variant has the first rejected question.
+    /// wrong.
     #[error(
         "More than {MAX_REJECTIONS_REPORTED} questions were refused, and none was accepted. Check the format of the \
-         file. The first refused question is in line {}: {}",
-        .0.line, .0.reason
+         file. The first refused one is {first}: {reason}"
     )]
-    TooManyRefused(RejectedQuestion),
+    TooManyRefused {
+        /// The first rejected question, such as "the question in line 3".
+        first: String,
+        /// The reason and what to do about it, as sentences.
+        reason: String,
+    },
     /// The default topic is empty or too long, or has characters that a topic may not have.
     #[error(
         "The topic for questions without a topic cannot be used. Give 1 to {MAX_TOPIC_CHARS} characters, without \

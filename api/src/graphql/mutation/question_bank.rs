@@ -208,7 +208,7 @@ fn import_error(refusal: &ImportRefusal, sent: &str) -> UserError {
     let (code, path) = match refusal {
         ImportRefusal::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
         ImportRefusal::UnknownFormat(_) => (ErrorCode::QuestionFormatUnknown, "format"),
-        ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused(_) => {
+        ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused { .. } => {
             (ErrorCode::QuestionsUnreadable, sent)
         }
         ImportRefusal::DefaultTopic => (ErrorCode::TopicInvalid, "topic"),

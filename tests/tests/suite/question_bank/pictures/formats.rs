@@ -113,6 +113,12 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let unknown = import(base64(&shown(&format!("/media/{}", "0".repeat(64))))).await;
     assert_eq!(unknown.counts(), [0, 1, 0, 0]);
     assert!(unknown.losses[0].text.contains("does not have it"), "{:?}", unknown.losses);
+    let same_id = item("<p>And that?</p>");
+    let twice =
+        import(base64(&package(&[("a.xml", same_id.as_bytes()), ("b.xml", same_id.as_bytes())]))).await;
+    assert_eq!(twice.counts(), [0, 1, 0, 1]);
+    let reason = &twice.refused[0].text;
+    assert!(reason.contains("the same id as question 1 of the package"), "{reason}");
     let before = rows(&app).await;
     let out = package(&[("a.xml", text.as_bytes()), ("../a.png", &picture)]);
     let bomb = package(&[("a.xml", text.as_bytes()), ("images/a b.png", &vec![0; 20_000_000])]);
