@@ -108,7 +108,8 @@ pub struct Model {
     /// process its amount, it is [`REFUSED_OBJECT`] and the reference. Null for other events, and if the id is unknown.
     pub object: Option<String>,
     /// The receipt number of the order for an event of a payment, and the reference of the payment refund for an event
-    /// of a refund. Null for disputes and amounts that were written off, and if the provider reported no reference.
+    /// of a refund, cut to 64 characters. Null for disputes and amounts that were written off, and if the provider
+    /// reported no reference.
     pub reference: Option<String>,
     /// The amount, in minor units. Null if the event has none.
     pub amount: Option<i64>,

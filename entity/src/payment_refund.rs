@@ -26,8 +26,9 @@ pub struct Model {
     pub provider: OrderProvider,
     /// The payment whose money goes back, by the same id as in `payment_events`.
     pub payment: String,
-    /// The reference of the refund: a canonical UUID, which is new for each try. The server sends this UUID to the
-    /// provider with the try. The provider does not know the reference of a refund by hand or from its console.
+    /// The reference of the refund: a canonical UUID. It is new for each try, unless the provider never responded to
+    /// the last try. The server sends this UUID to the provider with the try. The provider does not know the reference
+    /// of a refund by hand or from its console.
     #[sea_orm(unique)]
     pub reference: String,
     /// The provider's id of the refund. If the last try was refused at once, or the provider cannot process the amount,
@@ -42,12 +43,14 @@ pub struct Model {
     /// The status of the payment refund.
     pub status: RefundStatus,
     /// The number of tries, from 1. If support retries the refund, the count begins at 1 again. A refund from the
-    /// provider's console has the maximum at once, so that the server does not retry the refund by itself.
+    /// provider's console has the maximum at once, so that the server does not retry the refund by itself. So has a
+    /// refund that was given up, and whose money goes back after all.
     pub tries: i32,
     /// The `message_id` of the outbox message that makes the current try. Null if no message makes a try.
     pub message_id: Option<String>,
     /// The code of the latest failure, from the provider or from the server, such as `by_hand` or `undelivered`. Null
-    /// if no try failed since the refund began, or since support began it again.
+    /// if no try failed since the refund began, or since support began it again. It is `granted` if support granted the
+    /// order with the money of this refund after the refund was given up.
     pub failure: Option<String>,
     /// The time when the payment refund was requested. For a refund at the provider's console, the time when the server
     /// learned of the refund.

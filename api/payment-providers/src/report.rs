@@ -32,7 +32,8 @@ pub struct PaymentReport {
     /// The id of the payment, which `capture` and `refund` take: `pay_…` at Razorpay. At Stripe it is the same as
     /// `provider_order`, because a PaymentIntent is captured at most once. Both providers always report it.
     pub payment: Option<String>,
-    /// The `order_reference` that was given to `create`. `None` if the provider's payment has no such reference.
+    /// The `order_reference` that was given to `create`. `None` if the provider's payment has no such reference. At
+    /// Razorpay only the event `order.paid` has it, because a buyer can write the notes of a payment.
     pub order_reference: Option<String>,
     /// The state of the payment.
     pub state: PaymentState,

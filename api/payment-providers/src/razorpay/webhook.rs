@@ -97,8 +97,7 @@ fn read_event(event: Event) -> Result<WebhookEvent, WebhookError> {
         return Ok(WebhookEvent::Ignored(kind));
     }
     let mut report = payment.report(account).map_err(WebhookError::Unreadable)?;
-    if let Some(order) = payload.order {
-        report.order_reference = order.entity.reference().or(report.order_reference);
-    }
+    // Only the order names its reference. The application wrote it, and a buyer cannot change it.
+    report.order_reference = payload.order.and_then(|order| order.entity.reference());
     Ok(WebhookEvent::Payment(report))
 }

@@ -86,8 +86,6 @@ pub(super) struct Payment {
     captured: Option<bool>,
     error_code: Option<String>,
     error_reason: Option<String>,
-    #[serde(default, deserialize_with = "notes")]
-    notes: HashMap<String, Value>,
     created_at: Option<i64>,
 }
 
@@ -107,6 +105,8 @@ impl Payment {
         }
     }
 
+    /// Makes the report of the payment. The report has no reference of the order: a buyer can write the notes of a
+    /// payment, so they do not prove to which order it belongs.
     pub(super) fn report(self, account: Option<String>) -> Result<PaymentReport, String> {
         let state = match self.status.as_str() {
             "created" => PaymentState::Pending,
@@ -123,7 +123,7 @@ impl Payment {
         };
         Ok(PaymentReport {
             provider_order: self.order_id.unwrap_or_default(),
-            order_reference: note(&self.notes, ORDER_NOTE),
+            order_reference: None,
             state,
             money: money_of(self.amount, &self.currency)?,
             refunded_minor: refunded,

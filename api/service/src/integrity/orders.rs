@@ -3,12 +3,19 @@
 use super::book_rule::BookRule;
 
 /// The SQL for the money of the order `o` that the shop holds: the captured money, minus requested refunds and
-/// chargebacks, plus refunds that failed and sums that were written off.
+/// chargebacks, plus refunds that failed.
 macro_rules! held {
     () => {
-        "COALESCE((SELECT SUM(CASE e.kind WHEN 'captured' THEN e.amount WHEN 'written_off' THEN e.amount \
-         WHEN 'refund_failed' THEN e.amount WHEN 'refund_requested' THEN -e.amount WHEN 'charged_back' \
-         THEN -e.amount ELSE 0 END) FROM payment_events e WHERE e.order_id = o.id), 0)"
+        "COALESCE((SELECT SUM(CASE e.kind WHEN 'captured' THEN e.amount WHEN 'refund_failed' THEN e.amount \
+         WHEN 'refund_requested' THEN -e.amount WHEN 'charged_back' THEN -e.amount ELSE 0 END) \
+         FROM payment_events e WHERE e.order_id = o.id), 0)"
+    };
+}
+
+/// The SQL for the missing money of the order `o` that support has accepted as lost.
+macro_rules! written_off {
+    () => {
+        "COALESCE((SELECT SUM(w.amount) FROM payment_events w WHERE w.order_id = o.id AND w.kind = 'written_off'), 0)"
     };
 }
 
@@ -20,19 +27,34 @@ macro_rules! value {
     };
 }
 
+/// The SQL for the money of the order `o` that the shop should hold: the amount of the order if it is paid and not yet
+/// granted, and otherwise the value of its purchase.
+macro_rules! expected {
+    () => {
+        concat!("CASE WHEN o.state = 'paid' THEN o.amount ELSE ", value!(), " END")
+    };
+}
+
 pub(super) const ORDER_RULES: [BookRule; 6] = [
     // An order that needs attention is left out, because its money may differ until staff has decided.
     BookRule {
         table: "orders",
         column: "amount",
         fault: "not matched by payments: in the state `paid`, the shop must hold this amount; in other states, the \
-                shop must hold the cost of the order's purchase minus its refunds, or nothing if there is no purchase",
+                shop must hold the cost of the order's purchase minus its refunds, or nothing if there is no \
+                purchase; less than this only by an amount that was written off",
         broken: concat!(
-            "SELECT o.id FROM orders o WHERE o.state <> 'needs_attention' AND ",
+            "SELECT o.id FROM orders o WHERE o.state <> 'needs_attention' AND (",
             held!(),
-            " <> CASE WHEN o.state = 'paid' THEN o.amount ELSE ",
-            value!(),
-            " END"
+            " > ",
+            expected!(),
+            " OR ",
+            held!(),
+            " + ",
+            written_off!(),
+            " < ",
+            expected!(),
+            ")"
         ),
     },
     BookRule {

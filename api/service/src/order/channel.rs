@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jishu_entity::payment_event::{PaymentEventSource, REFUSED_OBJECT};
-use jishu_entity::payment_refund;
 use jishu_entity::refund::RefundStatus;
+use jishu_entity::{order, payment_refund};
 use payment_providers::{Amount, PaymentProvider, ProviderError, RefundReport, RefundState};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -32,12 +32,22 @@ impl RefundChannel {
     }
 
     /// Reads the payment refund with this reference, if it must still be sent. Returns None if the refund does not
-    /// exist, if its status is not `Requested`, or if the provider has already given it an id.
+    /// exist, if its status is not `Requested`, or if the provider has already given it an id. Fails while a bank
+    /// disputes the order, because the bank may take the money that the refund would send back.
     async fn waiting(&self, reference: &str) -> Result<Option<payment_refund::Model>, DeliveryFailure> {
         let rows = payment_refund::Entity::find().filter(payment_refund::Column::Reference.eq(reference));
         let row = rows.one(self.services.database.reader()).await;
         let row = row.map_err(|_| DeliveryFailure::passing("the database could not be read"))?;
-        Ok(row.filter(|row| row.status == RefundStatus::Requested && row.provider_refund.is_none()))
+        let is_unsent = |row: &payment_refund::Model| {
+            row.status == RefundStatus::Requested && row.provider_refund.is_none()
+        };
+        let Some(row) = row.filter(is_unsent) else { return Ok(None) };
+        let order = order::Entity::find_by_id(row.order_id).one(self.services.database.reader()).await;
+        let order = order.map_err(|_| DeliveryFailure::passing("the database could not be read"))?;
+        match order.and_then(|order| order.disputed_at) {
+            Some(_) => Err(DeliveryFailure::passing("a bank disputes a payment of the order")),
+            None => Ok(Some(row)),
+        }
     }
 
     async fn record(&self, row: &payment_refund::Model, report: RefundReport) -> Result<(), DeliveryFailure> {

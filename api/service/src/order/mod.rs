@@ -1,9 +1,9 @@
 //! Orders: a buyer agrees to a price, pays, and gets the subjects exactly once.
 //!
-//! For each order, the sum of the captured money and of missing money that support accepted equals the sum of three
-//! amounts: the value of the purchase that was not refunded, the refunds that are settled or under way, and the money
-//! that was charged back. Payment events are only appended, their amounts never change, and the sums are computed from
-//! them. If the two sums differ, support decides about the order.
+//! For each order, the captured money equals the sum of three amounts: the value of the purchase that was not refunded,
+//! the refunds that are settled or under way, and the money that was charged back. It may be less by missing money that
+//! support wrote off. Payment events are only appended, their amounts never change, and the sums are computed from
+//! them. If the two sums differ in another way, support decides about the order.
 //!
 //! Reports about money come from the provider's webhook, from the provider's responses to the server's questions, and
 //! from support. All of them go to [`record`], which records facts once and moves the order. [`fulfil`] makes the

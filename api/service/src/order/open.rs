@@ -77,12 +77,12 @@ pub(super) async fn open(
     is_first: bool,
 ) -> Result<Opened, Fault> {
     let Some(gateway) = payments.gateway_of(order.provider) else { return Ok(Opened::Later) };
-    if let Some(reference) = &order.provider_reference {
-        return Ok(parameters(gateway.as_ref(), reference.clone(), order).await);
-    }
     if order.state != OrderState::Pending {
         // The order has ended while this request waited for another request to make the order at the provider.
         return Ok(Opened::Later);
+    }
+    if let Some(reference) = &order.provider_reference {
+        return Ok(parameters(gateway.as_ref(), reference.clone(), order).await);
     }
     let money = Amount::new(order.amount, &order.currency);
     let description = format!("Order {}", order.receipt_number);
@@ -113,6 +113,10 @@ pub(super) async fn open(
                 )
                 .await?;
             failpoint::boundary("order.referenced");
+            if order.state != OrderState::Pending {
+                cancel_ended(gateway.as_ref(), &made_order, &order).await;
+                return Ok(Opened::Later);
+            }
             match &order.provider_reference {
                 Some(recorded) if *recorded != made_order => {
                     Ok(parameters(gateway.as_ref(), recorded.clone(), order).await)
@@ -151,6 +155,18 @@ pub(super) async fn open(
     }
 }
 
+/// Cancels an order at the provider that was made there after the order had ended here. If the provider cannot cancel
+/// it, the buyer can still pay it. Then the reconciler finds the late money.
+async fn cancel_ended(gateway: &dyn PaymentProvider, made_order: &str, order: &order::Model) {
+    if let Err(error) = gateway.cancel(made_order).await {
+        tracing::warn!(
+            order = %order.id,
+            %error,
+            "an order ended while the payment provider made it, and could not be cancelled there"
+        );
+    }
+}
+
 /// Asks the provider for the parameters with which the buyer pays an order that exists there.
 async fn parameters(gateway: &dyn PaymentProvider, reference: String, order: order::Model) -> Opened {
     match gateway.client_parameters(&reference).await {
@@ -183,7 +199,10 @@ impl ReferenceCommand {
             }
             Some(_) => {}
             None => {
-                let provider_reference = Set(Some(self.reference.clone()));
+                // An order that has ended is checked only if the provider has it. So the next check depends on the
+                // reference.
+                work.order.provider_reference = Some(self.reference.clone());
+                let provider_reference = Set(work.order.provider_reference.clone());
                 let due_at = Set(next_check(&work.order, 0, false, work.now));
                 // The pauses of the reconciler begin anew.
                 let checks = Set(0);

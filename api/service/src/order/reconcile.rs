@@ -32,7 +32,7 @@ use super::open;
 use super::state::next_check;
 use super::work::{OrderTools, OrderWork, Origin};
 use crate::Services;
-use crate::database::WritePolicy;
+use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault};
 
 /// Pause before the next search for orders that are due. There is no pause after a search that found the maximum number
@@ -237,8 +237,8 @@ impl GiveUpCommand {
     }
 }
 
-/// New values for an order: the time of its next check, and the number of its checks. They are written only if the
-/// order still has the state, the next check and the number of checks that it has in `order`.
+/// New values for an order: the time of its next check, and the number of its checks. [`Self::write`] writes them only
+/// if the order still has the state, the next check and the number of checks that it has in `order`.
 struct NextCheck {
     order: order::Model,
     due_at: Option<DateTime<Utc>>,
@@ -252,41 +252,61 @@ async fn claim(services: &Services, order: order::Model) -> Result<Option<order:
     let checks = order.checks + 1;
     let next = NextCheck { order: order.clone(), due_at: Some(due_at), checks };
     let claimed = order::Model { due_at: Some(due_at), checks, ..order };
-    Ok(write_next_check(services, next).await?.then_some(claimed))
+    let policy = WritePolicy::idempotent("order.claim");
+    let is_claimed = services
+        .database
+        .write(policy, next, |transaction, next| {
+            Box::pin(async move { Ok::<_, Error<Infallible>>(next.write(transaction).await?) })
+        })
+        .await?;
+    Ok(is_claimed.then_some(claimed))
 }
 
 /// Sets the time of the next check of an order. Changes nothing if the state of the order has changed, or if another
 /// node or request has set its next check meanwhile.
 async fn schedule(services: &Services, order: &order::Model) -> Result<(), Fault> {
-    let has_open_refunds = payment_refund::Entity::find()
-        .filter(payment_refund::Column::OrderId.eq(order.id))
-        .filter(payment_refund::Column::Status.eq(RefundStatus::Requested))
-        .count(services.database.reader())
-        .await?
-        > 0;
-    let due_at = next_check(order, order.checks, has_open_refunds, services.clock.now());
-    let next = NextCheck { order: order.clone(), due_at, checks: order.checks };
-    write_next_check(services, next).await.map(drop)
+    let command = ScheduleCommand { tools: OrderTools::of(services), order: order.clone() };
+    let policy = WritePolicy::idempotent("order.check");
+    services
+        .database
+        .write_for(order.user_id, policy, command, |transaction, command| Box::pin(command.run(transaction)))
+        .await?;
+    Ok(())
 }
 
-async fn write_next_check(services: &Services, next: NextCheck) -> Result<bool, Fault> {
-    let policy = WritePolicy::idempotent("order.check");
-    let written = services
-        .database
-        .write(policy, next, |transaction, next| {
-            Box::pin(async move {
-                let written = order::Entity::update_many()
-                    .col_expr(Column::DueAt, Expr::value(next.due_at))
-                    .col_expr(Column::Checks, Expr::value(next.checks))
-                    .filter(Column::Id.eq(next.order.id))
-                    .filter(Column::State.eq(next.order.state))
-                    .filter(Column::Checks.eq(next.order.checks))
-                    .filter(Expr::col(Column::DueAt).eq(next.order.due_at))
-                    .exec(transaction)
-                    .await?;
-                Ok::<_, Error<Infallible>>(written.rows_affected == 1)
-            })
-        })
-        .await?;
-    Ok(written)
+struct ScheduleCommand {
+    tools: OrderTools,
+    order: order::Model,
+}
+
+impl ScheduleCommand {
+    /// Locks the buyer's row before it counts the open refunds of the order. So a refund that begins at the same time
+    /// is either counted here, or plans the next check itself.
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), Error<Infallible>> {
+        lock_user(transaction, self.order.user_id).await?;
+        let open = payment_refund::Entity::find()
+            .filter(payment_refund::Column::OrderId.eq(self.order.id))
+            .filter(payment_refund::Column::Status.eq(RefundStatus::Requested));
+        let has_open_refunds = open.count(transaction).await? > 0;
+        let due_at = next_check(&self.order, self.order.checks, has_open_refunds, self.tools.now());
+        let next = NextCheck { order: self.order.clone(), due_at, checks: self.order.checks };
+        next.write(transaction).await?;
+        Ok(())
+    }
+}
+
+impl NextCheck {
+    /// Writes the new values. Returns false if the order has changed, and then writes nothing.
+    async fn write(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+        let written = order::Entity::update_many()
+            .col_expr(Column::DueAt, Expr::value(self.due_at))
+            .col_expr(Column::Checks, Expr::value(self.checks))
+            .filter(Column::Id.eq(self.order.id))
+            .filter(Column::State.eq(self.order.state))
+            .filter(Column::Checks.eq(self.order.checks))
+            .filter(Expr::col(Column::DueAt).eq(self.order.due_at))
+            .exec(transaction)
+            .await?;
+        Ok(written.rows_affected == 1)
+    }
 }

@@ -41,7 +41,7 @@ pub(super) async fn record(
     }
     let mut found = find_order(services, provider, &report).await?;
     if found.is_none() {
-        if !report.moves_money() {
+        if !report.must_be_kept() {
             return Ok(None);
         }
         store_unmatched(services, provider, &report, &origin).await?;

@@ -9,6 +9,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, IntoActiv
 use serde_json::json;
 use uuid::Uuid;
 
+use super::refunds::is_given_up;
 use super::work::{Fact, OrderWork};
 use crate::audit::StateChange;
 use crate::error::Fault;
@@ -32,23 +33,30 @@ impl OrderWork<'_> {
         let by_id = |row: &&payment_refund::Model| row.provider_refund.as_deref() == Some(&*report.refund);
         let by_reference = |row: &&payment_refund::Model| report.reference.as_ref() == Some(&row.reference);
         let found = rows.iter().find(by_id).or_else(|| rows.iter().find(by_reference));
-        // A refund at the console may have the payment and amount of a refund that the server has not sent yet. Then
-        // the report counts for that refund, so the money does not go back twice.
-        let is_same = |row: &&payment_refund::Model| {
+        // A refund at the console may have the payment and amount of a refund that the server has not sent yet, or that
+        // it gave up. Then the report counts for that refund, so the money does not go back twice.
+        let is_same = |row: &payment_refund::Model| {
             report.reference.is_none()
-                && row.status == RefundStatus::Requested
-                && row.provider_refund.is_none()
+                && report.state != RefundState::Failed
                 && row.payment == report.payment
                 && row.amount == report.money.amount_minor
         };
-        let found = found.or_else(|| rows.iter().find(is_same)).cloned();
+        let is_unsent = |row: &&payment_refund::Model| {
+            row.status == RefundStatus::Requested && row.provider_refund.is_none() && is_same(row)
+        };
+        let found = found.or_else(|| rows.iter().find(is_unsent));
+        let found = found.or_else(|| rows.iter().find(|row| is_given_up(row) && is_same(row))).cloned();
         let Some(mut row) = found else { return self.apply_console_refund(report, &rows).await };
-        if row.provider_refund.is_none() {
+        let goes_back_after_all = row.status == RefundStatus::Failed && report.state != RefundState::Failed;
+        if row.provider_refund.is_none() || goes_back_after_all {
             let mut named = row.into_active_model();
             named.provider_refund = Set(Some(report.refund.clone()));
             row = named.update(self.transaction).await?;
         }
         match report.state {
+            RefundState::Pending if goes_back_after_all => {
+                self.reopen_refund(row).await?;
+            }
             RefundState::Pending => {}
             RefundState::Settled => {
                 self.settle_refund(row).await?;
@@ -61,6 +69,10 @@ impl OrderWork<'_> {
                     self.refuse_refund(row, failure).await?;
                 }
             }
+        }
+        if goes_back_after_all && self.sums().await?.balance() != 0 {
+            // The money that goes back may have paid for the order meanwhile.
+            self.need_attention(OrderReason::RefundFailed).await?;
         }
         Ok(())
     }
@@ -78,8 +90,8 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Records a refund that the server did not send. If its amount is the whole value of the purchase, the purchase
-    /// ends. If the balance of the order is not 0 afterwards, staff must decide.
+    /// Records a refund that the server did not send. If its amount is all the money that is left of the payment that
+    /// paid for the order, the purchase ends. If the balance of the order is not 0 afterwards, staff must decide.
     async fn apply_console_refund(
         &mut self,
         report: &RefundReport,
@@ -92,9 +104,10 @@ impl OrderWork<'_> {
             return Ok(());
         }
         let pays_order = self.order.payment_reference.as_deref() == Some(&*report.payment);
-        let value = self.value().await?;
+        let payments = self.money_of_payments().await?;
+        let left = payments.iter().find(|(payment, _)| *payment == report.payment).map(|(_, left)| *left);
         let (amount, currency) = (report.money.amount_minor, report.money.currency.as_str());
-        let ends_purchase = pays_order && self.order.purchase_id.is_some() && amount == value;
+        let ends_purchase = pays_order && self.order.purchase_id.is_some() && left == Some(amount);
         if matches!(self.order.state, OrderState::Paid | OrderState::Granted | OrderState::Refunded) {
             self.move_to(OrderState::Refunding, Some(OrderReason::ConsoleRefund)).await?;
         }

@@ -31,13 +31,16 @@ const FIRST_TRY_PAUSE: TimeDelta = TimeDelta::minutes(1);
 /// The time after which the outbox no longer delivers the message of a refund. The message is dead long before that,
 /// after some failed deliveries, and then support must decide.
 const MESSAGE_LIFETIME: TimeDelta = TimeDelta::days(30);
+/// The failure of a payment refund that was given up, and whose money then paid for the order. The server must not send
+/// this money back any more.
+const USED_FOR_GRANT: &str = "granted";
 /// The kind of an outbox message that sends a refund.
 pub(super) const MESSAGE_KIND: &str = "refund";
 
 /// The content of an outbox message that sends a refund.
 #[derive(Deserialize, Serialize)]
 pub(super) struct RefundMessage {
-    /// The reference of the payment refund. Each try has a reference of its own.
+    /// The reference of the payment refund at the time when the message was written.
     pub(super) reference: String,
 }
 
@@ -51,6 +54,16 @@ pub(super) struct GiveBack<'a> {
     pub(super) refund: Option<RefundId>,
 }
 
+/// Tells whether a payment refund was given up, so that support must decide about its money.
+pub(super) fn is_given_up(row: &payment_refund::Model) -> bool {
+    row.status == RefundStatus::Failed && !was_used_for_grant(row)
+}
+
+/// Tells whether the money of a payment refund paid for the order, after the refund was given up.
+fn was_used_for_grant(row: &payment_refund::Model) -> bool {
+    row.failure.as_deref() == Some(USED_FOR_GRANT)
+}
+
 impl OrderWork<'_> {
     /// Requests a refund of a payment, and sends it through the outbox. If the order was paid by hand, the refund is
     /// settled at once if a member of support acts, and otherwise left to staff. Mails the buyer, unless the reason is
@@ -62,7 +75,7 @@ impl OrderWork<'_> {
             refund_id: Set(give.refund),
             provider: Set(self.order.provider),
             payment: Set(give.payment.to_owned()),
-            reference: Set(Uuid::new_v4().to_string()),
+            reference: Set(new_reference()),
             provider_refund: Set(None),
             amount: Set(give.amount),
             currency: Set(give.currency.to_owned()),
@@ -168,11 +181,10 @@ impl OrderWork<'_> {
         if row.status == RefundStatus::Settled {
             return Ok(row);
         }
-        if row.status == RefundStatus::Failed {
-            // The refund was given up, which took its amount out of the refunded sum. It succeeded after all, so its
-            // amount is added again.
-            self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
-        }
+        let row = match row.status {
+            RefundStatus::Failed => self.reopen_refund(row).await?,
+            RefundStatus::Requested | RefundStatus::Settled => row,
+        };
         let mut settled = row.into_active_model();
         settled.status = Set(RefundStatus::Settled);
         settled.settled_at = Set(Some(self.now));
@@ -186,6 +198,22 @@ impl OrderWork<'_> {
         Ok(settled)
     }
 
+    /// Marks a given-up refund as requested, because the provider reports that its money goes back after all. Giving
+    /// the refund up took its amount out of the refunded sum, so this function adds the amount again. If the refund
+    /// fails again, the server does not retry it.
+    pub(super) async fn reopen_refund(
+        &mut self,
+        row: payment_refund::Model,
+    ) -> Result<payment_refund::Model, Fault> {
+        self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
+        let mut open = row.into_active_model();
+        open.status = Set(RefundStatus::Requested);
+        open.tries = Set(MAX_REFUND_TRIES);
+        let open = open.update(self.transaction).await?;
+        self.set_refund_status(&open, RefundStatus::Requested).await?;
+        Ok(open)
+    }
+
     /// Records that the provider refused or failed a try of a refund. Sends the next try, or gives the refund up after
     /// [`MAX_REFUND_TRIES`].
     pub(super) async fn refuse_refund(
@@ -194,12 +222,14 @@ impl OrderWork<'_> {
         failure: &str,
     ) -> Result<(), Fault> {
         if row.tries >= MAX_REFUND_TRIES {
+            // If the money had paid for the order before the provider reported its way back, it pays for it again.
+            let failure = if was_used_for_grant(&row) { USED_FOR_GRANT } else { failure };
             self.give_up(row, failure, OrderReason::RefundFailed).await?;
             return Ok(());
         }
         let was_settled = row.status == RefundStatus::Settled;
-        let tries = row.tries + 1;
-        let row = self.renew(row, tries, Some(failure)).await?;
+        let next = Renewal { reference: new_reference(), tries: row.tries + 1, failure: Some(failure) };
+        let row = self.renew(row, next).await?;
         if was_settled && self.order.state == OrderState::Refunded {
             self.move_to(OrderState::Refunding, self.order.reason).await?;
         }
@@ -229,13 +259,21 @@ impl OrderWork<'_> {
     /// Begins a given-up refund anew, as its first try. Sends the refund again if the order was paid at a provider and
     /// `by_hand` is false. Otherwise settles the refund at once. `by_hand` means that support gave the money back in
     /// another way.
+    ///
+    /// If the provider never responded to the last try, it may have sent the money, or may still send it. So the new
+    /// try keeps the reference, under which the provider refunds only once. A refund by hand gets a new reference: if
+    /// the provider sends the money too, its report then differs from the refund by hand.
     pub(super) async fn retry_refund(
         &mut self,
         row: payment_refund::Model,
         by_hand: bool,
     ) -> Result<(), Fault> {
         self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
-        let row = self.renew(row, 1, None).await?;
+        let reference = match &row.provider_refund {
+            None if !by_hand => row.reference.clone(),
+            _ => new_reference(),
+        };
+        let row = self.renew(row, Renewal { reference, tries: 1, failure: None }).await?;
         if by_hand || self.order.provider == OrderProvider::Manual {
             self.settle_refund(row).await?;
         } else {
@@ -244,18 +282,17 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Prepares a payment refund for its next try: gives it a new reference, and marks it as requested. Also marks the
-    /// refund of the purchase as requested.
+    /// Prepares a payment refund for its next try, and marks it as requested. Also marks the refund of the purchase as
+    /// requested.
     async fn renew(
         &mut self,
         row: payment_refund::Model,
-        tries: i32,
-        failure: Option<&str>,
+        Renewal { reference, tries, failure }: Renewal<'_>,
     ) -> Result<payment_refund::Model, Fault> {
         let mut next = row.into_active_model();
         next.status = Set(RefundStatus::Requested);
         next.settled_at = Set(None);
-        next.reference = Set(Uuid::new_v4().to_string());
+        next.reference = Set(reference);
         next.provider_refund = Set(None);
         next.message_id = Set(None);
         next.tries = Set(tries);
@@ -265,9 +302,23 @@ impl OrderWork<'_> {
         Ok(next)
     }
 
+    /// Records that the money of the given-up refunds in the currency of the order now pays for the order, so that the
+    /// server does not send it back.
+    pub(super) async fn use_given_up_refunds(&mut self) -> Result<(), Fault> {
+        for row in self.refunds().await? {
+            if is_given_up(&row) && row.currency == self.order.currency {
+                let mut used = row.into_active_model();
+                used.failure = Set(Some(USED_FOR_GRANT.to_owned()));
+                used.update(self.transaction).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the order from `REFUNDING` to `REFUNDED`, if none of its payment refunds is under way or given up.
     pub(super) async fn finish_refunds(&mut self) -> Result<(), Fault> {
-        let is_open = self.has_refunds(&[RefundStatus::Requested, RefundStatus::Failed]).await?;
+        let is_open = |row: &payment_refund::Model| row.status == RefundStatus::Requested || is_given_up(row);
+        let is_open = self.refunds().await?.iter().any(is_open);
         if self.order.state == OrderState::Refunding && !is_open {
             self.move_to(OrderState::Refunded, self.order.reason).await?;
         }
@@ -323,6 +374,18 @@ impl OrderWork<'_> {
         }
         Ok(())
     }
+}
+
+/// The values of a payment refund for its next try.
+struct Renewal<'a> {
+    reference: String,
+    tries: i32,
+    /// The failure of the last try. None if support begins the refund anew.
+    failure: Option<&'a str>,
+}
+
+fn new_reference() -> String {
+    Uuid::new_v4().to_string()
 }
 
 /// Returns the values of a payment refund for its audit event.

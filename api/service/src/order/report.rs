@@ -32,12 +32,12 @@ impl Report {
         })
     }
 
-    /// Tells whether the report is about money that was captured, goes back or is disputed.
-    pub(super) fn moves_money(&self) -> bool {
+    /// Tells whether the report must be stored if its order is unknown. This holds for captured money, disputes and
+    /// refunds. A failed refund counts too: an earlier report that the refund is under way may arrive later.
+    pub(super) fn must_be_kept(&self) -> bool {
         match self {
             Self::Payment(payment) => payment.state == PaymentState::Captured,
-            Self::Refund(refund) => refund.state != RefundState::Failed,
-            Self::Dispute(_) => true,
+            Self::Refund(_) | Self::Dispute(_) => true,
         }
     }
 

@@ -5,14 +5,13 @@ use jishu_entity::UserId;
 use jishu_entity::order::{self, OrderReason, OrderState};
 use jishu_entity::payment_event::PaymentEventKind;
 use jishu_entity::payment_refund;
-use jishu_entity::refund::RefundStatus;
 use jishu_service_macros::service_call;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveEnum, DatabaseTransaction, DbErr, EntityTrait};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::refunds::GiveBack;
+use super::refunds::{GiveBack, is_given_up};
 use super::work::{Fact, OrderTools, OrderWork, Origin};
 use crate::Services;
 use crate::account::Support;
@@ -172,6 +171,7 @@ impl OrderWork<'_> {
             self.move_to(OrderState::Granted, reason).await?;
             let currency = self.order.currency.clone();
             self.retry_failed(false, |refund| refund.currency != currency).await?;
+            self.use_given_up_refunds().await?;
         }
         self.settle_balance(false).await?;
         Ok(())
@@ -220,7 +220,7 @@ impl OrderWork<'_> {
         is_chosen: impl Fn(&payment_refund::Model) -> bool,
     ) -> Result<(), Fault> {
         for row in self.refunds().await? {
-            if row.status == RefundStatus::Failed && is_chosen(&row) {
+            if is_given_up(&row) && is_chosen(&row) {
                 self.retry_refund(row, by_hand).await?;
             }
         }

@@ -67,9 +67,10 @@ pub(super) fn next_check(
         OrderState::Paid if checks == 0 => Some(now),
         OrderState::Paid => Some(doubled(FIRST_GRANT_PAUSE, MAX_PENDING_PAUSE, checks - 1)),
         OrderState::Expired | OrderState::Cancelled => {
-            let next = doubled(FIRST_LATE_PAUSE, LATE_CHECKS_PERIOD, checks);
-            let has_provider_order = order.provider_reference.is_some();
-            (has_provider_order && next <= order.changed_at + LATE_CHECKS_PERIOD).then_some(next)
+            // The last check is at the end of the period, even if the pause before it is shorter then.
+            let last = order.changed_at + LATE_CHECKS_PERIOD;
+            let next = doubled(FIRST_LATE_PAUSE, LATE_CHECKS_PERIOD, checks).min(last);
+            (order.provider_reference.is_some() && now < last).then_some(next)
         }
         OrderState::Refunding | OrderState::Granted | OrderState::Refunded | OrderState::NeedsAttention => {
             has_open_refunds.then(|| doubled(FIRST_REFUND_PAUSE, MAX_REFUND_PAUSE, checks))
@@ -163,5 +164,20 @@ mod tests {
             }
         }
         assert_eq!(next_check(&order_in(OrderState::Paid, now), 0, false, now), Some(now));
+    }
+
+    #[test]
+    fn the_last_check_for_late_money_is_at_the_end_of_the_period() {
+        let ended_at = DateTime::UNIX_EPOCH;
+        for state in [OrderState::Expired, OrderState::Cancelled] {
+            let order = order_in(state, ended_at);
+            let (mut now, mut last, mut checks) = (ended_at, None, 0);
+            while let Some(next) = next_check(&order, checks, false, now) {
+                (now, last, checks) = (next, Some(next), checks + 1);
+            }
+            assert_eq!(last, Some(ended_at + LATE_CHECKS_PERIOD), "{state:?}");
+        }
+        let unmade = order::Model { provider_reference: None, ..order_in(OrderState::Expired, ended_at) };
+        assert_eq!(next_check(&unmade, 0, false, ended_at), None, "the provider does not have the order");
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Sums {
     /// The sum of the payment refunds that are settled or under way.
     pub(super) refunded: i64,
     pub(super) charged_back: i64,
-    /// The money that went back in excess, and that support has accepted as lost.
+    /// The sum of the missing money that support has accepted as lost, because too much money had gone back.
     pub(super) written_off: i64,
     /// The price of the order's purchase, without the refunded part. 0 if there is no purchase.
     pub(super) value: i64,
@@ -22,9 +22,11 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Returns the captured money that is left: it did not pay for the purchase, did not go back and is not on its way
-    /// back. If the result is negative, more money went out than came in.
+    /// back. If the result is negative, more money went out than came in, and support has not accepted this. Money that
+    /// was written off only makes up for missing money: nobody has it, so it cannot be given back.
     pub(super) fn balance(self) -> i64 {
-        self.captured + self.written_off - self.value - self.refunded - self.charged_back
+        let left = self.captured - self.value - self.refunded - self.charged_back;
+        if left >= 0 { left } else { (left + self.written_off).min(0) }
     }
 }
 

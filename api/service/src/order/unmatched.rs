@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::report::Report;
-use super::work::{Fact, OrderWork, Origin};
+use super::work::{Fact, OrderWork, Origin, stored_reference};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::{Services, audit};
@@ -77,7 +77,7 @@ impl Unmatched {
             kind: Set(kind),
             payment: Set(payment.map(str::to_owned)),
             object: Set(object.map(str::to_owned)),
-            reference: Set(reference.map(|text| text.chars().take(64).collect())),
+            reference: Set(stored_reference(reference)),
             amount: Set(money.map(|(amount, _)| amount.max(0))),
             currency: Set(money.map(|(_, currency)| currency.chars().take(3).collect())),
             source: Set(self.origin.source),
@@ -163,6 +163,7 @@ fn report_of(event: payment_event::Model) -> Option<Report> {
     match event.kind {
         PaymentEventKind::RefundRequested => Some(refund(RefundState::Pending)),
         PaymentEventKind::RefundSettled => Some(refund(RefundState::Settled)),
+        PaymentEventKind::RefundRefused => Some(refund(RefundState::Failed)),
         PaymentEventKind::DisputeOpened => Some(dispute(DisputeState::Open)),
         PaymentEventKind::DisputeWon => Some(dispute(DisputeState::Won)),
         PaymentEventKind::ChargedBack => Some(dispute(DisputeState::Lost)),

@@ -109,6 +109,14 @@ pub(super) struct Fact<'a> {
     pub(super) money: Option<(i64, &'a str)>,
 }
 
+/// Maximum number of characters in the reference of a payment event. A longer reference is cut.
+const MAX_REFERENCE_CHARS: usize = 64;
+
+/// Returns the beginning of a reference that fits into its column. A provider may report any text as a reference.
+pub(super) fn stored_reference(reference: Option<&str>) -> Option<String> {
+    reference.map(|text| text.chars().take(MAX_REFERENCE_CHARS).collect())
+}
+
 impl<'t> OrderWork<'t> {
     /// Locks the buyer's row and reads the order. `buyer` is the user who owns the order.
     pub(super) async fn open(
@@ -235,7 +243,7 @@ impl<'t> OrderWork<'t> {
             kind: Set(fact.kind),
             payment: Set(fact.payment.map(str::to_owned)),
             object: Set(fact.object.map(str::to_owned)),
-            reference: Set(fact.reference.map(str::to_owned)),
+            reference: Set(stored_reference(fact.reference)),
             amount: Set(fact.money.map(|(amount, _)| amount)),
             currency: Set(fact.money.map(|(_, currency)| currency.to_owned())),
             source: Set(self.origin.source),
@@ -258,13 +266,9 @@ impl<'t> OrderWork<'t> {
 
     /// Tells whether a payment refund of the order is under way.
     pub(super) async fn has_open_refunds(&self) -> Result<bool, DbErr> {
-        self.has_refunds(&[RefundStatus::Requested]).await
-    }
-
-    pub(super) async fn has_refunds(&self, statuses: &[RefundStatus]) -> Result<bool, DbErr> {
         let found = payment_refund::Entity::find()
             .filter(payment_refund::Column::OrderId.eq(self.order.id))
-            .filter(payment_refund::Column::Status.is_in(statuses.iter().copied()))
+            .filter(payment_refund::Column::Status.eq(RefundStatus::Requested))
             .count(self.transaction)
             .await?;
         Ok(found > 0)

@@ -4,6 +4,7 @@
 mod basics;
 mod late;
 mod manual;
+mod money;
 mod races;
 mod refunds;
 mod stripe;

@@ -1,8 +1,11 @@
 //! Many requests about one order at once: webhooks, returns of the buyer, reconcilers and checkouts.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use jishu_service::order;
-use jishu_tests::wait_until;
+use jishu_tests::payments::Fault;
+use jishu_tests::{RefundInput, wait_until};
 use serde_json::json;
 
 use super::{CONFIRM, World, in_a_world};
@@ -10,6 +13,7 @@ use super::{CONFIRM, World, in_a_world};
 in_a_world!(
     webhooks_return_and_reconciler_grant_once,
     disputes_arrive_with_their_payments,
+    a_refund_that_begins_during_a_check_is_checked_later,
     sixty_four_checkouts_of_one_key_make_one_order,
 );
 
@@ -93,6 +97,50 @@ async fn disputes_arrive_with_their_payments(world: World) {
     let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
     assert!(found.is_empty(), "{found:?}");
     node.stop().await;
+}
+
+/// The check of an order ends with a plan for its next check. If a refund of the order begins meanwhile, the plan must
+/// not leave the refund without a check.
+async fn a_refund_that_begins_during_a_check_is_checked_later(world: World) {
+    world.fake.settle_refunds_later();
+    for round in 0..rounds() {
+        let client = world.app.learner(&format!("Buyer{round}")).await;
+        let made = world.order_of(&client, world.course.several(&[0, 1])).await;
+        world.fake.customer_pays(&made.provider);
+        world.deliver().await;
+        let purchase = world.purchase_of(&made).await;
+        // The second payment goes back. The order stays granted, so that only its next check changes.
+        world.fake.customer_pays_again(&made.provider);
+        world.deliver().await;
+        let sent =
+            "SELECT COUNT(*) FROM payment_refunds WHERE provider_refund IS NOT NULL AND status = 'requested'";
+        wait_until("the first refund", async || world.app.number(sent).await == 1).await;
+        let first = world.fake.books().refunds[2 * round].id.clone();
+        world.fake.settle_refund(&first);
+        // The webhook about the settled refund is lost, so the reconciler asks the provider. The second refund begins
+        // while it waits for the response.
+        let _ = world.fake.webhooks().take();
+        world.fake.faults().next("GET", "/refunds", Fault::Slow(Duration::from_millis(30)));
+        world.app.execute("UPDATE orders SET due_at = created_at WHERE due_at IS NOT NULL").await;
+        let refund = async {
+            wait_until("a question", async || world.fake.faults().planned() == 0).await;
+            let one = RefundInput::whole(&purchase).subjects(&[&world.course.subjects[0]]);
+            world.support.refund(one).await;
+        };
+        let (checked, ()) = tokio::join!(order::reconcile(&world.app.services), refund);
+        checked.expect("a check");
+        wait_until("the second refund", async || world.fake.books().refunds.len() == 2 * round + 2).await;
+        wait_until("both reports", async || world.app.number(sent).await == 1).await;
+        let unplanned = "SELECT COUNT(*) FROM orders o JOIN payment_refunds r ON r.order_id = o.id WHERE o.due_at IS \
+                         NULL AND r.status = 'requested'";
+        assert_eq!(world.app.number(unplanned).await, 0, "nobody checks the second refund");
+        let second = world.fake.books().refunds[2 * round + 1].id.clone();
+        world.fake.settle_refund(&second);
+        world.deliver().await;
+        assert_eq!(world.read(&made).await["status"], "GRANTED");
+        assert_eq!(world.app.number(sent).await, 0);
+    }
+    world.assert_books().await;
 }
 
 async fn sixty_four_checkouts_of_one_key_make_one_order(world: World) {

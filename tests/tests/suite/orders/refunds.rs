@@ -19,7 +19,7 @@ in_a_world!(
 );
 
 /// Makes a paid order of two subjects. Returns the order and the id of its purchase.
-async fn paid(world: &World) -> (MadeOrder, String) {
+pub(super) async fn paid(world: &World) -> (MadeOrder, String) {
     let order = world.order(world.course.several(&[0, 1])).await;
     world.fake.customer_pays(&order.provider);
     world.deliver().await;
@@ -27,7 +27,7 @@ async fn paid(world: &World) -> (MadeOrder, String) {
     (order, purchase)
 }
 
-async fn status_of(world: &World, refund: &str) -> Value {
+pub(super) async fn status_of(world: &World, refund: &str) -> Value {
     let document = "query ($id: ID!) { node(id: $id) { ... on Refund { status settledAt } } }";
     world.learner.run_with(document, json!({ "id": refund })).await.at("/node").clone()
 }
@@ -54,7 +54,9 @@ async fn a_refund_is_requested_until_the_provider_settles_it(world: World) {
     let rest = world.support.refund(RefundInput::whole(&purchase)).await;
     assert_eq!((rest.amount(), rest.purchase_status()), ("100.00", "REFUNDED"));
     assert_eq!(world.read(&order).await["status"], "REFUNDING");
-    wait_until("both refunds at the provider", async || world.fake.books().refunds.len() == 2).await;
+    // The next check is planned when the response of the provider is recorded, and the clock moves after that.
+    let recorded = "SELECT COUNT(*) FROM payment_refunds WHERE provider_refund IS NOT NULL";
+    wait_until("both refunds at the provider", async || world.app.number(recorded).await == 2).await;
     let sent = world.fake.books().refunds[1].id.clone();
     world.fake.settle_refund(&sent);
     // The webhook about the settled refund is lost. The reconciler asks the provider five minutes later.
@@ -81,7 +83,7 @@ async fn a_refund_whose_response_was_lost_is_sent_once(world: World) {
 }
 
 /// Waits until the server has sent this many refunds. Meanwhile advances the clock, because a next try has a pause.
-async fn wait_for_try(world: &World, sent: usize) {
+pub(super) async fn wait_for_try(world: &World, sent: usize) {
     wait_for(&format!("try {sent}"), async || {
         world.app.clock.advance(TimeDelta::seconds(10));
         (world.fake.books().refunds.len() == sent).then_some(())
@@ -97,7 +99,7 @@ async fn fail_try(world: &World, sent: usize) {
 }
 
 /// Lets the tries with these numbers fail, one after the other, and waits until staff must decide about the order.
-async fn fail_tries(world: &World, order: &MadeOrder, tries: RangeInclusive<usize>) {
+pub(super) async fn fail_tries(world: &World, order: &MadeOrder, tries: RangeInclusive<usize>) {
     for sent in tries {
         wait_for_try(world, sent).await;
         fail_try(world, sent).await;
@@ -106,7 +108,7 @@ async fn fail_tries(world: &World, order: &MadeOrder, tries: RangeInclusive<usiz
 }
 
 /// Makes an order that got 150.00 of this currency instead of its price, and whose refund was given up.
-async fn with_wrong_money(world: &World, currency: &str) -> MadeOrder {
+pub(super) async fn with_wrong_money(world: &World, currency: &str) -> MadeOrder {
     world.fake.settle_refunds_later();
     let order = world.order(world.course.subject(0)).await;
     world.fake.customer_pays_other_money(&order.provider, 15_000, currency);

@@ -203,6 +203,11 @@ async fn webhooks_are_refused_unless_signed_for_this_account() {
     body = event.json();
     body["payload"] = json!({});
     assert!(matches!(signed(body.to_string().as_bytes()), Err(WebhookError::Unreadable(_))));
+    // A buyer can write the notes of a payment, so they do not name its order.
+    body = event.json();
+    body["payload"]["payment"]["entity"]["notes"] = json!({ "order_reference": "order-2" });
+    let noted = signed(body.to_string().as_bytes()).unwrap().event;
+    assert!(matches!(noted, WebhookEvent::Payment(report) if report.order_reference.is_none()));
     // Events of other products of the same account are ignored.
     body = event.json();
     body["payload"]["payment"]["entity"]["order_id"] = json!(null);
