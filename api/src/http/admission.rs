@@ -107,10 +107,15 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) fn new(edge: &EdgeConfig, permits: OperationPermits, shutdown: ShutdownSignal) -> Self {
+    pub(super) fn new(
+        edge: &EdgeConfig,
+        permits: OperationPermits,
+        memory: BodyMemory,
+        shutdown: ShutdownSignal,
+    ) -> Self {
         Self {
             permits,
-            memory: BodyMemory::new(edge),
+            memory,
             body_timeout: Duration::from_secs(edge.body_seconds),
             shutdown,
             metrics: Metrics::off(),

@@ -44,9 +44,10 @@ use jishu_service::limit::SubscriptionPermits;
 use jishu_service::trace;
 
 use admission::{Admission, OperationPermits, admit};
+use body_memory::BodyMemory;
 use compression::Compression;
 use graphql::Caller;
-use payment_webhooks::WebhookPermits;
+use payment_webhooks::WebhookLimits;
 use protection::Protection;
 
 pub use graphiql::is_self_hosted;
@@ -70,7 +71,7 @@ struct SharedState {
     subscriptions: SubscriptionPermits,
     exports: ExportPermits,
     live: LiveConfig,
-    webhooks: WebhookPermits,
+    webhooks: WebhookLimits,
     compression: Compression,
     has_access_log: bool,
 }
@@ -116,7 +117,8 @@ pub fn router(
 ) -> Router {
     let permits = OperationPermits::new(edge);
     let subscriptions = SubscriptionPermits::new(live.live_subscriptions_per_user);
-    let admission = Admission::new(edge, permits.clone(), shutdown);
+    let memory = BodyMemory::new(edge);
+    let admission = Admission::new(edge, permits.clone(), memory.clone(), shutdown);
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::method_not_allowed)
@@ -144,7 +146,7 @@ pub fn router(
             subscriptions,
             exports: data_export::permits(),
             live,
-            webhooks: WebhookPermits::new(),
+            webhooks: WebhookLimits::new(memory),
             compression: Compression::new(edge),
             has_access_log: edge.access_log,
         })));

@@ -1,17 +1,20 @@
 //! Receives the webhooks of payment providers. They have permits of their own, so a busy API does not delay the
-//! recording of payments.
+//! recording of payments. A permit is taken after the body has arrived, so a client that sends slowly holds none.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::body::Body;
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::AppState;
+use super::body_memory::{BodyMemory, BodyReservation};
+use jishu_service::limit::ClientAddress;
 use jishu_service::order::{self, WebhookResponse};
 
 /// The maximum size of the body of a webhook, in bytes.
@@ -22,28 +25,35 @@ const MAX_WEBHOOKS: usize = 32;
 /// webhook again.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// One permit for each webhook that may be handled at once.
+/// The limits of webhooks: one permit for each that may be handled at once, and the memory for bodies, which they share
+/// with the other requests.
 #[derive(Clone)]
-pub(super) struct WebhookPermits(Arc<Semaphore>);
+pub(super) struct WebhookLimits {
+    permits: Arc<Semaphore>,
+    memory: BodyMemory,
+}
 
-impl WebhookPermits {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_WEBHOOKS)))
+impl WebhookLimits {
+    pub(super) fn new(memory: BodyMemory) -> Self {
+        Self { permits: Arc::new(Semaphore::new(MAX_WEBHOOKS)), memory }
     }
 }
 
 /// Records a webhook. Responds with success only after the commit.
 pub(super) async fn receive(
     State(state): State<AppState>,
+    Extension(client): Extension<ClientAddress>,
     Path(provider): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Ok(_permit) = state.webhooks.0.try_acquire() else { return later("busy\n") };
     let handled = timeout(WEBHOOK_TIMEOUT, async {
-        let Ok(body) = to_bytes(body, MAX_WEBHOOK_BYTES).await else {
-            return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete\n").into_response();
+        let mut reservation = state.webhooks.memory.reservation(client);
+        let body = match read(body, &mut reservation).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
         };
+        let Ok(_permit) = state.webhooks.permits.try_acquire() else { return later("busy\n") };
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         match order::receive(&state.services, &provider, &value, &body).await {
             Ok(WebhookResponse::Accepted) => "accepted\n".into_response(),
@@ -66,6 +76,23 @@ pub(super) async fn receive(
         tracing::warn!("a webhook took too long; the provider sends it again");
         later("too slow\n")
     })
+}
+
+/// Reads a whole body, and reserves memory for it. Returns the response to send if the body is too large or incomplete,
+/// or if there is no memory for it.
+async fn read(body: Body, reservation: &mut BodyReservation) -> Result<Vec<u8>, Response> {
+    let refusal = || (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete\n").into_response();
+    let mut frames = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|_incomplete| refusal())?;
+        if bytes.len() + frame.len() > MAX_WEBHOOK_BYTES {
+            return Err(refusal());
+        }
+        reservation.add(frame.len()).map_err(|_exhausted| later("busy\n"))?;
+        bytes.extend_from_slice(&frame);
+    }
+    Ok(bytes)
 }
 
 fn later(message: &'static str) -> Response {

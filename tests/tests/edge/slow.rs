@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use jishu_tests::{Backend, TestApp};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
@@ -91,6 +91,31 @@ async fn a_connection_rests_longer_than_a_head_may_take() {
         assert_eq!(read_to_close(&mut stream).await, "");
         let rested = started.elapsed();
         assert!((2_900..4_500).contains(&rested.as_millis()), "closed after {rested:?}");
+    })
+    .await;
+}
+
+/// Clients that send the bodies of webhooks slowly, more than the server handles at once, do not delay other webhooks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_webhooks_hold_no_permits() {
+    TestApp::run_with(Backend::Sqlite, &[], async |app| {
+        let head = "POST /webhooks/payments/razorpay HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\
+                    expect: 100-continue\r\n\r\n";
+        let mut slow = Vec::new();
+        for _ in 0..40 {
+            let mut stream = connect(app.address()).await;
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // The server asks for the body when its handler waits for it.
+            let mut said = Vec::new();
+            while !said.ends_with(b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0, "the server closed the connection");
+            }
+            slow.push(stream);
+        }
+        let webhook = app.http().post(app.url("/webhooks/payments/razorpay")).body("{}");
+        // This server takes no payments. Without a permit it would respond with 503.
+        assert_eq!(webhook.send().await.unwrap().status(), 404);
+        drop(slow);
     })
     .await;
 }
