@@ -4,10 +4,10 @@
 use chrono::{DateTime, Utc};
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{
-    MockTestAttemptId, PurchaseId, TestSessionId, UserId, account_link, allowance, cart_item, extra_time,
-    guardian_consent, mock_test_attempt, oidc_identity, oidc_login, outbox_message, purchase, purchase_grant,
-    recovery_code, refresh_token, refund, second_factor, sign_in_challenge, sign_in_network, test_answer,
-    test_session, topic_total, user,
+    MockTestAttemptId, PurchaseId, TestSessionId, UserId, account_link, allowance, audit_event, cart_item,
+    extra_time, guardian_consent, mock_test_attempt, oidc_identity, oidc_login, outbox_message, purchase,
+    purchase_grant, recovery_code, refresh_token, refund, second_factor, sign_in_challenge, sign_in_network,
+    test_answer, test_session, topic_total, user,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -32,9 +32,22 @@ const STAFF_TEXTS: [(&str, &str, &str); 4] = [
     ("question_corrections", "id", "reason"),
 ];
 
+/// Returns the LIKE pattern, with the escape character `!`, of texts in small letters that contain an e-mail address.
+pub(super) fn containing(email: &str) -> String {
+    format!("%{}%", email.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
+}
+
 /// Deletes the rows about the person that no sum of the books needs: sessions, links, mails, the cart, the second
 /// factor, identities, the consent, answers, topic totals, allowances and extra time.
 pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
+    let allowances: Vec<i64> = allowance::Entity::find()
+        .select_only()
+        .column(allowance::Column::Id)
+        .filter(allowance::Column::UserId.eq(user))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    values_of_events(transaction, "allowances", &allowances).await?;
     macro_rules! delete_of_user {
         ($($table:ident),+ $(,)?) => {$(
             let delete = $table::Entity::delete_many().filter($table::Column::UserId.eq(user));
@@ -81,6 +94,22 @@ pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Res
             extra_time::Entity::delete_many().filter(extra_time::Column::MockTestAttemptId.is_in(ids));
         delete.exec(transaction).await?;
     }
+    let cards: Vec<i64> = cards.into_iter().map(|id| id.0).collect();
+    values_of_events(transaction, "mock_test_attempts", &cards).await
+}
+
+/// Erases the values before and after the change from the audit events about these rows. They say how much extra time a
+/// person got.
+async fn values_of_events(transaction: &DatabaseTransaction, table: &str, rows: &[i64]) -> Result<(), DbErr> {
+    for rows in rows.chunks(IDS_PER_STATEMENT) {
+        audit_event::Entity::update_many()
+            .col_expr(audit_event::Column::StateBefore, Expr::value(None::<String>))
+            .col_expr(audit_event::Column::StateAfter, Expr::value(None::<String>))
+            .filter(audit_event::Column::TargetType.eq(table))
+            .filter(audit_event::Column::TargetId.is_in(rows.iter().copied()))
+            .exec(transaction)
+            .await?;
+    }
     Ok(())
 }
 
@@ -106,7 +135,7 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
             .await?;
     }
     let backend = transaction.get_database_backend();
-    let pattern = format!("%{}%", email.replace('!', "!!").replace('%', "!%").replace('_', "!_"));
+    let pattern = containing(email);
     for (table, key, column) in STAFF_TEXTS {
         let select = format!("SELECT {key} FROM {table} WHERE LOWER({column}) LIKE ? ESCAPE '!'");
         let found = transaction.query_all_raw(sql(backend, &select, [pattern.as_str().into()])).await?;

@@ -5,18 +5,19 @@ use jishu_entity::order::OrderProvider;
 use jishu_entity::outbox_message::OutboxChannel;
 use jishu_entity::payment_event::PaymentEventKind;
 use jishu_entity::{OrderId, UserId, audit_event, order, outbox_message, payment_event, payment_refund};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::erase::{ERASED_TEXT, IDS_PER_STATEMENT};
+use super::erase::{ERASED_TEXT, IDS_PER_STATEMENT, containing};
 use crate::order::{DECISION_TEXT, RESOLVED};
 
 /// Erases the texts that staff wrote about the orders of the person: the references of payments by hand, and the
-/// reasons of decisions. Removes the account from messages of the outbox to a payment provider, so that these
-/// messages are still sent.
-pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
+/// reasons of decisions. Also erases each such text about an order of another user that contains the e-mail address of
+/// the person. Removes the account from messages of the outbox to a payment provider, so that these messages are still
+/// sent.
+pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email: &str) -> Result<(), DbErr> {
     outbox_message::Entity::update_many()
         .col_expr(outbox_message::Column::UserId, Expr::value(None::<i64>))
         .filter(outbox_message::Column::UserId.eq(user))
@@ -30,22 +31,33 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId) -> Re
         .all(transaction)
         .await?;
     for orders in orders.chunks(IDS_PER_STATEMENT) {
-        decisions(transaction, orders.iter().map(|(id, _)| *id)).await?;
+        let ids = orders.iter().map(|(id, _)| id.0);
+        decisions(transaction, Condition::all().add(audit_event::Column::TargetId.is_in(ids))).await?;
         let by_hand = orders.iter().filter(|(_, provider)| *provider == OrderProvider::Manual);
         references(transaction, by_hand.map(|(id, _)| *id).collect()).await?;
     }
-    Ok(())
+    let pattern = LikeExpr::new(containing(email)).escape('!');
+    let names = |column: Expr| Expr::expr(Func::lower(column)).like(pattern.clone());
+    let state = Expr::col(audit_event::Column::StateAfter);
+    decisions(transaction, Condition::all().add(names(state))).await?;
+    let others: Vec<Option<OrderId>> = payment_event::Entity::find()
+        .select_only()
+        .column(payment_event::Column::OrderId)
+        .filter(payment_event::Column::Provider.eq(OrderProvider::Manual))
+        .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
+        .filter(names(Expr::col(payment_event::Column::Payment)))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    references(transaction, others.into_iter().flatten().collect()).await
 }
 
-/// Erases the reasons that staff wrote when they decided about these orders. The audit events of orders have no other
-/// text that a person wrote.
-async fn decisions(
-    transaction: &DatabaseTransaction,
-    orders: impl Iterator<Item = OrderId> + Send,
-) -> Result<(), DbErr> {
+/// Erases the reasons that staff wrote in those decisions about orders whose audit events meet a condition. The audit
+/// events of orders have no other text that a person wrote.
+async fn decisions(transaction: &DatabaseTransaction, condition: Condition) -> Result<(), DbErr> {
     let events = audit_event::Entity::find()
         .filter(audit_event::Column::TargetType.eq("orders"))
-        .filter(audit_event::Column::TargetId.is_in(orders.map(|id| id.0)))
+        .filter(condition)
         .filter(audit_event::Column::Action.eq(RESOLVED))
         .all(transaction)
         .await?;

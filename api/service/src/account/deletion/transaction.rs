@@ -69,7 +69,7 @@ impl DeletionCommand {
 
         close_all_of(transaction, &self.papers, row.id, now).await?;
         failpoint::boundary("deletion.sittings-closed");
-        orders::texts(transaction, row.id).await?;
+        orders::texts(transaction, row.id, &row.email).await?;
         erase::rows(transaction, row.id).await?;
         failpoint::boundary("deletion.rows-erased");
         erase::texts(transaction, row.id, &row.email).await?;
