@@ -25,11 +25,15 @@ with_mail_server!(&[];
 );
 
 mod required {
-    use super::{a_registration_says_the_same_for_every_address, nobody_signs_in_before_verifying};
+    use super::{
+        a_new_address_says_the_same_for_every_address, a_registration_says_the_same_for_every_address,
+        nobody_signs_in_before_verifying,
+    };
 
     crate::mail::with_mail_server!(&["--require-verified-email"];
         nobody_signs_in_before_verifying,
         a_registration_says_the_same_for_every_address,
+        a_new_address_says_the_same_for_every_address,
     );
 }
 
@@ -47,13 +51,13 @@ async fn verify_as(client: &Client, token: &str, password: Option<&str>) -> Grap
     client.run_with(document, json!({ "token": token, "password": password })).await
 }
 
-async fn request_reset(app: &TestApp, email: &str) -> GraphqlResponse {
+pub(crate) async fn request_reset(app: &TestApp, email: &str) -> GraphqlResponse {
     let document = "mutation ($email: String!) { requestPasswordReset(email: $email) {
         requested userErrors { code } } }";
     app.anonymous().run_with(document, json!({ "email": email })).await
 }
 
-async fn reset(app: &TestApp, token: &str, password: &str) -> GraphqlResponse {
+pub(crate) async fn reset(app: &TestApp, token: &str, password: &str) -> GraphqlResponse {
     let document =
         "mutation ($token: String!, $password: String!) { resetPassword(token: $token, password: $password) {
         user { email emailVerified } tokens { accessToken refreshToken } userErrors { code path } } }";
@@ -319,6 +323,28 @@ async fn a_registration_says_the_same_for_every_address(app: Arc<TestApp>, mail:
     assert_eq!(app.anonymous().register(&invalid).await.refusal(), "PASSWORD_INVALID");
 }
 
+async fn a_new_address_says_the_same_for_every_address(app: Arc<TestApp>, mail: Arc<MailServer>) {
+    for email in [ASHA, "binod@example.com"] {
+        register(&app, email).await;
+        verify(&app, mail.newest(email, VERIFY).await.token()).await;
+    }
+    let binod = app.anonymous().login("binod@example.com", "correct horse").await;
+    let binod = app.with_token(binod.access_token());
+    // The number of live links of each purpose, which a user sees in the export of their data.
+    let links = "SELECT CONCAT(purpose, COUNT(*)) FROM account_links WHERE used_at IS NULL GROUP BY purpose";
+    let mut seen = Vec::new();
+    for email in ["free@example.com", ASHA] {
+        let input = json!({ "email": email, "currentPassword": "correct horse" });
+        let answer = update(&binod, input).await;
+        let link = mail.newest(email, CHANGE).await;
+        seen.push((answer.body, jishu_tests::rows(app.connection(), links).await.concat()));
+        if email == ASHA {
+            assert_eq!(code(&verify_as(&binod, link.token(), None).await, "verifyEmail"), "EMAIL_TAKEN");
+        }
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
 /// Number of timed reset requests for the registered address. The test sends the same number for an unknown address.
 const TIMED_REQUESTS: usize = 200;
 
@@ -368,6 +394,25 @@ async fn nobody_is_flooded_with_mails() {
         let asha = app.with_token(app.anonymous().login(ASHA, "correct horse").await.access_token());
         let (code, _) = asha.fail("mutation { resendVerification { requested } }", Value::Null).await;
         assert_eq!(code, "RATE_LIMITED");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_do_not_use_up_the_mails_of_an_owner() {
+    let flags = ["--mails-per-receiver-per-hour=3", "--mail-requests-per-hour=0"];
+    crate::mail::run(jishu_tests::Backend::Sqlite, &flags, async |app, mail| {
+        register(&app, ASHA).await;
+        let binod = app.with_token(register(&app, "binod@example.com").await.access_token());
+        let input = json!({ "email": ASHA, "currentPassword": "correct horse" });
+        for _ in 0..3 {
+            assert_eq!(code(&update(&binod, input.clone()).await, "updateProfile"), "EMAIL_TAKEN");
+        }
+        let document =
+            "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { user { id } } }";
+        assert_eq!(binod.fail(document, json!({ "input": input })).await.0, "RATE_LIMITED");
+        request_reset(&app, ASHA).await;
+        mail.newest(ASHA, RESET).await;
     })
     .await;
 }

@@ -7,7 +7,8 @@ use jishu_entity::user::Role;
 use jishu_tests::{Client, MailServer, TestApp};
 use serde_json::{Value, json};
 
-use crate::mail::{ACCOUNT_DELETED, GUARDIAN_CONSENT, GUARDIAN_CONSENTED, with_mail_server};
+use crate::account_links::{request_reset, reset};
+use crate::mail::{ACCOUNT_DELETED, GUARDIAN_CONSENT, GUARDIAN_CONSENTED, RESET, with_mail_server};
 use crate::personal_data::{World, consent_of, register, send};
 
 with_mail_server!(&["--minimum-age-without-consent=18"];
@@ -15,6 +16,7 @@ with_mail_server!(&["--minimum-age-without-consent=18"];
     a_guardian_has_the_account_deleted,
     an_account_without_a_year_is_asked_at_the_next_purchase,
     links_of_guardians_work_once,
+    a_guardian_whom_a_stranger_named_has_no_power_over_the_owner,
 );
 
 mod by_default {
@@ -101,6 +103,29 @@ async fn a_minor_needs_a_consent_that_the_guardian_can_revoke(app: Arc<TestApp>,
     assert_eq!(learner_after(&app).await, "NOT_NEEDED");
     let token = mail.newest(GUARDIAN, GUARDIAN_CONSENTED).await.token().to_owned();
     assert_eq!(code(&revoke(&app, &token, ", deleteAccount: true").await), "LINK_INVALID");
+}
+
+/// A stranger registers the address of the owner, and has a friend consent. The owner then takes the account over by a
+/// new password.
+async fn a_guardian_whom_a_stranger_named_has_no_power_over_the_owner(
+    app: Arc<TestApp>,
+    mail: Arc<MailServer>,
+) {
+    let stranger = register(&app, ASHA, 2015).await;
+    consent_of(&stranger, &app.anonymous(), &mail, GUARDIAN).await;
+    app.execute("UPDATE users SET email_verified_at = NULL").await;
+    let before = app.row_counts().await;
+    assert_eq!(code(&ask(&stranger, GUARDIAN).await), "EMAIL_NOT_VERIFIED");
+    assert_eq!(app.row_counts().await, before);
+    let revocation = mail.newest(GUARDIAN, GUARDIAN_CONSENTED).await.token().to_owned();
+    request_reset(&app, ASHA).await;
+    let link = mail.newest(ASHA, RESET).await;
+    let taken = reset(&app, link.token(), "another horse").await;
+    let owner = app.with_token(taken.text("/resetPassword/tokens/accessToken"));
+    assert_eq!(status(&owner).await, "MISSING");
+    assert_eq!(code(&revoke(&app, &revocation, ", deleteAccount: true").await), "LINK_INVALID");
+    consent_of(&owner, &app.anonymous(), &mail, GUARDIAN).await;
+    assert_eq!(status(&owner).await, "GIVEN");
 }
 
 /// Signs the learner in again, because the old token has expired. Returns the status of the guardian's consent.

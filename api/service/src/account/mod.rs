@@ -82,7 +82,7 @@ use super::audit::{self, StateChange};
 use crate::auth::Passwords;
 use crate::database::{Database, QueueKey, WritePolicy};
 use crate::error::{Error, Fault, Refusal};
-use crate::limit::RetryAfter;
+use crate::limit::{MailCause, RetryAfter};
 use crate::security;
 
 /// The fields of a new account.
@@ -203,7 +203,11 @@ async fn register_admitted(
     };
     let email = fields.email.clone();
     if services.requires_verified_email {
-        services.limits.mail.take(client.address, &email).map_err(RegisterRefusal::TooMany)?;
+        services
+            .limits
+            .mail
+            .take(client.address, &email, MailCause::Anybody)
+            .map_err(RegisterRefusal::TooMany)?;
         let hash = services.passwords.hash(password).await?;
         let row = Box::new(row(fields, role, hash, services.clock.now()));
         services.account_requests.add(AccountRequest::Register { row, email })?;

@@ -14,7 +14,7 @@ use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, LinkInvalid};
 use super::new_refresh_token::{NewRefreshToken, SignedIn};
 use super::refresh;
-use super::second_factor::NewChallenge;
+use super::second_factor::{NewChallenge, forget_unconfirmed};
 use super::sign_in::SignInOutcome;
 use super::validation::{InvalidField, check_password};
 use crate::auth::Viewer;
@@ -23,7 +23,7 @@ use crate::error::{Error, Fault, Refusal};
 use crate::limit::RetryAfter;
 use crate::mail::MailKind;
 use crate::outbox::NewMessage;
-use crate::{Services, audit};
+use crate::{Services, audit, guardian};
 
 /// A reason not to set a new password. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +169,11 @@ impl NewPassword {
         if update.exec(transaction).await?.rows_affected != 1 {
             return Err(refusal().into());
         }
+        if changed.email_verified_at != user.email_verified_at {
+            guardian::forget(transaction, user.id, *now).await?;
+        }
+        // Somebody who knew the old password may have begun to set up a second factor.
+        forget_unconfirmed(transaction, user.id).await?;
         // Somebody who stole the account may have asked for a new address. The link to that address must not work any
         // more.
         links::end(transaction, user.id, &[LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail], *now)

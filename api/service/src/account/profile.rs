@@ -10,13 +10,12 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, NewLink};
-use super::requests::tell_owner;
 use super::validation::{InvalidField, check_email, check_name};
 use super::{by_email, by_id};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::{ClientAddress, MailCause, RetryAfter};
 use crate::mail::MailKind;
 use crate::outbox::NewMessage;
 use crate::{Services, audit, security};
@@ -84,7 +83,6 @@ pub async fn update_profile(
     if let Some(year) = birth_year {
         services.consent.check_year(year, services.clock.now()).map_err(ProfileRefusal::Invalid)?;
     }
-    let mut is_taken = false;
     let mut mails = None;
     if let Some(email) = &email {
         let password = change.current_password.as_deref().unwrap_or_default();
@@ -93,18 +91,15 @@ pub async fn update_profile(
             .map_err(|error| error.map(|refusal| of_password(&refusal)))?;
         // The budget for mails is charged before the address is looked up. Otherwise somebody could find out for many
         // addresses whether they have accounts.
-        services.limits.mail.take(client, email).map_err(ProfileRefusal::TooMany)?;
-        is_taken = by_email(services.database.reader(), email).await?.is_some();
-        if is_taken && !services.requires_verified_email {
+        services.limits.mail.take(client, email, MailCause::Anybody).map_err(ProfileRefusal::TooMany)?;
+        // If accounts must verify their addresses, nothing may show whether another account has the new address. So the
+        // link is sent in any case, and it is refused when it is used.
+        if !services.requires_verified_email && by_email(services.database.reader(), email).await?.is_some() {
             security::sign_in_failed(client, "address taken", Some(user.id));
             return Err(ProfileRefusal::EmailTaken.into());
         }
-        let notice = links::notice(services, MailKind::EmailChangeRequested, &user.email)?;
-        let link = match is_taken {
-            true => None,
-            false => Some(NewLink::new(services, LinkPurpose::ChangeEmail, email)?),
-        };
-        mails = Some((link, notice));
+        let link = NewLink::new(services, LinkPurpose::ChangeEmail, email)?;
+        mails = Some((link, links::notice(services, MailKind::EmailChangeRequested, &user.email)?));
     }
     if name.is_none() && mails.is_none() && birth_year.is_none() {
         return Ok(user);
@@ -117,14 +112,6 @@ pub async fn update_profile(
         .write_for(owner, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
     services.outbox.wake();
-    // If accounts must verify their addresses, the response does not show that another account has the new address. A
-    // mail tells the owner of that account that somebody tried to use the address. The change is stored even if this
-    // mail is not.
-    if let Some(email) = email.filter(|_| is_taken)
-        && let Err(error) = tell_owner(services, &email).await
-    {
-        tracing::warn!(user = %owner, %error, "the owner of an address was not told that another account asked for it");
-    }
     Ok(updated)
 }
 
@@ -139,9 +126,8 @@ struct Update {
     user: user::Model,
     name: Option<String>,
     birth_year: Option<i32>,
-    /// The link to the new address, and the mail to the old one. There is no link if another account has the new
-    /// address. None if the address does not change.
-    mails: Option<(Option<NewLink>, NewMessage)>,
+    /// The link to the new address, and the mail to the old one. None if the address does not change.
+    mails: Option<(NewLink, NewMessage)>,
     now: chrono::DateTime<chrono::Utc>,
 }
 
@@ -179,9 +165,7 @@ impl Update {
         if let Some((link, notice)) = mails {
             // Earlier links to new addresses end, so that only the latest new address can take effect.
             links::end(transaction, user.id, &[LinkPurpose::ChangeEmail], *now).await?;
-            if let Some(link) = link {
-                link.insert(transaction, user.id).await?;
-            }
+            link.insert(transaction, user.id).await?;
             notice.append(transaction, Some(user.id)).await?;
         }
         Ok(updated)

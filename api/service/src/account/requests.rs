@@ -17,7 +17,7 @@ use super::{RegisterRefusal, by_email, store};
 use crate::Services;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::{ClientAddress, MailCause, RetryAfter};
 use crate::mail::MailKind;
 
 /// Maximum number of requests that wait. Further requests are refused.
@@ -77,7 +77,11 @@ pub fn request_password_reset(
     email: &str,
 ) -> Result<(), Error<PasswordResetRefusal>> {
     let email = fold_email(email);
-    services.limits.mail.take(client, &email).map_err(PasswordResetRefusal::TooMany)?;
+    services
+        .limits
+        .mail
+        .take(client, &email, MailCause::OwnAccount)
+        .map_err(PasswordResetRefusal::TooMany)?;
     if email.len() > MAX_EMAIL_BYTES {
         return Ok(());
     }
@@ -126,7 +130,7 @@ async fn carry_out(services: &Services, request: AccountRequest) -> Result<(), F
 
 /// Tells the owner of an address by mail that somebody tried to use it for another account. Does nothing if no
 /// account has the address.
-pub(super) async fn tell_owner(services: &Services, email: &str) -> Result<(), Fault> {
+async fn tell_owner(services: &Services, email: &str) -> Result<(), Fault> {
     let Some(user) = by_email(services.database.reader(), email).await? else { return Ok(()) };
     let mail = links::notice(services, MailKind::AlreadyRegistered, &user.email)?;
     let policy = WritePolicy::not_idempotent("account.tell_owner");

@@ -109,7 +109,8 @@ pub async fn end_session(
     Ok(())
 }
 
-async fn live_token(
+/// Finds the refresh token of a session that has not ended. Returns None if the session has ended.
+pub(super) async fn live_token(
     transaction: &DatabaseTransaction,
     owner: UserId,
     session: Uuid,

@@ -12,7 +12,7 @@ use super::links::{self, LinkInvalid, NewLink};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::{ClientAddress, MailCause, RetryAfter};
 use crate::mail::MailKind;
 use crate::outbox::NewMessage;
 use crate::{Services, audit};
@@ -177,6 +177,6 @@ pub async fn resend_verification(
     if user.email_verified_at.is_some() {
         return Err(ResendRefusal::AlreadyVerified.into());
     }
-    services.limits.mail.take(client, &user.email).map_err(ResendRefusal::TooMany)?;
+    services.limits.mail.take(client, &user.email, MailCause::OwnAccount).map_err(ResendRefusal::TooMany)?;
     Ok(links::send(services, user.id, NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?).await?)
 }

@@ -6,7 +6,7 @@ use jishu_entity::user::UserStatus;
 use jishu_entity::{AccountLinkId, UserId, guardian_consent};
 use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
 use crate::account::{self, DeletionRefusal, LinkInvalid, Warrant};
 use crate::auth::LinkToken;
@@ -136,4 +136,23 @@ pub async fn revoke(
         })
         .await?;
     Ok(RevokeOutcome::Revoked)
+}
+
+/// Deletes the consent for a user, and ends the links to guardians, because the owner of the address has taken the
+/// account over from somebody who had not verified the address. Does nothing if there is no consent. The caller must
+/// have locked the user's row.
+pub(crate) async fn forget(
+    transaction: &DatabaseTransaction,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    let deleted = guardian_consent::Entity::delete_many()
+        .filter(guardian_consent::Column::UserId.eq(user))
+        .exec(transaction)
+        .await?;
+    if deleted.rows_affected > 0 {
+        account::end_links(transaction, user, &[LinkPurpose::GuardianConsent], now).await?;
+        audit::append(transaction, now, Some(user), "guardian.forgotten", ("users", user.0)).await?;
+    }
+    Ok(())
 }

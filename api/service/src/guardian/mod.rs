@@ -13,6 +13,7 @@ use jishu_entity::{UserId, guardian_consent, user};
 use jishu_service_macros::service_call;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
+pub(crate) use consent::forget;
 pub use consent::{RevokeOutcome, give, revoke};
 pub use request::{GuardianRequestRefusal, request};
 

@@ -14,7 +14,7 @@ use crate::account::{self, InvalidField, NewLink};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::{ClientAddress, MailCause, RetryAfter};
 use crate::{Services, audit};
 
 /// A reason not to ask a guardian to consent. Nothing was written.
@@ -23,6 +23,10 @@ pub enum GuardianRequestRefusal {
     /// The account was deleted or deactivated.
     #[error("This account is not active.")]
     Inactive,
+    /// The account has not verified its e-mail address. Somebody else may own the address. If that person takes the
+    /// account over by a new password, no stranger may be its guardian.
+    #[error("Verify the e-mail address of the account first.")]
+    EmailNotVerified,
     /// The year of birth of the user is not known.
     #[error("The year of birth of this account is missing. Add it to the account first.")]
     BirthYearMissing,
@@ -83,7 +87,10 @@ pub async fn request(
     if email == user.email {
         return Err(GuardianRequestRefusal::Address.into());
     }
-    services.limits.mail.take(client, &email).map_err(GuardianRequestRefusal::TooMany)?;
+    services.limits.mail.take(client, &email, MailCause::Anybody).map_err(GuardianRequestRefusal::TooMany)?;
+    if user.email_verified_at.is_none() {
+        return Err(GuardianRequestRefusal::EmailNotVerified.into());
+    }
     let link = NewLink::about(services, LinkPurpose::GuardianConsent, &email, Some(&user.email))?;
     let command = RequestCommand { user: user.id, email, link, now };
     let policy = WritePolicy::not_idempotent("guardian.request").retry_taken_keys();

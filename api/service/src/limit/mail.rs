@@ -12,13 +12,31 @@ use crate::security;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Budgets for mails: one for each receiver, so that nobody is flooded, and one for each client.
+/// The kind of a request that can cause a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MailCause {
+    /// The request is about the account of the receiver, and the mail has a link that works for the receiver only: a
+    /// new password, the verification of the address, or the deletion of the account.
+    OwnAccount,
+    /// Anybody can make the request about any address: a registration, a new address of an account, or a request to a
+    /// guardian.
+    Anybody,
+}
+
+/// A hash that identifies an e-mail address without storing it.
+type ReceiverHash = [u8; 32];
+
+/// Budgets for mails: for each receiver, so that nobody is flooded, and for each client.
+///
+/// A receiver has a budget for each [`MailCause`]. Otherwise strangers could use up the budget by which the owner of an
+/// account gets a new password, without sending the owner any link.
 ///
 /// An e-mail address is counted whether or not it has an account. So the budgets do not show which addresses have
 /// accounts.
 pub struct MailLimits {
-    /// The budgets of e-mail addresses. The key is a hash, so that no address is stored.
-    receivers: Buckets<[u8; 32]>,
+    receivers: Buckets<(MailCause, ReceiverHash)>,
+    /// The budgets of e-mail addresses for reminders. No response depends on them.
+    reminders: Buckets<ReceiverHash>,
     clients: Buckets<IpAddr>,
 }
 
@@ -28,6 +46,7 @@ impl MailLimits {
     pub(super) fn new(options: &LimitOptions) -> Self {
         Self {
             receivers: Buckets::new(options.mails_per_receiver_per_hour, HOUR),
+            reminders: Buckets::new(options.mails_per_receiver_per_hour, HOUR),
             clients: Buckets::new(options.mail_requests_per_hour, HOUR),
         }
     }
@@ -37,24 +56,25 @@ impl MailLimits {
     ///
     /// # Errors
     /// Fails if one of the two budgets is spent, and logs it. The error says how long to wait.
-    pub fn take(&self, client: ClientAddress, receiver: &str) -> Result<(), RetryAfter> {
-        self.take_unlogged(client, receiver)
+    pub fn take(&self, client: ClientAddress, receiver: &str, cause: MailCause) -> Result<(), RetryAfter> {
+        let (network, receiver) = (client.network(), (cause, hash_of(receiver)));
+        take_one_of_both((&self.clients, &network), (&self.receivers, &receiver))
+            .map_err(|(of_client, of_receiver)| {
+                of_client.max(of_receiver).unwrap_or(RetryAfter { wait: HOUR })
+            })
             .inspect_err(|wait| security::too_many_requests(client, "mails", *wait))
     }
 
-    /// Takes 1 from both budgets as [`MailLimits::take`] does, for a mail that the server may leave out. Returns
-    /// false if one of the two budgets is spent. That is no refusal, so it is not logged.
+    /// Admits a reminder to verify this e-mail address, which the server may leave out. Takes 1 from a separate budget
+    /// of the receiver. If it took from another budget, later responses would show that a password was right.
     #[must_use]
-    pub fn take_for_optional_mail(&self, client: ClientAddress, receiver: &str) -> bool {
-        self.take_unlogged(client, receiver).is_ok()
+    pub fn take_for_reminder(&self, receiver: &str) -> bool {
+        self.reminders.take(&hash_of(receiver), 1).is_ok()
     }
+}
 
-    fn take_unlogged(&self, client: ClientAddress, receiver: &str) -> Result<(), RetryAfter> {
-        let (client, receiver) = (client.network(), Sha256::digest(receiver.as_bytes()).into());
-        take_one_of_both((&self.clients, &client), (&self.receivers, &receiver)).map_err(
-            |(of_client, of_receiver)| of_client.max(of_receiver).unwrap_or(RetryAfter { wait: HOUR }),
-        )
-    }
+fn hash_of(receiver: &str) -> ReceiverHash {
+    Sha256::digest(receiver.as_bytes()).into()
 }
 
 #[cfg(test)]
@@ -69,13 +89,17 @@ mod tests {
             ..LimitOptions::default()
         });
         let client = |last| ClientAddress::new(IpAddr::from([192, 0, 2, last]));
-        assert!(limits.take(client(1), "a@example.com").is_ok());
-        assert!(limits.take(client(2), "a@example.com").is_ok());
-        assert!(limits.take(client(3), "a@example.com").is_err(), "the receiver got a third mail");
+        let take = |last, receiver| limits.take(client(last), receiver, MailCause::Anybody);
+        assert!(take(1, "a@example.com").is_ok());
+        assert!(take(2, "a@example.com").is_ok());
+        assert!(take(3, "a@example.com").is_err(), "the receiver got a third mail");
+        assert!(limits.take(client(3), "a@example.com", MailCause::OwnAccount).is_ok());
         for receiver in ["b@example.com", "c@example.com", "d@example.com"] {
-            assert!(limits.take(client(1), receiver).is_ok());
+            assert!(take(1, receiver).is_ok());
         }
-        assert!(limits.take(client(1), "e@example.com").is_err(), "the client caused a fifth mail");
-        assert!(limits.take(client(2), "e@example.com").is_ok());
+        assert!(take(1, "e@example.com").is_err(), "the client caused a fifth mail");
+        assert!(take(2, "e@example.com").is_ok());
+        assert!(limits.take_for_reminder("a@example.com") && limits.take_for_reminder("a@example.com"));
+        assert!(!limits.take_for_reminder("a@example.com"), "the receiver got a third reminder");
     }
 }

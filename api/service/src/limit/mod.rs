@@ -18,7 +18,7 @@ use jishu_entity::UserId;
 
 pub use address::ClientAddress;
 pub use bucket::RetryAfter;
-pub use mail::MailLimits;
+pub use mail::{MailCause, MailLimits};
 pub use permits::{KeyPermit, PermitsPerKey};
 pub use sign_in::{SignInAttempt, SignInLimits, SpentBudget};
 
@@ -47,7 +47,7 @@ pub struct LimitOptions {
     pub sign_ins_per_minute: u32,
     /// Maximum number of failed attempts to sign in to one account in an hour.
     pub sign_in_failures_per_hour: u32,
-    /// Maximum number of mails that requests can cause to one e-mail address in an hour.
+    /// Maximum number of mails to one e-mail address in an hour, for each [`MailCause`].
     pub mails_per_receiver_per_hour: u32,
     /// Maximum number of requests from one address in an hour that can cause a mail.
     pub mail_requests_per_hour: u32,
@@ -199,17 +199,16 @@ mod tests {
         let receiver = "asha@example.com";
         limits.sign_in.register(client).unwrap().succeeded();
         limits.sign_in.exchange(client, "jrt_guess", false).unwrap().failed();
-        limits.mail.take(client, receiver).unwrap();
+        limits.mail.take(client, receiver, MailCause::OwnAccount).unwrap();
         let lines = SecurityLines::default();
         with_default(lines.clone(), || {
             assert!(limits.sign_in.register(client).is_err());
             assert!(limits.sign_in.begin_elsewhere(client).is_err());
             assert!(limits.sign_in.exchange(client, "jrt_guess", false).is_err());
-            assert!(limits.mail.take(client, receiver).is_err());
+            assert!(limits.mail.take(client, receiver, MailCause::OwnAccount).is_err());
             assert_eq!(lines.0.load(Ordering::Relaxed), 4);
-            assert!(!limits.mail.take_for_optional_mail(client, receiver));
+            assert!(limits.mail.take_for_reminder(receiver));
         });
-        assert_eq!(lines.0.load(Ordering::Relaxed), 4, "a mail that was left out was logged as a refusal");
     }
 
     #[test]

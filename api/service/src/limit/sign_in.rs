@@ -242,6 +242,19 @@ impl SignInAttempt<'_> {
         }
     }
 
+    /// Ends the attempt after the password was right and before the code of the second factor is known. Puts back the
+    /// unit that the attempt took from the account's budget, so that a password costs the account nothing. The address
+    /// pays for the attempt, because comparing the password is work.
+    pub fn half_succeeded(mut self) {
+        self.has_ended = true;
+        let (limits, network) = (self.limits, self.client.network());
+        match self.charge {
+            Charge::Stranger(account) => limits.accounts.put_back(&account, 1),
+            Charge::Known { account, .. } => limits.known_accounts.put_back(&(account, network), 1),
+            Charge::Registration | Charge::Exchange { .. } => {}
+        }
+    }
+
     /// Ends the attempt with a failure, which takes more units. If the attempt was admitted only because the account is
     /// known at the address, returns the refusal that the caller must send. Remembers a refused refresh token.
     pub fn failed(mut self) -> Option<SpentBudget> {

@@ -107,6 +107,7 @@ fn request_error(refusal: &GuardianRequestRefusal) -> ApiResult<UserError> {
         GuardianRequestRefusal::TooMany(wait) => return Err((*wait).into()),
         GuardianRequestRefusal::BirthYearMissing => return Ok(ConsentRefusal::BirthYearMissing.into()),
         GuardianRequestRefusal::Inactive => (ErrorCode::AccountInactive, &[]),
+        GuardianRequestRefusal::EmailNotVerified => (ErrorCode::EmailNotVerified, &[]),
         GuardianRequestRefusal::NotNeeded | GuardianRequestRefusal::AlreadyGiven => {
             (ErrorCode::GuardianConsentNotNeeded, &[])
         }

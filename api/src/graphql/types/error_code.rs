@@ -20,8 +20,8 @@ pub(in crate::graphql) enum ErrorCode {
     InvalidCredentials,
     /// The link is unknown, used or expired, or its account has changed since. Ask for a new link.
     LinkInvalid,
-    /// The account must verify its e-mail address before it can set up a second factor or link an identity. `login` no
-    /// longer uses this code, because the code told strangers which addresses have accounts.
+    /// The account must verify its e-mail address before it can set up a second factor, link an identity or ask a
+    /// guardian. `login` no longer uses this code, because the code told strangers which addresses have accounts.
     EmailNotVerified,
     /// The link works, but the request must be signed in to the account of the link, or send the password of that
     /// account.

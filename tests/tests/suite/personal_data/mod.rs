@@ -187,11 +187,14 @@ pub(crate) async fn add_sign_in_ways(app: &TestApp, user: i64) {
     }
 }
 
-/// Registers a user who was born in this year. Returns a client that is signed in as the user.
+/// Registers a user who was born in this year, and marks the address as verified. Returns a client that is signed in as
+/// the user.
 pub(crate) async fn register(app: &TestApp, email: &str, birth_year: i32) -> Client {
     let input = json!({ "name": format!("Asha {MARK}"), "email": email, "password": PASSWORD,
         "birthYear": birth_year });
     let answer = app.anonymous().run_with(jishu_tests::REGISTER, json!({ "input": input })).await;
+    let verified = format!("UPDATE users SET email_verified_at = created_at WHERE email = '{email}'");
+    app.execute(&verified).await;
     app.with_token(answer.text("/register/tokens/accessToken"))
 }
 

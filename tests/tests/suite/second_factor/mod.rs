@@ -20,6 +20,7 @@ with_mail_server!(&[];
     one_code_signs_in_once,
     a_challenge_ends,
     what_is_not_proved_changes_nothing,
+    a_new_password_ends_a_set_up,
     a_secret_is_sealed_and_survives_a_rotation,
 );
 
@@ -316,6 +317,20 @@ pub(crate) fn rotate_keys(app: &TestApp) -> PathBuf {
     let new = std::fs::read_to_string(&new_file).unwrap();
     std::fs::write(&file, format!("{new}{old}")).unwrap();
     new_file
+}
+
+/// Somebody who knew the old password may have begun to set up a second factor, and has its secret.
+async fn a_new_password_ends_a_set_up(app: Arc<TestApp>, _mail: Arc<MailServer>) {
+    let client = asha(&app).await;
+    let begin = "mutation ($password: String) { beginTwoFactor(password: $password) { secret } }";
+    let begun = client.run_with(begin, json!({ "password": PASSWORD })).await;
+    let phone = jishu_tests::Authenticator::new(begun.text("/beginTwoFactor/secret"));
+    let change = "mutation ($current: String!, $password: String!) {
+        changePassword(current: $current, password: $password) { tokens { accessToken } } }";
+    let changed = client.run_with(change, json!({ "current": PASSWORD, "password": "another horse" })).await;
+    let client = app.with_token(changed.text("/changePassword/tokens/accessToken"));
+    let confirmed = client.confirm_second_factor(&phone.code(app.clock.now())).await;
+    assert_eq!(code(&confirmed, "confirmTwoFactor"), "SECOND_FACTOR_NOT_BEGUN");
 }
 
 async fn a_secret_is_sealed_and_survives_a_rotation(app: Arc<TestApp>, _mail: Arc<MailServer>) {

@@ -24,7 +24,7 @@ use crate::auth::Viewer;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy};
 use crate::error::{Error, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::{ClientAddress, MailCause, RetryAfter};
 use crate::paper::Papers;
 use crate::{Services, failpoint};
 
@@ -102,7 +102,11 @@ pub async fn request_deletion(
 ) -> Result<(), Error<DeletionRefusal>> {
     let user = by_id(services, viewer.user_id).await?;
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(DeletionRefusal::Inactive)?;
-    services.limits.mail.take(client, &user.email).map_err(DeletionRefusal::TooMany)?;
+    services
+        .limits
+        .mail
+        .take(client, &user.email, MailCause::OwnAccount)
+        .map_err(DeletionRefusal::TooMany)?;
     let link = NewLink::new(services, LinkPurpose::DeleteAccount, &user.email)?;
     Ok(links::send(services, user.id, link).await?)
 }

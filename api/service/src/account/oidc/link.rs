@@ -11,6 +11,7 @@ use sea_orm::{
 use super::complete::{OidcLoginRefusal, OidcReturn, identify};
 use super::identity::{self, NewIdentity};
 use crate::account::client::SignInClient;
+use crate::account::sessions::live_token;
 use crate::account::{by_id, links};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
@@ -101,12 +102,17 @@ pub async fn link_oidc_identity(
     let policy = WritePolicy::not_idempotent("oidc.link");
     services
         .database
-        .write_for(user.id, policy, (user.id, link), |transaction, (owner, link)| {
+        .write_for(user.id, policy, (viewer, link), |transaction, (viewer, link)| {
             Box::pin(async move {
-                if lock_user(transaction, *owner).await? != Some(UserStatus::Active) {
+                let owner = viewer.user_id;
+                if lock_user(transaction, owner).await? != Some(UserStatus::Active) {
                     return Err(OidcLinkRefusal::Login(OidcLoginRefusal::Inactive).into());
                 }
-                link.insert(transaction, *owner).await.map_err(|error| match error.sql_err() {
+                // A new password ends the session. Nobody may link an identity in a session that has ended.
+                if live_token(transaction, owner, viewer.session_id).await?.is_none() {
+                    return Err(OidcLinkRefusal::Login(OidcLoginRefusal::Invalid).into());
+                }
+                link.insert(transaction, owner).await.map_err(|error| match error.sql_err() {
                     Some(SqlErr::UniqueConstraintViolation(_)) => Error::from(OidcLinkRefusal::Taken),
                     _ => error.into(),
                 })

@@ -28,6 +28,7 @@ pub use change::{disable_second_factor, replace_recovery_codes};
 pub use proof::SecondFactorProof;
 pub use reset::{reset_second_factor, reset_second_factor_in};
 pub use sealing::reseal_second_factors;
+pub(super) use set_up::forget_unconfirmed;
 pub use set_up::{SecondFactorSetUp, begin_second_factor, confirm_second_factor};
 
 /// A reason not to change a second factor. Nothing was written.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::UserId;
 use jishu_entity::second_factor::{self, Column};
 use jishu_entity::user::UserStatus;
 use jishu_service_macros::service_call;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 };
 
 use super::sealing::{self, SealedSecret};
@@ -176,6 +177,19 @@ pub(super) fn end_attempt<T>(
         }
         Err(_) => attempt.undecided(),
     }
+}
+
+/// Deletes the secret of a second factor that is not confirmed yet. The caller must have locked the user's row.
+pub(in crate::account) async fn forget_unconfirmed(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+) -> Result<(), DbErr> {
+    second_factor::Entity::delete_many()
+        .filter(Column::UserId.eq(owner))
+        .filter(Column::ConfirmedAt.is_null())
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
 struct Confirm {

@@ -32,6 +32,16 @@ fn an_abandoned_attempt_counts_as_failed() {
 }
 
 #[test]
+fn a_right_password_that_waits_for_a_code_costs_the_address_and_not_the_account() {
+    let limits = limits(100, 1);
+    for _ in 0..100 {
+        limits.sign_in(client(1), OWNER).unwrap().half_succeeded();
+    }
+    assert!(!limits.sign_in(client(1), OWNER).err().unwrap().of_account);
+    limits.sign_in(client(2), OWNER).unwrap().half_succeeded();
+}
+
+#[test]
 fn new_accounts_are_limited_by_the_hour() {
     let limits = SignInLimits::new(&LimitOptions { registrations_per_hour: 3, ..options(0, 0) });
     for _ in 0..3 {
