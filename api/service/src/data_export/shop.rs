@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{UserExport, time, time_or_null};
+use super::{IDS_PER_STATEMENT, UserExport, time, time_or_null};
 
 /// Maximum number of purchases that are read at once, with their subjects, requests, refunds and grants.
 const PURCHASES_PER_READ: u64 = 100;
@@ -50,14 +50,19 @@ impl UserExport {
             .filter(purchase_request::Column::PurchaseId.is_in(ids()))
             .all(reader)
             .await?;
-        let of_request = purchase_request_owned::Column::RequestId.is_in(requests.iter().map(|row| row.id));
+        let mut owned = Vec::new();
+        for requests in requests.chunks(IDS_PER_STATEMENT) {
+            let of_request =
+                purchase_request_owned::Column::RequestId.is_in(requests.iter().map(|row| row.id));
+            owned.extend(purchase_request_owned::Entity::find().filter(of_request).all(reader).await?);
+        }
         Ok(PurchaseParts {
             subjects: entitlement::Entity::of(self.user)
                 .filter(entitlement::Column::PurchaseId.is_in(ids()))
                 .order_by_asc(entitlement::Column::SubjectId)
                 .all(reader)
                 .await?,
-            owned: purchase_request_owned::Entity::find().filter(of_request).all(reader).await?,
+            owned,
             refunds: refund::Entity::of(self.user)
                 .filter(refund::Column::PurchaseId.is_in(ids()))
                 .order_by_asc(refund::Column::Id)

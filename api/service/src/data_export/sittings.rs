@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{ROWS_PER_READ, UserExport, time, time_or_null};
+use super::{IDS_PER_STATEMENT, ROWS_PER_READ, UserExport, time, time_or_null};
 use crate::paper::Paper;
 use crate::session::shown_options;
 
@@ -126,14 +126,17 @@ impl UserExport {
             .order_by_asc(topic_total::Column::TopicId)
             .all(reader)
             .await?;
-        let topics: Vec<(TopicId, String)> = topic::Entity::find()
-            .select_only()
-            .columns([topic::Column::Id, topic::Column::Name])
-            .filter(topic::Column::Id.is_in(totals.iter().map(|row| row.topic_id)))
-            .into_tuple()
-            .all(reader)
-            .await?;
-        let topics: BTreeMap<TopicId, String> = topics.into_iter().collect();
+        let mut topics: BTreeMap<TopicId, String> = BTreeMap::new();
+        for totals in totals.chunks(IDS_PER_STATEMENT) {
+            let found: Vec<(TopicId, String)> = topic::Entity::find()
+                .select_only()
+                .columns([topic::Column::Id, topic::Column::Name])
+                .filter(topic::Column::Id.is_in(totals.iter().map(|row| row.topic_id)))
+                .into_tuple()
+                .all(reader)
+                .await?;
+            topics.extend(found);
+        }
         let item = |row: topic_total::Model| {
             json!({
                 "topic": { "id": row.topic_id.0, "name": topics.get(&row.topic_id) },

@@ -1,6 +1,6 @@
 //! Reads pictures from the database.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jishu_entity::picture::PictureType;
 use jishu_entity::{QuestionVersionId, picture, question_version_picture};
@@ -13,6 +13,8 @@ use super::AddressKey;
 
 /// Maximum number of addresses that one statement looks up.
 const MAX_ADDRESSES_PER_STATEMENT: usize = 500;
+/// Maximum number of pictures that one statement reads with their bytes.
+const MAX_PICTURES_PER_STATEMENT: usize = 5_000;
 
 /// A picture, as the server sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,21 +108,20 @@ pub(crate) async fn of_versions(
         .filter(question_version_picture::Column::VersionId.is_in(versions.iter().copied()))
         .all(connection)
         .await?;
-    if uses.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = picture::Entity::find()
-        .filter(picture::Column::Hash.is_in(uses.iter().map(|used| used.hash.as_str())))
-        .all(connection)
-        .await?;
-    let pictures: HashMap<String, Picture> = rows
-        .into_iter()
-        .map(|row| {
+    let hashes: BTreeSet<&str> = uses.iter().map(|used| used.hash.as_str()).collect();
+    let hashes: Vec<&str> = hashes.into_iter().collect();
+    let mut pictures: HashMap<String, Picture> = HashMap::new();
+    for hashes in hashes.chunks(MAX_PICTURES_PER_STATEMENT) {
+        let rows = picture::Entity::find()
+            .filter(picture::Column::Hash.is_in(hashes.iter().copied()))
+            .all(connection)
+            .await?;
+        pictures.extend(rows.into_iter().map(|row| {
             let picture =
                 Picture { hash: row.hash.clone(), kind: kind(row.media_type), bytes: row.bytes.into() };
             (row.hash, picture)
-        })
-        .collect();
+        }));
+    }
     let mut found: HashMap<QuestionVersionId, Vec<Picture>> = HashMap::new();
     for used in uses {
         found.entry(used.version_id).or_default().extend(pictures.get(&used.hash).cloned());

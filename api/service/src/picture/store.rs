@@ -11,6 +11,10 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, Q
 use super::PictureAddresses;
 use crate::error::Fault;
 
+/// Maximum number of pictures that one statement looks up, and of rows that one statement inserts into
+/// `question_version_pictures`. Each row needs two parameters, and SQLite allows 32,766 parameters for a statement.
+const MAX_PICTURES_PER_STATEMENT: usize = 5_000;
+
 /// Converts the kind of a picture to the stored media type.
 fn media_type(kind: PictureKind) -> PictureType {
     match kind {
@@ -43,11 +47,14 @@ pub(crate) async fn store(
         .map(|picture| (picture.hash.as_str(), picture))
         .collect();
     insert(transaction, now, pictures).await?;
-    let rows = uses.into_iter().map(|(version, hash)| question_version_picture::ActiveModel {
-        version_id: Set(QuestionVersionId(version)),
-        hash: Set(hash.to_owned()),
-    });
-    question_version_picture::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    let uses: Vec<(i64, &str)> = uses.into_iter().collect();
+    for uses in uses.chunks(MAX_PICTURES_PER_STATEMENT) {
+        let rows = uses.iter().map(|(version, hash)| question_version_picture::ActiveModel {
+            version_id: Set(QuestionVersionId(*version)),
+            hash: Set((*hash).to_owned()),
+        });
+        question_version_picture::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    }
     Ok(())
 }
 
@@ -61,14 +68,18 @@ async fn insert(
     if pictures.is_empty() {
         return Ok(());
     }
-    let stored: Vec<String> = picture::Entity::find()
-        .select_only()
-        .column(picture::Column::Hash)
-        .filter(picture::Column::Hash.is_in(pictures.keys().copied()))
-        .into_tuple()
-        .all(transaction)
-        .await?;
-    let stored: HashSet<String> = stored.into_iter().collect();
+    let hashes: Vec<&str> = pictures.keys().copied().collect();
+    let mut stored: HashSet<String> = HashSet::new();
+    for hashes in hashes.chunks(MAX_PICTURES_PER_STATEMENT) {
+        let found: Vec<String> = picture::Entity::find()
+            .select_only()
+            .column(picture::Column::Hash)
+            .filter(picture::Column::Hash.is_in(hashes.iter().copied()))
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        stored.extend(found);
+    }
     let new: Vec<&Picture> =
         pictures.into_values().filter(|picture| !stored.contains(&picture.hash)).collect();
     if new.is_empty() {

@@ -11,6 +11,10 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use super::read::answers;
 use crate::error::Fault;
 
+/// Maximum number of versions that one statement reads. The fixed tests of a subject can ask for any number of
+/// versions, and SQLite allows 32,766 parameters for a statement.
+const MAX_VERSIONS_PER_STATEMENT: usize = 5_000;
+
 /// A key with all that a comparison needs: all options with their correctness, a number with its tolerance, or texts.
 #[derive(Clone, Debug)]
 pub(super) enum ComparableKey {
@@ -85,18 +89,19 @@ pub(super) async fn keys(
     connection: &impl ConnectionTrait,
     versions: &BTreeSet<QuestionVersionId>,
 ) -> Result<HashMap<QuestionVersionId, KeyAndExplanation>, Fault> {
-    if versions.is_empty() {
-        return Ok(HashMap::new());
+    let versions: Vec<QuestionVersionId> = versions.iter().copied().collect();
+    let mut keys = HashMap::with_capacity(versions.len());
+    for versions in versions.chunks(MAX_VERSIONS_PER_STATEMENT) {
+        let rows = question_version::Entity::find()
+            .filter(question_version::Column::Id.is_in(versions.iter().copied()))
+            .all(connection)
+            .await?;
+        let answers = answers(connection, &rows).await?;
+        let key = |row: question_version::Model| {
+            let key = ComparableKey::from(answers.get(&row.id)?);
+            Some((row.id, KeyAndExplanation { key, explanation: row.explanation }))
+        };
+        keys.extend(rows.into_iter().filter_map(key));
     }
-    let ids = || versions.iter().copied();
-    let rows = question_version::Entity::find()
-        .filter(question_version::Column::Id.is_in(ids()))
-        .all(connection)
-        .await?;
-    let answers = answers(connection, &rows).await?;
-    let key = |row: question_version::Model| {
-        let key = ComparableKey::from(answers.get(&row.id)?);
-        Some((row.id, KeyAndExplanation { key, explanation: row.explanation }))
-    };
-    Ok(rows.into_iter().filter_map(key).collect())
+    Ok(keys)
 }

@@ -4,14 +4,18 @@
 //! options. Each fixed test whose version has another key gets the version with the right key. Only sittings that start
 //! later use this version: open and finished sittings keep the version that they started with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{QuestionId, QuestionVersionId, question, question_version};
+use jishu_entity::{
+    QuestionId, QuestionVersionId, paper_revision, question, question_correction, question_version,
+};
 use jishu_service_macros::service_call;
 use question_formats::{DraftAnswer, DraftOption, DraftQuestion};
 use rust_decimal::Decimal;
-use sea_orm::{DatabaseTransaction, DbErr, EntityTrait};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+};
 
 use super::check::{InvalidQuestion, check_changed};
 use super::comparable_key::{ComparableKey, keys};
@@ -132,6 +136,7 @@ pub async fn correct(
     let reason = reason::checked(&correction.reason).ok_or(CorrectionRefusal::Reason)?;
     let correction = Correction { reason, ..correction };
     let command = CorrectCommand { correction, now: clock.now() };
+    // If the response to COMMIT was lost, a second run finds the correction of the first run, and returns its result.
     let policy = WritePolicy::idempotent("question.correct").retry_taken_keys();
     database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
@@ -149,26 +154,20 @@ async fn run(
     // Read the question again under the lock, because another transaction may have changed it before the lock was
     // taken.
     let row = find().await?.ok_or(CorrectionRefusal::NotFound)?;
+    if let Some(stored) = find_stored(transaction, command, &row).await? {
+        return Ok(stored);
+    }
     let versions = current_versions(transaction, [id]).await?;
     let missing = || Fault::missing(format_args!("the current version of question {id}"));
     let version = versions.get(&id).ok_or_else(missing)?;
-    let topic =
-        topics(transaction, subject, &versions).await?.remove(&version.topic_id).ok_or_else(missing)?;
-    let answer = answers(transaction, [version]).await?.remove(&version.id).ok_or_else(missing)?;
-    let before = draft(row.external_id.clone(), topic, version, answer);
+    let before = read_draft(transaction, &row, version).await?;
     if let NewKey::Options { version: Some(named), .. } = &correction.key
         && *named != version.id
         && !before.answer.options().is_empty()
     {
         return Err(refusal_of_other_version(transaction, id, *named).await?.into());
     }
-    let mut with_explanation = before.clone();
-    if let Some(explanation) = &correction.explanation {
-        pictures::keep(transaction, &mut with_explanation, explanation)
-            .await?
-            .map_err(CorrectionRefusal::Explanation)?;
-    }
-    let after = corrected(with_explanation, correction)?;
+    let after = apply(transaction, before.clone(), correction).await?;
     let key = ComparableKey::from(&after.answer);
     let is_new =
         !key.agrees_with(&ComparableKey::from(&before.answer)) || after.explanation != before.explanation;
@@ -199,6 +198,90 @@ async fn run(
     record(transaction, authorship, &[KeyCorrection { question: id, previous, version: target, slots }])
         .await?;
     Ok(Corrected { tests })
+}
+
+/// Returns the result of this command if an earlier run of it has stored its correction, otherwise None. The caller
+/// must have locked the row of the subject.
+///
+/// The table has no id of the command. But a correction of the same question at the same microsecond, by the same
+/// author, with the same reason, key and explanation is the correction of this command.
+async fn find_stored(
+    transaction: &DatabaseTransaction,
+    command: &CorrectCommand,
+    question: &question::Model,
+) -> Result<Option<Corrected>, Error<CorrectionRefusal>> {
+    let CorrectCommand { correction, now } = command;
+    let by = correction.by.map(Author::id);
+    let stored = question_correction::Entity::find()
+        .filter(question_correction::Column::QuestionId.eq(question.id))
+        .filter(question_correction::Column::CorrectedAt.eq(*now))
+        .order_by_asc(question_correction::Column::Id)
+        .all(transaction)
+        .await?;
+    for row in stored {
+        let is_same_request = row.corrected_by == by && row.reason == correction.reason.trim();
+        if is_same_request && has_result(transaction, correction, question, &row).await? {
+            let slots = paper_revision::Entity::find()
+                .filter(paper_revision::Column::CorrectionId.eq(row.id))
+                .count(transaction)
+                .await?;
+            return Ok(Some(Corrected { tests: usize::try_from(slots).unwrap_or(usize::MAX) }));
+        }
+    }
+    Ok(None)
+}
+
+/// Tells whether the version of a stored correction has the key and the explanation that `correction` gives.
+async fn has_result(
+    transaction: &DatabaseTransaction,
+    correction: &Correction,
+    question: &question::Model,
+    stored: &question_correction::Model,
+) -> Result<bool, Error<CorrectionRefusal>> {
+    if let NewKey::Options { version: Some(named), .. } = &correction.key
+        && *named != stored.previous_version_id
+        && *named != stored.version_id
+    {
+        return Ok(false);
+    }
+    let version = question_version::Entity::find_by_id(stored.version_id).one(transaction).await?;
+    let missing = || Fault::missing(format_args!("version {}", stored.version_id));
+    let before = read_draft(transaction, question, &version.ok_or_else(missing)?).await?;
+    match apply(transaction, before.clone(), correction).await {
+        Ok(after) => Ok(ComparableKey::from(&after.answer).agrees_with(&ComparableKey::from(&before.answer))
+            && (correction.explanation.is_none() || after.explanation == before.explanation)),
+        Err(Error::Refused(_)) => Ok(false),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Reads a version of a question as a draft, without pictures.
+async fn read_draft(
+    transaction: &DatabaseTransaction,
+    question: &question::Model,
+    version: &question_version::Model,
+) -> Result<DraftQuestion, Fault> {
+    let missing = || Fault::missing(format_args!("a part of version {}", version.id));
+    let versions = HashMap::from([(question.id, version.clone())]);
+    let mut topics = topics(transaction, question.subject_id, &versions).await?;
+    let topic = topics.remove(&version.topic_id).ok_or_else(missing)?;
+    let answer = answers(transaction, [version]).await?.remove(&version.id).ok_or_else(missing)?;
+    Ok(draft(question.external_id.clone(), topic, version, answer))
+}
+
+/// Returns a question with the key and the explanation of a correction, or the refusal of a correction that does not
+/// fit.
+async fn apply(
+    transaction: &DatabaseTransaction,
+    mut question: DraftQuestion,
+    correction: &Correction,
+) -> Result<DraftQuestion, Error<CorrectionRefusal>> {
+    if let Some(explanation) = &correction.explanation {
+        pictures::keep(transaction, &mut question, explanation)
+            .await?
+            .map_err(CorrectionRefusal::Explanation)?;
+    }
+    Ok(corrected(question, correction)?)
 }
 
 /// Returns the refusal of a key whose options do not belong to the current version: [`CorrectionRefusal::Outdated`] if

@@ -13,6 +13,13 @@ use sea_orm::{
 
 use crate::database::sql;
 
+/// Maximum number of rows that one statement inserts into `paper_revisions`. Each row needs five parameters, and SQLite
+/// allows 32,766 parameters for a statement.
+const MAX_REVISIONS_PER_STATEMENT: usize = 5_000;
+/// Maximum number of papers that one statement reads or updates. A subject can have any number of papers, because
+/// `jishu adopt` makes papers for sittings of the older system.
+const MAX_PAPERS_PER_STATEMENT: usize = 5_000;
+
 /// A slot of a fixed paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
@@ -66,29 +73,34 @@ pub(super) struct SlotRevision {
 /// must have locked the row of the subject.
 pub(super) async fn revise(connection: &impl ConnectionTrait, changes: &[SlotRevision]) -> Result<(), DbErr> {
     let papers: BTreeSet<PaperId> = changes.iter().map(|change| change.slot.paper).collect();
-    if papers.is_empty() {
-        return Ok(());
+    let papers: Vec<PaperId> = papers.into_iter().collect();
+    let mut revisions: BTreeMap<PaperId, i32> = BTreeMap::new();
+    for papers in papers.chunks(MAX_PAPERS_PER_STATEMENT) {
+        let found: Vec<(PaperId, i32)> = paper::Entity::find()
+            .select_only()
+            .columns([paper::Column::Id, paper::Column::Revision])
+            .filter(paper::Column::Id.is_in(papers.iter().copied()))
+            .into_tuple()
+            .all(connection)
+            .await?;
+        revisions.extend(found);
     }
-    let revisions: Vec<(PaperId, i32)> = paper::Entity::find()
-        .select_only()
-        .columns([paper::Column::Id, paper::Column::Revision])
-        .filter(paper::Column::Id.is_in(papers.iter().copied()))
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let revisions: BTreeMap<PaperId, i32> = revisions.into_iter().collect();
-    let rows = changes.iter().map(|change| paper_revision::ActiveModel {
-        paper_id: Set(change.slot.paper),
-        revision: Set(revisions.get(&change.slot.paper).map_or(2, |revision| revision + 1)),
-        slot: Set(change.slot.slot),
-        version_id: Set(change.version),
-        correction_id: Set(change.correction),
-    });
-    paper_revision::Entity::insert_many(rows).exec_without_returning(connection).await?;
-    paper::Entity::update_many()
-        .col_expr(paper::Column::Revision, Expr::col(paper::Column::Revision).add(1))
-        .filter(paper::Column::Id.is_in(papers))
-        .exec(connection)
-        .await?;
+    for changes in changes.chunks(MAX_REVISIONS_PER_STATEMENT) {
+        let rows = changes.iter().map(|change| paper_revision::ActiveModel {
+            paper_id: Set(change.slot.paper),
+            revision: Set(revisions.get(&change.slot.paper).map_or(2, |revision| revision + 1)),
+            slot: Set(change.slot.slot),
+            version_id: Set(change.version),
+            correction_id: Set(change.correction),
+        });
+        paper_revision::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    }
+    for papers in papers.chunks(MAX_PAPERS_PER_STATEMENT) {
+        paper::Entity::update_many()
+            .col_expr(paper::Column::Revision, Expr::col(paper::Column::Revision).add(1))
+            .filter(paper::Column::Id.is_in(papers.iter().copied()))
+            .exec(connection)
+            .await?;
+    }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::check::Defaults;
 use super::import_file::ImportFile;
 use super::plan::{ImportBatch, ImportOutcome};
 use super::prepare::{PreparedFile, prepare};
-use super::report::{ImportRefusal, ImportReport};
+use super::report::{ImportRefusal, ImportReport, Loss};
 use super::{pictures, run_aside};
 use super::{read, store};
 use crate::account::Author;
@@ -83,7 +83,7 @@ pub async fn import(
     })
     .await?;
     let known = pictures::known(database.reader(), shown).await?;
-    let PreparedFile { questions, mut report, names_line } =
+    let PreparedFile { questions, mut report, names_loss } =
         run_aside(move || prepare(format, &file, &defaults, names_are_ids, &known)).await??;
     let total = questions.len();
     let mut done = 0;
@@ -110,25 +110,24 @@ pub async fn import(
                 .await?
         };
         claimed.extend(outcome.claimed.iter().copied());
-        add_outcome(&mut report, outcome, names_line);
+        add_outcome(&mut report, outcome, names_loss.as_ref());
         progress(ImportProgress { done, total });
     }
     report.sort();
     Ok(report)
 }
 
-/// Adds the outcome of a batch to the report. `names_line` is the line of the loss that reports the names that were
-/// left out.
-fn add_outcome(report: &mut ImportReport, outcome: ImportOutcome, names_line: Option<u32>) {
+/// Adds the outcome of a batch to the report. `names_loss` is the loss that tells which names were left out.
+fn add_outcome(report: &mut ImportReport, outcome: ImportOutcome, names_loss: Option<&Loss>) {
     report.created += outcome.created;
     report.updated += outcome.updated;
     report.unchanged += outcome.unchanged;
     report.corrected += outcome.corrected;
     report.refused_count += outcome.refused.len();
-    // A report has no losses of rejected questions. The losses at `names_line` stay, because one of them is about the
-    // names in the whole file.
-    let lines: HashSet<u32> = outcome.refused.iter().map(|rejected| rejected.line).collect();
-    report.losses.retain(|loss| Some(loss.line) == names_line || !lines.contains(&loss.line));
+    // A report has no losses of rejected questions. Several questions of a file can begin on the same line, but each
+    // has an external id of its own. `names_loss` stays, because it is about the names in the whole file.
+    let refused: HashSet<String> = outcome.refused_ids.into_iter().collect();
+    report.losses.retain(|loss| Some(loss) == names_loss || !refused.contains(&loss.external_id));
     report.refused.extend(outcome.refused);
     report.notices.extend(outcome.notices);
 }

@@ -38,6 +38,9 @@ pub(super) struct ImportOutcome {
     /// corrected in fixed tests. 0 if the import does not correct keys.
     pub(super) corrected: u32,
     pub(super) refused: Vec<RejectedQuestion>,
+    /// The external ids of the drafts that were rejected, in the order of `refused`. A rejected question can be without
+    /// an id in `refused`, but its draft always has one.
+    pub(super) refused_ids: Vec<String>,
     pub(super) notices: Vec<Notice>,
     /// The questions of the bank that the batch matched.
     pub(super) claimed: Vec<QuestionId>,
@@ -48,7 +51,7 @@ pub(super) struct ImportOutcome {
 pub(super) struct ImportPlan<'a> {
     pub(super) created: Vec<&'a DraftQuestion>,
     pub(super) matched: Vec<Matched<'a>>,
-    refused: Vec<RejectedQuestion>,
+    refused: Vec<(&'a DraftQuestion, RejectedQuestion)>,
     corrects_keys: bool,
 }
 
@@ -104,7 +107,8 @@ impl ImportPlan<'_> {
             updated: count(updated),
             unchanged: count(self.matched.len() - updated),
             corrected: count(corrected),
-            refused: self.refused.clone(),
+            refused: self.refused.iter().map(|(_, rejected)| rejected.clone()).collect(),
+            refused_ids: self.refused.iter().map(|(draft, _)| draft.external_id.clone()).collect(),
             notices: self.matched.iter().flat_map(|it| self.notices(it)).collect(),
             claimed: Vec::new(),
         }
@@ -171,11 +175,11 @@ pub(super) async fn plan<'a>(
     for (draft, current) in found {
         let has_other_key = has_other_key(draft, current);
         if has_other_key && let Some(correction) = corrections.get(&current.row.id) {
-            plan.refused.push(was_corrected(draft, correction));
+            plan.refused.push((draft, was_corrected(draft, correction)));
             continue;
         }
         if has_other_key && !plan.corrects_keys && draft.id_origin != IdOrigin::Given {
-            plan.refused.push(other_key(draft));
+            plan.refused.push((draft, other_key(draft)));
             continue;
         }
         let mut stale = slots.remove(&current.row.id).unwrap_or_default();

@@ -21,8 +21,8 @@ pub(super) struct PreparedFile {
     pub(super) questions: Vec<DraftQuestion>,
     /// A report with the rejected questions and the losses.
     pub(super) report: ImportReport,
-    /// The line of the loss that reports the names that were left out; None if no name was left out.
-    pub(super) names_line: Option<u32>,
+    /// The loss of the report that tells which names were left out; None if no name was left out.
+    pub(super) names_loss: Option<Loss>,
 }
 
 /// Reads a file and checks its questions. The report lists the rejected questions. `known` has the hashes of the stored
@@ -73,8 +73,9 @@ pub(super) fn prepare(
             }
         }
     }
-    let names_line = names.first.as_ref().and_then(|(at, _)| report.losses.get(*at)).map(|loss| loss.line);
+    let names_at = names.first.as_ref().map(|(at, _)| *at);
     names.report(&mut report.losses, names_are_ids);
+    let names_loss = names_at.and_then(|at| report.losses.get(at)).cloned();
     report.refused_count = refused_count;
     report.sort();
     if questions.is_empty() {
@@ -86,7 +87,7 @@ pub(super) fn prepare(
             return Err(ImportRefusal::Empty.into());
         }
     }
-    Ok(PreparedFile { questions, report, names_line })
+    Ok(PreparedFile { questions, report, names_loss })
 }
 
 /// Reads the questions of a text. Detects the format of the text if `format` is None.

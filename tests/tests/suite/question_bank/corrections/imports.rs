@@ -13,6 +13,7 @@ on_each_database!(
     an_import_with_another_key_tells_of_fixed_tests,
     an_import_corrects_keys_for_a_reason,
     an_edit_of_options_is_no_other_key,
+    a_refused_question_takes_away_only_its_own_losses,
 );
 
 fn notices(imported: &Imported) -> Vec<(i64, &str)> {
@@ -136,4 +137,32 @@ async fn an_edit_of_options_is_no_other_key(app: Arc<TestApp>) {
     assert_eq!(sit(&asha, &card, "54", "Neon").await.1[1], "Neon: It glows.");
     let again = world.author.import(&world.subject, &explained).with(&reason).await;
     assert_eq!((again.counts(), again.corrected_count), ([0, 0, 2, 0], 0));
+}
+
+/// In a file without line breaks, every question is on line 1.
+async fn a_refused_question_takes_away_only_its_own_losses(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    assert_eq!(world.correct("k1", json!({ "correctValue": "56" })).await["userErrors"], json!([]));
+    let question = |id: &str, name: &str, value: &str| {
+        format!(
+            "<question type=\"numerical\">{name}<questiontext><text>How many?</text></questiontext>\
+             <idnumber>{id}</idnumber><answer fraction=\"100\"><text>{value}</text><tolerance>1</tolerance>\
+             <feedback><text>Well counted.</text></feedback></answer></question>"
+        )
+    };
+    let name = "<name><text>Counting</text></name>";
+    for (name, counts, kept) in [
+        ("", [1, 0, 0, 1], vec![("k3", "feedback for each answer")]),
+        // The loss about the names in the whole file stays, although its question is refused.
+        (name, [0, 0, 1, 1], vec![("k1", "\"Counting\""), ("k3", "feedback for each answer")]),
+    ] {
+        let file = format!("<quiz>{}{}</quiz>", question("k1", name, "54"), question("k3", "", "7"));
+        let imported = world.author.import(&world.subject, &file).await;
+        assert_eq!(imported.counts(), counts, "{imported:#?}");
+        assert_eq!(imported.refused[0].external_id.as_deref(), Some("k1"));
+        assert_eq!(imported.losses.len(), kept.len(), "{imported:#?}");
+        for (loss, (id, text)) in imported.losses.iter().zip(kept) {
+            assert!(loss.external_id.as_deref() == Some(id) && loss.text.contains(text), "{imported:#?}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! Corrections while sittings start, several corrections of a paper, overdue sittings of a corrected test, and
-//! corrections in a schema that is migrated down and up.
+//! Corrections while sittings start, several corrections of a paper, a correction of many tests, overdue sittings of a
+//! corrected test, and corrections in a schema that is migrated down and up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -174,4 +174,45 @@ async fn the_schema_goes_down_and_up_with_corrections_in_it(app: Arc<TestApp>) {
     let sat = sit(&at(&second, &asha, &app), &card, "56", "Oxygen").await;
     assert_eq!(sat.0, "8.00");
     second.stop().await;
+}
+
+/// An import corrects the keys of 200 questions in 35 fixed tests, which are 7,000 slots. One statement of SQLite can
+/// insert at most 6,553 rows of `paper_revisions`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_corrects_more_slots_than_a_statement_can_insert() {
+    TestApp::run(Backend::Sqlite, async |app: Arc<TestApp>| {
+        let world = World::new(&app).await;
+        let file = |first_key: i64| -> String {
+            (1..=200)
+                .map(|number| {
+                    format!("// [id:many-{number}]\nWhat is {number}? {{#{}:0}}\n\n", first_key + number)
+                })
+                .collect()
+        };
+        assert_eq!(world.author.import(&world.subject, &file(100)).await.counts(), [200, 0, 0, 0]);
+        app.execute(
+            "INSERT INTO papers (subject_id, test_number, seed, marks_correct, marks_wrong, marks_unanswered, \
+             time_limit_seconds, revision, created_at) \
+             WITH RECURSIVE numbers (number) AS \
+             (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 35) \
+             SELECT subjects.id, numbers.number, 1, 400, -100, 0, 3600, 1, \
+             (SELECT MIN(created_at) FROM questions) FROM subjects, numbers",
+        )
+        .await;
+        app.execute(
+            "INSERT INTO paper_questions (paper_id, slot, question_id, version_id) \
+             SELECT p.id, ROW_NUMBER() OVER (PARTITION BY p.id ORDER BY q.id), q.id, v.id \
+             FROM papers p CROSS JOIN questions q JOIN question_versions v ON v.question_id = q.id \
+             WHERE q.external_id LIKE 'many-%'",
+        )
+        .await;
+        assert_eq!(app.number("SELECT COUNT(*) FROM paper_questions").await, 7_000);
+
+        let reason = json!({ "correctKeys": "The book says so." });
+        let corrected = world.author.import(&world.subject, &file(300)).with(&reason).await;
+        assert_eq!((corrected.counts(), corrected.corrected_count), ([0, 200, 0, 0], 200));
+        assert_eq!(app.number("SELECT COUNT(*) FROM paper_revisions WHERE revision = 2").await, 7_000);
+        assert_eq!(app.number("SELECT COUNT(*) FROM papers WHERE revision = 2").await, 35);
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 
 mod imports;
 mod many;
+mod retries;
 
 use std::sync::Arc;
 
