@@ -119,7 +119,7 @@ impl Events {
     ) -> Result<Watch, DbErr> {
         let mut position = self.position.lock().await;
         if position.is_none() {
-            *position = Some(Position::now(&self.database).await?);
+            *position = Some(Position::now(&self.database, self.clock.now()).await?);
         }
         let number = self.next_watch.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox { answers_of, ..Mailbox::default() });
@@ -179,7 +179,8 @@ impl Events {
         let Some(position) = position.as_mut() else { return Ok(()) };
         position.begin_read(Instant::now());
         loop {
-            let NewEvents { changes, is_complete, oldest } = position.read(&self.database).await?;
+            let NewEvents { changes, is_complete, oldest } =
+                position.read(&self.database, self.clock.now()).await?;
             let watchers = lock(&self.watchers);
             if let (Some(metrics), Some(oldest)) = (self.database.metrics().requests(), oldest) {
                 metrics.event_delivered((self.clock.now() - oldest).to_std().unwrap_or_default());

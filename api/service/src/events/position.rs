@@ -20,9 +20,13 @@ use crate::database::{Database, read_rows};
 /// commits.
 pub(super) const MAX_COMMIT_DELAY: Duration = Duration::from_secs(10);
 
-/// Maximum number of events that one statement reads. When the first watcher arrives, this number of the latest events
-/// counts as delivered. After a failover has lost events, this number of the latest events is delivered again.
+/// Maximum number of events that one statement reads.
 const ROWS_PER_READ: u64 = 1_000;
+
+/// Maximum number of pages with [`ROWS_PER_READ`] events that [`latest`] reads. These pages have all events of the last
+/// [`MAX_COMMIT_DELAY`] if the servers append at most 10,000 events a second, which is about five times as many as was
+/// measured. Without this maximum, a node whose clock is far behind would read the whole table into its memory.
+const MAX_LATEST_PAGES: usize = 100;
 
 /// An event that this node has read.
 #[derive(Clone, Copy, Debug)]
@@ -61,12 +65,13 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Returns the position after all events that are committed now, so that only later events count as new.
-    pub(super) async fn now(database: &Database) -> Result<Self, DbErr> {
-        let (settled, newest) = newest(database).await?;
+    /// Returns the position after all events that are committed now, so that only later events count as new. `time` is
+    /// the time of the clock of this node.
+    pub(super) async fn now(database: &Database, time: DateTime<Utc>) -> Result<Self, DbErr> {
+        let (settled, latest) = latest(database, time).await?;
         let now = Instant::now();
         let read =
-            newest.into_iter().map(|(id, event_time)| (id, ReadEvent { read_at: now, event_time })).collect();
+            latest.into_iter().map(|(id, event_time)| (id, ReadEvent { read_at: now, event_time })).collect();
         Ok(Self { settled, read, after: settled, last_rescan: now, is_rescan: false })
     }
 
@@ -93,10 +98,14 @@ impl Position {
         }
     }
 
-    /// Reads the next events, at most [`ROWS_PER_READ`].
-    pub(super) async fn read(&mut self, database: &Database) -> Result<NewEvents, DbErr> {
+    /// Reads the next events, at most [`ROWS_PER_READ`]. `time` is the time of the clock of this node.
+    pub(super) async fn read(
+        &mut self,
+        database: &Database,
+        time: DateTime<Utc>,
+    ) -> Result<NewEvents, DbErr> {
         if self.is_rescan && self.after == self.settled {
-            self.detect_lost_rows(database).await?;
+            self.detect_lost_rows(database, time).await?;
         }
         let next = audit_event::Entity::find()
             .filter(audit_event::Column::Id.gt(self.after))
@@ -122,7 +131,7 @@ impl Position {
     ///
     /// In this case a failover has lost events, and newer events may have ids that were read before. So the latest
     /// events are delivered again: delivering a change twice is harmless, but losing a change is not.
-    async fn detect_lost_rows(&mut self, database: &Database) -> Result<(), DbErr> {
+    async fn detect_lost_rows(&mut self, database: &Database, time: DateTime<Utc>) -> Result<(), DbErr> {
         let greatest: Option<AuditEventId> = audit_event::Entity::find()
             .select_only()
             .column(audit_event::Column::Id)
@@ -135,7 +144,7 @@ impl Position {
             tracing::warn!(
                 "audit events that were read have disappeared; the latest ones are delivered again"
             );
-            let (settled, _) = newest(database).await?;
+            let (settled, _) = latest(database, time).await?;
             self.settled = settled;
             self.after = settled;
             self.read.clear();
@@ -155,19 +164,53 @@ impl Position {
     }
 }
 
-/// Reads the ids and times of the latest [`ROWS_PER_READ`] events. Also returns the id before the oldest of them, or 0
-/// if the table has no older events.
-async fn newest(database: &Database) -> Result<(AuditEventId, Vec<(AuditEventId, DateTime<Utc>)>), DbErr> {
-    let latest = audit_event::Entity::find()
-        .filter(audit_event::Column::Action.is_in(PUBLISHED_ACTIONS))
-        .order_by_desc(audit_event::Column::Id)
-        .limit(ROWS_PER_READ);
-    let (rows, unreadable) = read_rows(&database.reader().without_time_check(), latest).await?;
-    let read = rows.len() + unreadable.len();
-    let newest: Vec<_> = rows.into_iter().map(|row| (row.id, row.at)).collect();
-    let is_complete = u64::try_from(read).is_ok_and(|read| read < ROWS_PER_READ);
-    let before = newest.last().filter(|_| !is_complete).map_or(0, |(AuditEventId(first), _)| first - 1);
-    Ok((AuditEventId(before), newest))
+/// Reads the ids and times of the latest events: one page of [`ROWS_PER_READ`] events, and further pages until all
+/// events of a page are at least [`MAX_COMMIT_DELAY`] older than `time`. Also returns the id before the oldest of these
+/// events, or 0 if the table has no older events.
+///
+/// A transaction that is open now appended its events less than [`MAX_COMMIT_DELAY`] ago. So its events have higher ids
+/// than all events of the last page, and the node finds them after their commit. The time of an event can be earlier
+/// than the moment when its transaction appended it. So one old event on a page does not end the reading.
+async fn latest(
+    database: &Database,
+    time: DateTime<Utc>,
+) -> Result<(AuditEventId, Vec<(AuditEventId, DateTime<Utc>)>), DbErr> {
+    let is_old = |at: DateTime<Utc>| (time - at).to_std().is_ok_and(|age| age >= MAX_COMMIT_DELAY);
+    let mut latest: Vec<(AuditEventId, DateTime<Utc>)> = Vec::new();
+    let mut lowest: Option<AuditEventId> = None;
+    for _ in 0..MAX_LATEST_PAGES {
+        let mut page = audit_event::Entity::find()
+            .filter(audit_event::Column::Action.is_in(PUBLISHED_ACTIONS))
+            .order_by_desc(audit_event::Column::Id)
+            .limit(ROWS_PER_READ);
+        if let Some(lowest) = lowest {
+            page = page.filter(audit_event::Column::Id.lt(lowest));
+        }
+        let (rows, unreadable) = read_rows(&database.reader().without_time_check(), page).await?;
+        let read = rows.len() + unreadable.len();
+        let unreadable = unreadable.iter().filter_map(|row| row.key.first().copied().map(AuditEventId));
+        let lowest_of_page = rows.iter().map(|row| row.id).chain(unreadable).min();
+        let is_settled = rows.iter().all(|row| is_old(row.at));
+        latest.extend(rows.into_iter().map(|row| (row.id, row.at)));
+        if u64::try_from(read).is_ok_and(|read| read < ROWS_PER_READ) {
+            return Ok((AuditEventId(0), latest));
+        }
+        lowest = lowest_of_page.or(lowest);
+        if is_settled || lowest_of_page.is_none() {
+            return Ok((before(lowest), latest));
+        }
+    }
+    tracing::warn!(
+        events = latest.len(),
+        "too many audit events are new, so subscribers may miss a change that is committed now; check the clocks of \
+         the nodes"
+    );
+    Ok((before(lowest), latest))
+}
+
+/// Returns the id before `lowest`, or 0 if it is None.
+fn before(lowest: Option<AuditEventId>) -> AuditEventId {
+    AuditEventId(lowest.map_or(0, |AuditEventId(lowest)| lowest - 1))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod clock;
 mod event_stream;
+mod late_commits;
 mod per_user;
 mod purchases;
 mod sittings;
