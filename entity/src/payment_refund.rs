@@ -28,7 +28,8 @@ pub struct Model {
     pub payment: String,
     /// The reference of the refund: a canonical UUID. It is new for each try, unless the provider never responded to
     /// the last try. The server sends this UUID to the provider with the try. The provider does not know the reference
-    /// of a refund by hand or from its console.
+    /// of a refund by hand or from its console. If a refund from the console replaces the refund that the server
+    /// requested, the reference is new, too.
     #[sea_orm(unique)]
     pub reference: String,
     /// The provider's id of the refund. If the last try was refused at once, or the provider cannot process the amount,
@@ -50,7 +51,8 @@ pub struct Model {
     pub message_id: Option<String>,
     /// The code of the latest failure, from the provider or from the server, such as `by_hand` or `undelivered`. Null
     /// if no try failed since the refund began, or since support began it again. It is `granted` if support granted the
-    /// order with the money of this refund after the refund was given up.
+    /// order with the money of this refund after the refund was given up. It is `returned_otherwise` if the money left
+    /// the payment in another way.
     pub failure: Option<String>,
     /// The time when the payment refund was requested. For a refund at the provider's console, the time when the server
     /// learned of the refund.

@@ -14,8 +14,10 @@ pub enum RefundStatus {
     /// The money was given back.
     #[sea_orm(string_value = "settled")]
     Settled,
-    /// The money has not been given back, and the server does not try again by itself. Support must decide about the
-    /// order. Access that the refund ended does not come back.
+    /// The server did not give the money back with this refund, and does not try again by itself. For an order with the
+    /// provider MANUAL, the server never tries, because support gives the money back by hand. If the order needs
+    /// attention, support must decide about it. Otherwise, the money of the refund paid for the order, or went back in
+    /// another way. Access that the refund ended does not come back.
     #[sea_orm(string_value = "failed")]
     Failed,
 }

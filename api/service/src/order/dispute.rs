@@ -24,7 +24,8 @@ const CHARGEBACK_REASON: &str = "The payment was charged back by the bank";
 impl OrderWork<'_> {
     /// Records a report about a dispute. Marks the order as disputed while the dispute is open, and notifies support
     /// when the dispute opens. If a dispute is closed without a known winner, staff must decide about the order. A lost
-    /// dispute ends the access that the payment had bought.
+    /// dispute ends the access that the payment had bought. If the order has refunds that were given up, notifies
+    /// support also when a dispute is won or closed.
     pub(super) async fn apply_dispute(
         &mut self,
         dispute: &DisputeReport,
@@ -50,11 +51,14 @@ impl OrderWork<'_> {
             DisputeState::Won => {
                 self.end_mark(other_is_open).await?;
                 self.note(OrderEvent::DisputeEnded, StateChange::created(told));
-                Ok(())
+                self.tell_of_given_up_refunds().await
             }
             DisputeState::Closed => {
                 self.end_mark(other_is_open).await?;
                 self.note(OrderEvent::DisputeEnded, StateChange::created(told));
+                if self.order.state == OrderState::NeedsAttention {
+                    return self.tell_of_given_up_refunds().await;
+                }
                 self.need_attention(OrderReason::DisputeClosed).await
             }
             DisputeState::Lost => {
@@ -92,8 +96,9 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Ends the access that the charged-back payment had bought. If the balance of the order is not 0 afterwards, staff
-    /// must decide. Otherwise moves the order to `REFUNDED`, unless a payment refund is under way or was given up.
+    /// Ends the access that the charged-back payment had bought, and gives up refunds whose money the bank took before
+    /// the server sent them. If the money that is left is not 0 afterwards, or if the purchase has not ended, staff must
+    /// decide. Otherwise moves the order to `REFUNDED`, unless a payment refund is under way or was given up.
     async fn end_charged_back(&mut self, dispute: &DisputeReport) -> Result<(), Fault> {
         let reason = OrderReason::ChargedBack;
         if matches!(self.order.state, OrderState::Paid | OrderState::Granted | OrderState::Refunded) {
@@ -115,9 +120,7 @@ impl OrderWork<'_> {
                 refund::settle(self.transaction, ended, self.now).await?;
             }
         }
-        match self.sums().await?.balance() {
-            0 => self.finish_refunds().await,
-            _ => self.need_attention(reason).await,
-        }
+        self.give_up_unsent(&dispute.payment).await?;
+        self.finish_refunds_or_ask(reason).await
     }
 }

@@ -18,6 +18,7 @@ mod dispute;
 mod end;
 mod fetch;
 mod fulfil;
+mod given_up;
 mod manual;
 mod open;
 mod payments;

@@ -7,9 +7,9 @@ use jishu_entity::refund::RefundStatus;
 use payment_providers::{RefundReport, RefundState};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, IntoActiveModel};
 use serde_json::json;
-use uuid::Uuid;
 
-use super::refunds::is_given_up;
+use super::given_up::is_given_up;
+use super::refunds::new_reference;
 use super::work::{Fact, OrderWork};
 use crate::audit::StateChange;
 use crate::error::Fault;
@@ -32,7 +32,8 @@ impl OrderWork<'_> {
         let rows = self.refunds().await?;
         let by_id = |row: &&payment_refund::Model| row.provider_refund.as_deref() == Some(&*report.refund);
         let by_reference = |row: &&payment_refund::Model| report.reference.as_ref() == Some(&row.reference);
-        let found = rows.iter().find(by_id).or_else(|| rows.iter().find(by_reference));
+        let identified = rows.iter().find(by_id).or_else(|| rows.iter().find(by_reference));
+        let is_from_console = identified.is_none();
         // A refund at the console may have the payment and amount of a refund that the server has not sent yet, or that
         // it gave up. Then the report counts for that refund, so the money does not go back twice.
         let is_same = |row: &payment_refund::Model| {
@@ -44,13 +45,18 @@ impl OrderWork<'_> {
         let is_unsent = |row: &&payment_refund::Model| {
             row.status == RefundStatus::Requested && row.provider_refund.is_none() && is_same(row)
         };
-        let found = found.or_else(|| rows.iter().find(is_unsent));
+        let found = identified.or_else(|| rows.iter().find(is_unsent));
         let found = found.or_else(|| rows.iter().find(|row| is_given_up(row) && is_same(row))).cloned();
         let Some(mut row) = found else { return self.apply_console_refund(report, &rows).await };
         let goes_back_after_all = row.status == RefundStatus::Failed && report.state != RefundState::Failed;
         if row.provider_refund.is_none() || goes_back_after_all {
             let mut named = row.into_active_model();
             named.provider_refund = Set(Some(report.refund.clone()));
+            if is_from_console {
+                // The server may have sent this refund under the old reference. If the provider reports that refund
+                // later, it is another refund. The outbox message that waits finds no row with the old reference.
+                named.reference = Set(new_reference());
+            }
             row = named.update(self.transaction).await?;
         }
         match report.state {
@@ -70,7 +76,7 @@ impl OrderWork<'_> {
                 }
             }
         }
-        if goes_back_after_all && self.sums().await?.balance() != 0 {
+        if goes_back_after_all && self.sums().await?.left() != 0 {
             // The money that goes back may have paid for the order meanwhile.
             self.need_attention(OrderReason::RefundFailed).await?;
         }
@@ -91,7 +97,8 @@ impl OrderWork<'_> {
     }
 
     /// Records a refund that the server did not send. If its amount is all the money that is left of the payment that
-    /// paid for the order, the purchase ends. If the balance of the order is not 0 afterwards, staff must decide.
+    /// paid for the order, the purchase ends. If the money that is left is not 0 afterwards, or if the purchase has not
+    /// ended, staff must decide.
     async fn apply_console_refund(
         &mut self,
         report: &RefundReport,
@@ -130,7 +137,7 @@ impl OrderWork<'_> {
             refund_id: Set(refund_id),
             provider: Set(self.order.provider),
             payment: Set(report.payment.clone()),
-            reference: Set(Uuid::new_v4().to_string()),
+            reference: Set(new_reference()),
             provider_refund: Set(Some(report.refund.clone())),
             amount: Set(amount),
             currency: Set(currency.to_owned()),
@@ -160,11 +167,7 @@ impl OrderWork<'_> {
             self.settle_refund(row).await?;
         }
         self.give_back_unspent(rows).await?;
-        if self.sums().await?.balance() == 0 {
-            self.finish_refunds().await
-        } else {
-            self.need_attention(OrderReason::ConsoleRefund).await
-        }
+        self.finish_refunds_or_ask(OrderReason::ConsoleRefund).await
     }
 
     /// Gives back the remaining money of the order's payment. Does nothing unless the order is refunding and nothing

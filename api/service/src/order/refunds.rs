@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::given_up::{is_given_up, use_of_money};
 use super::work::{Fact, OrderWork};
 use crate::audit::StateChange;
 use crate::error::Fault;
@@ -31,9 +32,6 @@ const FIRST_TRY_PAUSE: TimeDelta = TimeDelta::minutes(1);
 /// The time after which the outbox no longer delivers the message of a refund. The message is dead long before that,
 /// after some failed deliveries, and then support must decide.
 const MESSAGE_LIFETIME: TimeDelta = TimeDelta::days(30);
-/// The failure of a payment refund that was given up, and whose money then paid for the order. The server must not send
-/// this money back any more.
-const USED_FOR_GRANT: &str = "granted";
 /// The kind of an outbox message that sends a refund.
 pub(super) const MESSAGE_KIND: &str = "refund";
 
@@ -52,16 +50,6 @@ pub(super) struct GiveBack<'a> {
     pub(super) reason: OrderReason,
     /// The refund of a purchase, if that refund is the reason why the money goes back. Otherwise None.
     pub(super) refund: Option<RefundId>,
-}
-
-/// Tells whether a payment refund was given up, so that support must decide about its money.
-pub(super) fn is_given_up(row: &payment_refund::Model) -> bool {
-    row.status == RefundStatus::Failed && !was_used_for_grant(row)
-}
-
-/// Tells whether the money of a payment refund paid for the order, after the refund was given up.
-fn was_used_for_grant(row: &payment_refund::Model) -> bool {
-    row.failure.as_deref() == Some(USED_FOR_GRANT)
 }
 
 impl OrderWork<'_> {
@@ -153,7 +141,7 @@ impl OrderWork<'_> {
 
     /// Writes the outbox message that sends a payment refund to the provider. The first try is sent at once, the second
     /// try after 1 minute, and the third try after 10 minutes.
-    async fn send(&mut self, row: payment_refund::Model) -> Result<payment_refund::Model, Fault> {
+    pub(super) async fn send(&mut self, row: payment_refund::Model) -> Result<payment_refund::Model, Fault> {
         let content = RefundMessage { reference: row.reference.clone() };
         let payload = serde_json::to_string(&content)
             .map_err(|error| Fault::Inconsistent(format!("a refund cannot be written as JSON: {error}")))?;
@@ -222,10 +210,10 @@ impl OrderWork<'_> {
         failure: &str,
     ) -> Result<(), Fault> {
         if row.tries >= MAX_REFUND_TRIES {
-            // If the money had paid for the order before the provider reported its way back, it pays for it again.
-            let failure = if was_used_for_grant(&row) { USED_FOR_GRANT } else { failure };
-            self.give_up(row, failure, OrderReason::RefundFailed).await?;
-            return Ok(());
+            // If the money was used in another way before the provider reported its way back, that use counts again.
+            let failure = use_of_money(&row).unwrap_or(failure);
+            let failed = self.give_up(row, failure, OrderReason::RefundFailed).await?;
+            return self.settle_if_returned(&failed).await;
         }
         let was_settled = row.status == RefundStatus::Settled;
         let next = Renewal { reference: new_reference(), tries: row.tries + 1, failure: Some(failure) };
@@ -256,35 +244,9 @@ impl OrderWork<'_> {
         Ok(failed)
     }
 
-    /// Begins a given-up refund anew, as its first try. Sends the refund again if the order was paid at a provider and
-    /// `by_hand` is false. Otherwise settles the refund at once. `by_hand` means that support gave the money back in
-    /// another way.
-    ///
-    /// If the provider never responded to the last try, it may have sent the money, or may still send it. So the new
-    /// try keeps the reference, under which the provider refunds only once. A refund by hand gets a new reference: if
-    /// the provider sends the money too, its report then differs from the refund by hand.
-    pub(super) async fn retry_refund(
-        &mut self,
-        row: payment_refund::Model,
-        by_hand: bool,
-    ) -> Result<(), Fault> {
-        self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
-        let reference = match &row.provider_refund {
-            None if !by_hand => row.reference.clone(),
-            _ => new_reference(),
-        };
-        let row = self.renew(row, Renewal { reference, tries: 1, failure: None }).await?;
-        if by_hand || self.order.provider == OrderProvider::Manual {
-            self.settle_refund(row).await?;
-        } else {
-            self.send(row).await?;
-        }
-        Ok(())
-    }
-
     /// Prepares a payment refund for its next try, and marks it as requested. Also marks the refund of the purchase as
     /// requested.
-    async fn renew(
+    pub(super) async fn renew(
         &mut self,
         row: payment_refund::Model,
         Renewal { reference, tries, failure }: Renewal<'_>,
@@ -302,24 +264,22 @@ impl OrderWork<'_> {
         Ok(next)
     }
 
-    /// Records that the money of the given-up refunds in the currency of the order now pays for the order, so that the
-    /// server does not send it back.
-    pub(super) async fn use_given_up_refunds(&mut self) -> Result<(), Fault> {
-        for row in self.refunds().await? {
-            if is_given_up(&row) && row.currency == self.order.currency {
-                let mut used = row.into_active_model();
-                used.failure = Set(Some(USED_FOR_GRANT.to_owned()));
-                used.update(self.transaction).await?;
-            }
+    /// Ends the refunds of the order after money went out that the server did not send. Support must decide if the money
+    /// that is left is not 0, even if support wrote off missing money before, or if the purchase has not ended.
+    pub(super) async fn finish_refunds_or_ask(&mut self, reason: OrderReason) -> Result<(), Fault> {
+        if self.sums().await?.left() == 0 && self.is_all_refunded().await? {
+            self.finish_refunds().await
+        } else {
+            self.need_attention(reason).await
         }
-        Ok(())
     }
 
-    /// Moves the order from `REFUNDING` to `REFUNDED`, if none of its payment refunds is under way or given up.
+    /// Moves the order from `REFUNDING` to `REFUNDED`, if its purchase has ended, and if none of its payment refunds is
+    /// under way or given up.
     pub(super) async fn finish_refunds(&mut self) -> Result<(), Fault> {
         let is_open = |row: &payment_refund::Model| row.status == RefundStatus::Requested || is_given_up(row);
         let is_open = self.refunds().await?.iter().any(is_open);
-        if self.order.state == OrderState::Refunding && !is_open {
+        if self.order.state == OrderState::Refunding && !is_open && self.is_all_refunded().await? {
             self.move_to(OrderState::Refunded, self.order.reason).await?;
         }
         Ok(())
@@ -353,7 +313,11 @@ impl OrderWork<'_> {
         self.append_fact(fact).await.map(drop)
     }
 
-    async fn refund_of(&self, row: &payment_refund::Model) -> Result<Option<refund::Model>, DbErr> {
+    /// Reads the refund of a purchase that caused this payment refund. Returns None if no such refund caused it.
+    pub(super) async fn refund_of(
+        &self,
+        row: &payment_refund::Model,
+    ) -> Result<Option<refund::Model>, DbErr> {
         let Some(id) = row.refund_id else { return Ok(None) };
         refund::Entity::of(self.order.user_id).filter(refund::Column::Id.eq(id)).one(self.transaction).await
     }
@@ -377,14 +341,15 @@ impl OrderWork<'_> {
 }
 
 /// The values of a payment refund for its next try.
-struct Renewal<'a> {
-    reference: String,
-    tries: i32,
+pub(super) struct Renewal<'a> {
+    pub(super) reference: String,
+    pub(super) tries: i32,
     /// The failure of the last try. None if support begins the refund anew.
-    failure: Option<&'a str>,
+    pub(super) failure: Option<&'a str>,
 }
 
-fn new_reference() -> String {
+/// Makes the reference of a new try of a payment refund.
+pub(super) fn new_reference() -> String {
     Uuid::new_v4().to_string()
 }
 

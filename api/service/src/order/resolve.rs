@@ -11,7 +11,8 @@ use sea_orm::{ActiveEnum, DatabaseTransaction, DbErr, EntityTrait};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::refunds::{GiveBack, is_given_up};
+use super::given_up::is_given_up;
+use super::refunds::GiveBack;
 use super::work::{Fact, OrderTools, OrderWork, Origin};
 use crate::Services;
 use crate::account::Support;
@@ -213,7 +214,7 @@ impl OrderWork<'_> {
     }
 
     /// Sends the chosen payment refunds of the order again that were given up. With `by_hand`, marks them as settled
-    /// instead.
+    /// instead. Does not send or settle a refund whose money left the payment in another way.
     async fn retry_failed(
         &mut self,
         by_hand: bool,

@@ -22,10 +22,18 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Returns the captured money that is left: it did not pay for the purchase, did not go back and is not on its way
-    /// back. If the result is negative, more money went out than came in, and support has not accepted this. Money that
-    /// was written off only makes up for missing money: nobody has it, so it cannot be given back.
+    /// back. If the result is negative, more money went out than came in. Does not count money that was written off.
+    pub(super) fn left(self) -> i64 {
+        self.captured - self.value - self.refunded - self.charged_back
+    }
+
+    /// Returns the captured money that is left, as [`Sums::left`] does, but counts money that was written off. If the
+    /// result is negative, more money went out than came in, and support has not accepted this. Money that was written
+    /// off only makes up for missing money: nobody has it, so it cannot be given back.
+    ///
+    /// A write-off says nothing about money that goes out later. After money went out unexpectedly, use [`Sums::left`].
     pub(super) fn balance(self) -> i64 {
-        let left = self.captured - self.value - self.refunded - self.charged_back;
+        let left = self.left();
         if left >= 0 { left } else { (left + self.written_off).min(0) }
     }
 }

@@ -23,9 +23,10 @@ pub(in crate::graphql) enum RefundStatus {
     /// The money was given back to the buyer. If support refunds a purchase that was not paid at a payment provider,
     /// the refund has this status at once, and support gives the money back.
     Settled,
-    /// The money has not been given back, and the server does not try again. For an order with the provider MANUAL, the
-    /// server never tries, because support gives the money back by hand. Support must decide about the order with
-    /// `resolveOrder`.
+    /// The server did not give the money back with this refund, and does not try again by itself. For an order with the
+    /// provider MANUAL, the server never tries, because support gives the money back by hand. If the order needs
+    /// attention, support must decide about it. Otherwise, the money of the refund paid for the order, or went back in
+    /// another way.
     Failed,
 }
 

@@ -2,6 +2,7 @@
 //! refunds, and decisions of support.
 
 mod basics;
+mod elsewhere;
 mod late;
 mod manual;
 mod money;

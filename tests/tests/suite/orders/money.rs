@@ -203,7 +203,7 @@ async fn a_failed_refund_that_is_reported_before_its_payment(world: World) {
         assert_eq!(world.fake.webhooks().send(event).await, Some(200), "{}", event.kind);
     }
     let granted = world.wait_for(&order, "GRANTED").await;
-    assert_eq!(granted["refunds"], json!([]), "the failed refund counts");
+    assert_eq!(granted["refunds"], json!([]), "the order lists a refund that had failed");
     world.assert_books().await;
 }
 
