@@ -266,7 +266,8 @@ fn nothing_changes_or_deletes_an_event() {
             "TRUNCATE audit_events",
             "TRUNCATE TABLE",
         ] {
-            // The deletion of an account erases what staff wrote about an order of this account, and nothing else.
+            // The deletion of an account erases what staff wrote about an order of this account, or what has its
+            // address in a decision about another order, and nothing else.
             let erases = file.ends_with("account/deletion/orders.rs") && forbidden.ends_with("update");
             let appends = file.ends_with("service/src/audit.rs") && forbidden.ends_with("insert");
             let written = flat.matches(forbidden).count();

@@ -156,8 +156,7 @@ pub(super) const PERSONAL: &[PersonalTable] = &[
             ("target_type", At("activity.targetType"), Stays),
             ("target_id", At("activity.targetId"), Stays),
             ("state_before", At("accountEvents.before"), Stays),
-            // The deletion erases the text that staff wrote in an event `order.resolved`, and both states of events about
-            // cards and allowances of the person. All other values stay.
+            // The deletion erases the text that staff wrote in an event `order.resolved`. All other values stay.
             ("state_after", At("accountEvents.after"), Stays),
         ],
     ),

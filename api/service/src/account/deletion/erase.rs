@@ -4,10 +4,10 @@
 use chrono::{DateTime, Utc};
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{
-    MockTestAttemptId, PurchaseId, TestSessionId, UserId, account_link, allowance, audit_event, cart_item,
-    extra_time, guardian_consent, mock_test_attempt, oidc_identity, oidc_login, outbox_message, purchase,
-    purchase_grant, recovery_code, refresh_token, refund, second_factor, sign_in_challenge, sign_in_network,
-    test_answer, test_session, topic_total, user,
+    MockTestAttemptId, PurchaseId, TestSessionId, UserId, account_link, allowance, cart_item, extra_time,
+    guardian_consent, mock_test_attempt, oidc_identity, oidc_login, outbox_message, purchase, purchase_grant,
+    recovery_code, refresh_token, refund, second_factor, sign_in_challenge, sign_in_network, test_answer,
+    test_session, topic_total, user,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -37,17 +37,23 @@ pub(super) fn containing(email: &str) -> String {
     format!("%{}%", email.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
 }
 
+/// Tells whether a text contains an e-mail address as a whole, and not only as a part of a longer address.
+pub(super) fn names(text: &str, email: &str) -> bool {
+    let text = text.to_lowercase();
+    let is_before = |character: char| character.is_alphanumeric() || "._%+-".contains(character);
+    text.match_indices(email).any(|(at, _)| {
+        let mut after = text[at + email.len()..].chars();
+        let goes_on = match after.next() {
+            Some('.' | '-') => after.next().is_some_and(char::is_alphanumeric),
+            next => next.is_some_and(char::is_alphanumeric),
+        };
+        !goes_on && !text[..at].chars().next_back().is_some_and(is_before)
+    })
+}
+
 /// Deletes the rows about the person that no sum of the books needs: sessions, links, mails, the cart, the second
 /// factor, identities, the consent, answers, topic totals, allowances and extra time.
 pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
-    let allowances: Vec<i64> = allowance::Entity::find()
-        .select_only()
-        .column(allowance::Column::Id)
-        .filter(allowance::Column::UserId.eq(user))
-        .into_tuple()
-        .all(transaction)
-        .await?;
-    values_of_events(transaction, "allowances", &allowances).await?;
     macro_rules! delete_of_user {
         ($($table:ident),+ $(,)?) => {$(
             let delete = $table::Entity::delete_many().filter($table::Column::UserId.eq(user));
@@ -94,22 +100,6 @@ pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Res
             extra_time::Entity::delete_many().filter(extra_time::Column::MockTestAttemptId.is_in(ids));
         delete.exec(transaction).await?;
     }
-    let cards: Vec<i64> = cards.into_iter().map(|id| id.0).collect();
-    values_of_events(transaction, "mock_test_attempts", &cards).await
-}
-
-/// Erases the values before and after the change from the audit events about these rows. They say how much extra time a
-/// person got.
-async fn values_of_events(transaction: &DatabaseTransaction, table: &str, rows: &[i64]) -> Result<(), DbErr> {
-    for rows in rows.chunks(IDS_PER_STATEMENT) {
-        audit_event::Entity::update_many()
-            .col_expr(audit_event::Column::StateBefore, Expr::value(None::<String>))
-            .col_expr(audit_event::Column::StateAfter, Expr::value(None::<String>))
-            .filter(audit_event::Column::TargetType.eq(table))
-            .filter(audit_event::Column::TargetId.is_in(rows.iter().copied()))
-            .exec(transaction)
-            .await?;
-    }
     Ok(())
 }
 
@@ -137,10 +127,13 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
     let backend = transaction.get_database_backend();
     let pattern = containing(email);
     for (table, key, column) in STAFF_TEXTS {
-        let select = format!("SELECT {key} FROM {table} WHERE LOWER({column}) LIKE ? ESCAPE '!'");
+        let select = format!("SELECT {key}, {column} FROM {table} WHERE LOWER({column}) LIKE ? ESCAPE '!'");
         let found = transaction.query_all_raw(sql(backend, &select, [pattern.as_str().into()])).await?;
         for row in found {
-            let id: i64 = row.try_get_by_index(0)?;
+            let (id, text): (i64, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            if !names(&text, email) {
+                continue;
+            }
             let update = format!("UPDATE {table} SET {column} = ? WHERE {key} = ?");
             transaction.execute_raw(sql(backend, &update, [ERASED_TEXT.into(), id.into()])).await?;
         }
@@ -168,4 +161,23 @@ pub(super) async fn account(
         .exec(transaction)
         .await
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_not_a_part_of_a_longer_one() {
+        let names = |text| names(text, "a@example.com");
+        for text in
+            ["a@example.com", "By A@Example.com.", "(a@example.com)", "{\"because\":\"a@example.com\"}"]
+        {
+            assert!(names(text), "{text}");
+        }
+        for text in ["asha@example.com", "a.a@example.com", "a@example.com.au", "a@example.company", ""] {
+            assert!(!names(text), "{text}");
+        }
+        assert!(names("Not asha@example.com but a@example.com"));
+    }
 }

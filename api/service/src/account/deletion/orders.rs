@@ -10,11 +10,11 @@ use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, Q
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::erase::{ERASED_TEXT, IDS_PER_STATEMENT, containing};
+use super::erase::{ERASED_TEXT, IDS_PER_STATEMENT, containing, names};
 use crate::order::{DECISION_TEXT, RESOLVED};
 
 /// Erases the texts that staff wrote about the orders of the person: the references of payments by hand, and the
-/// reasons of decisions. Also erases each such text about an order of another user that contains the e-mail address of
+/// reasons of decisions. Also erases each reason of a decision about another order that contains the e-mail address of
 /// the person. Removes the account from messages of the outbox to a payment provider, so that these messages are still
 /// sent.
 pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email: &str) -> Result<(), DbErr> {
@@ -32,29 +32,24 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
         .await?;
     for orders in orders.chunks(IDS_PER_STATEMENT) {
         let ids = orders.iter().map(|(id, _)| id.0);
-        decisions(transaction, Condition::all().add(audit_event::Column::TargetId.is_in(ids))).await?;
+        let about = Condition::all().add(audit_event::Column::TargetId.is_in(ids));
+        decisions(transaction, about, |_| true).await?;
         let by_hand = orders.iter().filter(|(_, provider)| *provider == OrderProvider::Manual);
         references(transaction, by_hand.map(|(id, _)| *id).collect()).await?;
     }
-    let pattern = LikeExpr::new(containing(email)).escape('!');
-    let names = |column: Expr| Expr::expr(Func::lower(column)).like(pattern.clone());
     let state = Expr::col(audit_event::Column::StateAfter);
-    decisions(transaction, Condition::all().add(names(state))).await?;
-    let others: Vec<Option<OrderId>> = payment_event::Entity::find()
-        .select_only()
-        .column(payment_event::Column::OrderId)
-        .filter(payment_event::Column::Provider.eq(OrderProvider::Manual))
-        .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
-        .filter(names(Expr::col(payment_event::Column::Payment)))
-        .into_tuple()
-        .all(transaction)
-        .await?;
-    references(transaction, others.into_iter().flatten().collect()).await
+    let pattern = LikeExpr::new(containing(email)).escape('!');
+    let naming = Condition::all().add(Expr::expr(Func::lower(state)).like(pattern));
+    decisions(transaction, naming, |text| names(text, email)).await
 }
 
-/// Erases the reasons that staff wrote in those decisions about orders whose audit events meet a condition. The audit
-/// events of orders have no other text that a person wrote.
-async fn decisions(transaction: &DatabaseTransaction, condition: Condition) -> Result<(), DbErr> {
+/// Erases the reasons that staff wrote in those decisions about orders whose audit events meet a condition, and whose
+/// state `is_chosen` accepts. The audit events of orders have no other text that a person wrote.
+async fn decisions(
+    transaction: &DatabaseTransaction,
+    condition: Condition,
+    is_chosen: impl Fn(&str) -> bool + Send,
+) -> Result<(), DbErr> {
     let events = audit_event::Entity::find()
         .filter(audit_event::Column::TargetType.eq("orders"))
         .filter(condition)
@@ -62,7 +57,8 @@ async fn decisions(transaction: &DatabaseTransaction, condition: Condition) -> R
         .all(transaction)
         .await?;
     for event in events {
-        let state = event.state_after.as_deref().map(serde_json::from_str::<Value>);
+        let state = event.state_after.as_deref().filter(|state| is_chosen(state));
+        let state = state.map(serde_json::from_str::<Value>);
         let Some(Ok(Value::Object(mut state))) = state else { continue };
         state.insert(DECISION_TEXT.to_owned(), ERASED_TEXT.into());
         audit_event::Entity::update_many()
