@@ -89,9 +89,9 @@ pub struct EdgeConfig {
     #[arg(long, env = "JISHU_SIGN_IN_FAILURES_PER_HOUR", default_value_t = 20, value_name = "COUNT")]
     pub sign_in_failures_per_hour: u32,
 
-    /// Maximum number of mails to one e-mail address per hour on this node that requests about its account can cause,
-    /// such as requests for a new password. The same number of mails can come from other requests, such as
-    /// registrations. 0 means no limit.
+    /// Maximum number of mails of each kind to one e-mail address per hour on this node: for new passwords, for requests
+    /// of its signed-in user, for requests of others such as registrations, and reminders to verify the address. 0 means
+    /// no limit.
     #[arg(long, env = "JISHU_MAILS_PER_RECEIVER_PER_HOUR", default_value_t = 6, value_name = "COUNT")]
     pub mails_per_receiver_per_hour: u32,
 

@@ -107,15 +107,10 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) fn new(
-        edge: &EdgeConfig,
-        permits: OperationPermits,
-        memory: BodyMemory,
-        shutdown: ShutdownSignal,
-    ) -> Self {
+    pub(super) fn new(edge: &EdgeConfig, permits: OperationPermits, shutdown: ShutdownSignal) -> Self {
         Self {
             permits,
-            memory,
+            memory: BodyMemory::new(edge),
             body_timeout: Duration::from_secs(edge.body_seconds),
             shutdown,
             metrics: Metrics::off(),

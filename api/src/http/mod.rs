@@ -117,8 +117,7 @@ pub fn router(
 ) -> Router {
     let permits = OperationPermits::new(edge);
     let subscriptions = SubscriptionPermits::new(live.live_subscriptions_per_user);
-    let memory = BodyMemory::new(edge);
-    let admission = Admission::new(edge, permits.clone(), memory.clone(), shutdown);
+    let admission = Admission::new(edge, permits.clone(), shutdown);
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::method_not_allowed)
@@ -146,7 +145,7 @@ pub fn router(
             subscriptions,
             exports: data_export::permits(),
             live,
-            webhooks: WebhookLimits::new(memory),
+            webhooks: WebhookLimits::new(BodyMemory::new(edge)),
             compression: Compression::new(edge),
             has_access_log: edge.access_log,
         })));

@@ -25,8 +25,8 @@ const MAX_WEBHOOKS: usize = 32;
 /// webhook again.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// The limits of webhooks: one permit for each that may be handled at once, and the memory for bodies, which they share
-/// with the other requests.
+/// The limits of webhooks: one permit for each that may be handled at once, and memory for their bodies. Other requests
+/// use neither, so they cannot keep webhooks away.
 #[derive(Clone)]
 pub(super) struct WebhookLimits {
     permits: Arc<Semaphore>,

@@ -227,12 +227,6 @@ test("a user with a second factor must send a code after the sign-in at the issu
     { input: { challenge: waiting.secondFactor.challenge, recoveryCode: confirmTwoFactor.recoveryCodes[0] } },
   );
   assert.deepEqual(completeLogin, { user: { email: "asha@example.com" }, userErrors: [] });
-  // Before the code is known, a sign-in links no identity.
-  const linked = "{ viewer { linkedIdentities { id } } }";
-  const { viewer } = await server.data(linked, {}, token);
-  await server.data(UNLINK, { id: viewer.linkedIdentities[0].id }, token);
-  assert.equal(codeOf(await signIn(server, "asha")), "SECOND_FACTOR_REQUIRED");
-  assert.deepEqual((await server.data(linked, {}, token)).viewer.linkedIdentities, []);
 });
 
 test("without an issuer, nobody can sign in with OpenID Connect", async (t) => {

@@ -392,8 +392,12 @@ async fn nobody_is_flooded_with_mails() {
         }
         wait_until("the mails", async || mail.mails_to(ASHA).len() == 4).await;
         let asha = app.with_token(app.anonymous().login(ASHA, "correct horse").await.access_token());
-        let (code, _) = asha.fail("mutation { resendVerification { requested } }", Value::Null).await;
-        assert_eq!(code, "RATE_LIMITED");
+        // The requests for a new password have used up no other budget.
+        let again = "mutation { resendVerification { requested } }";
+        for _ in 0..3 {
+            asha.run(again).await;
+        }
+        assert_eq!(asha.fail(again, Value::Null).await.0, "RATE_LIMITED");
     })
     .await;
 }
@@ -411,6 +415,11 @@ async fn others_do_not_use_up_the_mails_of_an_owner() {
         let document =
             "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { user { id } } }";
         assert_eq!(binod.fail(document, json!({ "input": input })).await.0, "RATE_LIMITED");
+        // A stranger who is signed in to an account with the address can ask for other mails only.
+        let asha = app.with_token(app.anonymous().login(ASHA, "correct horse").await.access_token());
+        for _ in 0..3 {
+            asha.run("mutation { resendVerification { requested } }").await;
+        }
         request_reset(&app, ASHA).await;
         mail.newest(ASHA, RESET).await;
     })

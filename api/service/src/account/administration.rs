@@ -13,6 +13,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::refresh::revoke_all;
+use super::second_factor::forget_unconfirmed;
 use super::{Admin, InvalidField, NotStaff, Support, links, validation};
 use crate::Services;
 use crate::audit::{self, StateChange};
@@ -355,6 +356,7 @@ pub async fn set_password(
                 };
                 row.update(transaction).await?;
                 revoke_all(transaction, *id, *now).await?;
+                forget_unconfirmed(transaction, *id).await?;
                 links::end(transaction, *id, &LINKS_OF_TAKEOVERS, *now).await?;
                 audit::append(transaction, *now, None, PASSWORD_SET, ("users", id.0)).await?;
                 Ok(())

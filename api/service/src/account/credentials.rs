@@ -78,7 +78,7 @@ pub(super) async fn authenticate(
         PasswordCheck::Wrong { reason, user, verified } => {
             security::sign_in_failed(client, reason, user.as_ref().map(|user| user.id));
             if let Some(user) = user.filter(|_| reason == UNVERIFIED) {
-                remind(services, user);
+                remind(services, client, user);
             }
             let Some(spent) = attempt.failed() else {
                 tokio::time::sleep(verified.pad).await;
@@ -104,10 +104,10 @@ pub(super) async fn authenticate(
 /// The reason in the log for the right password of an account that must verify its address first.
 const UNVERIFIED: &str = "not verified";
 
-/// Queues another mail with a link to verify the address of this account. Does nothing if the budget for reminders is
-/// spent. The mail is sent later, so that the time of the response does not show that the password was right.
-fn remind(services: &Services, user: user::Model) {
-    if services.limits.mail.take_for_reminder(&user.email) {
+/// Queues another mail with a link to verify the address of this account. Does nothing if a budget for reminders
+/// is spent. The mail is sent later, so that the time of the response does not show that the password was right.
+fn remind(services: &Services, client: ClientAddress, user: user::Model) {
+    if services.limits.mail.take_for_reminder(client, &user.email) {
         let request = AccountRequest::Verify { user: Box::new(user) };
         if services.account_requests.add(request).is_err() {
             tracing::warn!(

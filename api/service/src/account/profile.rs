@@ -93,7 +93,7 @@ pub async fn update_profile(
         // addresses whether they have accounts.
         services.limits.mail.take(client, email, MailCause::Anybody).map_err(ProfileRefusal::TooMany)?;
         // If accounts must verify their addresses, nothing may show whether another account has the new address. So the
-        // link is sent in any case, and it is refused when it is used.
+        // link is sent in any case. If another account has the address then, the link is refused when it is used.
         if !services.requires_verified_email && by_email(services.database.reader(), email).await?.is_some() {
             security::sign_in_failed(client, "address taken", Some(user.id));
             return Err(ProfileRefusal::EmailTaken.into());

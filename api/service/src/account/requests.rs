@@ -80,7 +80,7 @@ pub fn request_password_reset(
     services
         .limits
         .mail
-        .take(client, &email, MailCause::OwnAccount)
+        .take(client, &email, MailCause::NewPassword)
         .map_err(PasswordResetRefusal::TooMany)?;
     if email.len() > MAX_EMAIL_BYTES {
         return Ok(());

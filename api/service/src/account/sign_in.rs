@@ -83,8 +83,8 @@ async fn begin(
     begin_with(services, client, user, rehash, None).await
 }
 
-/// Begins a session or a challenge as [`begin`] does. If an identity is given and a session begins, also links the
-/// identity to the account in the same transaction. Before the code of a second factor is known, nothing is linked.
+/// Begins a session or a challenge as [`begin`] does. If an identity is given, also links it to the account in the
+/// same transaction.
 pub(super) async fn begin_with(
     services: &Services,
     client: SignInClient,
@@ -105,6 +105,9 @@ pub(super) async fn begin_with(
         .write_for(user.id, policy, input, |transaction, (token, challenge, user, rehash, identity)| {
             Box::pin(async move {
                 check_unchanged(transaction, user).await?;
+                if let Some(identity) = identity {
+                    identity.insert(transaction, user.id).await?;
+                }
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
@@ -113,9 +116,6 @@ pub(super) async fn begin_with(
                 if second_factor::Entity::is_on(transaction, user.id).await? {
                     challenge.insert(transaction, user.id).await?;
                     return Ok(true);
-                }
-                if let Some(identity) = identity {
-                    identity.insert(transaction, user.id).await?;
                 }
                 token.insert(transaction, user.id).await?;
                 Ok(false)

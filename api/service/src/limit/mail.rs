@@ -15,8 +15,9 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The kind of a request that can cause a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MailCause {
-    /// The request is about the account of the receiver, and the mail has a link that works for the receiver only: a
-    /// new password, the verification of the address, or the deletion of the account.
+    /// The request is for a new password. Anybody can make it, but each mail gives the receiver a link that works.
+    NewPassword,
+    /// A user who is signed in asks for a link to verify the address of the account, or to delete the account.
     OwnAccount,
     /// Anybody can make the request about any address: a registration, a new address of an account, or a request to a
     /// guardian.
@@ -29,14 +30,15 @@ type ReceiverHash = [u8; 32];
 /// Budgets for mails: for each receiver, so that nobody is flooded, and for each client.
 ///
 /// A receiver has a budget for each [`MailCause`]. Otherwise strangers could use up the budget by which the owner of an
-/// account gets a new password, without sending the owner any link.
+/// account gets a new password, without sending the owner a link to it.
 ///
 /// An e-mail address is counted whether or not it has an account. So the budgets do not show which addresses have
 /// accounts.
 pub struct MailLimits {
     receivers: Buckets<(MailCause, ReceiverHash)>,
-    /// The budgets of e-mail addresses for reminders. No response depends on them.
+    /// The budgets of e-mail addresses, and of clients, for reminders. No response depends on them.
     reminders: Buckets<ReceiverHash>,
+    reminders_of_clients: Buckets<IpAddr>,
     clients: Buckets<IpAddr>,
 }
 
@@ -47,6 +49,7 @@ impl MailLimits {
         Self {
             receivers: Buckets::new(options.mails_per_receiver_per_hour, HOUR),
             reminders: Buckets::new(options.mails_per_receiver_per_hour, HOUR),
+            reminders_of_clients: Buckets::new(options.mail_requests_per_hour, HOUR),
             clients: Buckets::new(options.mail_requests_per_hour, HOUR),
         }
     }
@@ -65,11 +68,13 @@ impl MailLimits {
             .inspect_err(|wait| security::too_many_requests(client, "mails", *wait))
     }
 
-    /// Admits a reminder to verify this e-mail address, which the server may leave out. Takes 1 from a separate budget
-    /// of the receiver. If it took from another budget, later responses would show that a password was right.
+    /// Admits a reminder to verify this e-mail address, which the server may leave out. Takes 1 from separate budgets of
+    /// the client and of the receiver. If it took from another budget, later responses would show that a password was
+    /// right.
     #[must_use]
-    pub fn take_for_reminder(&self, receiver: &str) -> bool {
-        self.reminders.take(&hash_of(receiver), 1).is_ok()
+    pub fn take_for_reminder(&self, client: ClientAddress, receiver: &str) -> bool {
+        let (network, receiver) = (client.network(), hash_of(receiver));
+        take_one_of_both((&self.reminders_of_clients, &network), (&self.reminders, &receiver)).is_ok()
     }
 }
 
@@ -99,7 +104,8 @@ mod tests {
         }
         assert!(take(1, "e@example.com").is_err(), "the client caused a fifth mail");
         assert!(take(2, "e@example.com").is_ok());
-        assert!(limits.take_for_reminder("a@example.com") && limits.take_for_reminder("a@example.com"));
-        assert!(!limits.take_for_reminder("a@example.com"), "the receiver got a third reminder");
+        let remind = |last| limits.take_for_reminder(client(last), "a@example.com");
+        assert!(remind(1) && remind(2));
+        assert!(!remind(3), "the receiver got a third reminder");
     }
 }

@@ -207,7 +207,7 @@ mod tests {
             assert!(limits.sign_in.exchange(client, "jrt_guess", false).is_err());
             assert!(limits.mail.take(client, receiver, MailCause::OwnAccount).is_err());
             assert_eq!(lines.0.load(Ordering::Relaxed), 4);
-            assert!(limits.mail.take_for_reminder(receiver));
+            assert!(limits.mail.take_for_reminder(client, receiver));
         });
     }
 

@@ -261,7 +261,12 @@ async fn read_draft(
     question: &question::Model,
     version: &question_version::Model,
 ) -> Result<DraftQuestion, Fault> {
-    let missing = || Fault::missing(format_args!("a part of version {}", version.id));
+    let missing = || {
+        Fault::missing(format_args!(
+            "the topic or the answer of the question version with the id {}",
+            version.id
+        ))
+    };
     let versions = HashMap::from([(question.id, version.clone())]);
     let mut topics = topics(transaction, question.subject_id, &versions).await?;
     let topic = topics.remove(&version.topic_id).ok_or_else(missing)?;

@@ -42,7 +42,7 @@ pub(super) struct GuardianMutation;
 impl GuardianMutation {
     /// Sends a link to a parent or guardian of the signed-in user. With the link, the guardian can consent that the
     /// user purchases and sits tests. Earlier links that it sent stop working. The mail names the e-mail address of
-    /// the account.
+    /// the account, which must be verified.
     async fn request_guardian_consent(
         &self,
         ctx: &Context<'_>,
