@@ -37,8 +37,8 @@ impl OrderWork<'_> {
     /// `by_hand` is false. Otherwise settles the refund at once. `by_hand` means that support gave the money back in
     /// another way.
     ///
-    /// If the order has less money left than the amount of the refund, the money left the payment in another way. Then
-    /// nothing is sent, and the amount is not counted.
+    /// If the payment has less money left than the amount of the refund, the money left it in another way. Then nothing
+    /// is sent, and the amount is not counted.
     ///
     /// If the provider never responded to the last try, it may have sent the money, or may still send it. So the new
     /// try keeps the reference, under which the provider refunds only once. A refund by hand gets a new reference: if
@@ -48,7 +48,7 @@ impl OrderWork<'_> {
         row: payment_refund::Model,
         by_hand: bool,
     ) -> Result<(), Fault> {
-        if row.currency == self.order.currency && self.sums().await?.left() < row.amount {
+        if row.currency == self.order.currency && self.money_of(&row.payment).await? < row.amount {
             let returned = self.mark_used(row, RETURNED_OTHERWISE).await?;
             return self.settle_if_returned(&returned).await;
         }
@@ -77,17 +77,24 @@ impl OrderWork<'_> {
         Ok(())
     }
 
-    /// Gives up the refunds of a charged-back payment that were not sent yet, until the money that is left is no longer
+    /// Gives up the refunds of a charged-back payment that were not sent yet, until the money of the payment is no longer
     /// negative. The bank has taken their money back, so the outbox must not send them.
     pub(super) async fn give_up_unsent(&mut self, payment: &str) -> Result<(), Fault> {
         for row in self.refunds().await? {
             let is_unsent = row.status == RefundStatus::Requested && row.provider_refund.is_none();
             let takes_money = row.payment == payment && row.currency == self.order.currency;
-            if is_unsent && takes_money && self.sums().await?.left() < 0 {
+            if is_unsent && takes_money && self.money_of(payment).await? < 0 {
                 self.give_up(row, CHARGED_BACK, OrderReason::ChargedBack).await?;
             }
         }
         Ok(())
+    }
+
+    /// Returns the money of a payment that did not go back and is not on its way back, in minor units. Returns 0 if the
+    /// order has no such payment in its currency.
+    async fn money_of(&self, payment: &str) -> Result<i64, DbErr> {
+        let payments = self.money_of_payments().await?;
+        Ok(payments.into_iter().find(|(of, _)| of == payment).map_or(0, |(_, money)| money))
     }
 
     /// Settles the refund of a purchase that caused this payment refund, if the money of the payment refund left the
