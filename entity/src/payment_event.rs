@@ -122,8 +122,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Returns the provider's id of the refund or of the dispute. Returns None if there is none, and if the object is
-    /// not from the provider.
+    /// Returns the provider's id of the refund or of the dispute. Returns None if the event has no object. A refund that
+    /// the provider refused at once has no id: the server gave its object a name, so this function returns None too.
     #[must_use]
     pub fn provider_object(&self) -> Option<&str> {
         self.object.as_deref().filter(|object| !object.starts_with(REFUSED_OBJECT))

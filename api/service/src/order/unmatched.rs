@@ -7,12 +7,12 @@ use jishu_entity::order::OrderProvider;
 use jishu_entity::payment_event::{self, PaymentEventKind};
 use payment_providers::{Amount, DisputeReport, DisputeState, RefundReport, RefundState};
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction,
-    DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
+    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 };
 
 use super::report::Report;
-use super::work::{Fact, OrderWork, Origin, stored_reference};
+use super::work::{Fact, OrderWork, Origin, fact_name, stored_reference};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::{Services, audit};
@@ -58,8 +58,8 @@ pub(super) async fn store_unmatched(
 impl Unmatched {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, Error<Infallible>> {
         let Fact { kind, name, payment, object, reference, money } = self.report.fact();
-        let fact = format!("{UNMATCHED_PREFIX}{}:{name}", kind.to_value());
-        let capture = captured_fact(payment.unwrap_or_default());
+        let fact = format!("{UNMATCHED_PREFIX}{}", fact_name(kind, &name));
+        let capture = fact_name(PaymentEventKind::Captured, payment.unwrap_or_default());
         let known = payment_event::Entity::find()
             .filter(payment_event::Column::Provider.eq(self.provider))
             .filter(payment_event::Column::Fact.is_in([fact.as_str(), capture.as_str()]))
@@ -105,11 +105,6 @@ async fn exclude_capture(
     let row = row.insert(transaction).await?;
     payment_event::Entity::delete_by_id(row.id).exec(transaction).await?;
     Ok(())
-}
-
-/// Returns the fact under which an order records the capture of a payment.
-fn captured_fact(payment: &str) -> String {
-    format!("{}:{payment}", PaymentEventKind::Captured.to_value())
 }
 
 impl OrderWork<'_> {

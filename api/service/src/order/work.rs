@@ -109,6 +109,11 @@ pub(super) struct Fact<'a> {
     pub(super) money: Option<(i64, &'a str)>,
 }
 
+/// Returns the text under which a payment event stores a fact, such as `captured:pay_1`.
+pub(super) fn fact_name(kind: PaymentEventKind, name: &str) -> String {
+    format!("{}:{name}", kind.to_value())
+}
+
 /// Maximum number of characters in the reference of a payment event. A longer reference is cut.
 const MAX_REFERENCE_CHARS: usize = 64;
 
@@ -230,7 +235,7 @@ impl<'t> OrderWork<'t> {
 
     /// Stores a fact as a payment event of the order. Returns false and stores nothing if the fact is stored already.
     pub(super) async fn append_fact(&mut self, fact: Fact<'_>) -> Result<bool, DbErr> {
-        let name = format!("{}:{}", fact.kind.to_value(), fact.name);
+        let name = fact_name(fact.kind, &fact.name);
         if self.knows(&name).await? {
             return Ok(false);
         }

@@ -3,14 +3,13 @@
 
 use chrono::TimeDelta;
 use jishu_entity::payment_refund;
-use jishu_service::integrity;
 use jishu_tests::payments::Fault;
-use jishu_tests::{RefundInput, wait_for, wait_until};
+use jishu_tests::{RefundInput, wait_for};
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
-use super::refunds::{fail_tries, paid, status_of};
-use super::{World, in_a_world};
+use super::refunds::{fail_tries, paid, refund_after_faults, status_of};
+use super::{World, assert_consistent, in_a_world};
 
 in_a_world!(
     a_write_off_excuses_missing_money_once,
@@ -25,21 +24,6 @@ const WAITING_DELIVERIES: &str =
     "SELECT COUNT(*) FROM outbox WHERE channel = 'payment' AND state = 'pending'";
 /// Counts the mails to support.
 const SUPPORT_MAILS: &str = "SELECT COUNT(*) FROM outbox WHERE kind = 'order_needs_attention'";
-
-/// Asserts that the rows of the database do not contradict each other.
-async fn assert_consistent(world: &World) {
-    let found = integrity::examine(world.app.connection()).await.expect("the database can be examined");
-    assert!(found.is_empty(), "{found:?}");
-}
-
-/// Requests a refund that reaches the provider only when its message is delivered again.
-async fn refund_that_waits(world: &World, input: RefundInput) -> String {
-    world.fake.faults().times(3, "POST", "/refund", Fault::CloseBeforeWork);
-    let refund = world.support.refund(input).await;
-    let failed = format!("{WAITING_DELIVERIES} AND last_error IS NOT NULL");
-    wait_until("a failed delivery", async || world.app.number(&failed).await == 1).await;
-    refund.id().to_owned()
-}
 
 /// Advances the clock until no message to the provider waits any more.
 async fn deliver_waiting(world: &World) {
@@ -66,18 +50,13 @@ async fn a_write_off_excuses_missing_money_once(world: World) {
     assert_eq!(world.fake.books().refunds.len(), 1, "the server sent money that was missing already");
     world.fake.refund_at_console(&payment, 10_000);
     world.deliver().await;
-    let asked = world.read(&order).await;
-    assert_eq!(
-        (&asked["status"], &asked["purchase"]["status"]),
-        (&json!("NEEDS_ATTENTION"), &json!("ACTIVE")),
-        "the old write-off excused the second missing amount"
-    );
-    assert_consistent(&world).await;
+    world.assert_support_decides(&order, "the old write-off excused the second missing amount").await;
+    assert_consistent(&world.app).await;
 }
 
 async fn a_refund_whose_money_the_bank_took_is_not_sent(world: World) {
     let (order, purchase) = paid(&world).await;
-    let refund = refund_that_waits(&world, RefundInput::whole(&purchase)).await;
+    let refund = refund_after_faults(&world, Fault::CloseBeforeWork, RefundInput::whole(&purchase)).await;
     let payment = world.fake.books().payments[0].id.clone();
     let dispute = world.fake.customer_disputes(&payment, 20_000);
     world.deliver().await;
@@ -97,7 +76,7 @@ async fn a_refund_whose_money_the_bank_took_is_not_sent(world: World) {
     let settled = status_of(&world, &refund).await;
     assert_eq!(settled["status"], "SETTLED");
     assert_ne!(settled["settledAt"], Value::Null);
-    assert_consistent(&world).await;
+    assert_consistent(&world.app).await;
 }
 
 async fn a_failed_refund_whose_money_left_at_the_console_is_not_sent(world: World) {
@@ -120,7 +99,7 @@ async fn a_failed_refund_whose_money_left_at_the_console_is_not_sent(world: Worl
 async fn a_console_refund_does_not_hide_a_refund_of_the_server(world: World) {
     let (order, purchase) = paid(&world).await;
     let part = RefundInput::whole(&purchase).subjects(&[&world.course.subjects[0]]);
-    let refund = refund_that_waits(&world, part).await;
+    let refund = refund_after_faults(&world, Fault::CloseBeforeWork, part).await;
     let row = payment_refund::Entity::find().one(world.app.connection()).await.expect("the query runs");
     let reference = row.expect("a payment refund").reference;
     let payment = world.fake.books().payments[0].id.clone();
@@ -145,7 +124,7 @@ async fn a_console_refund_does_not_hide_a_refund_of_the_server(world: World) {
     // This money is all that was left of the payment, so the purchase ends.
     let over = world.wait_for(&order, "REFUNDED").await;
     assert_eq!(over["refunds"].as_array().expect("a list").len(), 2, "the second refund was not counted");
-    assert_consistent(&world).await;
+    assert_consistent(&world.app).await;
 }
 
 async fn support_learns_that_a_dispute_about_failed_refunds_ended(world: World) {

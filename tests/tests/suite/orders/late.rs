@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{CANCEL, MadeOrder, World, in_a_world};
+use super::{CANCEL, MadeOrder, World, assert_consistent, in_a_world};
 
 in_a_world!(
     captured_after_the_order_expired,
@@ -243,8 +243,7 @@ async fn a_dispute_that_is_lost(world: World) {
     assert_eq!((&over["purchase"]["status"], &over["refunds"]), (&json!("REFUNDED"), &json!([])));
     let live = "SELECT COUNT(*) FROM entitlements WHERE ended_at IS NULL";
     assert_eq!(world.app.number(live).await, 0, "a refunded subject still gives access");
-    let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
-    assert!(found.is_empty(), "{found:?}");
+    assert_consistent(&world.app).await;
 }
 
 async fn a_dispute_that_is_won(world: World) {
@@ -295,8 +294,7 @@ async fn a_lost_dispute_beside_an_open_one(world: World) {
     assert_eq!(world.read(&order).await["disputedAt"], Value::Null);
     assert_eq!(world.resolve(&order, "REFUND").await["order"]["status"], "REFUNDED");
     assert_eq!(world.read(&order).await["refunds"], json!([]), "the bank took all the money");
-    let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
-    assert!(found.is_empty(), "{found:?}");
+    assert_consistent(&world.app).await;
 }
 
 async fn a_dispute_without_its_order(world: World) {

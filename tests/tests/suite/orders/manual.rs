@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use jishu_entity::user::Role;
-use jishu_service::integrity;
 use jishu_service::metrics::ExpositionFormat;
 use jishu_tests::{Backend, PurchaseInput, RefundInput, TestApp};
 use serde_json::{Value, json};
+
+use super::assert_consistent;
 
 const MARK: &str = "mutation ($input: MarkOrderPaidInput!) { markOrderPaid(input: $input) { outcome
     order { id status purchase { id } refunds { status reason } } userErrors { code path } } }";
@@ -98,8 +99,7 @@ async fn support_confirms_payments(app: Arc<TestApp>) {
     let granted = support.run_with(status, json!({ "id": overlapping })).await;
     assert_eq!(*granted.at("/node"), json!({ "status": "GRANTED", "statusReason": "ALREADY_OWNED" }));
 
-    let found = integrity::examine(app.connection()).await.expect("examined");
-    assert!(found.is_empty(), "{found:?}");
+    assert_consistent(&app).await;
     let audited = "SELECT COUNT(*) FROM audit_events a JOIN users u ON u.id = a.actor_id WHERE u.role = 'support' \
                    AND a.action IN ('order.paid', 'order.resolved')";
     assert_eq!(app.number(audited).await, 6);

@@ -83,6 +83,12 @@ pub(crate) fn flags(fake: &FakeRazorpay) -> Vec<String> {
     .into()
 }
 
+/// Asserts that the rows of the database do not contradict each other.
+pub(crate) async fn assert_consistent(app: &TestApp) {
+    let found = integrity::examine(app.connection()).await.expect("the database can be examined");
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+}
+
 impl World {
     pub(crate) async fn run(backend: Backend, test: impl AsyncFnOnce(Self)) {
         let fake = FakeRazorpay::start().await;
@@ -172,6 +178,16 @@ impl World {
         answer.at("/resolveOrder").clone()
     }
 
+    /// Asserts that support must decide about an order, and that its purchase has not ended.
+    pub(crate) async fn assert_support_decides(&self, order: &MadeOrder, otherwise: &str) {
+        let asked = self.read(order).await;
+        assert_eq!(
+            (&asked["status"], &asked["purchase"]["status"]),
+            (&json!("NEEDS_ATTENTION"), &json!("ACTIVE")),
+            "{otherwise}"
+        );
+    }
+
     /// Counts the cards of all learners.
     pub(crate) async fn cards(&self) -> i64 {
         self.app.number("SELECT COUNT(*) FROM mock_test_attempts").await
@@ -180,8 +196,7 @@ impl World {
     /// Asserts that the rows of the database do not contradict each other. Asserts that the provider has kept the price
     /// of each granted subject that was not refunded.
     pub(crate) async fn assert_books(&self) {
-        let found = integrity::examine(self.app.connection()).await.expect("the database can be examined");
-        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+        assert_consistent(&self.app).await;
         let value = "SELECT COALESCE(SUM(e.price_paid), 0) FROM entitlements e JOIN orders o ON o.purchase_id = \
                      e.purchase_id LEFT JOIN refund_lines l ON l.purchase_id = e.purchase_id AND l.subject_id = \
                      e.subject_id WHERE l.refund_id IS NULL";

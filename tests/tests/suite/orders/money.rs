@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use jishu_entity::order;
-use jishu_service::integrity;
 use jishu_tests::payments::Fault;
 use jishu_tests::{RefundInput, wait_for, wait_until};
 use sea_orm::EntityTrait;
 use serde_json::json;
 
-use super::refunds::{fail_tries, paid, status_of, wait_for_try, with_wrong_money};
-use super::{CANCEL, MadeOrder, World, in_a_world};
+use super::refunds::{
+    FAILED_DELIVERIES, fail_tries, paid, refund_after_faults, status_of, wait_for_try, with_wrong_money,
+};
+use super::{CANCEL, MadeOrder, World, assert_consistent, in_a_world};
 
 in_a_world!(
     the_notes_of_a_payment_name_no_order,
@@ -66,23 +67,17 @@ async fn a_long_reference_of_an_order_is_cut(world: World) {
     world.assert_books().await;
 }
 
-/// Counts the messages to the provider whose last delivery failed, and that will be delivered again.
-const FAILED_DELIVERIES: &str =
-    "SELECT COUNT(*) FROM outbox WHERE channel = 'payment' AND state = 'pending' AND last_error IS NOT NULL";
-
 async fn a_refund_without_a_response_is_sent_once(world: World) {
     let (order, purchase) = paid(&world).await;
     // The provider makes the refund, but neither its responses nor its webhooks arrive.
-    world.fake.faults().times(3, "POST", "/refund", Fault::LoseResponse);
     let part = RefundInput::whole(&purchase).subjects(&[&world.course.subjects[0]]);
-    let refund = world.support.refund(part).await;
-    wait_until("a failed delivery", async || world.app.number(FAILED_DELIVERIES).await == 1).await;
+    let refund = refund_after_faults(&world, Fault::LoseResponse, part).await;
     let _ = world.fake.webhooks().take();
     world.app.execute("UPDATE outbox SET state = 'dead' WHERE channel = 'payment'").await;
     world.app.clock.advance(TimeDelta::minutes(1));
     world.wait_for(&order, "NEEDS_ATTENTION").await;
     assert_eq!(world.resolve(&order, "GRANT").await["order"]["status"], "GRANTED");
-    wait_until("the refund is settled", async || status_of(&world, refund.id()).await["status"] == "SETTLED")
+    wait_until("the refund is settled", async || status_of(&world, &refund).await["status"] == "SETTLED")
         .await;
     assert_eq!(world.fake.books().refunds.len(), 1, "the money went back twice");
     world.assert_books().await;
@@ -113,19 +108,14 @@ async fn a_console_refund_that_leaves_money_ends_no_purchase(world: World) {
     let payment = world.fake.books().payments[0].id.clone();
     world.fake.refund_at_console(&payment, 10_000);
     world.deliver().await;
-    let asked = world.read(&order).await;
-    assert_eq!(
-        (&asked["status"], &asked["purchase"]["status"]),
-        (&json!("NEEDS_ATTENTION"), &json!("ACTIVE")),
-        "the purchase has ended although money of its payment is left"
-    );
+    world
+        .assert_support_decides(&order, "the purchase has ended although money of its payment is left")
+        .await;
 }
 
 async fn no_refund_is_sent_during_a_dispute(world: World) {
     let (order, purchase) = paid(&world).await;
-    world.fake.faults().times(3, "POST", "/refund", Fault::CloseBeforeWork);
-    world.support.refund(RefundInput::whole(&purchase)).await;
-    wait_until("a failed delivery", async || world.app.number(FAILED_DELIVERIES).await == 1).await;
+    refund_after_faults(&world, Fault::CloseBeforeWork, RefundInput::whole(&purchase)).await;
     let payment = world.fake.books().payments[0].id.clone();
     let dispute = world.fake.customer_disputes(&payment, 20_000);
     world.deliver().await;
@@ -154,8 +144,7 @@ async fn money_that_was_written_off_does_not_go_back(world: World) {
     world.fake.refund_at_console(&paid.payment_id, 4_000);
     world.deliver().await;
     assert_eq!(world.resolve(&order, "GRANT").await["order"]["status"], "GRANTED");
-    let found = integrity::examine(world.app.connection()).await.expect("the database can be examined");
-    assert!(found.is_empty(), "{found:?}");
+    assert_consistent(&world.app).await;
     let purchase = world.purchase_of(&order).await;
     world.support.refund(RefundInput::whole(&purchase)).await;
     world.wait_for(&order, "REFUNDED").await;
@@ -262,6 +251,5 @@ async fn a_refund_that_was_used_for_a_grant_is_not_sent_again(world: World) {
         (&asked["status"], &asked["statusReason"]),
         (&json!("NEEDS_ATTENTION"), &json!("REFUND_FAILED"))
     );
-    let found = integrity::examine(world.app.connection()).await.expect("the database can be examined");
-    assert!(found.is_empty(), "{found:?}");
+    assert_consistent(&world.app).await;
 }

@@ -8,7 +8,7 @@ use jishu_tests::payments::Fault;
 use jishu_tests::{RefundInput, wait_until};
 use serde_json::json;
 
-use super::{CONFIRM, World, in_a_world};
+use super::{CONFIRM, World, assert_consistent, in_a_world};
 
 in_a_world!(
     webhooks_return_and_reconciler_grant_once,
@@ -94,8 +94,7 @@ async fn disputes_arrive_with_their_payments(world: World) {
             assert_eq!((&over["statusReason"], &over["disputedAt"]), (&json!("CHARGED_BACK"), &json!(null)));
         }
     }
-    let found = jishu_service::integrity::examine(world.app.connection()).await.expect("examined");
-    assert!(found.is_empty(), "{found:?}");
+    assert_consistent(&world.app).await;
     node.stop().await;
 }
 

@@ -82,6 +82,19 @@ async fn a_refund_whose_response_was_lost_is_sent_once(world: World) {
     world.assert_books().await;
 }
 
+/// Counts the messages to the provider whose last delivery failed, and that will be delivered again.
+pub(super) const FAILED_DELIVERIES: &str =
+    "SELECT COUNT(*) FROM outbox WHERE channel = 'payment' AND state = 'pending' AND last_error IS NOT NULL";
+
+/// Requests a refund whose first delivery fails by this fault of the provider. Returns the id of the refund after the
+/// failure. The message will be delivered again.
+pub(super) async fn refund_after_faults(world: &World, fault: Fault, input: RefundInput) -> String {
+    world.fake.faults().times(3, "POST", "/refund", fault);
+    let refund = world.support.refund(input).await;
+    wait_until("a failed delivery", async || world.app.number(FAILED_DELIVERIES).await == 1).await;
+    refund.id().to_owned()
+}
+
 /// Waits until the server has sent this many refunds. Meanwhile advances the clock, because a next try has a pause.
 pub(super) async fn wait_for_try(world: &World, sent: usize) {
     wait_for(&format!("try {sent}"), async || {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use jishu_entity::user::Role;
-use jishu_service::integrity;
 use jishu_tests::payments::FakeStripe;
 use jishu_tests::{Backend, RefundInput, TestApp, wait_for};
 use serde_json::{Value, json};
+
+use super::assert_consistent;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_an_order_is_paid_and_refunded_at_stripe() {
@@ -75,6 +76,5 @@ async fn paid_and_refunded(app: Arc<TestApp>, fake: &FakeStripe) {
     .await;
     assert_eq!(fake.books().kept(), 0);
     assert_ne!(read().await["purchase"], Value::Null);
-    let found = integrity::examine(app.connection()).await.expect("examined");
-    assert!(found.is_empty(), "{found:?}");
+    assert_consistent(&app).await;
 }
