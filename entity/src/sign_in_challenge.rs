@@ -25,6 +25,10 @@ pub struct Model {
     pub expires_at: DateTimeUtc,
     /// The time when a right code completed the sign-in, or when another event ended the challenge. Null until then.
     pub used_at: Option<DateTimeUtc>,
+    /// The issuer of the identity that a right code links to the account. Null if a right code links no identity.
+    pub pending_issuer: Option<String>,
+    /// The identifier of the user at that issuer (`sub`). Null if and only if `pending_issuer` is null.
+    pub pending_subject: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -23,6 +23,7 @@ mod m20261129_000013_sign_in_ways;
 mod m20261129_000014_people_who_leave;
 mod m20261129_000015_orders;
 mod m20261129_000016_expand_refund_repeats;
+mod m20261130_000017_expand_pending_identities;
 mod portable;
 mod steps;
 
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000014_people_who_leave::Migration),
             Box::new(m20261129_000015_orders::Migration),
             Box::new(m20261129_000016_expand_refund_repeats::Migration),
+            Box::new(m20261130_000017_expand_pending_identities::Migration),
         ]
     }
 }

@@ -214,25 +214,57 @@ test("a user with a second factor must send a code after the sign-in at the issu
   const server = await startServer(t, { args: issuer.flags });
   const token = (await signIn(server, "asha")).tokens.accessToken;
   // This account has no known password, so its recent sign-in is enough to set up a second factor.
-  const { beginTwoFactor } = await server.data("mutation { beginTwoFactor { secret userErrors { code } } }", {}, token);
-  const { confirmTwoFactor } = await server.data(
-    "mutation ($code: String!) { confirmTwoFactor(code: $code) { recoveryCodes userErrors { code } } }",
-    { code: await oneTimePassword(beginTwoFactor.secret) },
-    token,
-  );
+  const recoveryCodes = await setUpSecondFactor(server, token);
   const waiting = await signIn(server, "asha");
   assert.equal(codeOf(waiting), "SECOND_FACTOR_REQUIRED");
-  const { completeLogin } = await server.data(
-    `mutation ($input: CompleteLoginInput!) { completeLogin(input: $input) { user { email } userErrors { code } } }`,
-    { input: { challenge: waiting.secondFactor.challenge, recoveryCode: confirmTwoFactor.recoveryCodes[0] } },
-  );
-  assert.deepEqual(completeLogin, { user: { email: "asha@example.com" }, userErrors: [] });
+  const completed = await completeWithCode(server, waiting, recoveryCodes[0]);
+  assert.deepEqual(completed, { user: { email: "asha@example.com" }, userErrors: [] });
+});
+
+test("a first sign-in links an account with a second factor only after the code", async (t) => {
+  const issuer = await startIssuer(t, ACCOUNTS);
+  const server = await startServer(t, { args: issuer.flags });
+  const token = (await passwordLogin(server, "learner@example.com", "learn-with-jishu")).tokens.accessToken;
+  const recoveryCodes = await setUpSecondFactor(server, token);
+  const linked = async () => {
+    const { viewer } = await server.data("{ viewer { linkedIdentities { issuer } } }", {}, token);
+    return viewer.linkedIdentities;
+  };
+  const waiting = await signIn(server, "learner");
+  assert.equal(codeOf(waiting), "SECOND_FACTOR_REQUIRED");
+  assert.deepEqual(await linked(), []);
+  const wrong = await completeWithCode(server, waiting, "0000-1111-2222-3333");
+  assert.deepEqual(wrong, { user: null, userErrors: [{ code: "SECOND_FACTOR_CODE_INVALID" }] });
+  assert.deepEqual(await linked(), []);
+  const completed = await completeWithCode(server, waiting, recoveryCodes[0]);
+  assert.deepEqual(completed, { user: { email: "learner@example.com" }, userErrors: [] });
+  assert.deepEqual(await linked(), [{ issuer: issuer.url }]);
 });
 
 test("without an issuer, nobody can sign in with OpenID Connect", async (t) => {
   const server = await startServer(t);
   assert.deepEqual((await begin(server)).userErrors, [{ code: "OIDC_NOT_SET_UP", path: [] }]);
 });
+
+/** Sets up a second factor with the token of a recent sign-in, and returns the recovery codes. */
+async function setUpSecondFactor(server, token) {
+  const { beginTwoFactor } = await server.data("mutation { beginTwoFactor { secret userErrors { code } } }", {}, token);
+  const { confirmTwoFactor } = await server.data(
+    "mutation ($code: String!) { confirmTwoFactor(code: $code) { recoveryCodes userErrors { code } } }",
+    { code: await oneTimePassword(beginTwoFactor.secret) },
+    token,
+  );
+  return confirmTwoFactor.recoveryCodes;
+}
+
+/** Completes a sign-in that waits for the second factor. */
+async function completeWithCode(server, { secondFactor }, recoveryCode) {
+  const { completeLogin } = await server.data(
+    `mutation ($input: CompleteLoginInput!) { completeLogin(input: $input) { user { email } userErrors { code } } }`,
+    { input: { challenge: secondFactor.challenge, recoveryCode } },
+  );
+  return completeLogin;
+}
 
 /** Returns the code that an authenticator app shows now. */
 async function oneTimePassword(secret) {

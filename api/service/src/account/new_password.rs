@@ -182,7 +182,7 @@ impl NewPassword {
         // A viewer who gives the current password is in a session that has passed the second factor.
         let is_challenged = link.is_some() && second_factor::Entity::is_on(transaction, user.id).await?;
         if is_challenged {
-            challenge.insert(transaction, user.id).await?;
+            challenge.insert(transaction, user.id, None).await?;
         } else {
             token.insert(transaction, user.id).await?;
         }

@@ -83,8 +83,9 @@ async fn begin(
     begin_with(services, client, user, rehash, None).await
 }
 
-/// Begins a session or a challenge as [`begin`] does. If an identity is given, also links it to the account in the
-/// same transaction.
+/// Begins a session or a challenge as [`begin`] does. If an identity is given, the transaction that begins the session
+/// also links the identity to the account. A challenge only stores the identity, and a right code links it later.
+/// Otherwise somebody without the second factor could add a way into the account.
 pub(super) async fn begin_with(
     services: &Services,
     client: SignInClient,
@@ -105,17 +106,17 @@ pub(super) async fn begin_with(
         .write_for(user.id, policy, input, |transaction, (token, challenge, user, rehash, identity)| {
             Box::pin(async move {
                 check_unchanged(transaction, user).await?;
-                if let Some(identity) = identity {
-                    identity.insert(transaction, user.id).await?;
-                }
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
                 // Reads the second factor after locking the user's row, so that a second factor that was switched on
                 // meanwhile counts.
                 if second_factor::Entity::is_on(transaction, user.id).await? {
-                    challenge.insert(transaction, user.id).await?;
+                    challenge.insert(transaction, user.id, identity.as_ref()).await?;
                     return Ok(true);
+                }
+                if let Some(identity) = identity {
+                    identity.insert(transaction, user.id).await?;
                 }
                 token.insert(transaction, user.id).await?;
                 Ok(false)

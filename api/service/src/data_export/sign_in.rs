@@ -33,6 +33,8 @@ impl UserExport {
                 "createdAt": time(row.created_at),
                 "expiresAt": time(row.expires_at),
                 "usedAt": time_or_null(row.used_at),
+                "pendingIssuer": row.pending_issuer,
+                "pendingSubject": row.pending_subject,
             })
         };
         writer.list("signInChallenges", challenges.all(reader).await?.into_iter().map(item)).await?;

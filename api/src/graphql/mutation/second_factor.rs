@@ -110,6 +110,9 @@ impl SecondFactorMutation {
             Err(refusal @ ChallengeRefusal::Invalid) => {
                 ((ErrorCode::ChallengeInvalid, refusal.to_string()), "challenge")
             }
+            Err(refusal @ ChallengeRefusal::IdentityTaken) => {
+                ((ErrorCode::OidcIdentityTaken, refusal.to_string()), "challenge")
+            }
             Err(refusal @ ChallengeRefusal::WrongCode) => {
                 ((ErrorCode::SecondFactorCodeInvalid, refusal.to_string()), field)
             }

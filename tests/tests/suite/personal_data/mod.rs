@@ -170,7 +170,8 @@ pub(crate) async fn add_sign_in_ways(app: &TestApp, user: i64) {
             hash('a')
         ),
         format!(
-            "INSERT INTO sign_in_challenges (user_id, token_hash, created_at, expires_at) VALUES ({user}, '{}', {now}, {now})",
+            "INSERT INTO sign_in_challenges (user_id, token_hash, created_at, expires_at, pending_issuer, \
+             pending_subject) VALUES ({user}, '{}', {now}, {now}, 'https://id.example.com', '{MARK}')",
             hash('b')
         ),
         format!(

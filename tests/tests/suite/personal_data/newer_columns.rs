@@ -35,6 +35,8 @@ pub(super) const SIGN_IN_WAYS: &[PersonalTable] = &[
             ("created_at", At("signInChallenges.createdAt"), Rows),
             ("expires_at", At("signInChallenges.expiresAt"), Rows),
             ("used_at", At("signInChallenges.usedAt"), Rows),
+            ("pending_issuer", At("signInChallenges.pendingIssuer"), Rows),
+            ("pending_subject", At("signInChallenges.pendingSubject"), Rows),
         ],
     ),
     (

@@ -1,5 +1,7 @@
 //! Second factors: setting up, signing in, recovering and switching off, and the encryption of their secrets.
 
+mod identities;
+mod issuer;
 mod staff;
 
 use std::path::PathBuf;

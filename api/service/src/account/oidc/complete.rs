@@ -74,7 +74,8 @@ impl Refusal for OidcLoginRefusal {}
 /// Completes a sign-in at the issuer. If the account has a second factor, the sign-in then waits for it.
 ///
 /// The first sign-in of an identity makes an account. If an account with the same address exists, the sign-in links the
-/// identity to that account instead. That requires that the issuer and the account have both verified the address.
+/// identity to that account instead. That requires that the issuer and the account have both verified the address. If
+/// that account has a second factor, [`crate::account::complete_login`] links the identity.
 ///
 /// # Errors
 /// See [`OidcLoginRefusal`].

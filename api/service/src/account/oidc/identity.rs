@@ -17,14 +17,24 @@ const IDENTITY_LINKED: &str = "user.identity_linked";
 /// An identity that is about to be linked to an account.
 #[derive(Clone)]
 pub(in crate::account) struct NewIdentity {
-    pub(super) issuer: String,
-    pub(super) subject: String,
+    pub(in crate::account) issuer: String,
+    pub(in crate::account) subject: String,
     /// The mail that tells the owner of the account about the link. None if the same sign-in makes the account.
-    pub(super) notice: Option<NewMessage>,
-    pub(super) now: DateTime<Utc>,
+    pub(in crate::account) notice: Option<NewMessage>,
+    pub(in crate::account) now: DateTime<Utc>,
 }
 
 impl NewIdentity {
+    /// Returns whether the identity is linked to an account other than that of `owner`.
+    pub(in crate::account) async fn is_taken(
+        &self,
+        transaction: &DatabaseTransaction,
+        owner: UserId,
+    ) -> Result<bool, DbErr> {
+        let linked = linked_account(transaction, &self.issuer, &self.subject).await?;
+        Ok(linked.is_some_and(|linked| linked != owner))
+    }
+
     /// Links the identity to the account of `owner`, and appends an audit event and the notice. Does nothing if the
     /// identity is linked to this account already. A unique key refuses an identity of another account.
     ///
@@ -34,11 +44,7 @@ impl NewIdentity {
         transaction: &DatabaseTransaction,
         owner: UserId,
     ) -> Result<(), DbErr> {
-        let stored = oidc_identity::Entity::find()
-            .filter(Column::Issuer.eq(self.issuer.as_str()))
-            .filter(Column::Subject.eq(self.subject.as_str()))
-            .filter(Column::UserId.eq(owner));
-        if stored.one(transaction).await?.is_some() {
+        if linked_account(transaction, &self.issuer, &self.subject).await? == Some(owner) {
             return Ok(());
         }
         let row = oidc_identity::ActiveModel {
@@ -62,9 +68,18 @@ pub(super) async fn owner(
     connection: &impl ConnectionTrait,
     identity: &OidcIdentity,
 ) -> Result<Option<UserId>, DbErr> {
+    linked_account(connection, &identity.issuer, &identity.subject).await
+}
+
+/// Finds the account to which the identity with this issuer and this subject is linked.
+async fn linked_account(
+    connection: &impl ConnectionTrait,
+    issuer: &str,
+    subject: &str,
+) -> Result<Option<UserId>, DbErr> {
     let row = oidc_identity::Entity::find()
-        .filter(Column::Issuer.eq(identity.issuer.as_str()))
-        .filter(Column::Subject.eq(identity.subject.as_str()))
+        .filter(Column::Issuer.eq(issuer))
+        .filter(Column::Subject.eq(subject))
         .one(connection)
         .await?;
     Ok(row.map(|row| row.user_id))

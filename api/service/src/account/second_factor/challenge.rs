@@ -15,6 +15,7 @@ use super::proof::{ProofCheck, SecondFactorProof};
 use crate::account::client::SignInClient;
 use crate::account::credentials::{SignInRefusal, admit};
 use crate::account::new_refresh_token::{NewRefreshToken, SignedIn};
+use crate::account::oidc::NewIdentity;
 use crate::account::{by_id, links};
 use crate::auth::ChallengeToken;
 use crate::database::{WritePolicy, lock_user};
@@ -52,11 +53,13 @@ impl NewChallenge {
         Ok(Self { token, now: services.clock.now() })
     }
 
-    /// Stores the challenge of a user, with the hash of its token.
+    /// Stores the challenge of a user, with the hash of its token. If an identity is given, [`complete_login`] links it
+    /// to the account.
     pub(in crate::account) async fn insert(
         &self,
         transaction: &DatabaseTransaction,
         owner: UserId,
+        identity: Option<&NewIdentity>,
     ) -> Result<(), DbErr> {
         let row = sign_in_challenge::ActiveModel {
             id: NotSet,
@@ -66,6 +69,8 @@ impl NewChallenge {
             created_at: Set(self.now),
             expires_at: Set(self.now + CHALLENGE_LIFETIME),
             used_at: Set(None),
+            pending_issuer: Set(identity.map(|identity| identity.issuer.clone())),
+            pending_subject: Set(identity.map(|identity| identity.subject.clone())),
         };
         row.insert(transaction).await?;
         Ok(())
@@ -86,6 +91,9 @@ pub enum ChallengeRefusal {
     /// The code is wrong, or it was used before.
     #[error("The code is wrong, or it was used before. Enter another code.")]
     WrongCode,
+    /// The challenge would link an identity, and that identity was linked to another account after the challenge began.
+    #[error("Meanwhile, this identity was linked to another account here. Sign in again.")]
+    IdentityTaken,
     /// Too many attempts came from this network address, or too many on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
@@ -93,7 +101,8 @@ pub enum ChallengeRefusal {
 
 impl Refusal for ChallengeRefusal {}
 
-/// Completes a sign-in with the second factor, and returns the tokens of the new session.
+/// Completes a sign-in with the second factor, and returns the tokens of the new session. If the sign-in is the first
+/// one of an identity at an issuer, also links the identity to the account, and tells the owner by mail.
 ///
 /// # Errors
 /// See [`ChallengeRefusal`]. A wrong code counts against the challenge, and as a failed sign-in of the account.
@@ -126,6 +135,10 @@ pub async fn complete_login(
             attempt.undecided();
             Err(ChallengeRefusal::Invalid.into())
         }
+        Ok(Completed::Taken) => {
+            attempt.undecided();
+            Err(ChallengeRefusal::IdentityTaken.into())
+        }
         Ok(Completed::Wrong) => {
             security::sign_in_failed(client.address, "second factor", Some(owner));
             match attempt.failed() {
@@ -142,17 +155,17 @@ pub async fn complete_login(
 
 /// Finds a challenge by its token, with its account. Does not check whether the challenge still works: the
 /// transaction checks that.
-async fn find(services: &Services, token: &str) -> Result<Option<(SignInChallengeId, user::Model)>, DbErr> {
+async fn find(
+    services: &Services,
+    token: &str,
+) -> Result<Option<(sign_in_challenge::Model, user::Model)>, DbErr> {
     let Some(token) = ChallengeToken::parse(token) else { return Ok(None) };
-    let found: Option<(SignInChallengeId, UserId)> = sign_in_challenge::Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::UserId])
+    let found = sign_in_challenge::Entity::find()
         .filter(Column::TokenHash.eq(token.hash()))
-        .into_tuple()
         .one(services.database.reader())
         .await?;
-    let Some((challenge, owner)) = found else { return Ok(None) };
-    Ok(by_id(services, owner).await?.map(|user| (challenge, user)))
+    let Some(challenge) = found else { return Ok(None) };
+    Ok(by_id(services, challenge.user_id).await?.map(|user| (challenge, user)))
 }
 
 /// The outcome of an attempt to complete a challenge. A refusal is a value and not an error, because the transaction
@@ -160,12 +173,15 @@ async fn find(services: &Services, token: &str) -> Result<Option<(SignInChalleng
 enum Completed<T> {
     SignedIn(T),
     Gone,
+    Taken,
     Wrong,
 }
 
 struct Completion {
     challenge: SignInChallengeId,
     owner: UserId,
+    /// The identity that a right code links to the account.
+    identity: Option<NewIdentity>,
     check: ProofCheck,
     token: NewRefreshToken,
 }
@@ -173,17 +189,27 @@ struct Completion {
 async fn run(
     services: &Services,
     client: SignInClient,
-    challenge: SignInChallengeId,
+    challenge: sign_in_challenge::Model,
     user: user::Model,
     proof: SecondFactorProof,
 ) -> Result<Completed<Box<SignedIn>>, Error<ChallengeRefusal>> {
+    let now = services.clock.now();
     let token = NewRefreshToken::of_new_session(services, client)
         .map_err(Fault::from)?
         .skipping_recorded_visit(services, &user.email);
+    let identity = match challenge.pending_issuer.zip(challenge.pending_subject) {
+        Some((issuer, subject)) => {
+            let notice = Some(links::notice(services, MailKind::IdentityLinked, &user.email)?);
+            Some(NewIdentity { issuer, subject, notice, now })
+        }
+        None => None,
+    };
     let recovery_notice = links::notice(services, MailKind::RecoveryCodeUsed, &user.email)?;
-    let check =
-        ProofCheck { proof, secrets: services.secrets.clone(), recovery_notice, now: services.clock.now() };
-    let completion = Completion { challenge, owner: user.id, check, token: token.clone() };
+    let check = ProofCheck { proof, secrets: services.secrets.clone(), recovery_notice, now };
+    let completion =
+        Completion { challenge: challenge.id, owner: user.id, identity, check, token: token.clone() };
+    // Another transaction can link the identity to another account after this transaction has checked that. Then this
+    // transaction is retried, and finds that link.
     let policy = WritePolicy::not_idempotent("session.complete").retry_taken_keys();
     let completed = services
         .database
@@ -194,27 +220,33 @@ async fn run(
     Ok(match completed {
         Completed::SignedIn(()) => Completed::SignedIn(Box::new(token.signed_in(services, user)?)),
         Completed::Gone => Completed::Gone,
+        Completed::Taken => Completed::Taken,
         Completed::Wrong => Completed::Wrong,
     })
 }
 
 impl Completion {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Completed<()>, Error<ChallengeRefusal>> {
-        let now = self.check.now;
         let status = lock_user(transaction, self.owner).await?;
         if status != Some(UserStatus::Active) || !self.count_attempt(transaction).await? {
             return Ok(Completed::Gone);
         }
         boundary("second-factor.counted");
+        // This check comes before the proof, so that a challenge that cannot sign in uses up no recovery code.
+        if let Some(identity) = &self.identity
+            && identity.is_taken(transaction, self.owner).await?
+        {
+            self.end(transaction).await?;
+            return Ok(Completed::Taken);
+        }
         if !self.check.run(transaction, self.owner).await? {
             return Ok(Completed::Wrong);
         }
         boundary("second-factor.proved");
-        sign_in_challenge::Entity::update_many()
-            .col_expr(Column::UsedAt, Expr::value(now))
-            .filter(Column::Id.eq(self.challenge))
-            .exec(transaction)
-            .await?;
+        self.end(transaction).await?;
+        if let Some(identity) = &self.identity {
+            identity.insert(transaction, self.owner).await?;
+        }
         self.token.insert(transaction, self.owner).await?;
         boundary("second-factor.signed-in");
         Ok(Completed::SignedIn(()))
@@ -232,6 +264,16 @@ impl Completion {
             .exec(transaction)
             .await?;
         Ok(counted.rows_affected == 1)
+    }
+
+    /// Marks the challenge as used, so that it stops working.
+    async fn end(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        sign_in_challenge::Entity::update_many()
+            .col_expr(Column::UsedAt, Expr::value(self.check.now))
+            .filter(Column::Id.eq(self.challenge))
+            .exec(transaction)
+            .await?;
+        Ok(())
     }
 }
 

@@ -1,0 +1,28 @@
+//! The identity that a challenge links to its account after a right code.
+//!
+//! The new columns have no constraints and can be null, because MariaDB then adds them without copying the table.
+
+use sea_orm_migration::prelude::*;
+
+use crate::portable::exact;
+use crate::steps::step;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+const CHALLENGES: &str = "sign_in_challenges";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        step(manager).add_column(CHALLENGES, exact(manager, "pending_issuer", 255)).await?;
+        step(manager).add_column(CHALLENGES, exact(manager, "pending_subject", 255)).await
+    }
+
+    /// Drops the identities that challenges would link. The next sign-in with such an identity at the issuer can link
+    /// it.
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        step(manager).drop_column(CHALLENGES, "pending_subject").await?;
+        step(manager).drop_column(CHALLENGES, "pending_issuer").await
+    }
+}
