@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::MAX_BODY_BYTES;
+use super::body::{BodyError, collect};
 use super::body_memory::{BodyMemory, BodyReservation};
 use super::refusal::RequestRefusal;
 use super::response::Negotiated;
@@ -142,31 +143,11 @@ impl Admission {
             // Most bodies arrive together with the head of their request. They are read first, so that no timer is set
             // for them.
             biased;
-            read = collect(body, reservation) => read,
+            read = collect(body, MAX_BODY_BYTES, reservation) => read.map_err(not_read),
             () = sleep(self.body_timeout) => Err(body_too_slow(self.body_timeout)),
             () = shutdown => Err(stopping()),
         }
     }
-}
-
-async fn collect(body: Body, reservation: &mut BodyReservation) -> Result<Bytes, RequestRefusal> {
-    let mut frames = body.into_data_stream();
-    let mut first = Bytes::new();
-    let mut rest: Option<Vec<u8>> = None;
-    while let Some(frame) = frames.next().await {
-        let Ok(frame) = frame else { return Err(RequestRefusal::incomplete_body().and_close()) };
-        let length = frame.len() + rest.as_ref().map_or(first.len(), Vec::len);
-        if length > MAX_BODY_BYTES {
-            return Err(too_large(frames));
-        }
-        reservation.add(frame.len()).map_err(|_exhausted| overloaded())?;
-        match &mut rest {
-            Some(bytes) => bytes.extend_from_slice(&frame),
-            None if first.is_empty() => first = frame,
-            None => rest = Some([&first[..], &frame[..]].concat()),
-        }
-    }
-    Ok(rest.map_or(first, Bytes::from))
 }
 
 /// Admits a request, or refuses it with a GraphQL error.
@@ -215,6 +196,15 @@ async fn read_whole(
     let mut reservation = admission.memory.reservation(client);
     let body = admission.read(body, &mut reservation).await?;
     Ok((Request::from_parts(parts, Body::from(body)), Some(reservation)))
+}
+
+/// Refuses a request whose body was not read.
+fn not_read(error: BodyError) -> RequestRefusal {
+    match error {
+        BodyError::TooLarge(rest) => too_large(rest),
+        BodyError::Incomplete => RequestRefusal::incomplete_body().and_close(),
+        BodyError::NoMemory => overloaded(),
+    }
 }
 
 fn overloaded() -> RequestRefusal {

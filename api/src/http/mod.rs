@@ -2,6 +2,7 @@
 
 mod access_log;
 mod admission;
+mod body;
 mod body_memory;
 mod client_address;
 mod compression;

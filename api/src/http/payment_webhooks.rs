@@ -8,12 +8,12 @@ use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::AppState;
-use super::body_memory::{BodyMemory, BodyReservation};
+use super::body::{BodyError, collect};
+use super::body_memory::BodyMemory;
 use jishu_service::limit::ClientAddress;
 use jishu_service::order::{self, WebhookResponse};
 
@@ -49,9 +49,9 @@ pub(super) async fn receive(
 ) -> Response {
     let handled = timeout(WEBHOOK_TIMEOUT, async {
         let mut reservation = state.webhooks.memory.reservation(client);
-        let body = match read(body, &mut reservation).await {
+        let body = match collect(body, MAX_WEBHOOK_BYTES, &mut reservation).await {
             Ok(body) => body,
-            Err(refusal) => return refusal,
+            Err(error) => return not_read(&error),
         };
         let Ok(_permit) = state.webhooks.permits.try_acquire() else { return later("busy\n") };
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -78,21 +78,14 @@ pub(super) async fn receive(
     })
 }
 
-/// Reads a whole body, and reserves memory for it. Returns the response to send if the body is too large or incomplete,
-/// or if there is no memory for it.
-async fn read(body: Body, reservation: &mut BodyReservation) -> Result<Vec<u8>, Response> {
-    let refusal = || (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete\n").into_response();
-    let mut frames = body.into_data_stream();
-    let mut bytes = Vec::new();
-    while let Some(frame) = frames.next().await {
-        let frame = frame.map_err(|_incomplete| refusal())?;
-        if bytes.len() + frame.len() > MAX_WEBHOOK_BYTES {
-            return Err(refusal());
+/// Responds to a webhook whose body was not read.
+fn not_read(error: &BodyError) -> Response {
+    match error {
+        BodyError::TooLarge(_) | BodyError::Incomplete => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete\n").into_response()
         }
-        reservation.add(frame.len()).map_err(|_exhausted| later("busy\n"))?;
-        bytes.extend_from_slice(&frame);
+        BodyError::NoMemory => later("busy\n"),
     }
-    Ok(bytes)
 }
 
 fn later(message: &'static str) -> Response {
