@@ -12,10 +12,7 @@ use super::old::{ANSWERS, CARDS, OldDatabase, OldRow, PURCHASES, QUESTIONS, SITT
 use super::questions;
 use super::sittings::{CardPaper, OldAnswer, OldSitting, PaperSlot};
 use super::state::ROWS_TABLE;
-use crate::database::{Database, sql};
-
-/// Maximum number of ids in a statement.
-const IDS_PER_STATEMENT: usize = 1_000;
+use crate::database::{Database, MAX_IDS_PER_STATEMENT, sql};
 
 /// A live entitlement in the new database. A later purchase of the same subject by the same user ends this entitlement.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +130,7 @@ async fn stored_questions(
     ids: &[i64],
 ) -> Result<HashMap<i64, (QuestionId, SubjectId)>, DbErr> {
     let mut found = HashMap::with_capacity(ids.len());
-    for ids in ids.chunks(IDS_PER_STATEMENT) {
+    for ids in ids.chunks(MAX_IDS_PER_STATEMENT) {
         let merged = merged(database, QUESTIONS.name, ids).await?;
         let now: BTreeMap<i64, i64> =
             ids.iter().map(|id| (*id, merged.get(id).copied().unwrap_or(*id))).collect();

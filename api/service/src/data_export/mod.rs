@@ -39,9 +39,6 @@ const FORMAT: &str = "jishu-export-1";
 const MAX_WAITING_PIECES: usize = 4;
 /// Maximum number of rows that one statement reads.
 const ROWS_PER_READ: u64 = 1_000;
-/// Maximum number of ids in one statement. A person can have any number of requests and topics, and SQLite allows
-/// 32,766 parameters for a statement.
-const IDS_PER_STATEMENT: usize = 1_000;
 
 /// The receiver of the pieces of an export. An error among the pieces means that the export is not complete. Dropping
 /// the receiver stops the export.

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{IDS_PER_STATEMENT, UserExport, time, time_or_null};
+use super::{UserExport, time, time_or_null};
+use crate::database::MAX_IDS_PER_STATEMENT;
 
 /// Maximum number of purchases that are read at once, with their subjects, requests, refunds and grants.
 const PURCHASES_PER_READ: u64 = 100;
@@ -51,7 +52,7 @@ impl UserExport {
             .all(reader)
             .await?;
         let mut owned = Vec::new();
-        for requests in requests.chunks(IDS_PER_STATEMENT) {
+        for requests in requests.chunks(MAX_IDS_PER_STATEMENT) {
             let of_request =
                 purchase_request_owned::Column::RequestId.is_in(requests.iter().map(|row| row.id));
             owned.extend(purchase_request_owned::Entity::find().filter(of_request).all(reader).await?);

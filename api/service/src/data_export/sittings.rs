@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
-use super::{IDS_PER_STATEMENT, ROWS_PER_READ, UserExport, time, time_or_null};
+use super::{ROWS_PER_READ, UserExport, time, time_or_null};
+use crate::database::MAX_IDS_PER_STATEMENT;
 use crate::paper::Paper;
 use crate::session::shown_options;
 
@@ -127,7 +128,7 @@ impl UserExport {
             .all(reader)
             .await?;
         let mut topics: BTreeMap<TopicId, String> = BTreeMap::new();
-        for totals in totals.chunks(IDS_PER_STATEMENT) {
+        for totals in totals.chunks(MAX_IDS_PER_STATEMENT) {
             let found: Vec<(TopicId, String)> = topic::Entity::find()
                 .select_only()
                 .columns([topic::Column::Id, topic::Column::Name])

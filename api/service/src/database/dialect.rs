@@ -10,6 +10,10 @@ use sea_orm::{
 use jishu_entity::user::UserStatus;
 use jishu_entity::{CourseId, SubjectId, UserId, course, subject, user};
 
+/// Maximum number of ids in one statement. The number suits each database: SQLite allows 32,766 parameters for a
+/// statement, and MariaDB can turn a list of 1,000 values into a subquery, for which it may read a whole table.
+pub(crate) const MAX_IDS_PER_STATEMENT: usize = 500;
+
 /// Builds a statement from a text with `?` for each parameter. PostgreSQL needs `$1`, `$2` and so on instead, so the
 /// text must not contain any other `?`.
 pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item = Value>) -> Statement {

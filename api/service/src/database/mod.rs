@@ -43,8 +43,8 @@ pub use scratch::{ScratchDatabase, ScratchError};
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
-    columns_of, comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql,
-    updated_one, utc, whole_number_type,
+    MAX_IDS_PER_STATEMENT, columns_of, comparable_time, hold_subjects, inserted, lock_course, lock_subject,
+    lock_user, locked, sql, updated_one, utc, whole_number_type,
 };
 pub(crate) use insert::{Cell, InsertStatement, array, cells};
 pub(crate) use joined::{JoinedColumns, add_columns};

@@ -15,14 +15,12 @@ use sea_orm::{
     QuerySelect,
 };
 
-use crate::database::sql;
+use crate::database::{MAX_IDS_PER_STATEMENT, sql};
 
 /// The name that a deleted account gets.
 const DELETED_NAME: &str = "Deleted account";
 /// The text that replaces a text about the person whose account was deleted.
 pub(super) const ERASED_TEXT: &str = "Erased with the account.";
-/// Maximum number of ids in one statement.
-pub(super) const IDS_PER_STATEMENT: usize = 500;
 
 /// The columns with reasons that staff wrote: the table, its key column, and the column of the reason.
 const STAFF_TEXTS: [(&str, &str, &str); 4] = [
@@ -83,7 +81,7 @@ pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Res
         .into_tuple()
         .all(transaction)
         .await?;
-    for ids in sittings.chunks(IDS_PER_STATEMENT) {
+    for ids in sittings.chunks(MAX_IDS_PER_STATEMENT) {
         let ids = ids.iter().copied();
         let delete = test_answer::Entity::delete_many().filter(test_answer::Column::SessionId.is_in(ids));
         delete.exec(transaction).await?;
@@ -94,7 +92,7 @@ pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Res
         .into_tuple()
         .all(transaction)
         .await?;
-    for ids in cards.chunks(IDS_PER_STATEMENT) {
+    for ids in cards.chunks(MAX_IDS_PER_STATEMENT) {
         let ids = ids.iter().copied();
         let delete =
             extra_time::Entity::delete_many().filter(extra_time::Column::MockTestAttemptId.is_in(ids));
@@ -117,7 +115,7 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
         .into_tuple()
         .all(transaction)
         .await?;
-    for ids in purchases.chunks(IDS_PER_STATEMENT) {
+    for ids in purchases.chunks(MAX_IDS_PER_STATEMENT) {
         purchase_grant::Entity::update_many()
             .col_expr(purchase_grant::Column::Reason, Expr::value(ERASED_TEXT))
             .filter(purchase_grant::Column::PurchaseId.is_in(ids.iter().copied()))

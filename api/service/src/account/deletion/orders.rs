@@ -10,7 +10,8 @@ use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, Q
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::erase::{ERASED_TEXT, IDS_PER_STATEMENT, containing, names};
+use super::erase::{ERASED_TEXT, containing, names};
+use crate::database::MAX_IDS_PER_STATEMENT;
 use crate::order::{DECISION_TEXT, RESOLVED};
 
 /// Erases the texts that staff wrote about the orders of the person: the references of payments by hand, and the
@@ -30,7 +31,7 @@ pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId, email
         .into_tuple()
         .all(transaction)
         .await?;
-    for orders in orders.chunks(IDS_PER_STATEMENT) {
+    for orders in orders.chunks(MAX_IDS_PER_STATEMENT) {
         let ids = orders.iter().map(|(id, _)| id.0);
         let about = Condition::all().add(audit_event::Column::TargetId.is_in(ids));
         decisions(transaction, about, |_| true).await?;
