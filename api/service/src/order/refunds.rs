@@ -268,7 +268,7 @@ impl OrderWork<'_> {
     /// that is left is not 0, even if support wrote off missing money before, or if the purchase has not ended.
     pub(super) async fn finish_refunds_or_ask(&mut self, reason: OrderReason) -> Result<(), Fault> {
         if self.sums().await?.left() == 0 && self.is_all_refunded().await? {
-            self.finish_refunds().await
+            self.end_refunding().await
         } else {
             self.need_attention(reason).await
         }
@@ -277,9 +277,17 @@ impl OrderWork<'_> {
     /// Moves the order from `REFUNDING` to `REFUNDED`, if its purchase has ended, and if none of its payment refunds is
     /// under way or given up.
     pub(super) async fn finish_refunds(&mut self) -> Result<(), Fault> {
+        if self.order.state == OrderState::Refunding && self.is_all_refunded().await? {
+            self.end_refunding().await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the order from `REFUNDING` to `REFUNDED`, if none of its payment refunds is under way or given up. The
+    /// purchase of the order must have ended.
+    async fn end_refunding(&mut self) -> Result<(), Fault> {
         let is_open = |row: &payment_refund::Model| row.status == RefundStatus::Requested || is_given_up(row);
-        let is_open = self.refunds().await?.iter().any(is_open);
-        if self.order.state == OrderState::Refunding && !is_open && self.is_all_refunded().await? {
+        if self.order.state == OrderState::Refunding && !self.refunds().await?.iter().any(is_open) {
             self.move_to(OrderState::Refunded, self.order.reason).await?;
         }
         Ok(())
