@@ -1,7 +1,8 @@
 //! `markOrderPaid`: support confirms a payment in cash or by transfer.
 
 use jishu_entity::order::{self, OrderProvider};
-use jishu_entity::{OrderId, UserId, payment_event};
+use jishu_entity::payment_event::{self, PaymentEventKind};
+use jishu_entity::{OrderId, UserId};
 use jishu_service_macros::service_call;
 use payment_providers::{Amount, PaymentReport, PaymentState};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
@@ -9,7 +10,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use super::record::announce_and_fulfil;
 use super::report::Report;
 use super::state::waits_for_payment;
-use super::work::{OrderTools, OrderWork, Origin};
+use super::work::{OrderTools, OrderWork, Origin, fact_name};
 use crate::Services;
 use crate::account::Support;
 use crate::database::WritePolicy;
@@ -123,9 +124,10 @@ impl MarkPaidCommand {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<MarkedPaid, Error<MarkPaidRefusal>> {
         let origin = Origin::staff(self.by);
         let mut work = OrderWork::open(transaction, &self.tools, self.order, origin).await?;
+        let fact = fact_name(PaymentEventKind::Captured, &self.reference);
         let known = payment_event::Entity::find()
             .filter(payment_event::Column::Provider.eq(OrderProvider::Manual))
-            .filter(payment_event::Column::Fact.eq(format!("captured:{}", self.reference)))
+            .filter(payment_event::Column::Fact.eq(fact))
             .one(transaction)
             .await?;
         match known.map(|known| known.order_id) {

@@ -55,4 +55,4 @@ pub use watch::changes;
 pub use webhook::{WebhookResponse, receive};
 
 pub(crate) use resolve::{DECISION_TEXT, RESOLVED};
-pub(crate) use work::{OrderTools, OrderWork, Origin};
+pub(crate) use work::{OrderTools, OrderWork, Origin, fact_name};

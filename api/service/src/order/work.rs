@@ -110,7 +110,7 @@ pub(super) struct Fact<'a> {
 }
 
 /// Returns the text under which a payment event stores a fact, such as `captured:pay_1`.
-pub(super) fn fact_name(kind: PaymentEventKind, name: &str) -> String {
+pub(crate) fn fact_name(kind: PaymentEventKind, name: &str) -> String {
     format!("{}:{name}", kind.to_value())
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::erase::{ERASED_TEXT, containing, names};
 use crate::database::MAX_IDS_PER_STATEMENT;
-use crate::order::{DECISION_TEXT, RESOLVED};
+use crate::order::{DECISION_TEXT, RESOLVED, fact_name};
 
 /// Erases the texts that staff wrote about the orders of the person: the references of payments by hand, and the
 /// reasons of decisions. Also erases each reason of a decision about another order that contains the e-mail address of
@@ -82,8 +82,9 @@ async fn references(transaction: &DatabaseTransaction, orders: Vec<OrderId>) -> 
     for captured in payments {
         let (Some(order), Some(reference)) = (captured.order_id, captured.payment) else { continue };
         let erased = format!("erased:{}", Uuid::new_v4());
+        let fact = fact_name(PaymentEventKind::Captured, &erased);
         payment_event::Entity::update_many()
-            .col_expr(payment_event::Column::Fact, Expr::value(format!("captured:{erased}")))
+            .col_expr(payment_event::Column::Fact, Expr::value(fact))
             .filter(payment_event::Column::Id.eq(captured.id))
             .exec(transaction)
             .await?;
