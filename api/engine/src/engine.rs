@@ -229,13 +229,11 @@ impl<E: Executor> Engine<E> {
         if let Some(plan) = self.plans.get(&key) {
             return Ok(plan);
         }
-        let max_size =
-            size(self.limits.selections.saturating_mul(MAX_PLAN_GROWTH).saturating_add(self.limits.tokens));
-        let plan = Plan::new(&self.schema_index, &document.executable, operation, variables, max_size);
+        let maximum = self.limits.selections.saturating_mul(MAX_PLAN_GROWTH);
+        let maximum = maximum.saturating_add(self.limits.tokens);
+        let plan = Plan::new(&self.schema_index, &document.executable, operation, variables, size(maximum));
         let plan = plan.map_err(|error| match error {
-            PlanError::TooLarge => {
-                LimitExceeded { limit: Limit::Selections, maximum: self.limits.selections }.into()
-            }
+            PlanError::TooLarge => LimitExceeded { limit: Limit::PlanSize, maximum }.into(),
             PlanError::NullCondition(error) => {
                 Rejection::invalid(vec![document.error(error.message, error.location)])
             }

@@ -65,7 +65,7 @@ pub(crate) enum Limit {
     /// The limit in [`DocumentLimits::depth`], or the maximum number of nested fields and fragments together, which
     /// protects the stack.
     Depth,
-    /// The limit in [`DocumentLimits::selections`], or the maximum size of a plan, which follows from it.
+    /// The limit in [`DocumentLimits::selections`].
     Selections,
     /// The limit in [`DocumentLimits::aliases`].
     Aliases,
@@ -73,6 +73,9 @@ pub(crate) enum Limit {
     Directives,
     /// The limit in [`DocumentLimits::root_fields`].
     RootFields,
+    /// The maximum number of fields and argument values in a plan. It follows from [`DocumentLimits::selections`] and
+    /// [`DocumentLimits::tokens`].
+    PlanSize,
     /// The limit in [`DocumentLimits::cost`].
     Cost,
     /// The limit in [`DocumentLimits::event_cost`].
@@ -90,6 +93,7 @@ impl Limit {
             Self::Aliases => "aliases",
             Self::Directives => "directives",
             Self::RootFields => "rootFields",
+            Self::PlanSize => "planSize",
             Self::Cost => "cost",
             Self::EventCost => "eventCost",
         }
@@ -131,6 +135,12 @@ impl fmt::Display for LimitExceeded {
                     "The operation has more than {maximum} root fields. Split the operation into several operations."
                 )
             }
+            Limit::PlanSize => write!(
+                f,
+                "The operation expands to more than {maximum} fields and values of arguments. A fragment counts each \
+                 time it is spread, and for each type of object that it applies to. Split the operation into several \
+                 operations."
+            ),
             Limit::Cost => write!(
                 f,
                 "The response could have more than {maximum} objects. Ask for shorter pages with `first` or `last`, \

@@ -107,8 +107,15 @@ async fn a_document_beyond_a_limit_is_refused_and_the_limit_is_named() {
         let event =
             "subscription { mockTestAttemptChanged { purchase { mockTestAttempts(first: 100) { edges { node {
                        subject { course { name } } purchase { id } } } } } } }";
+        // Each of 50 root fields spreads a fragment with 1,000 values.
+        let values = format!(
+            "{{ {} }} fragment F on User {{ mockTestAttempts(filter: {{ status: [{}] }}) {{ totalCount }} }}",
+            (0..50).map(|number| format!("a{number}: viewer {{ ...F }} ")).collect::<String>(),
+            "AVAILABLE ".repeat(1_000)
+        );
         for (document, limit, maximum) in [
             (fan(20), "selections", 2_000),
+            (values, "planSize", 30_000),
             (format!("{{ {} }}", "a: viewer { id } ".repeat(101)), "rootFields", 50),
             (format!("{{ viewer {{ {} }} }}", "a: id ".repeat(101)), "aliases", 100),
             (format!("{{ {} }}", "a: viewer { id } ".repeat(10_000)), "tokens", 10_000),
