@@ -35,16 +35,20 @@ pub(super) fn seal(secrets: &Secrets, owner: UserId, text: &str) -> Result<Seale
     Ok(SealedSecret { secret, sealed_by: secrets.key_name() })
 }
 
-/// Decrypts the secret of a row. Returns None, and logs a warning, if no live signing key can decrypt it.
+/// Decrypts the secret of a row. Returns None if no live signing key can decrypt it, or if the decrypted text is not a
+/// secret. Then logs a warning with the cause.
 pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneTimePasswordSecret> {
-    let text = secrets.open(PURPOSE, &row.user_id.to_string(), &row.secret);
-    let secret = text.and_then(|text| OneTimePasswordSecret::read(&text).ok());
-    if secret.is_none() {
+    let Some(text) = secrets.open(PURPOSE, &row.user_id.to_string(), &row.secret) else {
         let message = "a second factor cannot be decrypted, because its signing key is gone. Its user needs a recovery \
                        code or a reset";
         tracing::warn!(user = %row.user_id, "{message}");
-    }
-    secret
+        return None;
+    };
+    let secret = OneTimePasswordSecret::read(&text).inspect_err(|error| {
+        let message = "a decrypted second factor is not a secret. Its user needs a recovery code or a reset";
+        tracing::warn!(user = %row.user_id, %error, "{message}");
+    });
+    secret.ok()
 }
 
 /// Encrypts secrets of older keys with the current key, at most `limit` of them. Returns their number. Skips a secret
