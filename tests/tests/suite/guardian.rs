@@ -205,6 +205,22 @@ async fn links_of_guardians_work_once(app: Arc<TestApp>, mail: Arc<MailServer>) 
     assert_eq!(code(&send(&app.anonymous(), "resetPassword", &reset, "user { id }").await), "LINK_INVALID");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_uses_up_no_mail() {
+    let flags = ["--minimum-age-without-consent=18", "--mails-per-receiver-per-hour=1"];
+    crate::mail::run(jishu_tests::Backend::Sqlite, &flags, async |app, mail| {
+        let learner = register(&app, ASHA, 2015).await;
+        app.execute("UPDATE users SET email_verified_at = NULL").await;
+        for _ in 0..2 {
+            assert_eq!(code(&ask(&learner, GUARDIAN).await), "EMAIL_NOT_VERIFIED");
+        }
+        app.execute("UPDATE users SET email_verified_at = created_at").await;
+        assert_eq!(ask(&learner, GUARDIAN).await["done"], true);
+        mail.newest(GUARDIAN, GUARDIAN_CONSENT).await;
+    })
+    .await;
+}
+
 async fn nobody_is_asked_by_default(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let learner = app.learner("Asha").await;

@@ -87,10 +87,10 @@ pub async fn request(
     if email == user.email {
         return Err(GuardianRequestRefusal::Address.into());
     }
-    services.limits.mail.take(client, &email, MailCause::Anybody).map_err(GuardianRequestRefusal::TooMany)?;
     if user.email_verified_at.is_none() {
         return Err(GuardianRequestRefusal::EmailNotVerified.into());
     }
+    services.limits.mail.take(client, &email, MailCause::Anybody).map_err(GuardianRequestRefusal::TooMany)?;
     let link = NewLink::about(services, LinkPurpose::GuardianConsent, &email, Some(&user.email))?;
     let command = RequestCommand { user: user.id, email, link, now };
     let policy = WritePolicy::not_idempotent("guardian.request").retry_taken_keys();
