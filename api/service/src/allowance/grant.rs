@@ -223,6 +223,7 @@ async fn subjects_of(
 
 /// Applies an allowance to the cards and open sittings of all learners of its scope. Counts the learners that remain
 /// after [`MAX_APPLY_TIME`], and those for whom the database could not be used: the allowance itself is stored already.
+/// If the database cannot be used to find the learners, counts one learner that remains.
 async fn bring_in_line(
     services: &Services,
     by: UserId,
@@ -230,9 +231,14 @@ async fn bring_in_line(
     scope: AllowanceScope,
     started: Instant,
 ) -> Result<AppliedChanges, Fault> {
-    let subjects = subjects_of(services.database.reader(), scope).await?;
-    let learners = learners(services, allowance, scope, subjects.as_deref()).await?;
     let remains = AppliedChanges { remaining_learners: 1, ..AppliedChanges::default() };
+    let (subjects, learners) = match read_scope(services, allowance, scope).await {
+        Err(fault) if fault.is_temporary() => {
+            tracing::warn!(scope = allowance.scope, error = %fault, "an allowance was not applied to its learners yet");
+            return Ok(remains);
+        }
+        read => read?,
+    };
     let applied: Vec<Result<AppliedChanges, Fault>> = stream::iter(learners)
         .map(async |learner| {
             if started.elapsed() > MAX_APPLY_TIME {
@@ -250,6 +256,17 @@ async fn bring_in_line(
         .collect()
         .await;
     applied.into_iter().try_fold(AppliedChanges::default(), |all, one| Ok(all.and(one?)))
+}
+
+/// Reads the subjects of a scope as [`subjects_of`] does, and finds its learners as [`learners`] does.
+async fn read_scope(
+    services: &Services,
+    allowance: &allowance::Model,
+    scope: AllowanceScope,
+) -> Result<(Option<Vec<SubjectId>>, Vec<UserId>), Fault> {
+    let subjects = subjects_of(services.database.reader(), scope).await?;
+    let learners = learners(services, allowance, scope, subjects.as_deref()).await?;
+    Ok((subjects, learners))
 }
 
 /// Finds the learners of a scope whose cards or open sittings may have to change.

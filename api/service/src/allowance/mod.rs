@@ -132,7 +132,8 @@ pub struct AppliedChanges {
     /// Number of cards that got more attempts.
     pub raised_cards: u64,
     /// Number of learners to whom this call did not apply the allowance, because the call had taken too long or the
-    /// database failed. A repeated call continues with these learners.
+    /// database failed. A repeated call continues with these learners. 1 if the database failed before the learners
+    /// were counted.
     pub remaining_learners: u64,
 }
 

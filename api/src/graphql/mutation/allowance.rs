@@ -69,7 +69,8 @@ impl AllowancePayload {
     }
 
     /// The number of users whose cards and open sittings were not changed yet, because the request took too long or
-    /// the database failed. Unless this number is 0, send the same request again to continue.
+    /// the database failed. Unless this number is 0, send the same request again to continue. If the database failed
+    /// before the users were counted, the number is 1.
     async fn users_remaining(&self) -> u64 {
         self.changes().remaining_learners
     }
