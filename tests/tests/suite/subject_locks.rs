@@ -1,13 +1,17 @@
-//! A purchase locks the rows of its subjects, so that a change of a subject waits until the purchase is committed.
+//! A purchase locks the rows of its subjects, so that a change of a subject waits until the purchase is committed. An
+//! allowance for a course locks the row of the course.
 
 use std::sync::Arc;
 
+use jishu_entity::user::Role;
 use jishu_tests::{Backend, TestApp, TestCourse, on_each_database};
 use sea_orm::{ConnectionTrait, Statement, TransactionTrait, Value as SqlValue};
+use serde_json::json;
 
 on_each_database!(
     a_purchase_holds_the_rows_of_its_subjects,
-    a_bundle_passes_by_a_locked_subject_of_another_course
+    a_bundle_passes_by_a_locked_subject_of_another_course,
+    an_allowance_for_a_course_waits_until_its_subjects_are_added,
 );
 
 /// A grant of attempts locks the row of its subject. If a purchase locked only index entries, the purchase and the
@@ -44,6 +48,33 @@ async fn a_bundle_passes_by_a_locked_subject_of_another_course(app: Arc<TestApp>
     author.query_one_raw(Statement::from_string(backend, lock)).await.unwrap();
     learner.buy(bought.whole()).await;
     author.rollback().await.unwrap();
+}
+
+/// An author who adds a subject to a course locks the row of the course. If a grant did not lock this row, the first
+/// purchase of the new subject could read the allowances before the commit of the grant, and its cards would lack the
+/// granted attempts.
+async fn an_allowance_for_a_course_waits_until_its_subjects_are_added(app: Arc<TestApp>) {
+    if app.backend == Backend::Sqlite {
+        return;
+    }
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
+    let support = app.staff("Sam", Role::Support).await;
+    let backend = app.connection().get_database_backend();
+    let author = app.connection().begin().await.unwrap();
+    let lock = format!("SELECT id FROM courses WHERE id = {} FOR UPDATE", course.row.0);
+    author.query_one_raw(Statement::from_string(backend, lock)).await.unwrap();
+    let grant =
+        "mutation ($input: GrantAllowanceInput!) { grantAllowance(input: $input) { userErrors { code } } }";
+    let grant = support.run_with(grant, json!({ "input": { "courseId": course.id, "maxAttempts": 5 } }));
+    let is_lock = |sql: &str| sql.contains("FROM courses") && sql.contains("UPDATE NOWAIT");
+    let end = async {
+        app.wait_for_statements_that(1, "an attempt to lock the course", is_lock).await;
+        assert_eq!(app.number("SELECT COUNT(*) FROM allowances").await, 0);
+        author.rollback().await.unwrap();
+    };
+    let (granted, ()) = tokio::join!(grant, end);
+    assert_eq!(*granted.at("/grantAllowance/userErrors"), json!([]));
+    assert_eq!(app.number("SELECT COUNT(*) FROM allowances").await, 1);
 }
 
 async fn holds_the_rows_of(app: &TestApp, course: &TestCourse) {

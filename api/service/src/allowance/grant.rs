@@ -21,7 +21,7 @@ use crate::Services;
 use crate::account::Support;
 use crate::audit::{self, StateChange};
 use crate::card_limits::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
-use crate::database::{QueueKey, WritePolicy, lock_user, sql};
+use crate::database::{QueueKey, WritePolicy, lock_course, lock_user, sql};
 use crate::error::{Error, Fault};
 use crate::reason;
 
@@ -168,10 +168,11 @@ async fn store(
 }
 
 /// Checks that the subject or the course of a scope exists. If the scope is for all learners, also locks the rows of
-/// the subjects, without waiting.
+/// the course and of the subjects, without waiting.
 ///
 /// A purchase and the start of a sitting take shared locks on the rows of their subjects until they are committed. So
-/// they either end before the allowance is stored, or read the allowance.
+/// they either end before the allowance is stored, or read the allowance. Whoever adds a subject to a course locks the
+/// row of the course. So nobody can add a subject, and sell it, between the locks and the commit.
 async fn lock_place(
     transaction: &DatabaseTransaction,
     scope: AllowanceScope,
@@ -185,8 +186,14 @@ async fn lock_place(
                 .ok_or(AllowanceRefusal::SubjectNotFound)?;
             vec![id]
         }
-        Some(AllowancePlace::Course(id)) => {
+        Some(AllowancePlace::Course(id)) if scope.user.is_some() => {
             course::Entity::find_by_id(id).one(transaction).await?.ok_or(AllowanceRefusal::CourseNotFound)?;
+            return Ok(());
+        }
+        Some(AllowancePlace::Course(id)) => {
+            if !lock_course(transaction, id).await? {
+                return Err(AllowanceRefusal::CourseNotFound.into());
+            }
             subjects_of(transaction, scope).await?.unwrap_or_default()
         }
     };
