@@ -14,7 +14,7 @@ use jishu_entity::order::{self, Column, OrderReason, OrderState};
 use jishu_entity::outbox_message::{self, OutboxState};
 use jishu_entity::payment_event::PaymentEventSource;
 use jishu_entity::refund::RefundStatus;
-use jishu_entity::{OrderId, UserId, payment_refund};
+use jishu_entity::{OrderId, PaymentRefundId, UserId, payment_refund};
 use jishu_service_macros::service_call;
 use payment_providers::CancelOutcome;
 use rand::seq::SliceRandom;
@@ -198,7 +198,10 @@ async fn is_dead(services: &Services, row: &payment_refund::Model) -> Result<boo
 struct GiveUpCommand {
     tools: OrderTools,
     order: (OrderId, UserId),
-    reference: String,
+    refund: PaymentRefundId,
+    /// The outbox message that cannot deliver the refund. A later try keeps the reference of the refund if the provider
+    /// never responded, but has a message of its own.
+    message: Option<String>,
 }
 
 async fn give_up(
@@ -209,7 +212,8 @@ async fn give_up(
     let command = GiveUpCommand {
         tools: OrderTools::of(services),
         order: (order.id, order.user_id),
-        reference: row.reference.clone(),
+        refund: row.id,
+        message: row.message_id.clone(),
     };
     let policy = WritePolicy::idempotent("order.refund-given-up");
     services
@@ -225,7 +229,8 @@ impl GiveUpCommand {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), Error<Infallible>> {
         let mut work = OrderWork::open(transaction, &self.tools, self.order, Origin::server()).await?;
         let waits = |row: &payment_refund::Model| {
-            row.reference == self.reference
+            row.id == self.refund
+                && row.message_id == self.message
                 && row.status == RefundStatus::Requested
                 && row.provider_refund.is_none()
         };
