@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use jishu_entity::{AuditEventId, UserId, audit_event, user};
 use jishu_service_macros::service_call;
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Value,
@@ -58,10 +58,7 @@ impl AuditFilter {
             // PostgreSQL refuses text with a NUL character. No action has such a character, so the filter matches no
             // event.
             Some(action) if action.contains('\0') => events = events.filter(Expr::val(1).eq(0)),
-            Some(action) if action.ends_with('.') => {
-                events = events.filter(Column::Action.like(beginning(action)));
-            }
-            Some(action) => events = events.filter(Column::Action.eq(action.as_str())),
+            Some(action) => events = events.filter(of_action(backend, action)),
             None => {}
         }
         if let Some(from) = self.from {
@@ -71,6 +68,27 @@ impl AuditFilter {
             events = events.filter(Column::At.lt(comparable_time(backend, to)));
         }
         events
+    }
+}
+
+/// Returns the condition for events of an action. If `action` ends with a dot, returns the condition for events of all
+/// actions that begin with it.
+///
+/// LIKE ignores the case of letters on SQLite. On MariaDB, the collation of the column ignores case, and also spaces at
+/// the end of a text. So these databases compare the letters once more.
+fn of_action(backend: DbBackend, action: &str) -> Expr {
+    let column = || audit_event::Column::Action.into_expr();
+    let (found, compared) = if action.ends_with('.') {
+        let length = i32::try_from(action.chars().count()).unwrap_or(i32::MAX);
+        let start = Func::cust("SUBSTR").arg(column()).arg(1).arg(length);
+        (column().like(beginning(action)), Expr::expr(start))
+    } else {
+        (column().eq(action), column())
+    };
+    match backend {
+        DbBackend::Postgres => found,
+        DbBackend::MySql => found.and(compared.cast_as("BINARY").eq(action.cast_as("BINARY"))),
+        _ => found.and(compared.eq(action)),
     }
 }
 

@@ -119,6 +119,10 @@ async fn filters_choose_by_actor_target_action_and_time(app: Arc<TestApp>) {
         (json!({ "action": "purchase_." }), &[]),
         (json!({ "action": "%." }), &[]),
         (json!({ "action": "purchase" }), &[]),
+        // The case of letters matters, and so does a space at the end.
+        (json!({ "action": "Purchase." }), &[]),
+        (json!({ "action": "Purchase.created" }), &[]),
+        (json!({ "action": "purchase.created " }), &[]),
         (json!({ "action": "a\0b" }), &[]),
         (json!({ "from": at(60) }), &[1, 2]),
         (json!({ "from": at(61), "to": at(120) }), &[]),
