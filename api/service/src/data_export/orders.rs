@@ -1,21 +1,24 @@
-//! Exports the orders, with their lines, payment events and payment refunds.
+//! Exports the orders, with their lines, payment events and payment refunds, and with the decisions of support.
 
-use jishu_entity::{OrderId, order, order_line, payment_event, payment_refund};
+use jishu_entity::{OrderId, audit_event, order, order_line, payment_event, payment_refund};
 use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 
 use super::pages::Pages;
 use super::writer::{Stop, Writer};
 use super::{UserExport, time, time_or_null};
+use crate::order::{DECISION_TEXT, RESOLVED};
 
-/// Maximum number of orders that are read at once, with their lines, payment events and payment refunds.
+/// Maximum number of orders that are read at once, with their parts.
 const ORDERS_PER_READ: u64 = 100;
 
-/// The lines, payment events and payment refunds of a page of orders.
+/// The lines, payment events, payment refunds and decisions of a page of orders.
 struct OrderParts {
     lines: Vec<order_line::Model>,
     events: Vec<payment_event::Model>,
     refunds: Vec<payment_refund::Model>,
+    /// The audit events that record the decisions of support.
+    decisions: Vec<audit_event::Model>,
 }
 
 impl UserExport {
@@ -52,6 +55,13 @@ impl UserExport {
                 .order_by_asc(payment_refund::Column::Id)
                 .all(reader)
                 .await?,
+            decisions: audit_event::Entity::find()
+                .filter(audit_event::Column::TargetType.eq("orders"))
+                .filter(audit_event::Column::TargetId.is_in(ids().map(|id| id.0)))
+                .filter(audit_event::Column::Action.eq(RESOLVED))
+                .order_by_asc(audit_event::Column::Id)
+                .all(reader)
+                .await?,
         })
     }
 
@@ -59,6 +69,7 @@ impl UserExport {
         let lines = parts.lines.iter().filter(|part| part.order_id == row.id);
         let events = parts.events.iter().filter(|part| part.order_id == Some(row.id));
         let refunds = parts.refunds.iter().filter(|part| part.order_id == row.id);
+        let decisions = parts.decisions.iter().filter(|part| part.target_id == row.id.0);
         json!({
             "id": row.id.0,
             "course": self.names.course(row.course_id),
@@ -86,6 +97,7 @@ impl UserExport {
             "subjects": lines.map(|part| self.line(part)).collect::<Vec<_>>(),
             "events": events.map(event).collect::<Vec<_>>(),
             "refunds": refunds.map(refund).collect::<Vec<_>>(),
+            "decisions": decisions.map(decision).collect::<Vec<_>>(),
         })
     }
 
@@ -123,5 +135,16 @@ fn refund(row: &payment_refund::Model) -> Value {
         "status": row.status.to_value(),
         "requestedAt": time(row.requested_at),
         "settledAt": time_or_null(row.settled_at),
+    })
+}
+
+/// Returns a decision of support about an order, without the member of support who made it.
+fn decision(row: &audit_event::Model) -> Value {
+    let state = row.state_after.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let value = |field: &str| state.as_ref().and_then(|state| state.get(field));
+    json!({
+        "at": time(row.at),
+        "resolution": value("resolution"),
+        "reason": value(DECISION_TEXT),
     })
 }

@@ -85,8 +85,9 @@ struct ResolveOrderInput {
     order_id: ID,
     /// The decision about the order.
     resolution: OrderResolution,
-    /// The reason for the decision: 1 to 1000 characters. The audit trail stores the reason. If the decision refunds a
-    /// purchase, the buyer can read the reason.
+    /// The reason for the decision: 1 to 1000 characters. The audit trail stores the reason. The data that the buyer
+    /// can download from `/me/export` contains the reason too. If the decision refunds a purchase, the buyer can also
+    /// query the reason.
     reason: String,
 }
 

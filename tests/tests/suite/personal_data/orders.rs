@@ -101,6 +101,10 @@ async fn texts_about_orders_go(app: Arc<TestApp>) {
     let export: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(missing(&export, ORDERS), Vec::<&str>::new(), "{export:#}");
     assert_eq!(export["orders"][0]["paymentReference"], format!("From {MARK}"));
+    assert_eq!(export["orders"][0]["decisions"], json!([]));
+    let decision = &export["orders"][1]["decisions"][0];
+    assert_eq!(decision["resolution"], "RefundByHand", "{export:#}");
+    assert_eq!(decision["reason"], format!("{MARK} was here"));
     // `MARK` is now in rows of several tables, because the references and the reason of support contain it.
     assert!(mentions(&app, MARK).await.len() >= 8);
 
