@@ -1,16 +1,17 @@
 //! Links in mails, which verify an address, set a new password, or move an account to another address. Also checks
-//! password changes without a link, limits of mails, and that no response tells whether an address has an account.
+//! password changes without a link.
+
+mod mail_limits;
+mod same_responses;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use jishu_tests::{Client, GraphqlResponse, MailServer, Registration, TestApp, wait_until};
+use jishu_tests::{Client, GraphqlResponse, MailServer, TestApp, wait_until};
 use serde_json::{Value, json};
 
 use crate::mail::{
-    ALREADY_REGISTERED, CHANGE, CHANGE_REQUESTED, CHANGED, PASSWORD_CHANGED, RESET, VERIFY, register,
-    with_mail_server,
+    CHANGE, CHANGE_REQUESTED, CHANGED, PASSWORD_CHANGED, RESET, VERIFY, register, with_mail_server,
 };
 
 with_mail_server!(&[];
@@ -23,19 +24,6 @@ with_mail_server!(&[];
     a_new_address_needs_the_password,
     no_token_is_stored_in_the_clear,
 );
-
-mod required {
-    use super::{
-        a_new_address_says_the_same_for_every_address, a_registration_says_the_same_for_every_address,
-        nobody_signs_in_before_verifying,
-    };
-
-    crate::mail::with_mail_server!(&["--require-verified-email"];
-        nobody_signs_in_before_verifying,
-        a_registration_says_the_same_for_every_address,
-        a_new_address_says_the_same_for_every_address,
-    );
-}
 
 const ASHA: &str = "asha@example.com";
 
@@ -290,140 +278,6 @@ async fn no_token_is_stored_in_the_clear(app: Arc<TestApp>, mail: Arc<MailServer
     app.clock.advance(TimeDelta::hours(2));
     wait_until("the mail is refused", async || crate::mail::count(&app, "dead").await == 1).await;
     assert_eq!(app.number(errors).await, 0, "an error that the outbox stores contains the address");
-}
-
-async fn nobody_signs_in_before_verifying(app: Arc<TestApp>, mail: Arc<MailServer>) {
-    register(&app, ASHA).await;
-    let token = mail.newest(ASHA, VERIFY).await.token().to_owned();
-    let sessions = "SELECT COUNT(*) FROM refresh_tokens";
-    assert_eq!(app.number(sessions).await, 0);
-    // A sign-in does not tell a stranger whether an address has an account. The response to the right password of an
-    // unverified account is the same as to an unknown address.
-    let wrong = app.anonymous().login(ASHA, "wrong horse").await;
-    let right = app.anonymous().login(ASHA, "correct horse").await;
-    let unknown = app.anonymous().login("nobody@example.com", "correct horse").await;
-    assert_eq!(right.refusal(), "INVALID_CREDENTIALS");
-    assert_eq!([&wrong, &right], [&unknown, &unknown]);
-    wait_until("another link", async || mail.mails_to(ASHA).len() == 2).await;
-    assert_eq!(app.number(sessions).await, 0);
-    verify(&app, &token).await;
-    assert!(!app.anonymous().login(ASHA, "correct horse").await.is_refused());
-}
-
-async fn a_registration_says_the_same_for_every_address(app: Arc<TestApp>, mail: Arc<MailServer>) {
-    let new = register(&app, ASHA).await;
-    mail.newest(ASHA, VERIFY).await;
-    let users = "SELECT COUNT(*) FROM users";
-    let other = Registration::new("Other", ASHA, "another password");
-    assert_eq!(app.anonymous().register(&other).await, new);
-    mail.newest(ASHA, ALREADY_REGISTERED).await;
-    assert_eq!(app.number(users).await, 1);
-    assert_eq!(app.anonymous().login(ASHA, "another password").await.refusal(), "INVALID_CREDENTIALS");
-    let invalid = Registration::new("Other", "other@example.com", "short");
-    assert_eq!(app.anonymous().register(&invalid).await.refusal(), "PASSWORD_INVALID");
-}
-
-async fn a_new_address_says_the_same_for_every_address(app: Arc<TestApp>, mail: Arc<MailServer>) {
-    for email in [ASHA, "binod@example.com"] {
-        register(&app, email).await;
-        verify(&app, mail.newest(email, VERIFY).await.token()).await;
-    }
-    let binod = app.anonymous().login("binod@example.com", "correct horse").await;
-    let binod = app.with_token(binod.access_token());
-    // The number of live links of each purpose, which a user sees in the export of their data.
-    let links = "SELECT CONCAT(purpose, COUNT(*)) FROM account_links WHERE used_at IS NULL GROUP BY purpose";
-    let mut seen = Vec::new();
-    for email in ["free@example.com", ASHA] {
-        let input = json!({ "email": email, "currentPassword": "correct horse" });
-        let answer = update(&binod, input).await;
-        let link = mail.newest(email, CHANGE).await;
-        seen.push((answer.body, jishu_tests::rows(app.connection(), links).await.concat()));
-        if email == ASHA {
-            assert_eq!(code(&verify_as(&binod, link.token(), None).await, "verifyEmail"), "EMAIL_TAKEN");
-        }
-    }
-    assert_eq!(seen[0], seen[1]);
-}
-
-/// Number of timed reset requests for the registered address. The test sends the same number for an unknown address.
-const TIMED_REQUESTS: usize = 200;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_known_address_cannot_be_told_from_an_unknown_one() {
-    crate::mail::run(jishu_tests::Backend::Sqlite, &[], async |app, mail| {
-        register(&app, ASHA).await;
-        let mut times: [Vec<Duration>; 2] = [Vec::new(), Vec::new()];
-        for _ in 0..TIMED_REQUESTS {
-            for (times, email) in times.iter_mut().zip([ASHA, "nobody@example.com"]) {
-                let started = Instant::now();
-                let answer = request_reset(&app, email).await;
-                times.push(started.elapsed());
-                assert_eq!(
-                    *answer.at("/requestPasswordReset"),
-                    json!({ "requested": true, "userErrors": [] })
-                );
-            }
-        }
-        let median = |times: &mut Vec<Duration>| {
-            times.sort_unstable();
-            times[TIMED_REQUESTS / 2]
-        };
-        let [known, unknown] = times.each_mut().map(median);
-        println!("median of {TIMED_REQUESTS}: known {known:?}, unknown {unknown:?}");
-        let difference = known.abs_diff(unknown);
-        assert!(difference < known.max(unknown) / 3 + Duration::from_micros(500), "{known:?}, {unknown:?}");
-        assert!(mail.mails_to("nobody@example.com").is_empty());
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_flooded_with_mails() {
-    let flags = ["--mails-per-receiver-per-hour=3", "--mail-requests-per-hour=0"];
-    crate::mail::run(jishu_tests::Backend::Sqlite, &flags, async |app, mail| {
-        register(&app, ASHA).await;
-        for email in [ASHA, "nobody@example.com"] {
-            for _ in 0..3 {
-                request_reset(&app, email).await;
-            }
-            let document = "mutation ($email: String!) { requestPasswordReset(email: $email) { requested } }";
-            let (code, _) = app.anonymous().fail(document, json!({ "email": email })).await;
-            assert_eq!(code, "RATE_LIMITED", "{email}");
-        }
-        wait_until("the mails", async || mail.mails_to(ASHA).len() == 4).await;
-        let asha = app.with_token(app.anonymous().login(ASHA, "correct horse").await.access_token());
-        // The requests for a new password have used up no other budget.
-        let again = "mutation { resendVerification { requested } }";
-        for _ in 0..3 {
-            asha.run(again).await;
-        }
-        assert_eq!(asha.fail(again, Value::Null).await.0, "RATE_LIMITED");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn others_do_not_use_up_the_mails_of_an_owner() {
-    let flags = ["--mails-per-receiver-per-hour=3", "--mail-requests-per-hour=0"];
-    crate::mail::run(jishu_tests::Backend::Sqlite, &flags, async |app, mail| {
-        register(&app, ASHA).await;
-        let binod = app.with_token(register(&app, "binod@example.com").await.access_token());
-        let input = json!({ "email": ASHA, "currentPassword": "correct horse" });
-        for _ in 0..3 {
-            assert_eq!(code(&update(&binod, input.clone()).await, "updateProfile"), "EMAIL_TAKEN");
-        }
-        let document =
-            "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { user { id } } }";
-        assert_eq!(binod.fail(document, json!({ "input": input })).await.0, "RATE_LIMITED");
-        // A stranger who is signed in to an account with the address can ask for other mails only.
-        let asha = app.with_token(app.anonymous().login(ASHA, "correct horse").await.access_token());
-        for _ in 0..3 {
-            asha.run("mutation { resendVerification { requested } }").await;
-        }
-        request_reset(&app, ASHA).await;
-        mail.newest(ASHA, RESET).await;
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
