@@ -185,7 +185,18 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     };
     let queue = WriteQueue::new(options.transactions(), options.acquire_timeout);
     let metrics = options.metrics.clone();
-    Ok(Database { reader, writer: pool, queue, probe, migrator, is_cluster, metrics, retry_for: statement })
+    let groups = Arc::default();
+    Ok(Database {
+        reader,
+        writer: pool,
+        queue,
+        groups,
+        probe,
+        migrator,
+        is_cluster,
+        metrics,
+        retry_for: statement,
+    })
 }
 
 /// Returns the statement that sets the timeouts of a session on MariaDB or MySQL. The statement has SQL comments that

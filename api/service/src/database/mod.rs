@@ -1,11 +1,13 @@
 //! The connection to the database: pools, transactions that are retried as a whole, and the differences between
 //! SQLite, PostgreSQL, and MariaDB with MySQL.
 
+mod attempt;
 mod client;
 mod connect;
 mod dialect;
 mod failure;
 mod file;
+mod group;
 mod insert;
 mod joined;
 mod lock;
@@ -59,6 +61,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 use crate::metrics::Metrics;
+use group::Board;
 use probe::Probe;
 use queue::WriteQueue;
 
@@ -73,6 +76,8 @@ pub struct Database {
     writer: DatabaseConnection,
     /// The queue in which transactions wait before they take a connection of `writer`.
     queue: Arc<WriteQueue>,
+    /// The waiting transactions that a group may take.
+    groups: Arc<Board>,
     /// The connection for health checks.
     probe: Arc<Probe>,
     /// The pool for migrations.

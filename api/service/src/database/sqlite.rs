@@ -49,6 +49,7 @@ pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
         return Ok(Database {
             reader: Reader::new(writer.clone(), 1, wait, options.metrics.clone()),
             queue: WriteQueue::new(1, wait),
+            groups: Arc::default(),
             probe: Arc::new(Probe::for_memory(writer.clone())),
             migrator: writer.clone(),
             writer,
@@ -72,7 +73,8 @@ pub(super) async fn open(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let queue = WriteQueue::new(1, wait);
     let retry_for = options.statement_timeout;
     let (migrator, metrics) = (writer.clone(), options.metrics.clone());
-    Ok(Database { reader, queue, migrator, writer, probe, is_cluster: false, metrics, retry_for })
+    let groups = Arc::default();
+    Ok(Database { reader, queue, groups, migrator, writer, probe, is_cluster: false, metrics, retry_for })
 }
 
 /// Returns the number of connections for reading.

@@ -4,17 +4,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use rand::RngExt;
-use sea_orm::{
-    AccessMode, ConnAcquireErr, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnAcquireErr, DatabaseTransaction, DbErr, SqlErr};
 use tokio::task::JoinHandle;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
+use super::attempt::FailedAttempt;
 use super::queue::Turn;
 use super::{Database, Failure, QueueKey, observe};
 use crate::error::Error;
-use crate::metrics::{PoolName, RetryCause, TransactionOutcome};
+use crate::metrics::{RetryCause, TransactionOutcome};
 use crate::trace::{self, TRACE_TARGET};
 
 /// The name of a transaction, and the failures after which it is retried.
@@ -26,6 +24,8 @@ pub struct WritePolicy {
     retries_lost_commit: bool,
     /// Whether to retry if a unique key refused a row.
     retries_taken_keys: bool,
+    /// Whether the transaction may share a transaction of the database with others.
+    joins_groups: bool,
 }
 
 impl WritePolicy {
@@ -33,14 +33,14 @@ impl WritePolicy {
     /// of an earlier run before it writes. So it is retried even if its COMMIT may have succeeded.
     #[must_use]
     pub const fn idempotent(name: &'static str) -> Self {
-        Self { name, retries_lost_commit: true, retries_taken_keys: false }
+        Self { name, retries_lost_commit: true, retries_taken_keys: false, joins_groups: false }
     }
 
     /// Returns the policy of a transaction whose second run would fail or write twice. If its COMMIT may have
     /// succeeded, it is not retried, and the caller gets the error.
     #[must_use]
     pub const fn not_idempotent(name: &'static str) -> Self {
-        Self { name, retries_lost_commit: false, retries_taken_keys: false }
+        Self { name, retries_lost_commit: false, retries_taken_keys: false, joins_groups: false }
     }
 
     /// Also retries the transaction after a unique key refused a row. The next run finds the row of the other
@@ -48,6 +48,27 @@ impl WritePolicy {
     #[must_use]
     pub const fn retry_taken_keys(self) -> Self {
         Self { retries_taken_keys: true, ..self }
+    }
+
+    /// Returns the policy of an idempotent transaction that may share one transaction of the database with others that
+    /// wait for a connection. If one of them fails, all are rolled back, and each runs alone.
+    ///
+    /// The body must refuse before its first write, because the group of a refused transaction is committed. And it
+    /// must return every error of the database: if it hid an error on PostgreSQL, the COMMIT of the whole group would
+    /// store nothing.
+    #[must_use]
+    pub const fn grouped(name: &'static str) -> Self {
+        Self { joins_groups: true, ..Self::idempotent(name) }
+    }
+
+    /// Returns the name of the transaction.
+    pub(super) const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Makes the span of a transaction in a trace.
+    pub(super) fn span(self) -> Span {
+        trace::span(|| tracing::debug_span!(target: TRACE_TARGET, "transaction", otel.name = self.name))
     }
 }
 
@@ -82,11 +103,15 @@ impl Database {
         T: Send + 'static,
         R: Send + 'static,
     {
-        let turn = self.turn(key.into()).await?;
+        let key = key.into();
+        if policy.joins_groups && !self.is_cluster {
+            return self.write_in_group(key, policy, input, body).await;
+        }
+        let turn = self.turn(key).await?;
         let database = self.clone();
         run_detached(async move {
             let _turn = turn;
-            database.measure_write(policy, &input, body).await
+            database.measure_write(policy, policy.span(), &input, body, Instant::now(), None).await
         })
         .await
     }
@@ -117,11 +142,14 @@ impl Database {
         R: Send + 'static,
     {
         let database = self.clone();
-        run_detached(async move { database.measure_write(policy, &input, body).await }).await
+        run_detached(async move {
+            database.measure_write(policy, policy.span(), &input, body, Instant::now(), None).await
+        })
+        .await
     }
 
     /// Waits for the turn of a transaction among the transactions of its key.
-    async fn turn(&self, key: QueueKey) -> Result<Turn, DbErr> {
+    pub(super) async fn turn(&self, key: QueueKey) -> Result<Turn, DbErr> {
         let Some(metrics) = self.metrics.database() else {
             return self.queue.turn(key, self.retry_for).await;
         };
@@ -132,26 +160,21 @@ impl Database {
         turn
     }
 
-    /// Runs a transaction with its retries, in a span of its own, and measures its time and outcome.
-    async fn measure_write<C, T, R>(
+    /// Runs a transaction with its retries in this span, and measures its time since `started` and its outcome. If it
+    /// was attempted already, `first` is the failed attempt.
+    pub(super) async fn measure_write<C, T, R>(
         &self,
         policy: WritePolicy,
+        span: Span,
         input: &C,
         body: TransactionBody<C, T, R>,
+        started: Instant,
+        first: Option<FailedAttempt<R>>,
     ) -> Result<T, Error<R>> {
-        let span = trace::span(
-            || tracing::debug_span!(target: TRACE_TARGET, "transaction", otel.name = policy.name),
-        );
-        let write = self.write_until_done(policy, input, body).instrument(span);
+        let write = self.write_until_done(policy, input, body, first).instrument(span);
         let Some(metrics) = self.metrics.database() else { return write.await };
-        let started = Instant::now();
         let result = observe::transaction(&self.metrics, policy.name, write).await;
-        let outcome = match &result {
-            Ok(_) => TransactionOutcome::Committed,
-            Err(Error::Refused(_)) => TransactionOutcome::Refused,
-            Err(Error::Failed(_)) => TransactionOutcome::Failed,
-        };
-        metrics.transaction(policy.name, outcome, started.elapsed());
+        metrics.transaction(policy.name, TransactionOutcome::of(&result), started.elapsed());
         result
     }
 
@@ -161,6 +184,7 @@ impl Database {
         policy: WritePolicy,
         input: &C,
         body: TransactionBody<C, T, R>,
+        mut first: Option<FailedAttempt<R>>,
     ) -> Result<T, Error<R>> {
         let started = Instant::now();
         let mut attempt = 0;
@@ -172,14 +196,17 @@ impl Database {
                 true => Some(self.queue.contended().await?),
                 false => None,
             };
-            let FailedAttempt { error, commit_was_sent, was_ended_early } =
-                match self.attempt(input, body).await {
-                    Ok(value) => {
-                        self.probe.record_write();
-                        return Ok(value);
-                    }
-                    Err(failed) => failed,
-                };
+            let attempted = match first.take() {
+                Some(failed) => Err(failed),
+                None => self.attempt(input, body).await,
+            };
+            let FailedAttempt { error, commit_was_sent, was_ended_early } = match attempted {
+                Ok(value) => {
+                    self.probe.record_write();
+                    return Ok(value);
+                }
+                Err(failed) => failed,
+            };
             if let Some(error) = error.database_error() {
                 self.probe.record_failed_write(error);
             }
@@ -212,109 +239,11 @@ impl Database {
             attempt += 1;
         }
     }
-
-    /// Runs a transaction once.
-    async fn attempt<C, T, R>(
-        &self,
-        input: &C,
-        body: TransactionBody<C, T, R>,
-    ) -> Result<T, FailedAttempt<R>> {
-        // Waits for a permit before taking a connection, so that no transaction with a connection waits for a permit.
-        let (metrics, since) = (self.metrics.database(), Instant::now());
-        let _borrowed = metrics.map(|metrics| metrics.borrowing(PoolName::Writer));
-        let _permit = self.queue.permit().await.map_err(FailedAttempt::before_commit)?;
-        let transaction = self.begin().await.map_err(FailedAttempt::before_commit)?;
-        if let Some(metrics) = metrics {
-            metrics.connection_taken(PoolName::Writer, since.elapsed());
-        }
-        let result = body(&transaction, input).await;
-        // If the cluster ended the transaction early, the result of the body must not be used. An error that leads to
-        // a retry needs no check.
-        let will_retry = matches!(&result, Err(error) if failure_of(error) != Failure::Permanent);
-        let is_open =
-            if self.is_cluster && !will_retry { is_still_open(&transaction).await } else { Ok(true) };
-        let error = match (result, is_open) {
-            (Ok(value), Ok(true)) => {
-                let committed = transaction.commit().await;
-                return committed.map(|()| value).map_err(|error| FailedAttempt {
-                    error: error.into(),
-                    commit_was_sent: true,
-                    was_ended_early: false,
-                });
-            }
-            (Err(error), Ok(true)) => FailedAttempt::before_commit(error),
-            (_, Ok(false)) => {
-                FailedAttempt { was_ended_early: true, ..FailedAttempt::before_commit(transaction_lost()) }
-            }
-            (_, Err(error)) => FailedAttempt::before_commit(error),
-        };
-        if let Err(rollback) = transaction.rollback().await {
-            tracing::debug!(
-                error = %rollback,
-                "rollback failed; the pool closes the connection if it is broken"
-            );
-        }
-        Err(error)
-    }
-
-    /// Begins a transaction in one round trip. On servers its isolation level is READ COMMITTED, the default of the
-    /// sessions in the pool. On SQLite the transaction locks the database for writing at once. A transaction that
-    /// begins with a read cannot always get this lock later.
-    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = match self.backend() {
-            DbBackend::Sqlite => TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            },
-            _ if !self.is_cluster => TransactionOptions::default(),
-            _ => TransactionOptions {
-                isolation_level: Some(IsolationLevel::ReadCommitted),
-                // Outside a transaction, the connections to a cluster are read-only: see `is_still_open`.
-                access_mode: Some(AccessMode::ReadWrite),
-                ..TransactionOptions::default()
-            },
-        };
-        self.writer.begin_with_options(options).await
-    }
-}
-
-/// An attempt that failed. Either COMMIT was not sent, or COMMIT failed and the transaction may still be committed.
-struct FailedAttempt<R> {
-    error: Error<R>,
-    /// Whether COMMIT was sent before the failure.
-    commit_was_sent: bool,
-    /// Whether the Galera cluster had ended the transaction before its body ended, although no statement had reported a
-    /// conflict.
-    was_ended_early: bool,
-}
-
-impl<R> FailedAttempt<R> {
-    /// Makes the failed attempt of a transaction that failed before COMMIT was sent.
-    fn before_commit(error: impl Into<Error<R>>) -> Self {
-        Self { error: error.into(), commit_was_sent: false, was_ended_early: false }
-    }
-}
-
-/// Returns whether the transaction is still open on a node of a Galera cluster.
-///
-/// The node ends a transaction that conflicts with a transaction of another node, and should report a deadlock at the
-/// next statement. But if the node was preparing a statement, the node reports success (seen on MariaDB 10.11). Each
-/// later statement would then be committed separately. To prevent this, the connections to a cluster are read-only
-/// outside a transaction, so that later writes fail. This check finds the case in which only reads follow.
-async fn is_still_open(transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
-    let select = Statement::from_string(DbBackend::MySql, "SELECT CAST(@@in_transaction AS SIGNED)");
-    let row = transaction.query_one_raw(select).await?;
-    Ok(row.map(|row| row.try_get_by_index::<i64>(0)).transpose()? == Some(1))
 }
 
 /// Classifies an error of a transaction. A refusal is permanent.
-fn failure_of<R>(error: &Error<R>) -> Failure {
+pub(super) fn failure_of<R>(error: &Error<R>) -> Failure {
     error.database_error().map_or(Failure::Permanent, Failure::of)
-}
-
-/// Returns the error of a transaction that the Galera cluster has ended early without reporting a conflict.
-fn transaction_lost() -> DbErr {
-    DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
 /// Returns whether the error is that a unique key refused a row.

@@ -18,6 +18,9 @@ const DATABASE_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0
 /// The upper bounds of the buckets for the delay of events, in seconds. Nodes read events twice a second.
 const DELAY_SECONDS: [f64; 8] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0];
 
+/// The upper bounds of the buckets for the number of transactions in a group.
+const GROUP_SIZES: [f64; 5] = [1.0, 2.0, 4.0, 6.0, 8.0];
+
 /// Makes a histogram with the buckets for requests and operations.
 pub(super) fn request_seconds() -> Histogram {
     Histogram::new(REQUEST_SECONDS)
@@ -27,6 +30,11 @@ pub(super) fn request_seconds() -> Histogram {
 /// waits for a connection or for another transaction.
 pub(super) fn database_seconds() -> Histogram {
     Histogram::new(DATABASE_SECONDS)
+}
+
+/// Makes a histogram with the buckets for the number of transactions in a group.
+pub(super) fn group_sizes() -> Histogram {
+    Histogram::new(GROUP_SIZES)
 }
 
 /// Makes a histogram with the buckets for the delay of events.

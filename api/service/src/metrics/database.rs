@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::buckets::{HistogramFamily, database_seconds, histogram, histograms};
+use super::buckets::{HistogramFamily, database_seconds, group_sizes, histogram, histograms};
 use super::labels::{PoolName, RetryCause, TransactionOutcome};
 use super::registrar::Registrar;
 use super::requests::ActiveGauge;
@@ -44,6 +44,7 @@ pub struct DatabaseMetrics {
     failed_statements: Family<StatementLabels, Counter>,
     transactions: HistogramFamily<TransactionLabels>,
     retries: Family<RetryLabels, Counter>,
+    groups: Histogram,
     connection_wait: HistogramFamily<PoolLabels>,
     turn_wait: Histogram,
     waiting_for_turn: Gauge,
@@ -71,6 +72,12 @@ impl DatabaseMetrics {
             retries: registry.add(
                 "transaction_retries",
                 "Retries of transactions and of single statements, by name and cause",
+            ),
+            groups: histogram(
+                registry,
+                "group_transactions",
+                "Transactions that shared one transaction of the database, of those that may do so",
+                group_sizes,
             ),
             connection_wait: histograms(
                 registry,
@@ -122,6 +129,11 @@ impl DatabaseMetrics {
     /// Counts a retry of a transaction or of a single statement, by its name and cause.
     pub(crate) fn retry(&self, transaction: &'static str, cause: RetryCause) {
         self.retries.get_or_create(&RetryLabels { transaction, cause }).inc();
+    }
+
+    /// Records the number of transactions that shared a transaction of the database.
+    pub(crate) fn group(&self, transactions: usize) {
+        self.groups.observe(u32::try_from(transactions).map_or(f64::INFINITY, f64::from));
     }
 
     /// Records the time that a task waited for a connection of a pool.

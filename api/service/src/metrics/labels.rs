@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+use crate::error::Error;
+
 /// An enum whose variants are all values of a label.
 pub(super) trait LabelValue: Copy + 'static {
     /// All values of the label.
@@ -155,6 +157,19 @@ label! {
         TakenKey = "taken_key",
         /// A Galera cluster had ended the transaction before its commit, although no statement had reported a conflict.
         EndedEarly = "ended_early",
+        /// Another transaction failed, with which the transaction shared a transaction of the database.
+        Group = "group",
+    }
+}
+
+impl TransactionOutcome {
+    /// Returns the outcome of a transaction with this result.
+    pub(crate) fn of<T, R>(result: &Result<T, Error<R>>) -> Self {
+        match result {
+            Ok(_) => Self::Committed,
+            Err(Error::Refused(_)) => Self::Refused,
+            Err(Error::Failed(_)) => Self::Failed,
+        }
     }
 }
 

@@ -169,7 +169,7 @@ async fn purchase_uncounted(
         papers: Arc::clone(&services.papers),
         now: services.clock.now(),
     };
-    let policy = WritePolicy::idempotent("purchase");
+    let policy = WritePolicy::grouped("purchase");
     let receipt = services
         .database
         .write_for(buyer, policy, command, |transaction, command| {
