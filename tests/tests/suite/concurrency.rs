@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use jishu_tests::purchases::{
     BRIEF_PURCHASE, CALLERS, all_at_once, assert_one_bought, created, overlapping, slowest, two_subjects,
 };
-use jishu_tests::{Client, TestApp, on_each_database};
+use jishu_tests::{Backend, Client, TestApp, on_each_database};
 use serde_json::json;
 
 on_each_database!(
@@ -16,6 +16,7 @@ on_each_database!(
     sixty_four_overlapping_purchases_buy_each_subject_once,
     two_servers_make_one_purchase_for_one_buyer,
     clients_that_hang_up_leave_whole_purchases_and_free_connections,
+    buyers_that_wait_share_a_commit_and_refusals_among_them_change_nothing,
 );
 
 /// Returns how often a test repeats its purchases: 20 times, or the value of the variable `PURCHASE_ROUNDS`.
@@ -119,4 +120,54 @@ async fn clients_that_hang_up_leave_whole_purchases_and_free_connections(app: Ar
     let empty = "SELECT COUNT(*) FROM purchases p LEFT JOIN entitlements e ON e.purchase_id = p.id \
                  WHERE e.purchase_id IS NULL";
     assert_eq!(app.number(empty).await, 0);
+}
+
+/// Sixty-four buyers purchase at once, which is more than there are connections. Every fourth names a wrong price.
+async fn buyers_that_wait_share_a_commit_and_refusals_among_them_change_nothing(app: Arc<TestApp>) {
+    let learners = join_all((0..CALLERS).map(|number| register(&app, number))).await;
+    let bought = i64::try_from(CALLERS - CALLERS / 4).expect("few");
+    // On a busy machine, a group may be full of one purchase. Then the buyers purchase another course.
+    for round in 1..=5 {
+        let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+        let before = app.row_counts().await;
+        let calls = learners.iter().enumerate().map(|(number, learner)| {
+            let mut input = two_subjects(&course.id, &course.subjects);
+            if number % 4 == 3 {
+                input["cost"] = json!("1.00");
+            }
+            async move { learner.run_with(BRIEF_PURCHASE, json!({ "input": input })).await }
+        });
+        for (number, answer) in join_all(calls).await.iter().enumerate() {
+            if number % 4 == 3 {
+                assert_eq!(answer.text("/purchase/userErrors/0/code"), "PRICE_CHANGED");
+            } else {
+                assert_eq!(answer.number("/purchase/testCards/totalCount"), 100);
+            }
+        }
+        let after = app.row_counts().await;
+        let grown: Vec<_> = after
+            .into_iter()
+            .zip(before)
+            .map(|((table, after), (_, before))| (table, after - before))
+            .filter(|(_, rows)| *rows != 0)
+            .collect();
+        let expected = [
+            ("purchases", bought),
+            ("purchase_requests", bought),
+            ("entitlements", 2 * bought),
+            ("mock_test_attempts", 100 * bought),
+            ("audit_events", bought),
+        ];
+        assert_eq!(grown, expected);
+        if app.backend != Backend::Postgres {
+            return;
+        }
+        // `xmin` is the transaction of PostgreSQL that inserted a row.
+        let commits = app.number("SELECT COUNT(DISTINCT CAST(xmin AS text)) FROM purchases").await;
+        eprintln!("round {round}: {} purchases in {commits} transactions", bought * round);
+        if commits < bought * round {
+            return;
+        }
+    }
+    panic!("no two purchases shared a transaction of the database");
 }

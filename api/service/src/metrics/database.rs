@@ -76,7 +76,7 @@ impl DatabaseMetrics {
             groups: histogram(
                 registry,
                 "group_transactions",
-                "Transactions that shared one transaction of the database, of those that may do so",
+                "Purchases that shared one COMMIT",
                 group_sizes,
             ),
             connection_wait: histograms(

@@ -157,7 +157,7 @@ label! {
         TakenKey = "taken_key",
         /// A Galera cluster had ended the transaction before its commit, although no statement had reported a conflict.
         EndedEarly = "ended_early",
-        /// Another transaction failed, with which the transaction shared a transaction of the database.
+        /// The group of transactions failed with which the transaction shared a transaction of the database.
         Group = "group",
     }
 }

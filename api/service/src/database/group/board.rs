@@ -2,14 +2,24 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::member::Member;
 use crate::database::QueueKey;
 
-/// The transactions of this server that wait for their turn or for a connection, in the order of their arrival.
-#[derive(Debug, Default)]
+/// A group takes no further transaction after this time.
+const MAX_OPEN_TIME: Duration = Duration::from_millis(50);
+/// The time for which no groups are made after one failed. If a conflict lasts, for example because support has locked a
+/// subject, each further group would fail too.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+/// The transactions that may join a group, and that wait for their turn or for a connection, in the order of their
+/// arrival.
+#[derive(Debug)]
 pub(in crate::database) struct Board {
     offers: Mutex<Offers>,
+    /// [`MAX_OPEN_TIME`], except in tests.
+    pub(super) max_open_time: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -17,6 +27,8 @@ struct Offers {
     waiting: VecDeque<Waiting>,
     /// The number of the next offer.
     next: u64,
+    /// Until this time, no transaction is taken. None if no group has failed.
+    paused_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -34,6 +46,12 @@ pub(super) struct Offer {
     number: u64,
 }
 
+impl Default for Board {
+    fn default() -> Self {
+        Self { offers: Mutex::default(), max_open_time: MAX_OPEN_TIME }
+    }
+}
+
 impl Board {
     /// Puts a transaction with this key on the board.
     pub(super) fn offer(self: &Arc<Self>, key: QueueKey, member: Box<dyn Member>) -> Offer {
@@ -45,10 +63,19 @@ impl Board {
     }
 
     /// Takes the transaction that has waited longest among those with their turn and those with one of these keys.
+    /// Returns None for a short time after a group failed.
     pub(super) fn take(&self, held: &[QueueKey]) -> Option<(QueueKey, Box<dyn Member>)> {
         let mut offers = self.offers();
+        if offers.paused_until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
         let at = offers.waiting.iter().position(|offer| offer.has_turn || held.contains(&offer.key))?;
         offers.waiting.remove(at).map(|offer| (offer.key, offer.member))
+    }
+
+    /// Notes that a group of several transactions failed.
+    pub(super) fn pause(&self) {
+        self.offers().paused_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);
     }
 
     /// Returns whether no transaction waits.

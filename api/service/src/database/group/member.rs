@@ -42,9 +42,10 @@ pub(super) enum Ran {
 }
 
 /// Why the group of a transaction was rolled back.
+#[derive(Debug)]
 pub(super) enum Cause {
     /// Another transaction of the group failed, or the group took too long.
-    Others,
+    Group,
     /// The statements of this transaction failed or panicked. It was the last of its group.
     Own,
     /// BEGIN or COMMIT failed.
@@ -141,9 +142,9 @@ where
                 let _ = verdict.send(Verdict::Panicked(panic));
                 return;
             }
-            // A failure other than a conflict may have its cause in the uncommitted rows of the others.
+            // A permanent failure may have its cause in the uncommitted rows of the others.
             (Cause::Own, State::Ended(Err(error)))
-                if was_alone || failure_of(&error) == Failure::Conflict =>
+                if was_alone || failure_of(&error) != Failure::Permanent =>
             {
                 Some(FailedAttempt::before_commit(error))
             }

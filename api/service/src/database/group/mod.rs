@@ -6,7 +6,8 @@
 //! stores the changes of all. So the more transactions wait, the less each costs: it needs no BEGIN and no COMMIT of its
 //! own, and the database waits for its disk once for the whole group.
 //!
-//! If a statement or COMMIT fails, the whole group is rolled back, and each of its transactions runs alone.
+//! If a statement fails, the whole group is rolled back, and each of its transactions runs alone. So do they if COMMIT
+//! fails. Then the group may be committed after all, so only idempotent transactions can join a group.
 
 mod board;
 mod member;
@@ -33,10 +34,8 @@ use member::{Cause, Member, Ran, Transaction, Verdict};
 
 /// Maximum number of transactions in a group.
 const MAX_MEMBERS: usize = 8;
-/// A group takes no further transaction after this time.
-const MAX_OPEN_TIME: Duration = Duration::from_millis(20);
-/// A group of several transactions that is open for longer than this is rolled back. Other nodes do not see an event
-/// that is committed 10 s after it was appended.
+/// A group of several transactions that is open for longer than this is rolled back. Other nodes may miss an event that
+/// is committed 10 s after it was appended.
 const MAX_TIME_TO_COMMIT: Duration = Duration::from_secs(5);
 
 /// A transaction that waits on the board, seen from its own task.
@@ -75,12 +74,18 @@ impl Database {
         let (transaction, verdict) = Transaction::new(policy, input, body, span.clone());
         let offer = self.groups.offer(key, Box::new(transaction));
         let mut pending = Pending { policy, body, span, offer, verdict };
-        let (turn, verdict) = match pending.verdict_or(self.turn(key)).await? {
+        let (mut turn, since) = (pin!(self.turn(key)), Instant::now());
+        let (turn, verdict) = match pending.verdict_or(turn.as_mut()).await? {
             Either::Right(turn) => (turn, None),
             Either::Left(Verdict::RunAlone { input, first }) => {
-                (self.turn(key).await?, Some(Verdict::RunAlone { input, first }))
+                (turn.await?, Some(Verdict::RunAlone { input, first }))
             }
-            Either::Left(verdict) => return self.conclude(pending, Instant::now(), Ok(verdict)).await,
+            Either::Left(verdict) => {
+                if let (Some(metrics), Verdict::Ended { began, .. }) = (self.metrics.database(), &verdict) {
+                    metrics.turn_taken(began.saturating_duration_since(since));
+                }
+                return self.conclude(pending, Instant::now(), Ok(verdict)).await;
+            }
         };
         let (database, since) = (self.clone(), Instant::now());
         run_detached(async move {
@@ -105,7 +110,12 @@ impl Database {
         let _borrowed = metrics.map(|metrics| metrics.borrowing(PoolName::Writer));
         pending.offer.allow_all_groups();
         match pending.verdict_or(self.queue.permit()).await? {
-            Either::Left(verdict) => return Ok(verdict),
+            Either::Left(verdict) => {
+                if let (Some(metrics), Verdict::Ended { began, .. }) = (metrics, &verdict) {
+                    metrics.connection_taken(PoolName::Writer, began.saturating_duration_since(since));
+                }
+                return Ok(verdict);
+            }
             Either::Right(permit) => {
                 if let Some(member) = pending.offer.withdraw() {
                     self.lead(key, member, since).await;
@@ -119,10 +129,13 @@ impl Database {
     /// Runs a group: the first transaction, and others that wait when its statements have ended. The first transaction
     /// has waited for a connection since this time.
     async fn lead(&self, key: QueueKey, first: Box<dyn Member>, since: Instant) {
+        debug_assert!(!self.is_cluster, "a cluster may end the transaction of a group without an error");
         let mut group = Group { members: vec![first], keys: vec![key] };
         let transaction = match self.begin().await {
             Ok(transaction) => transaction,
-            Err(error) => return group.roll_back(Cause::Database { error, commit_was_sent: false }),
+            Err(error) => {
+                return self.roll_back_group(group, Cause::Database { error, commit_was_sent: false });
+            }
         };
         if let Some(metrics) = self.metrics.database() {
             metrics.connection_taken(PoolName::Writer, since.elapsed());
@@ -134,19 +147,16 @@ impl Database {
                 Ran::Refused => {}
                 Ran::Failed => {
                     roll_back(transaction).await;
-                    return group.roll_back(Cause::Own);
+                    return self.roll_back_group(group, Cause::Own);
                 }
                 Ran::Panicked => {
                     drop(transaction);
-                    return group.roll_back(Cause::Own);
+                    return self.roll_back_group(group, Cause::Own);
                 }
             }
             if !self.add_next(&mut group, opened) {
                 break;
             }
-        }
-        if let Some(metrics) = self.metrics.database() {
-            metrics.group(group.members.len());
         }
         if !has_changes {
             roll_back(transaction).await;
@@ -154,20 +164,45 @@ impl Database {
         }
         if group.members.len() > 1 && opened.elapsed() > MAX_TIME_TO_COMMIT {
             roll_back(transaction).await;
-            return group.roll_back(Cause::Others);
+            return self.roll_back_group(group, Cause::Group);
         }
         match transaction.commit().await {
             Ok(()) => {
                 self.probe.record_write();
+                if let Some(metrics) = self.metrics.database() {
+                    metrics.group(group.members.len());
+                }
                 group.conclude();
             }
-            Err(error) => group.roll_back(Cause::Database { error, commit_was_sent: true }),
+            Err(error) => self.roll_back_group(group, Cause::Database { error, commit_was_sent: true }),
+        }
+    }
+
+    /// Lets each transaction of a group run alone, because the group was rolled back, or because its COMMIT failed. If
+    /// the cause is the failure of a transaction, this is the last one of the group.
+    fn roll_back_group(&self, mut group: Group, cause: Cause) {
+        let last = group.members.pop();
+        let was_alone = group.members.is_empty();
+        if !was_alone {
+            self.groups.pause();
+            let others = group.members.len();
+            tracing::debug!(
+                others,
+                ?cause,
+                "a group of transactions failed, and each of them now runs alone"
+            );
+        }
+        for member in group.members {
+            member.rolled_back(Cause::Group, was_alone);
+        }
+        if let Some(last) = last {
+            last.rolled_back(cause, was_alone);
         }
     }
 
     /// Adds a waiting transaction to a group. Returns whether there was one that the group may take.
     fn add_next(&self, group: &mut Group, opened: Instant) -> bool {
-        if group.members.len() >= MAX_MEMBERS || opened.elapsed() >= MAX_OPEN_TIME {
+        if group.members.len() >= MAX_MEMBERS || opened.elapsed() >= self.groups.max_open_time {
             return false;
         }
         let Some((key, member)) = self.groups.take(&group.keys) else { return false };
@@ -220,6 +255,7 @@ impl<C, T, R> Pending<C, T, R> {
         }
     }
 
+    /// Waits for the verdict. If the code of the group has panicked, there is none, and the outcome is unknown.
     async fn verdict(&mut self) -> Result<Verdict<C, T, R>, DbErr> {
         (&mut self.verdict).await.map_err(|_dropped| shutting_down())
     }
@@ -231,25 +267,6 @@ impl Group {
     fn conclude(self) {
         for member in self.members {
             member.conclude();
-        }
-    }
-
-    /// Lets each transaction run alone, because the transaction of the database was rolled back. The cause concerns the
-    /// last transaction, or the only one.
-    fn roll_back(mut self, cause: Cause) {
-        let last = self.members.pop();
-        let was_alone = self.members.is_empty();
-        if !was_alone {
-            tracing::debug!(
-                others = self.members.len(),
-                "a group of transactions failed; each now runs alone"
-            );
-        }
-        for member in self.members {
-            member.rolled_back(Cause::Others, was_alone);
-        }
-        if let Some(last) = last {
-            last.rolled_back(cause, was_alone);
         }
     }
 }

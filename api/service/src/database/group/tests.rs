@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::MAX_MEMBERS;
+use super::{Board, MAX_MEMBERS};
 use crate::database::queue::WriteQueue;
 use crate::database::{Database, DatabaseOptions, Unavailable, WritePolicy, sql};
 use crate::error::{Error, Fault, Refusal};
@@ -78,10 +78,14 @@ struct Begun {
 
 impl World {
     async fn open() -> Self {
-        let database = Database::connect(&DatabaseOptions::new("sqlite::memory:")).await.unwrap();
+        let mut database = Database::connect(&DatabaseOptions::new("sqlite::memory:")).await.unwrap();
         let tables = "CREATE TABLE rows_of_test (id INTEGER PRIMARY KEY); \
             CREATE TABLE children (parent INTEGER REFERENCES rows_of_test (id) DEFERRABLE INITIALLY DEFERRED)";
         database.writer().execute_unprepared(tables).await.unwrap();
+        // On a busy machine, a group must not end before its members have run.
+        let mut board = Board::default();
+        board.max_open_time = Duration::from_secs(60);
+        database.groups = Arc::new(board);
         Self { database, gate: Arc::new(Semaphore::new(0)) }
     }
 
@@ -141,6 +145,29 @@ async fn a_failure_rolls_back_its_group_and_each_of_the_others_succeeds_alone() 
     assert_eq!(later.result.await.unwrap().unwrap(), 7);
     assert_eq!(later.runs.load(Ordering::SeqCst), 1, "it came after the failure, so it was in another group");
     assert_eq!(world.rows().await, [0, 1, 2, 3, 4, 5, 7]);
+}
+
+#[tokio::test]
+async fn after_a_failed_group_the_next_transactions_run_alone_for_a_moment() {
+    let world = World::open().await;
+    let holder = world.hold().await;
+    let first = world.begin(1, 1, Act::Nothing).await;
+    let failing = world.begin(2, 2, Act::Fail).await;
+    let mut later = Vec::new();
+    for id in 3..=6 {
+        later.push(world.begin(id, id, Act::Nothing).await);
+    }
+    let failing_later = world.begin(7, 7, Act::Fail).await;
+    world.open_gate();
+    holder.result.await.unwrap().unwrap();
+    assert_eq!(first.result.await.unwrap().unwrap(), 1);
+    for begun in later {
+        begun.result.await.unwrap().unwrap();
+        assert_eq!(begun.runs.load(Ordering::SeqCst), 1, "it shared a group with a later failure");
+    }
+    for failing in [failing, failing_later] {
+        assert!(matches!(failing.result.await.unwrap(), Err(Error::Failed(_))));
+    }
 }
 
 #[tokio::test]
