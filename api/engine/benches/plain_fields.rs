@@ -13,7 +13,8 @@ use async_graphql::{
     Data, EmptyMutation, EmptySubscription, Enum, ID, Object, Schema, SimpleObject, ValidationMode,
 };
 use graphql_engine::{
-    Engine, EngineOptions, GraphqlRequest, ListLength, Plain, PlainEnum, PlainObject, plain_fields,
+    Engine, EngineOptions, GraphqlRequest, ListLength, ParsedSchema, Plain, PlainEnum, PlainObject,
+    plain_fields,
 };
 use serde_json::json;
 
@@ -115,7 +116,12 @@ fn engine(plain_fields: bool) -> Engine<Schema<Query, EmptyMutation, EmptySubscr
         .finish();
     let sdl = schema.sdl();
     let lists = &[("Query.cards", ListLength::Items(50))];
-    Engine::new(schema, &sdl, EngineOptions { lists, plain_fields, ..EngineOptions::default() }).unwrap()
+    Engine::new(
+        schema,
+        ParsedSchema::parse(&sdl).unwrap(),
+        EngineOptions { lists, plain_fields, ..EngineOptions::default() },
+    )
+    .unwrap()
 }
 
 /// Makes the JSON of the response as a handler without GraphQL would write it.

@@ -12,7 +12,7 @@ use async_graphql::{
 };
 use graphql_engine::{
     CustomScalars, DocumentLimits, Engine, EngineOptions, GraphqlRequest, ListLength, PageSizes,
-    TrustedDocuments, page_arguments,
+    ParsedSchema, TrustedDocuments, page_arguments,
 };
 use serde_json::json;
 
@@ -164,7 +164,7 @@ fn engine() -> Result<Engine<Bookshop>, Box<dyn Error>> {
         page_sizes: PageSizes { default: 20, max: 100 },
         ..EngineOptions::default()
     };
-    Ok(Engine::new(schema, &sdl, options)?)
+    Ok(Engine::new(schema, ParsedSchema::parse(&sdl)?, options)?)
 }
 
 /// Makes eight requests, each with a title that says what the engine does.

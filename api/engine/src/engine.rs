@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use apollo_compiler::validation::Valid;
 use apollo_compiler::{Schema, executable};
 use async_graphql::parser::types::{OperationType, Selection};
 use async_graphql::{Data, Executor, Request, Response, ServerError};
@@ -28,9 +29,25 @@ use crate::{error_path, variables};
 const MAX_PLAN_GROWTH: u32 = 10;
 
 /// The error that the schema cannot be used. A test that builds the engine finds this error.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the schema is not valid: {0}")]
 pub struct SchemaError(String);
+
+/// A valid schema in the form that the engine reads. Clones share the types, so a process that makes several engines,
+/// such as a test, can parse the schema once.
+#[derive(Clone, Debug)]
+pub struct ParsedSchema(Valid<Schema>);
+
+impl ParsedSchema {
+    /// Parses a schema in the schema definition language.
+    ///
+    /// # Errors
+    /// Fails if the schema is not valid.
+    pub fn parse(sdl: &str) -> Result<Self, SchemaError> {
+        let parsed = Schema::parse_and_validate(sdl, "schema.graphql");
+        parsed.map(Self).map_err(|error| SchemaError(error.errors.to_string()))
+    }
+}
 
 /// An operation that passed all checks and can be executed.
 pub struct PreparedOperation {
@@ -94,13 +111,14 @@ pub struct Engine<E> {
 }
 
 impl<E: Executor> Engine<E> {
-    /// Makes an engine for a schema of async-graphql. `sdl` is the same schema in the schema definition language.
+    /// Makes an engine for a schema of async-graphql. `schema` is the same schema, parsed from the schema definition
+    /// language.
     ///
     /// Build the schema with `ValidationMode::Fast`. The strict mode repeats validation with less precise rules.
     ///
     /// # Errors
-    /// Fails if the SDL is not valid, or if the lengths in the options do not fit the lists of objects in the schema.
-    pub fn new(executor: E, sdl: &str, options: EngineOptions) -> Result<Self, SchemaError> {
+    /// Fails if the lengths in the options do not fit the lists of objects in the schema.
+    pub fn new(executor: E, schema: ParsedSchema, options: EngineOptions) -> Result<Self, SchemaError> {
         let EngineOptions {
             limits,
             introspection,
@@ -113,11 +131,9 @@ impl<E: Executor> Engine<E> {
             secret_fields,
             plain_fields,
         } = options;
-        let schema = Schema::parse_and_validate(sdl, "schema.graphql")
-            .map_err(|error| SchemaError(error.errors.to_string()))?;
         Ok(Self {
             executor,
-            schema_index: SchemaIndex::new(schema, lists, page_sizes).map_err(SchemaError)?,
+            schema_index: SchemaIndex::new(schema.0, lists, page_sizes).map_err(SchemaError)?,
             limits,
             introspection,
             scalars,

@@ -50,7 +50,7 @@ mod variables;
 
 pub use apollo_compiler::response::JsonMap;
 pub use custom_scalars::CustomScalars;
-pub use engine::{Engine, PreparedOperation, SchemaError};
+pub use engine::{Engine, ParsedSchema, PreparedOperation, SchemaError};
 pub use field_output::FieldOutput;
 pub use graphql_engine_macros::{PlainEnum, PlainObject, guarded_fields, page_arguments, plain_fields};
 pub use limits::DocumentLimits;

@@ -10,13 +10,21 @@ use serde_json::{Value as Json, json};
 
 use self::schema::{TestSchema, schema};
 use crate::document::size;
-use crate::{DocumentLimits, Engine, EngineOptions, ExecutedResponse, GraphqlRequest, ListLength, PageSizes};
+use crate::{
+    DocumentLimits, Engine, EngineOptions, ExecutedResponse, GraphqlRequest, ListLength, PageSizes,
+    ParsedSchema,
+};
 
 fn engine() -> Engine<TestSchema> {
     let schema = schema();
     let sdl = schema.sdl();
     let lists = &[("Query.dogs", ListLength::Items(10)), ("Query.nodes", ListLength::Argument("ids"))];
-    Engine::new(schema, &sdl, EngineOptions { lists, ..EngineOptions::default() }).unwrap()
+    Engine::new(
+        schema,
+        ParsedSchema::parse(&sdl).unwrap(),
+        EngineOptions { lists, ..EngineOptions::default() },
+    )
+    .unwrap()
 }
 
 fn request(query: &str, variables: Json) -> GraphqlRequest {

@@ -1,9 +1,11 @@
 //! The executable schema, and its text in the schema definition language (SDL).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_graphql::{SDLExportOptions, Schema, SchemaBuilder, ValidationMode};
-use graphql_engine::{CustomScalars, Engine, EngineOptions, ListLength, ListLengths, PageSizes, SchemaError};
+use graphql_engine::{
+    CustomScalars, Engine, EngineOptions, ListLength, ListLengths, PageSizes, ParsedSchema, SchemaError,
+};
 
 use super::mutation::Mutation;
 use super::pagination::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
@@ -125,8 +127,12 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     let page_sizes = PageSizes { default: DEFAULT_PAGE_SIZE, max: MAX_PAGE_SIZE };
     let options =
         EngineOptions { scalars, lists: LISTS, page_sizes, secret_fields: SECRET_FIELDS, ..options };
-    Engine::new(schema, &sdl(), options).map(Arc::new)
+    Engine::new(schema, PARSED.clone()?, options).map(Arc::new)
 }
+
+/// The schema as the engine reads it. It is the same for all servers of a process, and takes most of the time in which
+/// an engine is made.
+static PARSED: LazyLock<Result<ParsedSchema, SchemaError>> = LazyLock::new(|| ParsedSchema::parse(&sdl()));
 
 /// Returns the schema in the schema definition language, with the content of `schema.graphql`. Needs no database.
 #[must_use]

@@ -17,8 +17,8 @@ use serde_json::json;
 use self::documents::Documents;
 use super::request;
 use crate::{
-    Engine, EngineOptions, ExecutedResponse, ListLength, Plain, PlainEnum, PlainObject, plain_fields,
-    plain_scalar,
+    Engine, EngineOptions, ExecutedResponse, ListLength, ParsedSchema, Plain, PlainEnum, PlainObject,
+    plain_fields, plain_scalar,
 };
 
 const RANDOM_DOCUMENTS: u64 = 400;
@@ -289,7 +289,7 @@ fn engine(plain_fields: bool) -> Arc<Engine<PlainSchema>> {
         ("Subscriptions.arrivals", SHORT),
     ];
     let options = EngineOptions { lists, plain_fields, ..EngineOptions::default() };
-    Arc::new(Engine::new(schema, &sdl, options).unwrap())
+    Arc::new(Engine::new(schema, ParsedSchema::parse(&sdl).unwrap(), options).unwrap())
 }
 
 async fn execute(engine: &Engine<PlainSchema>, document: &str) -> ExecutedResponse {

@@ -20,7 +20,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use graphql_engine::{CustomScalars, Engine, EngineOptions, GraphqlRequest, ListLength, ListLengths};
+use graphql_engine::{
+    CustomScalars, Engine, EngineOptions, GraphqlRequest, ListLength, ListLengths, ParsedSchema,
+};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
@@ -66,9 +68,10 @@ async fn main() {
         Schema::build(Query::default(), Mutation, Events).validation_mode(ValidationMode::Fast).finish();
     let sdl = schema.sdl();
     let scalars = CustomScalars::default().with::<Day>("Day");
+    let options = EngineOptions { scalars, lists: LISTS, ..EngineOptions::default() };
+    let parsed = ParsedSchema::parse(&sdl).expect("the schema is valid");
     let engine =
-        Engine::new(schema, &sdl, EngineOptions { scalars, lists: LISTS, ..EngineOptions::default() });
-    let engine = Arc::new(engine.expect("the schema is valid, and `LISTS` names all its lists"));
+        Arc::new(Engine::new(schema, parsed, options).expect("`LISTS` names all lists of the schema"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("http://{}", listener.local_addr().expect("an address"));
     let app = Router::new().route("/", get(async || sdl).post(execute)).with_state(engine);
