@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, SqlErr
 use super::by_id;
 use super::credentials::{SignInRefusal, confirm};
 use super::links::{self, LinkInvalid, NewLink};
+use super::second_factor::end_linking_challenges;
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
@@ -137,6 +138,11 @@ impl Verification {
             false => &[LinkPurpose::VerifyEmail],
         };
         links::end(transaction, user.id, ended, *now).await?;
+        if is_change {
+            // A sign-in at the issuer that waits for the second factor found the account by the old address. Its
+            // identity must not become a way into the account.
+            end_linking_challenges(transaction, user.id, *now).await?;
+        }
         let action = if is_change { "user.email_changed" } else { "user.email_verified" };
         audit::append(transaction, *now, Some(user.id), action, ("users", user.id.0)).await?;
         if let Some(notice) = notice {

@@ -7,10 +7,12 @@ use futures_util::future::{join, join_all};
 use jishu_service::account::SignInOutcome;
 use jishu_service::clock::Clock;
 use jishu_tests::{Client, MailServer, TestApp};
+use serde_json::json;
 
 use super::issuer::Issuer;
 use super::{ASHA, PASSWORD, asha, is_signed_in, next_code, refusal};
-use crate::mail::{register, with_mail_server};
+use crate::mail::{CHANGE, register, with_mail_server};
+use crate::personal_data::send;
 
 with_mail_server!(&[];
     a_right_code_links_the_identity,
@@ -18,10 +20,12 @@ with_mail_server!(&[];
     right_codes_at_once_link_the_identity_once,
     an_identity_that_another_account_took_meanwhile_stays_there,
     two_accounts_cannot_take_one_identity_at_once,
-    a_new_address_does_not_change_the_account_of_the_challenge,
+    a_new_address_ends_the_challenges_that_would_link,
+    an_older_sign_in_does_not_link_a_removed_identity_again,
 );
 
 const BINOD: &str = "binod@example.com";
+const NEW_ADDRESS: &str = "rao@example.com";
 const SUBJECT: &str = "24400320";
 const IDENTITY_LINKED: &str = "Another way to sign in was added";
 
@@ -72,7 +76,7 @@ async fn a_right_code_links_the_identity(app: Arc<TestApp>, mail: Arc<MailServer
 
     // The second challenge finds the link of the first one. A later sign-in finds the account by the identity, so its
     // challenge has nothing to link.
-    let later = issuer.challenge(&app, SUBJECT, "rao@example.com").await;
+    let later = issuer.challenge(&app, SUBJECT, NEW_ADDRESS).await;
     for (challenge, code) in [(other, &codes[0]), (later, &codes[1])] {
         let completed = app.anonymous().complete_login(&challenge, "recoveryCode", code).await;
         assert!(is_signed_in(&completed), "{completed}");
@@ -179,19 +183,48 @@ async fn two_accounts_cannot_take_one_identity_at_once(app: Arc<TestApp>, _mail:
     assert_eq!(used_recovery_codes(&app).await, 1);
 }
 
-async fn a_new_address_does_not_change_the_account_of_the_challenge(
-    app: Arc<TestApp>,
-    mail: Arc<MailServer>,
-) {
+async fn a_new_address_ends_the_challenges_that_would_link(app: Arc<TestApp>, mail: Arc<MailServer>) {
     let issuer = Issuer::start(&app).await;
     let client = asha(&app).await;
     let (_phone, codes) = client.set_up_second_factor(PASSWORD, app.clock.now()).await;
     let challenge = issuer.challenge(&app, SUBJECT, ASHA).await;
-    app.execute("UPDATE users SET email = 'rao@example.com'").await;
+    let by_password = app.anonymous().challenge(ASHA, PASSWORD).await;
+    let input = format!("(input: {{ email: \"{NEW_ADDRESS}\", currentPassword: \"{PASSWORD}\" }})");
+    send(&client, "updateProfile", &input, "user { email }").await;
+    let token = format!("(token: \"{}\")", mail.newest(NEW_ADDRESS, CHANGE).await.token());
+    let moved = send(&client, "verifyEmail", &token, "user { email }").await;
+    assert_eq!(moved["user"]["email"], NEW_ADDRESS, "{moved}");
+
+    let refused = app.anonymous().complete_login(&challenge, "recoveryCode", &codes[0]).await;
+    assert_eq!(refusal(&refused), "CHALLENGE_INVALID");
+    assert_eq!(used_recovery_codes(&app).await, 0);
+    // A challenge that links nothing still works.
+    let completed = app.anonymous().complete_login(&by_password, "recoveryCode", &codes[0]).await;
+    assert!(is_signed_in(&completed), "{completed}");
+    assert_eq!(links(&app).await, [0, 0, 0]);
+}
+
+async fn an_older_sign_in_does_not_link_a_removed_identity_again(app: Arc<TestApp>, _mail: Arc<MailServer>) {
+    let issuer = Issuer::start(&app).await;
+    let client = asha(&app).await;
+    let (_phone, codes) = client.set_up_second_factor(PASSWORD, app.clock.now()).await;
+    let challenge = issuer.challenge(&app, SUBJECT, ASHA).await;
+    let older = issuer.challenge(&app, SUBJECT, ASHA).await;
     let completed = app.anonymous().complete_login(&challenge, "recoveryCode", &codes[0]).await;
     assert!(is_signed_in(&completed), "{completed}");
     assert_eq!(links(&app).await, [1, 1, 1]);
-    assert_eq!(identities(&app).await, [["rao@example.com", SUBJECT]]);
-    assert_eq!(app.number("SELECT COUNT(*) FROM users").await, 1);
-    mail.newest("rao@example.com", IDENTITY_LINKED).await;
+    let linked = client.run("{ viewer { linkedIdentities { id } } }").await;
+    let id = format!("(id: \"{}\")", linked.text("/viewer/linkedIdentities/0/id"));
+    let removed = send(&client, "unlinkOidcIdentity", &id, "identities { id }").await;
+    assert_eq!(removed, json!({ "identities": [], "userErrors": [] }));
+
+    let refused = app.anonymous().complete_login(&older, "recoveryCode", &codes[1]).await;
+    assert_eq!(refusal(&refused), "CHALLENGE_INVALID");
+    assert_eq!(used_recovery_codes(&app).await, 1);
+    assert_eq!(links(&app).await, [0, 1, 1]);
+    // A sign-in that begins later can link the identity again.
+    let newer = issuer.challenge(&app, SUBJECT, ASHA).await;
+    let completed = app.anonymous().complete_login(&newer, "recoveryCode", &codes[1]).await;
+    assert!(is_signed_in(&completed), "{completed}");
+    assert_eq!(links(&app).await, [1, 2, 2]);
 }

@@ -11,6 +11,7 @@ use sea_orm::{
 use super::complete::{OidcLoginRefusal, OidcReturn, identify};
 use super::identity::{self, NewIdentity};
 use crate::account::client::SignInClient;
+use crate::account::second_factor::end_linking_challenges;
 use crate::account::sessions::live_token;
 use crate::account::{by_id, links};
 use crate::auth::Viewer;
@@ -123,8 +124,10 @@ pub async fn link_oidc_identity(
     Ok(())
 }
 
-/// Removes an identity from the account of the viewer. After that, the identity signs in to the account only if
-/// [`super::complete_oidc_login`] links it again, because both have verified the same address.
+/// Removes an identity from the account of the viewer. Also ends the sign-ins that wait for the second factor and would
+/// link an identity to the account. After that, the identity signs in to the account only if a new sign-in links it
+/// again, because both have verified the same address. Then [`super::complete_oidc_login`] links it, or
+/// [`crate::account::complete_login`] if the account has a second factor.
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].
@@ -144,6 +147,8 @@ pub async fn unlink_oidc_identity(
                 if !delete(transaction, *owner, *identity).await? {
                     return Err(OidcLinkRefusal::NotFound.into());
                 }
+                // Otherwise a sign-in that began before would link the identity again.
+                end_linking_challenges(transaction, *owner, *now).await?;
                 let target = ("users", owner.0);
                 Ok(audit::append(transaction, *now, Some(*owner), IDENTITY_UNLINKED, target).await?)
             })

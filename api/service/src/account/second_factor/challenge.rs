@@ -8,7 +8,7 @@ use jishu_service_macros::service_call;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
-    EntityTrait, QueryFilter, QuerySelect,
+    EntityTrait, QueryFilter, QuerySelect, UpdateMany,
 };
 
 use super::proof::{ProofCheck, SecondFactorProof};
@@ -283,13 +283,27 @@ pub(in crate::account) async fn end_challenges(
     owner: UserId,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
+    unused_challenges(owner, now).exec(transaction).await?;
+    Ok(())
+}
+
+/// Ends the unused challenges of a user that would link an identity to the account. The transaction must have locked
+/// the user's row.
+pub(in crate::account) async fn end_linking_challenges(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    unused_challenges(owner, now).filter(Column::PendingSubject.is_not_null()).exec(transaction).await?;
+    Ok(())
+}
+
+/// Builds an update that ends the unused challenges of a user.
+fn unused_challenges(owner: UserId, now: DateTime<Utc>) -> UpdateMany<sign_in_challenge::Entity> {
     sign_in_challenge::Entity::update_many()
         .col_expr(Column::UsedAt, Expr::value(now))
         .filter(Column::UserId.eq(owner))
         .filter(Column::UsedAt.is_null())
-        .exec(transaction)
-        .await?;
-    Ok(())
 }
 
 /// Finds at most `limit` challenges whose rows can be deleted, because they have expired.

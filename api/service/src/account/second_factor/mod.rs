@@ -23,7 +23,7 @@ use crate::error::Refusal;
 use crate::limit::RetryAfter;
 
 pub use challenge::{ChallengeRefusal, SecondFactorChallenge, complete_login};
-pub(super) use challenge::{NewChallenge, end_challenges, old_challenges};
+pub(super) use challenge::{NewChallenge, end_challenges, end_linking_challenges, old_challenges};
 pub use change::{disable_second_factor, replace_recovery_codes};
 pub use proof::SecondFactorProof;
 pub use reset::{reset_second_factor, reset_second_factor_in};
