@@ -90,6 +90,12 @@ pub async fn request(
     if user.email_verified_at.is_none() {
         return Err(GuardianRequestRefusal::EmailNotVerified.into());
     }
+    // The stored consent is read before the budget for mails is charged, so that a refused request uses up no mail. The
+    // transaction reads it again, because the consent may change meanwhile.
+    let consent = of_user(services.database.reader(), user.id).await?;
+    if let Some(refusal) = consent.and_then(|row| refusal_of(&row, &email)) {
+        return Err(refusal.into());
+    }
     services.limits.mail.take(client, &email, MailCause::Anybody).map_err(GuardianRequestRefusal::TooMany)?;
     let link = NewLink::about(services, LinkPurpose::GuardianConsent, &email, Some(&user.email))?;
     let command = RequestCommand { user: user.id, email, link, now };
@@ -102,18 +108,28 @@ pub async fn request(
     Ok(())
 }
 
+/// Returns the reason why a stored consent forbids a request to the guardian with this address. Returns None if it
+/// allows the request.
+fn refusal_of(row: &guardian_consent::Model, email: &str) -> Option<GuardianRequestRefusal> {
+    if is_given(row) {
+        return Some(GuardianRequestRefusal::AlreadyGiven);
+    }
+    // Otherwise a minor could get a consent from a second address after the guardian has revoked it.
+    let is_revoked_by_other = row.revoked_at.is_some() && row.guardian_email != email;
+    is_revoked_by_other.then_some(GuardianRequestRefusal::RevokedByOther)
+}
+
 impl RequestCommand {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), Error<GuardianRequestRefusal>> {
         let Self { user, email, link, now } = self;
         if lock_user(transaction, *user).await? != Some(UserStatus::Active) {
             return Err(GuardianRequestRefusal::Inactive.into());
         }
-        match of_user(transaction, *user).await? {
-            Some(row) if is_given(&row) => return Err(GuardianRequestRefusal::AlreadyGiven.into()),
-            // Otherwise a minor could get a consent from a second address after the guardian has revoked it.
-            Some(row) if row.revoked_at.is_some() && row.guardian_email != *email => {
-                return Err(GuardianRequestRefusal::RevokedByOther.into());
-            }
+        let consent = of_user(transaction, *user).await?;
+        if let Some(refusal) = consent.as_ref().and_then(|row| refusal_of(row, email)) {
+            return Err(refusal.into());
+        }
+        match consent {
             Some(row) => {
                 let mut row = row.into_active_model();
                 row.guardian_email = Set(email.clone());
