@@ -20,7 +20,8 @@ fn with_input(mut command: Command, input: &str) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
-fn create(folder: &Path, email: &str, role: &str) {
+/// Makes an account with a verified address and the password `correct horse battery`.
+pub(crate) fn create(folder: &Path, email: &str, role: &str) {
     let arguments = ["user", "create", "--email", email, "--name", "Person", "--role", role];
     let made = with_input(jishu(folder, &arguments), "correct horse battery\n");
     assert!(made.status.success(), "{made:?}");
