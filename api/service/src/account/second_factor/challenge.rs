@@ -136,6 +136,7 @@ pub async fn complete_login(
             Err(ChallengeRefusal::Invalid.into())
         }
         Ok(Completed::Taken) => {
+            security::sign_in_failed(client.address, "identity taken", Some(owner));
             attempt.undecided();
             Err(ChallengeRefusal::IdentityTaken.into())
         }
