@@ -36,11 +36,11 @@ pub(super) fn seal(secrets: &Secrets, owner: UserId, text: &str) -> Result<Seale
 }
 
 /// Decrypts the secret of a row. Returns None if no live signing key can decrypt it, or if the decrypted text is not a
-/// secret. Then logs a warning with the cause.
+/// secret. Then logs a warning.
 pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneTimePasswordSecret> {
     let Some(text) = secrets.open(PURPOSE, &row.user_id.to_string(), &row.secret) else {
-        let message = "a second factor cannot be decrypted, because its signing key is gone. Its user needs a recovery \
-                       code or a reset";
+        let message = "a second factor cannot be decrypted: its signing key is gone, or the stored secret is \
+                       damaged. Its user needs a recovery code or a reset";
         tracing::warn!(user = %row.user_id, "{message}");
         return None;
     };
