@@ -105,7 +105,7 @@ impl OidcMutation {
     /// Completes a sign-in at the issuer of OpenID Connect. The first sign-in of an identity links the identity to the
     /// account that has verified the same e-mail address. If no account has the address, the sign-in makes an account.
     /// For this first sign-in, the issuer must have verified the address. If the account has a second factor, the
-    /// response has a challenge, as in `login`. Then `completeLogin` links the identity.
+    /// response has a challenge, as in `login`. If this is the first sign-in of the identity, `completeLogin` links it.
     async fn complete_oidc_login(
         &self,
         ctx: &Context<'_>,

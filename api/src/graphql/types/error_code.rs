@@ -56,8 +56,8 @@ pub(in crate::graphql) enum ErrorCode {
     OidcEmailNotVerified,
     /// An account with this e-mail address exists, but the account has not verified the address.
     OidcAccountExists,
-    /// The account at the issuer is linked to another account of this server. If `completeLogin` uses this code,
-    /// sign in again: the link was made after the sign-in began.
+    /// The account at the issuer is linked to another account of this server. If `completeLogin` responds with this
+    /// code, sign in again: the link was made after the sign-in began.
     OidcIdentityTaken,
     /// The account of the viewer has no linked identity with this id.
     OidcIdentityNotFound,
