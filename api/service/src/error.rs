@@ -13,7 +13,8 @@ use crate::database::Unavailable;
 pub enum Error<R> {
     /// The rules do not allow the operation, so the operation was not carried out. The refusal says why, so that the
     /// caller can change the request. Most refusals write nothing. But a refusal to begin or continue a session can
-    /// write: a reused refresh token revokes its family, and a challenge counts a wrong code.
+    /// write: a reused refresh token revokes its family, a challenge counts a wrong code, and a taken identity ends its
+    /// challenge.
     Refused(R),
     /// The operation could not be carried out, although the request may be correct. If the connection was lost
     /// during COMMIT, the operation may still have been committed.

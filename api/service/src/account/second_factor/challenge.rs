@@ -105,7 +105,8 @@ impl Refusal for ChallengeRefusal {}
 /// one of an identity at an issuer, also links the identity to the account, and tells the owner by mail.
 ///
 /// # Errors
-/// See [`ChallengeRefusal`]. A wrong code counts against the challenge, and as a failed sign-in of the account.
+/// See [`ChallengeRefusal`]. A wrong code counts against the challenge, and as a failed sign-in of the account. A taken
+/// identity ends the challenge.
 #[service_call("account.complete_login")]
 pub async fn complete_login(
     services: &Services,
@@ -170,7 +171,7 @@ async fn find(
 }
 
 /// The outcome of an attempt to complete a challenge. A refusal is a value and not an error, because the transaction
-/// must commit the count of attempts.
+/// must commit the count of attempts, and the end of a challenge whose identity is taken.
 enum Completed<T> {
     SignedIn(T),
     Gone,
