@@ -171,8 +171,8 @@ async fn store(
 /// the course and of the subjects, without waiting.
 ///
 /// A purchase and the start of a sitting take shared locks on the rows of their subjects until they are committed. So
-/// they either end before the allowance is stored, or read the allowance. Whoever adds a subject to a course locks the
-/// row of the course. So nobody can add a subject, and sell it, between the locks and the commit.
+/// they either end before the allowance is stored, or read the allowance. An author who adds a subject to a course
+/// locks the row of the course. So nobody can add a subject, and sell it, between the locks and the commit.
 async fn lock_place(
     transaction: &DatabaseTransaction,
     scope: AllowanceScope,
