@@ -1,6 +1,7 @@
 //! Helpers of benchmarks: servers in processes of their own, connections that need little processor time of the client,
 //! and readings of the processor time and memory of processes.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -124,19 +125,19 @@ impl ServerProcess {
         Self::listening_on(port, command)
     }
 
-    /// Runs a command that starts a server, and waits until the server listens on this port of 127.0.0.1.
+    /// Runs a command that starts a server, and waits until the server responds on this port of 127.0.0.1.
     ///
     /// # Panics
-    /// Panics if the server does not listen within two minutes.
+    /// Panics if the server does not respond within two minutes.
     #[must_use]
     pub fn listening_on(port: u16, mut command: Command) -> Self {
         let child = command.stdin(Stdio::piped()).spawn().expect("the server starts");
         let server = Self { port, child };
         let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !is_ready(port) {
             assert!(
                 started.elapsed() < Duration::from_secs(120),
-                "the server did not listen within two minutes"
+                "the server did not respond within two minutes"
             );
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -379,4 +380,18 @@ pub fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+/// Returns whether the server on this port responds, and not with 503. jishu listens before it has opened its database,
+/// and then responds with 503. Other servers do not know the path, and respond with 404.
+fn is_ready(port: u16) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut connection = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        connection
+            .write_all(b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        let mut response = String::new();
+        connection.read_to_string(&mut response)?;
+        Ok(response)
+    };
+    ask().is_ok_and(|response| !response.is_empty() && !response.starts_with("HTTP/1.1 503"))
 }

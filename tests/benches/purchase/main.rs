@@ -30,9 +30,13 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Number of connections that purchase at once, to the server and of pgbench.
 const CONNECTIONS: usize = 16;
-/// The flag that lets the server run 16 transactions at once, as many as pgbench. Half of the connections are for
-/// reading, and two are reserved for saving answers. With the default of 16 connections, 6 transactions run at once.
-const DATABASE_CONNECTIONS: &str = "--database-connections=36";
+/// The flag for the connections of the server to the database. Half of the connections are for reading, and two are
+/// reserved for saving answers, so three transactions of the database run at once, each for a group of purchases.
+/// `JISHU_BENCH_CONNECTIONS` sets another number, such as the default of the server, 16.
+fn database_connections() -> String {
+    let number = std::env::var("JISHU_BENCH_CONNECTIONS");
+    format!("--database-connections={}", number.as_deref().unwrap_or("10"))
+}
 const TURNS: usize = 5;
 /// Number of programs that take turns: jishu, pgbench, and the handler that is written by hand.
 const RIVALS: usize = 3;
@@ -84,7 +88,7 @@ async fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = DatabaseProcess::start(Backend::Postgres, folder.path());
     let shop = Shop::open(&database.url(), folder.path()).await;
-    let server = start_server(&database.url(), folder.path(), &[DATABASE_CONNECTIONS]);
+    let server = start_server(&database.url(), folder.path(), &[&database_connections()]);
     rest::write_statements(folder.path(), &shop.statements[0]);
     let by_hand = ServerProcess::start(rest::ROLE, &database.url(), folder.path());
     // The hot buyer is last: his subjects make the catalogue far larger than that of a real shop.
