@@ -19,8 +19,8 @@ impl MigrationTrait for Migration {
         step(manager).add_column(CHALLENGES, exact(manager, "pending_subject", 255)).await
     }
 
-    /// Drops the identities that challenges would link. The next sign-in with such an identity at the issuer can link
-    /// it.
+    /// Drops both columns, so open challenges link no identity. Linked identities stay. The next sign-in at the issuer
+    /// can link the identity.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         step(manager).drop_column(CHALLENGES, "pending_subject").await?;
         step(manager).drop_column(CHALLENGES, "pending_issuer").await

@@ -117,7 +117,7 @@ impl<E: Executor> Engine<E> {
     /// Build the schema with `ValidationMode::Fast`. The strict mode repeats validation with less precise rules.
     ///
     /// # Errors
-    /// Fails if the lengths in the options do not fit the lists of objects in the schema.
+    /// Fails unless [`EngineOptions::lists`] gives a length for exactly the lists of objects that are not pages.
     pub fn new(executor: E, schema: ParsedSchema, options: EngineOptions) -> Result<Self, SchemaError> {
         let EngineOptions {
             limits,

@@ -198,7 +198,7 @@ async fn read_whole(
     Ok((Request::from_parts(parts, Body::from(body)), Some(reservation)))
 }
 
-/// Refuses a request whose body was not read.
+/// Makes the refusal of a request whose body is too large, is incomplete, or finds no memory.
 fn not_read(error: BodyError) -> RequestRefusal {
     match error {
         BodyError::TooLarge(rest) => too_large(rest),

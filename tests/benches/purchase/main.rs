@@ -30,9 +30,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Number of connections that purchase at once, to the server and of pgbench.
 const CONNECTIONS: usize = 16;
-/// The flag for the connections of the server to the database. Half of the connections are for reading, and two are
-/// reserved for saving answers, so three transactions of the database run at once, each for a group of purchases.
-/// `JISHU_BENCH_CONNECTIONS` sets another number, such as the default of the server, 16.
+/// Returns the flag for 10 connections to the database, or for the number in `JISHU_BENCH_CONNECTIONS`. The default of
+/// the server is 16. Of 10 connections, 5 are for reading and 2 for saving answers, so 3 transactions run at once.
 fn database_connections() -> String {
     let number = std::env::var("JISHU_BENCH_CONNECTIONS");
     format!("--database-connections={}", number.as_deref().unwrap_or("10"))

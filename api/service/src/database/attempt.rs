@@ -28,7 +28,8 @@ impl<R> FailedAttempt<R> {
         Self::new(error, false)
     }
 
-    /// Makes the failed attempt of a transaction that failed at COMMIT, or before COMMIT was sent.
+    /// Records that an attempt failed with this error. `commit_was_sent` tells whether COMMIT was sent before the
+    /// error.
     pub(super) fn new(error: impl Into<Error<R>>, commit_was_sent: bool) -> Self {
         Self { error: error.into(), commit_was_sent, was_ended_early: false }
     }

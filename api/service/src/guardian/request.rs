@@ -108,13 +108,13 @@ pub async fn request(
     Ok(())
 }
 
-/// Returns the reason why a stored consent forbids a request to the guardian with this address. Returns None if it
-/// allows the request.
+/// Returns why this guardian may not be asked: a consent is in force, or a guardian with another address revoked it.
+/// Returns None if the guardian may be asked.
 fn refusal_of(row: &guardian_consent::Model, email: &str) -> Option<GuardianRequestRefusal> {
     if is_given(row) {
         return Some(GuardianRequestRefusal::AlreadyGiven);
     }
-    // Otherwise a minor could get a consent from a second address after the guardian has revoked it.
+    // After a revocation, only the same address may be asked. So a minor cannot get a consent from a second address.
     let is_revoked_by_other = row.revoked_at.is_some() && row.guardian_email != email;
     is_revoked_by_other.then_some(GuardianRequestRefusal::RevokedByOther)
 }

@@ -92,9 +92,10 @@ pub(super) struct SecondFactorMutation;
 #[guarded_fields(requires_role)]
 #[Object]
 impl SecondFactorMutation {
-    /// Completes a sign-in to an account with a second factor. The challenge comes from `login` or `completeOidcLogin`.
-    /// If this is the first sign-in of the identity, `completeLogin` links it. Each code of the app works once. After
-    /// 5 wrong codes, the challenge stops working, and the user must sign in again.
+    /// Completes a sign-in to an account with a second factor. The challenge comes from `login`, `completeOidcLogin` or
+    /// `resetPassword`. After `completeOidcLogin`, a right code also links a new identity at the issuer to the account.
+    /// Each code of the app works once. After 5 wrong codes, the challenge stops working, and the user must sign in
+    /// again.
     async fn complete_login(
         &self,
         ctx: &Context<'_>,

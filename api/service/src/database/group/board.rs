@@ -9,8 +9,8 @@ use crate::database::QueueKey;
 
 /// A group takes no further transaction after this time.
 const MAX_OPEN_TIME: Duration = Duration::from_millis(50);
-/// The time for which no groups are made after one failed. If a conflict lasts, for example because support has locked a
-/// subject, each further group would fail too.
+/// For this time after a group of several failed, no group takes another transaction. While a subject stays locked,
+/// every group with a purchase of it would fail.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// The transactions that may join a group, and that wait for their turn or for a connection, in the order of their

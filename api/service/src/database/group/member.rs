@@ -24,12 +24,12 @@ pub(super) trait Member: fmt::Debug + Send {
     /// Sends the result to the task of the transaction, because its group has ended.
     fn conclude(self: Box<Self>);
 
-    /// Lets the task of the transaction run it alone, because its group was rolled back. If the transaction was alone in
-    /// the group, the task counts this as its first attempt.
+    /// Tells the task of the transaction that the group was rolled back, or that its COMMIT failed. A failure while the
+    /// transaction was alone, or a temporary failure of its own statements, counts as its first attempt.
     fn rolled_back(self: Box<Self>, cause: Cause, was_alone: bool);
 }
 
-/// What the statements of a transaction did.
+/// How the statements of a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ran {
     Succeeded,
@@ -44,7 +44,8 @@ pub(super) enum Ran {
 /// Why the group of a transaction was rolled back.
 #[derive(Debug)]
 pub(super) enum Cause {
-    /// Another transaction of the group failed, or the group took too long.
+    /// Another transaction of the group failed or panicked, the group took too long, or COMMIT failed. If COMMIT
+    /// failed, the last transaction gets [`Cause::Database`] instead.
     Group,
     /// The statements of this transaction failed or panicked. It was the last of its group.
     Own,

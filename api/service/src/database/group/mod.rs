@@ -1,10 +1,10 @@
 //! Group commit: transactions that wait for a connection share one transaction of the database.
 //!
-//! Each transaction waits for its turn and for a connection, as all transactions do. Meanwhile, it is offered on a
-//! board. A transaction that gets a connection executes its statements, and then does not commit at once. It first takes
-//! waiting transactions from the board and executes their statements too, one transaction after the other. One COMMIT
-//! stores the changes of all. So the more transactions wait, the less each costs: it needs no BEGIN and no COMMIT of its
-//! own, and the database waits for its disk once for the whole group.
+//! Each transaction waits for its turn and then for a connection, as every transaction of `write_for` does. Meanwhile,
+//! it is offered on a board. A transaction that gets a connection executes its statements, and then does not commit at
+//! once. It first takes waiting transactions from the board and executes their statements too, one transaction after
+//! the other. One COMMIT stores the changes of all. So the more transactions wait, the less each costs: it needs no
+//! BEGIN and no COMMIT of its own, and the database waits for its disk once for the whole group.
 //!
 //! If a statement fails, the whole group is rolled back, and each of its transactions runs alone. So do they if COMMIT
 //! fails. Then the group may be committed after all, so only idempotent transactions can join a group.
@@ -56,8 +56,8 @@ struct Group {
 }
 
 impl Database {
-    /// Does the same as [`Database::write_for`], but the transaction may share a transaction of the database with others.
-    /// A group that holds the turn of its key may run it before it has a turn of its own.
+    /// Does the same as [`Database::write_for`], but the transaction may share a transaction of the database with
+    /// others. A group that already holds the turn of the same key may run the transaction before it gets its own turn.
     pub(super) async fn write_in_group<C, T, R>(
         &self,
         key: QueueKey,
@@ -211,8 +211,8 @@ impl Database {
         true
     }
 
-    /// Returns the result of a transaction, or runs it alone if its group was rolled back. It has had its turn since this
-    /// time.
+    /// Returns the result of a transaction, or runs it alone if its group was rolled back. It has had its turn since
+    /// this time.
     async fn conclude<C, T, R>(
         &self,
         pending: Pending<C, T, R>,

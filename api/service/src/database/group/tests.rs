@@ -21,14 +21,14 @@ struct Refused;
 
 impl Refusal for Refused {}
 
-/// What a transaction does after it has inserted its row.
+/// What a transaction of a test does. All but `Refuse` insert a row first.
 #[derive(Clone, Copy)]
 enum Act {
     Nothing,
     /// Waits until the test opens the gate.
     WaitAtGate,
     Fail,
-    /// Refuses before it inserts its row.
+    /// The transaction is refused, and inserts no row.
     Refuse,
     Panic,
     /// Inserts a row that SQLite refuses at COMMIT.
@@ -82,7 +82,8 @@ impl World {
         let tables = "CREATE TABLE rows_of_test (id INTEGER PRIMARY KEY); \
             CREATE TABLE children (parent INTEGER REFERENCES rows_of_test (id) DEFERRABLE INITIALLY DEFERRED)";
         database.writer().execute_unprepared(tables).await.unwrap();
-        // On a busy machine, a group must not end before its members have run.
+        // On a busy machine, 50 ms may pass before all waiting transactions have joined. So groups take transactions
+        // for up to 60 s here.
         let mut board = Board::default();
         board.max_open_time = Duration::from_secs(60);
         database.groups = Arc::new(board);
