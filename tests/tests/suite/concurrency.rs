@@ -24,6 +24,15 @@ fn rounds() -> usize {
     std::env::var("PURCHASE_ROUNDS").map_or(20, |rounds| rounds.parse().expect("a number"))
 }
 
+/// Returns the tables that have more rows than `before`, each with the number of new rows.
+async fn grown(app: &TestApp, before: Vec<(&'static str, i64)>) -> Vec<(&'static str, i64)> {
+    let after = app.row_counts().await.into_iter().zip(before);
+    after
+        .map(|((table, after), (_, before))| (table, after - before))
+        .filter(|(_, rows)| *rows != 0)
+        .collect()
+}
+
 async fn sixty_four_identical_purchases_make_one(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
     let mut longest = Duration::ZERO;
@@ -34,10 +43,6 @@ async fn sixty_four_identical_purchases_make_one(app: Arc<TestApp>) {
         let calls = all_at_once(&[learner], vec![input; CALLERS]).await;
         longest = longest.max(slowest(&calls));
         assert_one_bought(&calls, 100);
-        let after = app.row_counts().await;
-        let grown =
-            after.into_iter().zip(before).map(|((table, after), (_, before))| (table, after - before));
-        let grown: Vec<_> = grown.filter(|(_, rows)| *rows != 0).collect();
         let expected = [
             ("purchases", 1),
             ("purchase_requests", 1),
@@ -45,7 +50,7 @@ async fn sixty_four_identical_purchases_make_one(app: Arc<TestApp>) {
             ("mock_test_attempts", 100),
             ("audit_events", 1),
         ];
-        assert_eq!(grown, expected);
+        assert_eq!(grown(&app, before).await, expected);
     }
     eprintln!("{:?}: {CALLERS} identical purchases, slowest call {longest:?}", app.backend);
 }
@@ -144,13 +149,6 @@ async fn buyers_that_wait_share_a_commit_and_refusals_among_them_change_nothing(
                 assert_eq!(answer.number("/purchase/testCards/totalCount"), 100);
             }
         }
-        let after = app.row_counts().await;
-        let grown: Vec<_> = after
-            .into_iter()
-            .zip(before)
-            .map(|((table, after), (_, before))| (table, after - before))
-            .filter(|(_, rows)| *rows != 0)
-            .collect();
         let expected = [
             ("purchases", bought),
             ("purchase_requests", bought),
@@ -158,7 +156,7 @@ async fn buyers_that_wait_share_a_commit_and_refusals_among_them_change_nothing(
             ("mock_test_attempts", 100 * bought),
             ("audit_events", bought),
         ];
-        assert_eq!(grown, expected);
+        assert_eq!(grown(&app, before).await, expected);
         if app.backend != Backend::Postgres {
             return;
         }
