@@ -255,7 +255,8 @@ impl<C, T, R> Pending<C, T, R> {
         }
     }
 
-    /// Waits for the verdict. If the code of the group has panicked, there is none, and the outcome is unknown.
+    /// Waits for the verdict. If the task of the group panics, no verdict arrives, and nobody knows whether the
+    /// transaction was committed.
     async fn verdict(&mut self) -> Result<Verdict<C, T, R>, DbErr> {
         (&mut self.verdict).await.map_err(|_dropped| shutting_down())
     }

@@ -21,7 +21,7 @@ struct Refused;
 
 impl Refusal for Refused {}
 
-/// What a transaction of a test does. All but `Refuse` insert a row first.
+/// The behaviour of a transaction in a test. Every transaction inserts its row first, except a refused one.
 #[derive(Clone, Copy)]
 enum Act {
     Nothing,
