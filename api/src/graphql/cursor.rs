@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use async_graphql::async_trait::async_trait;
 use async_graphql::parser::types::{Field, SelectionSet};
 use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
@@ -241,6 +242,7 @@ impl From<Cursor> for String {
 }
 
 /// In the schema, a cursor has the type `String`.
+#[async_trait]
 impl OutputType for Cursor {
     fn type_name() -> Cow<'static, str> {
         <String as OutputType>::type_name()

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use async_graphql::async_trait::async_trait;
 use async_graphql::dataloader::{DataLoader, Loader};
 use futures_util::future::BoxFuture;
 use jishu_entity::{
@@ -76,6 +77,7 @@ macro_rules! loaders {
                 services: Arc<Services>,
             }
 
+            #[async_trait]
             impl Loader<($owner_type, $key)> for $loader {
                 type Value = $value;
                 type Error = Arc<Fault>;

@@ -18,6 +18,7 @@ mod scalar;
 
 use std::borrow::Cow;
 
+use async_graphql::async_trait::async_trait;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
@@ -43,6 +44,7 @@ impl<T> From<T> for Plain<T> {
     }
 }
 
+#[async_trait]
 impl<T: OutputType + PlainOutput> OutputType for Plain<T> {
     fn type_name() -> Cow<'static, str> {
         T::type_name()

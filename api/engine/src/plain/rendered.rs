@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use async_graphql::async_trait::async_trait;
 use async_graphql::parser::types::{Field, SelectionSet};
 use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
@@ -47,6 +48,7 @@ impl PlainOutput for RenderedText {
     }
 }
 
+#[async_trait]
 impl OutputType for RenderedText {
     fn type_name() -> Cow<'static, str> {
         <String as OutputType>::type_name()

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{Cursor, Write};
 
+use async_graphql::async_trait::async_trait;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value};
@@ -77,6 +78,7 @@ impl PlainOutput for SittingId {
     }
 }
 
+#[async_trait]
 impl OutputType for SittingId {
     fn type_name() -> Cow<'static, str> {
         <ID as OutputType>::type_name()
