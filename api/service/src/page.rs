@@ -146,7 +146,10 @@ where
 {
     let backend = connection.get_database_backend();
     let (after, before) = (request.after.map(key_values), request.before.map(key_values));
-    let mut page = select.clone();
+    // Only the statements for the flags of the page need the selection again.
+    let needs_flags = (after.is_some() && request.finds_previous) || (before.is_some() && request.finds_next);
+    let unbounded = needs_flags.then(|| select.clone());
+    let mut page = select;
     if let Some(after) = after.clone() {
         page = page.filter(keyset.beyond(backend, after, PageDirection::Forward, false));
     }
@@ -158,7 +161,9 @@ where
     }
     // One row more than requested is read, to find out whether there are more rows.
     let limit = request.limit as usize;
-    let found = connection.query_all(page.limit(u64::from(request.limit) + 1).as_query()).await?;
+    // The text is made before the query waits for a connection. It takes less memory than the parts of the query.
+    let statement = page.limit(u64::from(request.limit) + 1).build(backend);
+    let found = connection.query_all_raw(statement).await?;
     let more = found.len() > limit;
     let mut rows = Vec::with_capacity(limit.min(found.len()));
     for row in found.iter().take(limit) {
@@ -170,12 +175,12 @@ where
             PageDirection::Forward => request.finds_next,
             PageDirection::Backward => request.finds_previous,
         };
-        match key.filter(|_| is_wanted) {
-            Some(key) => {
-                let beyond = select.clone().filter(keyset.beyond(backend, key, direction, true));
+        match (key, &unbounded) {
+            (Some(key), Some(unbounded)) if is_wanted => {
+                let beyond = unbounded.clone().filter(keyset.beyond(backend, key, direction, true));
                 exists(connection, beyond).await
             }
-            None => Ok(false),
+            _ => Ok(false),
         }
     };
     let (has_previous, has_next) = match request.direction {

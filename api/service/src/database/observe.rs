@@ -27,22 +27,30 @@ tokio::task_local! {
 }
 
 /// A query outside a transaction, from its start until it has a connection.
-struct WaitingQuery {
+pub(super) struct WaitingQuery {
     since: Instant,
     has_connection: Cell<bool>,
     /// Counts the query among those that wait for a connection or have one, until the query ends.
     _borrower: ActiveGauge,
 }
 
-/// Runs a query outside a transaction, and measures how long it waits for a connection.
-pub(super) async fn query<T>(metrics: &Metrics, since: Instant, query: impl Future<Output = T>) -> T {
-    let Some(database) = metrics.database() else { return query.await };
-    let waiting = WaitingQuery {
-        since,
+/// Begins to measure how long a query outside a transaction waits for a connection. Returns None if the metrics are
+/// off.
+pub(super) fn waiting_query(metrics: &Metrics) -> Option<WaitingQuery> {
+    let database = metrics.database()?;
+    Some(WaitingQuery {
+        since: Instant::now(),
         has_connection: Cell::new(false),
         _borrower: database.borrowing(PoolName::Reader),
-    };
-    QUERY.scope(waiting, query).await
+    })
+}
+
+/// Runs a query that has waited so far, and measures until it has a connection.
+pub(super) async fn query<T>(waiting: Option<WaitingQuery>, query: impl Future<Output = T>) -> T {
+    match waiting {
+        Some(waiting) => QUERY.scope(waiting, query).await,
+        None => query.await,
+    }
 }
 
 /// Runs the statements of a transaction, and reports them under the name of the transaction.

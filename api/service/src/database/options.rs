@@ -23,7 +23,8 @@ pub struct DatabaseOptions {
     /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
     /// reading. With None it is 16 for a server, and for SQLite it depends on the processor cores.
     pub max_connections: Option<u32>,
-    /// Maximum time that a request waits in each queue of the writers, and then again for a connection.
+    /// Maximum time that a request waits in each queue of the writers, or for a permit of the readers, and then again
+    /// for a connection.
     pub acquire_timeout: Duration,
     /// Maximum time of a statement on a database server (SQLite has no such limit). Also the time within which failed
     /// transactions are retried. It must be shorter than the timeout of a request, so that a request that timed out

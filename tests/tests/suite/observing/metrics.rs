@@ -41,6 +41,7 @@ with_metrics!(
     the_life_of_a_learner_is_counted,
     statements_and_transactions_are_counted_by_name,
     the_outbox_counts_what_can_still_be_delivered,
+    queries_that_wait_for_a_permit_are_counted,
 );
 
 fn text(app: &TestApp) -> String {
@@ -247,6 +248,34 @@ async fn requests_without_a_permit_or_without_time_count_as_failures() {
         }
     })
     .await;
+}
+
+async fn queries_that_wait_for_a_permit_are_counted(app: Arc<TestApp>) {
+    let learner = app.learner("Asha").await;
+    let waiting = || sample(&text(&app), "jishu_pool_waiting", &["pool=\"reader\""]);
+    // Other callers have all connections for reading. As many queries as there are permits wait for a connection, and two
+    // more wait for a permit.
+    let state = ["pool=\"reader\"", "state=\"max\""];
+    let max = sample(&text(&app), "jishu_pool_connections", &state).unwrap();
+    let max = (0_u32..).take_while(|count| f64::from(*count) < max).count();
+    let readers = app.services.database.reader().pool();
+    let taken = join_all((0..max).map(|_| readers.begin())).await;
+    let requests: Vec<_> = (0..max + 2)
+        .map(|_| {
+            let learner = learner.clone();
+            tokio::spawn(async move { learner.send("{ viewer { name } }", Value::Null).await })
+        })
+        .collect();
+    // The queries of the server's own tasks may wait as well.
+    wait_until("two more queries wait than there are connections", async || waiting() >= Some(2.0)).await;
+    for transaction in taken {
+        transaction.unwrap().rollback().await.unwrap();
+    }
+    for request in requests {
+        let response = request.await.unwrap();
+        assert_eq!(response.body["data"]["viewer"]["name"], "Asha", "{:#}", response.body);
+    }
+    wait_until("no query waits", async || waiting() == Some(0.0)).await;
 }
 
 async fn a_table_without_a_name_would_be_found(app: Arc<TestApp>) {
