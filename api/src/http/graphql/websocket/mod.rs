@@ -26,7 +26,7 @@ const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 /// The size of the read buffer of a WebSocket, in bytes: one read takes at most this number of bytes. The default of
 /// 128 KiB would be most of the memory of a quiet connection. The buffer grows for a longer message.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+const READ_BUFFER_BYTES: usize = 1024;
 
 /// Upgrades the connection of a request to a WebSocket.
 pub(super) fn accept(
