@@ -1,6 +1,7 @@
 //! Measures a page of 50 cards with subject and course, which jishu returns over HTTP: the first page, page 10,000, and
 //! the first page compressed. On PostgreSQL, compares jishu with a hand-written REST handler and with Mercurius, which
-//! both run one join. Mercurius and a second REST handler do not verify tokens.
+//! both run one join. A second server with Mercurius has loaders instead of the join. Mercurius and a second REST handler
+//! do not verify tokens.
 //!
 //! `tests/run -- cargo bench -p jishu-tests --bench page` prints a table for each database at the end. Each server has
 //! a process of its own. All servers on all databases take turns, so that other work of the machine affects all of
@@ -36,6 +37,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 const CONNECTIONS: usize = 32;
 const CARDS_PER_PAGE: usize = 50;
+/// The roles of the servers with Mercurius, and their names in the table.
+const MERCURIUS: [(&str, &str); 2] = [
+    ("mercurius", "Mercurius, JIT, one join, no sign-in"),
+    ("mercurius loaders", "Mercurius, JIT, loaders, no sign-in"),
+];
 /// The first bytes of data that gzip has compressed.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
@@ -59,15 +65,15 @@ fn mercurius_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/page/mercurius")
 }
 
-/// Starts the server with Mercurius. Returns None if its npm packages are not installed.
-fn start_mercurius(url: &str, folder: &Path) -> Option<ServerProcess> {
+/// Starts a server with Mercurius, in a role that `server.mjs` knows. Returns None if its npm packages are not installed.
+fn start_mercurius(role: &str, url: &str, folder: &Path) -> Option<ServerProcess> {
     let program = mercurius_folder();
     if !program.join("node_modules/mercurius").exists() {
         return None;
     }
     let mut node = Command::new("node");
     node.arg(program.join("server.mjs")).env("NODE_ENV", "production");
-    Some(ServerProcess::start_with(node, "mercurius", url, folder))
+    Some(ServerProcess::start_with(node, role, url, folder))
 }
 
 /// A request that is repeated, its server, and the figures of each turn.
@@ -143,9 +149,10 @@ impl Measurement {
         if has_rivals {
             all.push(Measured::new("REST, verifies tokens", &servers, 1, world.rest(0)).await);
             all.push(Measured::new("REST, no sign-in", &servers, 2, world.rest(0)).await);
-            if let Some(mercurius) = start_mercurius(&url, folder.path()) {
-                servers.push(mercurius);
-                all.push(Measured::new("Mercurius, JIT, no sign-in", &servers, 3, world.mercurius()).await);
+            for (role, name) in MERCURIUS {
+                let Some(server) = start_mercurius(role, &url, folder.path()) else { break };
+                servers.push(server);
+                all.push(Measured::new(name, &servers, servers.len() - 1, world.mercurius()).await);
             }
         }
         all.push(Measured::new("jishu, page 10,000", &servers, 0, request(Some(&deep), None)).await);
