@@ -161,7 +161,7 @@ where
     }
     // One row more than requested is read, to find out whether there are more rows.
     let limit = request.limit as usize;
-    // The text is made before the query waits for a connection. It takes less memory than the parts of the query.
+    // The parts of the query are freed before it waits for a connection, because its text takes less memory.
     let statement = page.limit(u64::from(request.limit) + 1).build(backend);
     let found = connection.query_all_raw(statement).await?;
     let more = found.len() > limit;

@@ -45,7 +45,7 @@ pub(super) fn waiting_query(metrics: &Metrics) -> Option<WaitingQuery> {
     })
 }
 
-/// Runs a query that has waited so far, and measures until it has a connection.
+/// Runs a query that has a permit, and measures until the query has a connection.
 pub(super) async fn query<T>(waiting: Option<WaitingQuery>, query: impl Future<Output = T>) -> T {
     match waiting {
         Some(waiting) => QUERY.scope(waiting, query).await,

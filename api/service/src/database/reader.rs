@@ -57,8 +57,9 @@ impl Permits {
 type Query<T> = fn(DatabaseConnection, Statement) -> BoxFuture<'static, Result<T, DbErr>>;
 
 impl Reader {
-    /// Makes a reader over a pool of this many connections. A query waits at most `wait` for a permit, and then perhaps
-    /// again in the pool, if a query whose caller has gone still has the connection.
+    /// Makes a reader over a pool of this many connections. A query waits at most `wait` for a permit. It may then wait
+    /// again in the pool: a query whose caller has gone may still have the connection, or a transaction may have the
+    /// only connection of a database in memory.
     pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration, metrics: Metrics) -> Self {
         let permits = Permits { semaphore: Arc::new(Semaphore::new(connections as usize)), wait };
         Self { pool, permits, checks_times: true, metrics }

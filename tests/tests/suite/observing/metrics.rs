@@ -253,8 +253,8 @@ async fn requests_without_a_permit_or_without_time_count_as_failures() {
 async fn queries_that_wait_for_a_permit_are_counted(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let waiting = || sample(&text(&app), "jishu_pool_waiting", &["pool=\"reader\""]);
-    // Other callers have all connections for reading. As many queries as there are permits wait for a connection, and two
-    // more wait for a permit.
+    // The test has all connections for reading. As many queries as there are permits wait for a connection, and two more
+    // wait for a permit. The metric subtracts the connections that the test has, so it shows at least 2.
     let state = ["pool=\"reader\"", "state=\"max\""];
     let max = sample(&text(&app), "jishu_pool_connections", &state).unwrap();
     let max = (0_u32..).take_while(|count| f64::from(*count) < max).count();
