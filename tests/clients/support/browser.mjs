@@ -17,9 +17,9 @@ const required = process.env.JISHU_BROWSER_TESTS === "required";
  * @returns {Promise<Browser | null>}
  */
 export async function startBrowser(t) {
-  const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "ignore"] });
+  let driver;
   try {
-    await once(driver, "spawn");
+    driver = await startDriver();
   } catch (error) {
     if (error.code !== "ENOENT" || required) throw error;
     t.skip("there is no chromedriver");
@@ -29,21 +29,33 @@ export async function startBrowser(t) {
   let browser = null;
   t.after(async () => {
     await browser?.close();
-    if (driver.exitCode === null) {
-      driver.kill();
-      await once(driver, "exit");
+    if (driver.process.exitCode === null) {
+      driver.process.kill();
+      await once(driver.process, "exit");
     }
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   });
-  const port = await new Promise((resolve, reject) => {
-    driver.once("exit", (code) => reject(new Error(`chromedriver ended with ${code}`)));
-    createInterface(driver.stdout).on("line", (line) => {
-      const match = /successfully on port (\d+)/.exec(line);
-      if (match) resolve(match[1]);
-    });
-  });
-  browser = await Browser.open(`http://127.0.0.1:${port}`, profile);
+  browser = await Browser.open(`http://127.0.0.1:${driver.port}`, profile);
   return browser;
+}
+
+/**
+ * Starts chromedriver on a free port. chromedriver takes a free port of 127.0.0.1 and then the same port of `::1`, and
+ * ends if another process has the second one. So it starts up to five times.
+ * @returns {Promise<{ process: import("node:child_process").ChildProcess, port: string }>}
+ */
+async function startDriver(attempts = 5) {
+  const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "ignore"] });
+  await once(driver, "spawn");
+  for await (const line of createInterface(driver.stdout)) {
+    const match = /successfully on port (\d+)/.exec(line);
+    if (match) {
+      driver.stdout.resume();
+      return { process: driver, port: match[1] };
+    }
+  }
+  if (attempts > 1) return startDriver(attempts - 1);
+  throw new Error("chromedriver ended before it printed its port");
 }
 
 /** An open window of Chromium. */

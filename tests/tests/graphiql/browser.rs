@@ -65,8 +65,15 @@ impl Browser {
         }
     }
 
+    /// Starts chromedriver on a free port. chromedriver takes a free port of 127.0.0.1 and then the same port of `::1`,
+    /// and ends if another process has the second one. So it starts up to five times.
     fn spawn() -> io::Result<Self> {
-        // With port 0, chromedriver takes a free port, and prints the port's number.
+        let started = (0..5).find_map(|_| Self::spawn_once().transpose());
+        started.unwrap_or_else(|| Err(io::Error::other("it ended before it printed its port, five times")))
+    }
+
+    /// Starts chromedriver. Returns `None` if it ends before it prints its port.
+    fn spawn_once() -> io::Result<Option<Self>> {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -76,7 +83,8 @@ impl Browser {
         let port = loop {
             let mut line = String::new();
             if output.read_line(&mut line)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                driver.wait()?;
+                return Ok(None);
             }
             if let Some((_, port)) = line.trim_end().trim_end_matches('.').split_once("successfully on port ")
             {
@@ -84,7 +92,7 @@ impl Browser {
             }
         };
         let profile = tempfile::tempdir()?;
-        Ok(Self { driver, _output: output, url: format!("http://127.0.0.1:{port}"), profile })
+        Ok(Some(Self { driver, _output: output, url: format!("http://127.0.0.1:{port}"), profile }))
     }
 
     /// Opens a desktop window for `walk`. Closes the window even if `walk` panics.
