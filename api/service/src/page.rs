@@ -146,14 +146,15 @@ where
 {
     let backend = connection.get_database_backend();
     let (after, before) = (request.after.map(key_values), request.before.map(key_values));
-    // Only the statements for the flags of the page need the selection again.
-    let needs_flags = (after.is_some() && request.finds_previous) || (before.is_some() && request.finds_next);
-    let unbounded = needs_flags.then(|| select.clone());
+    // Each of these two positions costs one more statement, which needs the selection again.
+    let previous_from = after.clone().filter(|_| request.finds_previous);
+    let next_from = before.clone().filter(|_| request.finds_next);
+    let unbounded = (previous_from.is_some() || next_from.is_some()).then(|| select.clone());
     let mut page = select;
-    if let Some(after) = after.clone() {
+    if let Some(after) = after {
         page = page.filter(keyset.beyond(backend, after, PageDirection::Forward, false));
     }
-    if let Some(before) = before.clone() {
+    if let Some(before) = before {
         page = page.filter(keyset.beyond(backend, before, PageDirection::Backward, false));
     }
     for column in &keyset.columns {
@@ -170,32 +171,22 @@ where
         rows.push(read(row)?);
     }
 
-    let at_or_beyond = async |key: Option<Vec<Value>>, direction| {
-        let is_wanted = match direction {
-            PageDirection::Forward => request.finds_next,
-            PageDirection::Backward => request.finds_previous,
-        };
-        match (key, &unbounded) {
-            (Some(key), Some(unbounded)) if is_wanted => {
-                let beyond = unbounded.clone().filter(keyset.beyond(backend, key, direction, true));
-                exists(connection, beyond).await
-            }
-            _ => Ok(false),
-        }
-    };
-    let (has_previous, has_next) = match request.direction {
-        PageDirection::Forward => (
-            at_or_beyond(after, PageDirection::Backward).await?,
-            more || at_or_beyond(before, PageDirection::Forward).await?,
-        ),
+    let (more_before, more_after) = match request.direction {
+        PageDirection::Forward => (false, more),
         PageDirection::Backward => {
             rows.reverse();
-            (
-                more || at_or_beyond(after, PageDirection::Backward).await?,
-                at_or_beyond(before, PageDirection::Forward).await?,
-            )
+            (more, false)
         }
     };
+    let has_rows_from = async |key: Option<Vec<Value>>, direction| match (key, &unbounded) {
+        (Some(key), Some(unbounded)) => {
+            let rows = unbounded.clone().filter(keyset.beyond(backend, key, direction, true));
+            exists(connection, rows).await
+        }
+        _ => Ok(false),
+    };
+    let has_previous = more_before || has_rows_from(previous_from, PageDirection::Backward).await?;
+    let has_next = more_after || has_rows_from(next_from, PageDirection::Forward).await?;
     Ok(Page { rows, has_previous, has_next })
 }
 
