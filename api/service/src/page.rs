@@ -4,7 +4,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order, SimpleExpr};
 use sea_orm::{
     Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select, Value,
+    QueryResult, QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
 /// The direction in which a page is read.
@@ -113,43 +113,51 @@ fn spelled_out(columns: &[SimpleExpr], key: Vec<Value>, greater: bool, inclusive
 ///
 /// # Errors
 /// Returns the database's error.
-pub async fn fetch<E, K>(
+pub fn fetch<E, K>(
     connection: &impl ConnectionTrait,
     select: Select<E>,
     keyset: &Keyset,
     request: PageRequest<K>,
     key_values: fn(K) -> Vec<Value>,
-) -> Result<Page<E::Model>, DbErr>
+) -> impl Future<Output = Result<Page<E::Model>, DbErr>> + Send
 where
     E: EntityTrait,
     E::Model: FromQueryResult + Send + Sync,
 {
     let read = |row: &QueryResult| E::Model::from_query_result(row, "");
-    fetch_rows(connection, select, keyset, request, key_values, read).await
+    fetch_rows(connection, select, keyset, request, key_values, read)
 }
 
 /// Reads one page as [`fetch`] does, and converts each row to an item with `read`.
 ///
+/// The statements are built before the future is returned. So a page that waits for a connection keeps the texts of its
+/// statements, which take less memory than the parts of the queries.
+///
 /// # Errors
 /// Returns the database's error.
-pub async fn fetch_rows<E, K, T>(
+pub fn fetch_rows<E, K, T>(
     connection: &impl ConnectionTrait,
     select: Select<E>,
     keyset: &Keyset,
     request: PageRequest<K>,
     key_values: fn(K) -> Vec<Value>,
     read: impl Fn(&QueryResult) -> Result<T, DbErr> + Send,
-) -> Result<Page<T>, DbErr>
+) -> impl Future<Output = Result<Page<T>, DbErr>> + Send
 where
     E: EntityTrait,
     T: Send,
 {
     let backend = connection.get_database_backend();
-    let (after, before) = (request.after.map(key_values), request.before.map(key_values));
-    // Each of these two positions costs one more statement, which needs the selection again.
-    let previous_from = after.clone().filter(|_| request.finds_previous);
-    let next_from = before.clone().filter(|_| request.finds_next);
-    let unbounded = (previous_from.is_some() || next_from.is_some()).then(|| select.clone());
+    let PageRequest { limit, direction, after, before, finds_previous, finds_next } = request;
+    let (after, before) = (after.map(key_values), before.map(key_values));
+    let any_from = |key: &Vec<Value>, direction| {
+        let rows = select.clone().filter(keyset.beyond(backend, key.clone(), direction, true));
+        any_row(rows).build(backend)
+    };
+    let previous =
+        after.as_ref().filter(|_| finds_previous).map(|key| any_from(key, PageDirection::Backward));
+    let next = before.as_ref().filter(|_| finds_next).map(|key| any_from(key, PageDirection::Forward));
+
     let mut page = select;
     if let Some(after) = after {
         page = page.filter(keyset.beyond(backend, after, PageDirection::Forward, false));
@@ -158,40 +166,39 @@ where
         page = page.filter(keyset.beyond(backend, before, PageDirection::Backward, false));
     }
     for column in &keyset.columns {
-        page = page.order_by(column.clone(), keyset.order(request.direction));
+        page = page.order_by(column.clone(), keyset.order(direction));
     }
     // One row more than requested is read, to find out whether there are more rows.
-    let limit = request.limit as usize;
-    // The parts of the query are freed before it waits for a connection, because its text takes less memory.
-    let statement = page.limit(u64::from(request.limit) + 1).build(backend);
-    let found = connection.query_all_raw(statement).await?;
-    let more = found.len() > limit;
-    let mut rows = Vec::with_capacity(limit.min(found.len()));
-    for row in found.iter().take(limit) {
-        rows.push(read(row)?);
-    }
+    let page = page.limit(u64::from(limit) + 1).build(backend);
+    let limit = limit as usize;
 
-    let (more_before, more_after) = match request.direction {
-        PageDirection::Forward => (false, more),
-        PageDirection::Backward => {
-            rows.reverse();
-            (more, false)
+    async move {
+        let found = connection.query_all_raw(page).await?;
+        let more = found.len() > limit;
+        let mut rows = Vec::with_capacity(limit.min(found.len()));
+        for row in found.iter().take(limit) {
+            rows.push(read(row)?);
         }
-    };
-    let has_rows_from = async |key: Option<Vec<Value>>, direction| match (key, &unbounded) {
-        (Some(key), Some(unbounded)) => {
-            let rows = unbounded.clone().filter(keyset.beyond(backend, key, direction, true));
-            exists(connection, rows).await
-        }
-        _ => Ok(false),
-    };
-    let has_previous = more_before || has_rows_from(previous_from, PageDirection::Backward).await?;
-    let has_next = more_after || has_rows_from(next_from, PageDirection::Forward).await?;
-    Ok(Page { rows, has_previous, has_next })
+        let (more_before, more_after) = match direction {
+            PageDirection::Forward => (false, more),
+            PageDirection::Backward => {
+                rows.reverse();
+                (more, false)
+            }
+        };
+        let has_previous = more_before || finds_row(connection, previous).await?;
+        let has_next = more_after || finds_row(connection, next).await?;
+        Ok(Page { rows, has_previous, has_next })
+    }
 }
 
-async fn exists<E: EntityTrait>(connection: &impl ConnectionTrait, select: Select<E>) -> Result<bool, DbErr> {
-    let found: Option<i32> =
-        select.select_only().expr_as(Expr::val(1), "found").limit(1).into_tuple().one(connection).await?;
-    Ok(found.is_some())
+/// Turns a selection into a query that returns one row if the selection has rows.
+fn any_row<E: EntityTrait>(select: Select<E>) -> Select<E> {
+    select.select_only().expr_as(Expr::val(1), "found").limit(1)
+}
+
+/// Returns whether a statement returns a row. Returns false if there is no statement.
+async fn finds_row(connection: &impl ConnectionTrait, statement: Option<Statement>) -> Result<bool, DbErr> {
+    let Some(statement) = statement else { return Ok(false) };
+    Ok(connection.query_one_raw(statement).await?.is_some())
 }

@@ -39,6 +39,9 @@ const MAX_NODES: usize = 100;
 pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery, PeopleQuery, OrderQuery);
 
 /// The queries of learners and authors, the query `learner` of support, and the queries that need no account.
+///
+/// The future of a field has room for the largest field of its object. `viewer` is the field of nearly every request, so
+/// the large fields are boxed.
 #[derive(Default)]
 pub(super) struct CoreQuery;
 
@@ -53,7 +56,7 @@ impl CoreQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The id, from an earlier response.")] id: ID,
     ) -> Nullable<Node> {
-        nodes(ctx, &[id]).await.map(|mut nodes| nodes.pop().flatten()).transpose()
+        Box::pin(nodes(ctx, &[id])).await.map(|mut nodes| nodes.pop().flatten()).transpose()
     }
 
     /// The objects with these ids, in the order of the ids. An item is null if there is no such object, or if the
@@ -70,7 +73,7 @@ impl CoreQuery {
                 "`ids` takes at most {MAX_NODES}; {given} were given. Send several requests."
             )));
         }
-        nodes(ctx, &ids).await
+        Box::pin(nodes(ctx, &ids)).await
     }
 
     /// The signed-in user. Null if nobody is signed in.
@@ -138,7 +141,7 @@ impl CoreQuery {
         #[graphql(desc = "True for archived questions, false for all other questions.", default)]
         archived: bool,
     ) -> ApiResult<AuthoredQuestionConnection> {
-        question_page(ctx, author, &subject_id, page, search, archived).await
+        Box::pin(question_page(ctx, author, &subject_id, page, search, archived)).await
     }
 
     /// The question bank of a subject as a document with keys, oldest questions first. The document contains the
@@ -155,7 +158,7 @@ impl CoreQuery {
         #[graphql(desc = "Only questions after this cursor, which is `endCursor` of the previous page.")]
         after: Option<String>,
     ) -> ApiResult<QuestionExport> {
-        QuestionExport::load(ctx, author, &subject_id, format, first, after).await
+        Box::pin(QuestionExport::load(ctx, author, &subject_id, format, first, after)).await
     }
 }
 
