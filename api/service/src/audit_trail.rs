@@ -122,7 +122,7 @@ pub async fn page(
     page::fetch(
         services.database.reader(),
         filter.select(services.database.backend()),
-        &keyset,
+        keyset,
         request,
         key_values,
     )

@@ -221,7 +221,7 @@ pub async fn page(
     let select = columns.select(select(owner, filter));
     let keyset = order.keyset(services.database.backend());
     let read = |row: &QueryResult| columns.read(row, owner);
-    page::fetch_rows(services.database.reader(), select, &keyset, request, position_values, read).await
+    page::fetch_rows(services.database.reader(), select, keyset, request, position_values, read).await
 }
 
 /// Counts the cards of a user that match a filter.

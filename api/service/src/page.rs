@@ -116,7 +116,7 @@ fn spelled_out(columns: &[SimpleExpr], key: Vec<Value>, greater: bool, inclusive
 pub fn fetch<E, K>(
     connection: &impl ConnectionTrait,
     select: Select<E>,
-    keyset: &Keyset,
+    keyset: Keyset,
     request: PageRequest<K>,
     key_values: fn(K) -> Vec<Value>,
 ) -> impl Future<Output = Result<Page<E::Model>, DbErr>> + Send
@@ -130,15 +130,16 @@ where
 
 /// Reads one page as [`fetch`] does, and converts each row to an item with `read`.
 ///
-/// The statements are built before the future is returned. So a page that waits for a connection keeps the texts of its
-/// statements, which take less memory than the parts of the queries.
+/// The statements are built before the future is returned, even if the rows will show that the list has more rows and
+/// one of them is not sent. So a page that waits for a connection keeps the texts of its statements, which take less
+/// memory than the parts of the queries.
 ///
 /// # Errors
 /// Returns the database's error.
 pub fn fetch_rows<E, K, T>(
     connection: &impl ConnectionTrait,
     select: Select<E>,
-    keyset: &Keyset,
+    keyset: Keyset,
     request: PageRequest<K>,
     key_values: fn(K) -> Vec<Value>,
     read: impl Fn(&QueryResult) -> Result<T, DbErr> + Send,
@@ -165,8 +166,9 @@ where
     if let Some(before) = before {
         page = page.filter(keyset.beyond(backend, before, PageDirection::Backward, false));
     }
-    for column in &keyset.columns {
-        page = page.order_by(column.clone(), keyset.order(direction));
+    let order = keyset.order(direction);
+    for column in keyset.columns {
+        page = page.order_by(column, order.clone());
     }
     // One row more than requested is read, to find out whether there are more rows.
     let page = page.limit(u64::from(limit) + 1).build(backend);
@@ -175,10 +177,8 @@ where
     async move {
         let found = connection.query_all_raw(page).await?;
         let more = found.len() > limit;
-        let mut rows = Vec::with_capacity(limit.min(found.len()));
-        for row in found.iter().take(limit) {
-            rows.push(read(row)?);
-        }
+        let mut rows = found.iter().take(limit).map(read).collect::<Result<Vec<_>, _>>()?;
+        drop(found);
         let (more_before, more_after) = match direction {
             PageDirection::Forward => (false, more),
             PageDirection::Backward => {

@@ -132,7 +132,7 @@ pub async fn accounts(
     let keyset = Keyset { columns: vec![user::Column::Id.into_simple_expr()], descending: false };
     let reader = services.database.reader();
     let select = select_accounts(reader.get_database_backend(), filter);
-    page::fetch(reader, select, &keyset, request, |id| vec![Value::from(id)]).await
+    page::fetch(reader, select, keyset, request, |id| vec![Value::from(id)]).await
 }
 
 /// Counts the accounts that match a filter.
@@ -214,7 +214,7 @@ pub async fn purchases(
 ) -> Result<Page<purchase::Model>, DbErr> {
     let keyset = Keyset { columns: vec![purchase::Column::Id.into_simple_expr()], descending: true };
     let select = select_purchases(filter);
-    page::fetch(services.database.reader(), select, &keyset, request, |id| vec![Value::from(id)]).await
+    page::fetch(services.database.reader(), select, keyset, request, |id| vec![Value::from(id)]).await
 }
 
 /// Counts the purchases of all users that match a filter.

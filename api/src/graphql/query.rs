@@ -40,8 +40,8 @@ pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery, PeopleQuery
 
 /// The queries of learners and authors, the query `learner` of support, and the queries that need no account.
 ///
-/// The future of a field has room for the largest field of its object. `viewer` is the field of nearly every request, so
-/// the large fields are boxed.
+/// The boxed future of a field has room for the largest field of its object. Nearly every request resolves `viewer`. So
+/// the fields with large futures box them, and `viewer` takes little memory.
 #[derive(Default)]
 pub(super) struct CoreQuery;
 

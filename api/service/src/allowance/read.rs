@@ -166,7 +166,7 @@ pub async fn page(
 ) -> Result<Page<allowance::Model>, DbErr> {
     let keyset = Keyset { columns: vec![allowance::Column::Id.into_simple_expr()], descending: true };
     let reader = services.database.reader();
-    page::fetch(reader, select(filter), &keyset, request, |id| vec![Value::from(id)]).await
+    page::fetch(reader, select(filter), keyset, request, |id| vec![Value::from(id)]).await
 }
 
 /// Counts the allowances that match a filter.

@@ -48,13 +48,13 @@ fn select(filter: &OrderFilter) -> Select<Entity> {
     select
 }
 
-async fn fetch(
+fn fetch(
     services: &Services,
     select: Select<Entity>,
     request: PageRequest<OrderPosition>,
-) -> Result<Page<Model>, DbErr> {
+) -> impl Future<Output = Result<Page<Model>, DbErr>> + Send {
     let keyset = Keyset { columns: vec![Column::Id.into_simple_expr()], descending: true };
-    page::fetch(services.database.reader(), select, &keyset, request, |id| vec![Value::from(id)]).await
+    page::fetch(services.database.reader(), select, keyset, request, |id| vec![Value::from(id)])
 }
 
 /// Reads a page of a user's orders, newest first.

@@ -227,7 +227,7 @@ pub async fn page(
 ) -> Result<Page<purchase::Model>, DbErr> {
     let keyset = Keyset { columns: vec![purchase::Column::Id.into_simple_expr()], descending: true };
     let select = purchase::Entity::of(owner);
-    page::fetch(services.database.reader(), select, &keyset, request, |id| vec![Value::from(id)]).await
+    page::fetch(services.database.reader(), select, keyset, request, |id| vec![Value::from(id)]).await
 }
 
 /// Counts the purchases of a user.

@@ -109,8 +109,7 @@ pub async fn page(
     request: PageRequest<i64>,
 ) -> Result<Page<BankQuestion>, Fault> {
     let keyset = Keyset { columns: vec![question::Column::Id.into_simple_expr()], descending: false };
-    let found =
-        page::fetch(connection, listed(listing), &keyset, request, |id| vec![Value::from(id)]).await?;
+    let found = page::fetch(connection, listed(listing), keyset, request, |id| vec![Value::from(id)]).await?;
     let rows = read(connection, found.rows).await?;
     Ok(Page { rows, has_previous: found.has_previous, has_next: found.has_next })
 }

@@ -41,7 +41,7 @@ pub async fn newest(
     request: PageRequest<SessionPosition>,
 ) -> Result<Page<Model>, DbErr> {
     let keyset = Keyset { columns: vec![Column::Id.into_simple_expr()], descending: true };
-    page::fetch(services.database.reader(), sessions, &keyset, request, |id| vec![Value::from(id)]).await
+    page::fetch(services.database.reader(), sessions, keyset, request, |id| vec![Value::from(id)]).await
 }
 
 /// Counts the sittings that a query selects.

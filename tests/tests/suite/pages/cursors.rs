@@ -64,6 +64,9 @@ async fn only_the_selected_flags_of_a_page_cost_statements(app: Arc<TestApp>) {
         ("last: 5, before: $cursor", "hasPreviousPage", 1),
         ("last: 5, before: $cursor", "hasNextPage", 2),
         ("first: 5, before: $cursor", "hasPreviousPage", 1),
+        // The sixth row of the page shows that there are more.
+        ("last: 5, after: $cursor", "hasPreviousPage", 1),
+        ("first: 5, before: $cursor", "hasNextPage", 1),
     ] {
         let document = format!(
             "query ($cursor: String) {{ viewer {{ mockTestAttempts({arguments}) {{ pageInfo {{ {flags} }} }} }} }}"
