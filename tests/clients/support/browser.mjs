@@ -17,45 +17,50 @@ const required = process.env.JISHU_BROWSER_TESTS === "required";
  * @returns {Promise<Browser | null>}
  */
 export async function startBrowser(t) {
-  let driver;
+  const started = { driver: null, profile: null, browser: null };
+  t.after(async () => {
+    await started.browser?.close();
+    if (started.driver?.exitCode === null && started.driver.signalCode === null) {
+      started.driver.kill();
+      await once(started.driver, "exit");
+    }
+    if (started.profile) await rm(started.profile, { recursive: true, force: true, maxRetries: 5 });
+  });
+  let port;
   try {
-    driver = await startDriver();
+    port = await startDriver(started);
   } catch (error) {
     if (error.code !== "ENOENT" || required) throw error;
     t.skip("there is no chromedriver");
     return null;
   }
-  const profile = await mkdtemp(join(tmpdir(), "jishu-browser-"));
-  let browser = null;
-  t.after(async () => {
-    await browser?.close();
-    if (driver.process.exitCode === null) {
-      driver.process.kill();
-      await once(driver.process, "exit");
-    }
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-  });
-  browser = await Browser.open(`http://127.0.0.1:${driver.port}`, profile);
-  return browser;
+  started.profile = await mkdtemp(join(tmpdir(), "jishu-browser-"));
+  started.browser = await Browser.open(`http://127.0.0.1:${port}`, started.profile);
+  return started.browser;
 }
 
 /**
- * Starts chromedriver on a free port. chromedriver takes a free port of 127.0.0.1 and then the same port of `::1`, and
- * ends if another process has the second one. So it starts up to five times.
- * @returns {Promise<{ process: import("node:child_process").ChildProcess, port: string }>}
+ * Starts chromedriver on a free port, and stores its process as `started.driver`. chromedriver takes a free port of one
+ * loopback address, and ends if the same port of the other one is taken. So this function starts it up to five times.
+ * @returns {Promise<string>} the port
  */
-async function startDriver(attempts = 5) {
+async function startDriver(started, attempts = 5) {
   const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "ignore"] });
   await once(driver, "spawn");
-  for await (const line of createInterface(driver.stdout)) {
-    const match = /successfully on port (\d+)/.exec(line);
-    if (match) {
-      driver.stdout.resume();
-      return { process: driver, port: match[1] };
-    }
-  }
-  if (attempts > 1) return startDriver(attempts - 1);
-  throw new Error("chromedriver ended before it printed its port");
+  started.driver = driver;
+  return new Promise((resolve, reject) => {
+    let printed = "";
+    createInterface(driver.stdout).on("line", (line) => {
+      printed += `${line}\n`;
+      const match = /successfully on port (\d+)/.exec(line);
+      if (match) resolve(match[1]);
+    });
+    driver.once("close", (code, signal) => {
+      const isPortTaken = printed.includes("port not available");
+      if (isPortTaken && attempts > 1) resolve(startDriver(started, attempts - 1));
+      else reject(new Error(`chromedriver ended with ${code ?? signal}: ${printed}`));
+    });
+  });
 }
 
 /** An open window of Chromium. */

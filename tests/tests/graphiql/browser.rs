@@ -65,34 +65,40 @@ impl Browser {
         }
     }
 
-    /// Starts chromedriver on a free port. chromedriver takes a free port of 127.0.0.1 and then the same port of `::1`,
-    /// and ends if another process has the second one. So it starts up to five times.
+    /// Starts chromedriver on a free port. chromedriver takes a free port of one loopback address, and ends if the same
+    /// port of the other one is taken. So this function starts it up to five times.
     fn spawn() -> io::Result<Self> {
         let started = (0..5).find_map(|_| Self::spawn_once().transpose());
-        started.unwrap_or_else(|| Err(io::Error::other("it ended before it printed its port, five times")))
+        started.unwrap_or_else(|| Err(io::Error::other("the ports that it chose were taken, five times")))
     }
 
-    /// Starts chromedriver. Returns `None` if it ends before it prints its port.
+    /// Starts chromedriver. Returns `None` if the port that it chose is taken.
     fn spawn_once() -> io::Result<Option<Self>> {
+        let profile = tempfile::tempdir()?;
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut output = BufReader::new(driver.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
-        let port = loop {
+        let mut printed = String::new();
+        loop {
             let mut line = String::new();
             if output.read_line(&mut line)? == 0 {
-                driver.wait()?;
-                return Ok(None);
+                let status = driver.wait()?;
+                return if printed.contains("port not available") {
+                    Ok(None)
+                } else {
+                    Err(io::Error::other(format!("it ended with {status}: {printed}")))
+                };
             }
             if let Some((_, port)) = line.trim_end().trim_end_matches('.').split_once("successfully on port ")
             {
-                break port.to_owned();
+                let url = format!("http://127.0.0.1:{port}");
+                return Ok(Some(Self { driver, _output: output, url, profile }));
             }
-        };
-        let profile = tempfile::tempdir()?;
-        Ok(Some(Self { driver, _output: output, url: format!("http://127.0.0.1:{port}"), profile }))
+            printed.push_str(&line);
+        }
     }
 
     /// Opens a desktop window for `walk`. Closes the window even if `walk` panics.
