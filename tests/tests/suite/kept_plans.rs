@@ -31,6 +31,20 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     if !Backend::Postgres.is_selected() {
         return;
     }
+    for _ in 0..5 {
+        if plans_for_empty_tables_are_renewed().await {
+            return;
+        }
+    }
+    panic!("five times, the plans for empty tables did not read whole tables");
+}
+
+/// Makes plans for empty tables, fills the tables, and checks that renewed statistics lead to plans with indexes.
+///
+/// Returns false, without these checks, if PostgreSQL planned the statements again before that. This happens if other
+/// tests change so many tables at once that PostgreSQL cannot tell a connection which ones have changed: then the
+/// connection forgets all its plans.
+async fn plans_for_empty_tables_are_renewed() -> bool {
     let mut app = TestApp::start_on(Backend::Postgres).await;
     let course = app.course(&["Physics"]).cards(1).create(&app).await;
     app.bank(course.subject_rows[0], 4).await;
@@ -56,28 +70,30 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
 
     let before = rows_scanned(&app, &services).await;
     buy_and_sit(&app, &services, &course, "Binod").await;
-    let trapped = rows_scanned(&app, &services).await - before;
-    assert!(
-        trapped > RESTORED,
-        "the plans for empty tables did not read whole tables, but only {trapped} rows"
-    );
+    let has_kept_plans = rows_scanned(&app, &services).await - before > RESTORED;
+    if has_kept_plans {
+        check_renewal(&app, &services, &course).await;
+    }
+    services.database.close().await.unwrap();
+    Arc::into_inner(app).unwrap().stop().await;
+    has_kept_plans
+}
 
+/// Checks that statistics are renewed once, and that no statement then reads a whole table.
+async fn check_renewal(app: &TestApp, services: &Services, course: &TestCourse) {
     let grown = services.database.renew_statistics().await.unwrap();
     assert!(grown.renewed.iter().any(|table| table == "mock_test_attempts"), "{grown:?}");
     assert_eq!(grown.foreign, [""; 0]);
-    let before = rows_scanned(&app, &services).await;
-    buy_and_sit(&app, &services, &course, "Chitra").await;
-    let scanned = rows_scanned(&app, &services).await - before;
+    let before = rows_scanned(app, services).await;
+    buy_and_sit(app, services, course, "Chitra").await;
+    let scanned = rows_scanned(app, services).await - before;
     assert_eq!(scanned, 0, "rows were read without an index");
     assert_eq!(
         services.database.renew_statistics().await.unwrap().renewed,
         [""; 0],
         "statistics were renewed although no table has grown"
     );
-    renews_only_what_nobody_else_renews(&app, &services).await;
-
-    services.database.close().await.unwrap();
-    Arc::into_inner(app).unwrap().stop().await;
+    renews_only_what_nobody_else_renews(app, services).await;
 }
 
 /// Checks that the statistics of a table are not renewed while another node renews them, and are renewed afterwards.
