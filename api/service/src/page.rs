@@ -130,9 +130,9 @@ where
 
 /// Reads one page as [`fetch`] does, and converts each row to an item with `read`.
 ///
-/// The statements are built before the future is returned, even if the rows will show that the list has more rows and
-/// one of them is not sent. So a page that waits for a connection keeps the texts of its statements, which take less
-/// memory than the parts of the queries.
+/// Builds all statements before it returns the future. While the future waits for a connection, it keeps their texts and
+/// values, which take less memory than the query builders. If the rows show that the list has more rows, the statement
+/// for that flag is not sent.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -40,8 +40,8 @@ pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery, PeopleQuery
 
 /// The queries of learners and authors, the query `learner` of support, and the queries that need no account.
 ///
-/// The boxed future of a field has room for the largest field of its object. Nearly every request resolves `viewer`. So
-/// the fields with large futures box them, and `viewer` takes little memory.
+/// async-graphql makes one type of future for all fields of this struct, as large as its largest field needs. Nearly
+/// every request resolves `viewer`, which needs little. So the fields that need much have boxes of their own.
 #[derive(Default)]
 pub(super) struct CoreQuery;
 

@@ -19,12 +19,15 @@ const required = process.env.JISHU_BROWSER_TESTS === "required";
 export async function startBrowser(t) {
   const started = { driver: null, profile: null, browser: null };
   t.after(async () => {
-    await started.browser?.close();
-    if (started.driver?.exitCode === null && started.driver.signalCode === null) {
-      started.driver.kill();
-      await once(started.driver, "exit");
+    try {
+      await started.browser?.close();
+    } finally {
+      if (started.driver?.exitCode === null && started.driver.signalCode === null) {
+        started.driver.kill();
+        await once(started.driver, "exit");
+      }
+      if (started.profile) await rm(started.profile, { recursive: true, force: true, maxRetries: 5 });
     }
-    if (started.profile) await rm(started.profile, { recursive: true, force: true, maxRetries: 5 });
   });
   let port;
   try {
@@ -41,7 +44,8 @@ export async function startBrowser(t) {
 
 /**
  * Starts chromedriver on a free port, and stores its process as `started.driver`. chromedriver takes a free port of one
- * loopback address, and ends if the same port of the other one is taken. So this function starts it up to five times.
+ * loopback address, and ends if the same port of the other one is taken. So this function starts chromedriver up to five
+ * times.
  * @returns {Promise<string>} the port
  */
 async function startDriver(started, attempts = 5) {

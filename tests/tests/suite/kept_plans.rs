@@ -36,14 +36,17 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
             return;
         }
     }
-    panic!("five times, the plans for empty tables did not read whole tables");
+    panic!(
+        "in five attempts, no statement read a whole table: other sessions made PostgreSQL forget the plans each time, or \
+         plans for empty tables use indexes now; run this test alone"
+    );
 }
 
 /// Makes plans for empty tables, fills the tables, and checks that renewed statistics lead to plans with indexes.
 ///
-/// Returns false, without these checks, if PostgreSQL planned the statements again before that. This happens if other
-/// tests change so many tables at once that PostgreSQL cannot tell a connection which ones have changed: then the
-/// connection forgets all its plans.
+/// Returns false, and checks nothing, if too few rows are read without an index while the tables have old statistics.
+/// The usual reason is that the connections have lost their plans. If other tests change many tables at once, PostgreSQL
+/// cannot tell a connection which tables have changed, and the connection forgets all its plans.
 async fn plans_for_empty_tables_are_renewed() -> bool {
     let mut app = TestApp::start_on(Backend::Postgres).await;
     let course = app.course(&["Physics"]).cards(1).create(&app).await;
@@ -79,7 +82,7 @@ async fn plans_for_empty_tables_are_renewed() -> bool {
     has_kept_plans
 }
 
-/// Checks that statistics are renewed once, and that no statement then reads a whole table.
+/// Checks that statistics are renewed once, and that no row of the hot tables is then read without an index.
 async fn check_renewal(app: &TestApp, services: &Services, course: &TestCourse) {
     let grown = services.database.renew_statistics().await.unwrap();
     assert!(grown.renewed.iter().any(|table| table == "mock_test_attempts"), "{grown:?}");

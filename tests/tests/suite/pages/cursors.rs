@@ -64,7 +64,7 @@ async fn only_the_selected_flags_of_a_page_cost_statements(app: Arc<TestApp>) {
         ("last: 5, before: $cursor", "hasPreviousPage", 1),
         ("last: 5, before: $cursor", "hasNextPage", 2),
         ("first: 5, before: $cursor", "hasPreviousPage", 1),
-        // The sixth row of the page shows that there are more.
+        // The server reads a sixth row, which answers the flag without another statement.
         ("last: 5, after: $cursor", "hasPreviousPage", 1),
         ("first: 5, before: $cursor", "hasNextPage", 1),
     ] {
