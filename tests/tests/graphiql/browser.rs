@@ -66,8 +66,7 @@ impl Browser {
     }
 
     /// Starts chromedriver on a free port. chromedriver takes a free port of one loopback address, and ends if the same
-    /// port of the other one is taken. So this function starts chromedriver up to
-    /// five times.
+    /// port of the other one is taken. So this function starts chromedriver up to five times.
     fn spawn() -> io::Result<Self> {
         let started = (0..5).find_map(|_| Self::spawn_once().transpose());
         started.unwrap_or_else(|| Err(io::Error::other("the ports that it chose were taken, five times")))
